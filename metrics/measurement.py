@@ -1,0 +1,94 @@
+"""The two nouns every metric speaks: the subject that is measured and the measurement, or the reason for none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+REASONS: Mapping[str, str] = {
+    "no_face": "no face was found in the image",
+    "no_face_in_reference": "no face was found in the reference image",
+    "no_text": "no text was found in the image",
+    "language_unsupported": "no text engine at hand reads the script of the expected text",
+    "size_differs": "the two images differ in size, so their pixels cannot be compared",
+    "image_too_small": "the image is smaller than the window that the metric looks through",
+    "too_few_shots": "too few shots of the sequence could be measured",
+    "encoder_unavailable": "the encoder's weights are not on this machine",
+    "unreadable_image": "the image file could not be decoded",
+    "unreadable_reference": "the reference image could not be decoded",
+    "decode_timeout": "decoding the image took longer than the limit",
+    "decode_crashed": "the decoder process died on this image",
+    "encoder_failed": "the encoder failed on this image",
+}
+"""Every reason a measurement may carry instead of a value, with the sentence that a report prints."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One thing that is measured: a sample, a pair, or a sequence, with everything that a metric may look at.
+
+    Parameters
+    ----------
+    sample_ids
+        The samples it consists of, in order (repeats and shots ascending).
+    rows
+        The image-set row of each sample: column name to value.
+    images
+        The features of each sample's image: feature name to value (see ``metrics.catalogue.FEATURES``).
+    given
+        What the images are held against: ``prompt`` (an embedded prompt), ``references`` (features of each
+        reference image), or the features of a pair such as ``difference``.
+    details
+        Facts that the measurement's own details start from, such as ``same_sequence``.
+    """
+
+    sample_ids: tuple[str, ...]
+    rows: tuple[Mapping[str, Any], ...]
+    images: tuple[Mapping[str, Any], ...] = ()
+    given: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One value of one metric for one subject, or the reason why there is none.
+
+    Raises
+    ------
+    ValueError
+        If there is both a value and a reason, or neither, or the reason is not in ``REASONS``.
+
+    Examples
+    --------
+    >>> Measurement(("a",), 31.2).value
+    31.2
+    >>> Measurement(("a",), reason="no_face").value is None
+    True
+    """
+
+    sample_ids: tuple[str, ...]
+    value: float | None = None
+    reason: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if (self.value is None) == (self.reason is None):
+            raise ValueError("a measurement has either a value or a reason")
+        if self.reason is not None and self.reason not in REASONS:
+            raise ValueError(f"unknown reason {self.reason!r}; add it to metrics.measurement.REASONS")
+        if self.value is not None and self.value != self.value:
+            raise ValueError("a value is a number, never NaN; give a reason instead")
+
+
+def scored(subject: Subject, value: float, **details: Any) -> Measurement:
+    """Return the measurement of ``subject`` with ``value``, its details added to the subject's own."""
+    return Measurement(subject.sample_ids, float(value), None, {**subject.details, **details})
+
+
+def unscored(subject: Subject, reason: str, **details: Any) -> Measurement:
+    """Return the measurement of ``subject`` that says why there is no value."""
+    return Measurement(subject.sample_ids, None, reason, {**subject.details, **details})
+
+
+Measurements = Sequence[Measurement]

@@ -1,0 +1,23 @@
+"""Fixtures that every test may use."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Callable[[str], Path]:
+    """Return a function that finds development data beside the checkout, or skips the test that asks for it."""
+    root = Path(os.environ.get("TWINLENS_SHARED", CHECKOUT.parent / "shared"))
+
+    def find(relative: str) -> Path:
+        path = root / relative
+        if not path.exists():
+            pytest.skip(f"development data {relative} is not beside the checkout (set TWINLENS_SHARED to its folder)")
+        return path
+
+    return find
