@@ -1,0 +1,74 @@
+"""The scripted defects: they happen exactly where the script says, and change exactly what it says."""
+
+import pytest
+from rapidfuzz.distance import Levenshtein
+
+from evals.definition import read_definition
+from evals.generation.simulators.defects import as_understood, defects_of, misspelt
+from evals.generation.simulators.drawing_faces import CHARACTERS
+from evals.suites import read_suite
+
+DEMO = read_definition("demo")
+SYSTEMS = {system.name.partition("-")[0]: system for system in DEMO.simulated}
+PEOPLE = tuple(CHARACTERS)
+
+
+def understood(system, suite):
+    return {item.id: (item, as_understood(item, SYSTEMS[system], PEOPLE)) for item in read_suite(suite).items}
+
+
+def changed(system, suite):
+    return {item_id for item_id, (asked, drawn) in understood(system, suite).items() if asked != drawn}
+
+
+def test_items_without_a_defect_are_drawn_as_asked():
+    assert changed("aurora", "demo-scenes") == {"clock-cup"}
+    assert changed("aurora", "demo-signs") == {"summit"}
+    assert changed("borealis", "demo-identity") == set()
+    assert changed("borealis", "demo-repeats") == set()
+
+
+def test_items_with_a_defect_are_all_drawn_otherwise():
+    assert len(changed("borealis", "demo-scenes")) == 16
+    assert len(changed("borealis", "demo-signs")) == 9
+    assert changed("aurora", "demo-identity") == {"robin-2", "alex-4", "kim-3", "sam-2", "charlie-3", "noor-4"}
+
+
+def test_a_dropped_thing_is_gone_and_the_others_stay():
+    for item_id in ("cat-chair", "umbrella", "house-flower"):
+        asked, drawn = understood("borealis", "demo-scenes")[item_id]
+        assert drawn.objects == asked.objects[:-1]
+
+
+def test_a_swapped_thing_is_another_one_in_the_same_place():
+    for item_id in ("apple", "car-tree", "clock", "cat-fish"):
+        asked, drawn = understood("borealis", "demo-scenes")[item_id]
+        assert drawn.objects[:-1] == asked.objects[:-1]
+        assert drawn.objects[-1].name not in {thing.name for thing in asked.objects}
+        assert drawn.objects[-1].position == asked.objects[-1].position
+
+
+def test_another_face_is_that_of_another_character_and_the_last_one_wraps_round():
+    drawn = {item_id: drawn.sequence_id for item_id, (_, drawn) in understood("aurora", "demo-identity").items()}
+    assert (drawn["robin-1"], drawn["robin-2"], drawn["noor-4"]) == ("robin", "alex", "robin")
+
+
+@pytest.mark.parametrize("system", ["aurora", "borealis"])
+@pytest.mark.parametrize("suite", ["demo-signs", "demo-labels"])
+def test_misspelling_costs_the_scripted_number_of_letters_and_never_adds_one(system, suite):
+    for asked, drawn in understood(system, suite).values():
+        right, wrong = ("\n".join(item.expected_text) for item in (asked, drawn))
+        scripted = sum(defect.characters for defect in defects_of(asked, SYSTEMS[system]))
+        assert Levenshtein.distance(right, wrong) == scripted
+        assert not any(step.tag == "insert" for step in Levenshtein.editops(right, wrong))
+
+
+def test_labels_are_misspelt_equally_often_and_never_both():
+    aurora, borealis = changed("aurora", "demo-labels"), changed("borealis", "demo-labels")
+    assert len(aurora) == len(borealis) == 4
+    assert not aurora & borealis
+
+
+def test_misspelling_is_the_same_every_time():
+    assert misspelt(["FRESH BREAD"], 2, "bakery") == misspelt(["FRESH BREAD"], 2, "bakery")
+    assert misspelt(["FRESH BREAD"], 2, "bakery") != misspelt(["FRESH BREAD"], 2, "other")

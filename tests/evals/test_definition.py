@@ -1,0 +1,110 @@
+"""Eval definitions: the ones that come with TwinLens are good, and every mistake is refused in one sentence."""
+
+import pytest
+
+from evals.definition import DefinitionError, definition_names, read_definition
+from evals.suites import read_suite
+
+GOOD = """\
+name: mine
+systems: [flux-2-pro@bfl, gemini-3-pro-image@google]
+suites: [demo-signs, demo-scenes]
+repeats: 2
+seed: 7
+size: 1K
+encoders: {identity: "dlib:resnet_v1", text: "rapidocr:pp-ocrv6-small"}
+rows:
+  - {id: signs, title: Text, suite: demo-signs, metrics: {text.cer: 1, text.wer: 0.5}, size: 4K}
+  - {id: cost, title: Cost, computed: cost_per_image}
+  - {id: lora, title: Fine-tuning, declared: lora}
+published: article-2026-07
+simulated:
+  - {system: flux-2-pro@bfl, tint: "#aabbcc", defects: [{does: misspell, suite: demo-signs, items: [bakery]}]}
+truth:
+  - {dimension: Text, metric: text.cer, suite: demo-signs, better: tie, why: It is so}
+"""
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read_text(text):
+        (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+        return read_definition(tmp_path / "mine.yaml")
+
+    return read_text
+
+
+@pytest.mark.parametrize("name", definition_names())
+def test_every_definition_that_comes_with_twinlens_passes_its_own_reader(name):
+    assert read_definition(name).name == name
+
+
+def test_a_definition_of_ones_own_is_read_with_everything_in_it(read):
+    definition = read(GOOD)
+    assert (definition.repeats, definition.seed, definition.size) == (2, 7, "1K")
+    assert definition.encoders == {"identity": "dlib:resnet_v1", "text": "rapidocr:pp-ocrv6-small"}
+    signs, cost, lora = definition.rows
+    assert (signs.metrics, signs.size) == ({"text.cer": 1.0, "text.wer": 0.5}, "4K")
+    assert (cost.computed, lora.declared, lora.metrics) == ("cost_per_image", "lora", {})
+    assert definition.simulated[0].defects[0].items == ("bakery",)
+
+
+def test_an_unquoted_number_is_a_size(read):
+    assert read(GOOD.replace("size: 1K", "size: 512")).size == "512"
+
+
+def test_only_names_systems_suites_and_a_seed_are_needed(read):
+    definition = read("name: a\nsystems: [a@b]\nsuites: [demo-signs]\nseed: 0\n")
+    assert (definition.repeats, definition.size, definition.rows, definition.truth) == (1, "1K", (), ())
+
+
+MISTAKES = [
+    ("repeats: 2", "repeat: 2", r"line 4, field 'repeat': there is no such field; did you mean 'repeats'\?"),
+    ("repeats: 2", "repeats: 0", r"line 4, field 'repeats': 0 is too small; it is at least 1"),
+    ("repeats: 2", "repeats: 1.5", r"line 4, field 'repeats': 1.5 is not a whole number"),
+    ("seed: 7\n", "", r"field 'seed': it is missing"),
+    ("seed: 7", "seed: -1", r"line 5, field 'seed': -1 is too small"),
+    ("[flux-2-pro@bfl, g", "[flux-2-pro, g", r"line 2, .*'flux-2-pro' is not a system; write model@host"),
+    ("[flux-2-pro@bfl, ", "[gemini-3-pro-image@google, ", r"line 2, .* is listed twice"),
+    ("[demo-signs, ", "[demo-sings, ", r"line 3, .*there is no suite 'demo-sings'; did you mean 'demo-signs'\?"),
+    ("size: 1K", "size: 3K", r"line 6, field 'size': there is no size '3K'; known are 1K"),
+    ("size: 4K", "size: huge", r"line 9, row 'signs', field 'size': there is no size 'huge'; known are"),
+    ("identity: ", "identiy: ", r"line 7, encoders, field 'identiy': .*did you mean 'identity'\?"),
+    ("dlib:resnet_v1", "rapidocr:x", r"line 7, .*'identity': no encoder library 'rapidocr' measures identity"),
+    ("text.cer: 1,", "text.cre: 1,", r"line 9, row 'signs', .*no metric 'text.cre'; did you mean 'text.cer'\?"),
+    ("text.wer: 0.5", "text.wer: -1", r"line 9, row 'signs', .*the weight of text.wer is -1; it is above 0"),
+    ("text.wer: 0.5", "text.wer: .nan", r"line 9, row 'signs', .*the weight of text.wer is nan"),
+    ("suite: demo-signs, metrics", "metrics", r"line 9, row 'signs', field 'suite': it is missing"),
+    ("suite: demo-signs, metrics", "suite: demo-labels, metrics", r"line 9, row 'signs', field 'suite'"),
+    ("id: cost", "id: signs", r"line 10, entry 2 of rows, field 'id': there are two rows 'signs'"),
+    ("computed: cost_per_image", "computed: cost", r"line 10, .*there is no 'cost' here; "),
+    ("declared: lora", "declared: lora, computed: latency", r"line 11, row 'lora': a row has exactly one of metrics"),
+    (", declared: lora", "", r"line 11, row 'lora': a row has exactly one of metrics"),
+    ("does: misspell", "does: mispell", r"line 14, .*did you mean 'misspell'\?"),
+    ("items: [bakery]", "items: [bakry]", r"line 14, .*there is no item 'bakry'; did you mean 'bakery'\?"),
+    ('"#aabbcc"', "blue", r"line 14, .*'blue' is not a colour"),
+    ("better: tie", "better: flux-2-pro@bf", r"line 16, .*did you mean 'flux-2-pro@bfl'\?"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "sentence"), MISTAKES)
+def test_a_mistake_is_refused_in_one_sentence_with_file_line_and_field(read, right, wrong, sentence):
+    assert right in GOOD
+    with pytest.raises(DefinitionError, match=sentence) as refusal:
+        read(GOOD.replace(right, wrong, 1))
+    assert str(refusal.value).startswith("mine.yaml")
+    assert "\n" not in str(refusal.value)
+
+
+def test_an_unknown_eval_says_which_one_was_meant():
+    with pytest.raises(DefinitionError, match=r"there is no eval 'dmeo'; did you mean 'demo'\?"):
+        read_definition("dmeo")
+
+
+def test_the_demo_scripts_both_systems_and_a_truth_for_every_suite():
+    demo = read_definition("demo")
+    assert [system.name for system in demo.simulated] == list(demo.systems)
+    assert {line.suite for line in demo.truth} == set(demo.suites)
+    assert {line.better for line in demo.truth} == {*demo.systems, "tie"}
+    for line in demo.truth:
+        assert read_suite(line.suite).items
