@@ -1,0 +1,150 @@
+"""Decoder processes: they read, hash and decode images ahead of the encoders, with limits on memory and time."""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import contextlib
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+import numpy as np
+
+from evals.decoding import DecodedImage
+
+TIME_LIMIT_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Why a file gave no image: a reason of `metrics.measurement.REASONS` and a clause."""
+
+    reason: str
+    what: str
+
+
+class Decoders:
+    """A few supervised decoder processes; use it as a context manager.
+
+    Plain child processes and not ``multiprocessing``, which would run the caller's script again in every child. A
+    process handles one file at a time, so a file that kills it or hangs is known at once; the next file gets a new one.
+    """
+
+    def __init__(self, workers: int | None = None, time_limit_s: float = TIME_LIMIT_S) -> None:
+        """Start no process yet: a run that finds everything in the cache needs none."""
+        self.workers = workers or min(8, os.cpu_count() or 1)
+        self._idle: queue.SimpleQueue[_Process] = queue.SimpleQueue()
+        self._all = [_Process(time_limit_s) for _ in range(self.workers)]
+        for process in self._all:
+            self._idle.put(process)
+        self._threads = concurrent.futures.ThreadPoolExecutor(self.workers, "decoder")
+
+    def __enter__(self) -> Decoders:
+        """Return the pool itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End every process."""
+        for process in self._all:
+            process.stop()
+        self._threads.shutdown(cancel_futures=True)
+
+    def decode(self, paths: Iterable[Path]) -> Iterator[DecodedImage | Unreadable]:
+        """Yield the decoded images in the order of ``paths``, a few ahead of the caller."""
+        waiting = iter(paths)
+        flight: collections.deque[concurrent.futures.Future[DecodedImage | Unreadable]] = collections.deque()
+        while True:
+            while len(flight) < 2 * self.workers and (path := next(waiting, None)) is not None:
+                flight.append(self._threads.submit(self._decode, path))
+            if not flight:
+                return
+            yield flight.popleft().result()
+
+    def _decode(self, path: Path) -> DecodedImage | Unreadable:
+        process = self._idle.get()
+        try:
+            return process.decode(path)
+        finally:
+            self._idle.put(process)
+
+
+class _Process:
+    """One child process, started when it is first needed and again after it died."""
+
+    def __init__(self, time_limit_s: float) -> None:
+        self.time_limit_s = time_limit_s
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def decode(self, path: Path) -> DecodedImage | Unreadable:
+        child = self._running()
+        late = threading.Event()
+
+        def give_up() -> None:
+            late.set()
+            child.kill()
+
+        watchdog = threading.Timer(self.time_limit_s, give_up)
+        watchdog.start()
+        try:
+            assert child.stdin is not None
+            assert child.stdout is not None
+            child.stdin.write(json.dumps(str(path)).encode() + b"\n")
+            child.stdin.flush()
+            return _answer(child.stdout)
+        except (OSError, EOFError):
+            self.stop()
+            if late.is_set():
+                return Unreadable("decode_timeout", f"took over {self.time_limit_s:.0f} s to decode")
+            return Unreadable("decode_crashed", "killed the decoder process")
+        finally:
+            watchdog.cancel()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._child is None:
+            root = str(Path(__file__).resolve().parents[2])
+            search = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH")) if part)
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "evals.scoring.decode_worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,  # image libraries chat there about harmless damage
+                env={**os.environ, "PYTHONPATH": search},
+            )
+        return self._child
+
+    def stop(self) -> None:
+        if self._child is not None:
+            self._child.kill()
+            self._child.wait()
+            for pipe in (self._child.stdin, self._child.stdout):
+                # What could not be written to a dead process is of no use any more.
+                with contextlib.suppress(OSError):
+                    if pipe is not None:
+                        pipe.close()
+            self._child = None
+
+
+def _answer(stream: IO[bytes]) -> DecodedImage | Unreadable:
+    line = stream.readline()
+    if not line.endswith(b"\n"):
+        raise EOFError
+    facts = json.loads(line)
+    if "unreadable" in facts:
+        return Unreadable("unreadable_image", facts["unreadable"])
+    height, width, channels = facts["shape"]
+    content = stream.read(height * width * channels)
+    if len(content) < height * width * channels:
+        raise EOFError
+    pixels = np.frombuffer(content, dtype=np.uint8).reshape(height, width, channels)
+    return DecodedImage(pixels, facts["pixels"], facts["file"])

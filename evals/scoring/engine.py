@@ -1,0 +1,235 @@
+"""The local engine: decode each image once, encode in batches, keep every feature by content."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evals.decoding import DECODING_VERSION, DecodedImage, Pixels, pixel_sha256
+from evals.scoring.decoders import Decoders, Unreadable
+from evals.scoring.features import FeatureCache, FeatureStore
+from evals.scoring.subjects import ImageKey, Plan
+from metrics.catalogue import FEATURES
+from metrics.encoders.catalogue import Encoder
+
+log = logging.getLogger(__name__)
+
+WINDOW_IMAGES = 32
+Wanted = dict[tuple[str, str], Encoder]
+"""The features that are wanted of one picture, pair or text: (feature, encoder name) to encoder."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how many are done, and how many there are."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What has to be known before anything can be measured."""
+
+    images: dict[ImageKey, Wanted] = field(default_factory=dict)
+    pairs: dict[tuple[ImageKey, ImageKey], Wanted] = field(default_factory=dict)
+    texts: dict[str, Wanted] = field(default_factory=dict)
+
+    def add(self, plan: Plan, features: Iterable[str], encoders: Mapping[str, Encoder]) -> None:
+        """Note what one subject needs: each feature from the encoder chosen for it."""
+        pictures = (*plan.images, *plan.references)
+        for key in pictures:
+            self.images.setdefault(key, {})
+        for feature in features:
+            encoder = encoders[feature]
+            wanted = (feature, encoder.name)
+            if FEATURES[feature].of == "image":
+                for key in pictures:
+                    self.images[key][wanted] = encoder
+            elif FEATURES[feature].of == "pair":
+                self.pairs.setdefault((plan.images[0], plan.images[1]), {})[wanted] = encoder
+            elif plan.prompt is not None:
+                self.texts.setdefault(plan.prompt, {})[wanted] = encoder
+
+
+class FeatureTable:
+    """All features of one scoring run, looked up by picture; computed where the cache has none."""
+
+    def __init__(self, folder: Path, cache: FeatureCache, decoders: Decoders, progress: Progress) -> None:
+        """Keep where the pictures lie, where features are kept, and who decodes."""
+        self.folder = folder
+        self.cache = cache
+        self.decoders = decoders
+        self.progress = progress
+        self.unreadable: dict[ImageKey, Unreadable] = {}
+        self._failed: dict[tuple[str, str, str], str] = {}
+        self._hash: dict[ImageKey, str] = {}
+        self._known_files = cache.store("files", "decoding", None, DECODING_VERSION)
+
+    def get(self, feature: str, encoder: Encoder, *keys: ImageKey) -> Any | Unreadable:
+        """Return a feature of one picture or of a pair of pictures, or why there is none."""
+        for key in keys:
+            if key in self.unreadable:
+                return self.unreadable[key]
+        content = self._content(keys)
+        if failure := self._failed.get((feature, encoder.name, content)):
+            return Unreadable("encoder_failed", failure)
+        return self._store(feature, encoder).get(content)
+
+    def text(self, feature: str, encoder: Encoder, text: str) -> Any:
+        """Return a feature of a text."""
+        return self._store(feature, encoder).get(_text_hash(text))
+
+    def fill(self, needs: Needs) -> None:
+        """Compute every feature that is needed and not yet stored."""
+        self._fill_texts(needs)
+        windows = list(self._windows(needs))
+        to_decode = [self.folder / key.name for window in windows for key in window if key.kind == "file"]
+        decoded = self.decoders.decode(to_decode)
+        done, total = 0, sum(len(window) for window in windows)
+        for window in windows:
+            pixels: dict[ImageKey, Pixels] = {}
+            for key in window:
+                image = render(key.name) if key.kind == "rendering" else next(decoded)
+                if isinstance(image, Unreadable):
+                    self.unreadable[key] = image
+                else:
+                    self._remember(key, image)
+                    pixels[key] = image.pixels
+            self._encode_images(needs, pixels)
+            self._encode_pairs(needs, pixels)
+            self.cache.flush()
+            done += len(window)
+            self.progress("images", done, total)
+
+    def _content(self, keys: Sequence[ImageKey]) -> str:
+        return "+".join(self._hash[key] for key in keys)
+
+    def _store(self, feature: str, encoder: Encoder) -> FeatureStore:
+        version = f"{DECODING_VERSION}/{encoder.version}"
+        return self.cache.store(feature, encoder.name, encoder.weights_sha256, version)
+
+    def _remember(self, key: ImageKey, image: DecodedImage) -> None:
+        self._hash[key] = image.pixel_sha256
+        if key.kind == "file":
+            stamp = _stamp(self.folder / key.name)
+            if stamp not in self._known_files:
+                self._known_files.put(stamp, image.pixel_sha256)
+
+    def _fill_texts(self, needs: Needs) -> None:
+        batches: dict[tuple[str, str], tuple[Any, list[str]]] = {}
+        for text, features in needs.texts.items():
+            for (feature, _), encoder in features.items():
+                if _text_hash(text) not in self._store(feature, encoder):
+                    batches.setdefault((feature, encoder.name), (encoder, []))[1].append(text)
+        for (feature, _), (encoder, texts) in batches.items():
+            store = self._store(feature, encoder)
+            for start in range(0, len(texts), WINDOW_IMAGES):
+                part = texts[start : start + WINDOW_IMAGES]
+                for text, value in zip(part, encoder.encode_texts(part), strict=True):
+                    store.put(_text_hash(text), value)
+                store.flush()
+                self.progress("prompts", start + len(part), len(texts))
+
+    def _windows(self, needs: Needs) -> Iterator[list[ImageKey]]:
+        """Yield the pictures that must be decoded, a window at a time; pictures that are compared share a window."""
+        for key in needs.images:
+            stamp = _stamp(self.folder / key.name) if key.kind == "file" else ""
+            if stamp in self._known_files:
+                self._hash[key] = self._known_files.get(stamp)
+        window: list[ImageKey] = []
+        for keys, pairs in _connected(needs):
+            wanted = {key for pair in pairs if self._lacks(pair, needs.pairs[pair]) for key in pair}
+            wanted |= {key for key in keys if self._lacks((key,), needs.images[key])}
+            window += [key for key in keys if key in wanted]
+            if len(window) >= WINDOW_IMAGES:
+                yield window
+                window = []
+        if window:
+            yield window
+
+    def _lacks(self, keys: Sequence[ImageKey], wanted: Wanted) -> bool:
+        """Tell whether a feature of these pictures is not stored; of pictures never decoded nothing is known."""
+        if any(key not in self._hash for key in keys):
+            return True
+        return any(self._content(keys) not in self._store(f, encoder) for (f, _), encoder in wanted.items())
+
+    def _encode_images(self, needs: Needs, pixels: Mapping[ImageKey, Pixels]) -> None:
+        batches: dict[tuple[str, str], tuple[Any, dict[str, Pixels]]] = {}
+        for key, image in pixels.items():
+            for (feature, _), encoder in needs.images[key].items():
+                if self._hash[key] not in self._store(feature, encoder):
+                    batches.setdefault((feature, encoder.name), (encoder, {}))[1][self._hash[key]] = image
+        for (feature, _), (encoder, batch) in batches.items():
+            self._keep(feature, encoder, list(batch), list(batch.values()), encoder.encode_images)
+
+    def _encode_pairs(self, needs: Needs, pixels: Mapping[ImageKey, Pixels]) -> None:
+        for (a, b), features in needs.pairs.items():
+            if a not in pixels or b not in pixels:
+                continue
+            for (feature, _), encoder in features.items():
+                if self._content((a, b)) not in self._store(feature, encoder):
+                    encode: Any = encoder
+                    self._keep(feature, encoder, [self._content((a, b))], [(pixels[a], pixels[b])], encode.encode_pairs)
+
+    def _keep(
+        self, feature: str, encoder: Encoder, contents: list[str], inputs: list[Any], encode: Callable[[Any], Any]
+    ) -> None:
+        """Encode a batch and store it; when the batch fails, find the inputs it fails on and record those."""
+        store = self._store(feature, encoder)
+        try:
+            values = encode(inputs)
+        except Exception as error:  # a model may raise anything; what it failed on becomes a counted reason
+            if len(inputs) == 1:
+                log.warning("%s failed on one image: %s", encoder.name, error)
+                self._failed[feature, encoder.name, contents[0]] = f"{type(error).__name__}: {error}"
+                return
+            for content, one in zip(contents, inputs, strict=True):
+                self._keep(feature, encoder, [content], [one], encode)
+            return
+        for content, value in zip(contents, values, strict=True):
+            store.put(content, value)
+
+
+def render(text: str) -> DecodedImage | Unreadable:
+    """Draw the control picture of a text: the same words, cleanly rendered."""
+    from metrics.text_rendering import render_text
+
+    pixels = render_text(text)
+    if pixels is None:
+        return Unreadable("language_unsupported", "no font at hand draws this text")
+    return DecodedImage(np.ascontiguousarray(pixels), pixel_sha256(pixels), "")
+
+
+def _connected(needs: Needs) -> Iterable[tuple[list[ImageKey], list[tuple[ImageKey, ImageKey]]]]:
+    """Group pictures that are compared with one another, with those pairs, in the order of first need."""
+    leader: dict[ImageKey, ImageKey] = {key: key for key in needs.images}
+
+    def root(key: ImageKey) -> ImageKey:
+        while leader[key] != key:
+            leader[key] = leader[leader[key]]
+            key = leader[key]
+        return key
+
+    for a, b in needs.pairs:
+        leader[root(b)] = root(a)
+    groups: dict[ImageKey, tuple[list[ImageKey], list[tuple[ImageKey, ImageKey]]]] = {}
+    for key in needs.images:
+        groups.setdefault(root(key), ([], []))[0].append(key)
+    for pair in needs.pairs:
+        groups[root(pair[0])][1].append(pair)
+    return groups.values()
+
+
+def _stamp(path: Path) -> str:
+    """Identify a file without reading it: where, how big, and when it was last written."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return "missing"
+    return hashlib.sha256(f"{path.resolve()}|{facts.st_size}|{facts.st_mtime_ns}".encode()).hexdigest()
+
+
+def _text_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

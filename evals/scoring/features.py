@@ -1,0 +1,140 @@
+"""The feature cache: what an encoder said of an image, kept by content in append-only shards."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+import os
+import re
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+_ARRAY = "__array__"
+
+
+def encode_value(value: Any) -> Any:
+    """Turn a feature into JSON: arrays become base64 with their dtype and shape."""
+    if isinstance(value, np.ndarray):
+        data = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode()
+        return {_ARRAY: [value.dtype.str, list(value.shape), data]}
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {key: encode_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [encode_value(item) for item in value]
+    return value
+
+
+def decode_value(value: Any) -> Any:
+    """Turn JSON back into the feature (the inverse of `encode_value`; tuples come back as lists)."""
+    if isinstance(value, dict):
+        if _ARRAY in value:
+            dtype, shape, data = value[_ARRAY]
+            return np.frombuffer(base64.b64decode(data), dtype=dtype).reshape(shape)
+        return {key: decode_value(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [decode_value(item) for item in value]
+    return value
+
+
+class FeatureStore:
+    """The features of one kind from one encoder: key (a content hash) to value.
+
+    Every process appends to a shard of its own, one line a feature, so several may share a store and a killed one
+    loses at most its last, half-written line.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Index the shards that are there; nothing is created before the first `put`."""
+        self.folder = folder
+        self._where: dict[str, tuple[Path, int, int]] = {}
+        self._fresh: dict[str, Any] = {}
+        self._out: BinaryIO | None = None
+        for shard in sorted(folder.glob("*.shard")) if folder.is_dir() else ():
+            self._where.update(_index(shard))
+
+    def __contains__(self, key: str) -> bool:
+        """Tell whether the feature is stored."""
+        return key in self._fresh or key in self._where
+
+    def get(self, key: str) -> Any:
+        """Return the stored feature; KeyError if there is none."""
+        if key in self._fresh:
+            return self._fresh[key]
+        shard, start, length = self._where[key]
+        with shard.open("rb") as file:
+            file.seek(start)
+            value = decode_value(json.loads(file.read(length)))
+        self._fresh[key] = value
+        return value
+
+    def put(self, key: str, value: Any) -> None:
+        """Append a feature. It is on its way to disk after the next `flush`."""
+        if self._out is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._out = (self.folder / f"{os.getpid()}-{uuid.uuid4().hex[:8]}.shard").open("ab")
+        line = json.dumps(encode_value(value), ensure_ascii=False, separators=(",", ":"))
+        self._out.write(f"{key}\t{line}\n".encode())
+        # What was just written is read back from memory in the same form that a later run reads from disk.
+        self._fresh[key] = decode_value(json.loads(line))
+
+    def flush(self) -> None:
+        """Hand everything that was put to the operating system."""
+        if self._out is not None:
+            self._out.flush()
+
+    def close(self) -> None:
+        """Flush and close the shard."""
+        if self._out is not None:
+            self._out.close()
+            self._out = None
+
+
+def _index(shard: Path) -> Iterator[tuple[str, tuple[Path, int, int]]]:
+    """Yield key -> (shard, start, length) for each whole line; a torn last line is passed over."""
+    with shard.open("rb") as file:
+        start = 0
+        for line in file:
+            key, tab, value = line.partition(b"\t")
+            if tab and line.endswith(b"\n"):
+                yield key.decode(), (shard, start + len(key) + 1, len(value) - 1)
+            start += len(line)
+
+
+class FeatureCache:
+    """All feature stores under one folder, one a (feature, encoder, weights, version)."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the cache; the folder need not exist."""
+        self.folder = folder
+        self._open: dict[Path, FeatureStore] = {}
+
+    def store(self, feature: str, encoder: str, weights_sha256: str | None, version: str) -> FeatureStore:
+        """Return the store of one feature from one encoder with exactly these weights and this preprocessing."""
+        identity = hashlib.sha256(json.dumps([encoder, weights_sha256, version]).encode()).hexdigest()[:12]
+        slug = re.sub(r"[^A-Za-z0-9.]+", "-", encoder)[-60:].strip("-")
+        folder = self.folder / feature / f"{slug}-{identity}"
+        if folder not in self._open:
+            self._open[folder] = FeatureStore(folder)
+        return self._open[folder]
+
+    def flush(self) -> None:
+        """Flush every open store."""
+        for store in self._open.values():
+            store.flush()
+
+    @contextlib.contextmanager
+    def closing(self) -> Iterator[FeatureCache]:
+        """Close every store at the end, whatever happens in between."""
+        try:
+            yield self
+        finally:
+            for store in self._open.values():
+                store.close()

@@ -1,0 +1,216 @@
+"""The scoring stage: from an image set to scores.parquet, samples.jsonl and provenance.json in a run folder."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from evals.decoding import check_header
+from evals.imageset import ImageSet, ImageSetError, read_image_set, write_atomically
+from evals.imageset_checks import METADATA, Problem, file_names
+from evals.run import PROVENANCE, RATINGS, SAMPLES, Run
+from evals.scoring import provenance
+from evals.scoring.decoders import Decoders
+from evals.scoring.encoders import Encoders, choose_encoders, roles_of
+from evals.scoring.engine import FeatureTable, Progress
+from evals.scoring.features import FeatureCache
+from evals.scoring.measuring import collect_needs, measure
+from evals.scoring.table import ScoreTableWriter
+from metrics.catalogue import METRICS, MetricSpec
+
+
+class ScoringError(ValueError):
+    """Scoring was asked for something that it cannot do; the message is one sentence that says what to do."""
+
+
+def no_progress(label: str, done: int, total: int) -> None:
+    """Show nothing."""
+
+
+def score(
+    source: str | Path,
+    out: str | Path,
+    metrics: Sequence[str] = (),
+    encoders: Sequence[str] = (),
+    skip_bad: bool = False,
+    device: str = "auto",
+    features: str | Path | None = None,
+    progress: Progress = no_progress,
+) -> Run:
+    """Measure an image set and write the run folder.
+
+    Parameters
+    ----------
+    source
+        An image set, or a run folder with one in ``images/``.
+    out
+        The run folder. If it holds a run of the same image set, what was computed there is used again.
+    metrics
+        Ids or dimensions (``identity.self``, ``text``); by default every metric whose columns the set has.
+    encoders
+        Names such as ``open_clip:ViT-B-32/laion2b_s34b_b79k``; by default the best that this machine has.
+    skip_bad
+        Leave out bad rows and count them, instead of refusing the set.
+    device
+        ``auto``, ``cpu`` or ``cuda``.
+    features
+        The feature cache, to share it between runs; by default ``out/features``.
+    progress
+        Called with a label, the number done and the total.
+
+    Returns
+    -------
+    Run
+        The loaded run.
+
+    Raises
+    ------
+    ImageSetError
+        If the image set is refused.
+    ScoringError, metrics.encoders.catalogue.EncoderUnavailable
+        If a metric, an encoder or the run folder cannot be used.
+    """
+    started = time.perf_counter()
+    out = Path(out)
+    image_set = read_image_set(_image_set_folder(Path(source)), skip_bad)
+    image_set = _without(image_set, _bad_headers(image_set, progress), skip_bad)
+    specs = select_metrics(metrics, image_set.rows)
+    _claim(out, image_set)
+    chosen = choose_encoders(roles_of(specs), encoders, device)
+    cache = FeatureCache(Path(features) if features else out / "features")
+    with cache.closing(), Decoders() as decoders:
+        table = FeatureTable(image_set.folder, cache, decoders, progress)
+        table.fill(collect_needs(specs, image_set.rows, chosen))
+        while undecodable := _undecodable(image_set, table):
+            image_set = _without(image_set, undecodable, skip_bad)
+            # Controls pair the rows that are left anew, and may need what was not needed before.
+            table.fill(collect_needs(specs, image_set.rows, chosen))
+        used: set[str] = set()
+        with ScoreTableWriter(out) as writer:
+            for done, spec in enumerate(specs, start=1):
+                for row in measure(spec, image_set.rows, chosen, table):
+                    writer.add(row)
+                    used.add(row["encoder"])
+                progress("metrics", done, len(specs))
+        long_prompts = _long_prompts(specs, image_set, chosen, table)
+    lines = [json.dumps(row, ensure_ascii=False) for row in image_set.rows]
+    write_atomically(out / SAMPLES, ("\n".join(lines) + "\n").encode())
+    # Ratings belong to the table they were made from.
+    (out / RATINGS).unlink(missing_ok=True)
+    record = _provenance(image_set, chosen, used, specs) | {"long_prompts": long_prompts}
+    record["seconds"] = round(time.perf_counter() - started, 1)
+    write_atomically(out / PROVENANCE, json.dumps(record, indent=2, ensure_ascii=False).encode())
+    return Run(out)
+
+
+def select_metrics(asked_for: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[MetricSpec]:
+    """Return the metrics that were asked for, or else those whose columns the image set has.
+
+    Raises
+    ------
+    ScoringError
+        If there is no such metric or dimension, or none of the metrics fits the image set.
+    """
+    given = {column for row in rows for column, value in row.items() if value not in (None, [], "")}
+    fitting = [spec for spec in METRICS if given.issuperset(spec.columns)]
+    if not asked_for:
+        return [spec for spec in fitting if not spec.on_request]
+    names = {name for spec in METRICS for name in (spec.id, spec.dimension)}
+    chosen: dict[str, MetricSpec] = {}
+    for name in asked_for:
+        if name not in names:
+            close = difflib.get_close_matches(name, sorted(names), n=1)
+            hint = f"did you mean {close[0]!r}?" if close else "'twinlens metrics' lists them"
+            raise ScoringError(f"there is no metric {name!r}; {hint}")
+        matching = [spec for spec in METRICS if name == spec.id or (name == spec.dimension and not spec.on_request)]
+        usable = [spec for spec in matching if spec in fitting]
+        if not usable:
+            lacking = sorted(set(matching[0].columns) - given)
+            raise ScoringError(f"{name} needs the column {' and '.join(lacking)}, which the image set does not have")
+        chosen |= {spec.id: spec for spec in usable}
+    return list(chosen.values())
+
+
+def _image_set_folder(source: Path) -> Path:
+    inside = source / "images"
+    return inside if not (source / METADATA).exists() and (inside / METADATA).exists() else source
+
+
+def _claim(out: Path, image_set: ImageSet) -> None:
+    """Make the run folder, unless it already belongs to another image set."""
+    if out.exists() and not out.is_dir():
+        raise ScoringError(f"{out} is a file; give --out a folder")
+    if out.resolve() == image_set.folder.resolve():
+        raise ScoringError(f"{out} is the image set itself; give --out another folder")
+    if (out / PROVENANCE).exists():
+        before = Path(Run(out).provenance["image_set"]["path"])
+        if before.resolve() != image_set.folder.resolve():
+            raise ScoringError(f"{out} holds a run of another image set ({before.name}); give --out another folder")
+    out.mkdir(parents=True, exist_ok=True)
+
+
+def _bad_headers(image_set: ImageSet, progress: Progress) -> dict[int, str]:
+    """Look at the header of every file before any model is loaded, so that a bad set is refused in seconds."""
+    found: dict[str, str | None] = {}
+    for done, row in enumerate(image_set.rows, start=1):
+        for name in file_names(row):
+            if name not in found:
+                found[name] = check_header(image_set.path(name))
+        if done % 1000 == 0:
+            progress("files", done, len(image_set.rows))
+    return _rows_with(image_set, {name: what for name, what in found.items() if what})
+
+
+def _undecodable(image_set: ImageSet, table: FeatureTable) -> dict[int, str]:
+    """Return the rows of which only decoding showed that they are bad."""
+    return _rows_with(image_set, {key.name: bad.what for key, bad in table.unreadable.items() if key.kind == "file"})
+
+
+def _rows_with(image_set: ImageSet, bad: Mapping[str, str]) -> dict[int, str]:
+    named = ((n, name) for n, row in enumerate(image_set.rows) for name in file_names(row) if name in bad)
+    return {n: f"{name!r} {bad[name]}" for n, name in named}
+
+
+def _without(image_set: ImageSet, wrong: Mapping[int, str], skip_bad: bool) -> ImageSet:
+    if not wrong:
+        return image_set
+    remedy = "replace the file or take the row out, or go on without it with --skip-bad"
+    problems = {n: Problem(image_set.line_numbers[n], what, remedy) for n, what in wrong.items()}
+    if not skip_bad or len(wrong) == len(image_set.rows):
+        raise ImageSetError(image_set.folder, list(problems.values()))
+    return image_set.without(problems)
+
+
+def _long_prompts(
+    specs: Sequence[MetricSpec], image_set: ImageSet, encoders: Encoders, table: FeatureTable
+) -> dict[str, Any] | None:
+    """Return the share of prompts that were cut because they exceed the adherence encoder's context."""
+    encoder = encoders.of("adherence")
+    if encoder is None or not any("prompt" in spec.features for spec in specs):
+        return None
+    prompts = {row["prompt"] for row in image_set.rows}
+    cut = sum(len(table.text("prompt", encoder, prompt)["chunks"]) > 1 for prompt in prompts)
+    return {"share": cut / len(prompts), "n": cut, "of": len(prompts)}
+
+
+def _provenance(image_set: ImageSet, encoders: Encoders, used: set[str], specs: Sequence[MetricSpec]) -> dict[str, Any]:
+    return {
+        "twinlens": provenance.package_versions().get("twinlens"),
+        "created_at": provenance.now(),
+        "image_set": {
+            "name": image_set.folder.resolve().name,
+            "path": str(image_set.folder.resolve()),
+            "rows": len(image_set.rows) + len(image_set.skipped),
+            "scored_rows": len(image_set.rows),
+            "skipped": [{"row": problem.row, "reason": problem.what} for problem in image_set.skipped],
+            "warnings": image_set.warnings,
+        },
+        "metrics": {spec.id: spec.version for spec in specs},
+        "encoders": [r for r in encoders.records() if r["status"] == "unavailable" or r["name"] in used],
+        "packages": provenance.package_versions(),
+        "machine": provenance.machine(),
+    }

@@ -1,0 +1,218 @@
+"""Which subjects a metric measures in an image set, and how controls re-arrange them. Pure: rows in, plans out."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import random
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from metrics.catalogue import Control, MetricSpec
+
+Row = Mapping[str, Any]
+
+DECOYS = 5
+"""How many other prompts, or impostor sequences, each subject is held against at most."""
+
+MAX_FACES_PAIRED = 2000
+"""Above this many images with a face, `identity.pairs` measures the pairs of a seeded sample of so many."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ImageKey:
+    """One picture: a file of the set, or a clean rendering of a text that serves as a control."""
+
+    kind: Literal["file", "rendering"]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One subject to be measured: its rows (by index), its pictures, and what they are held against."""
+
+    rows: tuple[int, ...]
+    images: tuple[ImageKey, ...]
+    control: Control | None = None
+    references: tuple[ImageKey, ...] = ()
+    prompt: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+def text_of(row: Row) -> str:
+    """Return the expected text of a row as one string, lines separated by newlines."""
+    text = row["expected_text"]
+    return text if isinstance(text, str) else "\n".join(text)
+
+
+def plan_subjects(spec: MetricSpec, rows: Sequence[Row], with_face: Sequence[int] = ()) -> Iterator[Plan]:
+    """Yield the plans of a metric over an image set, its own subjects first, then those of its controls.
+
+    Parameters
+    ----------
+    spec
+        The metric.
+    rows
+        The rows of the image set.
+    with_face
+        The indices of the rows in whose image the feature was found; only for metrics over every pair.
+    """
+    usable = [i for i, row in enumerate(rows) if all(row.get(column) not in (None, [], "") for column in spec.columns)]
+    yield from _OWN[spec.subject](spec, rows, usable, with_face)
+    for control in spec.controls:
+        yield from _CONTROLS[control](spec, rows, usable)
+
+
+def _file(row: Row) -> ImageKey:
+    return ImageKey("file", row["file_name"])
+
+
+def _plan(spec: MetricSpec, rows: Sequence[Row], members: Sequence[int], **given: Any) -> Plan:
+    first = rows[members[0]]
+    if spec.references and "references" not in given:
+        given["references"] = _references(first)
+    if "prompt" in spec.features and "prompt" not in given:
+        given["prompt"] = first["prompt"]
+    return Plan(tuple(members), tuple(_file(rows[i]) for i in members), **given)
+
+
+def _references(row: Row) -> tuple[ImageKey, ...]:
+    return tuple(ImageKey("file", name) for name in row["reference_images"])
+
+
+def _groups(rows: Sequence[Row], usable: Iterable[int], *columns: str) -> dict[tuple[Hashable, ...], list[int]]:
+    groups: dict[tuple[Hashable, ...], list[int]] = {}
+    for i in usable:
+        groups.setdefault(tuple(rows[i].get(column) for column in columns), []).append(i)
+    return groups
+
+
+def _samples(spec: MetricSpec, rows: Sequence[Row], usable: list[int], _: Sequence[int]) -> Iterator[Plan]:
+    return (_plan(spec, rows, [i]) for i in usable)
+
+
+def _all_pairs(spec: MetricSpec, rows: Sequence[Row], usable: list[int], with_face: Sequence[int]) -> Iterator[Plan]:
+    found = set(with_face)
+    # An image without a face is one row with its reason, not a row for every pair that it would have made.
+    yield from (_plan(spec, rows, [i]) for i in usable if i not in found)
+    chosen = sorted(found)
+    if len(chosen) > MAX_FACES_PAIRED:
+        chosen = sorted(random.Random(0).sample(chosen, MAX_FACES_PAIRED))
+    for a, b in itertools.combinations(chosen, 2):
+        known = rows[a].get("sequence_id") is not None and rows[b].get("sequence_id") is not None
+        same = rows[a].get("sequence_id") == rows[b].get("sequence_id") if known else None
+        yield _plan(spec, rows, [a, b], details={"same_sequence": same})
+
+
+def _sequences(rows: Sequence[Row], usable: Iterable[int]) -> dict[tuple[Hashable, ...], list[int]]:
+    """Return the shots of each sequence in order; a repeat or another seed of it is a sequence of its own."""
+    groups = _groups(rows, usable, "system", "suite", "sequence_id", "seed", "repeat")
+    return {key: sorted(members, key=lambda i: rows[i]["shot"]) for key, members in groups.items()}
+
+
+def _shots(spec: MetricSpec, rows: Sequence[Row], usable: list[int], _: Sequence[int]) -> Iterator[Plan]:
+    for members in _sequences(rows, usable).values():
+        yield from (_plan(spec, rows, pair) for pair in itertools.combinations(members, 2))
+
+
+def _consecutive(spec: MetricSpec, rows: Sequence[Row], usable: list[int], _: Sequence[int]) -> Iterator[Plan]:
+    for members in _sequences(rows, usable).values():
+        yield from (_plan(spec, rows, pair) for pair in itertools.pairwise(members))
+
+
+def _whole_sequences(spec: MetricSpec, rows: Sequence[Row], usable: list[int], _: Sequence[int]) -> Iterator[Plan]:
+    return (_plan(spec, rows, members) for members in _sequences(rows, usable).values())
+
+
+_SEED_GROUP = ("system", "suite", "prompt_id", "sequence_id", "shot")
+
+
+def _repeats(spec: MetricSpec, rows: Sequence[Row], usable: list[int], _: Sequence[int]) -> Iterator[Plan]:
+    for members in _groups(rows, usable, *_SEED_GROUP, "seed").values():
+        ordered = sorted(members, key=lambda i: rows[i]["repeat"])
+        yield from (_plan(spec, rows, pair) for pair in itertools.combinations(ordered, 2))
+
+
+def _different_seeds(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterator[Plan]:
+    """Pair images of two seeds that share system, prompt and repeat number."""
+    for members in _groups(rows, usable, *_SEED_GROUP, "repeat").values():
+        ordered = sorted(members, key=lambda i: rows[i]["seed"])
+        yield from (_plan(spec, rows, pair, control="different_seed") for pair in itertools.combinations(ordered, 2))
+
+
+def _identical_images(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterator[Plan]:
+    """Hold the first image of every prompt against itself."""
+    for members in _groups(rows, usable, *_SEED_GROUP).values():
+        yield _plan(spec, rows, [members[0], members[0]], control="identical_image")
+
+
+def _by_hash(key: Hashable) -> str:
+    """Order names without favour: by hash, so that the alphabet decides nothing."""
+    return hashlib.sha256(repr(key).encode()).hexdigest()
+
+
+def _shuffled_prompts(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterator[Plan]:
+    """Hold every image against prompts of its suite that were not its own."""
+    for (suite,), members in _groups(rows, usable, "suite").items():
+        prompts = sorted({rows[i]["prompt"] for i in members}, key=lambda prompt: _by_hash((suite, prompt)))
+        place = {prompt: n for n, prompt in enumerate(prompts)}
+        for i in members:
+            for step in range(1, min(DECOYS, len(prompts) - 1) + 1):
+                decoy = prompts[(place[rows[i]["prompt"]] + step) % len(prompts)]
+                yield _plan(spec, rows, [i], control="shuffled_prompt", prompt=decoy)
+
+
+def _impostors(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterator[Plan]:
+    return _impostor_references(spec, rows, usable) if spec.references else _impostor_shots(spec, rows, usable)
+
+
+def _impostor_references(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterator[Plan]:
+    """Hold every image against the references of another character of its suite."""
+    for (suite,), members in _groups(rows, usable, "suite").items():
+        sets = sorted({_references(rows[i]) for i in members}, key=lambda keys: _by_hash((suite, keys)))
+        place = {keys: n for n, keys in enumerate(sets)}
+        for i in members:
+            own = set(_references(rows[i]))
+            for step in range(1, min(DECOYS, len(sets) - 1) + 1):
+                other = sets[(place[_references(rows[i])] + step) % len(sets)]
+                if own.isdisjoint(other):
+                    yield _plan(spec, rows, [i], control="impostor", references=other)
+
+
+def _impostor_shots(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterator[Plan]:
+    """Pair each shot with shots of other sequences of the same system and suite."""
+    by_system: dict[tuple[Hashable, ...], dict[Hashable, list[int]]] = {}
+    for (system, suite, sequence, _, _), members in _sequences(rows, usable).items():
+        by_system.setdefault((system, suite), {}).setdefault(sequence, []).extend(members)
+    for sequences in by_system.values():
+        names = sorted(sequences, key=_by_hash)
+        for n, name in enumerate(names):
+            for step in range(1, min(DECOYS, len(names) - 1) + 1):
+                other = sequences[names[(n + step) % len(names)]]
+                for k, shot in enumerate(sequences[name]):
+                    yield _plan(spec, rows, [shot, other[(k + step) % len(other)]], control="impostor")
+
+
+def _rendered_texts(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterator[Plan]:
+    """Put a clean rendering of the same words in the place of every image."""
+    for i in usable:
+        yield Plan((i,), (ImageKey("rendering", text_of(rows[i])),), control="rendered_text")
+
+
+_OWN: Mapping[str, Callable[[MetricSpec, Sequence[Row], list[int], Sequence[int]], Iterator[Plan]]] = {
+    "sample": _samples,
+    "pair": _all_pairs,
+    "shots": _shots,
+    "consecutive": _consecutive,
+    "sequence": _whole_sequences,
+    "repeats": _repeats,
+}
+
+_CONTROLS: Mapping[Control, Callable[[MetricSpec, Sequence[Row], list[int]], Iterator[Plan]]] = {
+    "shuffled_prompt": _shuffled_prompts,
+    "impostor": _impostors,
+    "rendered_text": _rendered_texts,
+    "different_seed": _different_seeds,
+    "identical_image": _identical_images,
+}

@@ -1,0 +1,137 @@
+"""The score table: tidy, one measurement a row, written to scores.parquet whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from metrics.catalogue import MetricSpec
+from metrics.encoders.catalogue import Encoder
+from metrics.measurement import Measurement
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+FILE_NAME = "scores.parquet"
+_BATCH_ROWS = 20_000
+
+
+def schema() -> pa.Schema:
+    """Return the columns of the score table with their types."""
+    import pyarrow as pa
+
+    text, whole = pa.string(), pa.int64()
+    return pa.schema(
+        [
+            ("system", text),
+            ("suite", text),
+            ("prompt_id", text),
+            ("subject", pa.list_(text)),
+            ("seed", whole),
+            ("repeat", whole),
+            ("sequence_id", text),
+            ("metric", text),
+            ("metric_version", whole),
+            ("encoder", text),
+            ("weights_sha256", text),
+            ("control", text),
+            ("value", pa.float64()),
+            ("reason", text),
+            ("details", text),
+        ]
+    )
+
+
+def table_row(
+    spec: MetricSpec,
+    encoder: Encoder | None,
+    rows: Sequence[Mapping[str, Any]],
+    control: str | None,
+    measured: Measurement,
+) -> dict[str, Any]:
+    """Return the table row of one measurement.
+
+    What differs within the subject (the seeds of a control pair, say) is null; prompt and sequence are the first
+    sample's, since they name the unit that the measurement counts towards.
+    """
+    first = rows[0]
+
+    def common(column: str) -> Any:
+        return first.get(column) if all(row.get(column) == first.get(column) for row in rows) else None
+
+    return {
+        "system": common("system"),
+        "suite": first["suite"],
+        "prompt_id": first["prompt_id"],
+        "subject": list(measured.sample_ids),
+        "seed": common("seed"),
+        "repeat": common("repeat"),
+        "sequence_id": first.get("sequence_id"),
+        "metric": spec.id,
+        "metric_version": spec.version,
+        "encoder": encoder.name if encoder else None,
+        "weights_sha256": encoder.weights_sha256 if encoder else None,
+        "control": control,
+        "value": measured.value,
+        "reason": measured.reason,
+        "details": json.dumps(dict(measured.details), ensure_ascii=False) if measured.details else None,
+    }
+
+
+class ScoreTableWriter:
+    """Writes rows to a temporary file that replaces scores.parquet when all of them are there."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open nothing yet."""
+        self.target = folder / FILE_NAME
+        self._staged = folder / f".{FILE_NAME}.{os.getpid()}.new"
+        self._rows: list[dict[str, Any]] = []
+        self._writer: Any = None
+        self.count = 0
+
+    def __enter__(self) -> ScoreTableWriter:
+        """Open the temporary file."""
+        import pyarrow.parquet as pq
+
+        self._writer = pq.ParquetWriter(self._staged, schema(), compression="zstd")
+        return self
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Add a row."""
+        self._rows.append(row)
+        self.count += 1
+        if len(self._rows) >= _BATCH_ROWS:
+            self._write()
+
+    def _write(self) -> None:
+        import pyarrow as pa
+
+        self._writer.write_table(pa.Table.from_pylist(self._rows, schema()))
+        self._rows = []
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Put the finished table in place, or take the unfinished one away."""
+        try:
+            if kind is None:
+                self._write()
+            self._writer.close()
+            if kind is None:
+                os.replace(self._staged, self.target)
+        finally:
+            self._staged.unlink(missing_ok=True)
+
+
+def read_scores(folder: Path) -> pd.DataFrame:
+    """Read scores.parquet with ``details`` parsed to dicts."""
+    import pandas as pd
+
+    table = pd.read_parquet(folder / FILE_NAME)
+    table["details"] = [json.loads(text) if isinstance(text, str) else {} for text in table["details"]]
+    return table

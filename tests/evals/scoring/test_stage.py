@@ -1,0 +1,200 @@
+"""The scoring stage, whole: real files, real decoder processes, a real table."""
+
+import json
+import shutil
+
+import pytest
+
+from evals import load_run
+from evals.imageset import ImageSetError
+from evals.run import RunError
+from evals.scoring.stage import ScoringError, score
+from metrics.encoders.catalogue import EncoderUnavailable
+
+
+def rows_of(run, metric, control=None):
+    table = run.scores[run.scores.metric == metric]
+    return table[table.control.isna()] if control is None else table[table.control == control]
+
+
+def test_every_pair_of_shots_has_a_value_or_a_reason(sequences, tmp_path, face_encoder):
+    run = score(sequences, tmp_path / "run", ["identity.self"])
+    own = rows_of(run, "identity.self")
+    assert len(own) == 2 * 3 * 3
+    assert set(own[own.value.isna()].reason) == {"no_face"}
+    assert own.value.isna().sum() == 2
+    assert own[own.reason.notna()].system.unique().tolist() == ["b"]
+
+
+def test_per_sample_rows_carry_what_identifies_them(sequences, tmp_path, face_encoder):
+    run = score(sequences, tmp_path / "run", ["identity.self"])
+    row = rows_of(run, "identity.self").iloc[0]
+    assert row.encoder == "dlib:resnet_v1"
+    assert row.weights_sha256 == "0" * 64
+    assert row.metric_version == 1
+    assert set(row.subject) <= set(run.samples.sample_id)
+    assert row.sequence_id == "ada"
+
+
+def test_impostors_come_from_other_sequences_of_the_same_system(sequences, tmp_path, face_encoder):
+    run = score(sequences, tmp_path / "run", ["identity.self"])
+    samples = run.samples
+    for subject in rows_of(run, "identity.self", "impostor").subject:
+        first, second = samples.loc[list(subject)].to_dict("records")
+        assert first["sequence_id"] != second["sequence_id"]
+        assert first["system"] == second["system"]
+
+
+def test_second_run_computes_nothing(sequences, tmp_path, face_encoder):
+    score(sequences, tmp_path / "run", ["identity.self"])
+    first = face_encoder.batches.copy()
+    before = load_run(tmp_path / "run").scores
+    score(sequences, tmp_path / "run", ["identity.self"])
+    assert face_encoder.batches == first
+    assert before.equals(load_run(tmp_path / "run").scores)
+
+
+def test_batches_are_real(sequences, tmp_path, face_encoder):
+    score(sequences, tmp_path / "run", ["identity.self"])
+    assert face_encoder.batches == [18]
+
+
+def test_adding_a_metric_computes_only_what_it_needs(sequences, tmp_path, face_encoder):
+    score(sequences, tmp_path / "run", ["identity.self"])
+    score(sequences, tmp_path / "run", ["identity.drift", "identity.self"])
+    assert face_encoder.batches == [18]
+
+
+def test_moved_image_set_finds_its_features_by_content(sequences, tmp_path, face_encoder):
+    score(sequences, tmp_path / "run", ["identity.self"])
+    shutil.move(sequences, tmp_path / "moved")
+    score(tmp_path / "moved", tmp_path / "other", ["identity.self"], features=tmp_path / "run/features")
+    assert face_encoder.batches == [18]
+
+
+def test_order_of_rows_changes_no_value(sequences, tmp_path, face_encoder):
+    first = score(sequences, tmp_path / "run", ["identity.self"]).scores
+    lines = (sequences / "metadata.jsonl").read_text().splitlines()
+    (sequences / "metadata.jsonl").write_text("\n".join(reversed(lines)))
+    second = score(sequences, tmp_path / "other", ["identity.self"]).scores
+
+    def values(table):
+        own = table[table.control.isna()]
+        return {tuple(sorted(s)): v for s, v in zip(own.subject, own.value.fillna(-9), strict=True)}
+
+    assert values(first) == values(second)
+
+
+def test_every_pair_of_faces_knows_whether_it_is_one_sequence(sequences, tmp_path, face_encoder):
+    run = score(sequences, tmp_path / "run", ["identity.pairs"])
+    pairs = rows_of(run, "identity.pairs")
+    scored = pairs[pairs.value.notna()]
+    assert len(scored) == 17 * 16 // 2
+    same = [details["same_sequence"] for details in scored.details]
+    assert sum(same) == 15 + 15 + 10
+    assert pairs[pairs.value.isna()].reason.tolist() == ["no_face"]
+
+
+def test_repeats_are_compared_within_a_seed_and_controls_across(repeats, tmp_path):
+    run = score(repeats, tmp_path / "run", ["reproducibility.identical", "reproducibility.mean_difference"])
+    identical = rows_of(run, "reproducibility.identical").groupby("system").value.mean()
+    assert identical.to_dict() == {"a": 1.0, "b": 0.0}
+    same_image = rows_of(run, "reproducibility.mean_difference", "identical_image")
+    assert (same_image.value == 0).all()
+    assert len(same_image) == 12
+    across = rows_of(run, "reproducibility.mean_difference", "different_seed")
+    assert len(across) == 2 * 6 * 2
+    assert (across.value > 50).all()
+    assert across.seed.isna().all()
+
+
+def test_missing_weights_are_a_reason_for_every_subject(repeats, tmp_path, monkeypatch):
+    monkeypatch.setenv("TWINLENS_WEIGHTS", str(tmp_path / "no weights"))
+    run = score(repeats, tmp_path / "run", ["reproducibility.lpips"])
+    assert set(run.scores.reason) == {"encoder_unavailable"}
+    assert run.scores.value.isna().all()
+    (record,) = run.provenance["encoders"]
+    assert record["status"] == "unavailable"
+
+
+def test_encoder_that_was_asked_for_must_load(repeats, tmp_path):
+    with pytest.raises(EncoderUnavailable, match="lpips"):
+        score(repeats, tmp_path / "run", ["reproducibility.lpips"], ["lpips:/nowhere/lpips.onnx"])
+    assert not (tmp_path / "run/scores.parquet").exists()
+
+
+def test_image_that_only_decoding_shows_to_be_bad_is_refused_with_its_row(sequences, tmp_path, face_encoder):
+    name = json.loads((sequences / "metadata.jsonl").read_text().splitlines()[4])["file_name"]
+    content = bytearray((sequences / name).read_bytes())
+    content[60:70] = b"\x00" * 10
+    (sequences / name).write_bytes(content)
+    with pytest.raises(ImageSetError, match="row 5: .*cannot be decoded"):
+        score(sequences, tmp_path / "run", ["identity.self"])
+    assert not (tmp_path / "run/scores.parquet").exists()
+    run = score(sequences, tmp_path / "run", ["identity.self"], skip_bad=True)
+    assert run.provenance["image_set"]["scored_rows"] == 17
+    assert [problem["row"] for problem in run.provenance["image_set"]["skipped"]] == [5]
+    assert len(run.samples) == 17
+
+
+def test_bad_file_is_refused_before_any_encoder_is_loaded(sequences, tmp_path, monkeypatch):
+    name = json.loads((sequences / "metadata.jsonl").read_text().splitlines()[0])["file_name"]
+    (sequences / name).write_text("not an image")
+
+    def loaded(*_args, **_kwargs):
+        raise AssertionError("an encoder was loaded")
+
+    monkeypatch.setattr("evals.scoring.encoders.load_encoder", loaded)
+    with pytest.raises(ImageSetError, match="row 1: .*not an image"):
+        score(sequences, tmp_path / "run", ["identity.self"])
+    assert not (tmp_path / "run").exists()
+
+
+def test_unknown_metric_is_refused_with_the_nearest_name(sequences, tmp_path):
+    with pytest.raises(ScoringError, match=r"no metric 'identity.slef'; did you mean 'identity.self'"):
+        score(sequences, tmp_path / "run", ["identity.slef"])
+
+
+def test_metric_whose_column_is_missing_is_refused_with_its_name(sequences, tmp_path):
+    with pytest.raises(ScoringError, match="text.cer needs the column expected_text"):
+        score(sequences, tmp_path / "run", ["text.cer"])
+
+
+def test_folder_of_another_run_is_refused(sequences, repeats, tmp_path, face_encoder):
+    other = tmp_path / "other set"
+    shutil.copytree(sequences, other)
+    score(sequences, tmp_path / "run", ["identity.self"])
+    with pytest.raises(ScoringError, match="holds a run of another image set"):
+        score(other, tmp_path / "run", ["identity.self"])
+
+
+def test_output_on_the_image_set_itself_is_refused(sequences, face_encoder):
+    with pytest.raises(ScoringError, match="is the image set itself"):
+        score(sequences, sequences, ["identity.self"])
+
+
+def test_image_set_inside_a_run_is_scored_in_place(sequences, tmp_path, face_encoder):
+    shutil.copytree(sequences, tmp_path / "run/images")
+    run = score(tmp_path / "run", tmp_path / "run", ["identity.self"])
+    assert run.image_path(run.samples.sample_id.iloc[0]).is_file()
+
+
+def test_folder_without_scores_is_no_run(tmp_path):
+    with pytest.raises(RunError, match="twinlens score"):
+        load_run(tmp_path)
+
+
+def test_encoder_that_fails_on_one_image_leaves_the_others_scored(sequences, tmp_path, face_encoder):
+    faces = face_encoder._faces
+
+    def fails_on_dark(image):
+        if image[0, 0, 0] < 65:
+            raise RuntimeError("too dark for me")
+        return faces(image)
+
+    face_encoder._faces = fails_on_dark
+    run = score(sequences, tmp_path / "run", ["identity.faces"])
+    failed = run.scores[run.scores.reason == "encoder_failed"]
+    assert len(failed) == 3
+    assert failed.details.iloc[0]["what"] == "RuntimeError: too dark for me"
+    assert (run.scores.value.notna()).sum() == 14
