@@ -1,0 +1,128 @@
+"""Seed reproducibility: how close two images of the same system, prompt and seed come to being the same image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from metrics.encoders.perceptual import Difference
+from metrics.measurement import Measurement, Subject, scored, unscored
+
+PSNR_CAP_DB = 100.0
+"""Shown for identical images, whose ratio is infinite, and for the few pairs that are closer still: one level in one
+pixel of 512 x 512 is 107 dB."""
+
+
+def peak_signal_to_noise_ratio(mean_squared_error: float) -> float:
+    """Return 10 log10(255^2 / MSE) in dB for 8-bit images, at most 100 dB.
+
+    Identical images have an infinite ratio, which no mean survives; they and everything beyond the cap are shown as
+    the cap. The share of identical pairs is a metric of its own.
+
+    Examples
+    --------
+    >>> round(peak_signal_to_noise_ratio(33.648833), 4)
+    32.8611
+    >>> peak_signal_to_noise_ratio(0.0)
+    100.0
+    """
+    if mean_squared_error <= 0:
+        return PSNR_CAP_DB
+    return min(PSNR_CAP_DB, 10 * math.log10(255**2 / mean_squared_error))
+
+
+def hamming_distance(first: str, second: str) -> int:
+    """Return how many bits of two hashes, given as hexadecimal digits, differ.
+
+    Raises
+    ------
+    ValueError
+        If the hashes differ in length.
+
+    Examples
+    --------
+    >>> hamming_distance("c2924c5532bddfc8", "c2924c5532bddfc9")
+    1
+    """
+    if len(first) != len(second):
+        raise ValueError(f"hashes of {len(first)} and {len(second)} digits cannot be compared")
+    return (int(first, 16) ^ int(second, 16)).bit_count()
+
+
+def pixel_identical(subjects: Sequence[Subject]) -> list[Measurement]:
+    """Return 1 for each pair whose decoded pixels are equal, else 0; its mean is the share of identical pairs.
+
+    Equality is of decoded pixels, not of files: metadata, compression and signed manifests change a file and not the
+    picture. A pair of different sizes is not identical, so it is a 0 and the details say so.
+    """
+    return [_pixel_identical(subject) for subject in subjects]
+
+
+def _pixel_identical(subject: Subject) -> Measurement:
+    difference: Difference = subject.given["difference"]
+    return scored(
+        subject,
+        float(difference["identical"]),
+        same_size=difference["same_size"],
+        max_difference=difference["max"],
+        mean_difference=difference["mean"],
+    )
+
+
+def max_difference(subjects: Sequence[Subject]) -> list[Measurement]:
+    """Return the largest absolute difference over pixels and channels of each pair, in levels of 255."""
+    return [_of_equal_sizes(subject, lambda difference: difference["max"]) for subject in subjects]
+
+
+def mean_difference(subjects: Sequence[Subject]) -> list[Measurement]:
+    """Return the mean absolute difference over pixels and channels of each pair, in levels of 255."""
+    return [_of_equal_sizes(subject, lambda difference: difference["mean"]) for subject in subjects]
+
+
+def psnr(subjects: Sequence[Subject]) -> list[Measurement]:
+    """Return the peak signal-to-noise ratio of each pair in dB (see `peak_signal_to_noise_ratio`).
+
+    The mean of decibels is dominated by identical pairs at the cap; read it beside the share of identical pairs.
+    """
+    return [
+        _of_equal_sizes(
+            subject, lambda difference: None if (mse := difference["mse"]) is None else peak_signal_to_noise_ratio(mse)
+        )
+        for subject in subjects
+    ]
+
+
+def ssim(subjects: Sequence[Subject]) -> list[Measurement]:
+    """Return the structural similarity of each pair, -1..1 (Wang et al. 2004, Gaussian window, mean over RGB)."""
+    return [_of_equal_sizes(subject, lambda difference: difference["ssim"]) for subject in subjects]
+
+
+def _of_equal_sizes(subject: Subject, statistic: Callable[[Difference], float | None]) -> Measurement:
+    difference: Difference = subject.given["difference"]
+    if not difference["same_size"]:
+        return unscored(subject, "size_differs")
+    value = statistic(difference)
+    if value is None:
+        return unscored(subject, "image_too_small")
+    return scored(subject, value, identical=difference["identical"])
+
+
+def phash_distance(subjects: Sequence[Subject]) -> list[Measurement]:
+    """Return how many of the 64 bits of the two perceptual hashes differ, for each pair.
+
+    The hash is of a 32 x 32 reduction, so it says whether the composition is the same and compares any two sizes;
+    unrelated images differ in about 32 bits.
+    """
+    return [
+        scored(subject, hamming_distance(first, second), hashes=[first, second])
+        for subject in subjects
+        for first, second in [(subject.images[0]["phash"], subject.images[1]["phash"])]
+    ]
+
+
+def lpips(subjects: Sequence[Subject]) -> list[Measurement]:
+    """Return the learned perceptual distance of each pair, 0 for equal images (Zhang et al. 2018)."""
+    return [
+        unscored(subject, "size_differs") if (distance := subject.given["lpips"]) is None else scored(subject, distance)
+        for subject in subjects
+    ]
