@@ -1,0 +1,254 @@
+"""Systems side by side: means over prompts, and paired differences on the prompts that two systems share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TypedDict
+
+import numpy as np
+import pandas as pd
+
+from evals.rating.intervals import MIN_PROMPTS, Estimate, Numbers, estimate_means
+from metrics.catalogue import METRICS, Better, MetricSpec, metric
+
+Key = tuple[str, ...]
+"""(metric, suite, system) of a mean, or (metric, suite, system a, system b) of a difference."""
+
+
+class SystemMean(TypedDict):
+    """One metric of one system on one suite: the mean over prompts, its 95 % interval, and what could not be scored.
+
+    ``n_prompts`` prompts are behind the mean; ``n_scored`` and ``n_unscored`` count measurements, ``reasons`` says
+    why the latter have no value. ``mean`` is None where nothing was scored, ``low`` and ``high`` below 5 prompts.
+    """
+
+    metric: str
+    title: str
+    unit: str
+    better: Better
+    suite: str | None
+    system: str
+    encoder: str | None
+    n_prompts: int
+    n_scored: int
+    n_unscored: int
+    reasons: dict[str, int]
+    mean: float | None
+    low: float | None
+    high: float | None
+
+
+class PairedDifference(TypedDict):
+    """System A minus system B on the prompts that both have values for.
+
+    ``better_system`` is None unless the 95 % interval excludes zero; ``note`` says in words what holds.
+    """
+
+    metric: str
+    suite: str | None
+    system_a: str
+    system_b: str
+    n_prompts: int
+    mean: float | None
+    low: float | None
+    high: float | None
+    better_system: str | None
+    note: str
+
+
+def number_or_none(value: float) -> float | None:
+    """Return a plain float, None for NaN, as JSON has no NaN.
+
+    Examples
+    --------
+    >>> number_or_none(np.float64(0.5)), number_or_none(float("nan"))
+    (0.5, None)
+    """
+    return float(value) if np.isfinite(value) else None
+
+
+def with_prompts(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return what rating needs of the score table, with a column ``prompt``: the unit that is resampled and paired.
+
+    The unit is the prompt; where the prompt is a shot of a sequence it is the whole sequence, since its shots show
+    the same people in the same place and are not independent. A missing suite becomes the empty string.
+    """
+    suite = scores["suite"].astype(object)
+    sequence = scores["sequence_id"].astype(object)
+    return pd.DataFrame(
+        {
+            "metric": scores["metric"].astype(str),
+            "suite": suite.where(suite.notna(), "").astype(str),
+            "system": scores["system"].astype(str),
+            "prompt": sequence.where(sequence.notna(), scores["prompt_id"]).astype(str),
+            "control": scores["control"],
+            "value": scores["value"].astype(float),
+            "reason": scores["reason"],
+            "encoder": scores["encoder"],
+        }
+    )
+
+
+def prompt_means(measurements: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean value of each prompt: repeats, shots and pairs are averaged inside the prompt first.
+
+    Parameters
+    ----------
+    measurements
+        Rows of `with_prompts`; rows without a value are passed over, never counted as zero.
+
+    Returns
+    -------
+    DataFrame
+        Index (metric, suite, prompt), sorted; one column a system, NaN where it has no value for that prompt.
+    """
+    scored = measurements[measurements["value"].notna()]
+    return scored.pivot_table(index=["metric", "suite", "prompt"], columns="system", values="value", aggfunc="mean")
+
+
+def compare_systems(measurements: pd.DataFrame, seed: int) -> tuple[list[SystemMean], list[PairedDifference]]:
+    """Return the mean of every (metric, suite, system) and the paired differences of every two systems.
+
+    Parameters
+    ----------
+    measurements
+        Rows of `with_prompts`, controls left out.
+    seed
+        Of the bootstrap.
+
+    Returns
+    -------
+    means, differences
+        In the order of the catalogue, then by suite, then by system. Metrics without a better direction and metrics
+        over arbitrary pairs of images have no differences.
+    """
+    coverage = _coverage(measurements)
+    asked = dict(iter(measurements.groupby(["metric", "suite"])["prompt"]))
+    scored = dict(iter(prompt_means(measurements).groupby(level=["metric", "suite"])))
+    nothing = pd.DataFrame(index=pd.MultiIndex.from_arrays([[], [], []]), dtype=float)
+    columns: dict[Key, Numbers] = {}
+    prompts: dict[Key, tuple[str, ...]] = {}
+    for metric_id, suite in sorted({key[:2] for key in coverage}, key=_catalogue_order):
+        systems = sorted(key[2] for key in coverage if key[:2] == (metric_id, suite))
+        own_prompts = tuple(sorted(asked[metric_id, suite].unique()))
+        values = scored.get((metric_id, suite), nothing).droplevel([0, 1]).reindex(own_prompts, columns=systems)
+        block: dict[Key, Numbers] = {
+            (metric_id, suite, system): values[system].to_numpy(np.float64) for system in systems
+        }
+        if _has_winner(metric(metric_id)):
+            for a, b in combinations(systems, 2):
+                block[metric_id, suite, a, b] = block[metric_id, suite, a] - block[metric_id, suite, b]
+        columns |= block
+        prompts |= dict.fromkeys(block, own_prompts)
+    estimates = _estimates(columns, prompts, seed)
+    means = [_system_mean(key, coverage[key], estimates[key]) for key in columns if len(key) == 3]
+    differences = [_paired_difference(key, estimates[key]) for key in columns if len(key) == 4]
+    return means, differences
+
+
+def _catalogue_order(key: Key) -> tuple[int, str]:
+    return METRICS.index(metric(key[0])), key[1]
+
+
+def _has_winner(spec: MetricSpec) -> bool:
+    # Pairs of any two images mix same and different people on purpose; a higher mean of them is no better.
+    return spec.better != "neither" and spec.subject != "pair"
+
+
+def _estimates(columns: dict[Key, Numbers], prompts: dict[Key, tuple[str, ...]], seed: int) -> dict[Key, Estimate]:
+    # Columns over the same prompts are resampled together: the draws are what costs, not the means.
+    together: dict[tuple[str, ...], list[Key]] = {}
+    for key in columns:
+        together.setdefault(prompts[key], []).append(key)
+    return {
+        key: estimate
+        for keys in together.values()
+        for key, estimate in zip(
+            keys, estimate_means(np.column_stack([columns[key] for key in keys]), seed), strict=True
+        )
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Coverage:
+    n_scored: int
+    n_unscored: int
+    reasons: dict[str, int]
+    encoder: str | None
+
+
+def _coverage(measurements: pd.DataFrame) -> dict[Key, _Coverage]:
+    keys = ["metric", "suite", "system"]
+    counts = measurements.groupby(keys)["value"].agg(["size", "count"])
+    reasons: dict[Key, dict[str, int]] = {}
+    for *key, reason, n in measurements.groupby([*keys, "reason"], as_index=False).size().itertuples(index=False):
+        reasons.setdefault(tuple(key), {})[reason] = int(n)
+    encoders: dict[Key, set[str]] = {}
+    for *key, encoder in measurements[[*keys, "encoder"]].dropna().drop_duplicates().itertuples(index=False, name=None):
+        encoders.setdefault(tuple(key), set()).add(encoder)
+    return {
+        key: _Coverage(
+            int(n_scored), int(n - n_scored), reasons.get(key, {}), ", ".join(sorted(encoders.get(key, ()))) or None
+        )
+        for key, n, n_scored in counts.itertuples(name=None)
+    }
+
+
+def _system_mean(key: Key, coverage: _Coverage, estimate: Estimate) -> SystemMean:
+    metric_id, suite, system = key
+    spec = metric(metric_id)
+    return SystemMean(
+        metric=metric_id,
+        title=spec.title,
+        unit=spec.unit,
+        better=spec.better,
+        suite=suite or None,
+        system=system,
+        encoder=coverage.encoder,
+        n_prompts=estimate.n_prompts,
+        n_scored=coverage.n_scored,
+        n_unscored=coverage.n_unscored,
+        reasons=coverage.reasons,
+        mean=number_or_none(estimate.value),
+        low=number_or_none(estimate.low),
+        high=number_or_none(estimate.high),
+    )
+
+
+def _paired_difference(key: Key, estimate: Estimate) -> PairedDifference:
+    metric_id, suite, system_a, system_b = key
+    better, note = better_system(metric(metric_id).better, system_a, system_b, estimate)
+    return PairedDifference(
+        metric=metric_id,
+        suite=suite or None,
+        system_a=system_a,
+        system_b=system_b,
+        n_prompts=estimate.n_prompts,
+        mean=number_or_none(estimate.value),
+        low=number_or_none(estimate.low),
+        high=number_or_none(estimate.high),
+        better_system=better,
+        note=note,
+    )
+
+
+def better_system(better: Better, system_a: str, system_b: str, difference: Estimate) -> tuple[str | None, str]:
+    """Return which system is better, None if that cannot be told, and the sentence that says so.
+
+    Examples
+    --------
+    >>> better_system("lower", "left", "right", Estimate(30, -0.2, -0.3, -0.1))
+    ('left', 'left is better: the 95 % interval of the difference excludes zero')
+    >>> better_system("higher", "left", "right", Estimate(30, 0.1, -0.1, 0.3))
+    (None, 'not separable: the 95 % interval of the difference includes zero')
+    """
+    if difference.n_prompts == 0:
+        return None, "not comparable: no prompt has a value for both systems"
+    if np.isnan(difference.low):
+        return None, f"not separable: fewer than {MIN_PROMPTS} prompts in common, so there is no interval"
+    if difference.low <= 0 <= difference.high:
+        return None, "not separable: the 95 % interval of the difference includes zero"
+    a_is_better = (difference.low > 0) == (better == "higher")
+    name = system_a if a_is_better else system_b
+    return name, f"{name} is better: the 95 % interval of the difference excludes zero"

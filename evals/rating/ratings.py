@@ -1,0 +1,119 @@
+"""Ratings: everything that a score table says about its systems, as one document that can be written as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypedDict
+
+import pandas as pd
+
+from evals.rating.comparison import PairedDifference, SystemMean, compare_systems, with_prompts
+from evals.rating.controls import ControlStatistic, control_statistics
+from evals.rating.intervals import MIN_PROMPTS
+from metrics.catalogue import METRICS, metric
+
+WELL_COVERED_PROMPTS = 20
+"""Below this many prompts the intervals are rough, and a warning says so."""
+
+
+class Ratings(TypedDict):
+    """The document: means with intervals, paired differences, what the controls say, and what to be wary of."""
+
+    schema: int
+    systems: list[str]
+    rows: list[SystemMean]
+    differences: list[PairedDifference]
+    controls: list[ControlStatistic]
+    warnings: list[str]
+
+
+def rate(scores: pd.DataFrame, seed: int = 0) -> Ratings:
+    """Rate the systems of a score table.
+
+    Parameters
+    ----------
+    scores
+        The score table, one measurement a row. The result does not depend on the order of the rows.
+    seed
+        Of the bootstrap; the same table and seed give the same ratings.
+
+    Returns
+    -------
+    Ratings
+        Of plain Python values only, with None for what is undefined.
+    """
+    known = scores["metric"].isin([spec.id for spec in METRICS])
+    # A pair of images of two systems belongs to neither.
+    usable = scores[known & scores["system"].notna()]
+    measurements = with_prompts(usable)
+    rows, differences = compare_systems(measurements[measurements["control"].isna()], seed)
+    controls = control_statistics(measurements, seed)
+    return Ratings(
+        schema=1,
+        systems=sorted(measurements["system"].unique()),
+        rows=rows,
+        differences=differences,
+        controls=controls,
+        warnings=[
+            *_unknown_metrics(scores.loc[~known, "metric"].unique()),
+            *_few_prompts(rows),
+            *_mixed_encoders(usable[usable["control"].isna()]),
+            *_failed_controls(controls),
+        ],
+    )
+
+
+def _unknown_metrics(names: Iterable[str]) -> Iterator[str]:
+    for name in sorted(names):
+        yield f"{name} is not in this version's catalogue and was left out."
+
+
+def _few_prompts(rows: Sequence[SystemMean]) -> Iterator[str]:
+    by_suite: dict[str, list[SystemMean]] = {}
+    for row in rows:
+        if row["n_prompts"] < WELL_COVERED_PROMPTS:
+            by_suite.setdefault(row["suite"] or "", []).append(row)
+    for suite, few in sorted(by_suite.items()):
+        fewest, most = min(row["n_prompts"] for row in few), max(row["n_prompts"] for row in few)
+        n_prompts = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+        metrics = ", ".join(dict.fromkeys(row["metric"] for row in few))
+        yield (
+            f"{f'Suite {suite}' if suite else 'The set'}: only {n_prompts} prompts are behind {metrics}. "
+            f"Below {WELL_COVERED_PROMPTS} prompts intervals are rough and only large differences show; "
+            f"below {MIN_PROMPTS} there is no interval."
+        )
+
+
+def _mixed_encoders(scores: pd.DataFrame) -> Iterator[str]:
+    way = ["metric_version", "encoder", "weights_sha256"]
+    scored = scores[scores["value"].notna()]
+    n_ways = scored[["metric", *way]].drop_duplicates()["metric"].value_counts()
+    for metric_id in sorted(n_ways[n_ways > 1].index):
+        rows = scored[scored["metric"] == metric_id]
+        # Another engine for another script is meant so; another one for the same prompt is not.
+        by_prompt = rows[["suite", "prompt_id", *way]].drop_duplicates()
+        if by_prompt.duplicated(["suite", "prompt_id"]).any():
+            encoders = ", ".join(sorted(rows["encoder"].dropna().unique()))
+            yield (
+                f"{metric(metric_id).title} was measured in more than one way on the same prompts (encoders: "
+                f"{encoders}); encoder, weights and version must be the same for all systems, so score them together."
+            )
+
+
+def _failed_controls(controls: Sequence[ControlStatistic]) -> Iterator[str]:
+    for row in controls:
+        value, low, high = row["value"], row["low"], row["high"]
+        if value is None or low is None or high is None:
+            continue
+        where = f" on suite {row['suite']}" if row["suite"] else ""
+        if row["statistic"] == "auc" and row["control"] != "different_seed" and low <= 0.5:
+            yield (
+                f"{metric(row['metric']).title}{where} cannot tell on this material: an own value beats the control "
+                f"{row['control'].replace('_', ' ')} with probability {value:.2f} ({low:.2f} to {high:.2f}), and 0.50 "
+                "is chance."
+            )
+        if row["statistic"] == "seed_ratio" and high >= 1:
+            yield (
+                f"{row['system']}{where}: the seed has no effect that can be seen; images of one seed differ "
+                f"{value:.2f} times ({low:.2f} to {high:.2f}) as much as images of different seeds."
+            )

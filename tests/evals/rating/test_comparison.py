@@ -1,0 +1,231 @@
+"""Means over prompts and paired differences: the unit, missing values, and who is called better."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evals.rating.comparison import compare_systems, prompt_means, with_prompts
+
+
+def compare(table, seed=0):
+    return compare_systems(with_prompts(table), seed)
+
+
+def rows_of(values, system="left", **columns):
+    """Return one row a value, each on a prompt of its own."""
+    return [{"system": system, "prompt_id": f"p{n:03d}", "value": value, **columns} for n, value in enumerate(values)]
+
+
+def two_systems(left, right, **columns):
+    return rows_of(left, "left", **columns) + rows_of(right, "right", **columns)
+
+
+def test_repeats_are_averaged_inside_the_prompt_first(score_table):
+    many = [{"prompt_id": "a", "value": 1.0, "repeat": n} for n in range(9)]
+    (row,), _ = compare(score_table([*many, {"prompt_id": "b", "value": 0.0}]))
+    assert row["mean"] == 0.5
+    assert (row["n_prompts"], row["n_scored"]) == (2, 10)
+
+
+def test_the_shots_of_a_sequence_are_one_unit(score_table):
+    rows = [
+        {"sequence_id": f"s{n // 3}", "prompt_id": f"p{n}", "value": float(n // 3), "metric": "identity.self"}
+        for n in range(18)
+    ]
+    (row,), _ = compare(score_table(rows))
+    assert (row["n_prompts"], row["n_scored"], row["mean"]) == (6, 18, 2.5)
+
+
+def test_repeating_every_row_does_not_narrow_the_interval(score_table):
+    values = np.random.default_rng(0).normal(size=12)
+    once, _ = compare(score_table(rows_of(values)))
+    thrice, _ = compare(score_table([row for repeat in range(3) for row in rows_of(values, repeat=repeat)]))
+    assert (thrice[0]["low"], thrice[0]["high"]) == pytest.approx((once[0]["low"], once[0]["high"]))
+    as_if_independent, _ = compare(score_table(rows_of(np.repeat(values, 3))))
+    narrow, wide = (row["high"] - row["low"] for row in (as_if_independent[0], thrice[0]))
+    assert wide > 1.5 * narrow, "resampling rows instead of prompts would look this much surer"
+
+
+def test_clustered_interval_agrees_with_the_standard_error_of_the_prompt_means(score_table):
+    rng = np.random.default_rng(0)
+    values = 0.7 + rng.normal(0, 0.1, 20).repeat(4) + rng.normal(0, 0.05, 80)
+    rows = [{"prompt_id": f"p{n // 4:02d}", "repeat": n % 4, "value": value} for n, value in enumerate(values)]
+    (row,), _ = compare(score_table(rows))
+    assert row["mean"] == pytest.approx(0.689040, abs=1e-6)
+    # Student t with 19 degrees of freedom times the standard error of prompt means, .020956; the naive one is .011404.
+    assert (row["high"] - row["low"]) / 2 == pytest.approx(2.093 * 0.020956, rel=0.05)
+
+
+def test_what_was_not_scored_is_counted_with_its_reason_and_never_a_zero(score_table):
+    rows = [
+        *rows_of([0.8, 0.6], metric="identity.reference"),
+        {"prompt_id": "p900", "metric": "identity.reference", "reason": "no_face"},
+        {"prompt_id": "p901", "metric": "identity.reference", "reason": "no_face"},
+        {"prompt_id": "p902", "metric": "identity.reference", "reason": "unreadable_image"},
+    ]
+    (row,), _ = compare(score_table(rows))
+    assert row["mean"] == pytest.approx(0.7)
+    assert (row["n_prompts"], row["n_scored"], row["n_unscored"]) == (2, 2, 3)
+    assert row["reasons"] == {"no_face": 2, "unreadable_image": 1}
+
+
+def test_a_system_that_was_never_scored_keeps_its_row(score_table):
+    rows = [*rows_of([1.0] * 6), *rows_of([None] * 6, "right", reason="encoder_unavailable", encoder=None)]
+    (left, right), (difference,) = compare(score_table(rows))
+    assert left["mean"] == 1.0
+    assert (right["mean"], right["low"], right["n_prompts"], right["n_unscored"]) == (None, None, 0, 6)
+    assert right["encoder"] is None
+    assert (difference["n_prompts"], difference["mean"], difference["better_system"]) == (0, None, None)
+    assert "no prompt has a value for both" in difference["note"]
+
+
+def test_differences_are_paired_on_the_prompts_that_both_have(score_table):
+    left = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, None]
+    right = [0.5, 1.5, 2.5, 3.5, 4.5, None, 100.0]
+    rows = [{**row, "reason": "no_text" if row["value"] is None else None} for row in two_systems(left, right)]
+    _, (difference,) = compare(score_table(rows))
+    assert (difference["system_a"], difference["system_b"], difference["n_prompts"]) == ("left", "right", 5)
+    assert (difference["mean"], difference["low"], difference["high"]) == pytest.approx((0.5, 0.5, 0.5))
+    assert difference["better_system"] == "left"
+
+
+def test_pairing_sees_what_the_spread_over_prompts_hides(score_table):
+    rng = np.random.default_rng(5)
+    hard = rng.normal(30, 10, 25)
+    means, (difference,) = compare(score_table(two_systems(hard, hard - 0.5 + rng.normal(0, 0.3, 25))))
+    assert means[0]["low"] < means[1]["mean"] < means[0]["high"], "unpaired, the intervals overlap"
+    assert difference["better_system"] == "left"
+
+
+def test_paired_interval_of_a_worked_example(score_table):
+    d = np.array([0.02, 0.05, -0.01, 0.03, 0.04, 0.0, 0.06, -0.02, 0.03, 0.05])
+    _, (difference,) = compare(score_table(two_systems(1 + d, np.ones(10))))
+    assert difference["mean"] == pytest.approx(0.025)
+    half_t = 2.262157 * d.std(ddof=1) / np.sqrt(10)
+    assert (difference["low"], difference["high"]) == pytest.approx((0.025 - half_t, 0.025 + half_t), abs=0.004)
+    assert difference["better_system"] == "left", "its t test has p = .017"
+
+
+@pytest.mark.parametrize(("metric", "better"), [("adherence.clip", "left"), ("text.cer", "right")])
+def test_the_direction_of_the_metric_decides_who_is_better(score_table, metric, better):
+    _, (difference,) = compare(score_table(two_systems([0.9, 0.8, 0.7, 0.9, 0.8], [0.1] * 5, metric=metric)))
+    assert difference["better_system"] == better
+    assert difference["note"].startswith(better)
+
+
+def test_an_interval_that_includes_zero_separates_nobody(score_table):
+    noise = np.random.default_rng(7).normal(size=(2, 30))
+    _, (difference,) = compare(score_table(two_systems(*noise)))
+    assert difference["low"] < 0 < difference["high"]
+    assert difference["better_system"] is None
+    assert difference["note"].startswith("not separable")
+
+
+def test_equal_systems_are_not_separable(score_table):
+    _, (difference,) = compare(score_table(two_systems([0.3, 0.5, 0.9] * 4, [0.3, 0.5, 0.9] * 4)))
+    assert (difference["mean"], difference["low"], difference["high"]) == (0, 0, 0)
+    assert difference["better_system"] is None
+
+
+def test_below_five_shared_prompts_nobody_is_better(score_table):
+    _, (difference,) = compare(score_table(two_systems([9.0] * 4, [1.0] * 4)))
+    assert (difference["mean"], difference["low"], difference["better_system"]) == (8, None, None)
+    assert "fewer than 5 prompts" in difference["note"]
+
+
+@pytest.mark.parametrize("metric", ["identity.faces", "identity.pairs"])
+def test_metrics_without_a_better_direction_are_not_compared(score_table, metric):
+    means, differences = compare(score_table(two_systems([1.0] * 6, [3.0] * 6, metric=metric)))
+    assert [row["mean"] for row in means] == [1, 3]
+    assert differences == []
+
+
+def test_three_systems_make_three_pairs_in_each_suite(score_table):
+    rows = [
+        row
+        for suite in ("precise", "scenes", None)
+        for system in "cab"
+        for row in rows_of([1.0, 2.0, 3.0, 4.0, 5.0], system, suite=suite)
+    ]
+    means, differences = compare(score_table(rows))
+    assert [(row["suite"], row["system"]) for row in means] == [
+        (s, n) for s in (None, "precise", "scenes") for n in "abc"
+    ]
+    pairs = [(row["system_a"], row["system_b"]) for row in differences if row["suite"] == "scenes"]
+    assert pairs == [("a", "b"), ("a", "c"), ("b", "c")]
+
+
+def test_the_same_prompt_id_in_two_suites_is_two_prompts(score_table):
+    rows = [{"suite": suite, "prompt_id": "p", "value": value} for suite, value in (("one", 1.0), ("two", 2.0))]
+    means, _ = compare(score_table(rows))
+    assert [row["mean"] for row in means] == [1, 2]
+
+
+def test_every_engine_behind_a_row_is_named(score_table):
+    rows = [
+        {"prompt_id": "a", "metric": "text.cer", "encoder": "tesseract:ara", "value": 0.1},
+        {"prompt_id": "b", "metric": "text.cer", "encoder": "rapidocr:pp-ocrv6-small", "value": 0.0},
+    ]
+    (row,), _ = compare(score_table(rows))
+    assert row["encoder"] == "rapidocr:pp-ocrv6-small, tesseract:ara"
+
+
+def test_prompt_means_have_no_value_where_a_system_has_none(score_table):
+    table = score_table([{"prompt_id": "a", "value": 1.0}, {"prompt_id": "b", "system": "right", "value": 2.0}])
+    means = prompt_means(with_prompts(table))
+    assert np.isnan(means.loc[("adherence.clip", "precise", "a"), "right"])
+    assert means.loc[("adherence.clip", "precise", "b"), "right"] == 2
+
+
+values_of_prompts = st.lists(st.integers(-50, 50).map(lambda n: n / 10), min_size=5, max_size=9)
+
+
+@settings(max_examples=25, deadline=None)
+@given(values_of_prompts, st.data())
+def test_lowering_a_value_never_raises_mean_or_bounds(score_table, values, data):
+    lowered = list(values)
+    lowered[data.draw(st.integers(0, len(values) - 1))] -= data.draw(st.integers(1, 30))
+    (before,), _ = compare(score_table(rows_of(values)))
+    (after,), _ = compare(score_table(rows_of(lowered)))
+    assert after["mean"] < before["mean"]
+    assert after["low"] <= before["low"] + 1e-12
+    assert after["high"] <= before["high"] + 1e-12
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.permutations(range(24)))
+def test_the_order_of_the_rows_does_not_matter(score_table, order):
+    rng = np.random.default_rng(0)
+    table = score_table(two_systems(rng.normal(size=6), rng.normal(size=6)) + two_systems(*rng.normal(size=(2, 6))))
+    assert same(compare(table), compare(table.iloc[list(order)]))
+
+
+def same(first, second):
+    return all(
+        one.keys() == other.keys() and all(one[key] == pytest.approx(other[key], abs=1e-12) for key in one)
+        for left, right in zip(first, second, strict=True)
+        for one, other in zip(left, right, strict=True)
+    )
+
+
+def test_names_of_systems_do_not_matter(score_table):
+    rng = np.random.default_rng(3)
+    table = score_table(two_systems(rng.normal(0.5, 1, 15), rng.normal(0, 1, 15)))
+    means, (difference,) = compare(table)
+    renamed = table.assign(system=table["system"].map({"left": "zebra", "right": "ant"}))
+    other_means, (other,) = compare(renamed)
+    assert [row["low"] for row in means] == pytest.approx([row["low"] for row in reversed(other_means)])
+    assert (other["system_a"], other["system_b"]) == ("ant", "zebra")
+    assert (other["mean"], other["low"], other["high"]) == pytest.approx(
+        (-difference["mean"], -difference["high"], -difference["low"])
+    )
+
+
+def test_another_metric_in_the_table_changes_no_number(score_table):
+    rng = np.random.default_rng(4)
+    rows = two_systems(*rng.normal(size=(2, 10)))
+    more = two_systems(*rng.normal(size=(2, 10)), metric="text.cer")
+    means, differences = compare(score_table(rows))
+    more_means, more_differences = compare(score_table(rows + more))
+    assert same((means, differences), (more_means[:2], more_differences[:1]))

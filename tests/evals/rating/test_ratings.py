@@ -1,0 +1,172 @@
+"""The ratings document: its shape, its warnings, and that odd tables do not break it."""
+
+import json
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from evals.rating import rate
+from metrics.catalogue import METRICS
+
+ROW_KEYS = {
+    "metric", "title", "unit", "better", "suite", "system", "encoder", "n_prompts", "n_scored", "n_unscored", "reasons",
+    "mean", "low", "high",
+}  # fmt: skip
+DIFFERENCE_KEYS = {
+    "metric", "suite", "system_a", "system_b", "n_prompts", "mean", "low", "high", "better_system", "note",
+}  # fmt: skip
+CONTROL_KEYS = {"metric", "suite", "control", "statistic", "system", "n", "value", "low", "high"}
+
+
+def prompts(n, **columns):
+    return [{"prompt_id": f"p{i:04d}", **columns} for i in range(n)]
+
+
+def full_table(score_table, n=25):
+    rng = np.random.default_rng(0)
+    rows = [
+        {**row, "value": float(rng.normal(30 if control is None else 25, 2)), "control": control}
+        for system in ("left", "right")
+        for control in (None, "shuffled_prompt")
+        for row in prompts(n, system=system)
+    ]
+    return score_table(rows)
+
+
+def test_the_document_is_json_with_the_agreed_keys(score_table):
+    ratings = rate(full_table(score_table))
+    assert json.loads(json.dumps(ratings, allow_nan=False)) == ratings
+    assert set(ratings) == {"schema", "systems", "rows", "differences", "controls", "warnings"}
+    assert (ratings["schema"], ratings["systems"], ratings["warnings"]) == (1, ["left", "right"], [])
+    assert [set(row) for row in ratings["rows"]] == [ROW_KEYS, ROW_KEYS]
+    assert [set(row) for row in ratings["differences"]] == [DIFFERENCE_KEYS]
+    assert [set(row) for row in ratings["controls"]] == [CONTROL_KEYS]
+    assert ratings["rows"][0]["title"] == "Prompt adherence (CLIP)"
+
+
+def test_controls_do_not_enter_the_means(score_table):
+    table = full_table(score_table)
+    with_controls, without = rate(table), rate(table[table["control"].isna()])
+    assert with_controls["rows"] == without["rows"]
+    assert without["controls"] == []
+
+
+def test_the_same_seed_gives_the_same_ratings_and_another_one_close_ones(score_table):
+    table = full_table(score_table)
+    assert rate(table, seed=1) == rate(table, seed=1)
+    first, second = rate(table, seed=1)["rows"][0], rate(table, seed=2)["rows"][0]
+    assert first["mean"] == second["mean"]
+    assert first["low"] != second["low"]
+    assert first["low"] == pytest.approx(second["low"], abs=0.1)
+
+
+def test_an_empty_table_gives_an_empty_document(score_table):
+    assert rate(score_table([])) == {
+        "schema": 1, "systems": [], "rows": [], "differences": [], "controls": [], "warnings": [],
+    }  # fmt: skip
+
+
+def test_one_system_alone_has_rows_and_no_differences(score_table):
+    ratings = rate(score_table(prompts(25, value=1.0)))
+    assert ratings["systems"] == ["left"]
+    assert len(ratings["rows"]) == 1
+    assert ratings["differences"] == []
+
+
+def test_a_table_in_which_nothing_was_scored_says_why(score_table):
+    ratings = rate(score_table(prompts(6, reason="encoder_unavailable", encoder=None)))
+    (row,) = ratings["rows"]
+    assert (row["mean"], row["reasons"]) == (None, {"encoder_unavailable": 6})
+    json.dumps(ratings, allow_nan=False)
+
+
+def test_few_prompts_are_warned_of_once_a_suite(score_table):
+    rows = prompts(4, value=1.0) + prompts(19, value=1.0, metric="text.cer") + prompts(20, value=1.0, suite="scenes")
+    (warning,) = rate(score_table(rows))["warnings"]
+    assert warning.startswith("Suite precise: only 4 to 19 prompts are behind adherence.clip, text.cer.")
+
+
+def test_a_metric_at_chance_is_called_unable_to_tell(score_table):
+    rng = np.random.default_rng(3)
+    rows = [
+        {**row, "value": float(rng.normal()), "control": control}
+        for control in (None, "shuffled_prompt")
+        for row in prompts(30)
+    ]
+    (warning,) = rate(score_table(rows))["warnings"]
+    assert warning.startswith("Prompt adherence (CLIP) on suite precise cannot tell on this material")
+    assert "0.50 is chance" in warning
+
+
+def test_a_metric_that_prefers_the_control_cannot_tell_either(score_table):
+    rows = [
+        {**row, "value": value + n / 100, "control": control}
+        for control, value in ((None, 0.0), ("shuffled_prompt", 1.0))
+        for n, row in enumerate(prompts(30))
+    ]
+    assert any("cannot tell" in warning for warning in rate(score_table(rows))["warnings"])
+
+
+def test_a_seed_without_effect_is_the_systems_finding_not_the_metrics(score_table):
+    rng = np.random.default_rng(4)
+    rows = [
+        {**row, "value": float(rng.normal(40, 5)), "control": control, "metric": "reproducibility.mean_difference"}
+        for control in (None, "different_seed")
+        for row in prompts(30)
+    ]
+    (warning,) = rate(score_table(rows))["warnings"]
+    assert warning.startswith("left on suite precise: the seed has no effect that can be seen")
+
+
+def test_systems_measured_with_different_encoders_are_warned_of(score_table):
+    rows = prompts(20, value=1.0) + prompts(20, value=1.0, system="right", encoder="open_clip:other")
+    (warning,) = rate(score_table(rows))["warnings"]
+    assert "measured in more than one way" in warning
+    assert "open_clip:other, open_clip:tiny" in warning
+
+
+def test_another_text_engine_for_another_script_is_no_cause_for_a_warning(score_table):
+    rows = [
+        {**row, "system": system, "encoder": "tesseract:ara" if n < 3 else "rapidocr:x", "value": 0.0}
+        for system in ("left", "right")
+        for n, row in enumerate(prompts(20, metric="text.cer"))
+    ]
+    assert rate(score_table(rows))["warnings"] == []
+
+
+def test_a_metric_of_another_version_is_left_out_and_named(score_table):
+    ratings = rate(score_table(prompts(20, value=1.0) + prompts(20, value=1.0, metric="style.of_1999")))
+    assert [row["metric"] for row in ratings["rows"]] == ["adherence.clip"]
+    assert ratings["warnings"] == ["style.of_1999 is not in this version's catalogue and was left out."]
+
+
+def test_a_pair_of_images_of_two_systems_belongs_to_neither(score_table):
+    rows = prompts(20, value=1.0, metric="identity.pairs") + prompts(5, value=0.0, metric="identity.pairs", system=None)
+    ratings = rate(score_table(rows))
+    assert ratings["systems"] == ["left"]
+    assert [(row["system"], row["mean"]) for row in ratings["rows"]] == [("left", 1.0)]
+
+
+def test_the_table_may_come_from_parquet(score_table, tmp_path):
+    table = full_table(score_table)
+    table.to_parquet(tmp_path / "scores.parquet")
+    assert rate(pd.read_parquet(tmp_path / "scores.parquet")) == rate(table)
+
+
+def test_a_hundred_thousand_rows_are_rated_in_seconds():
+    n_prompts, metrics = 2300, [spec.id for spec in METRICS[:22]]
+    rng = np.random.default_rng(0)
+    index = pd.MultiIndex.from_product([["left", "right"], metrics, [f"p{n}" for n in range(n_prompts)]])
+    table = index.to_frame(index=False, name=["system", "metric", "prompt_id"]).assign(
+        suite="precise", seed=1, repeat=0, sequence_id=None, metric_version=1, encoder="x:y", weights_sha256=None,
+        control=None, value=rng.normal(size=len(index)), reason=None, details=None,
+    )  # fmt: skip
+    unscored = rng.random(len(table)) < 0.05
+    table.loc[unscored, "value"], table.loc[unscored, "reason"] = np.nan, "no_face"
+    assert len(table) > 100_000
+    started = time.process_time()
+    ratings = rate(table)
+    assert time.process_time() - started < 10
+    assert len(ratings["rows"]) == 2 * len(metrics)
