@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,9 +15,8 @@ if TYPE_CHECKING:
 
 _CONTROL_MEANING = {
     "auc": "0.5 cannot tell, 1 always tells",
-    "d_prime": "0 cannot tell, over 2 tells well",
-    "seed_ratio": "0 the seed fixes the picture, 1 it does nothing",
-    "mean": "what known-good material scores",
+    "seed_ratio": "0 the seed fixes it, 1 it does nothing",
+    "mean": "known-good material",
 }
 
 
@@ -57,72 +57,95 @@ def print_run(run: Run) -> None:
 
 
 def print_ratings(ratings: Mapping[str, Any]) -> None:
-    """Print the ratings dict as tables."""
+    """Print the ratings dict as tables; what has no measurement at all is one line a metric."""
     from rich.console import Console
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
-    console.print(_comparison(ratings))
-    if ratings["controls"]:
-        console.print(_controls(ratings))
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+    scored = [row for row in ratings["rows"] if row["mean"] is not None]
+    if scored:
+        console.print(_comparison(ratings, {(row["suite"], row["metric"]) for row in scored}))
+    for metric, reasons in _unscored(ratings).items():
+        console.print(f"not scored: {metric} ({reasons})", markup=False)
+    shown = [row for row in ratings["controls"] if _belongs_in_summary(row)]
+    if shown:
+        console.print(_controls(shown))
     for warning in ratings["warnings"]:
         console.print(f"note: {warning}", markup=False)
 
 
-def _comparison(ratings: Mapping[str, Any]) -> Any:
+def _comparison(ratings: Mapping[str, Any], keys: set[tuple[str, str]]) -> Any:
     from rich.table import Table
 
     table = Table(title="Mean over prompts with 95% interval", title_justify="left")
-    for heading in ("suite", "metric", "unit", "better"):
-        table.add_column(heading)
+    table.add_column("suite")
+    table.add_column("metric", no_wrap=True)
     for system in ratings["systems"]:
         table.add_column(system, justify="right")
     table.add_column("ahead")
     verdicts: dict[tuple[str, str], list[str]] = {}
     for difference in ratings["differences"]:
-        verdicts.setdefault((difference["suite"], difference["metric"]), []).append(_verdict(difference))
+        verdict = _verdict(difference, len(ratings["systems"]))
+        verdicts.setdefault((difference["suite"], difference["metric"]), []).append(verdict)
     cells: dict[tuple[str, str], dict[str, Any]] = {}
     for row in ratings["rows"]:
-        cells.setdefault((row["suite"], row["metric"]), {})[row["system"]] = row
-    for key, by_system in cells.items():
-        first = next(iter(by_system.values()))
+        if (row["suite"], row["metric"]) in keys:
+            cells.setdefault((row["suite"], row["metric"]), {})[row["system"]] = row
+    arrows = {"higher": " \u2191", "lower": " \u2193", "neither": ""}
+    for (suite, metric), by_system in cells.items():
+        name = metric + arrows[next(iter(by_system.values()))["better"]]
         shown = [_cell(by_system.get(system)) for system in ratings["systems"]]
-        table.add_row(key[0], key[1], first["unit"], first["better"], *shown, "\n".join(verdicts.get(key, [])))
+        table.add_row(suite, name, *shown, "\n".join(verdicts.get((suite, metric), [])))
     return table
 
 
-def _verdict(difference: Mapping[str, Any]) -> str:
-    pair = (difference["system_a"], difference["system_b"])
-    ahead = difference["better_system"]
-    if difference["low"] is None:
-        return f"{pair[0]}, {pair[1]}: too few prompts"
-    if ahead is None:
-        return f"{pair[0]}, {pair[1]}: not separable"
-    return f"{ahead} > {pair[0] if ahead == pair[1] else pair[1]}"
+def _verdict(difference: Mapping[str, Any], n_systems: int) -> str:
+    first, second, ahead = difference["system_a"], difference["system_b"], difference["better_system"]
+    if ahead is not None:
+        return f"{ahead}" if n_systems == 2 else f"{ahead} > {first if ahead == second else second}"
+    outcome = "too few prompts" if difference["low"] is None else "not separable"
+    return outcome if n_systems == 2 else f"{first}, {second}: {outcome}"
 
 
 def _cell(row: Mapping[str, Any] | None) -> str:
     if row is None:
         return ""
+    missing = ", ".join(f"{reason} x{count}" for reason, count in row["reasons"].items())
     if row["mean"] is None:
-        return ", ".join(f"{reason} x{count}" for reason, count in row["reasons"].items())
-    interval = f" [{row['low']:.3g}, {row['high']:.3g}]" if row["low"] is not None else " (too few prompts)"
-    missing = f" ({row['n_unscored']} unscored)" if row["n_unscored"] else ""
-    return f"{row['mean']:.3g}{interval}{missing}"
+        return missing
+    interval = f" [{row['low']:.3g}, {row['high']:.3g}]" if row["low"] is not None else ""
+    return f"{row['mean']:.3g}{interval}" + (f"\n{missing}" if missing else "")
 
 
-def _controls(ratings: Mapping[str, Any]) -> Any:
+def _unscored(ratings: Mapping[str, Any]) -> dict[str, str]:
+    """Return each metric that has no measurement in any suite, with its reasons counted."""
+    counts: dict[str, Counter[str]] = {}
+    for row in ratings["rows"]:
+        counts.setdefault(row["metric"], Counter()).update(row["reasons"])
+    scored = {row["metric"] for row in ratings["rows"] if row["mean"] is not None}
+    return {
+        metric: ", ".join(f"{reason} x{count}" for reason, count in reasons.items())
+        for metric, reasons in counts.items()
+        if metric not in scored
+    }
+
+
+def _belongs_in_summary(control: Mapping[str, Any]) -> bool:
+    """Keep one statistic a control: the report shows them all."""
+    statistic = {"different_seed": "seed_ratio", "shuffled_prompt": "auc", "impostor": "auc", "rendered_text": "mean"}
+    return control["value"] is not None and statistic.get(control["control"]) == control["statistic"]
+
+
+def _controls(rows: Sequence[Mapping[str, Any]]) -> Any:
     from rich.table import Table
 
     table = Table(title="Controls, measured in the same run", title_justify="left")
-    for heading in ("suite", "metric", "control", "system", "statistic", "value [95%]", "n", "reads as"):
-        table.add_column(heading)
-    for row in ratings["controls"]:
-        if row["value"] is None:
-            continue
+    for heading in ("suite", "metric", "control", "system", "value [95%]", "reads as"):
+        table.add_column(heading, no_wrap=heading == "metric")
+    for row in rows:
         interval = f" [{row['low']:.3g}, {row['high']:.3g}]" if row["low"] is not None else ""
-        value = f"{row['value']:.3g}{interval}"
-        cells = (row["suite"], row["metric"], row["control"], row["system"] or "all", row["statistic"], value)
-        table.add_row(*cells, str(row["n"]), _CONTROL_MEANING[row["statistic"]])
+        value = f"{row['statistic']} {row['value']:.3g}{interval}"
+        cells = (row["suite"], row["metric"], row["control"], row["system"] or "all", value)
+        table.add_row(*cells, _CONTROL_MEANING[row["statistic"]])
     return table
 
 

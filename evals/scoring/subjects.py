@@ -142,8 +142,9 @@ def _different_seeds(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -
 
 
 def _identical_images(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterator[Plan]:
-    """Hold the first image of every prompt against itself."""
-    for members in _groups(rows, usable, *_SEED_GROUP).values():
+    """Hold an image of every prompt that was repeated against itself."""
+    repeated = [m[0] for m in _groups(rows, usable, *_SEED_GROUP, "seed").values() if len(m) > 1]
+    for members in _groups(rows, repeated, *_SEED_GROUP).values():
         yield _plan(spec, rows, [members[0], members[0]], control="identical_image")
 
 
