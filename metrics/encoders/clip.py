@@ -1,0 +1,362 @@
+"""Loads CLIP and SigLIP from files on this machine: any model of open_clip, and both families through transformers."""
+
+from __future__ import annotations
+
+import html
+import json
+import pickle
+import zipfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from metrics.encoders.catalogue import EncoderUnavailable
+from metrics.encoders.dual import DualEncoder, Tensors, feature_version, torch_device
+from metrics.encoders.open_clip_tags import OPEN_CLIP_FILES, check_architecture, import_open_clip, open_clip_tag
+from metrics.encoders.torchvision_guard import import_torchvision
+from metrics.encoders.weights import TRANSFORMERS_FILES, cached_file, find_weights, hub_offline, sha256_of
+
+if TYPE_CHECKING:
+    import PIL.Image
+    import torch
+
+_CHECKPOINTS = (".pt", ".pth", ".bin", ".safetensors", ".npz")
+_LOCAL_DIR_FILES = (
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.safetensors",
+    "open_clip_pytorch_model.bin",
+    "open_clip_pytorch_model.pth",
+    "model.safetensors",
+    "pytorch_model.bin",
+    "pytorch_model.pth",
+    "model.pth",
+)  # open_clip's own order of preference: the file that is hashed is the one that it loads
+_LOCAL_LICENCE = "unknown (local files)"
+
+
+def load_open_clip(model: str, device: str = "auto") -> DualEncoder:
+    """Load a model of open_clip from files on this machine.
+
+    Parameters
+    ----------
+    model
+        ``ARCHITECTURE/TAG`` as in ``ViT-B-32/laion2b_s34b_b79k``; ``hf-hub:ORG/NAME``; ``local-dir:FOLDER`` with
+        ``open_clip_config.json`` and weights; or ``ARCHITECTURE/FILE.pt`` (also .pth, .bin, .safetensors, .npz). A
+        relative folder or file may lie in the working directory or in the weights folder. A file brings no
+        configuration: preprocessing is the architecture's, and OpenAI, MetaCLIP and DFN weights want an architecture
+        that ends in ``-quickgelu`` (tags and OpenAI's own TorchScript files get the right activation by themselves).
+    device
+        ``auto`` (CUDA if there is one, else CPU) or a name of torch's.
+
+    Raises
+    ------
+    EncoderUnavailable
+        If the name is unknown, the weights or the tokenizer are not on this machine, or they do not fit.
+    """
+    name = f"open_clip:{model}"
+    if model.startswith("local-dir:"):
+        return _open_clip_folder(name, model.removeprefix("local-dir:"), device)
+    if model.startswith("hf-hub:"):
+        repository = model.removeprefix("hf-hub:")
+        weights = cached_file(repository, OPEN_CLIP_FILES)
+        if weights is None or cached_file(repository, ("open_clip_config.json",)) is None:
+            raise EncoderUnavailable(_not_here(name))
+        return _open_clip_encoder(name, model, weights, device, _licence(repository))
+    architecture, _, rest = model.partition("/")
+    if not rest:
+        raise EncoderUnavailable(f"{name} names no weights: write open_clip:{model}/TAG or open_clip:{model}/FILE.pt")
+    if Path(rest).suffix in _CHECKPOINTS:
+        return _open_clip_file(name, architecture, rest, device)
+    tag = open_clip_tag(model)
+    weights = cached_file(tag.repository, tag.filenames)
+    if weights is None:
+        raise EncoderUnavailable(_not_here(name))
+    pretrained = import_open_clip().get_pretrained_cfg(tag.architecture, tag.tag)
+    return _open_clip_encoder(name, architecture, weights, device, _licence(tag.repository), pretrained)
+
+
+def _open_clip_folder(name: str, folder_name: str, device: str) -> DualEncoder:
+    folder = find_weights(folder_name)
+    if folder is None or not (folder / "open_clip_config.json").is_file():
+        raise EncoderUnavailable(f"{name}: there is no folder {folder_name} with an open_clip_config.json")
+    weights = next((folder / file for file in _LOCAL_DIR_FILES if (folder / file).is_file()), None)
+    if weights is None:
+        raise EncoderUnavailable(f"{name}: {folder} holds no weights; call the file {_LOCAL_DIR_FILES[0]}")
+    return _open_clip_encoder(name, f"local-dir:{folder}", weights, device, _LOCAL_LICENCE)
+
+
+def _open_clip_file(name: str, architecture: str, filename: str, device: str) -> DualEncoder:
+    weights = find_weights(filename)
+    if weights is None or not weights.is_file():
+        raise EncoderUnavailable(f"{name}: there is no file {filename}, here or in the weights folder")
+    check_architecture(architecture)
+    pretrained = _usual_preprocessing(architecture)
+    note = "weights from a file, preprocessing usual for the architecture"
+    return _open_clip_encoder(name, architecture, weights, device, _LOCAL_LICENCE, pretrained, note)
+
+
+def _usual_preprocessing(architecture: str) -> dict[str, Any]:
+    """Return the preprocessing that all of the architecture's tags share (SigLIP's, say), else open_clip's default."""
+    open_clip = import_open_clip()
+    keys = ("mean", "std", "interpolation", "resize_mode")
+    tags = open_clip.list_pretrained_tags_by_model(architecture)
+    settings = [{key: open_clip.get_pretrained_cfg(architecture, tag)[key] for key in keys} for tag in tags]
+    return settings[0] if settings and all(setting == settings[0] for setting in settings) else {}
+
+
+def _open_clip_encoder(
+    name: str,
+    source: str,
+    weights: Path,
+    device: str,
+    licence: str,
+    pretrained: Mapping[str, Any] | None = None,
+    note: str = "",
+) -> DualEncoder:
+    """Load ``source`` (an architecture with its ``pretrained`` settings, or a name that brings its own configuration).
+
+    ``pretrained`` is given to open_clip piece by piece: of a tag whose weights want QuickGELU it would only warn and
+    run plain GELU, and of a file it would know neither activation nor preprocessing.
+    """
+    open_clip = import_open_clip()
+    import torch
+
+    target = torch_device(device)
+    with hub_offline():
+        try:
+            if _is_torchscript(weights):
+                network = _from_torchscript(open_clip, source, weights)
+            elif pretrained is None:
+                network = open_clip.create_model(source, require_pretrained=True)
+            else:
+                settings = {key: value for key, value in pretrained.items() if key != "size"}
+                network = open_clip.create_model(
+                    source,
+                    pretrained=str(weights),
+                    force_quick_gelu=bool(pretrained.get("quick_gelu")),
+                    force_preprocess_cfg=settings,
+                )
+        except _load_errors() as error:
+            raise EncoderUnavailable(f"{name}: {weights} cannot be loaded: {_brief(error)}") from error
+        try:
+            tokenizer = open_clip.get_tokenizer(source)
+        except (OSError, ValueError, ImportError) as error:
+            raise EncoderUnavailable(_no_tokenizer(name, error)) from error
+    preprocessing = open_clip.get_model_preprocess_cfg(network)
+    transform = open_clip.transform.image_transform_v2(
+        open_clip.transform.PreprocessCfg(**preprocessing), is_train=False
+    )
+    return DualEncoder(
+        name=name,
+        licence=licence,
+        weights_sha256=sha256_of(weights),
+        version=feature_version(**preprocessing, context=tokenizer.context_length, activation=_activation(network)),
+        note=note,
+        context_length=tokenizer.context_length,
+        network=network.eval().to(target),
+        device=target,
+        to_pixels=lambda pictures: {"image": torch.stack([transform(picture) for picture in pictures])},
+        to_tokens=lambda texts: {"text": tokenizer(texts)},
+        count_tokens=_open_clip_counter(tokenizer),
+        image_tower=lambda batch: network.encode_image(batch["image"]),
+        text_tower=lambda batch: network.encode_text(batch["text"]),
+    )
+
+
+def _is_torchscript(weights: Path) -> bool:
+    if not zipfile.is_zipfile(weights):
+        return False
+    with zipfile.ZipFile(weights) as archive:
+        return any(member.endswith("/constants.pkl") for member in archive.namelist())
+
+
+def _from_torchscript(open_clip: Any, architecture: str, weights: Path) -> Any:
+    """Load one of OpenAI's own files, which open_clip reads only by download, and which all want QuickGELU."""
+    import torch
+
+    network = open_clip.CLIP(**{**open_clip.get_model_config(architecture), "quick_gelu": True})
+    state = torch.jit.load(str(weights), map_location="cpu").state_dict()  # type: ignore[no-untyped-call]
+    # such a file carries sizes and masks besides the weights
+    network.load_state_dict({key: value for key, value in state.items() if key in network.state_dict()})
+    preprocessing = {**asdict(open_clip.transform.PreprocessCfg()), "size": network.visual.image_size}
+    open_clip.set_model_preprocess_cfg(network, preprocessing)
+    return network
+
+
+def _open_clip_counter(tokenizer: Any) -> Callable[[str], int]:
+    inner = getattr(tokenizer, "tokenizer", None)
+    if inner is None:
+        return lambda text: len(tokenizer.encode(text)) + 2
+    if tokenizer.tokenizer_mode == "clips":
+        return lambda text: len(inner(tokenizer.clean_fn(text), add_special_tokens=False, verbose=False).input_ids) + 3
+    return lambda text: len(inner(tokenizer.clean_fn(text), verbose=False).input_ids)
+
+
+def load_transformers(model: str, device: str = "auto") -> DualEncoder:
+    """Load a CLIP or SigLIP model of transformers from files on this machine.
+
+    Parameters
+    ----------
+    model
+        A folder in the format of ``save_pretrained`` (in the working directory or the weights folder), or
+        ``ORG/NAME`` of the local Hugging Face cache. It holds configuration, weights, image processor and tokenizer.
+    device
+        ``auto`` (CUDA if there is one, else CPU) or a name of torch's.
+
+    Raises
+    ------
+    EncoderUnavailable
+        If there is no such model on this machine, or it has no image and text features.
+    """
+    name = f"transformers:{model}"
+    folder, licence = _transformers_folder(name, model)
+    weights = _transformers_weights(name, folder)
+    import torch
+
+    with suppress(ModuleNotFoundError):  # transformers does without torchvision, but not with a broken one
+        import_torchvision()
+    from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()  # type: ignore[no-untyped-call]
+    target = torch_device(device)
+    with hub_offline():
+        try:
+            network, loading = AutoModel.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
+            # the PIL backend is the one whose pixels equal those of the models' original code
+            processor = AutoImageProcessor.from_pretrained(folder, backend="pil")  # type: ignore[no-untyped-call]
+        except _load_errors() as error:
+            raise EncoderUnavailable(f"{name} cannot be loaded: {_brief(error)}") from error
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(folder)
+        except (OSError, ValueError, ImportError) as error:
+            raise EncoderUnavailable(_no_tokenizer(name, error)) from error
+    if loading["missing_keys"] or not hasattr(network, "get_image_features"):
+        raise EncoderUnavailable(f"{name} is no complete CLIP or SigLIP model: it is {type(network).__name__}")
+    context_length = network.config.text_config.max_position_embeddings
+    siglip = network.config.model_type.startswith("siglip")
+    prepare = _centre_crop_of(processor.to_dict())
+    clean = _text_cleaning(network.config.model_type)
+
+    def pixels_of(pictures: list[PIL.Image.Image]) -> Tensors:
+        return dict(processor(images=[prepare(picture) for picture in pictures], return_tensors="pt"))
+
+    def tokens_of(texts: list[str]) -> Tensors:
+        cleaned = [clean(text) for text in texts]
+        tokens = tokenizer(cleaned, padding="max_length", max_length=context_length, return_tensors="pt")
+        # SigLIP was trained without a mask, on padding that it attends to
+        return {key: value for key, value in tokens.items() if key == "input_ids" or not siglip}
+
+    return DualEncoder(
+        name=name,
+        licence=licence,
+        weights_sha256=sha256_of(*weights),
+        version=feature_version(context=context_length, **_processing(processor)),
+        note="",
+        context_length=context_length,
+        network=network.eval().to(target),
+        device=target,
+        to_pixels=pixels_of,
+        to_tokens=tokens_of,
+        count_tokens=lambda text: len(tokenizer(clean(text), verbose=False).input_ids),
+        image_tower=lambda batch: _pooled(network.get_image_features(**batch)),
+        text_tower=lambda batch: _pooled(network.get_text_features(**batch)),
+    )
+
+
+def _transformers_folder(name: str, model: str) -> tuple[Path, str]:
+    folder = find_weights(model)
+    if folder is not None:
+        if not (folder / "config.json").is_file():
+            raise EncoderUnavailable(f"{name}: {folder} is no folder with a config.json, as save_pretrained writes it")
+        return folder, _LOCAL_LICENCE
+    if model.count("/") != 1 or model.startswith((".", "/", "~")):
+        raise EncoderUnavailable(f"{name}: there is no folder {model}, here or in the weights folder")
+    config = cached_file(model, ("config.json",))
+    if config is None:
+        raise EncoderUnavailable(_not_here(name))
+    return config.parent, _licence(model)
+
+
+def _transformers_weights(name: str, folder: Path) -> list[Path]:
+    chosen = next((folder / file for file in TRANSFORMERS_FILES if (folder / file).is_file()), None)
+    if chosen is None:
+        raise EncoderUnavailable(f"{name}: {folder} holds no weights ({TRANSFORMERS_FILES[0]})")
+    if chosen.name.endswith(".index.json"):
+        shards = json.loads(chosen.read_text("utf-8"))["weight_map"].values()
+        return [folder / shard for shard in sorted(set(shards))]
+    return [chosen]
+
+
+def _centre_crop_of(settings: Mapping[str, Any]) -> Callable[[PIL.Image.Image], PIL.Image.Image]:
+    """Return the centre crop of CLIP's original code, for processors that crop; theirs is then left nothing to do.
+
+    transformers rounds an odd margin down, torchvision (CLIP's own code, open_clip) to the even side: one pixel of
+    a picture that is not square, which moves the cosine by more than 1e-3.
+    """
+    edge = (settings.get("size") or {}).get("shortest_edge")
+    crop = settings.get("crop_size") or {}
+    if not (settings.get("do_center_crop") and settings.get("do_resize") and edge) or max(crop.values()) > edge:
+        return lambda picture: picture
+
+    def centre_crop(picture: PIL.Image.Image) -> PIL.Image.Image:
+        width, height = (int(edge * side / min(picture.size)) for side in picture.size)
+        left, top = round((width - crop["width"]) / 2), round((height - crop["height"]) / 2)
+        resized = picture.resize((width, height), settings["resample"])
+        return resized.crop((left, top, left + crop["width"], top + crop["height"]))
+
+    return centre_crop
+
+
+def _text_cleaning(model_type: str) -> Callable[[str], str]:
+    """Return what the models' original code does to a text before its tokenizer, where transformers leaves it out."""
+    if model_type.startswith("siglip"):
+        return str.lower
+    if model_type != "clip":
+        return str
+    from ftfy import fix_text
+
+    return lambda text: " ".join(html.unescape(html.unescape(fix_text(text))).lower().split())
+
+
+def _processing(processor: Any) -> dict[str, Any]:
+    keys = ("size", "crop_size", "resample", "image_mean", "image_std", "rescale_factor", "patch_size")
+    settings = processor.to_dict()
+    return {"processor": type(processor).__name__} | {key: settings[key] for key in keys if settings.get(key)}
+
+
+def _pooled(features: Any) -> torch.Tensor:
+    # transformers 5 returns an output object where version 4 returned the tensor
+    pooled: torch.Tensor = getattr(features, "pooler_output", features)
+    return pooled
+
+
+def _activation(network: torch.nn.Module) -> str:
+    return "quickgelu" if any(type(module).__name__ == "QuickGELU" for module in network.modules()) else "gelu"
+
+
+def _licence(repository: str) -> str:
+    mit = repository.startswith(("laion/", "openai/")) or repository.endswith(".openai")
+    return "MIT" if mit else f"see the model's page, https://huggingface.co/{repository}"
+
+
+def _not_here(name: str) -> str:
+    return f"the weights of {name} are not on this machine; fetch it with: twinlens models fetch {name}"
+
+
+def _no_tokenizer(name: str, error: Exception) -> str:
+    remedy = f"fetch it with: twinlens models fetch {name}, or put its files beside local weights"
+    return f"the tokenizer of {name} is not usable here ({_brief(error)}); {remedy}"
+
+
+def _brief(error: Exception) -> str:
+    return " ".join(str(error).split("\n")[:2]).strip()[:300] or type(error).__name__
+
+
+def _load_errors() -> tuple[type[Exception], ...]:
+    from safetensors import SafetensorError
+
+    torch_and_library = (AssertionError, EOFError, ImportError, KeyError, OSError, RuntimeError, TypeError, ValueError)
+    return (*torch_and_library, pickle.UnpicklingError, SafetensorError)

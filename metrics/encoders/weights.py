@@ -1,0 +1,181 @@
+"""Where weights are: finds them on this machine, hashes them, and downloads them only when asked to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from metrics.encoders.catalogue import EncoderUnavailable
+from metrics.encoders.open_clip_tags import OPEN_CLIP_FILES, import_open_clip, open_clip_tag
+
+TRANSFORMERS_FILES = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
+_TEXT_FILES = ("config.json", "tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab*", "merges.txt")
+_CONFIG_FILES = (*_TEXT_FILES, "*.model", "open_clip_config.json", "preprocessor_config.json", "processor_config.json")
+
+
+def weights_folder() -> Path:
+    """Return the folder of the user's own weights: ``$TWINLENS_WEIGHTS``, else ``~/.cache/twinlens/weights``."""
+    return Path(os.environ.get("TWINLENS_WEIGHTS") or Path.home() / ".cache" / "twinlens" / "weights").expanduser()
+
+
+def find_weights(filename: str) -> Path | None:
+    """Return the file or folder of that name: as a path if there is one, else in :func:`weights_folder`, else None."""
+    given = Path(filename).expanduser()
+    return next((path for path in (given, weights_folder() / given) if path.exists()), None)
+
+
+def sha256_of(*paths: Path) -> str:
+    """Return the SHA-256 of a file, or of the concatenated hashes of several, as 64 hex digits."""
+    hashes = []
+    for path in paths:
+        with path.open("rb") as file:
+            hashes.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def cached_file(repository: str, filenames: Sequence[str]) -> Path | None:
+    """Return the first of the files of a Hugging Face repository that its cache on this machine holds, or None."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    for filename in filenames:
+        try:
+            found = try_to_load_from_cache(repository, filename)
+        except HFValidationError:
+            return None
+        if isinstance(found, str):
+            return Path(found)
+    return None
+
+
+@contextmanager
+def hub_offline() -> Iterator[None]:
+    """Keep huggingface_hub, and what is built on it, off the network while the block runs.
+
+    The environment variable ``HF_HUB_OFFLINE`` is read once, when huggingface_hub is imported, so it comes too late
+    in a process that has it already; a missing file would then cost half a minute of retries.
+    """
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def fetch(name: str) -> Path:
+    """Download the weights of an encoder; the only function of TwinLens that downloads any.
+
+    Parameters
+    ----------
+    name
+        ``open_clip:ARCHITECTURE/TAG``, ``open_clip:hf-hub:ORG/NAME``, ``transformers:ORG/NAME`` or
+        ``insightface:PACK``.
+
+    Returns
+    -------
+    path
+        The weights file, or the pack's folder.
+
+    Raises
+    ------
+    EncoderUnavailable
+        If the name is not one that can be downloaded, or the download fails; one sentence each.
+    """
+    library, _, model = name.partition(":")
+    if library == "insightface" and model:
+        return _fetch_insightface(model)
+    if library == "transformers" and model.count("/") == 1 and not Path(model).exists():
+        return _fetch_repository(model, TRANSFORMERS_FILES)
+    if library == "open_clip" and model.startswith("hf-hub:"):
+        repository = model.removeprefix("hf-hub:")
+        path = _fetch_repository(repository, OPEN_CLIP_FILES)
+        config = cached_file(repository, ("open_clip_config.json",))
+        if config is not None:
+            _fetch_text_tower(json.loads(config.read_text("utf-8"))["model_cfg"])
+        return path
+    if library == "open_clip" and "/" in model and not model.startswith("local-dir:"):
+        source = open_clip_tag(model)
+        path = _fetch_repository(source.repository, source.filenames)
+        _fetch_text_tower(import_open_clip().get_model_config(source.architecture))
+        return path
+    raise EncoderUnavailable(
+        f"{name} is nothing that can be fetched: names are open_clip:ViT-B-32/laion2b_s34b_b79k, "
+        "open_clip:hf-hub:ORG/NAME, transformers:ORG/NAME or insightface:PACK"
+    )
+
+
+def _fetch_repository(repository: str, weights: Sequence[str]) -> Path:
+    """Download the first of the weights files that the repository has, and its configuration and tokenizer."""
+    from huggingface_hub import constants, list_repo_files, snapshot_download
+    from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled, RepositoryNotFoundError
+    from huggingface_hub.errors import HTTPError as TransportError  # type: ignore[attr-defined]
+
+    _check_network(repository, constants.ENDPOINT)
+    try:
+        files = list_repo_files(repository) if weights else []
+        chosen = [name for name in weights if name in files][:1]
+        if weights and not chosen:
+            raise EncoderUnavailable(f"{repository} holds none of {', '.join(weights)}; is it the right repository?")
+        if chosen and chosen[0].endswith(".index.json"):
+            stem = chosen[0].removesuffix(".index.json").rpartition(".")
+            chosen.append(f"{stem[0]}-*.{stem[2]}")
+        folder = Path(snapshot_download(repository, allow_patterns=[*chosen, *_CONFIG_FILES]))
+    except (HFValidationError, RepositoryNotFoundError) as error:
+        raise EncoderUnavailable(
+            f"{repository} is not on {constants.ENDPOINT}, or not open to all (then: hf auth login)"
+        ) from error
+    except OfflineModeIsEnabled as error:
+        raise EncoderUnavailable(f"{repository} cannot be fetched while HF_HUB_OFFLINE is set; unset it") from error
+    except (TransportError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise EncoderUnavailable(f"{repository} could not be downloaded: {reason}") from error
+    return folder / chosen[0] if chosen else folder
+
+
+def _fetch_text_tower(model_config: Mapping[str, Any]) -> None:
+    """Download tokenizer and text configuration that an open_clip model takes from other repositories."""
+    text = model_config["text_cfg"]
+    for repository in {text.get("hf_tokenizer_name"), text.get("hf_model_name")} - {None, ""}:
+        _fetch_repository(repository, ())
+
+
+def _fetch_insightface(pack: str) -> Path:
+    try:
+        from insightface.utils import ensure_available
+    except ImportError as error:
+        raise EncoderUnavailable("insightface is not installed; pip install insightface") from error
+    _check_network(f"insightface:{pack}", "https://github.com")
+    try:
+        with redirect_stdout(sys.stderr):
+            return Path(ensure_available("models", pack))
+    except (OSError, RuntimeError) as error:
+        raise EncoderUnavailable(f"the insightface pack {pack!r} could not be downloaded: {error}") from error
+
+
+def _check_network(wanted: str, address: str) -> None:
+    # the libraries' own downloads retry for half a minute before they say that there is no network
+    try:
+        urllib.request.urlopen(address, timeout=10).close()
+    except urllib.error.HTTPError:
+        return
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        raise EncoderUnavailable(
+            f"{wanted} cannot be fetched: {address} cannot be reached from this machine ({reason})"
+        ) from error

@@ -1,0 +1,89 @@
+"""Cutting long prompts: known answers first, then that nothing is lost and everything fits."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metrics.encoders.clauses import split_to_fit
+
+
+def at_most_words(limit):
+    return lambda piece: len(piece.split()) <= limit
+
+
+def at_most_characters(limit):
+    return lambda piece: len(piece) <= limit
+
+
+def test_a_text_that_fits_is_returned_untouched():
+    assert split_to_fit("  two\nwords ", at_most_words(2)) == ["  two\nwords "]
+    assert split_to_fit("", at_most_words(2)) == [""]
+
+
+def test_sentences_are_packed_whole_as_long_as_they_fit():
+    text = "One fox. Two dogs! Three cats? Four owls."
+    assert split_to_fit(text, at_most_words(4)) == ["One fox. Two dogs!", "Three cats? Four owls."]
+
+
+def test_a_long_sentence_is_cut_at_its_commas_and_semicolons():
+    text = "A red fox leaps over the wall, the moon is out; nobody sees it."
+    assert split_to_fit(text, at_most_words(7)) == [
+        "A red fox leaps over the wall,",
+        "the moon is out; nobody sees it.",
+    ]
+
+
+def test_a_clause_without_commas_is_cut_between_words():
+    assert split_to_fit("one two three four five", at_most_words(2)) == ["one two", "three four", "five"]
+
+
+def test_a_line_break_ends_a_sentence():
+    text = "Style: noir\nLight: low key\nLens: 35 mm f/2.8"
+    assert split_to_fit(text, at_most_words(5)) == ["Style: noir Light: low key", "Lens: 35 mm f/2.8"]
+
+
+def test_abbreviations_numbers_and_apertures_are_not_cut_where_they_fit():
+    text = "Shot at f/2.8 for $1,000 at 5:30 today"
+    assert split_to_fit(text, at_most_words(4)) == ["Shot at f/2.8 for", "$1,000 at 5:30 today"]
+
+
+def test_chinese_is_cut_at_its_own_punctuation():
+    text = "一只红狐狸跃过围墙，月亮出来了。没有人看见。"
+    assert split_to_fit(text, at_most_characters(13)) == ["一只红狐狸跃过围墙，", "月亮出来了。没有人看见。"]
+
+
+def test_a_word_too_long_by_itself_is_cut_into_characters():
+    assert split_to_fit("ab abcdefgh", at_most_characters(4)) == ["ab a", "bcde", "fgh"]
+
+
+def test_blank_text_that_does_not_fit_becomes_one_empty_piece():
+    assert split_to_fit(" " * 9, at_most_characters(4)) == [""]
+
+
+def test_a_limit_that_nothing_meets_is_an_error():
+    with pytest.raises(ValueError, match="not even 'a' fits"):
+        split_to_fit("ab", lambda piece: False)
+
+
+prose = st.text(st.sampled_from("abc ,.;:!?\n。，é😀\t"), max_size=200)
+
+
+@given(prose | st.text(max_size=200), st.integers(1, 30))
+def test_every_piece_fits_and_no_character_is_lost(text, limit):
+    pieces = split_to_fit(text, at_most_characters(limit))
+    assert all(len(piece) <= limit for piece in pieces)
+    assert "".join("".join(pieces).split()) == "".join(text.split())
+
+
+@given(prose | st.text(max_size=200), st.integers(1, 30))
+def test_no_word_is_cut_that_fits_by_itself(text, limit):
+    assert " ".join(split_to_fit(text, at_most_words(limit))).split() == text.split()
+
+
+@given(prose, st.integers(1, 30))
+def test_no_two_neighbours_would_fit_together(text, limit):
+    fits = at_most_words(limit)
+    pieces = split_to_fit(text, fits)
+    assert all(not fits(f"{one} {other}") for one, other in pairwise(pieces))

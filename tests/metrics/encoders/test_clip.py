@@ -1,0 +1,568 @@
+"""CLIP and SigLIP encoders against their libraries called by hand, and against the traps of CLIP scores."""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from metrics.adherence import prompt_adherence, similarity_matrix
+from metrics.encoders.catalogue import EncoderUnavailable, load_encoder
+from metrics.encoders.clip import load_open_clip, load_transformers
+from metrics.encoders.dual import DualEncoder, torch_device
+
+SHORT_PROMPTS = [
+    "an astronaut",
+    "A photo of a cat",
+    "a red cup of coffee, steaming; beside it: two biscuits",
+    "The rocket’s launch &amp; “lift-off” at 5.30 a.m.",
+    "Crème brûlée im Café, 城市夜景",
+]
+FOX = " ".join(
+    f"In scene {number} a red fox walks past the {place}, looks back over its shoulder, and vanishes."
+    for number, place in enumerate(["castle", "river", "market", "old mill", "harbour", "moon", "mountain"])
+)
+KITCHEN = " ".join(
+    f"Shelf {number} of the kitchen holds {thing}; copper light falls on the tiles and on {thing} alike."
+    for number, thing in enumerate(["jars", "ladles", "cups", "onions", "knives", "plums", "eggs"])
+)
+
+
+@pytest.fixture(scope="module")
+def by_open_clip(open_clip_folder):
+    return load_open_clip(f"local-dir:{open_clip_folder}", "cpu")
+
+
+@pytest.fixture(scope="module")
+def by_transformers(transformers_folder):
+    return load_transformers(str(transformers_folder), "cpu")
+
+
+@pytest.fixture(scope="module")
+def siglip_by_open_clip(open_clip_siglip_folder):
+    return load_open_clip(f"local-dir:{open_clip_siglip_folder}", "cpu")
+
+
+@pytest.fixture(scope="module")
+def siglip_by_transformers(transformers_siglip_folder):
+    return load_transformers(str(transformers_siglip_folder), "cpu")
+
+
+@pytest.fixture(params=["by_open_clip", "by_transformers", "siglip_by_open_clip", "siglip_by_transformers"])
+def encoder(request) -> DualEncoder:
+    return request.getfixturevalue(request.param)
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def forward_sizes(encoder: DualEncoder, tower: str, call: Callable[[], Any]) -> list[int]:
+    """Return the batch size of every forward pass of a tower while ``call`` runs."""
+    sizes: list[int] = []
+    hook = encoder.network.get_submodule(tower).register_forward_hook(
+        lambda module, inputs, output: sizes.append(len(output[0] if isinstance(output, tuple) else output))
+    )
+    call()
+    hook.remove()
+    return sizes
+
+
+# Agreement with the libraries, and of the libraries with each other
+
+
+def test_both_libraries_agree_to_1e_5_on_identical_weights(by_open_clip, by_transformers, photographs):
+    prompts = [*SHORT_PROMPTS, FOX, KITCHEN]
+    # odd margins on both sides of the crop, where the two libraries' own crops lie a pixel apart
+    images = [*photographs, noise(64, 95), noise(97, 64), noise(3, 50), noise(50, 3), noise(1, 1)]
+    ours, theirs = (
+        similarity_matrix(one.encode_images(images), one.encode_texts(prompts))
+        for one in (by_open_clip, by_transformers)
+    )
+    assert np.ptp(ours) > 10
+    assert np.abs(ours - theirs).max() / 100 < 1e-5
+
+
+def test_both_libraries_cut_long_prompts_alike(by_open_clip, by_transformers):
+    for prompt in (FOX, KITCHEN):
+        (ours,), (theirs,) = (one.encode_texts([prompt]) for one in (by_open_clip, by_transformers))
+        assert len(ours["clauses"]) > 1
+        assert (ours["clauses"], ours["n_tokens"]) == (theirs["clauses"], theirs["n_tokens"])
+
+
+@pytest.mark.parametrize("family", ["clip", "siglip"])
+def test_open_clip_called_by_hand_gives_the_same_vectors(family, request, open_clip, photographs):
+    import torch
+
+    folder = request.getfixturevalue({"clip": "open_clip_folder", "siglip": "open_clip_siglip_folder"}[family])
+    encoder = request.getfixturevalue({"clip": "by_open_clip", "siglip": "siglip_by_open_clip"}[family])
+    network, transform = open_clip.create_model_from_pretrained(f"local-dir:{folder}")
+    tokens = open_clip.get_tokenizer(f"local-dir:{folder}")(SHORT_PROMPTS)
+    with torch.no_grad():
+        pixels = torch.stack([transform(PIL.Image.fromarray(image)) for image in photographs])
+        images = network.eval().encode_image(pixels, normalize=True).numpy()
+        texts = network.encode_text(tokens, normalize=True).numpy()
+    np.testing.assert_allclose(encoder.encode_images(photographs), images, atol=1e-6)
+    prompts = encoder.encode_texts(SHORT_PROMPTS)
+    whole = [number for number, prompt in enumerate(prompts) if len(prompt["chunks"]) == 1]
+    assert len(whole) >= 3
+    np.testing.assert_allclose([prompts[number]["chunks"][0] for number in whole], texts[whole], atol=1e-6)
+
+
+def test_transformers_siglip_called_by_hand_gives_the_same_vectors(
+    siglip_by_transformers, transformers_siglip_folder, photographs
+):
+    import torch
+    from transformers import AutoModel, AutoTokenizer, SiglipImageProcessorPil
+
+    network = AutoModel.from_pretrained(transformers_siglip_folder)
+    processor = SiglipImageProcessorPil.from_pretrained(transformers_siglip_folder)
+    tokenizer = AutoTokenizer.from_pretrained(transformers_siglip_folder)
+    # SigLIP is trained on lower case, padded to the full context
+    tokens = tokenizer(["a red fox, beside the river"], padding="max_length", max_length=16, return_tensors="pt")
+    pixels = processor(images=[PIL.Image.fromarray(image) for image in photographs], return_tensors="pt")
+    with torch.no_grad():
+        output = network(input_ids=tokens.input_ids, pixel_values=pixels.pixel_values)
+    images = siglip_by_transformers.encode_images(photographs)
+    np.testing.assert_allclose(images, output.image_embeds.numpy(), atol=1e-6)
+    (prompt,) = siglip_by_transformers.encode_texts(["A RED fox, beside the river"])
+    np.testing.assert_allclose(prompt["chunks"], output.text_embeds.numpy(), atol=1e-6)
+
+
+def test_siglip_2_with_pictures_of_their_own_shape_runs_in_transformers(tmp_path, word_tokenizer, photographs):
+    import torch
+    from transformers import Siglip2Config, Siglip2ImageProcessorPil, Siglip2Model
+
+    tower = {"num_hidden_layers": 2, "num_attention_heads": 2, "hidden_size": 32, "intermediate_size": 64}
+    config = Siglip2Config(
+        vision_config={**tower, "num_patches": 16, "patch_size": 16},
+        text_config={**tower, "vocab_size": 64, "max_position_embeddings": 16, "projection_size": 32},
+    )
+    torch.manual_seed(3)
+    Siglip2Model(config).save_pretrained(tmp_path)
+    Siglip2ImageProcessorPil(patch_size=16, max_num_patches=16).save_pretrained(tmp_path)
+    word_tokenizer.save_pretrained(tmp_path)
+    encoder = load_transformers(str(tmp_path), "cpu")
+    together = encoder.encode_images(photographs)
+    np.testing.assert_allclose(together[3], encoder.encode_images(photographs[3:])[0], atol=1e-5)
+    assert encoder.encode_texts(["a red fox"])[0]["chunks"].shape == (1, 32)
+
+
+def test_torchmetrics_clip_score_agrees_to_1e_3_on_short_prompts(by_transformers, transformers_folder, photographs):
+    import torch
+    from torchmetrics.functional.multimodal import clip_score
+    from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPModel, CLIPProcessor
+
+    class TensorFeatures(CLIPModel):
+        # torchmetrics 1.9 wants the tensors that transformers returned before version 5
+        def get_image_features(self, *args, **kwargs):
+            return super().get_image_features(*args, **kwargs).pooler_output
+
+        def get_text_features(self, *args, **kwargs):
+            return super().get_text_features(*args, **kwargs).pooler_output
+
+    network = TensorFeatures.from_pretrained(transformers_folder).eval()
+    processor = CLIPProcessor(
+        CLIPImageProcessorPil.from_pretrained(transformers_folder), AutoTokenizer.from_pretrained(transformers_folder)
+    )
+    prompts = ["an astronaut", "a photo of a cat", "a red cup of coffee", "the north wind"]
+    square = [np.ascontiguousarray(image[:300, :300]) for image in photographs]
+    ours = similarity_matrix(by_transformers.encode_images(square), by_transformers.encode_texts(prompts))
+    for row, image in enumerate(square):
+        for column, prompt in enumerate(prompts):
+            with torch.no_grad():
+                tensor = torch.from_numpy(image).permute(2, 0, 1)
+                theirs = clip_score(tensor, prompt, model_name_or_path=lambda: (network, processor)).item()
+            # torchmetrics clips the mean at 0
+            assert theirs == pytest.approx(max(ours[row, column], 0), abs=1e-3)
+    assert (ours > 1).any()
+
+
+def test_known_pixels_of_the_astronaut(open_clip_folder, open_clip, photographs):
+    import torch
+
+    encoder = load_open_clip(f"local-dir:{open_clip_folder}", "cpu")
+    (pixels,) = encoder.to_pixels([PIL.Image.fromarray(photographs[0])])["image"]
+    transform = open_clip.image_transform(64, is_train=False, resize_mode="shortest", interpolation="bicubic")
+    assert torch.equal(pixels, transform(PIL.Image.fromarray(photographs[0])))
+    default = open_clip.image_transform(224, is_train=False, resize_mode="shortest", interpolation="bicubic")
+    # reference values of open_clip's default transform at 224 pixels
+    large = default(PIL.Image.fromarray(photographs[0]))
+    np.testing.assert_allclose(large[:, 0, 0], [0.2953125, 0.3189750, 0.5959099], atol=1e-6)
+    assert (large.mean().item(), large.std().item()) == pytest.approx((0.000453, 1.157583), abs=1e-5)
+
+
+# Traps
+
+
+def test_two_unrelated_long_prompts_have_different_vectors(encoder):
+    fox, kitchen = encoder.encode_texts([FOX, KITCHEN])
+    assert min(fox["n_tokens"], kitchen["n_tokens"]) >= 120
+    cosines = fox["chunks"] @ kitchen["chunks"].T
+    assert cosines.max() < 0.999
+
+
+@pytest.mark.parametrize(("name", "end"), [("by_open_clip", 49407), ("by_transformers", 49407)])
+def test_every_clause_of_a_long_prompt_keeps_its_end_token(request, name, end):
+    encoder = request.getfixturevalue(name)
+    (prompt,) = encoder.encode_texts([FOX + " " + "supercalifragilistic" * 40])
+    assert len(prompt["clauses"]) > 2
+    ids = next(iter(encoder.to_tokens(prompt["clauses"]).values())).numpy()
+    assert ids.shape == (len(prompt["clauses"]), 77)
+    assert ((ids == end).any(axis=1)).all()
+    used = (ids == end).argmax(axis=1) + 1
+    assert used.tolist() == [encoder.count_tokens(clause) for clause in prompt["clauses"]]
+
+
+@pytest.mark.parametrize("name", ["siglip_by_open_clip", "siglip_by_transformers"])
+def test_every_clause_of_a_long_siglip_prompt_keeps_its_end_token(request, name):
+    encoder = request.getfixturevalue(name)
+    (prompt,) = encoder.encode_texts([FOX])
+    ids = next(iter(encoder.to_tokens(prompt["clauses"]).values())).numpy()
+    assert ids.shape == (len(prompt["clauses"]), 16)
+    assert ((ids == 1).sum(axis=1) == 1).all()
+
+
+def test_tokens_are_counted_without_truncation(by_open_clip):
+    (prompt,) = by_open_clip.encode_texts(["word " * 100])
+    assert prompt["n_tokens"] == 102
+    assert len(prompt["chunks"]) == 2
+
+
+def test_the_context_is_used_to_its_last_token(by_open_clip):
+    fits, too_long = by_open_clip.encode_texts(["word " * 75, "word " * 76])
+    assert (fits["n_tokens"], len(fits["chunks"])) == (77, 1)
+    assert (too_long["n_tokens"], len(too_long["chunks"])) == (78, 2)
+
+
+def test_an_inverted_image_scores_differently(encoder, photographs):
+    (prompt,) = encoder.encode_texts(["an astronaut"])
+    image, inverted = encoder.encode_images([photographs[0], 255 - photographs[0]])
+    assert abs(prompt_adherence(image, prompt["chunks"]) - prompt_adherence(inverted, prompt["chunks"])) > 0.1
+
+
+def test_the_score_of_the_astronaut_is_the_one_made_by_hand(by_open_clip, photographs):
+    (image,) = by_open_clip.encode_images(photographs[:1])
+    prompts = by_open_clip.encode_texts(["an astronaut", "a cat"])
+    by_hand = [100 * float(image @ prompt["chunks"][0]) for prompt in prompts]
+    assert [prompt_adherence(image, prompt["chunks"]) for prompt in prompts] == pytest.approx(by_hand, abs=1e-4)
+
+
+def test_vectors_do_not_depend_on_the_rest_of_the_batch(encoder, photographs):
+    images = [*photographs, *(noise(40 + 9 * seed, 70, seed) for seed in range(6))]
+    texts = [*SHORT_PROMPTS, FOX, KITCHEN]
+    order = np.random.default_rng(5).permutation(len(images))
+    alone = [encoder.encode_images([image])[0] for image in images]
+    together = encoder.encode_images(images)
+    shuffled = encoder.encode_images([images[number] for number in order])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    np.testing.assert_allclose(shuffled, np.array(alone)[order], atol=1e-5)
+    for one, many in zip((encoder.encode_texts([text])[0] for text in texts), encoder.encode_texts(texts), strict=True):
+        np.testing.assert_allclose(one["chunks"], many["chunks"], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "image_tower", "text_tower"),
+    [("by_open_clip", "visual", "transformer"), ("by_transformers", "vision_model", "text_model.encoder")],
+)
+def test_a_batch_is_one_forward_pass(request, name, image_tower, text_tower):
+    encoder = request.getfixturevalue(name)
+    images = [noise(64, 64, seed) for seed in range(37)]
+    sizes = forward_sizes(encoder, image_tower, lambda: encoder.encode_images(images))
+    assert len(sizes) == math.ceil(37 / encoder.batch_size)
+    calls = forward_sizes(encoder, text_tower, lambda: encoder.encode_texts(["a cat"] * 33))
+    assert len(calls) == math.ceil(33 / encoder.batch_size)
+
+
+def test_no_images_and_no_texts_give_nothing(encoder):
+    assert encoder.encode_images([]) == []
+    assert encoder.encode_texts([]) == []
+
+
+def test_an_empty_or_blank_prompt_is_one_clause(encoder):
+    for prompt in encoder.encode_texts(["", "  " * 200]):
+        assert prompt["chunks"].shape[0] == 1
+        assert np.isfinite(prompt["chunks"]).all()
+
+
+def test_features_are_unit_float32_in_the_given_order(encoder, photographs):
+    vectors = encoder.encode_images(photographs)
+    prompts = encoder.encode_texts(["a cat", FOX])
+    assert {array.dtype for array in (*vectors, *(prompt["chunks"] for prompt in prompts))} == {np.dtype(np.float32)}
+    np.testing.assert_allclose([np.linalg.norm(vector) for vector in vectors], 1, atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(prompts[1]["chunks"], axis=1), 1, atol=1e-6)
+    assert prompts[0]["clauses"] == ["a cat"]
+    assert " ".join(prompts[1]["clauses"]) == FOX
+
+
+def test_pictures_given_as_fractions_are_refused(encoder, photographs):
+    with pytest.raises(TypeError):
+        encoder.encode_images([photographs[0] / 255])
+
+
+def test_extreme_shapes_are_encoded(encoder):
+    for shape in ((1, 1), (1, 700), (700, 1), (3, 3)):
+        assert np.isfinite(encoder.encode_images([noise(*shape)])[0]).all()
+
+
+# Names, weights, versions
+
+
+def test_weights_are_hashed_and_preprocessing_is_in_the_version(by_open_clip, siglip_by_open_clip, open_clip_folder):
+    from metrics.encoders.weights import sha256_of
+
+    assert by_open_clip.weights_sha256 == sha256_of(open_clip_folder / "open_clip_model.safetensors")
+    assert by_open_clip.name == f"open_clip:local-dir:{open_clip_folder}"
+    assert "resize_mode=shortest" in by_open_clip.version
+    assert "resize_mode=squash" in siglip_by_open_clip.version
+    assert "mean=[0.5,0.5,0.5]" in siglip_by_open_clip.version
+
+
+def test_another_preprocessing_of_the_same_weights_has_another_version(tmp_path, open_clip_folder, by_open_clip):
+    config = json.loads((open_clip_folder / "open_clip_config.json").read_text())
+    config["preprocess_cfg"]["resize_mode"] = "squash"
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(config))
+    (tmp_path / "open_clip_model.safetensors").symlink_to(open_clip_folder / "open_clip_model.safetensors")
+    squashed = load_open_clip(f"local-dir:{tmp_path}", "cpu")
+    assert squashed.weights_sha256 == by_open_clip.weights_sha256
+    assert squashed.version != by_open_clip.version
+
+
+def test_sharded_weights_of_transformers_are_hashed_together(
+    tmp_path, transformers_folder, by_transformers, photographs
+):
+    from transformers import CLIPModel
+
+    for file in transformers_folder.iterdir():
+        if not file.name.startswith("model"):
+            (tmp_path / file.name).symlink_to(file)
+    CLIPModel.from_pretrained(transformers_folder).save_pretrained(tmp_path, max_shard_size="1MB")
+    assert (tmp_path / "model.safetensors.index.json").is_file()
+    sharded = load_transformers(str(tmp_path), "cpu")
+    assert sharded.weights_sha256 != by_transformers.weights_sha256
+    np.testing.assert_allclose(sharded.encode_images(photographs), by_transformers.encode_images(photographs))
+
+
+@pytest.fixture
+def checkpoint(open_clip_folder) -> Path:
+    return open_clip_folder / "open_clip_model.safetensors"
+
+
+def test_a_local_file_is_loaded_into_the_architecture_named(tiny_architecture, checkpoint, by_open_clip, photographs):
+    encoder = load_open_clip(f"{tiny_architecture}/{checkpoint}", "cpu")
+    assert checkpoint.is_absolute()
+    np.testing.assert_allclose(encoder.encode_images(photographs), by_open_clip.encode_images(photographs), atol=1e-6)
+    assert "file" in encoder.note
+
+
+def test_a_relative_file_is_looked_for_in_the_weights_folder(tiny_architecture, checkpoint, monkeypatch):
+    monkeypatch.setenv("TWINLENS_WEIGHTS", str(checkpoint.parent))
+    assert load_open_clip(f"{tiny_architecture}/{checkpoint.name}", "cpu").context_length == 77
+
+
+def test_a_file_of_a_siglip_architecture_is_squashed_as_its_tags_are(open_clip):
+    from metrics.encoders.clip import _usual_preprocessing
+
+    assert _usual_preprocessing("ViT-B-16-SigLIP2-256")["resize_mode"] == "squash"
+    assert _usual_preprocessing("ViT-B-16-SigLIP2-256")["mean"] == (0.5, 0.5, 0.5)
+    assert _usual_preprocessing("ViT-L-14") == {}, "its tags differ in mean and std"
+
+
+@pytest.fixture
+def cached_tag(tiny_architecture, hub_cache, open_clip, open_clip_folder, monkeypatch) -> Callable[..., str]:
+    """Return a function that puts the tiny model into the Hugging Face cache as a tag of open_clip's table."""
+
+    def add(tag: str, **settings: Any) -> str:
+        hub_cache("timm/tiny_patch16_clip", open_clip_folder)
+        pretrained = {"url": "", "hf_hub": "timm/tiny_patch16_clip/", "interpolation": "bicubic", **settings}
+        keys = {"mean": (0.5, 0.4, 0.3), "std": (0.2, 0.3, 0.4), "resize_mode": "squash"}
+        monkeypatch.setitem(open_clip.pretrained._PRETRAINED, tiny_architecture, {tag: {**keys, **pretrained}})
+        return f"{tiny_architecture}/{tag}"
+
+    return add
+
+
+def test_a_tag_is_loaded_from_the_cache_with_its_preprocessing(cached_tag, checkpoint):
+    from metrics.encoders.weights import sha256_of
+
+    encoder = load_open_clip(cached_tag("laion2b"), "cpu")
+    assert encoder.weights_sha256 == sha256_of(checkpoint)
+    assert "activation=gelu" in encoder.version
+    assert "resize_mode=squash" in encoder.version
+    assert "mean=(0.5,0.4,0.3)" in encoder.version
+
+
+@pytest.mark.filterwarnings("error:QuickGELU mismatch")
+def test_a_tag_whose_weights_want_quickgelu_gets_it(cached_tag, by_open_clip, photographs):
+    encoder = load_open_clip(cached_tag("openai", quick_gelu=True), "cpu")
+    assert "activation=quickgelu" in encoder.version
+    (ours,), (plain,) = (one.encode_texts(["an astronaut"]) for one in (encoder, by_open_clip))
+    assert np.abs(ours["chunks"] - plain["chunks"]).max() > 1e-4
+
+
+def test_a_quickgelu_architecture_differs_from_the_plain_one_in_nothing_else(open_clip):
+    for name in open_clip.list_models():
+        plain = name.removesuffix("-quickgelu")
+        if name.endswith("-quickgelu") and plain in open_clip.list_models():
+            assert open_clip.get_model_config(name) == {**open_clip.get_model_config(plain), "quick_gelu": True}
+
+
+def test_a_repository_in_the_cache_is_loaded_by_its_name(hub_cache, open_clip_folder, by_open_clip, photographs):
+    hub_cache("laion/CLIP-tiny", open_clip_folder)
+    encoder = load_open_clip("hf-hub:laion/CLIP-tiny", "cpu")
+    assert encoder.licence == "MIT"
+    np.testing.assert_allclose(encoder.encode_images(photographs), by_open_clip.encode_images(photographs))
+
+
+def test_a_transformers_model_in_the_cache_is_loaded_by_its_name(hub_cache, transformers_folder, by_transformers):
+    hub_cache("someone/tiny-clip", transformers_folder)
+    encoder = load_transformers("someone/tiny-clip", "cpu")
+    assert encoder.weights_sha256 == by_transformers.weights_sha256
+    assert encoder.licence == "see the model's page, https://huggingface.co/someone/tiny-clip"
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_an_openai_torchscript_file_is_read_with_quickgelu(tmp_path, open_clip, tiny_architecture, photographs):
+    import torch
+
+    torch.manual_seed(0)
+    network = open_clip.CLIP(**open_clip.get_model_config(tiny_architecture), quick_gelu=True).eval()
+    torch.jit.script(network).save(str(tmp_path / "ViT-tiny.pt"))
+    encoder = load_open_clip(f"{tiny_architecture}/{tmp_path / 'ViT-tiny.pt'}", "cpu")
+    assert "activation=quickgelu" in encoder.version
+    pixels = encoder.to_pixels([PIL.Image.fromarray(photographs[0])])["image"]
+    with torch.no_grad():
+        by_hand = network.encode_image(pixels, normalize=True).numpy()
+    np.testing.assert_allclose(encoder.encode_images(photographs[:1]), by_hand, atol=1e-6)
+
+
+# What is not there
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "open_clip:ViT-B-32/laion2b_s34b_b79k",
+        "open_clip:ViT-B-32-256/datacomp_s34b_b86k",
+        "open_clip:hf-hub:laion/CLIP-ViT-B-32-laion2B-s34B-b79K",
+        "open_clip:hf-hub:not a repository",
+        "transformers:openai/clip-vit-base-patch32",
+    ],
+)
+def test_missing_weights_are_known_at_once_and_without_network(name, open_clip, hub_cache, no_network):
+    started = time.perf_counter()
+    with pytest.raises(EncoderUnavailable, match=f"fetch it with: twinlens models fetch {name}"):
+        load_encoder(name, "cpu")
+    assert time.perf_counter() - started < 1
+
+
+def test_the_default_model_is_missed_without_importing_torch(run_python, tmp_path):
+    program = """
+        import sys, time
+        from metrics.encoders.catalogue import EncoderUnavailable, load_encoder
+        started = time.perf_counter()
+        try:
+            load_encoder("open_clip:ViT-B-32/laion2b_s34b_b79k")
+        except EncoderUnavailable:
+            print(time.perf_counter() - started, "torch" in sys.modules)
+    """
+    seconds, imported = run_python(program, HF_HUB_CACHE=str(tmp_path)).split()
+    assert imported == "False"
+    assert float(seconds) < 1
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [
+        ("ViT-B-33/laion2b_s34b_b79k", "no architecture 'ViT-B-33'; near it are .*ViT-B-32"),
+        ("ViT-B-32/laion2b_s34b_b97k", "no weights 'laion2b_s34b_b97k' for ViT-B-32; there are .*laion2b_s34b_b79k"),
+        ("ViT-B-32/zzz", "no weights 'zzz' for ViT-B-32; there are ViT-B-32/openai"),
+        ("ViT-H-16/zzz", "it has none"),
+        ("ViT-B-32", "names no weights: write open_clip:ViT-B-32/TAG"),
+        ("ViT-B-32/absent.pt", "there is no file absent.pt"),
+        ("local-dir:/nowhere", "there is no folder /nowhere with an open_clip_config.json"),
+    ],
+)
+def test_an_unknown_open_clip_name_is_answered_in_one_sentence(model, sentence, hub_cache):
+    with pytest.raises(EncoderUnavailable, match=sentence) as caught:
+        load_open_clip(model, "cpu")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_an_unknown_architecture_is_answered_with_a_close_match(checkpoint):
+    with pytest.raises(EncoderUnavailable, match=r"near it are .*ViT-B-16"):
+        load_open_clip(f"ViTB16/{checkpoint}", "cpu")
+
+
+def test_a_file_that_does_not_fit_the_architecture_is_refused(checkpoint):
+    with pytest.raises(EncoderUnavailable, match="cannot be loaded"):
+        load_open_clip(f"ViT-S-32/{checkpoint}", "cpu")
+
+
+def test_a_folder_without_weights_is_refused(tmp_path, open_clip_folder):
+    (tmp_path / "open_clip_config.json").write_bytes((open_clip_folder / "open_clip_config.json").read_bytes())
+    with pytest.raises(EncoderUnavailable, match=r"holds no weights; call the file open_clip_model\.safetensors"):
+        load_open_clip(f"local-dir:{tmp_path}", "cpu")
+
+
+def test_damaged_weights_are_refused(tmp_path, open_clip_folder):
+    (tmp_path / "open_clip_config.json").write_bytes((open_clip_folder / "open_clip_config.json").read_bytes())
+    (tmp_path / "open_clip_model.safetensors").write_bytes(b"not weights at all")
+    with pytest.raises(EncoderUnavailable, match="cannot be loaded"):
+        load_open_clip(f"local-dir:{tmp_path}", "cpu")
+
+
+def test_a_missing_tokenizer_is_named(tmp_path, open_clip_siglip_folder, hub_cache, no_network):
+    for name in ("open_clip_config.json", "open_clip_model.safetensors"):
+        (tmp_path / name).symlink_to(open_clip_siglip_folder / name)
+    with pytest.raises(EncoderUnavailable, match=r"^the tokenizer of open_clip:local-dir:.*put its files beside"):
+        load_open_clip(f"local-dir:{tmp_path}", "cpu")
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [
+        ("/nowhere/clip", "there is no folder /nowhere/clip"),
+        ("clip", "there is no folder clip"),
+        ("{tmp}", "is no folder with a config.json"),
+    ],
+)
+def test_an_unknown_transformers_name_is_answered_in_one_sentence(model, sentence, tmp_path):
+    with pytest.raises(EncoderUnavailable, match=sentence):
+        load_transformers(model.format(tmp=tmp_path), "cpu")
+
+
+def test_a_transformers_folder_with_weights_missing_in_part_is_refused(tmp_path, transformers_folder):
+    from safetensors.torch import load_file, save_file
+
+    for file in transformers_folder.iterdir():
+        if not file.name.startswith("model"):
+            (tmp_path / file.name).symlink_to(file)
+    with pytest.raises(EncoderUnavailable, match="holds no weights"):
+        load_transformers(str(tmp_path), "cpu")
+    state = load_file(transformers_folder / "model.safetensors")
+    save_file({key: value for key, value in state.items() if "projection" not in key}, tmp_path / "model.safetensors")
+    with pytest.raises(EncoderUnavailable, match="is no complete CLIP or SigLIP model"):
+        load_transformers(str(tmp_path), "cpu")
+
+
+def test_a_transformers_model_without_images_is_refused(tmp_path):
+    from transformers import BertConfig, BertModel
+
+    config = BertConfig(vocab_size=8, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8)
+    BertModel(config).save_pretrained(tmp_path)
+    with pytest.raises(EncoderUnavailable, match="transformers:"):
+        load_transformers(str(tmp_path), "cpu")
+
+
+def test_auto_takes_a_device_that_works_and_a_made_up_one_is_refused():
+    assert torch_device("auto") in {"cpu", "cuda"}
+    assert torch_device("cpu") == "cpu"
+    for made_up in ("cuda:99", "gpu"):
+        with pytest.raises(EncoderUnavailable, match="take auto or cpu"):
+            torch_device(made_up)

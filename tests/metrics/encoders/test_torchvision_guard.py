@@ -1,0 +1,54 @@
+"""torchvision beside a torch that lacks its operators: imported, and a healthy one left alone."""
+
+import sys
+from types import ModuleType
+
+import pytest
+
+from metrics.encoders import torchvision_guard
+from metrics.encoders.torchvision_guard import import_torchvision
+
+
+def test_transforms_work_after_the_import():
+    torchvision = import_torchvision()
+    assert torchvision.transforms.CenterCrop(2)
+    assert sys.modules["torchvision"] is torchvision
+
+
+def test_importing_again_gives_the_same_module():
+    assert import_torchvision() is import_torchvision()
+
+
+def test_a_fresh_interpreter_imports_open_clip_behind_the_guard(run_python):
+    program = """
+        from metrics.encoders.torchvision_guard import import_torchvision
+        first = import_torchvision()
+        import torchvision, torchvision.transforms.functional
+        assert torchvision is first
+        from transformers import CLIPModel
+        print("fine")
+    """
+    assert run_python(program).strip() == "fine"
+
+
+def test_a_healthy_torchvision_is_imported_as_it_is(monkeypatch):
+    healthy = ModuleType("torchvision")
+    monkeypatch.setitem(sys.modules, "torchvision", healthy)
+    kept = list(torchvision_guard._kept_alive)
+    assert import_torchvision() is healthy
+    assert torchvision_guard._kept_alive == kept
+
+
+def test_any_other_failure_is_passed_on(monkeypatch):
+    def fail(name: str) -> ModuleType:
+        raise RuntimeError("CUDA versions differ")
+
+    monkeypatch.setattr(torchvision_guard, "import_module", fail)
+    with pytest.raises(RuntimeError, match="CUDA versions differ"):
+        import_torchvision()
+
+
+def test_a_missing_torchvision_is_an_import_error(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    with pytest.raises(ImportError):
+        import_torchvision()
