@@ -1,4 +1,4 @@
-"""The table of every metric and every feature: one literal row each. Imports nothing heavy, so that lists are instant."""
+"""The table of every metric and every feature, one literal row each. Imports nothing heavy: lists are instant."""
 
 from __future__ import annotations
 
@@ -123,7 +123,8 @@ METRICS: tuple[MetricSpec, ...] = (
     ),
     MetricSpec(
         "identity.copy_paste", 1, "Copy of the reference face", "share of equal hash bits", "lower", (0, 1), "sample",
-        ("faces",), "metrics.identity:copy_paste", "perceptual hash of the face crops; after ViStoryBench's copy-paste guard",
+        ("faces",), "metrics.identity:copy_paste",
+        "perceptual hash of the face crops; after ViStoryBench's copy-paste guard",
         columns=("reference_images",), references=True,
     ),
     MetricSpec(
@@ -167,7 +168,8 @@ METRICS: tuple[MetricSpec, ...] = (
     ),
     MetricSpec(
         "reproducibility.max_difference", 1, "Largest pixel difference", "levels of 255", "lower", (0, 255), "repeats",
-        ("difference",), "metrics.reproducibility:max_difference", "largest absolute difference over pixels and channels",
+        ("difference",), "metrics.reproducibility:max_difference",
+        "largest absolute difference over pixels and channels",
         columns=_REPEATS, controls=("identical_image", "different_seed"),
     ),
     MetricSpec(

@@ -69,19 +69,20 @@ def _unknown_metrics(names: Iterable[str]) -> Iterator[str]:
 
 
 def _few_prompts(rows: Sequence[SystemMean]) -> Iterator[str]:
-    by_suite: dict[str, list[SystemMean]] = {}
+    by_suite: dict[str, list[int]] = {}
     for row in rows:
-        if row["n_prompts"] < WELL_COVERED_PROMPTS:
-            by_suite.setdefault(row["suite"] or "", []).append(row)
-    for suite, few in sorted(by_suite.items()):
-        fewest, most = min(row["n_prompts"] for row in few), max(row["n_prompts"] for row in few)
-        n_prompts = f"{fewest}" if fewest == most else f"{fewest} to {most}"
-        metrics = ", ".join(dict.fromkeys(row["metric"] for row in few))
+        if 0 < row["n_prompts"] < WELL_COVERED_PROMPTS:
+            by_suite.setdefault(row["suite"] or "", []).append(row["n_prompts"])
+    if by_suite:
+        counts = (f"{suite or 'the set'} {_span(min(few), max(few))}" for suite, few in sorted(by_suite.items()))
         yield (
-            f"{f'Suite {suite}' if suite else 'The set'}: only {n_prompts} prompts are behind {metrics}. "
-            f"Below {WELL_COVERED_PROMPTS} prompts intervals are rough and only large differences show; "
-            f"below {MIN_PROMPTS} there is no interval."
+            f"Below {WELL_COVERED_PROMPTS} prompts intervals are rough and only large differences show, below "
+            f"{MIN_PROMPTS} there is no interval. Prompts behind the numbers: {', '.join(counts)}."
         )
+
+
+def _span(fewest: int, most: int) -> str:
+    return f"{fewest}" if fewest == most else f"{fewest} to {most}"
 
 
 def _mixed_encoders(scores: pd.DataFrame) -> Iterator[str]:

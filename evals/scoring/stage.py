@@ -197,12 +197,17 @@ def _long_prompts(
     return {"share": cut / len(prompts), "n": cut, "of": len(prompts)}
 
 
+def _name(folder: Path) -> str:
+    """Return what reports call the image set: its folder's name, or the run's where it lies inside a run."""
+    return folder.parent.name if folder.name == "images" else folder.name
+
+
 def _provenance(image_set: ImageSet, encoders: Encoders, used: set[str], specs: Sequence[MetricSpec]) -> dict[str, Any]:
     return {
         "twinlens": provenance.package_versions().get("twinlens"),
         "created_at": provenance.now(),
         "image_set": {
-            "name": image_set.folder.resolve().name,
+            "name": _name(image_set.folder.resolve()),
             "path": str(image_set.folder.resolve()),
             "rows": len(image_set.rows) + len(image_set.skipped),
             "scored_rows": len(image_set.rows),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
-import os
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy.typing as npt
 
 from metrics.encoders.catalogue import EncoderUnavailable, Image, library_of
 from metrics.encoders.perceptual import perceptual_hash
-from metrics.encoders.weights import sha256_of
+from metrics.encoders.weights import insightface_home, sha256_of
 
 Distance = Literal["cosine", "euclidean"]
 
@@ -180,7 +179,7 @@ class InsightFaces:
 
 
 def _pack_folder(model: str) -> Path:
-    home = Path(os.environ.get("INSIGHTFACE_HOME", "~/.insightface")).expanduser()
+    home = insightface_home()
     folder = next((place for place in (home / "models" / model, Path(model).expanduser()) if place.is_dir()), None)
     if folder is None:
         raise EncoderUnavailable(

@@ -31,6 +31,11 @@ def weights_folder() -> Path:
     return Path(os.environ.get("TWINLENS_WEIGHTS") or Path.home() / ".cache" / "twinlens" / "weights").expanduser()
 
 
+def insightface_home() -> Path:
+    """Return the folder whose ``models`` holds insightface's packs: ``$INSIGHTFACE_HOME``, else ``~/.insightface``."""
+    return Path(os.environ.get("INSIGHTFACE_HOME") or "~/.insightface").expanduser()
+
+
 def find_weights(filename: str) -> Path | None:
     """Return the file or folder of that name: as a path if there is one, else in :func:`weights_folder`, else None."""
     given = Path(filename).expanduser()
@@ -163,7 +168,7 @@ def _fetch_insightface(pack: str) -> Path:
     _check_network(f"insightface:{pack}", "https://github.com")
     try:
         with redirect_stdout(sys.stderr):
-            return Path(ensure_available("models", pack))
+            return Path(ensure_available("models", pack, root=str(insightface_home())))
     except (OSError, RuntimeError) as error:
         raise EncoderUnavailable(f"the insightface pack {pack!r} could not be downloaded: {error}") from error
 

@@ -32,7 +32,15 @@ def run(*arguments: str):
     return CliRunner().invoke(main, list(arguments), catch_exceptions=False)
 
 
-LISTS = [["--help"], ["metrics"], ["metrics", "--json"], ["models"], ["models", "--json"], ["suites"], ["score", "--help"]]
+LISTS = [
+    ["--help"],
+    ["metrics"],
+    ["metrics", "--json"],
+    ["models"],
+    ["models", "--json"],
+    ["suites"],
+    ["score", "--help"],
+]
 
 
 @pytest.mark.parametrize("arguments", LISTS, ids=" ".join)
@@ -63,7 +71,9 @@ def test_score_prints_the_comparison_and_where_the_scores_are(repeats, tmp_path)
 
 
 def test_score_as_json_is_one_document(repeats, tmp_path):
-    done = run("score", str(repeats), "--metrics", "reproducibility.identical", "--out", str(tmp_path / "run"), "--json")
+    done = run(
+        "score", str(repeats), "--metrics", "reproducibility.identical", "--out", str(tmp_path / "run"), "--json"
+    )
     ratings = json.loads(done.stdout)
     assert {row["system"] for row in ratings["rows"]} == {"a", "b"}
     assert json.loads(run("rate", str(tmp_path / "run"), "--json").stdout) == ratings
@@ -95,8 +105,18 @@ WRONG_USE = {
         "pack",
     ),
     "two encoders in one role": (
-        ["score", "{set}", "--out", "{tmp}/run", "--metrics", "identity.faces", "--encoder", "dlib:resnet_v1"]
-        + ["--encoder", "insightface:x"],
+        [
+            "score",
+            "{set}",
+            "--out",
+            "{tmp}/run",
+            "--metrics",
+            "identity",
+            "--encoder",
+            "dlib",
+            "--encoder",
+            "insightface:x",
+        ],
         "one encoder for identity at a time",
     ),
     "output is a file": (["score", "{set}", "--out", "{set}/metadata.jsonl"], "is a file"),

@@ -82,10 +82,10 @@ def test_a_table_in_which_nothing_was_scored_says_why(score_table):
     json.dumps(ratings, allow_nan=False)
 
 
-def test_few_prompts_are_warned_of_once_a_suite(score_table):
+def test_few_prompts_are_warned_of_once(score_table):
     rows = prompts(4, value=1.0) + prompts(19, value=1.0, metric="text.cer") + prompts(20, value=1.0, suite="scenes")
     (warning,) = rate(score_table(rows))["warnings"]
-    assert warning.startswith("Suite precise: only 4 to 19 prompts are behind adherence.clip, text.cer.")
+    assert warning.endswith("Prompts behind the numbers: precise 4 to 19.")
 
 
 def test_a_metric_at_chance_is_called_unable_to_tell(score_table):

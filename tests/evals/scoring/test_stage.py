@@ -1,7 +1,12 @@
 """The scoring stage, whole: real files, real decoder processes, a real table."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -9,6 +14,7 @@ from evals import load_run
 from evals.imageset import ImageSetError
 from evals.run import RunError
 from evals.scoring.stage import ScoringError, score
+from metrics.encoders import perceptual
 from metrics.encoders.catalogue import EncoderUnavailable
 
 
@@ -128,7 +134,7 @@ def test_image_that_only_decoding_shows_to_be_bad_is_refused_with_its_row(sequen
     content = bytearray((sequences / name).read_bytes())
     content[60:70] = b"\x00" * 10
     (sequences / name).write_bytes(content)
-    with pytest.raises(ImageSetError, match="row 5: .*cannot be decoded"):
+    with pytest.raises(ImageSetError, match=r"row 5: .*cannot be decoded"):
         score(sequences, tmp_path / "run", ["identity.self"])
     assert not (tmp_path / "run/scores.parquet").exists()
     run = score(sequences, tmp_path / "run", ["identity.self"], skip_bad=True)
@@ -145,7 +151,7 @@ def test_bad_file_is_refused_before_any_encoder_is_loaded(sequences, tmp_path, m
         raise AssertionError("an encoder was loaded")
 
     monkeypatch.setattr("evals.scoring.encoders.load_encoder", loaded)
-    with pytest.raises(ImageSetError, match="row 1: .*not an image"):
+    with pytest.raises(ImageSetError, match=r"row 1: .*not an image"):
         score(sequences, tmp_path / "run", ["identity.self"])
     assert not (tmp_path / "run").exists()
 
@@ -156,7 +162,7 @@ def test_unknown_metric_is_refused_with_the_nearest_name(sequences, tmp_path):
 
 
 def test_metric_whose_column_is_missing_is_refused_with_its_name(sequences, tmp_path):
-    with pytest.raises(ScoringError, match="text.cer needs the column expected_text"):
+    with pytest.raises(ScoringError, match=r"text.cer needs the column expected_text"):
         score(sequences, tmp_path / "run", ["text.cer"])
 
 
@@ -198,3 +204,36 @@ def test_encoder_that_fails_on_one_image_leaves_the_others_scored(sequences, tmp
     assert len(failed) == 3
     assert failed.details.iloc[0]["what"] == "RuntimeError: too dark for me"
     assert (run.scores.value.notna()).sum() == 14
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is not there")
+def test_killed_run_goes_on_where_it_was(repeats, tmp_path, monkeypatch):
+    code = (
+        "import sys, time\nimport evals.scoring.engine as engine\nfrom metrics.encoders import perceptual\n"
+        "engine.WINDOW_IMAGES = 4\nhashes = perceptual.PixelEncoder.encode_images\n"
+        "def slowly(self, images):\n    time.sleep(0.2)\n    return hashes(self, images)\n"
+        "perceptual.PixelEncoder.encode_images = slowly\n"
+        "from evals.scoring.stage import score\n"
+        "score(sys.argv[1], sys.argv[2], ['reproducibility.phash_distance'])\n"
+    )
+    run = tmp_path / "run"
+    started = subprocess.Popen([sys.executable, "-c", code, str(repeats), str(run)])
+    while not (stored := sum(shard.read_bytes().count(b"\n") for shard in run.glob("features/phash/*/*.shard"))):
+        assert started.poll() is None
+        time.sleep(0.02)
+    started.send_signal(signal.SIGKILL)
+    started.wait()
+    assert not (run / "scores.parquet").exists()
+    stored = sum(shard.read_bytes().count(b"\n") for shard in run.glob("features/phash/*/*.shard"))
+    encoded = []
+    hashes = perceptual.PixelEncoder.encode_images
+
+    def counted(self, images):
+        encoded.extend(images)
+        return hashes(self, images)
+
+    monkeypatch.setattr(perceptual.PixelEncoder, "encode_images", counted)
+    finished = score(repeats, run, ["reproducibility.phash_distance"])
+    # System a's repeats are the same pixels, so its 24 images are 12 different ones.
+    assert len(encoded) == 12 + 24 - stored
+    assert finished.scores.value.notna().all()

@@ -1,0 +1,143 @@
+"""From ratings to comparison tables: what each system reached, how two differ, and what was not scored."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from evals.reporting import wording
+
+Ratings = Mapping[str, Any]
+Row = Mapping[str, Any]
+
+Kind = Literal["ahead", "tie", "single", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What one system reached in one metric and suite."""
+
+    system: str
+    mean: str
+    interval: str
+    prompts: str
+    coverage: str
+    complete: bool
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How two systems differ in one metric and suite: first minus second, and what that allows to say."""
+
+    system_a: str
+    system_b: str
+    mean: str
+    interval: str
+    verdict: str
+    kind: Kind
+    winner: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MetricLine:
+    """One metric in one suite: a cell a system, in the report's order of systems, and the differences."""
+
+    metric: str
+    title: str
+    unit: str
+    direction: str
+    encoders: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """How often one reason stands in place of a value of one metric, by system."""
+
+    reason: str
+    title: str
+    suites: tuple[str, ...]
+    counts: tuple[int, ...]
+
+
+def dimension_of(metric_id: str) -> str:
+    """Return the part of a metric id before the dot."""
+    return metric_id.split(".", 1)[0]
+
+
+def metric_lines(rows: Sequence[Row], ratings: Ratings) -> tuple[MetricLine, ...]:
+    """Return a line for each metric of the given rows of the ratings, which are all of one suite."""
+    lines = []
+    for metric in dict.fromkeys(row["metric"] for row in rows):
+        by_system = {row["system"]: row for row in rows if row["metric"] == metric}
+        first = next(iter(by_system.values()))
+        lines.append(
+            MetricLine(
+                metric,
+                first["title"],
+                wording.unit_label(first["unit"]),
+                wording.direction(first["better"]),
+                tuple(sorted({row["encoder"] for row in by_system.values() if row["encoder"]})),
+                tuple(_cell(system, by_system.get(system), first["unit"]) for system in ratings["systems"]),
+                tuple(difference(row, first["unit"], first["better"]) for row in differences_of(first, ratings)),
+            )
+        )
+    return tuple(lines)
+
+
+def _cell(system: str, row: Row | None, unit: str) -> Cell:
+    if row is None:
+        return Cell(system, "not measured", "", "", "", True, ())
+    total = row["n_scored"] + row["n_unscored"]
+    missing = tuple(f"{wording.reason(code)} ({n:,})" for code, n in sorted(row["reasons"].items()))
+    mean, interval = ("not scored", "")
+    if row["mean"] is not None:
+        mean, interval = wording.estimate(row["mean"], row["low"], row["high"], unit)
+    coverage = f"{row['n_scored']:,} of {total:,} scored"
+    prompts = wording.counted(row["n_prompts"], "prompt")
+    return Cell(system, mean, interval, prompts if row["n_scored"] else "", coverage, not row["n_unscored"], missing)
+
+
+def differences_of(row: Row, ratings: Ratings) -> list[Row]:
+    """Return the differences between systems in a row's metric and suite."""
+    wanted = (row["metric"], row["suite"])
+    return [found for found in ratings["differences"] if (found["metric"], found["suite"]) == wanted]
+
+
+def difference(row: Row, unit: str, better: str) -> Difference:
+    """Word one paired difference of the ratings."""
+    note = row.get("note") or ""
+    if row["mean"] is None:
+        return Difference(row["system_a"], row["system_b"], "", "", note or "not compared", "none", None)
+    mean, interval = wording.difference(row["mean"], row["low"], row["high"], unit)
+    winner = row["better_system"]
+    kind: Kind = "none"
+    if winner:
+        verdict, kind = f"{winner} is ahead", "ahead"
+    elif row["low"] is None:
+        verdict = note or "too few prompts for an interval"
+    elif better == "neither":
+        verdict = "neither direction is better"
+    else:
+        verdict, kind = "not separable", "tie"
+    return Difference(row["system_a"], row["system_b"], mean, interval, verdict, kind, winner)
+
+
+def missing(ratings: Ratings) -> list[Missing]:
+    """Return every reason with its count by system, most frequent first."""
+    counts: dict[tuple[str, str], Counter[str]] = {}
+    suites: dict[tuple[str, str], dict[str, None]] = {}
+    for row in ratings["rows"]:
+        for code, n in row["reasons"].items():
+            key = (wording.reason(code), row["title"])
+            counts.setdefault(key, Counter())[row["system"]] += n
+            suites.setdefault(key, {})[wording.suite_name(row["suite"])] = None
+    found = [
+        Missing(*key, tuple(suites[key]), tuple(by_system[system] for system in ratings["systems"]))
+        for key, by_system in counts.items()
+    ]
+    return sorted(found, key=lambda item: (-sum(item.counts), item.reason, item.title))

@@ -1,0 +1,83 @@
+"""What the controls of a run say, as a report prints it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from evals.reporting import wording
+from evals.reporting.comparison import Ratings, Row, dimension_of
+from metrics.catalogue import METRICS
+
+
+@dataclass(frozen=True, slots=True)
+class ControlLine:
+    """The value of one control for one metric, and the suites that share it."""
+
+    title: str
+    unit: str
+    system: str
+    suites: tuple[str, ...]
+    n: str
+    value: str
+    interval: str
+
+
+@dataclass(frozen=True, slots=True)
+class ControlGroup:
+    """One kind of control with what its statistic means, and its values."""
+
+    control: str
+    statistic: str
+    meaning: str
+    lines: tuple[ControlLine, ...]
+
+
+def control_groups(ratings: Ratings) -> list[ControlGroup]:
+    """Return the controls by kind; suites with the same values share a line."""
+    groups: dict[tuple[str, str], dict[tuple[str, ...], list[Row]]] = {}
+    known = {row.id: (row.title, row.unit) for row in METRICS}
+    known |= {row["metric"]: (row["title"], row["unit"]) for row in ratings["rows"]}
+    for row in ratings["controls"]:
+        title, unit = known.get(row["metric"], (row["metric"], ""))
+        unit = unit if row["statistic"] == "mean" else ""
+        value, interval = "not measured", ""
+        if row["value"] is not None:
+            value, interval = wording.estimate(row["value"], row["low"], row["high"], unit)
+        group = groups.setdefault((row["control"], row["statistic"]), {})
+        group.setdefault((title, unit, row["system"] or "all systems", value, interval), []).append(row)
+    return [
+        ControlGroup(
+            control.replace("_", " "),
+            wording.STATISTICS.get(statistic, statistic),
+            wording.CONTROLS.get((control, statistic), ""),
+            tuple(
+                ControlLine(
+                    title,
+                    "" if wording.is_share(unit) else unit,
+                    system,
+                    tuple(dict.fromkeys(wording.suite_name(row["suite"]) for row in rows)),
+                    _span([row["n"] for row in rows]),
+                    value,
+                    interval,
+                )
+                for (title, unit, system, value, interval), rows in group.items()
+            ),
+        )
+        for (control, statistic), group in groups.items()
+    ]
+
+
+def _span(counts: Sequence[int]) -> str:
+    return f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,} to {max(counts):,}"
+
+
+def seed_ratios(name: str, ratings: Ratings) -> tuple[str, ...]:
+    """Return the seed ratio of each system and suite in a sentence, for the dimension that it belongs to."""
+    return tuple(
+        f"Seed ratio of {row['system'] or 'all systems'} on {wording.suite_name(row['suite'])}: "
+        + " ".join(filter(None, [value, f"({interval})" if interval else ""]))
+        for row in ratings["controls"]
+        if row["statistic"] == "seed_ratio" and row["value"] is not None and dimension_of(row["metric"]) == name
+        for value, interval in [wording.estimate(row["value"], row["low"], row["high"])]
+    )

@@ -1,0 +1,138 @@
+"""Figures with intervals: one panel a metric, a dot and a whisker for each system and suite, as deterministic SVG."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from evals.reporting import wording
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLOURS = ("#0072b2", "#c24e00", "#007f5f", "#a34a7d", "#7a6a00", "#50555c")
+"""One colour a system, after Okabe and Ito (2008), darkened until it reads on white; the marker differs too."""
+
+MARKERS = ("o", "s", "^", "D", "v", "P")
+
+_INK, _LINE = "#1b1f25", "#d5dae1"
+_SETTINGS: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "font.family": "DejaVu Sans",
+    "font.size": 9.0,
+    "text.color": _INK,
+    "axes.labelcolor": _INK,
+    "axes.edgecolor": _LINE,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+}
+
+
+def interval_figure(rows: Sequence[Mapping[str, Any]], systems: Sequence[str]) -> Figure:
+    """Draw the means and 95% intervals of one metric.
+
+    Parameters
+    ----------
+    rows
+        Rows of the ratings, all of one metric; rows without a mean are left out.
+    systems
+        All systems of the run, in order: the place gives colour and marker, so they are the same in every figure.
+
+    Returns
+    -------
+    Figure
+        A matplotlib figure 3.7 inches wide. A hollow mark has no interval (fewer than five prompts).
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    scored = [row for row in rows if row["mean"] is not None]
+    suites = list(dict.fromkeys(row["suite"] for row in scored))
+    unit, better, title = (rows[0]["unit"], rows[0]["better"], rows[0]["title"]) if rows else ("", "neither", "")
+    factor = 100.0 if wording.is_share(unit) else 1.0
+    by_system = len(suites) == 1
+    labels = list(systems) if by_system else [wording.suite_name(suite) for suite in suites]
+    spread = 0.0 if by_system or len(systems) == 1 else min(0.24, 0.64 / (len(systems) - 1))
+    lane = 0.36 if by_system else 0.3 + 0.1 * len(systems)
+    with matplotlib.rc_context(_SETTINGS):
+        figure = Figure(figsize=(3.7, 0.95 + lane * max(1, len(labels))), layout="constrained")
+        axes = figure.subplots()
+        for row in scored:
+            place = systems.index(row["system"])
+            y = place if by_system else suites.index(row["suite"]) + (place - (len(systems) - 1) / 2) * spread
+            colour = COLOURS[place % len(COLOURS)]
+            interval = row["low"] is not None and row["high"] is not None
+            if interval:
+                axes.plot([factor * row["low"], factor * row["high"]], [y, y], color=colour, linewidth=2)
+            axes.plot(
+                factor * row["mean"],
+                y,
+                linestyle="none",
+                marker=MARKERS[place % len(MARKERS)],
+                markersize=6.5,
+                color=colour,
+                markeredgewidth=1.4,
+                markerfacecolor=colour if interval else "none",
+            )
+        axes.set_yticks(range(len(labels)), [_shortened(label) for label in labels])
+        axes.set_ylim(max(1, len(labels)) - 0.5, -0.5)
+        axes.margins(x=0.06)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=4, min_n_ticks=3))
+        axes.grid(axis="x", color=_LINE, linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.tick_params(length=0)
+        for side in ("top", "right", "left"):
+            axes.spines[side].set_visible(False)
+        figure.suptitle(title, x=0.01, ha="left", fontsize=9.5, fontweight="bold")
+        figure.supxlabel(_axis_label(unit, better), x=0.01, ha="left", fontsize=8.5)
+    return figure
+
+
+def _axis_label(unit: str, better: str) -> str:
+    arrow = {"higher": " \N{RIGHTWARDS ARROW}", "lower": " \N{LEFTWARDS ARROW}"}.get(better, "")
+    return ", ".join(part for part in (wording.unit_label(unit), wording.direction(better) + arrow) if part)
+
+
+def _shortened(name: str, longest: int = 22) -> str:
+    return name if len(name) <= longest else f"{name[: longest - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
+def inline_svg(figure: Figure, name: str, description: str) -> str:
+    """Return a figure as an SVG element for an HTML page: equal figures give equal bytes.
+
+    Text stays text, ids are prefixed with ``name`` so that many figures share a page, and ink, lines and the colours
+    of the systems become the CSS variables ``--ink``, ``--line`` and ``--system-N``, so that it follows a dark page.
+    """
+    import matplotlib
+
+    buffer = io.StringIO()
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    with matplotlib.rc_context({**_SETTINGS, "svg.hashsalt": name}), warnings.catch_warnings():
+        # The browser has the fonts that matplotlib misses when it measures a Chinese name.
+        warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
+        figure.savefig(buffer, format="svg", metadata=nothing, transparent=True)
+    svg = buffer.getvalue()
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    svg = re.sub(r"<!--.*?-->\s*|<style.*?</style>\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r' transform="rotate\(-?0 [^"]*"| version="1.1"', "", svg)
+    svg = re.sub(r'\sxmlns(?::\w+)?="[^"]*"', "", svg).replace("xlink:href", "href")
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
+    svg = re.sub(r'(\sid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
+    svg = re.sub(r"font-family: [^;\"]*(; )?", "", svg)
+    for place, colour in enumerate(COLOURS):
+        svg = svg.replace(colour, f"var(--system-{place})")
+    svg = svg.replace(_INK, "var(--ink)").replace(_LINE, "var(--line)")
+    size = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
+    width = float(size[1]) if size else 0.0
+    head = f'<svg role="img" aria-label="{_attribute(description)}" style="max-width:{width * 1.5:.0f}px" '
+    svg = re.sub(r'\s(?:width|height)="[\d.]+pt"', "", svg, count=2)
+    return head + svg.removeprefix("<svg ").strip()
+
+
+def _attribute(text: str) -> str:
+    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,224 @@
+"""Writes the report of a run: one HTML page that needs nothing else, and the same as Markdown, JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from evals.imageset import write_atomically
+from evals.reporting import comparison, controls, evidence, figures, summary, thumbnails, wording
+
+COMPARISON_COLUMNS = (
+    "dimension", "metric", "title", "unit", "better", "suite", "system", "encoder",
+    "n_prompts", "n_scored", "n_unscored", "mean", "low", "high", "reasons",
+)  # fmt: skip
+DIFFERENCE_COLUMNS = (
+    "dimension", "metric", "suite", "system_a", "system_b", "n_prompts", "mean", "low", "high", "better_system", "note",
+)  # fmt: skip
+
+
+def write_report(run: evidence.ScoredRun, out: Path, prompts_per_suite: int = evidence.PROMPTS_PER_SUITE) -> Path:
+    """Write ``index.html``, ``report.md``, ``report.json``, ``comparison.csv`` and ``differences.csv`` into ``out``.
+
+    Everything is made in memory first and each file then replaced whole, the page last; other files in ``out`` stay.
+    Equal runs give equal bytes. No machine path is written.
+
+    Parameters
+    ----------
+    run
+        A scored run, as ``evals.load_run`` returns it.
+    out
+        The folder, made if it is not there.
+    prompts_per_suite
+        How many prompts of each suite are shown with their pictures at most.
+
+    Returns
+    -------
+    Path
+        The page, ``out / "index.html"``.
+    """
+    out = Path(out)
+    ratings = wording.without_folders(run.ratings())
+    ratings["systems"] = ratings["systems"] or _systems_asked(run)
+    provenance = _public(run.provenance)
+    page = _contents(run, ratings, provenance, prompts_per_suite)
+    files = {
+        "comparison.csv": _table(COMPARISON_COLUMNS, map(_comparison_row, ratings["rows"])),
+        "differences.csv": _table(DIFFERENCE_COLUMNS, map(_with_dimension, ratings["differences"])),
+        "report.json": _json(page, ratings, provenance),
+        "report.md": _rendered("report.md.jinja", page),
+        "index.html": _rendered("report.html.jinja", page),
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        write_atomically(out / name, text.encode())
+    return out / "index.html"
+
+
+def _contents(
+    run: evidence.ScoredRun, ratings: Mapping[str, Any], provenance: Mapping[str, Any], prompts_per_suite: int
+) -> dict[str, Any]:
+    """Return everything that the templates print."""
+    systems: Sequence[str] = ratings["systems"]
+    samples = run.samples
+    parts = summary.dimensions(ratings, provenance, set(samples.dropna(axis=1, how="all").columns))
+    n_prompts = 0 if samples.empty else len(samples[["suite", "prompt_id"]].drop_duplicates())
+    suites = [] if samples.empty else list(dict.fromkeys(samples["suite"]))
+    image_set = provenance.get("image_set", {})
+    return {
+        "title": _title(systems),
+        "systems": systems,
+        "suites": [wording.suite_name(suite) for suite in suites],
+        "image_set": image_set,
+        "n_images": len(samples),
+        "n_prompts": n_prompts,
+        "n_scored": sum(row["n_scored"] for row in ratings["rows"]),
+        "n_unscored": sum(row["n_unscored"] for row in ratings["rows"]),
+        "when": _when(provenance.get("created_at")),
+        "provenance": provenance,
+        "encoders": provenance.get("encoders", []),
+        "licences": defaultdict(str, {row["name"]: row["licence"] or "" for row in provenance.get("encoders", ())}),
+        "dimensions": parts,
+        "figures": {part.id: _figures(part, ratings) for part in parts},
+        "warnings": [*ratings["warnings"], *image_set.get("warnings", [])],
+        "controls": controls.control_groups(ratings),
+        "missing": comparison.missing(ratings),
+        "skipped": image_set.get("skipped", []),
+        "long_prompts": _long_prompts(provenance.get("long_prompts")),
+        "evidence": evidence.collect(run, systems, prompts_per_suite),
+        "prompts_per_suite": prompts_per_suite,
+        "full_heat": thumbnails.FULL_HEAT,
+    }
+
+
+def _systems_asked(run: evidence.ScoredRun) -> list[str]:
+    return [] if run.samples.empty else sorted(set(run.samples["system"]))
+
+
+def _title(systems: Sequence[str]) -> str:
+    if len(systems) == 2:
+        return " against ".join(systems)
+    return (wording.listed(list(systems)) or "Nothing measured") if len(systems) < 5 else f"{len(systems)} systems"
+
+
+def _figures(part: summary.Dimension, ratings: Mapping[str, Any]) -> list[str]:
+    """Return a panel for each metric of a dimension that has a value and a direction."""
+    rows = [
+        row
+        for row in ratings["rows"]
+        if comparison.dimension_of(row["metric"]) == part.id
+        and row["better"] != "neither"
+        and wording.suite_name(row["suite"]) in part.asked
+    ]
+    drawn: list[str] = []
+    for metric in dict.fromkeys(row["metric"] for row in rows):
+        mine = [row for row in rows if row["metric"] == metric]
+        if all(row["mean"] is None for row in mine):
+            continue
+        figure = figures.interval_figure(mine, ratings["systems"])
+        description = f"{mine[0]['title']}: means and intervals by system; the numbers are in the table below"
+        drawn.append(figures.inline_svg(figure, f"{part.id}-{len(drawn)}", description))
+    return drawn
+
+
+def _when(created_at: Any) -> str:
+    if not created_at:
+        return "unknown"
+    try:
+        moment = datetime.fromisoformat(str(created_at))
+    except ValueError:
+        return str(created_at)
+    return f"{moment:%Y-%m-%d %H:%M}" + (f" {moment.tzname()}" if moment.tzinfo else "")
+
+
+def _long_prompts(found: Mapping[str, Any] | None) -> str:
+    """Return the sentence about prompts that are longer than the text encoder's context, or nothing."""
+    if not found:
+        return ""
+    share = wording.quantity(found["share"], "share of prompts")
+    return (
+        f"{share} of {wording.counted(found['n'], 'prompt')} are longer than the text encoder reads at once; "
+        "they were scored clause by clause."
+    )
+
+
+def _public(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the provenance without the places of this machine."""
+    cleaned: dict[str, Any] = wording.without_folders(dict(provenance))
+    cleaned["image_set"] = {key: value for key, value in cleaned.get("image_set", {}).items() if key != "path"}
+    return cleaned
+
+
+def _rendered(template: str, page: Mapping[str, Any]) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("evals.reporting"),
+        autoescape=template.endswith(".html.jinja"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["counted"] = wording.counted
+    environment.filters["suite_name"] = wording.suite_name
+    environment.filters["markdown"] = _markdown
+    return environment.get_template(template).render(page)
+
+
+def _markdown(text: Any) -> str:
+    """Return a text as Markdown that shows it literally, also inside a table."""
+    flat = " ".join(str(text).split())
+    for mark in "\\`*_[]<>|#~":
+        flat = flat.replace(mark, f"&#{ord(mark)};" if mark in "<>|" else f"\\{mark}")
+    return flat
+
+
+def _json(page: Mapping[str, Any], ratings: Mapping[str, Any], provenance: Mapping[str, Any]) -> str:
+    reasons: dict[str, int] = {}
+    for row in ratings["rows"]:
+        for code, n in row["reasons"].items():
+            reasons[code] = reasons.get(code, 0) + n
+    document = {
+        "schema": 1,
+        "title": page["title"],
+        "summary": [
+            {"dimension": part.id, "verdict": part.headline, "better_system": part.winner}
+            for part in page["dimensions"]
+        ],
+        "counts": {
+            "images": page["n_images"],
+            "prompts": page["n_prompts"],
+            "systems": len(page["systems"]),
+            "suites": len(page["suites"]),
+            "scored": page["n_scored"],
+            "unscored": page["n_unscored"],
+            "reasons": dict(sorted(reasons.items())),
+        },
+        "ratings": ratings,
+        "provenance": provenance,
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _comparison_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    reasons = "; ".join(f"{code}={n}" for code, n in sorted(row["reasons"].items()))
+    return {**_with_dimension(row), "reasons": reasons}
+
+
+def _with_dimension(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**row, "dimension": comparison.dimension_of(row["metric"])}
+
+
+def _table(columns: Sequence[str], rows: Any) -> str:
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()

@@ -1,0 +1,118 @@
+"""Small pictures for a report: thumbnails as data addresses, and the difference map of two of them."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import warnings
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import PIL.Image
+
+from evals.decoding import MAX_PIXELS, upright_rgb
+
+LONGEST_SIDE = 320
+"""Pixels of a thumbnail's longer side."""
+
+FULL_HEAT = 64
+"""The difference, in levels of 255, at which the heat of a difference map is at its brightest."""
+
+# Black, purple, orange, pale yellow: lightness rises evenly, so it reads without colour vision and in print.
+_HEAT = np.array([[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]], dtype=float)
+
+_SWAPPED_SIDES = (5, 6, 7, 8)
+_EXIF_ORIENTATION = 0x0112
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Thumbnail:
+    """A small version of an image: RGB pixels, the same as a ``data:`` address, the size of the upright original."""
+
+    pixels: npt.NDArray[np.uint8]
+    address: str
+    full_width: int
+    full_height: int
+
+
+@dataclass(frozen=True, slots=True)
+class DifferenceMap:
+    """Where two pictures differ: a heat image, and the largest and the mean difference in levels of 255."""
+
+    address: str
+    width: int
+    height: int
+    largest: int
+    mean: float
+
+
+def webp_address(pixels: npt.NDArray[np.uint8]) -> str:
+    """Return RGB pixels (height, width, 3) as a ``data:`` address of a WebP image."""
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(pixels).save(buffer, format="WEBP", quality=76, method=2)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def read_thumbnail(path: Path | None) -> Thumbnail | str:
+    """Return a thumbnail of an image file, or the sentence that stands in its place."""
+    if path is None or not path.is_file():
+        return "The image file is no longer there."
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
+            with PIL.Image.open(path) as opened:
+                return _reduced(opened)
+    except PIL.Image.DecompressionBombError:
+        return "The image is too large to be shown."
+    # Pillow's format plugins raise all of these on damaged files.
+    except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, OverflowError, MemoryError):
+        return "The image file could not be read."
+
+
+def _reduced(opened: PIL.Image.Image) -> Thumbnail | str:
+    width, height = opened.size
+    if width * height > MAX_PIXELS:
+        return "The image is too large to be shown."
+    if opened.getexif().get(_EXIF_ORIENTATION) in _SWAPPED_SIDES:
+        width, height = height, width
+    side = (LONGEST_SIDE, LONGEST_SIDE)
+    if opened.mode in ("RGB", "L", "YCbCr", "CMYK", "RGBA"):
+        # JPEG files are decoded at a fraction of their size this way, which is several times faster.
+        opened.thumbnail(side, PIL.Image.Resampling.BICUBIC, reducing_gap=2.0)
+        pixels = upright_rgb(opened)
+    else:
+        small = PIL.Image.fromarray(upright_rgb(opened))
+        small.thumbnail(side, PIL.Image.Resampling.BICUBIC, reducing_gap=2.0)
+        pixels = np.asarray(small)
+    return Thumbnail(pixels, webp_address(pixels), width, height)
+
+
+def read_thumbnails(paths: Iterable[tuple[str, Path | None]]) -> dict[str, Thumbnail | str]:
+    """Read the thumbnails of many samples at once, given as (sample_id, path); the key is the sample_id."""
+    wanted = dict(paths)
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        return dict(zip(wanted, pool.map(read_thumbnail, wanted.values()), strict=True))
+
+
+def difference_map(first: Thumbnail, second: Thumbnail) -> DifferenceMap | None:
+    """Return the heat image of the absolute difference of two thumbnails, or None if their originals differ in size.
+
+    Each pixel shows the largest of its three channels' differences: black is none, pale yellow is ``FULL_HEAT``
+    levels of 255 or more.
+    """
+    if (first.full_width, first.full_height) != (second.full_width, second.full_height):
+        return None
+    if first.pixels.shape != second.pixels.shape:
+        return None
+    levels = np.abs(first.pixels.astype(np.int16) - second.pixels.astype(np.int16))
+    share = np.clip(levels.max(axis=2) / FULL_HEAT, 0, 1)
+    stops = np.linspace(0, 1, len(_HEAT))
+    heat = np.stack([np.interp(share, stops, _HEAT[:, channel]) for channel in range(3)], axis=2)
+    height, width = share.shape
+    address = webp_address(heat.round().astype(np.uint8))
+    return DifferenceMap(address, width, height, int(levels.max()), float(levels.mean()))

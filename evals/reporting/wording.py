@@ -1,0 +1,194 @@
+"""How a report words things: numbers with units, intervals, verdicts, and what each dimension and control means."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from metrics.measurement import REASONS
+
+MINUS = "\N{MINUS SIGN}"
+
+DIMENSIONS: dict[str, tuple[str, str]] = {
+    "adherence": ("Prompt adherence", "Does the picture show what the prompt asks for?"),
+    "identity": ("Identity consistency", "Is it the same person from picture to picture?"),
+    "text": ("Text accuracy", "Can the words that were asked for be read in the picture?"),
+    "reproducibility": ("Seed reproducibility", "Does the same seed give the same picture again?"),
+}
+"""Title and question of each dimension, in the order of the report."""
+
+NOTHING_TO_MEASURE: dict[str, str] = {
+    "identity": "the image set has no sequences (sequence_id, shot) and no reference images",
+    "text": "no sample says which text it should show (expected_text)",
+    "reproducibility": "no prompt was asked again with the same seed (seed, repeat)",
+}
+"""Why a dimension has no measurement at all, when every encoder was at hand."""
+
+CONTROLS: dict[tuple[str, str], str] = {
+    ("shuffled_prompt", "auc"): (
+        "How often a picture fits its own prompt better than another prompt. 0.5: cannot tell; 1: always."
+    ),
+    ("impostor", "auc"): (
+        "How often two pictures of one character look more alike than pictures of two. 0.5: cannot tell; 1: always."
+    ),
+    ("impostor", "d_prime"): (
+        "Distance between same and different characters, in standard deviations. 0: none; above 3: hardly any overlap."
+    ),
+    ("rendered_text", "mean"): (
+        "The same words rendered cleanly, read by the same engine: the best value that can be expected."
+    ),
+    ("identical_image", "mean"): "A picture against itself: the best value that can be had.",
+    ("different_seed", "auc"): (
+        "How often two pictures of one seed are more alike than pictures of two. 0.5: the seed does nothing; 1: always."
+    ),
+    ("different_seed", "seed_ratio"): (
+        "Same-seed distance over different-seed distance. 0: the seed fixes the picture; 1: it does nothing."
+    ),
+}
+
+STATISTICS = {"auc": "AUC", "d_prime": "d\N{PRIME}", "mean": "mean", "seed_ratio": "seed ratio"}
+
+_COUNTS = (["faces"], ["levels"], ["bits"])
+
+_FOLDERS = re.compile(r"""(?:(?<=[\s:'"(=,])|^)(?:~|\.{1,2}|[A-Za-z]:)?[\\/](?:[^\s\\/:'"<>|]+[\\/])+(?=[^\s\\/])""")
+
+
+def without_folders(value: Any) -> Any:
+    """Return ``value`` with every machine path in its strings cut to the last part, and NaN as None, at any depth.
+
+    Examples
+    --------
+    >>> without_folders("insightface:/home/me/models/buffalo_l")
+    'insightface:buffalo_l'
+    >>> without_folders("open_clip:ViT-B-32/laion2b_s34b_b79k")
+    'open_clip:ViT-B-32/laion2b_s34b_b79k'
+    """
+    if isinstance(value, str):
+        return _FOLDERS.sub("", value)
+    if isinstance(value, dict):
+        return {key: without_folders(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_folders(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def is_share(unit: str) -> bool:
+    """Return whether values of ``unit`` are shares, which a report writes as percentages."""
+    return unit.startswith("share of ")
+
+
+def unit_label(unit: str) -> str:
+    """Return the unit as written beside numbers.
+
+    Examples
+    --------
+    >>> unit_label("share of pairs")
+    '% of pairs'
+    """
+    return f"% of {unit.removeprefix('share of ')}" if is_share(unit) else unit
+
+
+def direction(better: str) -> str:
+    """Return which way is better, in words; nothing where neither is."""
+    return {"higher": "higher is better", "lower": "lower is better"}.get(better, "")
+
+
+def numbers(values: list[float], unit: str = "", *, signed: bool = False) -> list[str]:
+    """Write values that stand together with one number of decimals: three significant digits of the largest.
+
+    Examples
+    --------
+    >>> numbers([31.234, 30.1, 32.0])
+    ['31.2', '30.1', '32.0']
+    >>> numbers([0.5, -0.03125], "share of pairs", signed=True)
+    ['+50.0', '−3.1']
+    """
+    scaled = [100 * value if is_share(unit) else value for value in values]
+    largest = max((abs(value) for value in scaled), default=0.0)
+    decimals = min(6, max(0, 2 - math.floor(math.log10(largest)))) if largest else 0
+    if (is_share(unit) or unit.split()[0:1] in _COUNTS) and all(value == int(value) for value in scaled):
+        decimals = 0
+    return [_number(value, decimals, signed) for value in scaled]
+
+
+def _number(value: float, decimals: int, signed: bool) -> str:
+    text = f"{value:+,.{decimals}f}" if signed else f"{value:,.{decimals}f}"
+    if not text.strip("+-0.,"):
+        return text.lstrip("+-")
+    return text.replace("-", MINUS)
+
+
+def quantity(value: float, unit: str = "") -> str:
+    """Write one value, a share as a percentage.
+
+    Examples
+    --------
+    >>> quantity(0.25, "share of pairs"), quantity(-0.6, "face similarity")
+    ('25%', '−0.600')
+    """
+    return numbers([value], unit)[0] + ("%" if is_share(unit) else "")
+
+
+def estimate(mean: float, low: float | None, high: float | None, unit: str = "") -> tuple[str, str]:
+    """Write a mean and its interval; the interval is empty where there is none.
+
+    Examples
+    --------
+    >>> estimate(31.234, 30.1, 32.0)
+    ('31.2', '30.1 to 32.0')
+    """
+    percent = "%" if is_share(unit) else ""
+    if low is None or high is None:
+        return quantity(mean, unit), ""
+    middle, lower, upper = numbers([mean, low, high], unit)
+    return middle + percent, f"{lower} to {upper}{percent}"
+
+
+def difference(mean: float, low: float | None, high: float | None, unit: str = "") -> tuple[str, str]:
+    """Write a difference and its interval with signs; differences of shares are in percentage points.
+
+    Examples
+    --------
+    >>> difference(0.125, 0.05, 0.2, "share of pairs")
+    ('+12.5 points', '+5.0 to +20.0')
+    """
+    points = " points" if is_share(unit) else ""
+    if low is None or high is None:
+        return numbers([mean], unit, signed=True)[0] + points, ""
+    middle, lower, upper = numbers([mean, low, high], unit, signed=True)
+    return middle + points, f"{lower} to {upper}"
+
+
+def reason(code: str) -> str:
+    """Return the sentence of a reason code."""
+    return REASONS.get(code, code.replace("_", " "))
+
+
+def counted(n: int, noun: str) -> str:
+    """Return a count with its noun.
+
+    Examples
+    --------
+    >>> counted(1, "prompt"), counted(1200, "image")
+    ('1 prompt', '1,200 images')
+    """
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def listed(names: list[str]) -> str:
+    """Join names as a sentence does.
+
+    Examples
+    --------
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""
+
+
+def suite_name(suite: Any) -> str:
+    """Return the suite's name, or what stands for a set without suites."""
+    return str(suite) if suite else "all images"
