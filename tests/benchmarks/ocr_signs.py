@@ -150,10 +150,8 @@ def main() -> None:
     print(f"{name}, {time.perf_counter() - start:.0f} s")
     print(table(measured))
     for measurement in itertools.chain(*measured.values()):
-        if error_of(measurement) > 0:
-            print(
-                f"{error_of(measurement):.3f}  {measurement.details['expected']} read as {measurement.details.get('read')}"
-            )
+        if (error := error_of(measurement)) > 0:
+            print(f"{error:.3f}  {measurement.details['expected']} read as {measurement.details.get('read')}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,291 @@
+"""Text encoders: every piece of text that an OCR engine reads in an image, with its score and place."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+
+from metrics.encoders.catalogue import EncoderUnavailable, Image, library_of
+from metrics.encoders.weights import sha256_of
+from metrics.scripts import scripts_in
+
+
+class TextLine(TypedDict):
+    """One piece of text as an engine reads it, usually a line or a part of one.
+
+    ``score`` is the engine's own, 0 to 1; ``box`` holds the four corners ``[x, y]``, clockwise from the top left of
+    the writing, in pixels of the decoded image.
+    """
+
+    text: str
+    score: float
+    box: list[list[float]]
+
+
+MIN_STORED_SCORE = 0.3
+"""Readings below this are noise of the detector; what lies above is kept, and each metric sets its own threshold."""
+
+MAX_ASPECT = 8
+"""Slimmer images are padded: RapidOCR enlarges the short side to 736 pixels, and a sliver would fill the memory."""
+
+_LANGUAGES_BY_SCRIPT = {
+    "Arabic": "ara fas pus snd uig urd kur ckb Arabic",
+    "Armenian": "hye Armenian",
+    "Bengali": "ben asm Bengali",
+    "Canadian-Aboriginal": "iku Canadian",
+    "Cherokee": "chr Cherokee",
+    "Cyrillic": "bel bul kaz kir mkd mon rus srp tat tgk ukr Cyrillic",
+    "Devanagari": "hin mar nep san Devanagari",
+    "Ethiopic": "amh tir Ethiopic",
+    "Georgian": "kat Georgian",
+    "Greek": "ell grc Greek",
+    "Gujarati": "guj Gujarati",
+    "Gurmukhi": "pan Gurmukhi",
+    "Han": "chi HanS HanT",
+    "Han Hiragana Katakana": "jpn Japanese",
+    "Hangul": "kor Hangul",
+    "Hebrew": "heb yid Hebrew",
+    "Kannada": "kan Kannada",
+    "Khmer": "khm Khmer",
+    "Lao": "lao Lao",
+    "Latin Vietnamese": "vie Vietnamese",
+    "Malayalam": "mal Malayalam",
+    "Myanmar": "mya Myanmar",
+    "Oriya": "ori Oriya",
+    "Sinhala": "sin Sinhala",
+    "Syriac": "syr Syriac",
+    "Tamil": "tam Tamil",
+    "Telugu": "tel Telugu",
+    "Thaana": "div Thaana",
+    "Thai": "tha Thai",
+    "Tibetan": "bod dzo Tibetan",
+}
+"""Tesseract's language codes by the scripts they are written in; those not named here are written in Latin."""
+
+
+def load_rapidocr(model: str, device: str) -> RapidOcr:
+    """Load RapidOCR with the detector and recogniser that its package ships; nothing is ever downloaded.
+
+    Parameters
+    ----------
+    model
+        ``pp-ocrv6-small``.
+    device
+        ``cpu``, ``cuda`` or ``auto``; a GPU is used where the installed onnxruntime has CUDA.
+
+    Raises
+    ------
+    EncoderUnavailable
+        If RapidOCR or onnxruntime is not installed, the model is unknown or its files are missing.
+    """
+    if model != "pp-ocrv6-small":
+        raise EncoderUnavailable(f"RapidOCR's package ships no model {model!r}: use rapidocr:pp-ocrv6-small")
+    package = importlib.util.find_spec("rapidocr")
+    if package is None or not package.submodule_search_locations or importlib.util.find_spec("onnxruntime") is None:
+        raise EncoderUnavailable("RapidOCR is not installed: run pip install rapidocr onnxruntime")
+    folder = Path(package.submodule_search_locations[0]) / "models"
+    detector, recogniser = folder / "PP-OCRv6_det_small.onnx", folder / "PP-OCRv6_rec_small.onnx"
+    for file in (detector, recogniser):
+        if not file.is_file():
+            raise EncoderUnavailable(f"this release of rapidocr lacks {file.name}: run pip install 'rapidocr>=3.9'")
+    return RapidOcr(detector, recogniser, device)
+
+
+class RapidOcr:
+    """RapidOCR's ONNX port of PP-OCRv6: text detector and line recogniser, without a language model that corrects.
+
+    Images over 2000 pixels a side are read at 2000, the library's own limit. Lines are taken to be upright, so the
+    orientation classifier is off.
+
+    Attributes
+    ----------
+    scripts
+        The scripts whose everyday letters are all in the recogniser's own dictionary.
+    """
+
+    name = "rapidocr:pp-ocrv6-small"
+
+    def __init__(self, detector: Path, recogniser: Path, device: str) -> None:
+        import onnxruntime
+        from rapidocr import RapidOCR
+
+        self.licence = library_of(self.name).licence
+        self.weights_sha256 = sha256_of(detector, recogniser)
+        # Resizing and box unwarping happen inside the library, so its release is part of the preprocessing.
+        self.version = f"1:rapidocr={importlib.metadata.version('rapidocr')},cls=off"
+        self._engine: Any = RapidOCR(
+            params={
+                "Global.use_cls": False,
+                "Global.text_score": MIN_STORED_SCORE,
+                "Global.log_level": "critical",
+                "Det.model_path": str(detector),
+                "Rec.model_path": str(recogniser),
+                "EngineConfig.onnxruntime.intra_op_num_threads": _threads(),
+                "EngineConfig.onnxruntime.enable_cpu_mem_arena": True,
+                "EngineConfig.onnxruntime.use_cuda": device != "cpu"
+                and "CUDAExecutionProvider" in onnxruntime.get_available_providers(),
+            }
+        )
+        self.scripts = scripts_in(_dictionary(recogniser))
+
+    def encode_images(self, images: Sequence[Image]) -> list[list[TextLine]]:
+        """Return what is read in each image, in the engine's order; an empty list where it finds nothing."""
+        return [self._read(image) for image in images]
+
+    def _read(self, image: Image) -> list[TextLine]:
+        bgr = np.ascontiguousarray(_padded(image)[:, :, ::-1])
+        reading = self._engine(bgr)
+        if not reading.txts:
+            return []
+        height, width = image.shape[:2]
+        return [
+            TextLine(text=text, score=float(score), box=np.clip(corners, 0, (width, height)).astype(float).tolist())
+            for text, score, corners in zip(reading.txts, reading.scores, reading.boxes, strict=True)
+        ]
+
+
+def load_tesseract(model: str, device: str) -> Tesseract:
+    """Load Tesseract for some of its installed languages.
+
+    Parameters
+    ----------
+    model
+        Language codes joined by plus signs, such as ``eng+deu``, or ``installed`` for all that are there.
+    device
+        Accepted for the common signature; Tesseract runs on the CPU.
+
+    Raises
+    ------
+    EncoderUnavailable
+        If pytesseract, the program or one of the languages is not installed.
+    """
+    if importlib.util.find_spec("pytesseract") is None:
+        raise EncoderUnavailable("Tesseract needs its Python binding: run pip install pytesseract")
+    import pytesseract
+
+    try:
+        installed, folder = _installed_languages(pytesseract.pytesseract.tesseract_cmd)
+    except FileNotFoundError as error:
+        raise EncoderUnavailable(
+            "the tesseract program is not installed: run apt-get install tesseract-ocr (or brew install tesseract)"
+        ) from error
+    languages = installed if model == "installed" else model.split("+")
+    missing = [language for language in languages if language not in installed]
+    if missing or not languages:
+        raise EncoderUnavailable(
+            f"Tesseract has no language {', '.join(missing) or 'at all'}: "
+            f"run apt-get install tesseract-ocr-CODE, or choose among {', '.join(installed) or 'none'}"
+        )
+    return Tesseract(languages, folder, str(pytesseract.get_tesseract_version()))
+
+
+class Tesseract:
+    """The Tesseract program (Smith 2007; LSTM since 4.0), run once an image with sparse-text segmentation.
+
+    Words come back one by one; those of one line are joined, with the mean of their scores weighted by characters.
+    """
+
+    def __init__(self, languages: Sequence[str], folder: Path | None, release: str) -> None:
+        files = [folder / f"{language}.traineddata" for language in languages] if folder else []
+        self.name = "tesseract:" + "+".join(languages)
+        self.licence = library_of(self.name).licence
+        self.weights_sha256 = sha256_of(*sorted(files)) if files and all(file.is_file() for file in files) else None
+        self.version = f"1:tesseract={release},psm=11"
+        self.scripts = frozenset().union(*(_scripts_of_language(language) for language in languages))
+        self._languages = "+".join(languages)
+
+    def encode_images(self, images: Sequence[Image]) -> list[list[TextLine]]:
+        """Return what is read in each image, in the engine's order; an empty list where it finds nothing."""
+        return [self._read(image) for image in images]
+
+    def _read(self, image: Image) -> list[TextLine]:
+        import pytesseract
+        from PIL import Image as PillowImage
+
+        words = pytesseract.image_to_data(
+            PillowImage.fromarray(image),
+            lang=self._languages,
+            config="--psm 11",
+            output_type=pytesseract.Output.DICT,
+        )
+        lines: dict[tuple[int, int, int], list[int]] = {}
+        for i, text in enumerate(words["text"]):
+            if text.strip() and float(words["conf"][i]) >= 0:
+                key = (words["block_num"][i], words["par_num"][i], words["line_num"][i])
+                lines.setdefault(key, []).append(i)
+        found = [_joined(words, members) for members in lines.values()]
+        return [line for line in found if line["score"] >= MIN_STORED_SCORE]
+
+
+def _joined(words: Mapping[str, Sequence[Any]], members: Sequence[int]) -> TextLine:
+    """Make one line of the words at ``members`` of Tesseract's table."""
+    lengths = [len(words["text"][i].strip()) for i in members]
+    score = float(np.average([float(words["conf"][i]) for i in members], weights=lengths)) / 100
+    left, top = (float(min(words[side][i] for i in members)) for side in ("left", "top"))
+    right = float(max(words["left"][i] + words["width"][i] for i in members))
+    bottom = float(max(words["top"][i] + words["height"][i] for i in members))
+    return TextLine(
+        text=" ".join(words["text"][i].strip() for i in members),
+        score=score,
+        box=[[left, top], [right, top], [right, bottom], [left, bottom]],
+    )
+
+
+def _padded(image: Image) -> Image:
+    """Extend a sliver to the right or downwards, repeating its edge; coordinates stay what they are."""
+    height, width = image.shape[:2]
+    down, right = max(0, -(-width // MAX_ASPECT) - height), max(0, -(-height // MAX_ASPECT) - width)
+    return np.pad(image, ((0, down), (0, right), (0, 0)), mode="edge") if down or right else image
+
+
+def _threads() -> int:
+    """Return how many threads an image may use: ``OMP_NUM_THREADS``, else the cores at hand, at most four."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return int(asked) if asked.isdigit() and int(asked) > 0 else min(4, os.cpu_count() or 1)
+
+
+def _dictionary(recogniser: Path) -> list[str]:
+    """Return the characters that a PP-OCR recogniser can write, from the metadata of its ONNX file."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(str(recogniser), options, providers=["CPUExecutionProvider"])
+    characters: str = session.get_modelmeta().custom_metadata_map["character"]
+    return characters.splitlines()
+
+
+def _installed_languages(program: str) -> tuple[list[str], Path | None]:
+    """Return Tesseract's languages and, where it says so (from release 5 on), the folder of their data."""
+    listing = subprocess.run([program, "--list-langs"], capture_output=True, text=True, check=False)
+    head, *names = (listing.stdout or listing.stderr).splitlines() or [""]
+    folder = re.search(r'"(.+)"', head)
+    languages = sorted({name.strip() for name in names} - {"", "osd", "equ"})
+    return languages, Path(folder.group(1)) if folder else None
+
+
+def _scripts_of_language(language: str) -> frozenset[str]:
+    """Return the scripts of one of Tesseract's language codes.
+
+    Examples
+    --------
+    >>> sorted(_scripts_of_language("jpn"))
+    ['Han', 'Hiragana', 'Katakana']
+    >>> sorted(_scripts_of_language("uzb_cyrl"))
+    ['Cyrillic']
+    >>> sorted(_scripts_of_language("deu"))
+    ['Latin']
+    """
+    code, _, variant = language.removeprefix("script/").partition("_")
+    if variant in ("latn", "cyrl"):
+        return frozenset({"Latin" if variant == "latn" else "Cyrillic"})
+    scripts = next((scripts for scripts, codes in _LANGUAGES_BY_SCRIPT.items() if code in codes.split()), "Latin")
+    return frozenset(scripts.split())

@@ -1,0 +1,184 @@
+"""OCR engines on rendered text: reference strings, hard pictures, and 200 signs in four languages."""
+
+import importlib.util
+import shutil
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from metrics.encoders import ocr
+from metrics.encoders.catalogue import EncoderUnavailable, load_encoder
+from metrics.measurement import Subject
+from metrics.text import character_error_rate
+from metrics.text_rendering import render_text
+from tests.benchmarks import ocr_signs
+
+needs_chinese_fonts = pytest.mark.skipif(
+    importlib.util.find_spec("pylopdf_fonts_zh_cn") is None, reason="needs the fonts of pylopdf-fonts-zh-cn"
+)
+needs_tesseract = pytest.mark.skipif(
+    shutil.which("tesseract") is None or importlib.util.find_spec("pytesseract") is None,
+    reason="needs the tesseract program and pytesseract",
+)
+
+
+@pytest.fixture(scope="module")
+def rapidocr():
+    return load_encoder("rapidocr:pp-ocrv6-small", "cpu")
+
+
+def poster(lines, size, ink="black", ground="white", shape=(720, 720)):
+    """Draw lines with Pillow's own font."""
+    page = Image.new("RGB", shape, ground)
+    for i, line in enumerate(lines):
+        ImageDraw.Draw(page).text((40, 40 + i * size * 1.6), line, font=ImageFont.load_default(size), fill=ink)
+    return np.asarray(page)
+
+
+def error_rate(encoder, image, expected):
+    subject = Subject(("s",), ({"expected_text": expected},), ({"ocr": encoder.encode_images([image])[0]},))
+    (measured,) = character_error_rate([subject])
+    return 1.0 if measured.value is None else measured.value
+
+
+def test_reference_strings_are_read_exactly(rapidocr):
+    (found,) = rapidocr.encode_images([poster(["OPEN 24 HOURS"], 72)])
+    assert [line["text"] for line in found] == ["OPEN 24 HOURS"]
+    assert found[0]["score"] > 0.97
+    lines = ["GRAND OPENING", "Saturday, June 14", "Coffee & Books", "Price: $12.50"]
+    (found,) = rapidocr.encode_images([poster(lines, 72, (240, 220, 120), (20, 30, 60))])
+    assert [line["text"] for line in found] == lines
+    assert [line["score"] for line in found] == pytest.approx([0.9998, 0.9999, 0.9983, 0.9952], abs=0.02)
+
+
+def test_boxes_lie_where_the_text_is(rapidocr):
+    image = poster(["OPEN"], 80)
+    (line,) = rapidocr.encode_images([image])[0]
+    ink = np.argwhere((image < 128).any(axis=2))
+    (top, left), (bottom, right) = ink.min(axis=0), ink.max(axis=0)
+    corners = np.array(line["box"])
+    assert corners.shape == (4, 2)
+    assert corners.min(axis=0) == pytest.approx([left, top], abs=20)
+    assert corners.max(axis=0) == pytest.approx([right, bottom], abs=20)
+
+
+def test_a_misspelling_is_read_as_it_stands(rapidocr):
+    (line,) = rapidocr.encode_images([poster(["OPNE 24 HUORS"], 64)])[0]
+    assert line["text"] == "OPNE 24 HUORS"
+
+
+def test_an_empty_picture_has_no_text(rapidocr):
+    assert rapidocr.encode_images([np.full((300, 300, 3), 128, np.uint8)]) == [[]]
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (2, 900, 3), (900, 2, 3)])
+def test_slivers_are_read_without_a_crash(rapidocr, shape):
+    assert rapidocr.encode_images([np.full(shape, 200, np.uint8)]) == [[]]
+
+
+def test_a_batch_gives_what_single_images_give(rapidocr):
+    images = [poster(["OPEN"], 64), poster(["SALE", "TODAY"], 48)]
+    assert rapidocr.encode_images(images) == [rapidocr.encode_images([image])[0] for image in images]
+
+
+def test_the_library_is_given_bgr(rapidocr, monkeypatch):
+    seen = []
+
+    class Nothing:
+        txts = None
+
+    monkeypatch.setattr(rapidocr, "_engine", lambda image: seen.append(image) or Nothing)
+    rapidocr.encode_images([np.full((8, 8, 3), (255, 0, 9), np.uint8)])
+    assert seen[0][0, 0].tolist() == [9, 0, 255]
+
+
+def test_rapidocr_declares_the_scripts_of_its_own_dictionary(rapidocr):
+    assert rapidocr.scripts == {"Latin", "Han", "Hiragana", "Katakana"}
+    assert len(rapidocr.weights_sha256) == 64
+    assert rapidocr.licence == "Apache-2.0"
+
+
+def test_loading_and_reading_are_silent(capfd):
+    ocr.load_rapidocr("pp-ocrv6-small", "cpu").encode_images([np.zeros((64, 64, 3), np.uint8)])
+    out, err = capfd.readouterr()
+    assert (out, err) == ("", "")
+
+
+@pytest.mark.parametrize("name", ["rapidocr:pp-ocrv9-huge", "tesseract:tlh"])
+def test_unknown_models_are_unavailable_in_one_sentence(name):
+    with pytest.raises(EncoderUnavailable) as refusal:
+        load_encoder(name)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("package", "name"), [("rapidocr", "rapidocr:pp-ocrv6-small"), ("pytesseract", "tesseract:eng")]
+)
+def test_a_missing_package_is_named_with_its_remedy(monkeypatch, package, name):
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setattr(ocr.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(EncoderUnavailable, match=f"pip install {package}"):
+        load_encoder(name)
+
+
+def test_a_missing_tesseract_program_is_named_with_its_remedy(monkeypatch):
+    pytesseract = pytest.importorskip("pytesseract")
+    monkeypatch.setattr(pytesseract.pytesseract, "tesseract_cmd", "/nowhere/tesseract")
+    with pytest.raises(EncoderUnavailable, match="apt-get install tesseract-ocr"):
+        load_encoder("tesseract:eng")
+
+
+@pytest.mark.parametrize(
+    ("language", "scripts"),
+    [
+        ("eng", {"Latin"}),
+        ("srp_latn", {"Latin"}),
+        ("srp", {"Cyrillic"}),
+        ("chi_sim_vert", {"Han"}),
+        ("script/HanT", {"Han"}),
+        ("kor", {"Hangul"}),
+        ("vie", {"Latin", "Vietnamese"}),
+        ("heb", {"Hebrew"}),
+    ],
+)
+def test_scripts_of_tesseracts_languages(language, scripts):
+    assert ocr._scripts_of_language(language) == scripts
+
+
+@needs_tesseract
+def test_tesseract_reads_a_rendered_line_word_by_word_and_joins_it():
+    encoder = load_encoder("tesseract:eng", "cpu")
+    (line,) = encoder.encode_images([poster(["OPEN 24 HOURS"], 64)])[0]
+    assert line["text"] == "OPEN 24 HOURS"
+    assert 0.7 < line["score"] <= 1
+    assert encoder.scripts == {"Latin"}
+    assert encoder.encode_images([np.full((200, 200, 3), 128, np.uint8), np.full((1, 1, 3), 9, np.uint8)]) == [[], []]
+
+
+@needs_chinese_fonts
+def test_rendered_words_are_the_ceiling(rapidocr):
+    """The control: what was asked for, drawn cleanly, is read without error; another text is not."""
+    for text in ("OPEN 24 HOURS\nSaturday, June 14", "Geöffnet: Straße der Künste 5", "欢迎光临\n营业时间 9:00"):
+        assert error_rate(rapidocr, render_text(text), text) == 0
+    assert error_rate(rapidocr, render_text("SALE ENDS TODAY"), "OPEN 24 HOURS") > 0.5
+
+
+@pytest.mark.parametrize(
+    "damaged", ["OPEN EVERY 24 HOURS", "OPEN HOURS", "HOURS 24 OPEN", "OPNE 24 HOURS", "24 OPEN HOURS"]
+)
+def test_damaged_words_lose_points_on_the_picture(rapidocr, damaged):
+    assert error_rate(rapidocr, poster([damaged], 48), "OPEN 24 HOURS") >= 1 / 13
+
+
+@needs_chinese_fonts
+def test_200_signs_in_four_languages_are_read_with_at_most_3_percent_errors(rapidocr, capsys):
+    measured = ocr_signs.measure(rapidocr)
+    with capsys.disabled():
+        print("\n" + ocr_signs.table(measured))
+    assert sum(map(len, measured.values())) >= 200
+    assert set(measured) == {"English", "German", "French", "Chinese"}
+    for language, measurements in measured.items():
+        errors = [ocr_signs.error_of(measurement) for measurement in measurements]
+        assert sum(errors) / len(errors) <= 0.03, language

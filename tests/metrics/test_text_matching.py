@@ -1,0 +1,137 @@
+"""Line matching: which text belongs to which expected line."""
+
+import itertools
+import random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rapidfuzz.distance import Levenshtein
+
+from metrics.encoders.ocr import TextLine
+from metrics.text_matching import match_lines, reading_order
+from metrics.text_normalisation import joined
+
+WORDS = ["open", "hours", "sale", "fresh", "bread", "coffee", "exit", "june", "grand", "day", "a", "to", "24", "12"]
+
+lines = st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(" ".join), min_size=1, max_size=6)
+
+
+def box(x, y, width=100, height=20):
+    corners = [[x, y], [x + width, y], [x + width, y + height], [x, y + height]]
+    return TextLine(text="", score=1.0, box=[[float(a), float(b)] for a, b in corners])
+
+
+def test_reading_order_goes_by_rows_and_forgives_a_slant():
+    right, left, below = box(200, 4), box(0, 0), box(50, 40)
+    assert reading_order([below, right, left]) == [2, 1, 0]
+
+
+def test_boxes_that_overlap_by_less_than_half_are_two_rows():
+    assert reading_order([box(200, 0), box(0, 11)]) == [0, 1]
+    assert reading_order([box(200, 0), box(0, 9)]) == [1, 0]
+
+
+@given(lines, st.randoms(use_true_random=False))
+def test_lines_may_come_in_any_order(expected, rng):
+    shuffled = rng.sample(expected, len(expected))
+    matching = match_lines(expected, shuffled)
+    assert matching.character_edits == 0
+    assert matching.read == tuple(expected)
+
+
+def test_one_line_over_two_rows():
+    matching = match_lines(["GRAND OPENING TODAY", "June 14"], ["GRAND OPENING", "TODAY", "June 14"])
+    assert matching.read == ("GRAND OPENING TODAY", "June 14")
+    assert matching.lines_of_box == ((0,), (0,), (1,))
+
+
+def test_several_lines_in_one_row_are_cut_apart():
+    matching = match_lines(["SALE", "TODAY", "ONLY HERE"], ["SALE TODAY ONLY HERE"])
+    assert matching.read == ("SALE", "TODAY", "ONLY HERE")
+    assert matching.lines_of_box == ((0, 1, 2),)
+
+
+def test_chinese_lines_in_one_row_are_cut_apart():
+    assert match_lines(["欢迎光临", "营业时间"], ["营业时间欢迎光临"]).character_edits == 0
+
+
+def test_a_cut_pushes_out_what_does_not_belong():
+    matching = match_lines(["SALE", "TODAY"], ["SALE TODAY", "xxxx"])
+    assert matching.read == ("SALE", "TODAY")
+    assert matching.unexpected == ("xxxx",)
+
+
+def test_words_exchanged_between_lines_are_errors():
+    assert match_lines(["GRAND OPENING", "JUNE SALE"], ["GRAND JUNE", "OPENING SALE"]).word_edits >= 2
+    assert match_lines(["GRAND OPENING", "JUNE SALE"], ["GRAND SALE", "JUNE OPENING"]).word_edits >= 2
+
+
+def test_words_inside_a_line_keep_their_order():
+    assert match_lines(["hello world"], ["world hello"]).character_edits == 8
+    assert match_lines(["hello world"], ["world", "hello"]).character_edits == 8
+
+
+def test_the_same_line_twice_needs_two_readings():
+    assert match_lines(["SALE", "SALE"], ["SALE", "SALE"]).character_edits == 0
+    assert match_lines(["SALE", "SALE"], ["SALE"]).character_edits == 4
+    assert match_lines(["SALE"], ["SALE", "SALE"]).unexpected == ("SALE",)
+
+
+def test_a_line_that_is_part_of_another_finds_its_own_place():
+    assert match_lines(["SALE ENDS SOON", "SALE"], ["SALE", "SALE ENDS SOON"]).character_edits == 0
+
+
+def test_nothing_read_drops_every_character():
+    matching = match_lines(["abc", "de"], [])
+    assert (matching.character_edits, matching.word_edits, matching.inserted_characters) == (5, 2, 0)
+    assert matching.read == ("", "")
+
+
+def test_nothing_expected_makes_everything_an_insertion():
+    matching = match_lines([], ["abc de"])
+    assert (matching.character_edits, matching.word_edits, matching.inserted_characters) == (6, 2, 6)
+
+
+@given(lines, lines, st.randoms(use_true_random=False))
+@settings(max_examples=50)
+def test_the_order_in_which_lines_are_expected_never_matters(expected, read, rng):
+    shuffled = rng.sample(expected, len(expected))
+    assert match_lines(expected, read).character_edits == match_lines(shuffled, read).character_edits
+
+
+@given(lines, lines)
+@settings(max_examples=50)
+def test_each_text_is_used_exactly_once(expected, read):
+    matching = match_lines(expected, read)
+    used = " ".join([*matching.read, *matching.unexpected]).split()
+    assert sorted(used) == sorted(" ".join(read).split())
+
+
+def test_misread_lines_are_matched_as_an_exhaustive_search_would():
+    rng = random.Random(0)
+    excess = []
+    for _ in range(150):
+        expected = [" ".join(rng.choices(WORDS, k=rng.randint(1, 4))) for _ in range(rng.randint(1, 3))]
+        boxes = [text for line in expected for text in _misread(line, rng)][:5]
+        excess.append(match_lines(expected, boxes).character_edits - _fewest_edits(expected, boxes))
+    assert max(excess) <= 1
+    assert sum(extra > 0 for extra in excess) <= 2
+
+
+def _misread(line, rng):
+    words = line.split()
+    at = rng.randint(0, len(words))
+    halves = (" ".join(words[:at]), " ".join(words[at:]))
+    altered = ("".join(rng.choice("abc") if rng.random() < 0.15 else c for c in half) for half in halves)
+    return [half for half in altered if half]
+
+
+def _fewest_edits(expected, boxes):
+    """Try every way to give whole boxes to lines or to none."""
+
+    def edits(lines_of_boxes):
+        given_to = list(zip(boxes, lines_of_boxes, strict=True))
+        reads = [joined(text for text, line in given_to if line == i) for i in range(len(expected))]
+        return sum(map(Levenshtein.distance, expected, reads)) + sum(len(text) for text, line in given_to if line < 0)
+
+    return min(map(edits, itertools.product(range(-1, len(expected)), repeat=len(boxes))))
