@@ -174,3 +174,28 @@ def test_full_disk_is_one_line_and_leaves_no_half_table(repeats, tmp_path):
 def test_folder_that_may_not_be_written_is_one_line(repeats, tmp_path):
     (tmp_path / "locked").mkdir(mode=0o500)
     assert "permission denied" in refused("score", str(repeats), "--out", str(tmp_path / "locked/run"))
+
+
+def test_demo_finds_the_scripted_truth_and_leaves_a_report(tmp_path):
+    done = run("demo", "--out", str(tmp_path / "demo"), "--json")
+    assert done.exit_code == 0
+    outcome = json.loads(done.stdout)
+    assert outcome["truth_found"]
+    by_metric = {(line["metric"], line["suite"]): line for line in outcome["truth"]}
+    scored = [line for line in outcome["truth"] if line["agrees"] is not None]
+    assert all(line["agrees"] for line in scored)
+    assert {line["metric"].split(".")[0] for line in scored} >= {"identity", "text", "reproducibility"}
+    assert by_metric["text.cer", "demo-labels"]["measured"] == "tie"
+    assert Path(outcome["report"]).is_file()
+    again = run("demo", "--out", str(tmp_path / "demo"))
+    assert "The scripted truth:" in again.stdout
+    assert "NOT FOUND" not in again.stdout
+
+
+def test_doctor_tries_every_default_encoder_and_names_the_remedy(monkeypatch, tmp_path):
+    monkeypatch.setenv("TWINLENS_WEIGHTS", str(tmp_path))
+    checks = {(check["what"], check["state"]): check["note"] for check in json.loads(run("doctor", "--json").stdout)}
+    assert "dlib:resnet_v1" in checks["identity", "ready"]
+    assert "rapidocr" in checks["text", "ready"]
+    assert "lpips_alex.onnx" in checks["perceptual", "missing"]
+    assert "dlib:resnet_v1" in run("doctor").stdout

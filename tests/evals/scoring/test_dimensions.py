@@ -1,0 +1,111 @@
+"""Adherence and text through the whole scoring stage, with real encoders: own value, control, reasons, provenance."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from evals.console import print_run
+from evals.imageset import write_image_set
+from evals.scoring.stage import score
+from metrics.text_rendering import render_text
+from tests.metrics.encoders.conftest import CLIP_PREPROCESSING, TINY_CLIP, save_open_clip
+
+LONG = ", ".join(f"a {colour} thing number {n}" for n in range(20) for colour in ("red", "blue"))
+
+
+@pytest.fixture(scope="module")
+def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> str:
+    import torch
+
+    from metrics.encoders.open_clip_tags import import_open_clip
+
+    folder = tmp_path_factory.mktemp("clip")
+    torch.manual_seed(0)
+    save_open_clip(folder, TINY_CLIP, CLIP_PREPROCESSING, dict(import_open_clip().CLIP(**TINY_CLIP).state_dict()))
+    return f"open_clip:local-dir:{folder}"
+
+
+@pytest.fixture
+def prompted(tmp_path: Path) -> Path:
+    random = np.random.default_rng(0)
+    samples = []
+    for system in ("a", "b"):
+        for n, prompt in enumerate(["a red cup", "two birds on a wire", "a house [bold] by | the <b>sea</b>", LONG]):
+            pixels = random.integers(0, 255, (40 + 8 * n, 64, 3), dtype=np.uint8)
+            samples.append((PIL.Image.fromarray(pixels), {"system": system, "suite": "s", "prompt": prompt}))
+    return write_image_set(tmp_path / "prompted", samples)
+
+
+def test_adherence_is_scored_with_shuffled_prompts_and_the_share_of_long_ones(prompted, tiny_clip, tmp_path, capsys):
+    run = score(prompted, tmp_path / "run", ["adherence"], [tiny_clip])
+    own = run.scores[run.scores.control.isna()]
+    shuffled = run.scores[run.scores.control == "shuffled_prompt"]
+    assert (len(own), len(shuffled)) == (8, 24)
+    assert run.scores.value.between(-100, 100).all()
+    assert run.provenance["long_prompts"] == {"share": 0.25, "n": 1, "of": 4}
+    assert {details["n_chunks"] > 1 for details in own[own.prompt_id == own.prompt_id.iloc[3]].details} == {True}
+    (encoder,) = run.provenance["encoders"]
+    assert len(encoder["weights_sha256"]) == 64
+    assert (own.weights_sha256 == encoder["weights_sha256"]).all()
+    (auc,) = run.ratings()["controls"]
+    assert auc["statistic"] == "auc"
+    print_run(run)
+    assert "1 of 4 prompts exceed the encoder's context" in capsys.readouterr().out
+
+
+def test_both_libraries_would_never_share_a_cached_feature(prompted, tiny_clip, tmp_path):
+    first = score(prompted, tmp_path / "run", ["adherence"], [tiny_clip])
+    stores = {path.name for path in (first.path / "features/clip_image").iterdir()}
+    folder = Path(tiny_clip.removeprefix("open_clip:local-dir:"))
+    config = json.loads((folder / "open_clip_config.json").read_text())
+    config["preprocess_cfg"]["resize_mode"] = "squash"
+    other = folder.with_name("squashed")
+    other.mkdir()
+    for path in folder.iterdir():
+        (other / path.name).write_bytes(path.read_bytes())
+    (other / "open_clip_config.json").write_text(json.dumps(config))
+    second = score(prompted, tmp_path / "run", ["adherence"], [f"open_clip:local-dir:{other}"])
+    assert len({path.name for path in (second.path / "features/clip_image").iterdir()} - stores) == 1
+
+
+@pytest.fixture
+def signs(tmp_path: Path) -> Path:
+    samples = []
+    for system, spoilt in (("a", False), ("b", True)):
+        for text in ("OPEN 24 HOURS", "Fresh bread", "Museum", "Bahnhof", "Café du Port"):
+            drawn = text[:-2] + text[-1] + text[-2] if spoilt else text
+            pixels = render_text(drawn)
+            assert pixels is not None
+            facts = {"system": system, "suite": "signs", "prompt": f"a sign: {text}", "expected_text": text}
+            samples.append((PIL.Image.fromarray(pixels), facts))
+        facts = {"system": system, "suite": "signs", "prompt": "a sign in Thai", "expected_text": "สวัสดี"}
+        samples.append((PIL.Image.new("RGB", (320, 160), "white" if spoilt else "beige"), facts))
+        facts = {"system": system, "suite": "signs", "prompt": "a blank sign", "expected_text": "Nothing"}
+        samples.append((PIL.Image.new("RGB", (320, 160), "gray" if spoilt else "silver"), facts))
+    return write_image_set(tmp_path / "signs", samples)
+
+
+def test_text_is_scored_against_the_same_words_rendered(signs, tmp_path):
+    run = score(signs, tmp_path / "run", ["text.cer"], ["rapidocr"])
+    own = run.scores[run.scores.control.isna()]
+    by_system = own.groupby("system").value.mean()
+    assert by_system["a"] == 0
+    assert by_system["b"] > 0.1
+    reasons = own[own.value.isna()].groupby("reason").size().to_dict()
+    assert reasons == {"language_unsupported": 2, "no_text": 2}
+    rendered = run.scores[(run.scores.control == "rendered_text") & run.scores.value.notna()]
+    assert (rendered.value == 0).all()
+    assert len(rendered) == 12
+    (difference,) = run.ratings()["differences"]
+    assert difference["better_system"] == "a"
+
+
+def test_rendered_control_is_read_once_for_all_systems(signs, tmp_path):
+    run = score(signs, tmp_path / "run", ["text.cer"], ["rapidocr"])
+    shards = list((run.path / "features/ocr").rglob("*.shard"))
+    read = sum(shard.read_bytes().count(b"\n") for shard in shards)
+    # 12 signs, the Thai pair left out, and 6 renderings, of which system a's 5 drawn signs are exact copies.
+    assert read == 12 + 6 - 5

@@ -1,0 +1,173 @@
+"""Which subjects are planned, and that each control re-arranges exactly what its name says."""
+
+import pytest
+
+from evals.scoring import subjects
+from evals.scoring.subjects import ImageKey, plan_subjects
+from metrics.catalogue import METRICS, metric
+
+
+def rows(systems=("a", "b"), prompts=4, **more):
+    return [
+        {"file_name": f"{s}{p}.png", "system": s, "suite": "s", "prompt": f"prompt {p}", "prompt_id": f"p{p}", **more}
+        for s in systems
+        for p in range(prompts)
+    ]
+
+
+def sequence_rows(characters=3, shots=4):
+    return [
+        {
+            "file_name": f"{name}{shot}.png", "system": "a", "suite": "s", "prompt": "p",
+            "prompt_id": f"c{name}-{shot}", "sequence_id": f"c{name}", "shot": shot,
+        }
+        for name in range(characters)
+        for shot in reversed(range(shots))
+    ]  # fmt: skip
+
+
+def own(plans):
+    return [plan for plan in plans if plan.control is None]
+
+
+def controls(plans, name):
+    return [plan for plan in plans if plan.control == name]
+
+
+def test_every_sample_is_held_against_its_own_prompt_and_against_others():
+    table = rows()
+    plans = list(plan_subjects(metric("adherence.clip"), table))
+    assert [plan.prompt for plan in own(plans)] == [row["prompt"] for row in table]
+    shuffled = controls(plans, "shuffled_prompt")
+    assert len(shuffled) == len(table) * 3
+    assert all(plan.prompt != table[plan.rows[0]]["prompt"] for plan in shuffled)
+    assert {plan.prompt for plan in shuffled if plan.rows == (0,)} == {"prompt 1", "prompt 2", "prompt 3"}
+
+
+def test_shuffled_prompts_stay_within_the_suite():
+    table = rows(prompts=2) + [row | {"suite": "t", "prompt": "other", "file_name": "x.png"} for row in rows(prompts=1)]
+    for plan in controls(plan_subjects(metric("adherence.clip"), table), "shuffled_prompt"):
+        assert (plan.prompt == "other") == (table[plan.rows[0]]["suite"] == "t")
+
+
+def test_single_prompt_has_no_shuffled_control():
+    assert not controls(plan_subjects(metric("adherence.clip"), rows(prompts=1)), "shuffled_prompt")
+
+
+def test_decoys_do_not_depend_on_names_of_systems_or_order_of_rows():
+    def decoys(table):
+        plans = controls(plan_subjects(metric("adherence.clip"), table), "shuffled_prompt")
+        return {(table[plan.rows[0]]["prompt"], plan.prompt) for plan in plans}
+
+    table = rows(prompts=9)
+    renamed = [row | {"system": {"a": "zz", "b": "aa"}[row["system"]]} for row in table]
+    assert decoys(table) == decoys(list(reversed(renamed)))
+
+
+def test_shots_are_paired_within_a_sequence_in_order_of_shots():
+    table = sequence_rows(characters=2, shots=3)
+    plans = own(plan_subjects(metric("identity.self"), table))
+    assert len(plans) == 2 * 3
+    for plan in plans:
+        first, second = (table[i] for i in plan.rows)
+        assert first["sequence_id"] == second["sequence_id"]
+        assert first["shot"] < second["shot"]
+
+
+def test_previous_shot_is_the_one_before_even_where_one_is_missing():
+    table = [row for row in sequence_rows(characters=1, shots=4) if row["shot"] != 1]
+    plans = own(plan_subjects(metric("identity.previous"), table))
+    assert [[table[i]["shot"] for i in plan.rows] for plan in plans] == [[0, 2], [2, 3]]
+
+
+def test_another_seed_of_a_sequence_is_a_sequence_of_its_own():
+    table = [
+        row | {"seed": seed, "file_name": f"{seed}{row['file_name']}"} for seed in (1, 2) for row in sequence_rows(1, 2)
+    ]
+    assert len(own(plan_subjects(metric("identity.self"), table))) == 2
+
+
+def test_impostors_are_never_of_the_same_sequence():
+    table = sequence_rows()
+    impostors = controls(plan_subjects(metric("identity.self"), table), "impostor")
+    assert impostors
+    for plan in impostors:
+        first, second = (table[i]["sequence_id"] for i in plan.rows)
+        assert first != second
+
+
+def test_impostor_references_share_no_picture_with_the_own_ones():
+    table = [row | {"reference_images": [f"r{n % 3}.png"]} for n, row in enumerate(rows())]
+    for plan in controls(plan_subjects(metric("identity.reference"), table), "impostor"):
+        own_reference = ImageKey("file", table[plan.rows[0]]["reference_images"][0])
+        assert own_reference not in plan.references
+
+
+def test_samples_without_the_column_are_not_planned():
+    table = rows()
+    table[2]["expected_text"] = "OPEN"
+    plans = list(plan_subjects(metric("text.cer"), table))
+    assert [plan.rows for plan in own(plans)] == [(2,)]
+    (control,) = controls(plans, "rendered_text")
+    assert control.images == (ImageKey("rendering", "OPEN"),)
+
+
+def test_expected_text_as_a_list_is_rendered_line_by_line():
+    table = rows(systems=("a",), prompts=1, expected_text=["OPEN", "24 HOURS"])
+    (control,) = controls(plan_subjects(metric("text.cer"), table), "rendered_text")
+    assert control.images == (ImageKey("rendering", "OPEN\n24 HOURS"),)
+
+
+def seeded(seeds=(1, 2), repeats=3):
+    return [
+        row | {"seed": seed, "repeat": repeat, "file_name": f"{seed}-{repeat}-{row['file_name']}"}
+        for row in rows(prompts=2)
+        for seed in seeds
+        for repeat in range(repeats)
+    ]
+
+
+def test_repeats_are_all_pairs_within_a_seed_and_different_seeds_pair_equal_repeats():
+    table = seeded()
+    plans = list(plan_subjects(metric("reproducibility.ssim"), table))
+    assert len(own(plans)) == 4 * 2 * 3
+    assert all(table[a]["seed"] == table[b]["seed"] for a, b in (plan.rows for plan in own(plans)))
+    across = controls(plans, "different_seed")
+    assert len(across) == 4 * 3
+    assert all(table[a]["seed"] != table[b]["seed"] for a, b in (plan.rows for plan in across))
+    assert all(table[a]["system"] == table[b]["system"] for a, b in (plan.rows for plan in across))
+    assert all(a == b for a, b in (plan.rows for plan in controls(plans, "identical_image")))
+
+
+def test_what_was_not_repeated_gets_no_identical_image_control():
+    assert not controls(plan_subjects(metric("reproducibility.ssim"), seeded(repeats=1)), "identical_image")
+
+
+def test_every_pair_of_faces_is_planned_up_to_a_seeded_sample(monkeypatch):
+    common = {"system": "a", "suite": "s", "prompt": "p", "prompt_id": "p"}
+    table = [common | {"file_name": f"{n}.png"} for n in range(60)]
+    few = list(plan_subjects(metric("identity.pairs"), table[:6], with_face=[0, 2, 3]))
+    assert [plan.rows for plan in few] == [(1,), (4,), (5,), (0, 2), (0, 3), (2, 3)]
+    monkeypatch.setattr(subjects, "MAX_FACES_PAIRED", 50)
+    many = [plan.rows for plan in plan_subjects(metric("identity.pairs"), table, with_face=range(60))]
+    assert len(many) == len(set(many)) == 50 * 49 // 2
+    assert many == [plan.rows for plan in plan_subjects(metric("identity.pairs"), table, with_face=range(60))]
+
+
+def test_unknown_sequence_is_neither_the_same_nor_another():
+    table = [row | ({"sequence_id": "x"} if n else {}) for n, row in enumerate(rows(systems=("a",), prompts=3))]
+    plans = list(plan_subjects(metric("identity.pairs"), table, with_face=[0, 1, 2]))
+    assert [plan.details["same_sequence"] for plan in plans] == [None, None, True]
+
+
+@pytest.mark.parametrize("spec", METRICS, ids=lambda spec: spec.id)
+def test_every_metric_plans_its_subjects_and_its_controls(spec):
+    table = [
+        row | {"sequence_id": f"q{seed}", "shot": number, "expected_text": "A", "reference_images": [f"{seed}.png"]}
+        for number, row in enumerate(seeded())
+        for seed in [row["seed"]]
+    ]
+    table = [row | {"shot": 0, "sequence_id": None} if spec.subject == "repeats" else row for row in table]
+    plans = list(plan_subjects(spec, table, with_face=range(len(table))))
+    assert own(plans)
+    assert {plan.control for plan in plans} - {None} == set(spec.controls)
