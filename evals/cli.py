@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Callable
@@ -21,6 +22,10 @@ class _Cli(click.Group):
     """Turns every refusal into one line on standard error and exit code 2."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        # A terminal that cannot show a character must not cost the run that was just finished.
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")
         try:
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
@@ -113,12 +118,17 @@ def rate(run: Path, json_wanted: bool) -> None:
 @main.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder for the report.")
-def report(run: Path, out: Path) -> None:
+@as_json
+def report(run: Path, out: Path, json_wanted: bool) -> None:
     """Write the report of a scored run: HTML, Markdown, JSON and CSV."""
     from evals import load_run
     from evals.reporting import write_report
 
-    click.echo(f"report: {write_report(load_run(run), out)}")
+    page = write_report(load_run(run), out)
+    if json_wanted:
+        _print_json({"report": str(page)})
+    else:
+        click.echo(f"report: {page}")
 
 
 @main.command()

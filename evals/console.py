@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from evals.run import cautions
+
 if TYPE_CHECKING:
     from evals.demo import DemoOutcome
     from evals.run import Run
@@ -43,17 +45,20 @@ def shown_progress() -> Iterator[Progress]:
 
 def print_run(run: Run) -> None:
     """Print what was scored, the comparison, the controls, the reasons and the warnings."""
-    facts = run.provenance["image_set"]
+    facts, unreadable = run.provenance["image_set"], run.provenance["unreadable"]
     skipped = f", {len(facts['skipped'])} rows skipped" if facts["skipped"] else ""
-    print(f"{facts['name']}: {facts['scored_rows']} images scored{skipped}")
-    for problem in facts["skipped"][:5]:
-        print(f"  skipped row {problem['row']}: {problem['reason']}")
+    damaged = f", {len(unreadable)} with a file that cannot be decoded" if unreadable else ""
+    print(f"{facts['name']}: {facts['scored_rows']} images scored{skipped}{damaged}")
+    for problem in [*facts["skipped"][:5], *unreadable[:5]]:
+        print(f"  row {problem['row']}: {problem['reason']}")
     for encoder in run.provenance["encoders"]:
         note = encoder["note"] or f"{encoder['licence']}, weights {(encoder['weights_sha256'] or 'none')[:12]}"
         print(f"{encoder['role']}: {encoder['name']} ({note})")
     if long := run.provenance["long_prompts"]:
         print(f"{long['n']} of {long['of']} prompts exceed the encoder's context and were cut into clauses")
     print_ratings(run.ratings())
+    for caution in cautions(facts):
+        print(f"note: {caution}")
 
 
 def print_ratings(ratings: Mapping[str, Any]) -> None:
@@ -74,13 +79,14 @@ def print_ratings(ratings: Mapping[str, Any]) -> None:
 
 
 def _comparison(ratings: Mapping[str, Any], keys: set[tuple[str, str]]) -> Any:
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title="Mean over prompts with 95% interval", title_justify="left")
     table.add_column("suite")
     table.add_column("metric", no_wrap=True)
     for system in ratings["systems"]:
-        table.add_column(system, justify="right")
+        table.add_column(escape(system), justify="right")
     table.add_column("ahead")
     verdicts: dict[tuple[str, str], list[str]] = {}
     for difference in ratings["differences"]:
@@ -94,7 +100,8 @@ def _comparison(ratings: Mapping[str, Any], keys: set[tuple[str, str]]) -> Any:
     for (suite, metric), by_system in cells.items():
         name = metric + arrows[next(iter(by_system.values()))["better"]]
         shown = [_cell(by_system.get(system)) for system in ratings["systems"]]
-        table.add_row(suite, name, *shown, "\n".join(verdicts.get((suite, metric), [])))
+        cells_of_row = (suite, name, *shown, "\n".join(verdicts.get((suite, metric), [])))
+        table.add_row(*map(escape, cells_of_row))
     return table
 
 
@@ -136,6 +143,7 @@ def _belongs_in_summary(control: Mapping[str, Any]) -> bool:
 
 
 def _controls(rows: Sequence[Mapping[str, Any]]) -> Any:
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title="Controls, measured in the same run", title_justify="left")
@@ -145,7 +153,7 @@ def _controls(rows: Sequence[Mapping[str, Any]]) -> Any:
         interval = f" [{row['low']:.3g}, {row['high']:.3g}]" if row["low"] is not None else ""
         value = f"{row['statistic']} {row['value']:.3g}{interval}"
         cells = (row["suite"], row["metric"], row["control"], row["system"] or "all", value)
-        table.add_row(*cells, _CONTROL_MEANING[row["statistic"]])
+        table.add_row(*map(escape, cells), _CONTROL_MEANING[row["statistic"]])
     return table
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
-import warnings
+import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +17,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     import PIL.Image
 
-DECODING_VERSION = "rgb8-1"
+DECODING_VERSION = "rgb8-2"
 """Part of every cache key: change it when the same file would give other pixels."""
 
 MAX_PIXELS = 200_000_000
@@ -39,19 +41,35 @@ class DecodedImage:
 def upright_rgb(opened: PIL.Image.Image) -> Pixels:
     """Return the pixels as RGB uint8 (height, width, 3): EXIF rotation applied, alpha composited on white.
 
-    16-bit greyscale is scaled to 8 bits (Pillow alone would clip it).
+    16-bit greyscale is scaled to 8 bits (Pillow alone would clip it). Of an animation this is the first frame.
+
+    Raises
+    ------
+    UnreadableImage
+        If the pixels have 32 bits: what is white in them is not defined.
     """
     import PIL.Image
-    import PIL.ImageOps
 
-    picture = PIL.ImageOps.exif_transpose(opened)
-    if picture.mode.startswith("I;16") or picture.mode == "I":
+    picture = _upright(opened)
+    if picture.mode in ("F", "I"):
+        raise UnreadableImage("has 32-bit pixels; save it with 8 or 16 bits a channel")
+    if picture.mode.startswith("I;16"):
         wide = np.asarray(picture, dtype=np.int64)
-        picture = PIL.Image.fromarray(np.clip(wide >> 8, 0, 255).astype(np.uint8))
+        picture = PIL.Image.fromarray((wide >> 8).astype(np.uint8))
     if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
         layer = picture.convert("RGBA")
         picture = PIL.Image.alpha_composite(PIL.Image.new("RGBA", layer.size, "white"), layer)
     return np.array(picture.convert("RGB"), dtype=np.uint8)
+
+
+def _upright(opened: PIL.Image.Image) -> PIL.Image.Image:
+    import PIL.ImageOps
+
+    try:
+        return PIL.ImageOps.exif_transpose(opened)
+    except (SyntaxError, ValueError, TypeError, KeyError, IndexError, struct.error):
+        # Damaged EXIF beside good pixels: there is no rotation to be known.
+        return opened
 
 
 def pixel_sha256(pixels: Pixels) -> str:
@@ -70,41 +88,53 @@ def pixel_sha256(pixels: Pixels) -> str:
 
 
 def check_header(path: Path) -> str | None:
-    """Return what is wrong with an image file as far as its header and its end tell, or None. Decodes nothing."""
+    """Return what is wrong with an image file as far as its header and its end mark tell, or None. Decodes nothing."""
+    try:
+        content = path.read_bytes()
+        if _ends_early(content):
+            return "is truncated"
+        with _opened(content):
+            return None
+    except OSError as error:
+        return f"cannot be read ({error.strerror or error})"
+    except UnreadableImage as error:
+        return str(error)
+
+
+def _ends_early(content: bytes) -> bool:
+    """Tell whether the end mark is missing: an interrupted download keeps a good beginning."""
+    if content.startswith(b"\x89PNG"):
+        return b"IEND" not in content
+    if content.startswith(b"\xff\xd8"):
+        return b"\xff\xd9" not in content
+    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
+        return int.from_bytes(content[4:8], "little") + 8 > len(content)
+    return False
+
+
+@contextlib.contextmanager
+def _opened(content: bytes) -> Iterator[PIL.Image.Image]:
+    """Open an image, turning whatever Pillow's format plugins raise on a damaged file into `UnreadableImage`."""
     import PIL.Image
 
+    PIL.Image.MAX_IMAGE_PIXELS = None  # our own limit, below, is the one that is told
+    if not content:
+        raise UnreadableImage("is empty")
     try:
-        with path.open("rb") as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
-            if _ends_early(file):
-                return "is truncated"
-            file.seek(0)
-            with PIL.Image.open(file) as opened:
-                width, height = opened.size
-    except PIL.Image.DecompressionBombError:
-        return f"is over the limit of {MAX_PIXELS // 1_000_000} megapixels"
+        with PIL.Image.open(io.BytesIO(content)) as opened:
+            width, height = opened.size
+            if width * height > MAX_PIXELS:
+                limit = MAX_PIXELS // 1_000_000
+                raise UnreadableImage(f"has {width} x {height} pixels, over the limit of {limit} megapixels")
+            yield opened
+    except UnreadableImage:
+        raise
     except PIL.UnidentifiedImageError:
-        return "is empty" if path.stat().st_size == 0 else "is not an image that can be read"
-    except (OSError, ValueError, SyntaxError) as error:
-        return f"cannot be read ({error})"
-    if width * height > MAX_PIXELS:
-        return f"has {width} x {height} pixels, over the limit of {MAX_PIXELS // 1_000_000} megapixels"
-    return None
-
-
-def _ends_early(file: io.BufferedReader) -> bool:
-    """Tell whether the end mark is missing: an interrupted download keeps a good beginning."""
-    head = file.read(12)
-    size = file.seek(0, io.SEEK_END)
-    file.seek(max(0, size - 65536))
-    tail = file.read()
-    if head.startswith(b"\x89PNG"):
-        return b"IEND" not in tail
-    if head.startswith(b"\xff\xd8"):
-        return b"\xff\xd9" not in tail
-    if head.startswith(b"RIFF") and head.endswith(b"WEBP"):
-        return int.from_bytes(head[4:8], "little") + 8 > size
-    return False
+        raise UnreadableImage("is not an image that can be read") from None
+    except MemoryError:
+        raise UnreadableImage("needs more memory than the decoder may use") from None
+    except Exception as error:  # the plugins raise what they trip over; it becomes the file's reason
+        raise UnreadableImage(f"cannot be decoded ({' '.join(str(error).split()) or type(error).__name__})") from None
 
 
 def decode_file(path: Path) -> DecodedImage:
@@ -124,24 +154,6 @@ def decode_file(path: Path) -> DecodedImage:
 
 def decode_bytes(content: bytes) -> DecodedImage:
     """Decode the bytes of an image file (see `decode_file`)."""
-    import PIL.Image
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
-            with PIL.Image.open(io.BytesIO(content)) as opened:
-                if opened.size[0] * opened.size[1] > MAX_PIXELS:
-                    raise UnreadableImage(f"is over the limit of {MAX_PIXELS // 1_000_000} megapixels")
-                pixels = upright_rgb(opened)
-    except UnreadableImage:
-        raise
-    except PIL.Image.DecompressionBombError:
-        raise UnreadableImage(f"is over the limit of {MAX_PIXELS // 1_000_000} megapixels") from None
-    except PIL.UnidentifiedImageError:
-        raise UnreadableImage("is not an image that can be read") from None
-    except MemoryError:
-        raise UnreadableImage("needs more memory than the decoder may use") from None
-    # Pillow's format plugins raise all of these on damaged files.
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, OverflowError) as error:
-        raise UnreadableImage(f"cannot be decoded ({error})") from None
+    with _opened(content) as opened:
+        pixels = upright_rgb(opened)
     return DecodedImage(pixels, pixel_sha256(pixels), hashlib.sha256(content).hexdigest())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from evals.imageset_checks import (
     METADATA,
+    OUTCOMES,
+    REQUESTS,
     FolderIndex,
     Problem,
     loader_warnings,
@@ -52,6 +55,9 @@ class ImageSet:
         What was left out, if leaving out was allowed.
     warnings
         Sentences about what works here but trips other loaders.
+    outcomes
+        How many requests of each system ended without an image, by outcome, as ``requests.jsonl`` tells (if there is
+        one): no row of the set speaks of them.
     """
 
     folder: Path
@@ -59,16 +65,11 @@ class ImageSet:
     line_numbers: list[int]
     skipped: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    outcomes: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def path(self, file_name: str) -> Path:
         """Return the path of a file of the set."""
         return self.folder / file_name
-
-    def without(self, bad: Mapping[int, Problem]) -> ImageSet:
-        """Return the set without some rows (by index), which join ``skipped``."""
-        kept = [n for n in range(len(self.rows)) if n not in bad]
-        rows, lines = [self.rows[n] for n in kept], [self.line_numbers[n] for n in kept]
-        return ImageSet(self.folder, rows, lines, [*self.skipped, *bad.values()], self.warnings)
 
 
 def read_image_set(folder: str | Path, skip_bad: bool = False) -> ImageSet:
@@ -124,7 +125,7 @@ def read_image_set(folder: str | Path, skip_bad: bool = False) -> ImageSet:
     if not rows:
         nothing = Problem(None, "holds no usable row", "write one JSON object a line with file_name, system and prompt")
         raise ImageSetError(folder, problems or [nothing])
-    return ImageSet(folder, rows, line_numbers, problems, loader_warnings(rows))
+    return ImageSet(folder, rows, line_numbers, problems, loader_warnings(rows), _outcomes(folder))
 
 
 def write_image_set(folder: str | Path, samples: Iterable[tuple[PIL.Image.Image | bytes, Mapping[str, Any]]]) -> Path:
@@ -173,31 +174,40 @@ def write_image_set(folder: str | Path, samples: Iterable[tuple[PIL.Image.Image 
     columns = list(dict.fromkeys(column for row in rows for column in row))
     columns = [column for column in columns if any(row.get(column) is not None for row in rows)]
     lines = [json.dumps({column: row.get(column) for column in columns}, ensure_ascii=False) for row in rows]
-    staged = folder / f".{METADATA}.new"
-    staged.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    os.replace(staged, folder / METADATA)
+    write_atomically(folder / METADATA, ("\n".join(lines) + "\n").encode())
     return read_image_set(folder).folder
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that it is there whole or not at all, also when the process dies."""
     staged = path.with_name(f".{path.name}.{os.getpid()}.new")
-    with staged.open("wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
-    os.replace(staged, path)
+    try:
+        with staged.open("wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(staged, path)
+    finally:
+        staged.unlink(missing_ok=True)
 
 
 def _as_png(picture: PIL.Image.Image) -> bytes:
+    import PIL.Image
+    import PIL.ImageOps
+
+    from evals.decoding import upright_rgb
+
+    upright = PIL.ImageOps.exif_transpose(picture)
+    if upright.mode not in ("1", "L", "LA", "P", "RGB", "RGBA"):
+        upright = PIL.Image.fromarray(upright_rgb(picture))
     buffer = io.BytesIO()
-    picture.save(buffer, format="PNG", compress_level=1)
+    upright.save(buffer, format="PNG", compress_level=1)
     return buffer.getvalue()
 
 
 def _parse(folder: Path) -> tuple[list[tuple[int, dict[str, Any]]], list[Problem]]:
     if not folder.is_dir():
-        missing = Problem(None, f"there is no folder {folder}", "check the path")
+        missing = Problem(None, "there is no folder of that name", "check the path", str(folder))
         raise ImageSetError(folder, [missing])
     path = folder / METADATA
     if not path.is_file():
@@ -213,7 +223,12 @@ def _parse(folder: Path) -> tuple[list[tuple[int, dict[str, Any]]], list[Problem
         if not line.strip():
             continue
         try:
-            row = json.loads(line, parse_constant=_refuse_constant)
+            row = json.loads(line, parse_constant=_refuse_constant, parse_float=_finite)
+            if "\\u" in line:
+                json.dumps(row, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            problems.append(Problem(number, "holds half a character (a lone surrogate)", "write the text as UTF-8"))
+            continue
         except (ValueError, RecursionError) as error:
             problems.append(Problem(number, f"is not valid JSON ({error})", "write one JSON object a line"))
             continue
@@ -224,8 +239,42 @@ def _parse(folder: Path) -> tuple[list[tuple[int, dict[str, Any]]], list[Problem
     return parsed, problems
 
 
+def _outcomes(folder: Path) -> dict[str, dict[str, int]]:
+    """Count the requests of ``requests.jsonl`` that did not end ``ok``."""
+    path = folder / REQUESTS
+    if not path.is_file():
+        return {}
+    counts: dict[str, Counter[str]] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            system, outcome = row["system"], row["outcome"]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise ImageSetError(
+                folder, [_bad_request(number, "is not a JSON object with system and outcome")]
+            ) from None
+        if outcome not in OUTCOMES or not isinstance(system, str):
+            raise ImageSetError(folder, [_bad_request(number, f"has the outcome {outcome!r}")])
+        if outcome != "ok":
+            counts.setdefault(system, Counter())[outcome] += 1
+    return {system: dict(sorted(found.items())) for system, found in sorted(counts.items())}
+
+
+def _bad_request(number: int, what: str) -> Problem:
+    return Problem(number, what, f"outcomes are {', '.join(OUTCOMES)}", REQUESTS)
+
+
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is beyond any number")
+    return number
 
 
 def _repeated(number: int, key: Any, seen: dict[Any, int], what: str, remedy: str) -> Problem | None:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 METADATA = "metadata.jsonl"
+REQUESTS = "requests.jsonl"
+OUTCOMES = ("ok", "refused", "filtered", "failed", "timeout", "unknown")
 REQUIRED = ("file_name", "system", "prompt")
 
 COLUMN_TYPES: Mapping[str, tuple[str, ...]] = {
@@ -35,6 +37,9 @@ COLUMN_TYPES: Mapping[str, tuple[str, ...]] = {
 }
 """The type of every column that TwinLens knows. Other columns are kept and need one type each."""
 
+# What no column type of a loader holds, however many rows have it.
+_NEVER_ONE_TYPE = ("list of mixed types", "list with null", "integer beyond 64 bits")
+
 # The words that Hugging Face reads as split names when they stand alone in a path.
 _SPLIT_NAME = re.compile(
     r"(?:^|[\W_])(train|training|validation|valid|dev|val|test|testing|eval|evaluation)(?=[\W_]|$)", re.IGNORECASE
@@ -48,10 +53,11 @@ class Problem:
     row: int | None
     what: str
     remedy: str
+    file: str = METADATA
 
     def __str__(self) -> str:
         """Return one sentence."""
-        where = METADATA if self.row is None else f"{METADATA} row {self.row}"
+        where = self.file if self.row is None else f"{self.file} row {self.row}"
         return f"{where}: {self.what}; {self.remedy}"
 
 
@@ -60,13 +66,15 @@ def _type_of(value: Any) -> str:
     if isinstance(value, bool):
         return "boolean"
     if isinstance(value, int):
-        return "integer"
+        return "integer" if -(2**63) <= value < 2**63 else "integer beyond 64 bits"
     if isinstance(value, float):
         return "number"
     if isinstance(value, str):
         return "string"
     if isinstance(value, list):
-        inner = {_type_of(item) for item in value if item is not None}
+        if None in value:
+            return "list with null"
+        inner = {_type_of(item) for item in value}
         return f"list of {inner.pop()}" if len(inner) == 1 else ("list" if not inner else "list of mixed types")
     return "object"
 
@@ -90,11 +98,12 @@ def mixed_columns(parsed: list[tuple[int, dict[str, Any]]]) -> list[Problem]:
             if kind == "list" and any(other.startswith("list") for other in (*counts, *(wanted or ()))):
                 continue
             numeric = {kind, usual} <= {"integer", "number"}
-            fits = kind in wanted if wanted else (kind == usual or numeric) and kind != "list of mixed types"
+            fits = kind in wanted if wanted else (kind == usual or numeric) and kind not in _NEVER_ONE_TYPE
             mixed_known = wanted is not None and kind != usual and not numeric
             if fits and not mixed_known:
                 continue
             expected = " or ".join(wanted) if wanted and not fits else usual
+            expected = "plain value" if expected in _NEVER_ONE_TYPE else expected
             what = f"column {column!r} holds {_article(kind)} where {_article(expected)} is expected"
             problems += [Problem(n, what, "give the column one type in every row") for n in where[column, kind]]
     unique: dict[int, Problem] = {}
@@ -185,6 +194,15 @@ def loader_warnings(rows: list[dict[str, Any]]) -> list[str]:
             word = found.group(1)
             warnings.append(f"{row['file_name']!r}: Hugging Face reads {word!r} in a path as a split name; rename it")
             break
+    texts: dict[tuple[str, str], set[str]] = {}
+    for row in rows:
+        texts.setdefault((row["suite"], row["prompt_id"]), set()).add(row["prompt"])
+    several = [prompt_id for (_, prompt_id), prompts in texts.items() if len(prompts) > 1]
+    if several:
+        warnings.append(
+            f"prompt_id {several[0]!r} stands for different prompts ({len(several)} such ids): systems are compared "
+            "prompt by prompt, by prompt_id"
+        )
     given = set().union(*rows)
     late = sorted(column for column in given if sum(column in row for row in rows) < len(rows))
     if late:

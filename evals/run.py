@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import hashlib
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
 PROVENANCE = "provenance.json"
 SAMPLES = "samples.jsonl"
 RATINGS = "ratings.json"
+SCORES = "scores.parquet"
 
 
 class RunError(ValueError):
@@ -37,7 +41,7 @@ class Run:
             If it does not.
         """
         self.path = Path(path)
-        for name in (PROVENANCE, SAMPLES, "scores.parquet"):
+        for name in (PROVENANCE, SAMPLES, SCORES):
             if not (self.path / name).is_file():
                 remedy = f"make one with: twinlens score IMAGESET --out {self.path}"
                 raise RunError(f"{self.path} is not a scored run ({name} is missing); {remedy}")
@@ -45,7 +49,8 @@ class Run:
     @functools.cached_property
     def provenance(self) -> dict[str, Any]:
         """Where the numbers come from: image set, encoders, versions, machine."""
-        record: dict[str, Any] = json.loads((self.path / PROVENANCE).read_text(encoding="utf-8"))
+        with _damage(self.path / PROVENANCE):
+            record: dict[str, Any] = json.loads((self.path / PROVENANCE).read_text(encoding="utf-8"))
         return record
 
     @functools.cached_property
@@ -53,30 +58,71 @@ class Run:
         """The rows of the image set, one a sample, indexed by ``sample_id``."""
         import pandas as pd
 
-        lines = (self.path / SAMPLES).read_text(encoding="utf-8").splitlines()
-        return pd.DataFrame([json.loads(line) for line in lines]).set_index("sample_id", drop=False)
+        with _damage(self.path / SAMPLES):
+            lines = (self.path / SAMPLES).read_text(encoding="utf-8").split("\n")
+            return pd.DataFrame([json.loads(line) for line in lines if line]).set_index("sample_id", drop=False)
 
     @functools.cached_property
     def scores(self) -> pd.DataFrame:
         """The score table, one measurement a row, ``details`` as dicts."""
         from evals.scoring.table import read_scores
 
-        return read_scores(self.path)
+        with _damage(self.path / SCORES):
+            return read_scores(self.path)
 
     def ratings(self) -> dict[str, Any]:
-        """Return means, intervals, paired differences and controls; rated now if they have not been."""
-        path = self.path / RATINGS
-        if path.is_file():
-            stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return stored
+        """Return means, intervals, paired differences and controls; rated anew when the score table has changed."""
         from evals.imageset import write_atomically
+        from evals.scoring.table import read_scores
+
+        path, made_from = self.path / RATINGS, self._fingerprint()
+        if path.is_file():
+            with contextlib.suppress(ValueError, KeyError):
+                stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+                if stored.pop("made_from") == made_from:
+                    return stored
         from evals.rating import rate
 
-        fresh: dict[str, Any] = dict(rate(self.scores))
-        write_atomically(path, json.dumps(fresh, indent=2, ensure_ascii=False, allow_nan=False).encode())
+        with _damage(self.path / SCORES):
+            table = read_scores(self.path, with_details=False)
+        fresh: dict[str, Any] = dict(rate(table))
+        content = json.dumps({**fresh, "made_from": made_from}, indent=2, ensure_ascii=False, allow_nan=False)
+        write_atomically(path, content.encode())
         return fresh
 
     def image_path(self, sample_id: str) -> Path | None:
         """Return where a sample's image lies, None if it is not there any more."""
         path = Path(self.provenance["image_set"]["path"]) / str(self.samples.loc[sample_id, "file_name"])
         return path if path.is_file() else None
+
+    def _fingerprint(self) -> str:
+        from importlib.metadata import version
+
+        with (self.path / SCORES).open("rb") as file:
+            return f"{version('twinlens')} {hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def image_set_of(folder: Path) -> Path | None:
+    """Return the image set that a run folder was scored from, None if the folder does not tell."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return Path(json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))["image_set"]["path"])
+    return None
+
+
+def cautions(image_set: Mapping[str, Any]) -> list[str]:
+    """Return sentences on what an image set's record tells that no mean shows: refusals, and what trips loaders."""
+    told = []
+    for system, outcomes in image_set.get("outcomes", {}).items():
+        counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+        told.append(f"{system}: requests that gave no image: {counts}. They are in none of the means here.")
+    return [*told, *image_set.get("warnings", ())]
+
+
+@contextlib.contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """Say in one sentence that a file of the run is not what was written."""
+    try:
+        yield
+    except (ValueError, KeyError) as error:
+        remedy = "score the image set again with the same --out; what was computed is still there"
+        raise RunError(f"{path} is damaged ({type(error).__name__}); {remedy}") from error

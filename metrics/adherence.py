@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from metrics.encoders.clauses import EmbeddedPrompt
-from metrics.measurement import Measurement, Subject, scored
+from metrics.measurement import Measurement, Subject, scored, unscored
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -99,6 +99,43 @@ def clip_similarity(subjects: Sequence[Subject]) -> list[Measurement]:
             details["lowest_clause"] = prompt["clauses"][lowest]
         measurements.append(scored(subject, prompt_adherence(vector, prompt["chunks"]), **details))
     return measurements
+
+
+def decoy_margin(subjects: Sequence[Subject]) -> list[Measurement]:
+    r"""Measure ``adherence.margin``: how much closer an image is to its prompt than to the suite's other prompts.
+
+    .. math:: s(v, p) - \frac{1}{m} \sum_{j=1}^{m} s(v, d_j)
+
+    with :math:`s` as in :func:`prompt_adherence` and :math:`d_j` the m other prompts of the suite. An image that an
+    encoder finds close to every prompt (a bias that differs between systems) gains nothing, which is why ratings use
+    the margin and not the raw value.
+
+    Returns
+    -------
+    measurements
+        In order. ``details`` carries ``adherence`` (the raw value), ``decoy_mean``, ``rank`` (of the own prompt among
+        all, 1 is best, ties count against it) and ``n_prompts``. Reason: ``no_decoys`` in a suite of one prompt.
+    """
+    found: dict[int, Measurement] = {}
+    suites: dict[int, list[int]] = {}
+    for n, subject in enumerate(subjects):
+        suites.setdefault(id(subject.given["decoys"]), []).append(n)
+    for members in suites.values():
+        prompts: Mapping[str, EmbeddedPrompt] = subjects[members[0]].given["decoys"]
+        place = {text: n for n, text in enumerate(prompts)}
+        similarities = similarity_matrix([subjects[n].images[0]["clip_image"] for n in members], list(prompts.values()))
+        for n, row in zip(members, similarities, strict=True):
+            found[n] = _margin(subjects[n], row, place[subjects[n].given["prompt_text"]])
+    return [found[n] for n in range(len(subjects))]
+
+
+def _margin(subject: Subject, similarities: npt.NDArray[np.float64], own: int) -> Measurement:
+    others = np.delete(similarities, own)
+    if others.size == 0:
+        return unscored(subject, "no_decoys")
+    rank = 1 + int((others >= similarities[own]).sum())
+    value, mean = float(similarities[own]), float(others.mean())
+    return scored(subject, value - mean, adherence=value, decoy_mean=mean, rank=rank, n_prompts=len(similarities))
 
 
 def _cosines(image_vector: FloatArray, chunk_matrix: FloatArray) -> npt.NDArray[np.float64]:

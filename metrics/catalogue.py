@@ -38,8 +38,9 @@ class MetricSpec:
     """One metric: a frozen row of the catalogue.
 
     ``columns`` are the image-set columns that it needs, ``features`` the features, ``references`` whether the
-    features of the reference images are needed too, ``function`` is ``module:function`` over a batch of subjects,
-    ``controls`` the arrangements with a known answer, ``on_request`` that it is computed only when asked for by name.
+    features of the reference images are needed too, ``decoys`` whether the suite's other prompts are, ``function`` is
+    ``module:function`` over a batch of subjects, ``controls`` the arrangements with a known answer, ``on_request``
+    that it is computed only when asked for by name.
     """
 
     id: str
@@ -54,6 +55,7 @@ class MetricSpec:
     source: str
     columns: tuple[str, ...] = ()
     references: bool = False
+    decoys: bool = False
     controls: tuple[Control, ...] = ()
     on_request: bool = False
 
@@ -87,10 +89,16 @@ _SEQUENCE = ("sequence_id", "shot")
 
 METRICS: tuple[MetricSpec, ...] = (
     MetricSpec(
-        "adherence.clip", 1, "Prompt adherence (CLIP)", "100 x cosine", "higher", (-100, 100), "sample",
+        "adherence.clip", 1, "Prompt adherence, raw", "100 x cosine", "higher", (-100, 100), "sample",
         ("clip_image", "prompt"), "metrics.adherence:clip_similarity",
         "Hessel et al. 2021, without the prefix, the factor 2.5 and the clipping",
         controls=("shuffled_prompt",),
+    ),
+    MetricSpec(
+        "adherence.margin", 1, "Prompt adherence", "100 x cosine above decoys", "higher", (-200, 200), "sample",
+        ("clip_image", "prompt"), "metrics.adherence:decoy_margin",
+        "own prompt minus the mean of the suite's other prompts; R-precision's distractors (Park et al. 2021)",
+        decoys=True, controls=("shuffled_prompt",),
     ),
     MetricSpec(
         "identity.faces", 1, "Faces found", "faces", "neither", (1, None), "sample",

@@ -14,6 +14,7 @@ import numpy as np
 
 from metrics.encoders.faces import Face
 from metrics.measurement import Measurement, Subject, scored, unscored
+from metrics.reproducibility import hamming_distance
 
 MIN_SHOTS_FOR_DRIFT = 3
 """A first shot to compare with and two more to lay a line through."""
@@ -231,5 +232,4 @@ def _against_references(
 
 
 def _equal_hash_bits(a: Face, b: Face) -> float:
-    differing = (int(a["crop_phash"], 16) ^ int(b["crop_phash"], 16)).bit_count()
-    return 1.0 - differing / HASH_BITS
+    return 1.0 - hamming_distance(a["crop_phash"], b["crop_phash"]) / HASH_BITS

@@ -14,6 +14,7 @@ REASONS: Mapping[str, str] = {
     "size_differs": "the two images differ in size, so their pixels cannot be compared",
     "image_too_small": "the image is smaller than the window that the metric looks through",
     "too_few_shots": "too few shots of the sequence could be measured",
+    "no_decoys": "the suite has no other prompt to hold the image against",
     "encoder_unavailable": "the encoder's weights are not on this machine",
     "unreadable_image": "the image file could not be decoded",
     "unreadable_reference": "the reference image could not be decoded",
@@ -37,8 +38,9 @@ class Subject:
     images
         The features of each sample's image: feature name to value (see ``metrics.catalogue.FEATURES``).
     given
-        What the images are held against: ``prompt`` (an embedded prompt), ``references`` (features of each
-        reference image), or the features of a pair such as ``difference``.
+        What the images are held against: ``prompt`` (an embedded prompt), ``decoys`` (the embedded prompts of the
+        suite by text, one object shared by its subjects) with ``prompt_text`` (which of them is ``prompt``),
+        ``references`` (features of each reference image), or the features of a pair such as ``difference``.
     details
         Facts that the measurement's own details start from, such as ``same_sequence``.
     """

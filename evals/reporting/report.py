@@ -15,6 +15,7 @@ import jinja2
 
 from evals.imageset import write_atomically
 from evals.reporting import comparison, controls, evidence, figures, summary, thumbnails, wording
+from evals.run import cautions
 
 COMPARISON_COLUMNS = (
     "dimension", "metric", "title", "unit", "better", "suite", "system", "encoder",
@@ -46,7 +47,7 @@ def write_report(run: evidence.ScoredRun, out: Path, prompts_per_suite: int = ev
         The page, ``out / "index.html"``.
     """
     out = Path(out)
-    ratings = wording.without_folders(run.ratings())
+    ratings = _named_without_folders(run.ratings())
     ratings["systems"] = ratings["systems"] or _systems_asked(run)
     provenance = _public(run.provenance)
     page = _contents(run, ratings, provenance, prompts_per_suite)
@@ -61,6 +62,12 @@ def write_report(run: evidence.ScoredRun, out: Path, prompts_per_suite: int = ev
     for name, text in files.items():
         write_atomically(out / name, text.encode())
     return out / "index.html"
+
+
+def _named_without_folders(ratings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the ratings with no place of this computer in the names of encoders; systems keep their names."""
+    rows = [{**row, "encoder": wording.without_folders(row["encoder"])} for row in ratings["rows"]]
+    return {**ratings, "rows": rows, "warnings": wording.without_folders(ratings["warnings"])}
 
 
 def _contents(
@@ -88,7 +95,7 @@ def _contents(
         "licences": defaultdict(str, {row["name"]: row["licence"] or "" for row in provenance.get("encoders", ())}),
         "dimensions": parts,
         "figures": {part.id: _figures(part, ratings) for part in parts},
-        "warnings": [*ratings["warnings"], *image_set.get("warnings", [])],
+        "warnings": [*ratings["warnings"], *cautions(image_set)],
         "controls": controls.control_groups(ratings),
         "missing": comparison.missing(ratings),
         "skipped": image_set.get("skipped", []),

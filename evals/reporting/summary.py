@@ -15,7 +15,7 @@ from metrics.catalogue import FEATURES, METRICS
 _KINDS = {row.id: row.subject for row in METRICS}
 
 HEADLINES: dict[str, tuple[str, ...]] = {
-    "adherence": ("adherence.clip",),
+    "adherence": ("adherence.margin", "adherence.clip"),
     "identity": ("identity.self", "identity.reference", "identity.previous", "identity.people", "identity.pairs"),
     "text": ("text.similarity", "text.cer", "text.exact_lines", "text.wer"),
     "reproducibility": (

@@ -39,7 +39,7 @@ class Encoders:
                 "weights_sha256": encoder.weights_sha256,
                 "version": encoder.version,
                 "status": "used",
-                "note": None,
+                "note": getattr(encoder, "note", None),
             }
             for role, encoders in self.loaded.items()
             for encoder in encoders
@@ -74,11 +74,14 @@ def choose_encoders(roles: Sequence[Role], asked_for: Sequence[str] = (), device
     Raises
     ------
     EncoderUnavailable
-        If an encoder that was asked for cannot be loaded, or two are asked for in one role other than text.
+        If an encoder that was asked for cannot be loaded or has nothing to do, or two are asked for in one role other
+        than text.
     """
     wanted: dict[Role, list[str]] = {}
     for name in asked_for:
         wanted.setdefault(library_of(name).role, []).append(name)
+    for role in wanted.keys() - set(roles):
+        raise EncoderUnavailable(f"no metric that is asked for uses {wanted[role][0]}; it measures {role}")
     loaded: dict[Role, list[Encoder]] = {}
     missing: dict[Role, tuple[str, str]] = {}
     for role in roles:

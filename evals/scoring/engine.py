@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,20 +51,29 @@ class Needs:
             elif FEATURES[feature].of == "pair":
                 self.pairs.setdefault((plan.images[0], plan.images[1]), {})[wanted] = encoder
             elif plan.prompt is not None:
+                # Decoys need no mention: each of them is the own prompt of another subject.
                 self.texts.setdefault(plan.prompt, {})[wanted] = encoder
 
 
 class FeatureTable:
     """All features of one scoring run, looked up by picture; computed where the cache has none."""
 
-    def __init__(self, folder: Path, cache: FeatureCache, decoders: Decoders, progress: Progress) -> None:
-        """Keep where the pictures lie, where features are kept, and who decodes."""
+    def __init__(
+        self,
+        folder: Path,
+        cache: FeatureCache,
+        decoders: Decoders,
+        progress: Progress,
+        unreadable: Mapping[ImageKey, Unreadable],
+    ) -> None:
+        """Keep where the pictures lie, where features are kept, who decodes, and what is known not to be an image."""
         self.folder = folder
         self.cache = cache
         self.decoders = decoders
         self.progress = progress
-        self.unreadable: dict[ImageKey, Unreadable] = {}
+        self.unreadable = dict(unreadable)
         self._failed: dict[tuple[str, str, str], str] = {}
+        self._texts: dict[tuple[str, str, int], tuple[tuple[str, ...], Mapping[str, Any]]] = {}
         self._hash: dict[ImageKey, str] = {}
         self._known_files = cache.store("files", "decoding", None, DECODING_VERSION)
 
@@ -80,6 +90,14 @@ class FeatureTable:
     def text(self, feature: str, encoder: Encoder, text: str) -> Any:
         """Return a feature of a text."""
         return self._store(feature, encoder).get(_text_hash(text))
+
+    def texts(self, feature: str, encoder: Encoder, texts: tuple[str, ...]) -> Mapping[str, Any]:
+        """Return a feature of several texts by text; the same object for the same tuple object."""
+        key = (feature, encoder.name, id(texts))
+        if key not in self._texts:
+            # The tuple is kept beside its values, so that its id stays its own.
+            self._texts[key] = (texts, {text: self.text(feature, encoder, text) for text in texts})
+        return self._texts[key][1]
 
     def fill(self, needs: Needs) -> None:
         """Compute every feature that is needed and not yet stored."""
@@ -114,7 +132,7 @@ class FeatureTable:
         self._hash[key] = image.pixel_sha256
         if key.kind == "file":
             stamp = _stamp(self.folder / key.name)
-            if stamp not in self._known_files:
+            if stamp is not None and stamp not in self._known_files:
                 self._known_files.put(stamp, image.pixel_sha256)
 
     def _fill_texts(self, needs: Needs) -> None:
@@ -135,14 +153,14 @@ class FeatureTable:
     def _windows(self, needs: Needs) -> Iterator[list[ImageKey]]:
         """Yield the pictures that must be decoded, a window at a time; pictures that are compared share a window."""
         for key in needs.images:
-            stamp = _stamp(self.folder / key.name) if key.kind == "file" else ""
-            if stamp in self._known_files:
+            stamp = _stamp(self.folder / key.name) if key.kind == "file" else None
+            if stamp is not None and stamp in self._known_files:
                 self._hash[key] = self._known_files.get(stamp)
         window: list[ImageKey] = []
         for keys, pairs in _connected(needs):
             wanted = {key for pair in pairs if self._lacks(pair, needs.pairs[pair]) for key in pair}
             wanted |= {key for key in keys if self._lacks((key,), needs.images[key])}
-            window += [key for key in keys if key in wanted]
+            window += [key for key in keys if key in wanted and key not in self.unreadable]
             if len(window) >= WINDOW_IMAGES:
                 yield window
                 window = []
@@ -222,13 +240,14 @@ def _connected(needs: Needs) -> Iterable[tuple[list[ImageKey], list[tuple[ImageK
     return groups.values()
 
 
-def _stamp(path: Path) -> str:
-    """Identify a file without reading it: where, how big, and when it was last written."""
+def _stamp(path: Path) -> str | None:
+    """Identify a file without reading it, as version control does: where, which, how big, and when it was changed."""
     try:
         facts = path.stat()
     except OSError:
-        return "missing"
-    return hashlib.sha256(f"{path.resolve()}|{facts.st_size}|{facts.st_mtime_ns}".encode()).hexdigest()
+        return None
+    identity = f"{facts.st_ino}|{facts.st_size}|{facts.st_mtime_ns}|{facts.st_ctime_ns}|"
+    return hashlib.sha256(identity.encode() + os.fsencode(path.resolve())).hexdigest()
 
 
 def _text_hash(text: str) -> str:

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import uuid
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -47,8 +48,8 @@ def decode_value(value: Any) -> Any:
 class FeatureStore:
     """The features of one kind from one encoder: key (a content hash) to value.
 
-    Every process appends to a shard of its own, one line a feature, so several may share a store and a killed one
-    loses at most its last, half-written line.
+    Every process appends to a shard of its own, one line a feature with its checksum, so several may share a store,
+    a killed one loses at most its last, half-written line, and a damaged line is computed again.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -81,7 +82,8 @@ class FeatureStore:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._out = (self.folder / f"{os.getpid()}-{uuid.uuid4().hex[:8]}.shard").open("ab")
         line = json.dumps(encode_value(value), ensure_ascii=False, separators=(",", ":"))
-        self._out.write(f"{key}\t{line}\n".encode())
+        content = line.encode()
+        self._out.write(f"{key}\t{zlib.crc32(content):08x}\t".encode() + content + b"\n")
         # What was just written is read back from memory in the same form that a later run reads from disk.
         self._fresh[key] = decode_value(json.loads(line))
 
@@ -98,13 +100,14 @@ class FeatureStore:
 
 
 def _index(shard: Path) -> Iterator[tuple[str, tuple[Path, int, int]]]:
-    """Yield key -> (shard, start, length) for each whole line; a torn last line is passed over."""
+    """Yield key -> (shard, start, length) for each whole line; torn and damaged ones are passed over."""
     with shard.open("rb") as file:
         start = 0
         for line in file:
-            key, tab, value = line.partition(b"\t")
-            if tab and line.endswith(b"\n"):
-                yield key.decode(), (shard, start + len(key) + 1, len(value) - 1)
+            key, _, rest = line.partition(b"\t")
+            checksum, tab, value = rest.partition(b"\t")
+            if tab and line.endswith(b"\n") and checksum == b"%08x" % zlib.crc32(value[:-1]) and key.isascii():
+                yield key.decode(), (shard, start + len(key) + len(checksum) + 2, len(value) - 1)
             start += len(line)
 
 

@@ -98,6 +98,9 @@ def _prepare(
         kind, model = FEATURES[feature].of, chosen[feature]
         if kind == "text":
             given[feature] = table.text(feature, model, plan.prompt or "")
+            if plan.decoys:
+                given["prompt_text"] = plan.prompt
+                given["decoys"] = table.texts(feature, model, plan.decoys)
             continue
         if kind == "pair":
             places: list[tuple[dict[str, Any], tuple[Any, ...], bool]] = [(given, plan.images, False)]

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import difflib
+import contextlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import filelock
+
 from evals.decoding import check_header
+from evals.fields import meant
 from evals.imageset import ImageSet, ImageSetError, read_image_set, write_atomically
 from evals.imageset_checks import METADATA, Problem, file_names
-from evals.run import PROVENANCE, RATINGS, SAMPLES, Run
+from evals.run import PROVENANCE, SAMPLES, Run, image_set_of
 from evals.scoring import provenance
-from evals.scoring.decoders import Decoders
+from evals.scoring.decoders import Decoders, Unreadable
 from evals.scoring.encoders import Encoders, choose_encoders, roles_of
 from evals.scoring.engine import FeatureTable, Progress
 from evals.scoring.features import FeatureCache
 from evals.scoring.measuring import collect_needs, measure
+from evals.scoring.subjects import ImageKey, is_given
 from evals.scoring.table import ScoreTableWriter
 from metrics.catalogue import METRICS, MetricSpec
 
@@ -54,7 +58,8 @@ def score(
     encoders
         Names such as ``open_clip:ViT-B-32/laion2b_s34b_b79k``; by default the best that this machine has.
     skip_bad
-        Leave out bad rows and count them, instead of refusing the set.
+        Leave out bad rows and count them, instead of refusing the set; an image that cannot be decoded stays, with
+        the reason in place of its measurements.
     device
         ``auto``, ``cpu`` or ``cuda``.
     features
@@ -77,18 +82,20 @@ def score(
     started = time.perf_counter()
     out = Path(out)
     image_set = read_image_set(_image_set_folder(Path(source)), skip_bad)
-    image_set = _without(image_set, _bad_headers(image_set, progress), skip_bad)
+    bad = _bad_headers(image_set, progress)
+    if not skip_bad:
+        _refuse(image_set, bad)
     specs = select_metrics(metrics, image_set.rows)
     _claim(out, image_set)
     chosen = choose_encoders(roles_of(specs), encoders, device)
     cache = FeatureCache(Path(features) if features else out / "features")
-    with cache.closing(), Decoders() as decoders:
-        table = FeatureTable(image_set.folder, cache, decoders, progress)
+    with _only_writer(out), cache.closing(), Decoders() as decoders:
+        table = FeatureTable(image_set.folder, cache, decoders, progress, bad)
         table.fill(collect_needs(specs, image_set.rows, chosen))
-        while undecodable := _undecodable(image_set, table):
-            image_set = _without(image_set, undecodable, skip_bad)
-            # Controls pair the rows that are left anew, and may need what was not needed before.
-            table.fill(collect_needs(specs, image_set.rows, chosen))
+        if not skip_bad:
+            _refuse(image_set, table.unreadable)
+        # A run is whole while its provenance is there: it goes first and comes back last.
+        (out / PROVENANCE).unlink(missing_ok=True)
         used: set[str] = set()
         with ScoreTableWriter(out) as writer:
             for done, spec in enumerate(specs, start=1):
@@ -96,14 +103,14 @@ def score(
                     writer.add(row)
                     used.add(row["encoder"])
                 progress("metrics", done, len(specs))
-        long_prompts = _long_prompts(specs, image_set, chosen, table)
-    lines = [json.dumps(row, ensure_ascii=False) for row in image_set.rows]
-    write_atomically(out / SAMPLES, ("\n".join(lines) + "\n").encode())
-    # Ratings belong to the table they were made from.
-    (out / RATINGS).unlink(missing_ok=True)
-    record = _provenance(image_set, chosen, used, specs) | {"long_prompts": long_prompts}
-    record["seconds"] = round(time.perf_counter() - started, 1)
-    write_atomically(out / PROVENANCE, json.dumps(record, indent=2, ensure_ascii=False).encode())
+        lines = [json.dumps(row, ensure_ascii=False) for row in image_set.rows]
+        write_atomically(out / SAMPLES, ("\n".join(lines) + "\n").encode())
+        record = _provenance(image_set, chosen, used, specs) | {
+            "unreadable": _unreadable_rows(image_set, table.unreadable),
+            "long_prompts": _long_prompts(specs, image_set, chosen, table),
+            "seconds": round(time.perf_counter() - started, 1),
+        }
+        write_atomically(out / PROVENANCE, json.dumps(record, indent=2, ensure_ascii=False).encode())
     return Run(out)
 
 
@@ -115,7 +122,7 @@ def select_metrics(asked_for: Sequence[str], rows: Sequence[Mapping[str, Any]]) 
     ScoringError
         If there is no such metric or dimension, or none of the metrics fits the image set.
     """
-    given = {column for row in rows for column, value in row.items() if value not in (None, [], "")}
+    given = {column for row in rows for column, value in row.items() if is_given(value)}
     fitting = [spec for spec in METRICS if given.issuperset(spec.columns)]
     if not asked_for:
         return [spec for spec in fitting if not spec.on_request]
@@ -123,9 +130,7 @@ def select_metrics(asked_for: Sequence[str], rows: Sequence[Mapping[str, Any]]) 
     chosen: dict[str, MetricSpec] = {}
     for name in asked_for:
         if name not in names:
-            close = difflib.get_close_matches(name, sorted(names), n=1)
-            hint = f"did you mean {close[0]!r}?" if close else "'twinlens metrics' lists them"
-            raise ScoringError(f"there is no metric {name!r}; {hint}")
+            raise ScoringError(f"there is no metric {name!r}; {meant(name, names)}")
         matching = [spec for spec in METRICS if name == spec.id or (name == spec.dimension and not spec.on_request)]
         usable = [spec for spec in matching if spec in fitting]
         if not usable:
@@ -144,16 +149,26 @@ def _claim(out: Path, image_set: ImageSet) -> None:
     """Make the run folder, unless it already belongs to another image set."""
     if out.exists() and not out.is_dir():
         raise ScoringError(f"{out} is a file; give --out a folder")
-    if out.resolve() == image_set.folder.resolve():
-        raise ScoringError(f"{out} is the image set itself; give --out another folder")
-    if (out / PROVENANCE).exists():
-        before = Path(Run(out).provenance["image_set"]["path"])
-        if before.resolve() != image_set.folder.resolve():
-            raise ScoringError(f"{out} holds a run of another image set ({before.name}); give --out another folder")
+    if image_set.folder.resolve() in (out.resolve(), *out.resolve().parents):
+        raise ScoringError(f"{out} is in the image set itself; give --out another folder")
+    before = image_set_of(out)
+    if before is not None and before.resolve() != image_set.folder.resolve():
+        raise ScoringError(f"{out} holds a run of another image set ({before.name}); give --out another folder")
     out.mkdir(parents=True, exist_ok=True)
 
 
-def _bad_headers(image_set: ImageSet, progress: Progress) -> dict[int, str]:
+@contextlib.contextmanager
+def _only_writer(out: Path) -> Iterator[None]:
+    """Keep a second run out of the folder while this one writes."""
+    lock = filelock.FileLock(out / ".lock", blocking=False)
+    try:
+        with lock:
+            yield
+    except filelock.Timeout:
+        raise ScoringError(f"another run is writing to {out}; wait for it, or give --out another folder") from None
+
+
+def _bad_headers(image_set: ImageSet, progress: Progress) -> dict[ImageKey, Unreadable]:
     """Look at the header of every file before any model is loaded, so that a bad set is refused in seconds."""
     found: dict[str, str | None] = {}
     for done, row in enumerate(image_set.rows, start=1):
@@ -162,27 +177,21 @@ def _bad_headers(image_set: ImageSet, progress: Progress) -> dict[int, str]:
                 found[name] = check_header(image_set.path(name))
         if done % 1000 == 0:
             progress("files", done, len(image_set.rows))
-    return _rows_with(image_set, {name: what for name, what in found.items() if what})
+    return {ImageKey("file", name): Unreadable("unreadable_image", what) for name, what in found.items() if what}
 
 
-def _undecodable(image_set: ImageSet, table: FeatureTable) -> dict[int, str]:
-    """Return the rows of which only decoding showed that they are bad."""
-    return _rows_with(image_set, {key.name: bad.what for key, bad in table.unreadable.items() if key.kind == "file"})
+def _unreadable_rows(image_set: ImageSet, bad: Mapping[ImageKey, Unreadable]) -> list[dict[str, Any]]:
+    """Return line and reason of every row of which a file is no image."""
+    keyed = ((n, ImageKey("file", name)) for n, row in enumerate(image_set.rows) for name in file_names(row))
+    named = {n: f"{key.name!r} {bad[key].what}" for n, key in keyed if key in bad}
+    return [{"row": image_set.line_numbers[n], "reason": what} for n, what in named.items()]
 
 
-def _rows_with(image_set: ImageSet, bad: Mapping[str, str]) -> dict[int, str]:
-    named = ((n, name) for n, row in enumerate(image_set.rows) for name in file_names(row) if name in bad)
-    return {n: f"{name!r} {bad[name]}" for n, name in named}
-
-
-def _without(image_set: ImageSet, wrong: Mapping[int, str], skip_bad: bool) -> ImageSet:
-    if not wrong:
-        return image_set
+def _refuse(image_set: ImageSet, bad: Mapping[ImageKey, Unreadable]) -> None:
     remedy = "replace the file or take the row out, or go on without it with --skip-bad"
-    problems = {n: Problem(image_set.line_numbers[n], what, remedy) for n, what in wrong.items()}
-    if not skip_bad or len(wrong) == len(image_set.rows):
-        raise ImageSetError(image_set.folder, list(problems.values()))
-    return image_set.without(problems)
+    problems = [Problem(row["row"], row["reason"], remedy) for row in _unreadable_rows(image_set, bad)]
+    if problems:
+        raise ImageSetError(image_set.folder, problems)
 
 
 def _long_prompts(
@@ -213,6 +222,7 @@ def _provenance(image_set: ImageSet, encoders: Encoders, used: set[str], specs: 
             "scored_rows": len(image_set.rows),
             "skipped": [{"row": problem.row, "reason": problem.what} for problem in image_set.skipped],
             "warnings": image_set.warnings,
+            "outcomes": image_set.outcomes,
         },
         "metrics": {spec.id: spec.version for spec in specs},
         "encoders": [r for r in encoders.records() if r["status"] == "unavailable" or r["name"] in used],

@@ -30,13 +30,17 @@ class ImageKey:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One subject to be measured: its rows (by index), its pictures, and what they are held against."""
+    """One subject to be measured: its rows (by index), its pictures, and what they are held against.
+
+    ``decoys`` are all prompts of the suite, the own one among them, as one tuple that the suite's plans share.
+    """
 
     rows: tuple[int, ...]
     images: tuple[ImageKey, ...]
     control: Control | None = None
     references: tuple[ImageKey, ...] = ()
     prompt: str | None = None
+    decoys: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -44,6 +48,13 @@ def text_of(row: Row) -> str:
     """Return the expected text of a row as one string, lines separated by newlines."""
     text = row["expected_text"]
     return text if isinstance(text, str) else "\n".join(text)
+
+
+def is_given(value: Any) -> bool:
+    """Tell whether a column says something: null, nothing and blank text do not."""
+    if isinstance(value, str):
+        return bool(value.strip())
+    return any(is_given(item) for item in value) if isinstance(value, list) else value is not None
 
 
 def plan_subjects(spec: MetricSpec, rows: Sequence[Row], with_face: Sequence[int] = ()) -> Iterator[Plan]:
@@ -58,7 +69,7 @@ def plan_subjects(spec: MetricSpec, rows: Sequence[Row], with_face: Sequence[int
     with_face
         The indices of the rows in whose image the feature was found; only for metrics over every pair.
     """
-    usable = [i for i, row in enumerate(rows) if all(row.get(column) not in (None, [], "") for column in spec.columns)]
+    usable = [i for i, row in enumerate(rows) if all(is_given(row.get(column)) for column in spec.columns)]
     yield from _OWN[spec.subject](spec, rows, usable, with_face)
     for control in spec.controls:
         yield from _CONTROLS[control](spec, rows, usable)
@@ -89,7 +100,18 @@ def _groups(rows: Sequence[Row], usable: Iterable[int], *columns: str) -> dict[t
 
 
 def _samples(spec: MetricSpec, rows: Sequence[Row], usable: list[int], _: Sequence[int]) -> Iterator[Plan]:
-    return (_plan(spec, rows, [i]) for i in usable)
+    prompts = _prompts(rows, usable) if spec.decoys else {}
+    return (_plan(spec, rows, [i], decoys=prompts.get(rows[i]["suite"], ())) for i in usable)
+
+
+def _prompts(rows: Sequence[Row], usable: Iterable[int]) -> dict[str, tuple[str, ...]]:
+    """Return the different prompts of each suite, ordered by hash."""
+    found: dict[str, set[str]] = {}
+    for i in usable:
+        found.setdefault(rows[i]["suite"], set()).add(rows[i]["prompt"])
+    return {
+        suite: tuple(sorted(prompts, key=lambda prompt: _by_hash((suite, prompt)))) for suite, prompts in found.items()
+    }
 
 
 def _all_pairs(spec: MetricSpec, rows: Sequence[Row], usable: list[int], with_face: Sequence[int]) -> Iterator[Plan]:
@@ -154,14 +176,14 @@ def _by_hash(key: Hashable) -> str:
 
 
 def _shuffled_prompts(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterator[Plan]:
-    """Hold every image against prompts of its suite that were not its own."""
-    for (suite,), members in _groups(rows, usable, "suite").items():
-        prompts = sorted({rows[i]["prompt"] for i in members}, key=lambda prompt: _by_hash((suite, prompt)))
+    """Hold every image against prompts of its suite that were not its own, as if they were."""
+    for suite, prompts in _prompts(rows, usable).items():
         place = {prompt: n for n, prompt in enumerate(prompts)}
-        for i in members:
+        decoys = prompts if spec.decoys else ()
+        for i in (i for i in usable if rows[i]["suite"] == suite):
             for step in range(1, min(DECOYS, len(prompts) - 1) + 1):
-                decoy = prompts[(place[rows[i]["prompt"]] + step) % len(prompts)]
-                yield _plan(spec, rows, [i], control="shuffled_prompt", prompt=decoy)
+                other = prompts[(place[rows[i]["prompt"]] + step) % len(prompts)]
+                yield _plan(spec, rows, [i], control="shuffled_prompt", prompt=other, decoys=decoys)
 
 
 def _impostors(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterator[Plan]:
@@ -169,16 +191,26 @@ def _impostors(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iter
 
 
 def _impostor_references(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterator[Plan]:
-    """Hold every image against the references of another character of its suite."""
+    """Hold every image against the references of other characters of its suite.
+
+    Rows that share a sequence, or any reference picture, show the same character.
+    """
     for (suite,), members in _groups(rows, usable, "suite").items():
-        sets = sorted({_references(rows[i]) for i in members}, key=lambda keys: _by_hash((suite, keys)))
+        characters: dict[tuple[ImageKey, ...], set[Hashable]] = {}
+        for i in members:
+            characters.setdefault(_references(rows[i]), set()).add(rows[i].get("sequence_id"))
+        sets = sorted(characters, key=lambda keys: _by_hash((suite, keys)))
         place = {keys: n for n, keys in enumerate(sets)}
         for i in members:
-            own = set(_references(rows[i]))
-            for step in range(1, min(DECOYS, len(sets) - 1) + 1):
-                other = sets[(place[_references(rows[i])] + step) % len(sets)]
-                if own.isdisjoint(other):
-                    yield _plan(spec, rows, [i], control="impostor", references=other)
+            own = _references(rows[i])
+            others = (sets[(place[own] + step) % len(sets)] for step in range(1, len(sets)))
+            strangers = (
+                keys
+                for keys in others
+                if not set(own) & set(keys) and not (characters[own] & characters[keys]) - {None}
+            )
+            for other in itertools.islice(strangers, DECOYS):
+                yield _plan(spec, rows, [i], control="impostor", references=other)
 
 
 def _impostor_shots(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterator[Plan]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from evals.run import SCORES
 from metrics.catalogue import MetricSpec
 from metrics.encoders.catalogue import Encoder
 from metrics.measurement import Measurement
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-FILE_NAME = "scores.parquet"
 _BATCH_ROWS = 20_000
 
 
@@ -88,11 +88,10 @@ class ScoreTableWriter:
 
     def __init__(self, folder: Path) -> None:
         """Open nothing yet."""
-        self.target = folder / FILE_NAME
-        self._staged = folder / f".{FILE_NAME}.{os.getpid()}.new"
+        self.target = folder / SCORES
+        self._staged = folder / f".{SCORES}.{os.getpid()}.new"
         self._rows: list[dict[str, Any]] = []
         self._writer: Any = None
-        self.count = 0
 
     def __enter__(self) -> ScoreTableWriter:
         """Open the temporary file."""
@@ -104,7 +103,6 @@ class ScoreTableWriter:
     def add(self, row: dict[str, Any]) -> None:
         """Add a row."""
         self._rows.append(row)
-        self.count += 1
         if len(self._rows) >= _BATCH_ROWS:
             self._write()
 
@@ -128,10 +126,12 @@ class ScoreTableWriter:
             self._staged.unlink(missing_ok=True)
 
 
-def read_scores(folder: Path) -> pd.DataFrame:
-    """Read scores.parquet with ``details`` parsed to dicts."""
+def read_scores(folder: Path, with_details: bool = True) -> pd.DataFrame:
+    """Read scores.parquet, ``details`` parsed to dicts or, where nobody looks at them, left on disk."""
     import pandas as pd
 
-    table = pd.read_parquet(folder / FILE_NAME)
+    if not with_details:
+        return pd.read_parquet(folder / SCORES, columns=[name for name in schema().names if name != "details"])
+    table = pd.read_parquet(folder / SCORES)
     table["details"] = [json.loads(text) if isinstance(text, str) else {} for text in table["details"]]
     return table

@@ -61,6 +61,7 @@ def test_every_metric_of_the_catalogue_is_listed_as_json():
     listed = json.loads(run("metrics", "--json").stdout)
     assert [row["id"] for row in listed] == [spec.id for spec in METRICS]
     assert all({"version", "unit", "better", "range", "source", "controls"} <= row.keys() for row in listed)
+    assert all(row["unit"] and row["source"] and row["title"] for row in listed)
 
 
 def test_score_prints_the_comparison_and_where_the_scores_are(repeats, tmp_path):
@@ -98,6 +99,10 @@ WRONG_USE = {
     "not an image set": (["score", "{tmp}", "--out", "{tmp}/run"], "metadata.jsonl: does not exist"),
     "unknown metric": (["score", "{set}", "--out", "{tmp}/run", "--metrics", "txt"], "did you mean 'text'"),
     "metric without its column": (["score", "{set}", "--out", "{tmp}/run", "--metrics", "text.cer"], "expected_text"),
+    "encoder with nothing to do": (
+        ["score", "{set}", "--out", "{tmp}/run", "--metrics", "identity", "--encoder", "rapidocr"],
+        "no metric that is asked for uses rapidocr",
+    ),
     "unknown encoder": (["score", "{set}", "--out", "{tmp}/run", "--encoder", "clipp:x"], "unknown encoder"),
     "encoder without a model": (["score", "{set}", "--out", "{tmp}/run", "--encoder", "insightface"], "needs a model"),
     "missing pack": (
@@ -120,7 +125,7 @@ WRONG_USE = {
         "one encoder for identity at a time",
     ),
     "output is a file": (["score", "{set}", "--out", "{set}/metadata.jsonl"], "is a file"),
-    "output is the set": (["score", "{set}", "--out", "{set}"], "is the image set itself"),
+    "output is the set": (["score", "{set}", "--out", "{set}"], "in the image set itself"),
     "no output": (["score", "{set}"], "--out"),
     "unknown option": (["score", "{set}", "--out", "{tmp}/run", "--skipbad"], "--skip-bad"),
     "unknown device": (["score", "{set}", "--out", "{tmp}/run", "--device", "tpu"], "tpu"),
@@ -139,6 +144,41 @@ def test_wrong_use_is_one_line_and_exit_code_2(case, repeats, tmp_path):
     message = refused(*arguments)
     assert expected in message
     assert not (tmp_path / "run/scores.parquet").exists()
+
+
+NASTY = {
+    "markup in names": {"system": "flux [/b] x", "prompt": "[bold] | <b> & **p**"},
+    "brackets in names": {"system": "flux [dev]"},
+    "line separators": {"prompt": "one\u2028two\u0085three\x0bfour"},
+    "right to left": {"system": "\u05d0\u05d1", "prompt": "\u202e backwards"},
+    "paths as systems": {"system": "/models/a/dev"},
+}
+
+
+@pytest.mark.parametrize("case", NASTY)
+def test_strange_text_passes_through_all_stages(case, repeats, tmp_path):
+    rows = [json.loads(line) for line in (repeats / "metadata.jsonl").read_text().split("\n") if line]
+    for number, row in enumerate(rows):
+        if row["system"] == "b":
+            row |= {key: f"{value} {number // 2}" if key == "prompt" else value for key, value in NASTY[case].items()}
+    (repeats / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    done = run("score", str(repeats), "--metrics", "reproducibility.psnr", "--out", str(tmp_path / "run"))
+    assert done.exit_code == 0
+    assert run("report", str(tmp_path / "run"), "--out", str(tmp_path / "report")).exit_code == 0
+    if "system" in NASTY[case] and case != "right to left":
+        assert NASTY[case]["system"] in done.stdout
+        assert NASTY[case]["system"] in (tmp_path / "report/comparison.csv").read_text()
+
+
+def test_terminal_without_unicode_costs_no_run(repeats, tmp_path):
+    arguments = ["score", str(repeats), "--metrics", "reproducibility.psnr", "--out", str(tmp_path / "run")]
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; from evals.cli import main; main(sys.argv[1:])", *arguments],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0
 
 
 def test_refused_set_is_one_line_with_row_and_remedy(repeats, tmp_path):
@@ -167,7 +207,7 @@ def test_full_disk_is_one_line_and_leaves_no_half_table(repeats, tmp_path):
     assert done.returncode == 2
     assert "no space left on device" in done.stderr
     assert done.stderr.count("\n") == 1
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["features"]
+    assert [path.name for path in (tmp_path / "run").iterdir() if path.name != ".lock"] == ["features"]
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="needs a user who may not write everywhere")

@@ -1,5 +1,6 @@
 """Decoding: upright RGB whatever the file says, one hash for equal pixels, one clause for each kind of damage."""
 
+import contextlib
 import io
 
 import numpy as np
@@ -73,6 +74,45 @@ def test_what_is_no_image_is_told(tmp_path, content, what):
     assert what in (check_header(path) or "")
     with pytest.raises(UnreadableImage):
         decode_file(path)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_what_follows_the_end_of_an_image_is_its_own_business(tmp_path, kind):
+    path = tmp_path / "motion"
+    path.write_bytes(encoded(noise(), kind) + b"\0" * 100_000)
+    assert check_header(path) is None
+    assert decode_file(path).pixels.shape == (48, 64, 3)
+
+
+def test_damaged_exif_costs_the_rotation_not_the_image():
+    content = encoded(noise(), "PNG", exif=b"Exif\0\0garbage that is no TIFF")
+    assert decode_bytes(content).pixels.shape == (48, 64, 3)
+
+
+@pytest.mark.parametrize("mode", ["F", "I"])
+def test_pixels_of_32_bits_are_refused_because_their_white_is_unknown(mode):
+    with pytest.raises(UnreadableImage, match="32-bit"):
+        decode_bytes(encoded(PIL.Image.new(mode, (4, 4), 1), "TIFF"))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "TIFF", "AVIF", "DDS"])
+def test_damage_anywhere_is_told_or_harmless_but_never_anything_else(tmp_path, kind):
+    whole, random = encoded(noise(), kind), np.random.default_rng(0)
+    for _ in range(40):
+        content = bytearray(whole)
+        for place in random.integers(0, len(content), 5):
+            content[place] = random.integers(0, 256)
+        path = tmp_path / "damaged"
+        path.write_bytes(content)
+        check_header(path)
+        with contextlib.suppress(UnreadableImage):
+            decode_bytes(bytes(content))
+
+
+def test_just_below_200_megapixels_is_allowed(tmp_path):
+    path = tmp_path / "large.png"
+    PIL.Image.new("1", (14_100, 14_100)).save(path)
+    assert check_header(path) is None
 
 
 @pytest.mark.parametrize("side", [14_200, 60_000])

@@ -67,6 +67,10 @@ BAD_ROWS = {
     "text as references": (row(1, reference_images="r.png"), "column 'reference_images' holds a string", "one type"),
     "object as prompt": (row(1, prompt={"text": "p"}), "column 'prompt' holds an object", "one type"),
     "list of mixed types": (row(1, tags=["a", 1]), "column 'tags' holds a list of mixed types", "one type"),
+    "null in a list": (row(1, reference_images=[None]), "holds a list with null", "one type"),
+    "null among lines": (row(1, expected_text=["OPEN", None]), "holds a list with null", "one type"),
+    "seed beyond 64 bits": (row(1, seed=2**64 - 1), "an integer beyond 64 bits", "one type"),
+    "half a character": (row(1, prompt="\ud83d"), "half a character", "UTF-8"),
     "same file": (row(1, file_name="images/0.png"), "repeats the file of row 1", "its own file"),
     "same sample": (row(1, prompt="prompt 0"), "repeats the (system, prompt, seed, repeat, shot) of row 1", "repeat"),
     "same sample_id": (row(1, sample_id="x"), "repeats the sample_id of row 1", "unique"),
@@ -95,6 +99,7 @@ def test_bad_row_is_left_out_and_counted_when_allowed(tmp_path, case):
 
 BAD_FILES = {
     "invalid JSON": ('{"file_name": "images/0.png", ', "row 1: is not valid JSON"),
+    "beyond any number": ('{"file_name": "images/0.png", "system": "a", "prompt": "p", "x": 1e999}', "not valid JSON"),
     "NaN": ('{"file_name": "images/0.png", "system": "a", "prompt": "p", "x": NaN}', "not valid JSON"),
     "a list": ('["images/0.png"]', "row 1: is not a JSON object"),
     "deep nesting": ("[" * 100_000, "row 1: is not valid JSON"),
@@ -165,6 +170,29 @@ def test_split_name_in_a_path_is_a_warning(tmp_path):
 def test_late_column_is_a_warning(tmp_path):
     image_set = read_image_set(make(tmp_path / "set", [row(0), row(1, seed=3)]))
     assert "seed" in image_set.warnings[0]
+
+
+def test_one_id_for_different_prompts_is_a_warning(tmp_path):
+    image_set = read_image_set(make(tmp_path / "set", [row(0, prompt_id="x"), row(1, prompt_id="x", system="b")]))
+    assert "prompt_id 'x' stands for different prompts" in image_set.warnings[0]
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "LAB", "HSV", "1", "P", "LA", "I;16"])
+def test_picture_of_any_mode_is_written(tmp_path, mode):
+    drawn = picture(0).convert("RGB").convert(mode) if mode != "LAB" else PIL.Image.new("LAB", (8, 8), (128, 9, 9))
+    folder = write_image_set(tmp_path / "set", [(drawn, {"system": "a", "prompt": "p"})])
+    assert read_image_set(folder).rows[0]["width"] == drawn.width
+
+
+def test_rotated_picture_is_written_upright(tmp_path):
+    buffer, exif = io.BytesIO(), PIL.Image.Exif()
+    exif[0x0112] = 6
+    picture(0, (16, 8)).save(buffer, format="JPEG", exif=exif)
+    folder = write_image_set(tmp_path / "set", [(PIL.Image.open(buffer), {"system": "a", "prompt": "p"})])
+    (only,) = read_image_set(folder).rows
+    assert (only["width"], only["height"]) == (8, 16)
+    with PIL.Image.open(folder / only["file_name"]) as stored:
+        assert stored.size == (8, 16)
 
 
 def test_missing_ids_are_filled_in_and_stable(tmp_path):

@@ -40,7 +40,7 @@ def prompted(tmp_path: Path) -> Path:
 
 
 def test_adherence_is_scored_with_shuffled_prompts_and_the_share_of_long_ones(prompted, tiny_clip, tmp_path, capsys):
-    run = score(prompted, tmp_path / "run", ["adherence"], [tiny_clip])
+    run = score(prompted, tmp_path / "run", ["adherence.clip"], [tiny_clip])
     own = run.scores[run.scores.control.isna()]
     shuffled = run.scores[run.scores.control == "shuffled_prompt"]
     assert (len(own), len(shuffled)) == (8, 24)
@@ -54,6 +54,17 @@ def test_adherence_is_scored_with_shuffled_prompts_and_the_share_of_long_ones(pr
     assert auc["statistic"] == "auc"
     print_run(run)
     assert "1 of 4 prompts exceed the encoder's context" in capsys.readouterr().out
+
+
+def test_margin_is_the_raw_value_over_the_other_prompts_of_the_suite(prompted, tiny_clip, tmp_path):
+    run = score(prompted, tmp_path / "run", ["adherence"], [tiny_clip])
+    table = run.scores.assign(sample=[subject[0] for subject in run.scores.subject])
+    raw = table[(table.metric == "adherence.clip")]
+    own = raw[raw.control.isna()].set_index("sample").value
+    others = raw[raw.control == "shuffled_prompt"].groupby("sample").value.mean()
+    margin = table[(table.metric == "adherence.margin") & table.control.isna()].set_index("sample").value
+    # Four prompts: the three shuffled ones of each sample are all of its decoys.
+    assert np.allclose(margin, (own - others)[margin.index], atol=1e-6)
 
 
 def test_both_libraries_would_never_share_a_cached_feature(prompted, tiny_clip, tmp_path):

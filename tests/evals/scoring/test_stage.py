@@ -8,11 +8,16 @@ import subprocess
 import sys
 import time
 
+import filelock
+import PIL.Image
 import pytest
 
 from evals import load_run
+from evals.console import print_run
 from evals.imageset import ImageSetError
+from evals.reporting import write_report
 from evals.run import RunError
+from evals.scoring import encoders
 from evals.scoring.stage import ScoringError, score
 from metrics.encoders import perceptual
 from metrics.encoders.catalogue import EncoderUnavailable
@@ -137,10 +142,23 @@ def test_image_that_only_decoding_shows_to_be_bad_is_refused_with_its_row(sequen
     with pytest.raises(ImageSetError, match=r"row 5: .*cannot be decoded"):
         score(sequences, tmp_path / "run", ["identity.self"])
     assert not (tmp_path / "run/scores.parquet").exists()
+    run = score(sequences, tmp_path / "run", ["identity.faces"], skip_bad=True)
+    assert [problem["row"] for problem in run.provenance["unreadable"]] == [5]
+    unreadable = run.scores[run.scores.reason == "unreadable_image"]
+    assert [list(subject) for subject in unreadable.subject] == [[run.samples.sample_id.iloc[4]]]
+    assert run.scores.value.notna().sum() == 16
+
+
+def test_file_that_is_no_image_is_a_reason_where_going_on_was_allowed(sequences, tmp_path, face_encoder):
+    name = json.loads((sequences / "metadata.jsonl").read_text().splitlines()[0])["file_name"]
+    (sequences / name).write_text("not an image")
     run = score(sequences, tmp_path / "run", ["identity.self"], skip_bad=True)
-    assert run.provenance["image_set"]["scored_rows"] == 17
-    assert [problem["row"] for problem in run.provenance["image_set"]["skipped"]] == [5]
-    assert len(run.samples) == 17
+    reasons = run.scores[run.scores.control.isna()].reason.value_counts()
+    assert reasons["unreadable_image"] == 2
+    assert (
+        run.scores.details[run.scores.reason == "unreadable_image"].iloc[0]["what"]
+        == "is not an image that can be read"
+    )
 
 
 def test_bad_file_is_refused_before_any_encoder_is_loaded(sequences, tmp_path, monkeypatch):
@@ -175,7 +193,7 @@ def test_folder_of_another_run_is_refused(sequences, repeats, tmp_path, face_enc
 
 
 def test_output_on_the_image_set_itself_is_refused(sequences, face_encoder):
-    with pytest.raises(ScoringError, match="is the image set itself"):
+    with pytest.raises(ScoringError, match="in the image set itself"):
         score(sequences, sequences, ["identity.self"])
 
 
@@ -237,3 +255,101 @@ def test_killed_run_goes_on_where_it_was(repeats, tmp_path, monkeypatch):
     # System a's repeats are the same pixels, so its 24 images are 12 different ones.
     assert len(encoded) == 12 + 24 - stored
     assert finished.scores.value.notna().all()
+
+
+def test_size_of_the_windows_changes_no_row_of_the_table(repeats, tmp_path, monkeypatch):
+    metrics = ["reproducibility.ssim", "reproducibility.phash_distance"]
+    whole = score(repeats, tmp_path / "whole", metrics).scores
+    monkeypatch.setattr("evals.scoring.engine.WINDOW_IMAGES", 1)
+    single = score(repeats, tmp_path / "single", metrics).scores
+    assert whole.equals(single)
+
+
+def test_every_encoder_is_loaded_once(sequences, tmp_path, face_encoder, monkeypatch):
+    loaded = []
+    real = encoders.load_encoder
+
+    def counted(name, device="auto"):
+        loaded.append(name)
+        return real(name, device)
+
+    monkeypatch.setattr("evals.scoring.encoders.load_encoder", counted)
+    score(sequences, tmp_path / "run", ["identity"])
+    assert loaded == ["dlib:resnet_v1"]
+
+
+def test_ratings_follow_the_table_that_they_are_made_from(repeats, tmp_path):
+    first = score(repeats, tmp_path / "run", ["reproducibility.psnr"])
+    stored = first.ratings()
+    assert load_run(first.path).ratings() == stored
+    other = score(repeats, tmp_path / "other", ["reproducibility.ssim"])
+    shutil.copy(other.path / "scores.parquet", first.path / "scores.parquet")
+    assert {row["metric"] for row in load_run(first.path).ratings()["rows"]} == {"reproducibility.ssim"}
+
+
+def test_second_writer_is_kept_out(repeats, tmp_path):
+    (tmp_path / "run").mkdir()
+    with filelock.FileLock(tmp_path / "run/.lock"), pytest.raises(ScoringError, match="another run is writing"):
+        score(repeats, tmp_path / "run", ["reproducibility.psnr"])
+
+
+def test_run_folder_inside_the_image_set_is_refused(sequences):
+    with pytest.raises(ScoringError, match="in the image set itself"):
+        score(sequences, sequences / "run", ["identity.self"])
+
+
+@pytest.mark.parametrize("name", ["provenance.json", "samples.jsonl", "scores.parquet"])
+def test_damaged_run_is_told_in_one_sentence_and_can_be_scored_again(repeats, tmp_path, name):
+    run = score(repeats, tmp_path / "run", ["reproducibility.psnr"])
+    before = run.ratings()
+    (run.path / name).write_bytes(b"{ damaged")
+    again = load_run(run.path)
+    with pytest.raises(RunError, match=r"is damaged .*score the image set again"):
+        _ = (again.provenance, again.samples, again.scores)
+    assert score(repeats, tmp_path / "run", ["reproducibility.psnr"]).ratings() == before
+
+
+def test_damaged_feature_is_computed_again(repeats, tmp_path):
+    run = score(repeats, tmp_path / "run", ["reproducibility.psnr"])
+    before = run.scores
+    (shard,) = (run.path / "features/difference").rglob("*.shard")
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    shard.write_bytes(content)
+    assert score(repeats, tmp_path / "run", ["reproducibility.psnr"]).scores.equals(before)
+
+
+def test_file_replaced_in_place_is_decoded_again(repeats, tmp_path):
+    run = score(repeats, tmp_path / "run", ["reproducibility.identical"])
+    row = run.samples[(run.samples.system == "a") & (run.samples.repeat == 1)].iloc[0]
+    path = repeats / row.file_name
+    before = path.stat()
+    other = next(repeats / name for name in run.samples.file_name if (repeats / name).stat().st_size == before.st_size)
+    content = bytearray((other if other != path else path).read_bytes())
+    path.write_bytes(content)
+    PIL.Image.new("RGB", (40, 32), "red").save(path, format="PNG")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    again = score(repeats, tmp_path / "run", ["reproducibility.identical"])
+    own = again.scores[again.scores.control.isna() & (again.scores.system == "a")]
+    assert sorted(own.value)[:2] == [0.0, 1.0]
+
+
+def test_refusals_are_counted_and_told_and_never_change_a_mean(repeats, tmp_path, capsys):
+    before = score(repeats, tmp_path / "before", ["reproducibility.psnr"]).ratings()
+    requests = [{"system": "b", "outcome": outcome} for outcome in ("ok", "refused", "refused", "filtered")]
+    (repeats / "requests.jsonl").write_text("\n".join(map(json.dumps, requests)))
+    run = score(repeats, tmp_path / "run", ["reproducibility.psnr"])
+    assert run.provenance["image_set"]["outcomes"] == {"b": {"filtered": 1, "refused": 2}}
+    assert run.ratings() == before
+    print_run(run)
+    assert "b: requests that gave no image: 1 filtered, 2 refused" in capsys.readouterr().out
+    assert "1 filtered, 2 refused" in write_report(run, tmp_path / "report").read_text()
+
+
+@pytest.mark.parametrize(
+    "line", ["{", '{"system": "b"}', '{"system": "b", "outcome": "lost"}', "[]", '{"outcome": "ok"}']
+)
+def test_bad_request_is_refused_with_its_row(repeats, tmp_path, line):
+    (repeats / "requests.jsonl").write_text('{"system": "b", "outcome": "ok"}\n' + line)
+    with pytest.raises(ImageSetError, match=r"requests.jsonl row 2: .*outcomes are ok, refused"):
+        score(repeats, tmp_path / "run", ["reproducibility.psnr"])

@@ -50,6 +50,16 @@ def test_shuffled_prompts_stay_within_the_suite():
         assert (plan.prompt == "other") == (table[plan.rows[0]]["suite"] == "t")
 
 
+def test_margin_looks_at_all_prompts_of_the_suite_as_one_shared_object():
+    table = rows() + [row | {"suite": "t", "prompt": "other", "file_name": "x.png"} for row in rows(prompts=1)[:1]]
+    plans = list(plan_subjects(metric("adherence.margin"), table))
+    own_decoys = {id(plan.decoys) for plan in own(plans) if table[plan.rows[0]]["suite"] == "s"}
+    assert len(own_decoys) == 1
+    assert sorted(own(plans)[0].decoys) == [f"prompt {n}" for n in range(4)]
+    assert own(plans)[-1].decoys == ("other",)
+    assert all(plan.prompt in plan.decoys for plan in plans)
+
+
 def test_single_prompt_has_no_shuffled_control():
     assert not controls(plan_subjects(metric("adherence.clip"), rows(prompts=1)), "shuffled_prompt")
 
@@ -96,11 +106,30 @@ def test_impostors_are_never_of_the_same_sequence():
         assert first != second
 
 
-def test_impostor_references_share_no_picture_with_the_own_ones():
-    table = [row | {"reference_images": [f"r{n % 3}.png"]} for n, row in enumerate(rows())]
-    for plan in controls(plan_subjects(metric("identity.reference"), table), "impostor"):
-        own_reference = ImageKey("file", table[plan.rows[0]]["reference_images"][0])
-        assert own_reference not in plan.references
+def test_impostor_references_share_neither_picture_nor_sequence():
+    references = [["anna0.png"], ["anna1.png"], ["bob.png", "group.png"], ["cyd.png", "group.png"]]
+    sequences = ["anna", "anna", "bob", "cyd"]
+    table = [
+        row | {"reference_images": names, "sequence_id": sequence}
+        for row, names, sequence in zip(rows(systems=("a",)), references, sequences, strict=True)
+    ]
+    plans = controls(plan_subjects(metric("identity.reference"), table), "impostor")
+    held = {(plan.rows[0], plan.references[0].name) for plan in plans}
+    anna, others = ("anna0.png", "anna1.png"), ("bob.png", "cyd.png")
+    assert held == {(n, name) for n in (0, 1) for name in others} | {(n, name) for n in (2, 3) for name in anna}
+
+
+def test_blank_expected_text_is_none():
+    table = rows(systems=("a",))
+    for row, text in zip(table, ["OPEN", "  ", ["", " "], []], strict=True):
+        row["expected_text"] = text
+    assert [plan.rows for plan in own(plan_subjects(metric("text.cer"), table))] == [(0,)]
+
+
+def test_repeats_of_one_prompt_in_two_suites_stay_apart():
+    table = [row | {"suite": suite, "file_name": f"{suite}{row['file_name']}"} for suite in "st" for row in seeded()]
+    for plan in plan_subjects(metric("reproducibility.ssim"), table):
+        assert len({table[i]["suite"] for i in plan.rows}) == 1
 
 
 def test_samples_without_the_column_are_not_planned():
