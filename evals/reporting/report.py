@@ -65,9 +65,12 @@ def write_report(run: evidence.ScoredRun, out: Path, prompts_per_suite: int = ev
 
 
 def _named_without_folders(ratings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the ratings with no place of this computer in the names of encoders; systems keep their names."""
-    rows = [{**row, "encoder": wording.without_folders(row["encoder"])} for row in ratings["rows"]]
-    return {**ratings, "rows": rows, "warnings": wording.without_folders(ratings["warnings"])}
+    """Return the ratings without the folders of this computer, the names of systems as they are."""
+    cleaned: dict[str, Any] = wording.without_folders(dict(ratings))
+    for table in ("rows", "differences", "controls"):
+        for clean, row in zip(cleaned[table], ratings[table], strict=True):
+            clean |= {column: value for column, value in row.items() if "system" in column}
+    return cleaned | {"systems": list(ratings["systems"])}
 
 
 def _contents(
