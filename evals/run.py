@@ -65,15 +65,12 @@ class Run:
     @functools.cached_property
     def scores(self) -> pd.DataFrame:
         """The score table, one measurement a row, ``details`` as dicts."""
-        from evals.scoring.table import read_scores
-
         with _damage(self.path / SCORES):
-            return read_scores(self.path)
+            return _read_scores(self.path / SCORES)
 
     def ratings(self) -> dict[str, Any]:
         """Return means, intervals, paired differences and controls; rated anew when the score table has changed."""
         from evals.imageset import write_atomically
-        from evals.scoring.table import read_scores
 
         path, made_from = self.path / RATINGS, self._fingerprint()
         if path.is_file():
@@ -84,7 +81,7 @@ class Run:
         from evals.rating import rate
 
         with _damage(self.path / SCORES):
-            table = read_scores(self.path, with_details=False)
+            table = _read_scores(self.path / SCORES, with_details=False)
         fresh: dict[str, Any] = dict(rate(table))
         content = json.dumps({**fresh, "made_from": made_from}, indent=2, ensure_ascii=False, allow_nan=False)
         write_atomically(path, content.encode())
@@ -100,6 +97,18 @@ class Run:
 
         with (self.path / SCORES).open("rb") as file:
             return f"{version('twinlens')} {hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def _read_scores(path: Path, with_details: bool = True) -> pd.DataFrame:
+    """Read the score table, ``details`` parsed to dicts or, where nobody looks at them, left on disk."""
+    import pandas as pd
+    import pyarrow.parquet as pq
+
+    if not with_details:
+        return pd.read_parquet(path, columns=[name for name in pq.read_schema(path).names if name != "details"])
+    table = pd.read_parquet(path)
+    table["details"] = [json.loads(text) if isinstance(text, str) else {} for text in table["details"]]
+    return table
 
 
 def image_set_of(folder: Path) -> Path | None:

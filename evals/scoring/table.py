@@ -15,7 +15,6 @@ from metrics.encoders.catalogue import Encoder
 from metrics.measurement import Measurement
 
 if TYPE_CHECKING:
-    import pandas as pd
     import pyarrow as pa
 
 _BATCH_ROWS = 20_000
@@ -124,14 +123,3 @@ class ScoreTableWriter:
                 os.replace(self._staged, self.target)
         finally:
             self._staged.unlink(missing_ok=True)
-
-
-def read_scores(folder: Path, with_details: bool = True) -> pd.DataFrame:
-    """Read scores.parquet, ``details`` parsed to dicts or, where nobody looks at them, left on disk."""
-    import pandas as pd
-
-    if not with_details:
-        return pd.read_parquet(folder / SCORES, columns=[name for name in schema().names if name != "details"])
-    table = pd.read_parquet(folder / SCORES)
-    table["details"] = [json.loads(text) if isinstance(text, str) else {} for text in table["details"]]
-    return table
