@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from evals.rating.intervals import MIN_PROMPTS, Estimate, Numbers, estimate_means
+from evals.rating.proportions import is_rate, rate_difference, rate_estimate
 from metrics.catalogue import METRICS, Better, MetricSpec, metric
 
 Key = tuple[str, ...]
@@ -19,6 +20,7 @@ Key = tuple[str, ...]
 class SystemMean(TypedDict):
     """One metric of one system on one suite: the mean over prompts, its 95 % interval, and what could not be scored.
 
+    The interval is the bootstrap's; where a share was 0 or 1 on every prompt, it is a rate and has Wilson's.
     ``n_prompts`` prompts are behind the mean; ``n_scored`` and ``n_unscored`` count measurements, ``reasons`` says
     why the latter have no value. ``mean`` is None where nothing was scored, ``low`` and ``high`` below 5 prompts.
     """
@@ -42,6 +44,7 @@ class SystemMean(TypedDict):
 class PairedDifference(TypedDict):
     """System A minus system B on the prompts that both have values for.
 
+    The interval is the bootstrap's over the prompts' differences, Newcombe's where both are rates.
     ``better_system`` is None unless the 95 % interval excludes zero; ``note`` says in words what holds.
     """
 
@@ -72,7 +75,8 @@ def with_prompts(scores: pd.DataFrame) -> pd.DataFrame:
     """Return what rating needs of the score table, with a column ``prompt``: the unit that is resampled and paired.
 
     The unit is the prompt; where the prompt is a shot of a sequence it is the whole sequence, since its shots show
-    the same people in the same place and are not independent. A missing suite becomes the empty string.
+    the same people in the same place and are not independent. A missing suite becomes the empty string. ``sample`` is
+    the first sample of the subject, the one that a control is about.
     """
     suite = scores["suite"].astype(object)
     sequence = scores["sequence_id"].astype(object)
@@ -82,6 +86,8 @@ def with_prompts(scores: pd.DataFrame) -> pd.DataFrame:
             "suite": suite.where(suite.notna(), "").astype(str),
             "system": scores["system"].astype(str),
             "prompt": sequence.where(sequence.notna(), scores["prompt_id"]).astype(str),
+            "prompt_id": scores["prompt_id"].astype(str),
+            "sample": [str(sample_ids[0]) for sample_ids in scores["subject"]],
             "control": scores["control"],
             "value": scores["value"].astype(float),
             "reason": scores["reason"],
@@ -157,17 +163,28 @@ def _has_winner(spec: MetricSpec) -> bool:
 
 
 def _estimates(columns: dict[Key, Numbers], prompts: dict[Key, tuple[str, ...]], seed: int) -> dict[Key, Estimate]:
+    rates = {key: rate for key in columns if (rate := _rate(key, columns))}
     # Columns over the same prompts are resampled together: the draws are what costs, not the means.
     together: dict[tuple[str, ...], list[Key]] = {}
     for key in columns:
-        together.setdefault(prompts[key], []).append(key)
-    return {
+        if key not in rates:
+            together.setdefault(prompts[key], []).append(key)
+    return rates | {
         key: estimate
         for keys in together.values()
         for key, estimate in zip(
             keys, estimate_means(np.column_stack([columns[key] for key in keys]), seed), strict=True
         )
     }
+
+
+def _rate(key: Key, columns: dict[Key, Numbers]) -> Estimate | None:
+    """Return the estimate of a mean or difference whose systems have rates, None where they have other values."""
+    sides = np.array([columns[*key[:2], system] for system in key[2:]])
+    shared = sides[:, np.isfinite(sides).all(axis=0)]
+    if metric(key[0]).range != (0, 1) or not is_rate(shared):
+        return None
+    return rate_estimate(shared[0]) if len(shared) == 1 else rate_difference(*shared)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Literal, TypedDict
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from evals.rating.comparison import number_or_none
 from evals.rating.intervals import Estimate, Numbers, bootstrap_estimate, estimate_means
+from evals.rating.proportions import is_rate, rate_estimate
 from metrics.catalogue import METRICS, Better, Control, MetricSpec
 
 Statistic = Literal["auc", "d_prime", "mean", "seed_ratio"]
@@ -46,40 +45,6 @@ class ControlStatistic(TypedDict):
     high: float | None
 
 
-def auc(own: npt.ArrayLike, control: npt.ArrayLike, better: Better = "higher") -> float:
-    """Return the probability that an own value is better than a control value, ties counted half.
-
-    The area under the ROC curve, or Mann-Whitney's U over the number of pairs: 1 separates perfectly, 0.5 is chance.
-    NaN if either side is empty.
-
-    Examples
-    --------
-    >>> same, cross = [0.01, 0.02, 0.015, 0.03], [0.35, 0.4, 0.28, 0.5, 0.02]
-    >>> auc(same, cross, better="lower")
-    0.925
-    """
-    statistic = _auc_of_draws(_of_one_prompt(own), _of_one_prompt(control), better)
-    return float(statistic(np.ones((1, 1)))[0])
-
-
-def d_prime(own: npt.ArrayLike, control: npt.ArrayLike, better: Better = "higher") -> float:
-    """Return how many standard deviations lie between own and control values, positive if the own ones are better.
-
-    The difference of the means over the root of the mean of both (population) variances; NaN where both are zero.
-
-    References
-    ----------
-    Green and Swets 1966, Signal detection theory and psychophysics.
-
-    Examples
-    --------
-    >>> d_prime([2.0, 4.0], [-1.0, 1.0])
-    3.0
-    """
-    statistic = _d_prime_of_draws(_of_one_prompt(own), _of_one_prompt(control), better)
-    return float(statistic(np.ones((1, 1)))[0])
-
-
 def control_statistics(measurements: pd.DataFrame, seed: int) -> list[ControlStatistic]:
     """Return every statistic of every control in the table, in the order of the catalogue.
 
@@ -94,6 +59,19 @@ def control_statistics(measurements: pd.DataFrame, seed: int) -> list[ControlSta
     -----
     All systems are taken together, so that no system sets its own floor. The different seeds are the exception: what
     a seed does is a property of the system.
+
+    The AUC is the mean over prompts of `win_probabilities`, within units that hold everything else fixed:
+
+    * shuffled prompt: one image. P(similarity to its own prompt > similarity to another prompt of the suite).
+    * impostor, of pairs of shots: one sequence of one system. P(two of its shots are more alike than one of them and
+      a shot of another sequence). Of a single image: that image, own references against another character's.
+    * different seed: one prompt of one system. P(two pictures of one seed are more alike than two of two seeds).
+
+    Estimate and interval come from the same prompt means, so the one always lies within the other. Simulated coverage
+    where prompts differ far more than own values and controls do: an AUC of .50 to .75 .94 to .95 with 10 prompts and
+    more, of .91 .90 with 10, .92 with 20 and .94 with 50, of .96 .85 with 20 and .91 with 50; a d' of .7 .93 with 10,
+    of 1.9 .87 with 10 and .92 with 50. Close to the end of its scale an AUC from few prompts is too sure of itself.
+    (``pytest -m slow tests/evals/rating/test_controls.py``)
     """
     is_control = measurements["control"].notna()
     controls = measurements[is_control]
@@ -121,7 +99,7 @@ def _statistics(
         for statistic in STATISTICS[control]:
             if statistic == "seed_ratio" and spec.id != SEED_RATIO_METRIC:
                 continue
-            estimate = _estimate(statistic, of_own, of_controls, spec.better, seed)
+            estimate = _estimate(spec, control, statistic, of_own, of_controls, seed)
             yield ControlStatistic(
                 metric=spec.id,
                 suite=suite or None,
@@ -135,18 +113,134 @@ def _statistics(
             )
 
 
-def _estimate(statistic: Statistic, own: pd.DataFrame, controls: pd.DataFrame, better: Better, seed: int) -> Estimate:
+def _estimate(
+    spec: MetricSpec, control: Control, statistic: Statistic, own: pd.DataFrame, controls: pd.DataFrame, seed: int
+) -> Estimate:
+    if control == "different_seed" and own["reason"].eq("size_differs").any():
+        # Repeats of one seed that differ even in size are the worst ones: without them the seed would look steadier.
+        return Estimate(0, np.nan, np.nan, np.nan)
+    own, controls = own[own["value"].notna()], controls[controls["value"].notna()]
     if statistic == "mean":
         # The same words rendered for two systems are one picture, so systems are averaged inside the prompt.
-        (estimate,) = estimate_means(np.asarray(_by_prompt(controls), np.float64)[:, None], seed)
-        return estimate
-    if statistic == "seed_ratio":
-        return seed_ratio(own, controls, seed)
-    own, controls = own[own["value"].notna()], controls[controls["value"].notna()]
-    prompts = pd.Index(sorted({*own["prompt"], *controls["prompt"]}))
-    first, second = (_Values(rows["value"].to_numpy(), prompts.get_indexer(rows["prompt"])) for rows in (own, controls))
-    of_draws = _auc_of_draws if statistic == "auc" else _d_prime_of_draws
-    return bootstrap_estimate(of_draws(first, second, better), len(prompts), seed, size=len(own) + len(controls))
+        return _mean(_by_prompt(controls), spec.range == (0, 1), seed)
+    if statistic == "auc":
+        return _mean(win_probabilities(own, controls, _unit(spec, control), spec.better), True, seed)
+    if statistic == "d_prime":
+        return d_prime(own, controls, spec.better, seed)
+    return seed_ratio(own, controls, seed)
+
+
+def _mean(prompt_means: pd.Series[float], is_share: bool, seed: int) -> Estimate:
+    values = np.asarray(prompt_means, np.float64)
+    return rate_estimate(values) if is_share and is_rate(values) else estimate_means(values[:, None], seed)[0]
+
+
+def _by_prompt(rows: pd.DataFrame) -> pd.Series[float]:
+    return rows.groupby("prompt")["value"].mean()
+
+
+def _unit(spec: MetricSpec, control: Control) -> list[str]:
+    """Return the columns that own and control values must share to be held against each other."""
+    if spec.subject == "sample":
+        return ["prompt", "system", "sample"]
+    # A different seed is another picture of the same shot; an impostor is another sequence's shot of any number.
+    return ["prompt", "system", "prompt_id"] if control == "different_seed" else ["prompt", "system"]
+
+
+def win_probabilities(
+    own: pd.DataFrame, controls: pd.DataFrame, unit: Sequence[str], better: Better
+) -> pd.Series[float]:
+    r"""Return for each prompt how probable it is that an own value beats a control value of the same unit.
+
+    For a unit with the own values :math:`x_i` and the control values :math:`y_j` it is
+
+    .. math:: P = \frac{1}{mn} \sum_{i=1}^m \sum_{j=1}^n [x_i > y_j] + \tfrac{1}{2} [x_i = y_j],
+
+    Mann-Whitney's U over the number of pairs, or the area under the unit's ROC curve: 1 where own values always win,
+    0.5 at chance. Units are averaged inside their prompt. Values of two units are never held against each other: that
+    one prompt is easier to draw or to embed than another says nothing about telling right from wrong.
+
+    Parameters
+    ----------
+    own, controls
+        Rows of `evals.rating.comparison.with_prompts` that have values.
+    unit
+        The columns that make a unit, ``prompt`` the first of them.
+    better
+        Which value wins: the lower one if "lower", else the higher one.
+
+    Returns
+    -------
+    Series
+        From 0 to 1, by prompt. A unit that lacks own or control values has no probability and is passed over, and so
+        is a prompt without any other unit.
+
+    References
+    ----------
+    Hanley and McNeil 1982, The meaning and use of the area under a receiver operating characteristic curve,
+    Radiology 143.
+
+    Examples
+    --------
+    >>> def rows(*values):
+    ...     return pd.DataFrame({"prompt": "a red cup", "value": values})
+    >>> same, different = rows(0.01, 0.02, 0.015, 0.03), rows(0.35, 0.4, 0.28, 0.5, 0.02)
+    >>> win_probabilities(same, different, ["prompt"], "lower").to_dict()
+    {'a red cup': 0.925}
+    """
+    rows = pd.concat([own.assign(is_own=True), controls.assign(is_own=False)])
+    rows["rank"] = rows.groupby(list(unit))["value"].rank(ascending=better != "lower")
+    ranks = rows[rows["is_own"]].groupby(list(unit))["rank"].agg(["sum", "size"])
+    n_own = ranks["size"]
+    n_controls = rows[~rows["is_own"]].groupby(list(unit)).size().reindex(n_own.index)
+    wins = (ranks["sum"] - n_own * (n_own + 1) / 2) / (n_own * n_controls)
+    return wins.dropna().groupby(level="prompt").mean()
+
+
+def d_prime(own: pd.DataFrame, controls: pd.DataFrame, better: Better, seed: int) -> Estimate:
+    """Return how many standard deviations lie between own and control values, positive if the own ones are better.
+
+    The difference of the means over the root of the mean of both (population) variances, all values of the prompts
+    that have both pooled; NaN where both variances are zero. Unlike `win_probabilities` it counts how much prompts
+    differ among themselves, since that is what one threshold for all of them has to bear.
+
+    Parameters
+    ----------
+    own, controls
+        Rows of `evals.rating.comparison.with_prompts` that have values.
+    better
+        Which side is to lie above: the control's if "lower", else the own.
+    seed
+        Of the bootstrap; own and control values of a prompt are drawn together.
+
+    References
+    ----------
+    Green and Swets 1966, Signal detection theory and psychophysics.
+    """
+    prompts = pd.Index(sorted(set(own["prompt"]) & set(controls["prompt"])))
+    sides = [rows[rows["prompt"].isin(prompts)] for rows in (own, controls)]
+    values = [rows["value"].to_numpy(np.float64) for rows in sides]
+    places = [prompts.get_indexer(rows["prompt"]) for rows in sides]
+    sign = -1.0 if better == "lower" else 1.0
+
+    def distance(draws: Numbers) -> Numbers:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            moments = [_moments(side, draws[:, place]) for side, place in zip(values, places, strict=True)]
+            (own_mean, own_variance), (control_mean, control_variance) = moments
+            return _finite(sign * (own_mean - control_mean) / np.sqrt((own_variance + control_variance) / 2))
+
+    return bootstrap_estimate(distance, len(prompts), seed, size=sum(map(len, values)))
+
+
+def _moments(values: Numbers, weights: Numbers) -> tuple[Numbers, Numbers]:
+    total = weights.sum(axis=1)
+    mean = weights @ values / total
+    # Deviations of each resample's own mean: a difference of large squares would invent a variance.
+    return mean, (weights * (values - mean[:, None]) ** 2).sum(axis=1) / total
+
+
+def _finite(values: Numbers) -> Numbers:
+    return np.where(np.isfinite(values), values, np.nan)
 
 
 def seed_ratio(own: pd.DataFrame, controls: pd.DataFrame, seed: int) -> Estimate:
@@ -169,60 +263,3 @@ def seed_ratio(own: pd.DataFrame, controls: pd.DataFrame, seed: int) -> Estimate
             return _finite(draws @ same / (draws @ different))
 
     return bootstrap_estimate(ratio, len(both), seed)
-
-
-def _by_prompt(rows: pd.DataFrame) -> pd.Series[float]:
-    return rows[rows["value"].notna()].groupby("prompt")["value"].mean()
-
-
-@dataclass(frozen=True, slots=True)
-class _Values:
-    """Values, and for each the place of its prompt."""
-
-    values: Numbers
-    prompts: npt.NDArray[np.intp]
-
-
-def _of_one_prompt(values: npt.ArrayLike) -> _Values:
-    numbers = np.asarray(values, np.float64)
-    return _Values(numbers, np.zeros(len(numbers), np.intp))
-
-
-def _finite(values: Numbers) -> Numbers:
-    return np.where(np.isfinite(values), values, np.nan)
-
-
-def _auc_of_draws(own: _Values, control: _Values, better: Better) -> Callable[[Numbers], Numbers]:
-    sign = -1.0 if better == "lower" else 1.0
-    order = np.argsort(sign * control.values, kind="stable")
-    ordered, prompts = sign * control.values[order], control.prompts[order]
-    below = np.searchsorted(ordered, sign * own.values, side="left")
-    through = np.searchsorted(ordered, sign * own.values, side="right")
-
-    def statistic(draws: Numbers) -> Numbers:
-        own_weights = draws[:, own.prompts]
-        # How much control weight lies below each place of the order; a draw repeats all values of its prompt.
-        beaten = np.zeros((len(draws), len(ordered) + 1))
-        np.cumsum(draws[:, prompts], axis=1, out=beaten[:, 1:])
-        won = (own_weights * (beaten[:, below] + beaten[:, through])).sum(axis=1) / 2
-        with np.errstate(invalid="ignore"):
-            return _finite(won / (own_weights.sum(axis=1) * beaten[:, -1]))
-
-    return statistic
-
-
-def _d_prime_of_draws(own: _Values, control: _Values, better: Better) -> Callable[[Numbers], Numbers]:
-    sign = -1.0 if better == "lower" else 1.0
-
-    def moments(side: _Values, draws: Numbers) -> tuple[Numbers, Numbers]:
-        weights = draws[:, side.prompts]
-        mean = weights @ side.values / weights.sum(axis=1)
-        # Deviations of each resample's own mean: a difference of large squares would invent a variance.
-        return mean, (weights * (side.values - mean[:, None]) ** 2).sum(axis=1) / weights.sum(axis=1)
-
-    def statistic(draws: Numbers) -> Numbers:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            (own_mean, own_variance), (control_mean, control_variance) = moments(own, draws), moments(control, draws)
-            return _finite(sign * (own_mean - control_mean) / np.sqrt((own_variance + control_variance) / 2))
-
-    return statistic

@@ -59,6 +59,7 @@ def rate(scores: pd.DataFrame, seed: int = 0) -> Ratings:
             *_few_prompts(rows),
             *_mixed_encoders(usable[usable["control"].isna()]),
             *_failed_controls(controls),
+            *_repeats_of_other_sizes(measurements),
         ],
     )
 
@@ -117,4 +118,21 @@ def _failed_controls(controls: Sequence[ControlStatistic]) -> Iterator[str]:
             yield (
                 f"{row['system']}{where}: the seed has no effect that can be seen; images of one seed differ "
                 f"{value:.2f} times ({low:.2f} to {high:.2f}) as much as images of different seeds."
+            )
+
+
+def _repeats_of_other_sizes(measurements: pd.DataFrame) -> Iterator[str]:
+    seeds = measurements[measurements["control"] == "different_seed"]
+    with_seeds = set(zip(seeds["system"], seeds["suite"], strict=True))
+    own = measurements[measurements["control"].isna()]
+    differs = own["reason"].eq("size_differs").groupby([own["system"], own["suite"], own["metric"]])
+    counts = differs.agg(["sum", "size"])
+    # Every metric over pixels has the same pairs; one of them is enough to count.
+    of_systems = counts[counts["sum"] > 0].groupby(level=["system", "suite"]).max()
+    for (system, suite), n, n_pairs in of_systems.itertuples(name=None):
+        if (system, suite) in with_seeds:
+            yield (
+                f"{system}{f' on suite {suite}' if suite else ''}: {n} of {n_pairs} same-seed pairs differ in size "
+                "and have no pixels to compare; without these, the worst ones, a seed ratio or an AUC against "
+                "different seeds would flatter, so metrics over pixels have none."
             )

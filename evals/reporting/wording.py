@@ -30,7 +30,7 @@ CONTROLS: dict[tuple[str, str], str] = {
         "How often a picture fits its own prompt better than another prompt. 0.5: cannot tell; 1: always."
     ),
     ("impostor", "auc"): (
-        "How often two pictures of one character look more alike than pictures of two. 0.5: cannot tell; 1: always."
+        "How often a character looks more like itself than like another one. 0.5: cannot tell; 1: always."
     ),
     ("impostor", "d_prime"): (
         "Distance between same and different characters, in standard deviations. 0: none; above 3: hardly any overlap."
@@ -40,7 +40,8 @@ CONTROLS: dict[tuple[str, str], str] = {
     ),
     ("identical_image", "mean"): "A picture against itself: the best value that can be had.",
     ("different_seed", "auc"): (
-        "How often two pictures of one seed are more alike than pictures of two. 0.5: the seed does nothing; 1: always."
+        "How often two pictures of a prompt are more alike with one seed than with two. "
+        "0.5: the seed does nothing; 1: always."
     ),
     ("different_seed", "seed_ratio"): (
         "Same-seed distance over different-seed distance. 0: the seed fixes the picture; 1: it does nothing."

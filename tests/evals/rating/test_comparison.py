@@ -128,6 +128,48 @@ def test_equal_systems_are_not_separable(score_table):
     assert difference["better_system"] is None
 
 
+def test_a_rate_that_was_one_on_every_prompt_is_not_certain(score_table):
+    rows = two_systems([1.0] * 5, [1.0, 1.0, 0.0, 1.0, 1.0], metric="reproducibility.identical")
+    (left, right), (difference,) = compare(score_table(rows))
+    assert (left["mean"], left["low"], left["high"]) == pytest.approx((1, 0.5655, 1), abs=1e-4)
+    assert (right["mean"], right["low"], right["high"]) == pytest.approx((0.8, 0.3755, 0.9638), abs=1e-4)
+    assert difference["mean"] == pytest.approx(0.2)
+    assert difference["low"] < 0, "one prompt of five separates nobody"
+
+
+def test_rates_of_none_and_all_of_six_prompts_are_separable(score_table):
+    rows = two_systems([0.0] * 6, [1.0] * 6, metric="reproducibility.identical")
+    _, (difference,) = compare(score_table(rows))
+    assert (difference["mean"], difference["low"], difference["high"]) == pytest.approx((-1, -1, -0.448), abs=1e-3)
+    assert difference["better_system"] == "right"
+
+
+def test_equal_rates_on_few_prompts_have_a_wide_difference(score_table):
+    _, (difference,) = compare(score_table(two_systems([1.0] * 6, [1.0] * 6, metric="text.exact_lines")))
+    assert (difference["low"], difference["high"]) == pytest.approx((-0.3903, 0.3903), abs=1e-4)
+
+
+def test_a_rate_of_the_prompts_in_common_is_one_although_another_prompt_has_a_share(score_table):
+    values = [1.0] * 6 + [0.5], [0.0] * 6 + [None]
+    _, (difference,) = compare(score_table(two_systems(*values, metric="reproducibility.identical")))
+    assert (difference["n_prompts"], difference["low"]) == (6, pytest.approx(0.448, abs=1e-3))
+
+
+def test_prompts_whose_repeats_differ_keep_the_bootstrap(score_table):
+    rows = rows_of([1.0] * 6, metric="reproducibility.identical")
+    rows += rows_of([1.0] * 5 + [0.0], metric="reproducibility.identical", repeat=1)
+    (row,), _ = compare(score_table(rows))
+    assert row["mean"] == pytest.approx(11 / 12)
+    # A third of the resamples miss the sixth prompt; 9 in 1,000 draw it four times, fewer than 1 in 1,000 more often.
+    assert (row["low"], row["high"]) == pytest.approx((4 / 6, 1))
+
+
+@pytest.mark.parametrize("metric", ["reproducibility.max_difference", "reproducibility.ssim", "adherence.clip"])
+def test_zeros_and_ones_on_another_scale_are_no_rate(score_table, metric):
+    (row,), _ = compare(score_table(rows_of([0.0] * 6, metric=metric)))
+    assert (row["mean"], row["low"], row["high"]) == (0, 0, 0)
+
+
 def test_below_five_shared_prompts_nobody_is_better(score_table):
     _, (difference,) = compare(score_table(two_systems([9.0] * 4, [1.0] * 4)))
     assert (difference["mean"], difference["low"], difference["better_system"]) == (8, None, None)

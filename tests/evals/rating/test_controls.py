@@ -1,47 +1,62 @@
 """Statistics of the controls against scipy and worked examples, and their intervals over prompts."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
 from evals.rating.comparison import with_prompts
-from evals.rating.controls import auc, control_statistics, d_prime
+from evals.rating.controls import control_statistics, d_prime, win_probabilities
 
 values = st.lists(st.integers(-5, 5).map(float), min_size=1, max_size=30)
 
 
+def of_one_prompt(side):
+    return pd.DataFrame({"prompt": "a red cup", "value": side})
+
+
+def auc(own, control, better="higher"):
+    return win_probabilities(of_one_prompt(own), of_one_prompt(control), ["prompt"], better)["a red cup"]
+
+
 @given(values, values)
-def test_auc_is_mann_whitney_u_over_the_number_of_pairs(own, control):
+def test_within_a_unit_the_auc_is_mann_whitney_u_over_the_number_of_pairs(own, control):
     expected = stats.mannwhitneyu(own, control).statistic / (len(own) * len(control))
     assert auc(own, control) == pytest.approx(expected)
     assert auc(own, control, better="lower") == pytest.approx(1 - expected)
 
 
 def test_auc_of_a_worked_example():
-    assert auc([0.01, 0.02, 0.015, 0.03], [0.35, 0.4, 0.28, 0.5, 0.02], better="lower") == 0.925
+    assert auc([0.01, 0.02, 0.015, 0.03], [0.35, 0.4, 0.28, 0.5, 0.02], better="lower") == pytest.approx(0.925)
 
 
-def test_auc_of_ties_is_chance_and_of_nothing_is_undefined():
+def test_auc_of_ties_is_chance():
     assert auc([1, 1], [1, 1, 1]) == 0.5
-    assert np.isnan(auc([], [1.0]))
-    assert np.isnan(auc([1.0], []))
 
 
-@given(values, values)
-def test_d_prime_is_the_difference_in_standard_deviations(own, control):
-    spread = np.sqrt((np.var(own) + np.var(control)) / 2)
-    if spread == 0:
-        assert np.isnan(d_prime(own, control))
+@pytest.mark.parametrize(("own", "control"), [([], [1.0]), ([1.0], []), ([], [])])
+def test_a_unit_without_own_or_control_values_is_passed_over(own, control):
+    assert win_probabilities(of_one_prompt(own), of_one_prompt(control), ["prompt"], "higher").empty
+
+
+@given(st.lists(values, min_size=2, max_size=6), st.data())
+def test_d_prime_is_the_difference_in_standard_deviations_over_all_values(own, data):
+    control = [data.draw(values) for _ in own]
+    sides = [
+        pd.DataFrame([(str(n), value) for n, of_prompt in enumerate(side) for value in of_prompt])
+        .set_axis(["prompt", "value"], axis=1)
+        for side in (own, control)
+    ]  # fmt: skip
+    first, second = np.concatenate(own), np.concatenate(control)
+    spread = np.sqrt((np.var(first) + np.var(second)) / 2)
+    found, turned = (d_prime(*sides, better, 0).value for better in ("higher", "lower"))
+    if spread < 1e-9:
+        assert np.isnan(found)
     else:
-        assert d_prime(own, control) == pytest.approx((np.mean(own) - np.mean(control)) / spread)
-        assert d_prime(own, control, better="lower") == pytest.approx(-d_prime(own, control))
-
-
-def test_d_prime_of_two_normal_populations_is_their_distance():
-    rng = np.random.default_rng(0)
-    assert d_prime(rng.normal(2, 1, 20_000), rng.normal(0, 1, 20_000)) == pytest.approx(2, abs=0.05)
+        assert found == pytest.approx((first.mean() - second.mean()) / spread)
+        assert turned == pytest.approx(-found)
 
 
 def statistics(table, seed=0):
@@ -50,9 +65,10 @@ def statistics(table, seed=0):
 
 
 def with_control(own, controls, control, metric, systems=("left",), per_prompt=1):
-    """Return rows of own and control values, ``per_prompt`` of each to a prompt."""
+    """Return rows of own and control values, ``per_prompt`` of each to a prompt, the n-th of both of one sample."""
     return [
         {"system": system, "prompt_id": f"p{n // per_prompt:03d}", "metric": metric, "control": name, "value": value}
+        | {"subject": [f"{system}-{n}"]}
         for system in systems
         for name, several in ((None, own), (control, controls))
         for n, value in enumerate(several)
@@ -61,22 +77,112 @@ def with_control(own, controls, control, metric, systems=("left",), per_prompt=1
 
 def test_shuffled_prompts_give_an_auc_over_all_systems(score_table):
     rng = np.random.default_rng(0)
-    own, shuffled = rng.normal(31, 2, 40), rng.normal(27, 2, 40)
+    own, shuffled = rng.normal(31, 2, 40), rng.normal(28, 2, 40)
     table = score_table(with_control(own, shuffled, "shuffled_prompt", "adherence.clip", ("left", "right")))
     (row,) = statistics(table).values()
     assert (row["control"], row["statistic"], row["system"], row["n"]) == ("shuffled_prompt", "auc", None, 40)
-    assert row["value"] == pytest.approx(auc(own, shuffled))
-    assert 0.8 < row["low"] < row["value"] < row["high"] <= 1
+    assert row["value"] == pytest.approx((own > shuffled).mean())
+    assert 0.5 < row["low"] < row["value"] < row["high"] <= 1
+
+
+def test_an_image_is_held_against_its_own_decoys_only(score_table):
+    """Some prompts fit every picture better than others: that is neither the picture's merit nor its fault."""
+    easy = 10.0 * np.arange(20)
+    rows = [
+        row
+        for decoy in range(5)
+        for row in with_control(easy, easy - 3 + decoy / 10, "shuffled_prompt", "adherence.clip")
+        if row["control"] or not decoy
+    ]
+    (row,) = statistics(score_table(rows)).values()
+    assert (row["value"], row["high"]) == (1, 1)
+
+
+def test_two_images_of_one_prompt_do_not_meet_each_others_decoys(score_table):
+    rows = [
+        {"subject": [name], "control": control, "value": value, "prompt_id": "p"}
+        for name, offset in (("a", 0.0), ("b", 100.0))
+        for control, value in ((None, offset + 2), ("shuffled_prompt", offset), ("shuffled_prompt", offset + 1))
+    ]
+    (row,) = statistics(score_table(rows)).values()
+    assert row["value"] == 1
+
+
+def test_the_shuffled_prompt_auc_is_averaged_over_samples_then_over_prompts(score_table):
+    sure = with_control([1.0] * 9, [0.0] * 9, "shuffled_prompt", "adherence.clip", per_prompt=9)
+    wrong = [{**row, "prompt_id": "p1", "subject": ["w"], "value": -row["value"]} for row in sure[::9]]
+    assert len(wrong) == 2
+    (row,) = statistics(score_table(sure + wrong)).values()
+    assert (row["n"], row["value"]) == (2, 0.5)
+
+
+def test_a_sample_without_decoys_has_no_part_in_the_auc(score_table):
+    rows = with_control([1.0] * 6, [0.0] * 6, "shuffled_prompt", "adherence.clip")
+    rows += [{"prompt_id": "p900", "subject": ["alone"], "value": -9.0}]
+    rows += [{"prompt_id": "p901", "subject": ["lost"], "value": 9.0, "control": "shuffled_prompt"}]
+    (row,) = statistics(score_table(rows)).values()
+    assert (row["n"], row["value"]) == (6, 1)
+
+
+def shots(sequence, own, impostors, system="left", metric="identity.self"):
+    """Return rows of a sequence whose shots each have a prompt of their own, as a story's do."""
+    return [
+        {"system": system, "sequence_id": sequence, "prompt_id": f"{sequence}-{n}", "metric": metric}
+        | {"control": control, "value": value, "subject": [f"{system}-{sequence}-{n}", f"other-{n}"]}
+        for control, side in ((None, own), ("impostor", impostors))
+        for n, value in enumerate(side)
+    ]
+
+
+def test_pairs_of_shots_are_held_against_the_impostors_of_their_own_sequence(score_table):
+    rows = [row for n in range(6) for row in shots(f"s{n}", [n + 0.3, n + 0.4, n + 0.5], [n + 0.1, n + 0.2])]
+    row = statistics(score_table(rows))["impostor", "auc", None]
+    assert (row["n"], row["value"]) == (6, 1)
+
+
+def test_shots_of_a_sequence_meet_impostors_of_any_shot_number(score_table):
+    row = statistics(score_table(shots("s", [0.3, 0.9], [0.5, 0.2])))["impostor", "auc", None]
+    assert row["value"] == 0.75
+
+
+def test_one_systems_shots_do_not_meet_another_systems_impostors(score_table):
+    rows = shots("s", [0.9], [0.8]) + shots("s", [0.3], [0.2], "right")
+    assert statistics(score_table(rows))["impostor", "auc", None]["value"] == 1
+
+
+def test_pairs_of_one_seed_are_held_against_the_other_seeds_of_their_prompt(score_table):
+    metric = "reproducibility.mean_difference"
+    busy = 10.0 * np.arange(1, 11)
+    rows = with_control(busy, busy + 5, "different_seed", metric)
+    row = statistics(score_table(rows))["different_seed", "auc", "left"]
+    assert (row["n"], row["value"], row["high"]) == (10, 1, 1)
+
+
+def test_each_shot_of_a_sequence_is_a_prompt_of_its_own_for_the_seeds(score_table):
+    rows = [
+        {"sequence_id": "s", "prompt_id": name, "metric": "reproducibility.ssim", "control": control, "value": value}
+        for name, own, other in (("plain", 0.9, 0.8), ("busy", 0.3, 0.2))
+        for control, value in ((None, own), ("different_seed", other))
+    ]
+    row = statistics(score_table(rows))["different_seed", "auc", "left"]
+    assert (row["n"], row["value"]) == (1, 1)
 
 
 def test_impostors_give_auc_and_d_prime(score_table):
     rng = np.random.default_rng(1)
-    own, impostors = rng.normal(0.7, 0.1, 20), rng.normal(0.1, 0.1, 20)
+    own, impostors = rng.normal(0.7, 0.3, 20), rng.normal(0.3, 0.3, 20)
     found = statistics(score_table(with_control(own, impostors, "impostor", "identity.reference")))
-    assert found["impostor", "auc", None]["value"] == pytest.approx(auc(own, impostors))
+    assert found["impostor", "auc", None]["value"] == pytest.approx((own > impostors).mean())
     row = found["impostor", "d_prime", None]
-    assert row["value"] == pytest.approx(d_prime(own, impostors))
+    assert row["value"] == pytest.approx((own.mean() - impostors.mean()) / np.sqrt((own.var() + impostors.var()) / 2))
     assert row["low"] < row["value"] < row["high"]
+
+
+def test_d_prime_is_of_the_prompts_that_have_both(score_table):
+    rng = np.random.default_rng(1)
+    both = with_control(rng.normal(0.7, 0.3, 9), rng.normal(0.3, 0.3, 9), "impostor", "identity.reference")
+    alone = [{"prompt_id": "p900", "metric": "identity.reference", "value": -50.0, "subject": ["alone"]}]
+    assert statistics(score_table(both + alone)) == statistics(score_table(both))
 
 
 def test_rendered_text_and_identical_images_give_means_over_prompts(score_table):
@@ -86,7 +192,15 @@ def test_rendered_text_and_identical_images_give_means_over_prompts(score_table)
     rendered = found["rendered_text", "mean", None]
     assert (rendered["value"], rendered["n"]) == (pytest.approx(0.1), 6)
     identical = found["identical_image", "mean", None]
-    assert (identical["value"], identical["low"], identical["high"]) == (0, 0, 0)
+    assert (identical["value"], identical["low"], identical["high"]) == (0, 0, 0), "levels of 255 are no rate"
+
+
+def test_a_control_that_never_fails_on_few_prompts_is_not_certain(score_table):
+    rows = with_control([1.0] * 6, [1.0] * 6, "rendered_text", "text.exact_lines")
+    rows += with_control([1.0] * 6, [0.0] * 6, "shuffled_prompt", "adherence.clip")
+    for row in statistics(score_table(rows)).values():
+        assert (row["value"], row["high"]) == (1, 1)
+        assert row["low"] == pytest.approx(0.6097, abs=1e-4), "Wilson, 6 of 6"
 
 
 def test_seed_ratio_is_same_over_different_for_each_system(score_table):
@@ -125,9 +239,33 @@ def test_only_the_mean_difference_has_a_seed_ratio(score_table):
     assert set(statistics(score_table(rows))) == {("different_seed", "auc", "left")}
 
 
+def test_repeats_that_differ_in_size_leave_no_seed_ratio(score_table):
+    metric = "reproducibility.mean_difference"
+    rows = with_control([0.0] * 6, [50.0] * 6, "different_seed", metric)
+    for row in rows[:5]:
+        row.update(value=None, reason="size_differs")
+    assert [row["control"] for row in rows[:5]] == [None] * 5
+    rows += with_control([1.0] * 6, [50.0] * 6, "different_seed", metric, ("right",))
+    rows += with_control([0.0] * 6, [9.0] * 6, "different_seed", "reproducibility.phash_distance")
+    found = control_statistics(with_prompts(score_table(rows)), 0)
+    kept = {(row["metric"], row["system"], row["statistic"]): row["value"] for row in found}
+    assert kept == {
+        (metric, "left", "auc"): None, (metric, "left", "seed_ratio"): None,
+        (metric, "right", "auc"): 1, (metric, "right", "seed_ratio"): 0.02,
+        ("reproducibility.phash_distance", "left", "auc"): 1,
+    }  # fmt: skip
+
+
+def test_seeds_that_differ_in_size_leave_the_seed_ratio_of_the_others(score_table):
+    rows = with_control([1.0] * 6, [50.0] * 6, "different_seed", "reproducibility.mean_difference")
+    rows[-1].update(value=None, reason="size_differs")
+    row = statistics(score_table(rows))["different_seed", "seed_ratio", "left"]
+    assert (row["n"], row["value"]) == (5, 0.02)
+
+
 def test_auc_interval_is_over_prompts_not_over_rows(score_table):
     rng = np.random.default_rng(2)
-    own, control = rng.normal(1, 1, 15), rng.normal(0, 1, 15)
+    own, control = rng.normal(0.5, 1, 15), rng.normal(0, 1, 15)
 
     def width(per_prompt):
         rows = with_control(
@@ -139,14 +277,70 @@ def test_auc_interval_is_over_prompts_not_over_rows(score_table):
     assert width(per_prompt=8) > 2 * width(per_prompt=1)
 
 
-def test_auc_interval_covers_chance_for_a_metric_that_cannot_tell(score_table):
-    covered = 0
-    for seed in range(60):
-        own, control = np.random.default_rng(seed).normal(size=(2, 20))
-        table = score_table(with_control(own, control, "shuffled_prompt", "adherence.clip"))
-        (row,) = statistics(table).values()
-        covered += row["low"] <= 0.5 <= row["high"]
-    assert covered >= 52, "57 expected, with a standard deviation of 1.7"
+def simulated(n_suites, n_prompts, effect, spread, offset=8.0, metric="adherence.clip", control="shuffled_prompt"):
+    """Return suites of prompts with two images each, and each image with five decoys.
+
+    Images and decoys of a prompt share its offset; own values are better by a normal effect of the prompt.
+    """
+    rng = np.random.default_rng(7)
+    prompts = (n_suites, n_prompts)
+    level, own_level = rng.normal(0, offset, prompts), rng.normal(effect, spread, prompts)
+    own = (level + own_level)[..., None, None] + rng.normal(0, 1, (*prompts, 2, 1))
+    decoys = level[..., None, None] + rng.normal(0, 1, (*prompts, 2, 5))
+    sides = []
+    for name, side in ((None, own), (control, decoys)):
+        suite, prompt, sample, _ = (place.ravel() for place in np.indices(side.shape))
+        names = {"suite": suite.astype(str), "prompt": prompt.astype(str), "sample": sample.astype(str)}
+        sides.append(pd.DataFrame(names).assign(control=name, value=side.ravel()))
+    table = pd.concat(sides, ignore_index=True)
+    return table.assign(system="left", metric=metric, prompt_id=table["prompt"], reason=None)
+
+
+def coverage(table, statistic, truth):
+    rows = [row for row in control_statistics(table, 0) if row["statistic"] == statistic]
+    assert all(row["low"] <= row["value"] <= row["high"] for row in rows), "an estimate lies within its interval"
+    return np.mean([row["low"] <= truth <= row["high"] for row in rows])
+
+
+def within_image_auc(effect, spread):
+    return stats.norm.cdf(effect / np.sqrt(2 + spread**2))
+
+
+# The noise of 200 simulations is .015 at .95.
+@pytest.mark.parametrize("n_prompts", [20, 50])
+@pytest.mark.parametrize(("effect", "spread"), [(0, 2.0), (1, 0.5)])
+def test_auc_intervals_hold_the_truth_although_prompts_differ(effect, spread, n_prompts):
+    table = simulated(200, n_prompts, effect, spread)
+    assert 0.90 <= coverage(table, "auc", within_image_auc(effect, spread)) <= 0.99
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("effect", "spread", "n_prompts", "expected"),
+    [
+        (0, 2.0, 5, 0.926), (0, 2.0, 10, 0.954), (0, 2.0, 20, 0.951), (0, 2.0, 50, 0.949),
+        (1, 0.5, 5, 0.926), (1, 0.5, 10, 0.939), (1, 0.5, 20, 0.950), (1, 0.5, 50, 0.946),
+        (2, 0.5, 10, 0.898), (2, 0.5, 20, 0.922), (2, 0.5, 50, 0.935),
+        (3, 1.0, 10, 0.861), (3, 1.0, 20, 0.852), (3, 1.0, 50, 0.909),
+    ],
+)  # fmt: skip
+def test_auc_coverage(effect, spread, n_prompts, expected):
+    found = coverage(simulated(2000, n_prompts, effect, spread), "auc", within_image_auc(effect, spread))
+    assert found == pytest.approx(expected, abs=0.015)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("effect", "spread", "n_prompts", "expected"),
+    [
+        (1, 0.5, 10, 0.930), (1, 0.5, 20, 0.932), (1, 0.5, 50, 0.942),
+        (3, 1.0, 10, 0.865), (3, 1.0, 20, 0.892), (3, 1.0, 50, 0.922),
+    ],
+)  # fmt: skip
+def test_d_prime_coverage(effect, spread, n_prompts, expected):
+    table = simulated(400, n_prompts, effect, spread, offset=1.0, metric="identity.reference", control="impostor")
+    truth = effect / np.sqrt(2 + spread**2 / 2)
+    assert coverage(table, "d_prime", truth) == pytest.approx(expected, abs=0.03)
 
 
 def test_few_prompts_have_a_value_and_no_interval(score_table):

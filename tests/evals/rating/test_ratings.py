@@ -24,13 +24,18 @@ def prompts(n, **columns):
     return [{"prompt_id": f"p{i:04d}", **columns} for i in range(n)]
 
 
+def samples(n, system="left", **columns):
+    """Return rows of one sample a prompt, so that own and control rows are about the same one."""
+    return [{**row, "subject": [f"{system}-{i}"]} for i, row in enumerate(prompts(n, system=system, **columns))]
+
+
 def full_table(score_table, n=25):
     rng = np.random.default_rng(0)
     rows = [
         {**row, "value": float(rng.normal(30 if control is None else 25, 2)), "control": control}
         for system in ("left", "right")
         for control in (None, "shuffled_prompt")
-        for row in prompts(n, system=system)
+        for row in samples(n, system=system)
     ]
     return score_table(rows)
 
@@ -43,7 +48,7 @@ def test_the_document_is_json_with_the_agreed_keys(score_table):
     assert [set(row) for row in ratings["rows"]] == [ROW_KEYS, ROW_KEYS]
     assert [set(row) for row in ratings["differences"]] == [DIFFERENCE_KEYS]
     assert [set(row) for row in ratings["controls"]] == [CONTROL_KEYS]
-    assert ratings["rows"][0]["title"] == "Prompt adherence (CLIP)"
+    assert ratings["rows"][0]["title"] == "Prompt adherence, raw"
 
 
 def test_controls_do_not_enter_the_means(score_table):
@@ -93,10 +98,10 @@ def test_a_metric_at_chance_is_called_unable_to_tell(score_table):
     rows = [
         {**row, "value": float(rng.normal()), "control": control}
         for control in (None, "shuffled_prompt")
-        for row in prompts(30)
+        for row in samples(30)
     ]
     (warning,) = rate(score_table(rows))["warnings"]
-    assert warning.startswith("Prompt adherence (CLIP) on suite precise cannot tell on this material")
+    assert warning.startswith("Prompt adherence, raw on suite precise cannot tell on this material")
     assert "0.50 is chance" in warning
 
 
@@ -104,7 +109,7 @@ def test_a_metric_that_prefers_the_control_cannot_tell_either(score_table):
     rows = [
         {**row, "value": value + n / 100, "control": control}
         for control, value in ((None, 0.0), ("shuffled_prompt", 1.0))
-        for n, row in enumerate(prompts(30))
+        for n, row in enumerate(samples(30))
     ]
     assert any("cannot tell" in warning for warning in rate(score_table(rows))["warnings"])
 
@@ -118,6 +123,25 @@ def test_a_seed_without_effect_is_the_systems_finding_not_the_metrics(score_tabl
     ]
     (warning,) = rate(score_table(rows))["warnings"]
     assert warning.startswith("left on suite precise: the seed has no effect that can be seen")
+
+
+def test_repeats_that_differ_in_size_are_named_where_a_seed_ratio_would_be(score_table):
+    rows = [
+        {**row, "metric": metric, "control": control, "value": value}
+        for system in ("left", "one_seed")
+        for metric in ("reproducibility.mean_difference", "reproducibility.ssim")
+        for control, value in ((None, 0.0), ("different_seed", 40.0))
+        for row in samples(20, system)
+        if control is None or system == "left"
+    ]
+    for row in rows:
+        if row["control"] is None and row["prompt_id"] < "p0003":
+            row.update(value=None, reason="size_differs")
+    rows += [row for n in range(3) for row in samples(20, value=1.0, metric="identity.faces", repeat=n)]
+    ratings = rate(score_table(rows))
+    assert [(row["system"], row["value"]) for row in ratings["controls"]] == [("left", None)] * 3
+    (warning,) = (text for text in ratings["warnings"] if "size" in text)
+    assert warning.startswith("left on suite precise: 3 of 20 same-seed pairs differ in size")
 
 
 def test_systems_measured_with_different_encoders_are_warned_of(score_table):
@@ -160,8 +184,8 @@ def test_a_hundred_thousand_rows_are_rated_in_seconds():
     rng = np.random.default_rng(0)
     index = pd.MultiIndex.from_product([["left", "right"], metrics, [f"p{n}" for n in range(n_prompts)]])
     table = index.to_frame(index=False, name=["system", "metric", "prompt_id"]).assign(
-        suite="precise", seed=1, repeat=0, sequence_id=None, metric_version=1, encoder="x:y", weights_sha256=None,
-        control=None, value=rng.normal(size=len(index)), reason=None, details=None,
+        suite="precise", subject=[["x"]] * len(index), seed=1, repeat=0, sequence_id=None, metric_version=1,
+        encoder="x:y", weights_sha256=None, control=None, value=rng.normal(size=len(index)), reason=None, details=None,
     )  # fmt: skip
     unscored = rng.random(len(table)) < 0.05
     table.loc[unscored, "value"], table.loc[unscored, "reason"] = np.nan, "no_face"
