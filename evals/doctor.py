@@ -26,7 +26,8 @@ def examine(progress: Callable[[str, int, int], None]) -> list[dict[str, Any]]:
             else:
                 weights = encoder.weights_sha256
                 shown = f", weights {weights[:12]}" if weights else ""
-                checks.append(_record(role, "ready", f"{encoder.name} ({encoder.licence}{shown})"))
+                warning = f"; {encoder.note}" if getattr(encoder, "note", None) else ""
+                checks.append(_record(role, "ready", f"{encoder.name} ({encoder.licence}{shown}){warning}"))
         progress("encoders", done, len(roles))
     try:
         encoder = load_encoder("tesseract:installed")

@@ -16,6 +16,10 @@ WELL_COVERED_PROMPTS = 20
 """Below this many prompts the intervals are rough, and a warning says so."""
 
 
+WELL_TOLD_AUC = 0.7
+"""Below this probability of telling an own value from its control, a warning says that the metric is weak here."""
+
+
 class Ratings(TypedDict):
     """The document: means with intervals, paired differences, what the controls say, and what to be wary of."""
 
@@ -113,6 +117,12 @@ def _failed_controls(controls: Sequence[ControlStatistic]) -> Iterator[str]:
                 f"{metric(row['metric']).title}{where} cannot tell on this material: an own value beats the control "
                 f"{row['control'].replace('_', ' ')} with probability {value:.2f} ({low:.2f} to {high:.2f}), and 0.50 "
                 "is chance."
+            )
+        elif row["statistic"] == "auc" and row["control"] != "different_seed" and value < WELL_TOLD_AUC:
+            yield (
+                f"{metric(row['metric']).title}{where} tells only weakly on this material: an own value beats the "
+                f"control {row['control'].replace('_', ' ')} with probability {value:.2f} ({low:.2f} to {high:.2f}), "
+                "and 0.50 is chance."
             )
         if row["statistic"] == "seed_ratio" and high >= 1:
             yield (

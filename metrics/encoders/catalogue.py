@@ -56,6 +56,14 @@ ENCODERS: tuple[EncoderLibrary, ...] = (
         "any open_clip model: TAG as in ViT-B-32/laion2b_s34b_b79k, hf-hub:ORG/NAME, local-dir:FOLDER, MODEL/FILE.pt",
     ),
     EncoderLibrary(
+        "embedded",
+        "adherence",
+        "Apache-2.0 (towers and heads)",
+        "metrics.encoders.embedded.encoder:load_embedded",
+        "lite",
+        "a weak encoder from installed packages for machines without CLIP weights; not CLIP",
+    ),
+    EncoderLibrary(
         "transformers",
         "adherence",
         "of the weights",

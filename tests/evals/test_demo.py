@@ -69,7 +69,7 @@ def test_one_contradiction_is_enough_and_unknowns_are_none():
 def test_the_demo_asks_both_systems_for_the_same_things():
     rows = [row for _, _, row in demo_requests(read_definition("demo"))]
     counts = Counter((row["suite"], row["system"]) for row in rows)
-    sizes = {"demo-scenes": 24, "demo-identity": 28, "demo-signs": 14, "demo-labels": 12, "demo-repeats": 36}
+    sizes = {"demo-scenes": 48, "demo-identity": 28, "demo-signs": 14, "demo-labels": 12, "demo-repeats": 36}
     assert counts == {(suite, system): size for suite, size in sizes.items() for system in (A, B)}
     assert len({tuple(row) for row in rows}) == 1
 

