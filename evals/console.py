@@ -55,12 +55,10 @@ def print_run(run: Run) -> None:
         facts_of_weights = f"{encoder['licence']}, weights {(encoder['weights_sha256'] or 'none')[:12]}"
         used = encoder["status"] == "used"
         print(f"{encoder['role']}: {encoder['name']} ({facts_of_weights if used else encoder['note']})")
-        if used and encoder["note"]:
-            print(f"  {encoder['note']}")
     if (long := run.provenance["long_prompts"]) and long["n"]:
         print(f"{long['n']} of {long['of']} prompts exceed the encoder's context and were cut into clauses")
     print_ratings(run.ratings())
-    for caution in cautions(facts):
+    for caution in cautions(run.provenance):
         print(f"note: {caution}")
 
 

@@ -118,9 +118,14 @@ def image_set_of(folder: Path) -> Path | None:
     return None
 
 
-def cautions(image_set: Mapping[str, Any]) -> list[str]:
-    """Return sentences on what an image set's record tells that no mean shows: refusals, and what trips loaders."""
-    told = []
+def cautions(provenance: Mapping[str, Any]) -> list[str]:
+    """Return sentences on what no mean shows: weak encoders, requests without an image, what trips loaders."""
+    image_set = provenance.get("image_set", {})
+    told = [
+        f"{encoder['name']}: {encoder['note']}."
+        for encoder in provenance.get("encoders", ())
+        if encoder["status"] == "used" and encoder.get("note")
+    ]
     for system, outcomes in image_set.get("outcomes", {}).items():
         counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
         told.append(f"{system}: requests that gave no image: {counts}. They are in none of the means here.")

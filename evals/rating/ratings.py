@@ -107,10 +107,13 @@ def _mixed_encoders(scores: pd.DataFrame) -> Iterator[str]:
 
 
 def _failed_controls(controls: Sequence[ControlStatistic]) -> Iterator[str]:
+    margins = {row["suite"] for row in controls if row["metric"] == "adherence.margin"}
     for row in controls:
         value, low, high = row["value"], row["low"], row["high"]
         if value is None or low is None or high is None:
             continue
+        if row["metric"] == "adherence.clip" and row["suite"] in margins:
+            continue  # within an image the margin orders prompts as the raw value does: it was said
         where = f" on suite {row['suite']}" if row["suite"] else ""
         if row["statistic"] == "auc" and row["control"] != "different_seed" and low <= 0.5:
             yield (

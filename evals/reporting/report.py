@@ -98,7 +98,7 @@ def _contents(
         "licences": defaultdict(str, {row["name"]: row["licence"] or "" for row in provenance.get("encoders", ())}),
         "dimensions": parts,
         "figures": {part.id: _figures(part, ratings) for part in parts},
-        "warnings": [*ratings["warnings"], *cautions(image_set)],
+        "warnings": [*cautions(provenance), *ratings["warnings"]],
         "controls": controls.control_groups(ratings),
         "missing": comparison.missing(ratings),
         "skipped": image_set.get("skipped", []),
@@ -151,11 +151,10 @@ def _when(created_at: Any) -> str:
 
 def _long_prompts(found: Mapping[str, Any] | None) -> str:
     """Return the sentence about prompts that are longer than the text encoder's context, or nothing."""
-    if not found:
+    if not found or not found["n"]:
         return ""
-    share = wording.quantity(found["share"], "share of prompts")
     return (
-        f"{share} of {wording.counted(found['n'], 'prompt')} are longer than the text encoder reads at once; "
+        f"{found['n']} of {wording.counted(found['of'], 'prompt')} are longer than the text encoder reads at once; "
         "they were scored clause by clause."
     )
 

@@ -203,7 +203,7 @@ def _provenance() -> dict[str, Any]:
         "packages": {"numpy": "2.4.6"},
         "machine": {"cores": 2},
         "seconds": 12.3,
-        "long_prompts": {"share": 0.25, "n": 9},
+        "long_prompts": {"share": 0.25, "n": 3, "of": 12},
     }
 
 

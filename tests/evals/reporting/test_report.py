@@ -282,7 +282,17 @@ def test_tables_hold_the_numbers_of_the_ratings(run: Any, tmp_path: Path) -> Non
 
 def test_long_prompts_are_counted_where_adherence_is_told(run: Any, tmp_path: Path) -> None:
     page, _ = written(run, tmp_path / "out")
-    assert "25% of 9 prompts are longer than the text encoder reads at once" in page.text
+    assert "3 of 12 prompts are longer than the text encoder reads at once" in page.text
+    run.provenance["long_prompts"] = {"share": 0.0, "n": 0, "of": 12}
+    page, _ = written(run, tmp_path / "out")
+    assert "longer than the text encoder reads" not in page.text
+
+
+def test_weak_encoder_is_told_where_the_warnings_are(run: Any, tmp_path: Path) -> None:
+    run.provenance["encoders"][0] |= {"name": "embedded:lite", "note": "weak offline encoder, not CLIP"}
+    page, files = written(run, tmp_path / "out")
+    assert "embedded:lite: weak offline encoder, not CLIP." in page.text
+    assert "weak offline encoder, not CLIP" in files["report.md"]
 
 
 def test_left_out_rows_of_the_image_set_are_listed(run: Any, tmp_path: Path) -> None:
