@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +58,6 @@ def main() -> None:
     """Fit, measure, write; print the card's tables."""
     if len(sys.argv) != 2:
         raise SystemExit("usage: python -m metrics.encoders.embedded.train PACKAGES (make encoder downloads them)")
-    start = time.perf_counter()
     try:
         templates, clip_art = template_pairs(Path(sys.argv[1])), clip_art_pairs(Path(sys.argv[1]))
     except SourceMissing as error:
@@ -99,7 +97,6 @@ def main() -> None:
         "trained_on": {"templates": len(train), "clip art": len(art_train.features), "classes": len(classes.rows)},
         "cross_validation": validation,
         "sets": measured,
-        "seconds": round(time.perf_counter() - start),
     }
     METRICS.write_text(json.dumps(_rounded(results), indent=1) + "\n", "utf-8")
     print(write_card(json.loads(METRICS.read_text("utf-8"))))
