@@ -27,6 +27,7 @@ def test_wheel_holds_packages_and_data_and_nothing_else(wheel):
     assert "evals/datasets/suites/demo-signs.yaml" in names
     assert "evals/definitions/demo.yaml" in names
     assert any(name.startswith("evals/reporting/templates/") for name in names)
+    assert {"metrics/encoders/embedded/heads.npz", "metrics/encoders/embedded/metrics.json"} <= set(names)
 
 
 def test_installed_wheel_lists_its_suites_without_the_checkout(wheel, tmp_path):
