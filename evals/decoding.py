@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ DECODING_VERSION = "rgb8-2"
 """Part of every cache key: change it when the same file would give other pixels."""
 
 MAX_PIXELS = 200_000_000
+_TAIL_BYTES = 4096
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -88,40 +89,48 @@ def pixel_sha256(pixels: Pixels) -> str:
 
 
 def check_header(path: Path) -> str | None:
-    """Return what is wrong with an image file as far as its header and its end mark tell, or None. Decodes nothing."""
+    """Return what is wrong with an image file as far as its header and its end mark tell, or None.
+
+    Reads little and decodes nothing: decoding, once, comes later.
+    """
     try:
-        content = path.read_bytes()
-        if _ends_early(content):
-            return "is truncated"
-        with _opened(content):
-            return None
+        with path.open("rb") as file:
+            if _ends_early(file):
+                return "is truncated"
+            file.seek(0)
+            with _opened(file):
+                return None
     except OSError as error:
         return f"cannot be read ({error.strerror or error})"
     except UnreadableImage as error:
         return str(error)
 
 
-def _ends_early(content: bytes) -> bool:
+def _ends_early(file: BinaryIO) -> bool:
     """Tell whether the end mark is missing: an interrupted download keeps a good beginning."""
-    if content.startswith(b"\x89PNG"):
-        return b"IEND" not in content
-    if content.startswith(b"\xff\xd8"):
-        return b"\xff\xd9" not in content
-    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
-        return int.from_bytes(content[4:8], "little") + 8 > len(content)
-    return False
+    head = file.read(12)
+    if head.startswith(b"RIFF") and head.endswith(b"WEBP"):
+        return int.from_bytes(head[4:8], "little") + 8 > file.seek(0, io.SEEK_END)
+    mark = b"IEND" if head.startswith(b"\x89PNG") else b"\xff\xd9" if head.startswith(b"\xff\xd8") else b""
+    file.seek(max(0, file.seek(0, io.SEEK_END) - _TAIL_BYTES))
+    if mark in file.read():
+        return False
+    # Something follows the end of the image, a video or a manifest, say: the mark stands further in front.
+    file.seek(0)
+    return mark not in file.read()
 
 
 @contextlib.contextmanager
-def _opened(content: bytes) -> Iterator[PIL.Image.Image]:
+def _opened(file: BinaryIO) -> Iterator[PIL.Image.Image]:
     """Open an image, turning whatever Pillow's format plugins raise on a damaged file into `UnreadableImage`."""
     import PIL.Image
 
     PIL.Image.MAX_IMAGE_PIXELS = None  # our own limit, below, is the one that is told
-    if not content:
+    if not file.read(1):
         raise UnreadableImage("is empty")
+    file.seek(0)
     try:
-        with PIL.Image.open(io.BytesIO(content)) as opened:
+        with PIL.Image.open(file) as opened:
             width, height = opened.size
             if width * height > MAX_PIXELS:
                 limit = MAX_PIXELS // 1_000_000
@@ -154,6 +163,6 @@ def decode_file(path: Path) -> DecodedImage:
 
 def decode_bytes(content: bytes) -> DecodedImage:
     """Decode the bytes of an image file (see `decode_file`)."""
-    with _opened(content) as opened:
+    with _opened(io.BytesIO(content)) as opened:
         pixels = upright_rgb(opened)
     return DecodedImage(pixels, pixel_sha256(pixels), hashlib.sha256(content).hexdigest())
