@@ -5,6 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A slow machine is no defect of the code under test: no property is held to a clock.
+settings.register_profile("without a clock", deadline=None)
+settings.load_profile("without a clock")
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 

@@ -250,7 +250,6 @@ def casts(draw, at_least=0):
     return people(*(vector / np.linalg.norm(vector) for vector in vectors))
 
 
-@settings(deadline=None)
 @given(casts(at_least=1), casts(at_least=2), st.data())
 def test_losing_anyone_from_the_shot_with_no_more_people_never_raises_agreement(first, second, data):
     if len(second) > len(first):
@@ -261,7 +260,6 @@ def test_losing_anyone_from_the_shot_with_no_more_people_never_raises_agreement(
     assert reduced.value <= whole.value + 1e-9
 
 
-@settings(deadline=None)
 @given(casts(), casts(), st.randoms(use_true_random=False))
 def test_order_of_people_in_a_shot_changes_no_agreement(first, second, random):
     shuffled = random.sample(second, len(second))
@@ -273,7 +271,7 @@ PER_SUBJECT = sorted({row.function.partition(":")[2] for row in METRICS if row.d
 
 
 @pytest.mark.parametrize("name", PER_SUBJECT)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     groups=st.lists(st.tuples(casts(), casts(), casts(), casts()), max_size=4),
     random=st.randoms(use_true_random=False),

@@ -223,7 +223,7 @@ def test_prompt_means_have_no_value_where_a_system_has_none(score_table):
 values_of_prompts = st.lists(st.integers(-50, 50).map(lambda n: n / 10), min_size=5, max_size=9)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(values_of_prompts, st.data())
 def test_lowering_a_value_never_raises_mean_or_bounds(score_table, values, data):
     lowered = list(values)
@@ -235,7 +235,7 @@ def test_lowering_a_value_never_raises_mean_or_bounds(score_table, values, data)
     assert after["high"] <= before["high"] + 1e-12
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.permutations(range(24)))
 def test_the_order_of_the_rows_does_not_matter(score_table, order):
     rng = np.random.default_rng(0)
