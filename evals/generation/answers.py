@@ -1,0 +1,123 @@
+"""What a host's answer means for one request: accepted, running, finished, ended without a picture, or turned away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a host told about a request beside the picture; None where it told nothing.
+
+    Attributes
+    ----------
+    model_version
+        The exact model that answered, where the host names it.
+    prompt_used
+        The prompt as the host rewrote it.
+    seed_used
+        The seed that was really used.
+    cost_usd
+        The price that the host itself named.
+    usage
+        Counts that a price is computed from: ``input_text``, ``input_image``, ``output_image``, ``output_text`` in
+        tokens, or ``input_mp``, ``output_mp`` in megapixels.
+    queue_s, generation_s
+        Seconds in the host's queue and at work, by the host's own clock.
+    text
+        What the model wrote instead of, or beside, a picture.
+    """
+
+    model_version: str | None = None
+    prompt_used: str | None = None
+    seed_used: int | None = None
+    cost_usd: float | None = None
+    usage: Mapping[str, float] | None = None
+    queue_s: float | None = None
+    generation_s: float | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """An accepted task: all that another process needs to ask for it again. It holds no key and no signed address."""
+
+    id: str
+    polling_url: str
+    result_url: str | None = None
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The host has taken the request in and will charge for it; the picture is to be asked for."""
+
+    task: Task
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The task is not done; ``queued`` where the host says that work has not begun."""
+
+    status: str
+    queued: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The picture was made: ``content`` holds its untouched bytes, or ``url`` the address to get them from."""
+
+    content: bytes | None = None
+    url: str | None = field(default=None, repr=False)  # signed: who holds it can read the picture
+    told: Told = Told()
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """There will be no picture: the prompt was refused, the picture filtered, or the work failed.
+
+    ``reason`` is the vendor's own code (``IMAGE_SAFETY``, ``Request Moderated``, ``http_422``), ``message`` its words.
+    """
+
+    outcome: Literal["refused", "filtered", "failed"]
+    reason: str
+    message: str = ""
+    told: Told = Told()
+
+
+@dataclass(frozen=True, slots=True)
+class TurnedAway:
+    """The host did not take the request in; it can be sent again.
+
+    Attributes
+    ----------
+    reason, message
+        The vendor's code (``http_429``, ``RESOURCE_EXHAUSTED``) and its words.
+    delay_s
+        How long the host asks to wait, None where it does not say.
+    stops
+        No request to this host can succeed (wrong key, no credit, unknown model, the day's quota): what to do about
+        it, as a clause. Empty where waiting helps.
+    may_have_cost
+        The host failed at work (HTTP 500, say), so that nobody knows whether it charged.
+    """
+
+    reason: str
+    message: str = ""
+    delay_s: float | None = None
+    stops: str = ""
+    may_have_cost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The request was sent and nobody knows what became of it: it may have been charged."""
+
+    reason: str
+    message: str = ""
+
+
+SubmitAnswer: TypeAlias = Accepted | Finished | Ended | TurnedAway | Lost
+PollAnswer: TypeAlias = Running | Finished | Ended | TurnedAway

@@ -1,0 +1,86 @@
+"""Power of a paired t-test: the textbook's and statsmodels' numbers, a simulation, and that more prompts show more."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from evals.rating.power import paired_power, smallest_detectable_effect
+
+
+@pytest.mark.parametrize(
+    ("n", "effect"),
+    [
+        # statsmodels 0.15, TTestPower().solve_power(nobs=n, alpha=0.05, power=0.8)
+        (3, 3.264044),
+        (5, 1.681997),
+        (10, 0.996002),
+        (20, 0.660442),
+        (34, 0.495029),
+        (50, 0.404183),
+        (100, 0.282912),
+        (500, 0.125532),
+    ],
+)
+def test_the_smallest_effect_is_statsmodels(n, effect):
+    assert smallest_detectable_effect(n) == pytest.approx(effect, abs=2e-6)
+
+
+def test_other_powers_and_error_rates_are_statsmodels():
+    assert smallest_detectable_effect(20, power=0.9, alpha=0.01) == pytest.approx(0.947237, abs=2e-6)
+
+
+@pytest.mark.parametrize(("effect", "n"), [(0.2, 199), (0.5, 34), (0.8, 15)])
+def test_the_textbook_sizes_are_the_first_that_reach_80_percent(effect, n):
+    # Cohen's small, medium and large effect with the sizes that G*Power 3.1 gives for two dependent means
+    assert paired_power(effect, n) >= 0.8 > paired_power(effect, n - 1)
+    assert smallest_detectable_effect(n) <= effect < smallest_detectable_effect(n - 1)
+
+
+def test_without_any_difference_the_power_is_the_error_rate():
+    for alpha in (0.01, 0.05, 0.2):
+        assert paired_power(0.0, 12, alpha) == pytest.approx(alpha)
+
+
+def test_the_sign_of_the_difference_does_not_matter():
+    assert paired_power(-0.7, 12) == paired_power(0.7, 12)
+
+
+def test_simulated_pairs_are_told_apart_as_often_as_promised():
+    n, runs = 12, 20_000
+    effect = smallest_detectable_effect(n)
+    differences = np.random.default_rng(0).normal(effect, 1.0, (runs, n))
+    found = np.mean(stats.ttest_1samp(differences, 0.0, axis=1).pvalue < 0.05)
+    assert found == pytest.approx(0.8, abs=4 * np.sqrt(0.8 * 0.2 / runs))
+
+
+@given(st.integers(2, 3_000), st.integers(1, 3_000))
+def test_more_prompts_show_smaller_differences(n, more):
+    assert smallest_detectable_effect(n + more) < smallest_detectable_effect(n)
+
+
+@given(st.integers(2, 2_000), st.floats(0.1, 0.98), st.floats(0.1, 0.98))
+def test_more_power_needs_larger_differences(n, one, other):
+    low, high = sorted((one, other))
+    assert smallest_detectable_effect(n, low) <= smallest_detectable_effect(n, high)
+
+
+@given(st.integers(2, 100_000), st.floats(0.2, 0.99), st.floats(0.001, 0.1))
+def test_the_effect_that_is_named_has_the_power_that_was_asked_for(n, power, alpha):
+    effect = smallest_detectable_effect(n, power, alpha)
+    assert paired_power(effect, n, alpha) == pytest.approx(power, abs=1e-6)
+
+
+@pytest.mark.parametrize("n", [-1, 0, 1])
+def test_fewer_than_two_pairs_are_refused(n):
+    with pytest.raises(ValueError, match="at least 2 pairs"):
+        smallest_detectable_effect(n)
+    with pytest.raises(ValueError, match="at least 2 pairs"):
+        paired_power(0.5, n)
+
+
+@pytest.mark.parametrize(("power", "alpha"), [(1.0, 0.05), (0.05, 0.05), (0.8, 0.0), (0.8, 0.9)])
+def test_powers_and_error_rates_that_make_no_sense_are_refused(power, alpha):
+    with pytest.raises(ValueError, match="0 < alpha < power < 1"):
+        smallest_detectable_effect(10, power, alpha)
