@@ -16,6 +16,9 @@ from metrics.encoders.catalogue import ENCODERS, Role
 SIZES: Mapping[str, int] = {"512": 512, "1K": 1024, "2K": 2048, "4K": 4096}
 """The picture sizes that can be asked for, with the side of a square picture in pixels."""
 
+LARGEST_SEED = 2**31 - 1001
+"""The largest seed of an eval: hosts take 31 bits, and a suite asks with up to a thousand seeds from there."""
+
 COMPUTED = ("cost_per_image", "latency")
 """What the ledger alone gives a row for."""
 
@@ -61,10 +64,14 @@ class Defect:
 
 @dataclass(frozen=True, slots=True)
 class SimulatedSystem:
-    """An invented system: its name, the colour that tints its pictures, and its scripted defects."""
+    """An invented system: its name, the colour that tints its pictures, its scripted defects.
+
+    ``like`` is the real system whose wire format it speaks and whose prices it takes.
+    """
 
     name: str
     tint: str
+    like: str
     defects: tuple[Defect, ...] = ()
 
 
@@ -101,6 +108,22 @@ def definition_names() -> list[str]:
     return sorted(path.stem for path in _folder().glob("*.yaml"))
 
 
+def definition_path(name_or_path: str | Path) -> Path:
+    """Return the file of an eval definition, given by its name or as a file of one's own.
+
+    Raises
+    ------
+    DefinitionError
+        If there is no eval of that name.
+    """
+    given = str(name_or_path)
+    if Path(given).suffix in (".yaml", ".yml"):
+        return Path(given)
+    if given not in definition_names():
+        raise DefinitionError(f"there is no eval {given!r}; {meant(given, definition_names())}")
+    return _folder() / f"{given}.yaml"
+
+
 def read_definition(name_or_path: str | Path) -> EvalDefinition:
     """Read and check one eval definition, by its name or from a file of one's own.
 
@@ -114,13 +137,7 @@ def read_definition(name_or_path: str | Path) -> EvalDefinition:
     >>> read_definition("demo").systems
     ('aurora-1@demo', 'borealis-2@demo')
     """
-    given = str(name_or_path)
-    if Path(given).suffix in (".yaml", ".yml"):
-        path = Path(given)
-    elif given in definition_names():
-        path = _folder() / f"{given}.yaml"
-    else:
-        raise DefinitionError(f"there is no eval {given!r}; {meant(given, definition_names())}")
+    path = definition_path(name_or_path)
     top = read_section(path, DefinitionError).only(
         "name", "systems", "suites", "repeats", "seed", "size", "encoders", "rows", "published", "simulated", "truth"
     )
@@ -135,7 +152,7 @@ def read_definition(name_or_path: str | Path) -> EvalDefinition:
         systems=systems,
         suites=suites,
         repeats=top.integer("repeats", 1, least=1),
-        seed=top.integer("seed"),
+        seed=_seed(top),
         size=_size(top, "1K"),
         encoders=_encoders(top),
         rows=_rows(top, suites),
@@ -162,6 +179,13 @@ def _one_of(section: Section, key: str, known: tuple[str, ...]) -> str:
     if value not in known:
         raise section.refuse(key, f"there is no {value!r} here; {meant(value, known)}")
     return value
+
+
+def _seed(top: Section) -> int:
+    seed = top.integer("seed")
+    if seed > LARGEST_SEED:
+        raise top.refuse("seed", f"{seed} is too large; hosts take seeds up to {LARGEST_SEED}")
+    return seed
 
 
 def _size(section: Section, default: str) -> str:
@@ -228,13 +252,16 @@ def _known_metric(section: Section, key: str, metric: str) -> str:
 
 
 def _simulated(section: Section, systems: tuple[str, ...], suites: tuple[str, ...]) -> SimulatedSystem:
-    section.only("system", "tint", "defects")
+    section.only("system", "tint", "like", "defects")
     name = _one_of(section, "system", systems)
     section = section.named(f"simulated {name!r}")
     tint = section.text("tint")
     if not _COLOUR.fullmatch(tint):
         raise section.refuse("tint", f"{tint!r} is not a colour such as '#ffe8c8'")
-    return SimulatedSystem(name, tint, tuple(_defect(defect, suites) for defect in section.sections("defects")))
+    like = section.text("like")
+    if not _SYSTEM.fullmatch(like):
+        raise section.refuse("like", f"{like!r} is not a system; write model@host, as in flux-2-pro@bfl")
+    return SimulatedSystem(name, tint, like, tuple(_defect(defect, suites) for defect in section.sections("defects")))
 
 
 def _defect(section: Section, suites: tuple[str, ...]) -> Defect:

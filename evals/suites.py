@@ -34,7 +34,7 @@ class PromptItem:
     """One prompt with everything that the metrics need to know about it.
 
     ``expected_text`` holds the lines that the picture must show, ``sequence_id`` and ``shot`` (from 1) say which
-    pictures must show the same character.
+    pictures must show the same character, ``reference_images`` are files that are sent along with the prompt.
     """
 
     suite: str
@@ -45,6 +45,7 @@ class PromptItem:
     objects: tuple[SceneObject, ...] = ()
     sequence_id: str | None = None
     shot: int | None = None
+    reference_images: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ class Suite:
     """A suite as read: what it is for, how it was made, what it cannot show, and its prompt items.
 
     ``seeds`` and ``repeats`` say how often each prompt is asked where the suite's purpose needs more than one picture:
-    with that many seeds, and that many times with each seed.
+    with that many seeds, and that many times with each seed. With ``first_shot_as_reference`` the picture of a
+    sequence's first shot is sent along when the later ones are asked for.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Suite:
     items: tuple[PromptItem, ...]
     seeds: int = 1
     repeats: int | None = None
+    first_shot_as_reference: bool = False
 
     def item(self, item_id: str) -> PromptItem:
         """Return the item of that id.
@@ -101,7 +104,15 @@ def read_suite(name_or_path: str | Path) -> Suite:
     else:
         raise SuiteError(f"there is no suite {given!r}; {meant(given, suite_names())}")
     top = read_section(path, SuiteError).only(
-        "name", "version", "purpose", "made", "limits", "seeds", "repeats", "items"
+        "name",
+        "version",
+        "purpose",
+        "made",
+        "limits",
+        "seeds",
+        "repeats",
+        "first_shot_as_reference",
+        "items",
     )
     name = top.text("name")
     if name != path.stem:
@@ -115,6 +126,7 @@ def read_suite(name_or_path: str | Path) -> Suite:
         items=_items(top, name),
         seeds=top.integer("seeds", 1, least=1),
         repeats=top.integer("repeats", least=1) if top.has("repeats") else None,
+        first_shot_as_reference=top.flag("first_shot_as_reference"),
     )
 
 
@@ -140,7 +152,7 @@ def _items(top: Section, suite: str) -> tuple[PromptItem, ...]:
 
 
 def _item(section: Section, suite: str) -> PromptItem:
-    section.only("id", "prompt", "expected_text", "language", "objects", "sequence_id", "shot")
+    section.only("id", "prompt", "expected_text", "language", "objects", "sequence_id", "shot", "reference_images")
     item_id = section.text("id")
     section = section.named(f"item {item_id!r}")
     language = section.text("language") if section.has("language") else None
@@ -158,7 +170,16 @@ def _item(section: Section, suite: str) -> PromptItem:
         objects=_objects(section),
         sequence_id=section.text("sequence_id") if section.has("sequence_id") else None,
         shot=section.integer("shot", least=1) if section.has("shot") else None,
+        reference_images=_reference_images(section),
     )
+
+
+def _reference_images(item: Section) -> tuple[Path, ...]:
+    paths = tuple(item.path.parent / name for name in item.names("reference_images", ()))
+    for path in paths:
+        if not path.is_file():
+            raise item.refuse("reference_images", f"there is no file {path}; write paths relative to the suite's file")
+    return paths
 
 
 def _objects(item: Section) -> tuple[SceneObject, ...]:

@@ -19,7 +19,7 @@ rows:
   - {id: lora, title: Fine-tuning, declared: lora}
 published: article-2026-07
 simulated:
-  - {system: flux-2-pro@bfl, tint: "#aabbcc", defects: [{does: misspell, suite: demo-signs, items: [bakery]}]}
+  - {system: flux-2-pro@bfl, like: a@b, tint: "#aabbcc", defects: [{does: misspell, suite: demo-signs, items: bakery}]}
 truth:
   - {dimension: Text, metric: text.cer, suite: demo-signs, better: tie, why: It is so}
 """
@@ -81,7 +81,7 @@ MISTAKES = [
     ("declared: lora", "declared: lora, computed: latency", r"line 11, row 'lora': a row has exactly one of metrics"),
     (", declared: lora", "", r"line 11, row 'lora': a row has exactly one of metrics"),
     ("does: misspell", "does: mispell", r"line 14, .*did you mean 'misspell'\?"),
-    ("items: [bakery]", "items: [bakry]", r"line 14, .*there is no item 'bakry'; did you mean 'bakery'\?"),
+    ("items: bakery", "items: bakry", r"line 14, .*there is no item 'bakry'; did you mean 'bakery'\?"),
     ('"#aabbcc"', "blue", r"line 14, .*'blue' is not a colour"),
     ("better: tie", "better: flux-2-pro@bf", r"line 16, .*did you mean 'flux-2-pro@bfl'\?"),
 ]

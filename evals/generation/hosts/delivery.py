@@ -1,0 +1,78 @@
+"""Pictures inside JSON: data URIs to send references in, and what a host names as the place of the finished picture."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import urllib.parse
+from datetime import datetime
+from typing import Any
+
+from evals.generation.answers import Finished, Told
+from evals.generation.hosts.http_answer import Garbled
+from evals.generation.hosts.http_host import as_base64
+
+
+def as_data_uri(picture: bytes) -> str:
+    """Return a picture as a data URI with the type that its first bytes show.
+
+    Examples
+    --------
+    >>> as_data_uri(bytes.fromhex("ffd8ff"))
+    'data:image/jpeg;base64,/9j/'
+    """
+    return f"data:{media_type(picture)};base64,{as_base64(picture)}"
+
+
+def media_type(content: bytes) -> str:
+    """Return the media type that the first bytes show; ``application/octet-stream`` if they are no known picture's."""
+    if content.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if content.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
+        return "image/webp"
+    return "application/octet-stream"
+
+
+def finished(place: str, told: Told) -> Finished:
+    """Return the finished picture from its address, its data URI or its base64.
+
+    Raises
+    ------
+    Garbled
+        If it is none of them.
+    """
+    if place.startswith(("https://", "http://")):
+        return Finished(url=place, told=told)
+    kind, comma, encoded = place.partition(",")
+    if place.startswith("data:") and not kind.endswith(";base64"):
+        raise Garbled("a data URI that is not base64")
+    try:
+        content = base64.b64decode(urllib.parse.unquote(encoded) if comma else place, validate=True)
+    except (binascii.Error, ValueError):
+        content = b""
+    if not content:
+        raise Garbled("neither an address nor a picture where the picture should be")
+    return Finished(content=content, told=told)
+
+
+def seconds_between(begin: Any, end: Any) -> float | None:
+    """Return the seconds between two ISO 8601 timestamps, None where one is missing or makes no sense.
+
+    Examples
+    --------
+    >>> seconds_between("2025-11-27T14:31:00.25Z", "2025-11-27T14:31:02Z")
+    1.75
+    """
+    try:
+        passed = (datetime.fromisoformat(str(end)) - datetime.fromisoformat(str(begin))).total_seconds()
+    except (ValueError, TypeError):
+        return None
+    return passed if passed >= 0 else None
+
+
+def as_seconds(value: Any) -> float | None:
+    """Return a number of seconds that a host gave, None where it gave none."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if is_number and value >= 0 else None

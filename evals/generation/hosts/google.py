@@ -1,0 +1,278 @@
+"""Google's Gemini API (AI Studio): one POST a picture; its request body and its answers are also those of Vertex AI."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from evals.generation.answers import Ended, Finished, SubmitAnswer, Told, TurnedAway
+from evals.generation.facts import HostFacts, Offer
+from evals.generation.hosts.delivery import media_type
+from evals.generation.hosts.http_host import (
+    Garbled,
+    HttpAnswer,
+    HttpCall,
+    HttpHost,
+    as_base64,
+    message_of,
+    refused_call,
+)
+from evals.generation.plan import ImageRequest
+
+if TYPE_CHECKING:
+    import httpx
+
+WITHOUT_PICTURE: Mapping[str, Literal["refused", "filtered", "failed"]] = {
+    # The model did not set about a picture.
+    "BLOCKLIST": "refused",
+    "ESCALATION": "refused",
+    "LANGUAGE": "refused",
+    "NO_IMAGE": "refused",
+    "OTHER": "refused",
+    "PROHIBITED_CONTENT": "refused",
+    "PUP_LIMITED_DISABLED": "refused",
+    "SPII": "refused",
+    # What it made, or had begun, was withheld.
+    "IMAGE_OTHER": "filtered",
+    "IMAGE_PROHIBITED_CONTENT": "filtered",
+    "IMAGE_RECITATION": "filtered",
+    "IMAGE_SAFETY": "filtered",
+    "MODEL_ARMOR": "filtered",
+    "RECITATION": "filtered",
+    "SAFETY": "filtered",
+    # It broke off for reasons that have nothing to do with what was asked.
+    "CONTINUATION": "failed",
+    "MALFORMED_FUNCTION_CALL": "failed",
+    "MALFORMED_RESPONSE": "failed",
+    "MAX_TOKENS": "failed",
+    "MISSING_THOUGHT_SIGNATURE": "failed",
+    "TOO_MANY_TOOL_CALLS": "failed",
+    "UNEXPECTED_TOOL_CALL": "failed",
+}
+"""What a ``finishReason`` without a picture is. Google adds reasons: a new one is ``filtered`` if it begins with
+``IMAGE_``, else ``refused``."""
+
+_LARGEST_SEED = 2**31 - 1
+_LONG_TEXT = 2_000
+
+
+class Google(HttpHost):
+    """Gemini image models on AI Studio.
+
+    A seed is sent and held by best effort only. The picture's format cannot be chosen here (it has been JPEG).
+
+    Parameters
+    ----------
+    facts, key, base_url, client
+        As for `HttpHost`.
+    api_version
+        The version in the path; ``v1`` has refused image fields in the past.
+    """
+
+    def __init__(
+        self,
+        facts: HostFacts,
+        key: str,
+        base_url: str | None = None,
+        client: httpx.AsyncClient | None = None,
+        api_version: str = "v1beta",
+    ) -> None:
+        """Keep the key in memory and open no connection."""
+        super().__init__(facts, key, base_url, client)
+        self.api_version = api_version
+
+    def key_header(self) -> dict[str, str]:
+        """Return Google's own header for the key."""
+        return {"x-goog-api-key": self._key}
+
+    def submission(self, asked: ImageRequest, offer: Offer, references: Sequence[bytes]) -> HttpCall:
+        """Return the POST whose answer is the picture."""
+        url = f"{self.base_url}/{self.api_version}/models/{offer.api_id}:generateContent"
+        return HttpCall("POST", url, self.keyed(url), generation_body(asked, offer, references))
+
+    def read_submission(self, answer: HttpAnswer) -> SubmitAnswer:
+        """Return the picture, or why there is none."""
+        return read_generation(answer)
+
+
+def generation_body(
+    asked: ImageRequest, offer: Offer, references: Sequence[bytes], **image_config: object
+) -> dict[str, Any]:
+    """Return the body of ``generateContent`` for one square picture.
+
+    Parameters
+    ----------
+    asked, offer
+        The request, and what can be asked of the model.
+    references
+        The reference images, as the bytes of their files.
+    image_config
+        Further fields of ``imageConfig``.
+    """
+    parts: list[dict[str, Any]] = [{"text": asked.prompt}]
+    parts += [{"inlineData": {"mimeType": media_type(image), "data": as_base64(image)}} for image in references]
+    # A larger seed is refused as no 32-bit integer.
+    seed = {"seed": min(max(asked.seed, 0), _LARGEST_SEED)} if offer.takes_seed else {}
+    return {
+        "contents": [{"role": "user", "parts": parts}],
+        "generationConfig": {
+            **seed,
+            "responseModalities": ["IMAGE"],
+            "imageConfig": {"aspectRatio": "1:1", "imageSize": asked.size, **image_config},
+        },
+    }
+
+
+def read_generation(answer: HttpAnswer) -> SubmitAnswer:
+    """Return what the answer to ``generateContent`` means.
+
+    Raises
+    ------
+    Garbled
+        If it has neither candidates nor a reason why there are none, or a picture's base64 cannot be decoded.
+    """
+    if answer.status >= 400:
+        return _read_error(answer)
+    if answer.status != 200:
+        raise Garbled("no answer to generateContent")
+    body = answer.json()
+    candidates = _maps(body.get("candidates"))
+    parts = _maps(_map(candidates[0].get("content")).get("parts")) if candidates else []
+    pictures = [_map(part["inlineData"]) for part in parts if part.get("inlineData") and not part.get("thought")]
+    written = "\n".join(_text(part["text"]) for part in parts if part.get("text") and not part.get("thought"))
+    told = Told(
+        model_version=_text(body.get("modelVersion")) or None,
+        usage=token_usage(body.get("usageMetadata"), has_picture=bool(pictures)),
+        text=written[:_LONG_TEXT] or None,
+    )
+    if pictures:
+        return Finished(content=_decoded(pictures[-1].get("data")), told=told)
+    if candidates:
+        return _ended(candidates[0], told)
+    feedback = _map(body.get("promptFeedback"))
+    if feedback:
+        reason = _text(feedback.get("blockReason")) or "prompt_blocked"
+        return Ended("refused", reason, _text(feedback.get("blockReasonMessage")), told)
+    if body.get("usageMetadata") or body.get("candidates") == []:
+        return Ended("failed", "no_candidates", "the answer is empty", told)
+    raise Garbled("an answer without candidates")
+
+
+def token_usage(metadata: Any, has_picture: bool) -> dict[str, float] | None:
+    """Return the tokens that are billed, by direction and kind.
+
+    Thoughts and everything else that was put out beside the picture cost the price of text:
+    ``output_text = candidates - IMAGE + thoughts`` (price formula of the Gemini API, read 2026-11-22).
+
+    Returns
+    -------
+    dict or None
+        None where there is no usage, or where the tokens of an existing picture cannot be told from those of text.
+    """
+    found = _map(metadata)
+    prompt, candidates = _count(found.get("promptTokenCount")), _count(found.get("candidatesTokenCount"))
+    of_prompt = _by_modality(found.get("promptTokensDetails"))
+    of_candidates = _by_modality(found.get("candidatesTokensDetails"))
+    if not found or (has_picture and not of_candidates.get("IMAGE")) or (prompt is None and not of_prompt):
+        return None
+    prompt = sum(of_prompt.values()) if prompt is None else prompt
+    candidates = sum(of_candidates.values()) if candidates is None else candidates
+    image = of_candidates.get("IMAGE", 0)
+    beside = max(0, candidates - image) + (_count(found.get("thoughtsTokenCount")) or 0)
+    reference = min(of_prompt.get("IMAGE", 0), prompt)
+    tokens = {
+        "input_text": prompt - reference,
+        "input_image": reference,
+        "output_image": image,
+        "output_text": beside,
+    }
+    return {kind: float(count) for kind, count in tokens.items()}
+
+
+def _ended(candidate: Mapping[str, Any], told: Told) -> Ended:
+    """Return why a candidate holds no picture."""
+    reason = _text(candidate.get("finishReason"))
+    message = _text(candidate.get("finishMessage")) or told.text or ""
+    if reason not in ("", "STOP", "FINISH_REASON_UNSPECIFIED"):
+        default: Literal["refused", "filtered"] = "filtered" if reason.startswith("IMAGE_") else "refused"
+        return Ended(WITHOUT_PICTURE.get(reason, default), reason, message, told)
+    if told.text:
+        return Ended("refused", "text_only", message, told)
+    return Ended("failed", "no_picture", message or "the model stopped without a picture or a word", told)
+
+
+def _read_error(answer: HttpAnswer) -> TurnedAway | Ended:
+    """Return what an HTTP error means. Google says in the body how long to wait and whether another key would help."""
+    try:
+        error = _map(answer.json().get("error"))
+    except Garbled:
+        error = {}
+    reason, message = _text(error.get("status")) or f"http_{answer.status}", message_of(answer)
+    details = _maps(error.get("details"))
+    if any(_text(detail.get("reason")).startswith("API_KEY_") for detail in details):
+        return TurnedAway(reason, message, stops="check the key and what it may be used for")
+    if answer.status == 400 and reason == "FAILED_PRECONDITION":
+        return TurnedAway(reason, message, stops="check the project's billing and whether Google serves your region")
+    refused = refused_call(answer)
+    if refused is None:
+        return Ended("failed", reason, message)
+    if answer.status == 429 and any("PerDay" in quota for quota in _quotas(details)):
+        return TurnedAway(reason, message, stops="the day's quota is used up; go on after midnight Pacific time")
+    delay_s = next(_delays_s(details), refused.delay_s)
+    # Google answers "unavailable" to work that it had begun, too.
+    may_have_cost = refused.may_have_cost or answer.status == 503
+    return replace(refused, reason=reason, delay_s=delay_s, may_have_cost=may_have_cost)
+
+
+def _quotas(details: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for detail in details:
+        for violation in _maps(detail.get("violations")):
+            yield _text(violation.get("quotaId"))
+
+
+def _delays_s(details: Sequence[Mapping[str, Any]]) -> Iterator[float]:
+    for detail in details:
+        delay = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)s", _text(detail.get("retryDelay")))
+        if delay:
+            yield float(delay[1])
+
+
+def _decoded(data: Any) -> bytes:
+    """Return the bytes of standard or URL-safe base64."""
+    if not isinstance(data, str) or not data:
+        raise Garbled("a picture without bytes")
+    try:
+        return base64.b64decode(data.translate(_TO_STANDARD), validate=True)
+    except ValueError:
+        raise Garbled("a picture whose base64 cannot be decoded") from None
+
+
+_TO_STANDARD = str.maketrans("-_", "+/")
+
+
+def _by_modality(details: Any) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for detail in _maps(details):
+        modality = _text(detail.get("modality"))
+        counts[modality] = counts.get(modality, 0) + (_count(detail.get("tokenCount")) or 0)
+    return counts
+
+
+def _map(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _maps(value: Any) -> list[Mapping[str, Any]]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _count(value: Any) -> int | None:
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
+    return value if is_count else None

@@ -1,0 +1,97 @@
+"""Replicate: a prediction is created at once and asked for until it has succeeded, failed or been canceled."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from evals.generation.answers import Accepted, Ended, PollAnswer, Running, SubmitAnswer, Task, Told
+from evals.generation.facts import Offer
+from evals.generation.hosts.delivery import as_data_uri, as_seconds, finished, seconds_between
+from evals.generation.hosts.http_answer import HttpAnswer
+from evals.generation.hosts.http_host import HttpCall
+from evals.generation.hosts.polling_host import PollingHost
+from evals.generation.hosts.refusals import refused_submission, withheld
+from evals.generation.plan import ImageRequest
+
+
+class Replicate(PollingHost):
+    """Models on Replicate, ``owner/name`` or, pinned, ``owner/name:version``.
+
+    The size is sent as ``width`` and ``height`` with the aspect ratio ``custom``, which gives exactly the pixels asked
+    for (``resolution`` gives about that many). PNG is asked for: WebP of quality 80 is the default. No ``Prefer: wait``
+    is sent, so that the task's id is known, and safe in the ledger, before the work begins.
+    """
+
+    def submission(self, asked: ImageRequest, offer: Offer, references: Sequence[bytes]) -> HttpCall:
+        """Return the POST that creates a prediction."""
+        api_id = offer.edit_api_id if references and offer.edit_api_id else offer.api_id
+        wanted: dict[str, Any] = {
+            "prompt": asked.prompt,
+            "aspect_ratio": "custom",
+            "width": asked.side,
+            "height": asked.side,
+            "output_format": "png",
+            "output_quality": 100,
+        }
+        if offer.takes_seed:
+            wanted["seed"] = asked.seed
+        if "flux-2-flex" in api_id:  # the one of the family with such a field
+            wanted["prompt_upsampling"] = False
+        if references:
+            wanted["input_images"] = [as_data_uri(reference) for reference in references]
+        model, _, version = api_id.partition(":")
+        if version:
+            url, body = f"{self.base_url}/v1/predictions", {"version": version, "input": wanted}
+        else:
+            url, body = f"{self.base_url}/v1/models/{model}/predictions", {"input": wanted}
+        return HttpCall("POST", url, self.keyed(url), body)
+
+    def read_submission(self, answer: HttpAnswer) -> SubmitAnswer:
+        """Return the accepted prediction; one that was over at once is read like a poll's answer."""
+        refused = refused_submission(answer)
+        if refused:
+            return refused
+        prediction = answer.json()
+        read = _read(prediction)
+        if not isinstance(read, Running):
+            return read
+        task_id = str(prediction["id"])
+        own = f"{self.base_url}/v1/predictions/{task_id}"
+        return Accepted(Task(task_id, str((prediction.get("urls") or {}).get("get") or own)))
+
+    def read_poll(self, answer: HttpAnswer, task: Task) -> PollAnswer | HttpCall:
+        """Return the prediction's state."""
+        return self.refused_poll(answer, task) or _read(answer.json())
+
+
+def _read(prediction: Mapping[str, Any]) -> PollAnswer:
+    status = str(prediction.get("status"))
+    told = _told(prediction)
+    if status == "succeeded":
+        output = prediction.get("output")
+        first = output[0] if isinstance(output, list) and output else output
+        if isinstance(first, str) and first:
+            return finished(first, told)
+        logs = str(prediction.get("logs") or "")
+        return Ended(withheld(logs) or "failed", "no_output", "the prediction succeeded without a picture", told)
+    if status == "failed":
+        error = str(prediction.get("error") or "no reason was given")
+        code = re.search(r"\bE\d{3,4}\b", error)
+        return Ended(withheld(error) or "failed", code.group() if code else "failed", error, told)
+    if status in ("canceled", "aborted"):
+        return Ended("failed", status, str(prediction.get("error") or ""), told)
+    return Running(status, queued=status in ("starting", "queued"))
+
+
+def _told(prediction: Mapping[str, Any]) -> Told:
+    version = prediction.get("version")
+    created, started, completed = (prediction.get(f"{event}_at") for event in ("created", "started", "completed"))
+    measured = as_seconds((prediction.get("metrics") or {}).get("predict_time"))
+    return Told(
+        # Replicate says "hidden" where a vendor does not publish its versions.
+        model_version=str(version) if version and version != "hidden" else None,
+        queue_s=seconds_between(created, started),
+        generation_s=measured if measured is not None else seconds_between(started, completed),
+    )

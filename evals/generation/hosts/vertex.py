@@ -1,0 +1,142 @@
+"""Google Cloud (Vertex AI): the Gemini API's body and answers, another address, and a short-lived token as key."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from evals.generation.answers import SubmitAnswer, TurnedAway
+from evals.generation.facts import HostFacts, Offer
+from evals.generation.hosts.addresses import is_loopback
+from evals.generation.hosts.google import generation_body, read_generation
+from evals.generation.hosts.http_host import HostUnavailable, HttpAnswer, HttpCall, HttpHost
+from evals.generation.plan import ImageRequest
+
+if TYPE_CHECKING:
+    import httpx
+
+_SIGN_IN = "sign in: gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS"
+_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+
+
+class Vertex(HttpHost):
+    """Gemini image models on Google Cloud; pictures are asked for as PNG.
+
+    Parameters
+    ----------
+    facts, base_url, client
+        As for `HttpHost`.
+    key
+        Not sent to Google, where the token comes from Google's own library. It is the token for a server on this
+        machine, which must not be given a real one.
+    project, location
+        The project, by default ``GOOGLE_CLOUD_PROJECT`` of the environment; the location, by default
+        ``GOOGLE_CLOUD_LOCATION``, else ``global``. Some models are served in ``global`` only.
+    token
+        Returns a valid access token; called in a thread before every request.
+
+    Raises
+    ------
+    HostUnavailable
+        If there is no project, no google-auth, or no credentials.
+    """
+
+    def __init__(
+        self,
+        facts: HostFacts,
+        key: str = "",
+        base_url: str | None = None,
+        client: httpx.AsyncClient | None = None,
+        project: str | None = None,
+        location: str | None = None,
+        api_version: str = "v1",
+        token: Callable[[], str] | None = None,
+    ) -> None:
+        """Find project and credentials; ask for no token yet."""
+        super().__init__(facts, key, base_url, client)
+        simulated = is_loopback(self.base_url)
+        named = project or os.environ.get("GOOGLE_CLOUD_PROJECT", "") or ("simulated" if simulated else "")
+        self.project = _path_part(named, "project", "GOOGLE_CLOUD_PROJECT")
+        named = location or os.environ.get("GOOGLE_CLOUD_LOCATION", "") or "global"
+        self.location = _path_part(named, "location", "GOOGLE_CLOUD_LOCATION")
+        if base_url is None and self.location != "global":
+            self.base_url = self.base_url.replace("://", f"://{self.location}-", 1)
+        self.api_version = api_version
+        self._token = token or ((lambda: key) if simulated else application_token())
+
+    def key_header(self) -> dict[str, str]:
+        """Return nothing: `submit` adds a token that is valid by then."""
+        return {}
+
+    def submission(self, asked: ImageRequest, offer: Offer, references: Sequence[bytes]) -> HttpCall:
+        """Return the POST whose answer is the picture."""
+        place = f"projects/{self.project}/locations/{self.location}"
+        url = f"{self.base_url}/{self.api_version}/{place}/publishers/google/models/{offer.api_id}:generateContent"
+        body = generation_body(asked, offer, references, imageOutputOptions={"mimeType": "image/png"})
+        return HttpCall("POST", url, self.keyed(url), body)
+
+    def read_submission(self, answer: HttpAnswer) -> SubmitAnswer:
+        """Return the picture, or why there is none."""
+        return read_generation(answer)
+
+    async def submit(self, call: HttpCall) -> SubmitAnswer:
+        """Send a prepared call once, with a token that is valid now."""
+        try:
+            token = await asyncio.to_thread(self._token)
+        except ConnectionError as error:
+            return TurnedAway("no_connection", str(error))
+        except HostUnavailable as error:
+            return TurnedAway("no_token", str(error), stops=_SIGN_IN)
+        return await super().submit(replace(call, headers={**call.headers, "Authorization": f"Bearer {token}"}))
+
+
+def application_token() -> Callable[[], str]:
+    """Return a function that returns an access token of the application default credentials, renewed when expired.
+
+    That function raises `ConnectionError` if Google cannot be reached, `HostUnavailable` if it gives no token.
+
+    Raises
+    ------
+    HostUnavailable
+        If google-auth is not installed or finds no credentials.
+    """
+    try:
+        import google.auth
+        from google.auth.exceptions import GoogleAuthError, TransportError
+        from google.auth.transport.requests import Request
+    except ImportError:
+        raise HostUnavailable("Vertex AI needs google-auth and requests: pip install 'twinlens[vertex]'") from None
+    try:
+        credentials: Any = google.auth.default(scopes=[_SCOPE])[0]
+    except GoogleAuthError as error:
+        raise HostUnavailable(f"there are no credentials for Google Cloud ({_first_line(error)}); {_SIGN_IN}") from None
+    one_at_a_time = threading.Lock()
+
+    def token() -> str:
+        with one_at_a_time:
+            if not credentials.valid:
+                try:
+                    credentials.refresh(Request())
+                except TransportError as error:
+                    raise ConnectionError(f"Google's sign-in cannot be reached ({_first_line(error)})") from None
+                except GoogleAuthError as error:
+                    raise HostUnavailable(f"Google gave no access token ({_first_line(error)})") from None
+            return str(credentials.token)
+
+    return token
+
+
+def _path_part(value: str, meaning: str, variable: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.:_-]*", value):
+        found = f"{value!r} is no {meaning}" if value else f"there is no {meaning}"
+        raise HostUnavailable(f"{found} for Google Cloud; set {variable}")
+    return value
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

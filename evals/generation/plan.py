@@ -1,0 +1,141 @@
+"""What an eval asks of its systems: every request, in a fixed order, with a name that never changes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+from evals.definition import SIZES, EvalDefinition
+from evals.suites import PromptItem, Suite, read_suite
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRequest:
+    """One picture that one system is asked for.
+
+    Attributes
+    ----------
+    sample_id
+        The request's name, made from everything below that makes it another request; the picture keeps it.
+    system
+        ``model@host``.
+    suite
+        The suite's name, with ``@size`` behind it where a row asks for another size than the eval.
+    item
+        The prompt item.
+    seed, repeat
+        The seed that is sent, and which of the requests with that seed this is, from 0.
+    size
+        One of `evals.definition.SIZES`; pictures are square.
+    first_shot
+        The ``sample_id`` of the sequence's first shot, whose picture is sent along as a reference; None without one.
+    """
+
+    sample_id: str
+    system: str
+    suite: str
+    item: PromptItem
+    seed: int
+    repeat: int
+    size: str
+    first_shot: str | None = None
+
+    @property
+    def prompt(self) -> str:
+        """Return the prompt."""
+        return self.item.prompt
+
+    @property
+    def references(self) -> tuple[Path, ...]:
+        """Return the files of the reference images that the prompt item brings."""
+        return self.item.reference_images
+
+    @property
+    def n_references(self) -> int:
+        """Return how many images are sent along, the first shot's included."""
+        return len(self.references) + (self.first_shot is not None)
+
+    @property
+    def side(self) -> int:
+        """Return the side of the square picture in pixels."""
+        return SIZES[self.size]
+
+
+def plan_requests(definition: EvalDefinition, sizes: Mapping[str, Sequence[str]] | None = None) -> list[ImageRequest]:
+    """Return every request of an eval, in the order in which they are sent.
+
+    Systems take turns prompt by prompt, so that a run that is stopped early has asked all of them the same things.
+
+    Parameters
+    ----------
+    definition
+        The eval.
+    sizes
+        The sizes that each system offers. What a row asks beyond them is left out for that system; a system that is
+        not listed is asked for everything.
+
+    Examples
+    --------
+    >>> from evals.definition import read_definition
+    >>> requests = plan_requests(read_definition("demo"))
+    >>> len(requests), requests[0].system, requests[1].system
+    (276, 'aurora-1@demo', 'borealis-2@demo')
+    """
+    requests: list[ImageRequest] = []
+    for name in definition.suites:
+        suite = read_suite(name)
+        wanted = [row.size for row in definition.rows if row.suite == name and row.size]
+        for size in dict.fromkeys([definition.size, *wanted]):
+            able = [
+                system
+                for system in definition.systems
+                if size == definition.size or size in (sizes or {}).get(system, SIZES)
+            ]
+            requests += _of_suite(definition, suite, size, able)
+    return requests
+
+
+def plan_sha256(requests: Sequence[ImageRequest]) -> str:
+    """Return a hash that changes with any request of a plan."""
+    return hashlib.sha256("\n".join(request.sample_id for request in requests).encode()).hexdigest()
+
+
+def _of_suite(definition: EvalDefinition, suite: Suite, size: str, systems: Sequence[str]) -> Iterator[ImageRequest]:
+    named = suite.name if size == definition.size else f"{suite.name}@{size}"
+    seeds = range(definition.seed, definition.seed + suite.seeds)
+    repeats = range(suite.repeats or definition.repeats)
+    first_shots = _first_shots(suite) if suite.first_shot_as_reference else {}
+    for item, seed, repeat, system in product(suite.items, seeds, repeats, systems):
+        first = first_shots.get(item.id)
+        yield ImageRequest(
+            sample_id=_name(system, named, item, seed, repeat),
+            system=system,
+            suite=named,
+            item=item,
+            seed=seed,
+            repeat=repeat,
+            size=size,
+            first_shot=_name(system, named, first, seed, repeat) if first else None,
+        )
+
+
+def _first_shots(suite: Suite) -> dict[str, PromptItem]:
+    """Return the first shot of its sequence for every later shot, by item id."""
+    firsts: dict[str, PromptItem] = {}
+    for item in sorted((item for item in suite.items if item.shot is not None), key=lambda item: item.shot or 0):
+        firsts.setdefault(str(item.sequence_id), item)
+    return {
+        item.id: firsts[item.sequence_id]
+        for item in suite.items
+        if item.sequence_id is not None and firsts[item.sequence_id].id != item.id
+    }
+
+
+def _name(system: str, suite: str, item: PromptItem, seed: int, repeat: int) -> str:
+    references = [hashlib.sha256(path.read_bytes()).hexdigest() for path in item.reference_images]
+    key = json.dumps([system, suite, item.id, item.prompt, seed, repeat, references], ensure_ascii=False)
+    return "s" + hashlib.sha256(key.encode()).hexdigest()[:15]

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pytest
+
+from evals.generation.answers import Told
+from evals.generation.hosts.delivery import as_data_uri, finished, media_type, seconds_between
+from evals.generation.hosts.http_answer import Garbled
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"\x89PNG\r\n\x1a\n", "image/png"),
+        (b"\xff\xd8\xff\xe0", "image/jpeg"),
+        (b"RIFF\x00\x00\x00\x00WEBPVP8 ", "image/webp"),
+        (b'{"error": 1}', "application/octet-stream"),
+    ],
+)
+def test_the_first_bytes_show_the_type(content, kind):
+    assert media_type(content) == kind
+
+
+def test_a_data_uri_comes_back_as_the_same_bytes():
+    content = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
+    assert finished(as_data_uri(content), Told()).content == content
+
+
+@pytest.mark.parametrize("place", ["", "not there", "ftp://example.org/x.png", "data:image/png,raw", "data:;base64,"])
+def test_what_is_neither_address_nor_picture_is_garbled(place):
+    with pytest.raises(Garbled):
+        finished(place, Told())
+
+
+@pytest.mark.parametrize(
+    "ends", [(None, "2026-11-22T10:00:00Z"), ("soon", "later"), ("2026-11-22T10:00:01Z", "2026-11-22T10:00:00Z")]
+)
+def test_times_that_make_no_sense_are_none(ends):
+    assert seconds_between(*ends) is None

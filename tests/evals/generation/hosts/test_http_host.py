@@ -1,0 +1,505 @@
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import gzip
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evals.generation.answers import Accepted, Finished, Lost, Running, Task, TurnedAway
+from evals.generation.hosts import http_host
+from evals.generation.hosts.http_host import (
+    Expired,
+    ForeignAddress,
+    Garbled,
+    HttpAnswer,
+    HttpCall,
+    HttpHost,
+    message_of,
+    refused_call,
+    retry_after_s,
+)
+
+KEY = "sk-0123456789abcdef"
+BASE = "https://api.vendor.ai"
+TASK = Task("t1", f"{BASE}/tasks/t1")
+
+
+class Plain(HttpHost):
+    """A host whose answer to a POST is a task or a picture's address, and whose polls give an address."""
+
+    def submission(self, asked, offer, references):
+        url = f"{self.base_url}/make"
+        return HttpCall("POST", url, self.keyed(url), {"prompt": asked.prompt})
+
+    def read_submission(self, answer):
+        refused = refused_call(answer)
+        if refused:
+            return refused
+        body = answer.json()
+        return Accepted(Task(body["id"], body["poll"])) if "id" in body else Finished(url=body["url"])
+
+    def polling(self, task):
+        return HttpCall("GET", task.polling_url, self.keyed(task.polling_url))
+
+    def read_poll(self, answer, task):
+        body = answer.json()
+        if "next" in body:
+            return HttpCall("GET", body["next"], self.keyed(body["next"]))
+        return Finished(url=body["url"]) if body.get("done") else Running(body["status"])
+
+
+@pytest.fixture
+def plain(host_facts, client) -> Callable[..., Plain]:
+    """Return a builder of a host whose answers are a function of the request, or are given one after the other."""
+
+    def build(answers: Callable[[httpx.Request], httpx.Response] | Sequence[httpx.Response], base=BASE) -> Plain:
+        queue = [] if callable(answers) else list(answers)
+        answering = answers if callable(answers) else lambda request: queue.pop(0)
+        return Plain(host_facts("vendor", BASE, "vendor.ai"), KEY, base, client(answering))
+
+    return build
+
+
+@pytest.fixture
+def call(plain, asked, offer) -> HttpCall:
+    return plain([]).prepare(asked(), offer("m", "vendor"), [])
+
+
+def raising(error: Exception) -> Callable[[httpx.Request], httpx.Response]:
+    def answer(request: httpx.Request) -> httpx.Response:
+        raise error
+
+    return answer
+
+
+def submitted_to(raw: bytes, host_facts, asked, offer, answer_s: float | None = None, silent_s: float = 0.0, key=KEY):
+    """Submit to a server on this machine that answers with raw bytes and hangs up, and return what became of it."""
+
+    async def run():
+        async def serve(reader, writer):
+            with suppress(asyncio.IncompleteReadError):
+                await reader.readuntil(b"\r\n\r\n")
+            for start in range(0, max(1, len(raw)), 64):
+                writer.write(raw[start : start + 64])
+                with suppress(ConnectionError):
+                    await writer.drain()
+                await asyncio.sleep(silent_s)
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        host = Plain(host_facts("vendor", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"), key)
+        prepared = host.prepare(asked(), offer("m", "vendor"), [])
+        if answer_s is not None:
+            prepared = HttpCall(prepared.method, prepared.url, prepared.headers, prepared.body, answer_s)
+        try:
+            return await host.submit(prepared)
+        finally:
+            await host.aclose()
+            server.close()
+
+    return asyncio.run(run())
+
+
+# What is sent
+
+
+def test_the_call_carries_the_key_and_its_record_does_not(call):
+    assert (call.method, call.url, call.headers) == ("POST", f"{BASE}/make", {"Authorization": f"Bearer {KEY}"})
+    assert call.record() == {"method": "POST", "url": f"{BASE}/make", "body": {"prompt": "a cat"}}
+    assert KEY not in repr(call)
+
+
+def test_the_body_is_sent_as_json_in_utf_8(plain, asked, offer):
+    seen = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json={"id": "t1", "poll": TASK.polling_url})
+
+    host = plain(answer)
+    read = asyncio.run(host.submit(host.prepare(asked(prompt="猫"), offer("m", "vendor"), [])))
+    assert read == Accepted(TASK)
+    assert seen[0].headers["content-type"] == "application/json"
+    assert seen[0].content == '{"prompt": "猫"}'.encode()
+
+
+def test_images_are_recorded_by_hash():
+    record = HttpCall("POST", BASE, body={"images": ["A" * 3000], "prompt": "a " * 2000}).record()
+    assert record["body"]["images"][0].startswith("sha256:")
+    assert record["body"]["images"][0].endswith("(3000 characters)")
+    assert record["body"]["prompt"] == "a " * 2000
+
+
+@pytest.mark.parametrize(("size", "seconds"), [("1K", 120), ("4K", 300)])
+def test_a_larger_picture_may_take_longer(plain, asked, offer, size, seconds):
+    assert plain([]).prepare(asked(size=size), offer("m", "vendor"), []).answer_s == seconds
+
+
+# What became of it
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        httpx.ConnectError("refused"),
+        httpx.ConnectTimeout("no answer"),
+        httpx.PoolTimeout("busy"),
+        httpx.ProxyError("407 Proxy Authentication Required"),
+    ],
+)
+def test_what_never_left_can_be_sent_again(plain, call, error):
+    read = asyncio.run(plain(raising(error)).submit(call))
+    assert isinstance(read, TurnedAway)
+    assert (read.reason, read.stops, read.may_have_cost) == ("no_connection", "", False)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        httpx.ReadTimeout("silence"),
+        httpx.WriteTimeout("stuck"),
+        httpx.ReadError("reset"),
+        httpx.WriteError("reset"),
+        httpx.CloseError("reset"),
+        httpx.RemoteProtocolError("Server disconnected without sending a response."),
+        httpx.DecodingError("bad gzip"),
+    ],
+)
+def test_what_was_sent_and_not_answered_is_lost(plain, call, error):
+    assert isinstance(asyncio.run(plain(raising(error)).submit(call)), Lost)
+
+
+def test_an_address_that_is_none_stops_the_system_before_anything_is_sent(host_facts, asked, offer):
+    for base in ("ftp://vendor.ai", "vendor.ai", "https://vendor.ai:port"):
+        host = Plain(host_facts("vendor", base), KEY)
+        read = asyncio.run(host.submit(HttpCall("POST", f"{base}/make", {}, {})))
+        assert isinstance(read, TurnedAway), base
+        assert read.stops == "check the host's address and its key"
+
+
+@pytest.mark.parametrize("key", ["line\r\nbreak-secret", "schlüssel-secret"])
+def test_a_key_that_no_header_can_carry_stops_the_system_and_is_not_quoted(host_facts, asked, offer, key):
+    read = submitted_to(b"HTTP/1.1 200 OK\r\n\r\n", host_facts, asked, offer, key=key)
+    assert isinstance(read, TurnedAway)
+    assert read.stops
+    assert "secret" not in repr(read)
+
+
+@pytest.mark.parametrize("status", [408, 499, 502, 504, 520, 524])
+def test_a_gateway_that_gave_up_says_nothing_about_the_work(plain, call, status):
+    read = asyncio.run(plain([httpx.Response(status, text="Bad gateway")]).submit(call))
+    assert read == Lost(f"http_{status}", "Bad gateway")
+
+
+@pytest.mark.parametrize("content", [b"<html>", b"", b"[]", b'{"neither": 1}', b'{"url": ""}', b"[" * 100_000])
+def test_garbage_with_200_is_lost(plain, call, content):
+    read = asyncio.run(plain([httpx.Response(200, content=content)]).submit(call))
+    assert isinstance(read, Lost)
+    assert read.reason == "garbled"
+
+
+def test_an_answer_that_breaks_off_is_lost(host_facts, asked, offer):
+    raw = b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"url": "https'
+    assert submitted_to(raw, host_facts, asked, offer).reason == "RemoteProtocolError"
+
+
+def test_a_connection_that_is_closed_without_an_answer_is_lost(host_facts, asked, offer):
+    assert isinstance(submitted_to(b"", host_facts, asked, offer), Lost)
+
+
+def test_compressed_bytes_that_cannot_be_unpacked_are_lost(host_facts, asked, offer):
+    packed = gzip.compress(b'{"id": 1}')[:-4] + b"\0\0\0\0"
+    broken = b"\x1f\x8b" + b"\0" * 40
+    for body in (broken, packed[:10] + b"\xff" * 10):
+        raw = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+        assert submitted_to(raw, host_facts, asked, offer) == Lost(
+            "ReadError", "the compressed answer cannot be unpacked"
+        )
+
+
+def test_an_answer_that_trickles_in_is_given_up(host_facts, asked, offer):
+    raw = b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + b" " * 5000
+    read = submitted_to(raw, host_facts, asked, offer, answer_s=0.1, silent_s=0.05)
+    assert isinstance(read, Lost)
+    assert read.reason == "ReadTimeout"
+
+
+def test_an_answer_without_end_is_given_up(plain, call, monkeypatch):
+    monkeypatch.setattr(http_host, "_LARGEST_ANSWER", 1000)
+    read = asyncio.run(plain([httpx.Response(200, content=b" " * 1001)]).submit(call))
+    assert isinstance(read, Lost)
+    assert read.reason == "Garbled"
+
+
+@pytest.mark.parametrize("status", [301, 307, 308])
+def test_a_submission_that_is_redirected_stops_the_system_and_the_key_does_not_travel(plain, call, status):
+    seen = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.url.host)
+        return httpx.Response(status, headers={"Location": "https://elsewhere.example/make?sig=1"})
+
+    read = asyncio.run(plain(answer).submit(call))
+    assert isinstance(read, TurnedAway)
+    assert read.stops
+    assert read.message == "it redirects to elsewhere.example"
+    assert seen == ["api.vendor.ai"]
+
+
+def test_a_submission_that_is_told_to_look_elsewhere_may_have_been_taken_in(plain, call):
+    for status in (302, 303):
+        answer = httpx.Response(status, headers={"Location": f"{BASE}/tasks/t1"})
+        assert isinstance(asyncio.run(plain([answer]).submit(call)), Lost)
+
+
+# Polling
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        httpx.Response(200, content=b"<html>"),
+        httpx.Response(200, json={"status": None, "done": True}),
+        httpx.Response(200, json={"done": True, "url": ""}),
+        httpx.Response(302, headers={"Location": "https://elsewhere.example/"}),
+    ],
+)
+def test_a_poll_that_cannot_be_understood_leaves_the_task_running(plain, response):
+    assert isinstance(asyncio.run(plain([response]).poll(TASK)), Running)
+
+
+@pytest.mark.parametrize("error", [httpx.ConnectError("x"), httpx.ReadTimeout("x"), httpx.DecodingError("x")])
+def test_a_poll_that_fails_leaves_the_task_running(plain, error):
+    assert isinstance(asyncio.run(plain(raising(error)).poll(TASK)), Running)
+
+
+def test_a_poll_follows_a_further_call_of_the_host_with_the_key(plain):
+    seen = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append((str(request.url), request.headers["authorization"]))
+        if request.url.path == "/tasks/t1":
+            return httpx.Response(200, json={"next": "https://eu.vendor.ai/result"})
+        return httpx.Response(200, json={"done": True, "url": "https://pictures.example/1.png"})
+
+    assert asyncio.run(plain(answer).poll(TASK)) == Finished(url="https://pictures.example/1.png")
+    assert seen == [(TASK.polling_url, f"Bearer {KEY}"), ("https://eu.vendor.ai/result", f"Bearer {KEY}")]
+
+
+def test_further_calls_without_end_leave_the_task_running(plain):
+    host = plain(lambda request: httpx.Response(200, json={"next": TASK.polling_url}))
+    assert isinstance(asyncio.run(host.poll(TASK)), Running)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://elsewhere.example/tasks/t1",
+        "https://notvendor.ai/tasks/t1",
+        "https://vendor.ai.elsewhere.example/tasks/t1",
+        "http://api.vendor.ai/tasks/t1",
+        "https://api.vendor.ai:8443/tasks/t1",
+        "https://key@api.vendor.ai/tasks/t1",
+        "https://elsewhere.example\\@api.vendor.ai/",
+        "https://elsewhere.example\n.api.vendor.ai/",
+        "https://api.vendor。ai/",
+        "https://[api.vendor.ai/",
+        "https://api.vendor.ai:port/",
+        "//api.vendor.ai/tasks/t1",
+        "",
+    ],
+)
+def test_no_key_goes_to_an_address_that_is_not_the_vendors(plain, url):
+    sent = []
+    host = plain(lambda request: sent.append(request) or httpx.Response(200, json={}))
+    with pytest.raises(ForeignAddress, match="no key was sent there"):
+        asyncio.run(host.poll(Task("t1", url)))
+    assert sent == []
+
+
+def test_an_address_that_a_poll_names_is_checked_as_well(plain):
+    host = plain(lambda request: httpx.Response(200, json={"next": "https://elsewhere.example/result"}))
+    with pytest.raises(ForeignAddress):
+        asyncio.run(host.poll(TASK))
+
+
+def test_the_key_of_a_server_on_this_machine_stays_there(plain):
+    host = plain([], base="http://127.0.0.1:8080/vendor")
+    assert host.owns("http://127.0.0.1:8080/anything")
+    assert not host.owns("http://127.0.0.1:8081/")
+    assert not host.owns("https://api.vendor.ai/")
+
+
+# Delivery
+
+
+def test_a_picture_is_fetched_without_the_key_even_from_the_vendor(plain):
+    seen = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, content=b"picture")
+
+    for url in ("https://pictures.example/1.png?sig=x", f"{BASE}/1.png"):
+        assert asyncio.run(plain(answer).download(url)) == b"picture"
+    assert all(KEY not in str(request.headers) + str(request.url) for request in seen)
+
+
+def test_a_download_follows_a_few_redirects(plain):
+    hops = [httpx.Response(302, headers={"Location": f"/{number}.png"}) for number in range(3)]
+    assert asyncio.run(plain([*hops, httpx.Response(200, content=b"ok")]).download("https://a.example/x")) == b"ok"
+    with pytest.raises(httpx.TransportError):
+        asyncio.run(plain([*hops, hops[0], httpx.Response(200)]).download("https://a.example/x"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://pictures.example/1.png",
+        "ftp://pictures.example/1.png",
+        "https://localhost/1.png",
+        "https://localhost./1.png",
+        "https://127.0.0.1/1.png",
+        "https://127.1/1.png",
+        "https://0x7f.0.0.1/1.png",
+        "https://2130706433/1.png",
+        "https://10.0.0.8/1.png",
+        "https://169.254.169.254/latest/meta-data",
+        "https://metadata.google.internal/",
+        "https://[::1]/1.png",
+        "https://[::ffff:127.0.0.1]/1.png",
+        "https://printer/1.png",
+        "https://[bad/1.png",
+        "file:///etc/passwd",
+        "",
+    ],
+)
+def test_no_picture_is_fetched_from_inside(plain, url):
+    sent = []
+    host = plain(lambda request: sent.append(request) or httpx.Response(200, content=b"x"))
+    with pytest.raises(ForeignAddress):
+        asyncio.run(host.download(url))
+    redirect = httpx.Response(302, headers={"Location": url or "//"})
+    if ":" in url:
+        with pytest.raises(ForeignAddress):
+            asyncio.run(plain([redirect]).download("https://pictures.example/1.png"))
+    assert sent == []
+
+
+def test_a_server_on_this_machine_delivers_from_this_machine_only(plain):
+    host = plain([httpx.Response(200, content=b"ok")], base="http://localhost:8080")
+    assert asyncio.run(host.download("http://127.0.0.1:9999/1.png")) == b"ok"
+    with pytest.raises(ForeignAddress):
+        asyncio.run(host.download("https://pictures.example/1.png"))
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
+def test_an_address_that_is_no_longer_served_has_expired(plain, status):
+    with pytest.raises(Expired):
+        asyncio.run(plain([httpx.Response(status)]).download("https://pictures.example/1.png"))
+
+
+@pytest.mark.parametrize("status", [204, 304, 429, 500, 503])
+def test_a_delivery_host_with_trouble_can_be_asked_again(plain, status):
+    with pytest.raises(httpx.TransportError):
+        asyncio.run(plain([httpx.Response(status)]).download("https://pictures.example/1.png"))
+
+
+def test_a_download_that_cannot_be_unpacked_can_be_asked_again(plain):
+    broken = httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=httpx.ByteStream(b"\x1f\x8b" + b"\0" * 9))
+    with pytest.raises(httpx.TransportError):
+        asyncio.run(plain([broken]).download("https://pictures.example/1.png"))
+
+
+# Reading
+
+
+@pytest.mark.parametrize(
+    ("status", "stops", "may_have_cost"),
+    [
+        (401, True, False),
+        (402, True, False),
+        (403, True, False),
+        (404, True, False),
+        (429, False, False),
+        (500, False, True),
+        (503, False, False),
+    ],
+)
+def test_what_a_status_means_wherever_it_comes_from(answer, status, stops, may_have_cost):
+    refused = refused_call(answer({"detail": "in words"}, status))
+    assert refused is not None
+    assert (refused.reason, refused.message) == (f"http_{status}", "in words")
+    assert (bool(refused.stops), refused.may_have_cost) == (stops, may_have_cost)
+
+
+@pytest.mark.parametrize("status", [200, 202, 400, 422])
+def test_what_belongs_to_one_request_is_left_to_its_host(answer, status):
+    assert refused_call(answer({}, status)) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"error": {"code": 429, "message": "quota"}}, "quota"),
+        ({"error": None, "detail": "no credit"}, "no credit"),
+        ({"message": "two\n  lines"}, "two lines"),
+        ({"detail": [{"loc": ["body", "width"], "msg": "too small"}]}, "body.width: too small"),
+        ({"detail": [{"loc": None, "msg": "too small"}, "and more"]}, "too small; and more"),
+        ({"detail": [{"loc": "width", "msg": None}]}, "width: None"),
+        (b"<h1>Bad   gateway</h1>", "<h1>Bad gateway</h1>"),
+        ({}, ""),
+    ],
+)
+def test_the_words_of_an_error_are_found_where_vendors_put_them(answer, body, message):
+    assert message_of(answer(body, 400)) == message
+
+
+def test_a_waiting_time_is_given_in_seconds_or_as_a_date(answer):
+    at = email.utils.formatdate(1_000_060, usegmt=True)
+    assert retry_after_s(answer({}, 429, retry_after="7")) == 7.0
+    assert retry_after_s(answer({}, 429, retry_after=at), now=1_000_000.0) == 60.0
+    assert retry_after_s(answer({}, 429, retry_after=at), now=2_000_000.0) == 0.0
+    assert retry_after_s(answer({}, 429)) is None
+    assert refused_call(answer({}, 429, retry_after="7")).delay_s == 7.0
+
+
+@given(st.text(max_size=40))
+def test_no_waiting_time_breaks_anything(value):
+    seconds = retry_after_s(HttpAnswer(429, {"retry-after": value}, b""))
+    assert seconds is None or seconds >= 0
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["error", "msg", "loc"]), inner),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["error", "detail", "message"]), json_values), st.integers(400, 599))
+def test_no_error_is_too_odd_for_words(body, status):
+    import json
+
+    answered = HttpAnswer(status, {}, json.dumps(body).encode())
+    assert isinstance(message_of(answered), str)
+    refused_call(answered)
+
+
+def test_numbers_and_text_that_no_file_can_hold_do_not_come_in(answer):
+    odd = rb'{"cost": NaN, "more": 1e999, "text": "half \ud83d, whole \ud83d\ude00", "seed": 7, "share": 0.5}'
+    found = answer(odd).json()
+    assert (found["cost"], found["more"], found["seed"], found["share"]) == (None, None, 7, 0.5)
+    assert found["text"] == "half \ufffd, whole 😀"
+
+
+def test_bytes_that_are_no_utf_8_do_not_cost_the_picture(answer):
+    assert answer(b'\xef\xbb\xbf{"text": "caf\xe9", "url": "u"}').json()["url"] == "u"
+    with pytest.raises(Garbled):
+        answer(b"\xff\xfe").json()

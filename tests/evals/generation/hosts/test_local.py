@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from evals.generation.answers import Ended, Finished, Task, TurnedAway
+from evals.generation.hosts import local
+from evals.generation.hosts.http_host import ForeignAddress, HostUnavailable
+from evals.generation.hosts.local import Local, LocalCall
+
+pytest.importorskip("torch", reason="pipelines run on torch")
+pytest.importorskip("diffusers", reason="the local host runs diffusers pipelines; it is an extra")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a Stable Diffusion of a few thousand random weights."""
+    from metrics.encoders.torchvision_guard import import_torchvision
+
+    import_torchvision()
+    import torch
+    from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+    folder = tmp_path_factory.mktemp("tiny")
+    letters = [chr(code) for code in range(33, 127)]
+    words = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    (folder / "vocab.json").write_text(json.dumps({word: number for number, word in enumerate(words)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    torch.manual_seed(0)
+    text = CLIPTextConfig(
+        vocab_size=len(words),
+        hidden_size=8,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=16,
+        bos_token_id=len(words) - 2,
+        eos_token_id=len(words) - 1,
+    )
+    unet = UNet2DConditionModel(
+        sample_size=8,
+        block_out_channels=(8, 8),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=8,
+        attention_head_dim=2,
+        norm_num_groups=2,
+    )
+    vae = AutoencoderKL(  # seven halvings, so that 512 pixels are 8 in the latents and the run is short
+        block_out_channels=(4,) * 7,
+        down_block_types=("DownEncoderBlock2D",) * 7,
+        up_block_types=("UpDecoderBlock2D",) * 7,
+        latent_channels=4,
+        norm_num_groups=2,
+        sample_size=512,
+    )
+    pipeline = StableDiffusionPipeline(
+        vae=vae,
+        text_encoder=CLIPTextModel(text),
+        tokenizer=CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=16),
+        unet=unet,
+        scheduler=DDIMScheduler(clip_sample=False, steps_offset=1),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipeline.save_pretrained(folder / "pipeline")
+    return folder / "pipeline"
+
+
+@pytest.fixture
+def facts(host_facts):
+    return host_facts("local", "", key_variables=())
+
+
+@pytest.fixture
+def tiny(offer, weights):
+    return offer("tiny", "local", api_id=str(weights), sizes=("512",))
+
+
+def answers_of(facts: Any, *calls: LocalCall) -> list[Any]:
+    async def ask() -> list[Any]:
+        host = Local(facts)
+        try:
+            return [await host.submit(call) for call in calls]
+        finally:
+            await host.aclose()
+
+    return asyncio.run(ask())
+
+
+def in_two_steps(call: LocalCall) -> LocalCall:
+    return replace(call, settings={"num_inference_steps": 2})
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_or_prompt_others(facts, asked, tiny):
+    host = Local(facts)
+    prompts_and_seeds = [("a cat", 42), ("a cat", 42), ("a cat", 43), ("two dogs", 42)]
+    calls = [host.prepare(asked(size="512", prompt=prompt, seed=seed), tiny, []) for prompt, seed in prompts_and_seeds]
+    first, again, other_seed, other_prompt = answers_of(facts, *map(in_two_steps, calls))
+    assert all(isinstance(read, Finished) for read in (first, again, other_seed, other_prompt))
+    assert first.content == again.content
+    assert len({first.content, other_seed.content, other_prompt.content}) == 3
+
+
+def test_a_picture_is_a_png_of_the_size_asked_for_and_tells_how_it_was_made(facts, asked, tiny):
+    import diffusers
+    import torch
+
+    (read,) = answers_of(facts, in_two_steps(Local(facts).prepare(asked(size="512"), tiny, [])))
+    with PIL.Image.open(io.BytesIO(read.content)) as picture:
+        assert (picture.format, picture.size) == ("PNG", (512, 512))
+        assert np.asarray(picture).std() > 0
+    version = f"StableDiffusionPipeline diffusers {diffusers.__version__} torch {torch.__version__}"
+    assert read.told.model_version == version
+    assert read.told.seed_used == 42
+    assert read.told.generation_s > 0
+    assert read.told.queue_s >= 0
+
+
+def stubbed(monkeypatch: pytest.MonkeyPatch, run: Callable[[], Any]) -> None:
+    """Let a function stand in for every pipeline."""
+    loaded = SimpleNamespace(pipeline=None, takes=frozenset(), version="stub")
+    monkeypatch.setattr(local, "_load", lambda weights: loaded)
+    monkeypatch.setattr(local, "_run", lambda loaded, call: run())
+
+
+def test_pictures_are_made_one_after_another_off_the_event_loop(facts, monkeypatch):
+    threads: list[str] = []
+    at_work = threading.Lock()
+
+    def run() -> Any:
+        assert at_work.acquire(blocking=False), "two pictures at a time"
+        threads.append(threading.current_thread().name)
+        time.sleep(0.01)
+        at_work.release()
+        return SimpleNamespace(images=[PIL.Image.new("RGB", (8, 8))])
+
+    async def ask() -> None:
+        host = Local(facts)
+        reads = await asyncio.gather(*(host.submit(LocalCall("w", "a cat", seed, 512)) for seed in range(4)))
+        assert all(isinstance(read, Finished) for read in reads)
+        await host.aclose()
+
+    stubbed(monkeypatch, run)
+    asyncio.run(ask())
+    assert len(threads) == 4
+    assert len(set(threads)) == 1
+    assert threads[0] != threading.main_thread().name
+
+
+def test_a_picture_that_the_safety_checker_blanked_is_filtered(facts, monkeypatch):
+    black = PIL.Image.new("RGB", (8, 8))
+    stubbed(monkeypatch, lambda: SimpleNamespace(images=[black], nsfw_content_detected=[True]))
+    (read,) = answers_of(facts, LocalCall("w", "a cat", 1, 512))
+    assert (read.outcome, read.reason) == ("filtered", "nsfw_content_detected")
+    stubbed(monkeypatch, lambda: SimpleNamespace(images=[black], nsfw_content_detected=[False]))
+    assert isinstance(answers_of(facts, LocalCall("w", "a cat", 1, 512))[0], Finished)
+
+
+def test_a_pipeline_that_breaks_ends_the_request(facts, monkeypatch):
+    def run() -> Any:
+        raise RuntimeError("CUDA out of\nmemory")
+
+    stubbed(monkeypatch, run)
+    (read,) = answers_of(facts, LocalCall("w", "a cat", 1, 512))
+    assert isinstance(read, Ended)
+    assert (read.outcome, read.reason, read.message) == ("failed", "RuntimeError", "CUDA out of memory")
+
+
+def test_references_that_a_pipeline_does_not_take_are_an_error_and_never_dropped(facts, asked, tiny):
+    written = io.BytesIO()
+    PIL.Image.new("RGB", (8, 8)).save(written, format="PNG")
+    (read,) = answers_of(facts, Local(facts).prepare(asked(size="512"), tiny, [written.getvalue()]))
+    assert (read.outcome, read.message) == ("failed", "StableDiffusionPipeline takes no image")
+
+
+def test_a_folder_without_a_pipeline_is_unavailable(facts, asked, offer, tmp_path):
+    with pytest.raises(HostUnavailable, match=r"model_index\.json"):
+        Local(facts).prepare(asked(), offer("m", "local", api_id=str(tmp_path)), [])
+
+
+def test_weights_that_cannot_be_loaded_stop_the_system(facts, tmp_path):
+    (tmp_path / "model_index.json").write_text('{"_class_name": "NoSuchPipeline"}')
+    (read,) = answers_of(facts, LocalCall(str(tmp_path), "a cat", 1, 512))
+    assert isinstance(read, TurnedAway)
+    assert read.stops
+    assert str(tmp_path) in read.message
+
+
+def test_a_missing_library_is_unavailable_and_says_what_to_install(facts, monkeypatch):
+    monkeypatch.setattr(local.importlib.util, "find_spec", lambda name: None if name == "diffusers" else object())
+    with pytest.raises(HostUnavailable, match=r"needs diffusers.*twinlens\[diffusers\]"):
+        Local(facts)
+
+
+def test_the_record_holds_hashes_of_references_and_the_settings(facts, asked, offer):
+    call = Local(facts).prepare(asked(), offer("k", "local", api_id="black-forest-labs/FLUX.2-klein-4B"), [b"image"])
+    assert call.record() == {
+        "weights": "black-forest-labs/FLUX.2-klein-4B",
+        "prompt": "a cat",
+        "seed": 42,
+        "width": 1024,
+        "height": 1024,
+        "references_sha256": [hashlib.sha256(b"image").hexdigest()],
+        "settings": {"num_inference_steps": 4, "guidance_scale": 1.0},
+    }
+    assert json.loads(json.dumps(call.record())) == call.record()
+
+
+def test_no_seed_is_used_where_the_offer_takes_none(facts, asked, offer):
+    assert Local(facts).prepare(asked(), offer("m", "local", takes_seed=False), []).seed is None
+    assert Local(facts).prepare(asked(seed=0), offer("m", "local"), []).seed == 0
+
+
+def test_the_host_keeps_no_tasks_and_delivers_no_addresses(facts):
+    host = Local(facts)
+    read = asyncio.run(host.poll(Task("x", "y")))
+    assert (read.outcome, read.reason) == ("failed", "task_not_found")
+    with pytest.raises(ForeignAddress):
+        asyncio.run(host.download("https://example.org/x.png"))
