@@ -16,7 +16,7 @@ from evals.generation.simulators.drawing_pictograms import COLOURS, PICTOGRAMS, 
 from evals.suites import PromptItem, SceneObject, read_suite
 
 AURORA, BOREALIS = read_definition("demo").simulated
-PLAIN = SimulatedSystem("plain@demo", "#dddddd")
+PLAIN = SimulatedSystem("plain@demo", "#dddddd", "m@h")
 SEED = 20260722
 
 

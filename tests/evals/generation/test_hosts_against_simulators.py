@@ -1,0 +1,328 @@
+"""Every host against the simulator of its wire format: the two were written apart, so each checks the other."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib import import_module
+
+import httpx
+import PIL.Image
+import pytest
+
+from evals.definition import SIZES
+from evals.generation.answers import Accepted, Ended, Finished, Lost, Running, TurnedAway
+from evals.generation.facts import read_facts
+from evals.generation.hosts import HOSTS
+from evals.generation.hosts.http_host import Expired
+from evals.generation.hosts.vertex import Vertex
+from evals.generation.plan import ImageRequest
+from evals.generation.simulators.artists import plain_artist
+from evals.generation.simulators.server import FORMATS, serve
+from evals.generation.simulators.service import SimulatedHost, SimulatedModel, Simulation
+from evals.suites import PromptItem
+
+KEY = "a-secret-key"
+WAIT_S = 7.0
+OFFERS = [offer for offer in read_facts().offers.values() if offer.host in FORMATS]
+TYPICAL = {
+    "google": "gemini-nano-banana-2.1@google",
+    "vertex": "gemini-3-pro-image@vertex",
+    "bfl": "flux-2-pro@bfl",
+    "replicate": "flux-2-pro@replicate",
+    "fal": "flux-2-pro@fal",
+    "fireworks, a picture": "flux-1-schnell@fireworks",
+    "fireworks, a task": "flux-kontext-pro@fireworks",
+    "atlascloud": "flux-2-pro@atlascloud",
+    "comfyui": "flux-1-schnell@comfyui",
+}
+_POLLS_AT_MOST = 20
+SYNCHRONOUS = ("google", "vertex", "fireworks, a picture")
+
+each_host = pytest.mark.parametrize("typical", TYPICAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the runner would see at the end: the last answer, and the picture's bytes."""
+
+    answer: object
+    content: bytes | None = None
+
+    @property
+    def picture(self):
+        return PIL.Image.open(io.BytesIO(self.content))
+
+
+@contextmanager
+def simulated(offer, behaviour="ok", **settings):
+    """Serve an offer by its format's simulator; yields the books and how to ask for a picture."""
+    quote = offer.quotes[0] if offer.quotes else None
+    model = SimulatedModel(
+        offer.api_id,
+        quote.kind if quote else "free",
+        quote.terms if quote else {},
+        offer.sizes,
+        offer.references_at_most,
+        plain_artist,
+        offer.edit_api_id,
+    )
+    key = None if offer.host == "comfyui" else KEY
+    behaves = SimulatedHost([model], key, lambda arrival, prompt: behaviour, retry_after_s=WAIT_S, **settings)
+    simulation = Simulation({offer.host: behaves})
+    with serve(simulation) as addresses:
+
+        def ask(asked, references=(), answer_s=5.0, offer=offer):
+            return asyncio.run(_ask(offer, addresses[offer.host], asked, references, answer_s))
+
+        yield ask, simulation.books
+
+
+async def _ask(offer, address, asked, references, answer_s):
+    # Loading the certificates of the web would take longer than the whole test.
+    async with httpx.AsyncClient(verify=False, trust_env=False) as client:
+        facts = read_facts().hosts[offer.host]
+        if offer.host == "vertex":
+            host = Vertex(facts, base_url=address, client=client, project="project", token=lambda: KEY)
+        else:
+            module, _, name = HOSTS[offer.host].partition(":")
+            host = getattr(import_module(module), name)(facts, KEY, address, client)
+        return await _outcome(host, replace(host.prepare(asked, offer, list(references)), answer_s=answer_s))
+
+
+async def _outcome(host, call):
+    answer = await host.submit(call)
+    if isinstance(answer, Accepted):
+        task = answer.task
+        for _ in range(_POLLS_AT_MOST):
+            answer = await host.poll(task)
+            if not isinstance(answer, Running):
+                break
+            await asyncio.sleep(0.01)
+    if not isinstance(answer, Finished):
+        return Outcome(answer)
+    return Outcome(answer, answer.content if answer.content is not None else await host.download(answer.url))
+
+
+def request(offer, size=None, seed=42):
+    item = PromptItem(suite="demo-signs", id="cat", prompt="a cat")
+    return ImageRequest("s0123456789abcde", offer.system, "demo-signs", item, seed, 0, size or smallest(offer))
+
+
+def smallest(offer):
+    return min(offer.sizes, key=SIZES.get)
+
+
+def typical_offer(typical):
+    return read_facts().offers[TYPICAL[typical]]
+
+
+def png(side=96):
+    buffer = io.BytesIO()
+    PIL.Image.new("RGB", (side, side), "red").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+# Pictures
+
+
+@pytest.mark.parametrize("offer", OFFERS, ids=lambda offer: offer.system)
+def test_every_offer_of_the_facts_gives_the_pixels_and_takes_the_seed(offer):
+    with simulated(offer) as (ask, books):
+        outcome = ask(request(offer))
+    assert isinstance(outcome.answer, Finished), outcome.answer
+    (entry,) = books.entries
+    assert outcome.picture.size == (SIZES[smallest(offer)],) * 2
+    assert (entry.api_id, entry.prompt, entry.outcome) == (offer.api_id, "a cat", "ok")
+    assert entry.seed == (42 if offer.takes_seed else None)
+    assert entry.keys_at_delivery == 0
+    assert books.rejected == {}
+
+
+@each_host
+def test_every_size_of_a_typical_offer_gives_its_pixels(typical):
+    offer = typical_offer(typical)
+    with simulated(offer) as (ask, _):
+        for size in offer.sizes:
+            assert ask(request(offer, size)).picture.size == (SIZES[size], SIZES[size])
+
+
+@pytest.mark.parametrize("offer", [o for o in OFFERS if o.references_at_most], ids=lambda offer: offer.system)
+def test_reference_images_arrive(offer):
+    with simulated(offer) as (ask, books):
+        outcome = ask(request(offer), [png()] * min(2, offer.references_at_most))
+    assert isinstance(outcome.answer, Finished), outcome.answer
+    assert (books.entries[0].n_references, books.entries[0].outcome) == (min(2, offer.references_at_most), "ok")
+
+
+@each_host
+@pytest.mark.parametrize("seed", [0, 2**31 - 1])
+def test_the_smallest_and_the_largest_seed_are_taken(typical, seed):
+    offer = typical_offer(typical)
+    with simulated(offer) as (ask, books):
+        assert isinstance(ask(request(offer, seed=seed)).answer, Finished)
+    if typical == "fireworks, a picture":
+        seed = seed or 2**31 - 1  # 0 would mean "any" there
+    assert books.entries[0].seed == (seed if offer.takes_seed else None)
+
+
+@each_host
+def test_a_picture_that_takes_its_time_is_waited_for(typical):
+    offer = typical_offer(typical)
+    with simulated(offer, "slow", slow_s=0.05, queue_s=0.02) as (ask, _):
+        assert ask(request(offer)).picture.size == (SIZES[smallest(offer)],) * 2
+
+
+@each_host
+@pytest.mark.parametrize("behaviour", ["odd_status", "draft_thoughts"])
+def test_odd_statuses_and_drafts_do_not_hide_the_picture(typical, behaviour):
+    offer = typical_offer(typical)
+    with simulated(offer, behaviour, slow_s=0.05) as (ask, books):
+        assert ask(request(offer)).picture.size == (SIZES[smallest(offer)],) * 2
+    assert books.entries[0].outcome == "ok"
+
+
+# What a host tells beside the picture
+
+
+@pytest.mark.parametrize("typical", ["replicate", "fal", "fireworks, a task", "atlascloud", "comfyui"])
+def test_the_hosts_own_clock_is_read(typical):
+    offer = typical_offer(typical)
+    with simulated(offer, work_s=0.05) as (ask, _):
+        assert ask(request(offer)).answer.told.generation_s == pytest.approx(0.05, abs=0.002)
+
+
+@pytest.mark.parametrize("typical", ["bfl", "fal", "fireworks, a picture", "fireworks, a task"])
+def test_the_seed_that_was_used_is_read(typical):
+    offer = typical_offer(typical)
+    with simulated(offer) as (ask, _):
+        assert ask(request(offer)).answer.told.seed_used == 42
+
+
+# Requests that are not taken in
+
+
+@each_host
+@pytest.mark.parametrize("behaviour", ["rate_limited", "unavailable", "internal"])
+def test_a_passing_error_is_turned_away_and_may_be_sent_again(typical, behaviour):
+    offer = typical_offer(typical)
+    with simulated(offer, behaviour) as (ask, books):
+        answer = ask(request(offer)).answer
+    assert isinstance(answer, TurnedAway)
+    assert answer.stops == ""
+    assert answer.delay_s == (WAIT_S if behaviour == "rate_limited" else None)
+    assert answer.may_have_cost or behaviour != "internal"
+    assert books.charged_usd == 0.0
+
+
+@each_host
+@pytest.mark.parametrize("behaviour", ["bad_key", "no_credit", "echo_key"])
+def test_a_wrong_key_or_an_empty_account_stops_the_system(typical, behaviour):
+    offer = typical_offer(typical)
+    with simulated(offer, behaviour) as (ask, _):
+        answer = ask(request(offer)).answer
+    assert isinstance(answer, TurnedAway)
+    assert answer.stops
+
+
+@pytest.mark.parametrize("typical", ["google", "vertex", "bfl"])
+def test_the_days_quota_stops_the_system_where_the_host_tells_it_from_a_rate_limit(typical):
+    offer = typical_offer(typical)
+    with simulated(offer, "daily_quota") as (ask, _):
+        answer = ask(request(offer)).answer
+    assert isinstance(answer, TurnedAway)
+    assert answer.stops
+
+
+@each_host
+def test_an_unknown_model_stops_the_system(typical):
+    offer = typical_offer(typical)
+    with simulated(offer) as (ask, books):
+        answer = ask(request(offer), offer=replace(offer, api_id=f"{offer.api_id}-x")).answer
+    assert isinstance(answer, TurnedAway)
+    assert answer.stops
+    assert books.entries == ()
+
+
+# Answers that are lost
+
+
+@each_host
+@pytest.mark.parametrize("behaviour", ["gateway_timeout", "stall", "drop", "drop_before", "garbage", "truncated"])
+def test_an_answer_that_is_lost_is_never_taken_for_anything_else(typical, behaviour):
+    offer = typical_offer(typical)
+    with simulated(offer, behaviour) as (ask, books):
+        answer = ask(request(offer), answer_s=0.3 if behaviour == "stall" else 5.0).answer
+    assert isinstance(answer, Lost), answer
+    assert [entry.outcome for entry in books.entries] == ["turned_away" if behaviour == "drop_before" else "lost"]
+
+
+# Requests that end without a picture
+
+REFUSED, FILTERED, FAILED = "refused", "filtered", "failed"
+ENDS = {
+    "refuse_prompt": REFUSED,
+    "text_only": REFUSED,
+    "moderated_request": REFUSED,
+    "filter_image": FILTERED,
+    "moderated_content": FILTERED,
+    "error_status": FAILED,
+}
+
+
+@pytest.mark.parametrize(
+    ("typical", "behaviour"),
+    # A server of one's own moderates nothing.
+    [(typical, end) for typical in TYPICAL for end in ENDS if typical != "comfyui" or end == "error_status"],
+)
+def test_an_end_without_a_picture_is_read_as_what_it_was(typical, behaviour):
+    offer = typical_offer(typical)
+    with simulated(offer, behaviour) as (ask, books):
+        answer = ask(request(offer)).answer
+    if typical in SYNCHRONOUS and behaviour == "error_status":
+        assert isinstance(answer, TurnedAway)
+        return
+    expected = ENDS[behaviour]
+    assert books.entries[0].outcome == expected
+    if typical == "replicate" and expected == REFUSED:
+        expected = FILTERED  # its words, "the input or output was flagged", do not tell which
+    assert isinstance(answer, Ended), answer
+    assert (answer.outcome, bool(answer.reason)) == (expected, True)
+
+
+@each_host
+def test_one_that_is_never_ready_keeps_running_or_never_answers(typical):
+    offer = typical_offer(typical)
+    with simulated(offer, "never_ready") as (ask, _):
+        answer = ask(request(offer), answer_s=0.3).answer
+    assert isinstance(answer, Lost if typical in SYNCHRONOUS else Running)
+
+
+@pytest.mark.parametrize("typical", [name for name in TYPICAL if name != "fireworks, a picture"])
+def test_bytes_that_are_no_picture_arrive_as_they_are(typical):
+    offer = typical_offer(typical)
+    with simulated(offer, "not_an_image") as (ask, books):
+        outcome = ask(request(offer))
+    assert books.entries[0].outcome == "undeliverable"
+    with pytest.raises(PIL.UnidentifiedImageError):
+        _ = outcome.picture
+
+
+@pytest.mark.parametrize("typical", [name for name in TYPICAL if name not in SYNCHRONOUS])
+def test_an_expired_address_is_noticed(typical):
+    offer = typical_offer(typical)
+    with simulated(offer, "expired") as (ask, books), pytest.raises(Expired):
+        ask(request(offer))
+    assert books.entries[0].keys_at_delivery == 0
+
+
+@pytest.mark.parametrize("typical", ["google", "vertex", "bfl", "replicate", "fal", "atlascloud"])
+def test_a_size_that_the_host_does_not_make_ends_the_request_and_is_not_charged(typical):
+    offer = typical_offer(typical)
+    with simulated(replace(offer, sizes=("512",))) as (ask, books):
+        answer = ask(request(offer, "4K")).answer
+    assert isinstance(answer, Ended), answer
+    assert answer.outcome == FAILED
+    assert books.charged_usd == 0.0
