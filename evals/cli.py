@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import io
 import json
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from evals.generation.stage import Generation
 
 FOUND_A_PROBLEM, WRONG_USE = 1, 2
 
 as_json = click.option("--json", "json_wanted", is_flag=True, help="Print JSON for programs.")
+
+
+def generation_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of every command that may spend money."""
+    options = (
+        click.option("--budget", type=click.FloatRange(min=0), help="US dollars that the whole run may cost at most."),
+        click.option("--retry-unknown", is_flag=True, help="Ask again where an answer was lost; it may be paid twice."),
+        click.option("--simulated", is_flag=True, help="Rehearse on simulated systems: no key, no cost."),
+    )
+    return functools.reduce(lambda decorated, option: option(decorated), reversed(options), command)
 
 
 class _Cli(click.Group):
@@ -40,14 +57,20 @@ class _Cli(click.Group):
 def _is_refusal(error: Exception) -> bool:
     """Tell bad input, missing weights, a full disk and the like from a defect of ours, which keeps its traceback."""
     from evals.definition import DefinitionError
+    from evals.generation.facts import FactsError
+    from evals.generation.hosts.http_host import HostUnavailable
+    from evals.generation.keys import UnusableKey
+    from evals.generation.ledger import LedgerError
+    from evals.generation.lines import GenerationError
     from evals.imageset import ImageSetError
     from evals.run import RunError
     from evals.scoring.stage import ScoringError
     from evals.suites import SuiteError
     from metrics.encoders.catalogue import EncoderUnavailable
 
-    refusals = (ImageSetError, ScoringError, RunError, EncoderUnavailable, SuiteError, DefinitionError, OSError)
-    return isinstance(error, refusals)
+    scoring = (ImageSetError, ScoringError, RunError, EncoderUnavailable, SuiteError, DefinitionError)
+    generation = (FactsError, GenerationError, LedgerError, HostUnavailable, UnusableKey)
+    return isinstance(error, (*scoring, *generation, OSError))
 
 
 def _one_line(error: Exception) -> str:
@@ -129,13 +152,142 @@ def report(run: Path, out: Path, json_wanted: bool) -> None:
 
 
 @main.command()
+@click.argument("eval_name", metavar="EVAL")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The run folder; one that exists goes on.")
+@generation_options
+@click.option("--dry-run", is_flag=True, help="Show what would be asked and what it would cost; send nothing.")
+@as_json
+def generate(eval_name: str, out: Path, dry_run: bool, json_wanted: bool, **options: Any) -> None:
+    """Ask the systems of an eval for their pictures; a second run asks for what the first one lacks.
+
+    EVAL is a name (see evals/definitions) or a YAML file. Keys come from the environment: see 'twinlens systems'.
+    """
+    from evals.generation.console import print_generation
+
+    if dry_run:
+        _estimate(eval_name, json_wanted, out)
+        return
+    generation = _generate(eval_name, out, **options)
+    if json_wanted:
+        _print_json(generation.as_dict())
+    else:
+        print_generation(generation)
+    _refuse_unfinished(generation)
+
+
+@main.command("run")
+@click.argument("eval_name", metavar="EVAL")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The run folder; one that exists goes on.")
+@generation_options
+@click.option("--device", default="auto", type=click.Choice(["auto", "cpu", "cuda"]), show_default=True)
+@as_json
+def run_eval(eval_name: str, out: Path, device: str, json_wanted: bool, **options: Any) -> None:
+    """Generate, score, rate and report an eval: all stages, each going on where it was."""
+    from evals.console import print_run, shown_progress
+    from evals.definition import read_definition
+    from evals.generation.console import print_generation
+    from evals.reporting import write_report
+    from evals.scoring.stage import score as run_stage
+
+    generation = _generate(eval_name, out, **options)
+    if not json_wanted:
+        print_generation(generation)
+    _refuse_unfinished(generation)
+    encoders = tuple(read_definition(eval_name).encoders.values())
+    with shown_progress() as progress:
+        scored = run_stage(generation.folder, out, [], encoders, False, device, None, progress)
+        page = write_report(scored, out / "report")
+    if json_wanted:
+        _print_json({"generation": generation.as_dict(), "ratings": scored.ratings(), "report": str(page)})
+    else:
+        print_run(scored)
+        click.echo(f"\nreport: {page}")
+
+
+def _generate(eval_name: str, out: Path, budget: float | None, retry_unknown: bool, simulated: bool) -> Generation:
+    from evals.definition import read_definition
+    from evals.generation.console import print_warnings, shown_generation
+    from evals.generation.facts import read_facts
+    from evals.generation.ledger import LEDGER
+    from evals.generation.lines import real_systems
+    from evals.generation.rehearsal import simulated_systems
+    from evals.generation.stage import IMAGES, freeze_definition
+    from evals.generation.stage import generate as ask_for_pictures
+
+    definition, facts = read_definition(eval_name), read_facts()
+    with contextlib.ExitStack() as open_things:
+        if simulated or definition.simulated:
+            rehearsal = simulated_systems(definition, facts, out / IMAGES / LEDGER)
+            systems = open_things.enter_context(rehearsal)
+        else:
+            systems = real_systems(definition, facts, os.environ)
+        freeze_definition(eval_name, out)
+        print_warnings(systems.warnings)
+        watch = open_things.enter_context(shown_generation())
+        generation = ask_for_pictures(systems, out, budget_usd=budget, retry_unknown=retry_unknown, watch=watch)
+    if generation.interrupted:
+        raise KeyboardInterrupt
+    return generation
+
+
+def _refuse_unfinished(generation: Generation) -> None:
+    if generation.problem:
+        click.echo(f"twinlens: {generation.problem}", err=True)
+        sys.exit(WRONG_USE)
+
+
+@main.command()
+@click.argument("eval_name", metavar="EVAL")
+@as_json
+def estimate(eval_name: str, json_wanted: bool) -> None:
+    """Show images, money and hours of an eval, and the difference that its prompts can show."""
+    _estimate(eval_name, json_wanted, None)
+
+
+def _estimate(eval_name: str, json_wanted: bool, out: Path | None) -> None:
+    from evals.definition import read_definition
+    from evals.estimate import estimate as estimate_requests
+    from evals.estimate import print_estimate
+    from evals.generation.facts import read_facts
+    from evals.generation.lines import plan_of
+    from evals.generation.stage import still_open
+
+    facts = read_facts()
+    requests, offers = plan_of(read_definition(eval_name), facts)
+    asked = requests if out is None else still_open(requests, out)
+    estimated = estimate_requests(asked, facts, offers)
+    if json_wanted:
+        _print_json(estimated.as_dict())
+    else:
+        print_estimate(estimated)
+
+
+@main.command()
+@as_json
+def systems(json_wanted: bool) -> None:
+    """List every model on every host: price, sizes, key, life cycle."""
+    from datetime import date
+
+    from evals.generation.systems import list_systems, print_systems
+
+    rows = list_systems(os.environ, date.today())
+    if json_wanted:
+        _print_json(rows)
+    else:
+        print_systems(rows)
+
+
+@main.command()
 @click.option("--out", default=Path("runs/demo"), show_default=True, type=click.Path(path_type=Path))
 @as_json
 def demo(out: Path, json_wanted: bool) -> None:
-    """Draw, score, compare and report two invented systems whose defects are known, offline."""
+    """Generate, score, compare and report two invented systems whose defects are known: offline, over local HTTP."""
     from evals.console import print_demo, shown_progress
-    from evals.demo import run_demo
+    from evals.demo import generate_demo, run_demo
+    from evals.generation.console import shown_generation
 
+    with shown_generation() as watch:
+        generate_demo(out, watch)
     with shown_progress() as progress:
         outcome = run_demo(out, progress)
     if json_wanted:

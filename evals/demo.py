@@ -1,20 +1,17 @@
-"""The demo: two invented systems are drawn, scored and compared, and the result held against the scripted truth."""
+"""The demo: two invented systems are asked over HTTP, scored and compared, and held against the scripted truth."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evals.definition import SIZES, TIE, EvalDefinition, SimulatedSystem, Truth, read_definition
-from evals.suites import PromptItem, read_suite
+from evals.definition import TIE, Truth, read_definition
 from metrics.measurement import REASONS
 
 if TYPE_CHECKING:
-    import PIL.Image
-
+    from evals.generation.stage import Generation, Watch
     from evals.run import Run
     from evals.scoring.engine import Progress
 
@@ -73,32 +70,27 @@ class DemoOutcome:
 
 
 def run_demo(out: str | Path, progress: Progress) -> DemoOutcome:
-    """Draw, score and rate the demo, write its report, and check the ratings against the scripted truth.
+    """Generate the demo's pictures over HTTP, score and rate them, write the report, and check the scripted truth.
 
     Parameters
     ----------
     out
         The run folder: the image set goes to ``images``, the report to ``report``. A demo that was stopped goes on.
     progress
-        Called with a label, the number done and the total.
+        Called with a label, the number done and the total while the pictures are scored.
 
     Raises
     ------
-    evals.imageset.ImageSetError
-        If the folder holds an image set that is not the demo's.
+    evals.generation.lines.GenerationError
+        If the folder holds another run.
     """
     from evals.imageset import read_image_set
-    from evals.imageset_checks import METADATA
     from evals.reporting import write_report
     from evals.scoring.stage import score, select_metrics
 
     out = Path(out)
     definition = read_definition("demo")
-    images = out / "images"
-    if (images / METADATA).exists():
-        _check_drawn(images, definition)
-    else:
-        draw_demo(images, definition, progress)
+    images = generate_demo(out).folder
     # What asks nothing of a picture (is there a face, can anything be read) would look at all of them for no row here.
     fitting = select_metrics((), read_image_set(images).rows)
     metrics = [spec.id for spec in fitting if spec.columns or spec.dimension == "adherence"]
@@ -107,75 +99,36 @@ def run_demo(out: str | Path, progress: Progress) -> DemoOutcome:
     return DemoOutcome(run, report, tuple(check_truth(run.ratings(), definition.truth)))
 
 
-def draw_demo(
-    out: str | Path, definition: EvalDefinition | None = None, progress: Progress = lambda label, done, total: None
-) -> Path:
-    """Draw every picture of the demo and write them as an image set.
+def generate_demo(out: Path, watch: Watch = lambda count: None) -> Generation:
+    """Ask the demo's two simulated systems for every picture that the run lacks, each in a real host's wire format.
 
     Parameters
     ----------
     out
-        The folder that will hold the image set; it holds none yet.
-    definition
-        An eval with simulated systems; the demo's own if not given.
-    progress
-        Called with a label, the number done and the total.
-
-    Returns
-    -------
-    pathlib.Path
-        The image set's folder.
+        The run folder.
+    watch
+        Called with the count of requests as they end.
 
     Raises
     ------
-    evals.imageset.ImageSetError
-        If the folder already holds an image set.
+    evals.generation.lines.GenerationError
+        If the folder holds another run, or the generation was stopped before its end.
     """
-    from evals.generation.simulators.drawing import draw
-    from evals.imageset import write_image_set
+    from evals.generation.asking import Patience
+    from evals.generation.facts import read_facts
+    from evals.generation.ledger import LEDGER
+    from evals.generation.lines import GenerationError
+    from evals.generation.rehearsal import simulated_systems
+    from evals.generation.stage import IMAGES, freeze_definition, generate
 
-    definition = definition or read_definition("demo")
-    side = SIZES[definition.size]
-    asked = list(demo_requests(definition))
-
-    def samples() -> Iterator[tuple[PIL.Image.Image, dict[str, Any]]]:
-        for done, (item, system, row) in enumerate(asked, start=1):
-            yield draw(item, row["seed"], row["repeat"], system, side), row
-            progress("drawing", done, len(asked))
-
-    return write_image_set(out, samples())
-
-
-def demo_requests(definition: EvalDefinition) -> Iterator[tuple[PromptItem, SimulatedSystem, dict[str, Any]]]:
-    """Yield everything that simulated systems are asked for, each with its image-set row."""
-    for name in definition.suites:
-        suite = read_suite(name)
-        seeds = range(definition.seed, definition.seed + suite.seeds)
-        repeats = range(suite.repeats or definition.repeats)
-        for item, system, seed, repeat in product(suite.items, definition.simulated, seeds, repeats):
-            row = {
-                "system": system.name,
-                "suite": suite.name,
-                "prompt_id": item.id,
-                "prompt": item.prompt,
-                "seed": seed,
-                "repeat": repeat,
-                "sequence_id": item.sequence_id,
-                "shot": item.shot,
-                "expected_text": list(item.expected_text) or None,
-                "language": item.language,
-            }
-            yield item, system, row
-
-
-def _check_drawn(images: Path, definition: EvalDefinition) -> None:
-    from evals.imageset import ImageSetError, read_image_set
-    from evals.imageset_checks import Problem
-
-    asked = [row for _, _, row in demo_requests(definition)]
-    drawn = read_image_set(images).rows
-    if [{column: row.get(column) for column in asked[0]} for row in drawn] != asked:
-        raise ImageSetError(images, [Problem(None, "is of another image set than the demo's", "choose a new folder")])
+    freeze_definition("demo", out)
+    with simulated_systems(read_definition("demo"), read_facts(), out / IMAGES / LEDGER) as systems:
+        generation = generate(systems, out, patience=Patience(first_poll_s=0.05), watch=watch)
+    if generation.interrupted:
+        raise KeyboardInterrupt
+    if generation.problem:
+        raise GenerationError(generation.problem)
+    return generation
 
 
 def check_truth(ratings: Mapping[str, Any], truth: Iterable[Truth]) -> list[Verdict]:

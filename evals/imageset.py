@@ -171,11 +171,17 @@ def write_image_set(folder: str | Path, samples: Iterable[tuple[PIL.Image.Image 
             "pixel_sha256": pixel_sha256(pixels),
         }
         rows.append({**row, **facts})
+    write_metadata(folder, rows)
+    return read_image_set(folder).folder
+
+
+def write_metadata(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write ``metadata.jsonl``: the same columns in every row, those that are null in all of them left out."""
+    rows = list(rows)
     columns = list(dict.fromkeys(column for row in rows for column in row))
     columns = [column for column in columns if any(row.get(column) is not None for row in rows)]
     lines = [json.dumps({column: row.get(column) for column in columns}, ensure_ascii=False) for row in rows]
     write_atomically(folder / METADATA, ("\n".join(lines) + "\n").encode())
-    return read_image_set(folder).folder
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -1,13 +1,17 @@
 """The demo: its requests, and the check of hand-made ratings against a scripted truth."""
 
+import json
 from collections import Counter
 from dataclasses import replace
 
 import pytest
 
 from evals.definition import Truth, read_definition
-from evals.demo import DemoOutcome, check_truth, demo_requests, draw_demo, run_demo
-from evals.imageset import ImageSetError, read_image_set
+from evals.demo import DemoOutcome, check_truth, generate_demo, run_demo
+from evals.generation.lines import GenerationError
+from evals.generation.plan import plan_requests
+from evals.imageset import read_image_set
+from evals.suites import read_suite
 
 A, B = "aurora-1@demo", "borealis-2@demo"
 
@@ -67,28 +71,52 @@ def test_one_contradiction_is_enough_and_unknowns_are_none():
 
 
 def test_the_demo_asks_both_systems_for_the_same_things():
-    rows = [row for _, _, row in demo_requests(read_definition("demo"))]
-    counts = Counter((row["suite"], row["system"]) for row in rows)
+    requests = plan_requests(read_definition("demo"))
+    counts = Counter((request.suite, request.system) for request in requests)
     sizes = {"demo-scenes": 48, "demo-identity": 28, "demo-signs": 14, "demo-labels": 12, "demo-repeats": 36}
     assert counts == {(suite, system): size for suite, size in sizes.items() for system in (A, B)}
-    assert len({tuple(row) for row in rows}) == 1
 
 
-def test_the_drawn_image_set_passes_its_reader_and_keeps_identical_repeats_apart(tmp_path):
-    small = replace(read_definition("demo"), suites=("demo-repeats",), size="512")
-    done = []
-    folder = draw_demo(tmp_path / "set", small, lambda label, n, total: done.append((label, n, total)))
-    rows = read_image_set(folder).rows
-    assert done[-1] == ("drawing", 72, 72)
+def test_no_two_prompts_of_the_demo_are_the_same_words():
+    prompts = [item.prompt for suite in read_definition("demo").suites for item in read_suite(suite).items]
+    assert len(set(prompts)) == len(prompts)
+
+
+@pytest.fixture
+def small_demo(monkeypatch):
+    small = replace(read_definition("demo"), suites=("demo-repeats",))
+    monkeypatch.setattr("evals.demo.read_definition", lambda name: small)
+
+
+def test_the_demos_pictures_come_over_http_and_keep_identical_repeats_apart(tmp_path, small_demo):
+    seen = []
+    generation = generate_demo(tmp_path / "run", lambda count: seen.append((count.ended, count.total)))
+    assert generation.outcomes == {A: {"ok": 72 // 2}, B: {"ok": 72 // 2}}
+    assert seen[0] == (0, 72)
+    assert seen[-1] == (72, 72)
+    rows = read_image_set(generation.folder).rows
     assert len({row["file_name"] for row in rows}) == len(rows) == 72
-    borealis = {row["pixel_sha256"] for row in rows if row["system"] == B}
-    aurora = {row["pixel_sha256"] for row in rows if row["system"] == A}
-    assert (len(borealis), len(aurora)) == (12, 36)
-    with pytest.raises(ImageSetError, match="another image set"):
-        run_demo(_moved(folder, tmp_path / "run"), lambda label, n, total: None)
+    by_system = {system: [row for row in rows if row["system"] == system] for system in (A, B)}
+    assert len({row["pixel_sha256"] for row in by_system[B]}) == 12
+    assert len({row["pixel_sha256"] for row in by_system[A]}) == 36
+    assert {row["width"] for row in rows} == {512}
+    assert all(row["latency_s"] > 0 and row["cost_usd"] > 0 for row in rows)
 
 
-def _moved(folder, run):
-    run.mkdir()
-    folder.rename(run / "images")
-    return run
+def test_a_demo_that_was_stopped_goes_on_with_the_repeats_that_are_missing(tmp_path, small_demo):
+    folder = generate_demo(tmp_path / "run").folder
+    whole = {row["sample_id"]: row["pixel_sha256"] for row in read_image_set(folder).rows}
+    ledger = folder / "ledger.jsonl"
+    lines = ledger.read_text().splitlines(keepends=True)
+    kept = set(list(whole)[::2])
+    ledger.write_text("".join(line for line in lines if '"opened"' in line or json.loads(line)["sample_id"] in kept))
+    generate_demo(tmp_path / "run")
+    again = {row["sample_id"]: row["pixel_sha256"] for row in read_image_set(folder).rows}
+    assert set(again) == set(whole)
+    assert len(set(again.values())) == 48
+
+
+def test_a_folder_that_holds_another_run_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(GenerationError, match="is not empty and holds no run"):
+        run_demo(tmp_path, lambda label, n, total: None)

@@ -1,0 +1,65 @@
+"""The budget: money is held before a request is sent, at its worst price, so that no sum of answers can exceed it."""
+
+from __future__ import annotations
+
+import asyncio
+
+_ROUNDING = 1e-9
+
+
+class Budget:
+    """What a run may spend, has spent, and holds for requests in flight, in US dollars.
+
+    Attributes
+    ----------
+    limit_usd
+        What may be spent in all; None without a limit.
+    spent_usd
+        What was spent, by earlier processes too; what nobody knows counts at its worst.
+    exhausted
+        Whether a request was left out because of the limit.
+    """
+
+    def __init__(self, limit_usd: float | None, spent_usd: float = 0.0) -> None:
+        """Hold nothing yet."""
+        self.limit_usd = limit_usd
+        self.spent_usd = spent_usd
+        self.exhausted = False
+        self._held: dict[str, float] = {}
+        self._changed = asyncio.Condition()
+
+    @property
+    def held_usd(self) -> float:
+        """Return what is held for requests in flight."""
+        return sum(self._held.values())
+
+    def carry_over(self, sample_id: str, worst_usd: float) -> None:
+        """Hold money for a task that an earlier process had accepted."""
+        self._held[sample_id] = worst_usd
+
+    async def hold(self, sample_id: str, worst_usd: float) -> bool:
+        """Hold the worst price of a request, waiting while requests in flight may give some of theirs back.
+
+        Returns
+        -------
+        bool
+            False if the request cannot be afforded: nothing in flight can give back what is missing.
+        """
+        async with self._changed:
+            while self.limit_usd is not None:
+                missing = self.spent_usd + self.held_usd + worst_usd - self.limit_usd
+                if missing <= _ROUNDING:
+                    break
+                if missing > self.held_usd + _ROUNDING or not self._held:
+                    self.exhausted = True
+                    return False
+                await self._changed.wait()
+            self._held[sample_id] = worst_usd
+            return True
+
+    async def settle(self, sample_id: str, cost_usd: float) -> None:
+        """Turn what is held for a request into what it cost; 0 gives all of it back."""
+        async with self._changed:
+            self._held.pop(sample_id, None)
+            self.spent_usd += cost_usd
+            self._changed.notify_all()

@@ -1,0 +1,238 @@
+"""The ledger: an append-only log of what was sent and what became of it, from which the state of a run is rebuilt."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from evals.generation.answers import Task
+from evals.imageset_checks import OUTCOMES
+
+LEDGER = "ledger.jsonl"
+
+ENDINGS = ("completed", "refused", "filtered", "failed", "timeout", "unknown")
+"""The events that end a request; ``completed`` is the outcome ``ok``."""
+
+EVENTS = ("opened", "submitted", "rejected", "accepted", *ENDINGS)
+
+
+class LedgerError(ValueError):
+    """The ledger cannot be used; the message is one sentence that says what to do."""
+
+
+@dataclass(slots=True)
+class Standing:
+    """How a request stands, folded from its events.
+
+    Attributes
+    ----------
+    status
+        ``pending`` (not sent, or turned away), ``sent`` (no answer is known), ``accepted``, or an outcome.
+    attempts
+        How often it was sent.
+    worst_usd
+        The most that the last attempt can cost.
+    doubtful_usd
+        What earlier attempts may have cost although they brought nothing.
+    task
+        The accepted task, kept beyond the end of the request.
+    sent_at
+        When the last attempt was sent, ISO 8601.
+    ending
+        The event that ended the request.
+    """
+
+    status: str = "pending"
+    attempts: int = 0
+    worst_usd: float = 0.0
+    doubtful_usd: float = 0.0
+    task: Task | None = None
+    sent_at: str | None = None
+    ending: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def outcome(self) -> str | None:
+        """Return the outcome, None while there is none. What was sent and never answered is ``unknown``."""
+        if self.status == "sent":
+            return "unknown"
+        return self.status if self.status in OUTCOMES else None
+
+    @property
+    def may_be_followed(self) -> bool:
+        """Whether an accepted task may still bring its picture: asking again costs nothing."""
+        undelivered = self.status == "failed" and self.ending.get("reason") == "delivery_failed"
+        return self.task is not None and (self.status in ("accepted", "timeout") or undelivered)
+
+    @property
+    def spent_usd(self) -> float:
+        """Return what the request has cost, at most: what nobody knows counts at its worst."""
+        if self.outcome == "unknown":
+            return self.doubtful_usd + self.worst_usd
+        if self.status == "accepted":
+            named = self.task.cost_usd if self.task else None
+            return self.doubtful_usd + (self.worst_usd if named is None else named)
+        return self.doubtful_usd + float(self.ending.get("cost_usd") or 0.0)
+
+    def apply(self, event: Mapping[str, Any]) -> None:
+        """Take one more event in."""
+        kind = event["event"]
+        if kind == "submitted":
+            self.status, self.attempts = "sent", self.attempts + 1
+            self.worst_usd, self.sent_at = float(event.get("worst_usd") or 0.0), event["at"]
+            self.task, self.ending = None, {}
+        elif kind == "rejected":
+            self.status = "pending"
+            self.doubtful_usd += float(event.get("doubtful_usd") or 0.0)
+        elif kind == "accepted":
+            self.status, self.task = "accepted", Task(**event["task"])
+        else:
+            self.status, self.ending = "ok" if kind == "completed" else kind, event
+
+
+class Ledger:
+    """An open ledger. Every event is on disk before `append` returns, so that nothing is done that it does not know.
+
+    Attributes
+    ----------
+    standings
+        How each request that was ever sent stands, by ``sample_id``.
+    """
+
+    def __init__(self, path: Path, scrub: Callable[[str], str] = lambda line: line) -> None:
+        """Read the ledger, if there is one, and open it for appending.
+
+        Parameters
+        ----------
+        path
+            The file.
+        scrub
+            Takes every line before it is written: the last guard against a key or a signed address.
+
+        Raises
+        ------
+        LedgerError
+            If a line other than one that a crash cut off cannot be read.
+        """
+        self.path = path
+        self._scrub = scrub
+        events, torn = read_events(path)
+        self.standings = fold(events)
+        self.opened = [event for event in events if event["event"] == "opened"]
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        if torn:
+            os.write(self._file, b"\n")
+
+    def open_for(self, plan_sha256: str, **facts: Any) -> None:
+        """Write the line that says which plan the events after it belong to.
+
+        Raises
+        ------
+        LedgerError
+            If the ledger belongs to another plan.
+        """
+        if any(event["plan_sha256"] != plan_sha256 for event in self.opened):
+            raise LedgerError(
+                f"{self.path} holds the requests of another plan (the eval or one of its suites has changed); "
+                "choose a new folder"
+            )
+        self._write({"event": "opened", "at": now(), "plan_sha256": plan_sha256, **facts})
+
+    def standing(self, sample_id: str) -> Standing:
+        """Return how a request stands; one that was never sent is pending."""
+        return self.standings.setdefault(sample_id, Standing())
+
+    def append(self, kind: str, sample_id: str, **facts: Any) -> None:
+        """Write one event of a request, wait until it is on disk, and take it in.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written, such as on a full disk.
+        """
+        event: dict[str, Any] = {"event": kind, "at": now(), "sample_id": sample_id}
+        event.update({key: asdict(value) if isinstance(value, Task) else value for key, value in facts.items()})
+        self._write(event)
+        self.standing(sample_id).apply(event)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+    def _write(self, event: Mapping[str, Any]) -> None:
+        line = self._scrub(json.dumps(event, ensure_ascii=False, allow_nan=False)).encode() + b"\n"
+        written = os.write(self._file, line)
+        if written < len(line):
+            # A full disk took a part of the line: what follows must not stand on the same one.
+            os.write(self._file, b"\n")
+            raise OSError(28, "no space left on device", str(self.path))
+        os.fsync(self._file)
+
+
+def read_events(path: Path) -> tuple[list[dict[str, Any]], bool]:
+    """Read all events, and whether the last line was cut off by a crash.
+
+    A line that cannot be read is what a crash left only if nothing or an ``opened`` event follows it: the step that it
+    announced was never taken. Anywhere else the file was damaged, and going on might pay for a picture twice.
+
+    Raises
+    ------
+    LedgerError
+        If it was damaged.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return [], False
+    events: list[dict[str, Any]] = []
+    unread: int | None = None
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        event = _parse(line)
+        if unread is not None and (event is None or event["event"] != "opened"):
+            break
+        if event is None:
+            unread = number
+        else:
+            events.append(event)
+            unread = None
+    else:
+        return events, bool(lines[-1])
+    raise LedgerError(
+        f"{path}, line {unread}: the ledger is damaged; restore it from a copy, or choose a new folder (what was paid "
+        "for is in the lines that can be read)"
+    )
+
+
+def fold(events: Iterable[Mapping[str, Any]]) -> dict[str, Standing]:
+    """Return how each request stands after these events."""
+    standings: dict[str, Standing] = {}
+    for event in events:
+        if event["event"] != "opened":
+            standings.setdefault(event["sample_id"], Standing()).apply(event)
+    return standings
+
+
+def now() -> str:
+    """Return the time as ISO 8601 in UTC, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    try:
+        event = json.loads(line)
+        if event["event"] not in EVENTS:
+            return None
+        if event["event"] == "opened":
+            event["plan_sha256"]
+        else:
+            Standing().apply(event)
+            event["sample_id"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return dict(event)

@@ -1,0 +1,83 @@
+"""Opens the systems of an eval: what each offers, its host with its key, its pace; nothing is sent yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from evals.definition import EvalDefinition
+from evals.generation.asking import Line
+from evals.generation.facts import Facts, Offer, cautions
+from evals.generation.hosts import load_host
+from evals.generation.keys import find_key
+from evals.generation.pacing import Pace
+from evals.generation.plan import ImageRequest, plan_requests
+
+
+class GenerationError(ValueError):
+    """Generation was refused before anything was sent; the message is one sentence that says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSystems:
+    """An eval's plan, its systems ready to be asked, the keys in use, and what to know before money is spent."""
+
+    requests: Sequence[ImageRequest]
+    lines: Mapping[str, Line]
+    keys: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def plan_of(definition: EvalDefinition, facts: Facts) -> tuple[list[ImageRequest], dict[str, Offer]]:
+    """Return the plan of an eval and the offer of each of its systems.
+
+    Raises
+    ------
+    FactsError
+        If a system is not known.
+    GenerationError
+        If a system cannot do what the eval asks of it.
+    """
+    like = {system.name: system.like for system in definition.simulated}
+    offers = {system: facts.find(like.get(system, system)) for system in definition.systems}
+    for system, offer in offers.items():
+        if definition.size not in offer.sizes:
+            raise GenerationError(f"{system} has no {definition.size}; its sizes are {', '.join(offer.sizes)}")
+    requests = plan_requests(definition, {system: offer.sizes for system, offer in offers.items()})
+    for request in requests:
+        takes = offers[request.system].references_at_most
+        if request.n_references > takes:
+            raise GenerationError(
+                f"{request.system} takes {takes or 'no'} reference images, suite {request.suite!r} sends "
+                f"{request.n_references}; leave one of them out"
+            )
+    return requests, offers
+
+
+def real_systems(
+    definition: EvalDefinition, facts: Facts, environ: Mapping[str, str], today: date | None = None
+) -> OpenSystems:
+    """Open the real systems of an eval. Nothing is sent yet.
+
+    Raises
+    ------
+    GenerationError
+        If a key is missing, or a system cannot do what the eval asks of it.
+    """
+    requests, offers = plan_of(definition, facts)
+    hosts = {offer.host: facts.hosts[offer.host] for offer in offers.values()}
+    keys = {name: find_key(host, environ) for name, host in hosts.items()}
+    missing = [" or ".join(hosts[name].key_variables) for name in hosts if hosts[name].key_variables and not keys[name]]
+    if missing:
+        raise GenerationError(
+            f"no key for {', '.join(name for name in hosts if hosts[name].key_variables and not keys[name])}: set "
+            f"{', '.join(missing)} in the environment (or rehearse without keys: --simulated)"
+        )
+    opened = {name: load_host(host, keys[name]) for name, host in hosts.items()}
+    paces = {name: Pace(host.concurrency, host.per_minute) for name, host in hosts.items()}
+    lines = {system: Line(system, opened[offer.host], offer, paces[offer.host]) for system, offer in offers.items()}
+    warnings = [
+        f"{system}: {caution}" for system, offer in offers.items() for caution in cautions(offer, today or date.today())
+    ]
+    return OpenSystems(requests, lines, tuple(key for key in keys.values() if key), tuple(warnings))

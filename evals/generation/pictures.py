@@ -1,0 +1,136 @@
+"""The pictures of a run on disk: untouched bytes under a name made of their content, checked by decoding them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from evals.imageset import write_atomically
+
+_LEAST_FREE_BYTES = 256 * 2**20
+
+
+class NotAPicture(ValueError):
+    """The bytes are no picture; the message is a clause such as 'is truncated'."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A stored picture: its file below the image set, what it really is, and its hashes."""
+
+    file_name: str
+    format: str
+    n_bytes: int
+    width: int
+    height: int
+    file_sha256: str
+    pixel_sha256: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the picture as JSON types."""
+        return asdict(self)
+
+
+class Pictures:
+    """The folder ``images`` of an image set.
+
+    Parameters
+    ----------
+    folder
+        The image set.
+    stored
+        The pictures that earlier processes stored, by ``sample_id``.
+    """
+
+    def __init__(self, folder: Path, stored: Mapping[str, Mapping[str, Any]]) -> None:
+        """Know which names are taken."""
+        self.folder = folder
+        self._owners = {str(facts["file_name"]): sample_id for sample_id, facts in stored.items()}
+        self._names = threading.Lock()
+
+    def store(self, sample_id: str, content: bytes) -> Picture:
+        """Decode a picture to see that it is one, and write its untouched bytes.
+
+        Equal bytes get a running number, so that every sample has its own file. A file that a crash left without an
+        owner is written again.
+
+        Raises
+        ------
+        NotAPicture
+            If the bytes cannot be decoded.
+        OSError
+            If they cannot be written.
+        """
+        import PIL.Image
+
+        from evals.decoding import UnreadableImage, decode_bytes
+
+        try:
+            decoded = decode_bytes(content)
+        except UnreadableImage as error:
+            raise NotAPicture(str(error)) from None
+        with PIL.Image.open(io.BytesIO(content)) as opened:
+            kind = (opened.format or "png").lower()
+        name = self._name(sample_id, decoded.file_sha256, kind.replace("jpeg", "jpg"))
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content)
+        height, width = decoded.pixels.shape[:2]
+        return Picture(name, kind, len(content), width, height, decoded.file_sha256, decoded.pixel_sha256)
+
+    def read(self, file_name: str) -> bytes:
+        """Return the bytes of a stored picture."""
+        return (self.folder / file_name).read_bytes()
+
+    def check_space(self) -> None:
+        """Refuse to send anything while the disk has no room for what comes back.
+
+        Raises
+        ------
+        OSError
+            If less than 256 MiB are free: a paid picture that cannot be stored is lost.
+        """
+        if shutil.disk_usage(self.folder).free < _LEAST_FREE_BYTES:
+            raise OSError(28, "less than 256 MiB are free and nothing more was sent", str(self.folder))
+
+    def _name(self, sample_id: str, digest: str, suffix: str) -> str:
+        with self._names:
+            for number in range(1, len(self._owners) + 2):
+                copy = f"-{number}" if number > 1 else ""
+                name = f"images/{digest[:24]}{copy}.{suffix}"
+                if self._owners.setdefault(name, sample_id) == sample_id:
+                    return name
+        raise AssertionError("there is always a free number")
+
+
+def size_of(content: bytes) -> tuple[int, int]:
+    """Return width and height of a picture as its header tells.
+
+    Raises
+    ------
+    OSError
+        If it is no picture.
+    """
+    import PIL.Image
+
+    with PIL.Image.open(io.BytesIO(content)) as opened:
+        return opened.size
+
+
+def copy_references(folder: Path, references: Iterable[Path]) -> list[str]:
+    """Copy reference images into an image set and return their names there, made of their content."""
+    names = []
+    for path in references:
+        content = path.read_bytes()
+        name = f"references/{hashlib.sha256(content).hexdigest()[:24]}{path.suffix.lower()}"
+        if not (folder / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(folder / name, content)
+        names.append(name)
+    return names

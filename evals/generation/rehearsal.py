@@ -1,0 +1,115 @@
+"""Rehearses an eval: its systems are served on this machine, each in the wire format of the real one."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evals.definition import EvalDefinition, SimulatedSystem
+from evals.generation.asking import Line
+from evals.generation.facts import Facts, Offer
+from evals.generation.hosts import load_host
+from evals.generation.ledger import fold, read_events
+from evals.generation.lines import GenerationError, OpenSystems, plan_of
+from evals.generation.pacing import Pace
+from evals.generation.plan import ImageRequest
+
+if TYPE_CHECKING:
+    from evals.generation.simulators.service import Artist, SimulatedModel
+
+_KEY = "simulated-key"
+_TINT = "#dddddd"
+
+
+@contextlib.contextmanager
+def simulated_systems(definition: EvalDefinition, facts: Facts, ledger: Path) -> Iterator[OpenSystems]:
+    """Serve an eval's systems on this machine and open them.
+
+    Systems that the eval itself invents keep their names; real ones are called ``model@simulated-host``, so that nobody
+    takes the drawn pictures for theirs.
+
+    Parameters
+    ----------
+    definition
+        The eval.
+    facts
+        Prices and limits of the real systems.
+    ledger
+        The ledger of the run: what it was drawn in earlier processes counts as drawn before.
+
+    Raises
+    ------
+    GenerationError
+        If a system's host cannot be simulated.
+    """
+    from evals.generation.simulators.artists import demo_artist
+    from evals.generation.simulators.server import FORMATS, serve
+    from evals.generation.simulators.service import SimulatedHost, Simulation
+
+    invented = tuple(system.name for system in definition.simulated)
+    definition = _renamed(definition)
+    requests, offers = plan_of(definition, facts)
+    drawn = _drawn_before(requests, ledger)
+    models: dict[str, list[SimulatedModel]] = {}
+    for system in definition.simulated:
+        offer = offers[system.name]
+        if offer.host not in FORMATS:
+            raise GenerationError(f"{offer.system} cannot be simulated; there are simulators for {', '.join(FORMATS)}")
+        if system.name in invented:
+            offer = replace(offer, api_id=system.name.partition("@")[0], edit_api_id=None)
+            offers[system.name] = offer
+        artist = _continued(demo_artist(system, definition.suites), drawn, system.name)
+        models.setdefault(offer.host, []).append(_model(offer, artist))
+    hosts = {
+        name: SimulatedHost(models=served, key=_KEY if facts.hosts[name].key_variables else None)
+        for name, served in models.items()
+    }
+    with serve(Simulation(hosts)) as addresses:
+        opened = {name: load_host(facts.hosts[name], _KEY, addresses[name]) for name in hosts}
+        paces = {name: Pace(facts.hosts[name].concurrency) for name in hosts}
+        yield OpenSystems(
+            requests,
+            {system: Line(system, opened[offer.host], offer, paces[offer.host]) for system, offer in offers.items()},
+        )
+
+
+def _renamed(definition: EvalDefinition) -> EvalDefinition:
+    """Return the eval with every system simulated, real ones under a name that says so."""
+    invented = {system.name: system for system in definition.simulated}
+    simulated = tuple(
+        invented.get(name) or SimulatedSystem(name.replace("@", "@simulated-"), _TINT, like=name)
+        for name in definition.systems
+    )
+    return replace(definition, systems=tuple(system.name for system in simulated), simulated=simulated)
+
+
+def _model(offer: Offer, artist: Artist) -> SimulatedModel:
+    from evals.generation.simulators.service import SimulatedModel
+
+    return SimulatedModel(
+        api_id=offer.api_id,
+        edit_api_id=offer.edit_api_id,
+        kind=offer.quotes[0].kind if offer.quotes else "free",
+        terms=offer.quotes[0].terms if offer.quotes else {},
+        sizes=offer.sizes,
+        references_at_most=offer.references_at_most,
+        artist=artist,
+    )
+
+
+def _drawn_before(requests: Sequence[ImageRequest], ledger: Path) -> Counter[tuple[str, str, int | None]]:
+    standings = fold(read_events(ledger)[0])
+    return Counter(
+        (request.system, request.prompt, request.seed)
+        for request in requests
+        if request.sample_id in standings and standings[request.sample_id].outcome is not None
+    )
+
+
+def _continued(artist: Artist, drawn: Mapping[tuple[str, str, int | None], int], system: str) -> Artist:
+    """Return the artist who counts on from what was drawn in earlier processes: a repeat is no first drawing."""
+    return lambda prompt, seed, nth, *rest: artist(prompt, seed, nth + drawn.get((system, prompt, seed), 0), *rest)

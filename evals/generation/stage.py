@@ -1,0 +1,305 @@
+"""The generation stage: an eval in, an image set with ledger and tables out; a second run finishes the first."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from evals.definition import DefinitionError, definition_path, read_definition
+from evals.generation.asking import Desk, Patience
+from evals.generation.budget import Budget
+from evals.generation.keys import scrubbed
+from evals.generation.ledger import LEDGER, Ledger, Standing, fold, read_events
+from evals.generation.lines import GenerationError, OpenSystems
+from evals.generation.pacing import Stop
+from evals.generation.pictures import Pictures
+from evals.generation.plan import ImageRequest, plan_sha256
+from evals.generation.runner import is_open, run_requests
+from evals.generation.tables import write_tables
+
+EVAL = "eval.yaml"
+IMAGES = "images"
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """How a run's generation stands.
+
+    Attributes
+    ----------
+    folder
+        The image set.
+    outcomes
+        For each system, how many requests ended how; ``pending`` are those that were not asked yet.
+    spent_usd
+        What the run has cost at most: what nobody knows counts at its worst.
+    budget_usd
+        The limit that was given.
+    budget_reached
+        Whether requests were left out because of it.
+    unknown
+        The requests whose answer was lost, as rows of ``requests.jsonl``.
+    stopped
+        Why a system was not asked any more.
+    interrupted
+        Whether the user stopped the run.
+    warnings
+        What to know about the systems.
+    """
+
+    folder: Path
+    outcomes: Mapping[str, Mapping[str, int]]
+    spent_usd: float
+    budget_usd: float | None = None
+    budget_reached: bool = False
+    unknown: Sequence[Mapping[str, Any]] = ()
+    stopped: Mapping[str, str] = field(default_factory=dict)
+    interrupted: bool = False
+    warnings: Sequence[str] = ()
+
+    @property
+    def n_pending(self) -> int:
+        """Return how many requests have no outcome yet."""
+        return sum(counts.get("pending", 0) for counts in self.outcomes.values())
+
+    @property
+    def problem(self) -> str | None:
+        """Return why requests were left unasked and what to do, as one sentence; None if all have their outcome."""
+        if not self.n_pending:
+            return None
+        why = [f"{system} was stopped: {reason}" for system, reason in self.stopped.items()]
+        if self.budget_reached:
+            why.append(f"the budget of {self.budget_usd:g} USD allows no more")
+        what = f"{self.n_pending} requests were not asked"
+        return f"{'; '.join(why) or 'the run was stopped'} ({what}; the same command asks them)"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the outcome as JSON types."""
+        return {
+            "folder": str(self.folder),
+            "outcomes": {system: dict(counts) for system, counts in self.outcomes.items()},
+            "spent_usd": round(self.spent_usd, 6),
+            "budget_usd": self.budget_usd,
+            "budget_reached": self.budget_reached,
+            "unknown": [dict(row) for row in self.unknown],
+            "stopped": dict(self.stopped),
+            "interrupted": self.interrupted,
+            "warnings": list(self.warnings),
+        }
+
+
+@dataclass(slots=True)
+class Count:
+    """How far a run is: requests with an outcome, all of them, pictures, and what it has cost at most."""
+
+    ended: int
+    total: int
+    pictures: int
+    spent_usd: float
+
+
+Watch: TypeAlias = Callable[[Count], None]
+
+
+def freeze_definition(name_or_path: str | Path, out: Path) -> None:
+    """Copy the eval definition into the run folder, or see that the run is of the same one.
+
+    Raises
+    ------
+    GenerationError
+        If the folder holds another run, or images that were not generated here.
+    """
+    frozen = out / EVAL
+    if frozen.is_file():
+        try:
+            same = read_definition(frozen) == read_definition(name_or_path)
+        except DefinitionError as error:
+            raise GenerationError(f"{frozen} cannot be used ({error}); choose a new folder") from None
+        if not same:
+            raise GenerationError(f"{out} holds a run of another eval ({frozen.name} differs); choose a new folder")
+        return
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise GenerationError(f"{out} is not empty and holds no run that was generated; choose a new folder")
+    out.mkdir(parents=True, exist_ok=True)
+    staged = out / f".{EVAL}.new"
+    shutil.copyfile(definition_path(name_or_path), staged)
+    staged.replace(frozen)
+
+
+def generate(
+    systems: OpenSystems,
+    out: Path,
+    *,
+    budget_usd: float | None = None,
+    retry_unknown: bool = False,
+    patience: Patience | None = None,
+    watch: Watch = lambda count: None,
+) -> Generation:
+    """Ask the systems for every picture that the run still lacks.
+
+    Parameters
+    ----------
+    systems
+        The plan and the systems, opened (see `evals.generation.lines`).
+    out
+        The run folder; the image set goes to ``images``.
+    budget_usd
+        What the run may cost in all, earlier parts of it included. What nobody knows counts at its worst.
+    retry_unknown
+        Send requests again whose answer was lost, although they may have been charged.
+    patience
+        How often and how long things are tried.
+    watch
+        Called with the count after every outcome.
+
+    Raises
+    ------
+    GenerationError
+        If another process is at work in the folder, or a price is needed and not known.
+    evals.generation.ledger.LedgerError
+        If the folder's ledger is damaged or belongs to another plan.
+    OSError
+        If the disk fails. All that was answered before is kept.
+    """
+    from filelock import FileLock, Timeout
+
+    _check_budget(systems, budget_usd)
+    folder = out / IMAGES
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / f".{LEDGER}.lock", timeout=0):
+            return _generate(systems, folder, budget_usd, retry_unknown, patience or Patience(), watch)
+    except Timeout:
+        raise GenerationError(f"another process is generating in {out}; wait for it or choose another folder") from None
+
+
+def still_open(requests: Sequence[ImageRequest], out: Path) -> list[ImageRequest]:
+    """Return the requests of a plan that a run folder has no outcome for; it may not exist yet."""
+    standings = fold(read_events(out / IMAGES / LEDGER)[0])
+    return [request for request in requests if is_open(standings.get(request.sample_id, Standing()))]
+
+
+def _check_budget(systems: OpenSystems, budget_usd: float | None) -> None:
+    if budget_usd is None:
+        return
+    for system, line in systems.lines.items():
+        if not line.offer.quotes:
+            raise GenerationError(f"no price of {system} is known, so no budget can be kept; leave out one of them")
+
+
+def _generate(
+    systems: OpenSystems,
+    folder: Path,
+    budget_usd: float | None,
+    retry_unknown: bool,
+    patience: Patience,
+    watch: Watch,
+) -> Generation:
+    from importlib.metadata import version
+
+    requests = systems.requests
+    ledger = Ledger(folder / LEDGER, partial(scrubbed, keys=systems.keys))
+    try:
+        ledger.open_for(plan_sha256(requests), twinlens=version("twinlens"), requests=len(requests))
+        free = {system for system, line in systems.lines.items() if line.offer.is_free}
+        _allow_again((request for request in requests if retry_unknown or request.system in free), ledger)
+        budget = _opened_budget(requests, ledger, budget_usd)
+        stored = {
+            sample_id: standing.ending["picture"]
+            for sample_id, standing in ledger.standings.items()
+            if standing.status == "ok"
+        }
+        desk = Desk(ledger, budget, Pictures(folder, stored), patience, Stop())
+        count = _counted(requests, desk)
+        watch(count)
+
+        def changed(outcome: str) -> None:
+            count.ended += 1
+            count.pictures += outcome == "ok"
+            count.spent_usd = budget.spent_usd
+            watch(count)
+
+        desk.changed = changed
+        try:
+            _run(run_requests(requests, systems.lines, desk))
+        finally:
+            hosts = {system: line.offer.host for system, line in systems.lines.items()}
+            rows = write_tables(folder, requests, ledger.standings, hosts)
+    finally:
+        ledger.close()
+    stopped = {system: scrubbed(line.stopped, systems.keys) for system, line in systems.lines.items() if line.stopped}
+    return Generation(
+        folder=folder,
+        outcomes=_outcomes(requests, rows),
+        spent_usd=sum(standing.spent_usd for standing in ledger.standings.values()),
+        budget_usd=budget_usd,
+        budget_reached=budget.exhausted,
+        unknown=[row for row in rows if row["outcome"] == "unknown"],
+        stopped=stopped,
+        interrupted=desk.stop.wanted,
+        warnings=systems.warnings,
+    )
+
+
+def _allow_again(requests: Iterable[ImageRequest], ledger: Ledger) -> None:
+    """Put the requests whose answer was lost back to pending; what they may have cost stays counted."""
+    for request in requests:
+        standing = ledger.standings.get(request.sample_id, Standing())
+        if standing.outcome == "unknown":
+            facts = {"reason": "retry_unknown", "doubtful_usd": standing.worst_usd}
+            ledger.append("rejected", request.sample_id, **facts)
+
+
+def _opened_budget(requests: Sequence[ImageRequest], ledger: Ledger, limit_usd: float | None) -> Budget:
+    """Return the budget with what was spent, and what accepted tasks may still cost held."""
+    budget = Budget(limit_usd)
+    for request in requests:
+        standing = ledger.standings.get(request.sample_id, Standing())
+        if standing.may_be_followed:
+            budget.carry_over(request.sample_id, standing.spent_usd)
+        else:
+            budget.spent_usd += standing.spent_usd
+    return budget
+
+
+def _counted(requests: Sequence[ImageRequest], desk: Desk) -> Count:
+    closed = [request for request in requests if not is_open(desk.ledger.standing(request.sample_id))]
+    pictures = sum(desk.ledger.standing(request.sample_id).status == "ok" for request in closed)
+    return Count(len(closed), len(requests), pictures, desk.budget.spent_usd)
+
+
+def _outcomes(requests: Sequence[ImageRequest], rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    counts: dict[str, Counter[str]] = {request.system: Counter() for request in requests}
+    ended = {row["sample_id"]: row["outcome"] for row in rows}
+    for request in requests:
+        counts[request.system][ended.get(request.sample_id, "pending")] += 1
+    return {system: dict(found) for system, found in counts.items()}
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Run to the end, in a thread of its own where this one (a notebook's, say) already runs an event loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(work)
+        return
+    errors: list[BaseException] = []
+
+    def inside() -> None:
+        try:
+            asyncio.run(work)
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=inside, name="generation")
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]

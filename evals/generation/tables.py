@@ -1,0 +1,117 @@
+"""The tables of a generated image set, derived from plan and ledger: ``requests.jsonl`` and ``metadata.jsonl``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from evals.generation.ledger import Standing
+from evals.generation.pictures import copy_references
+from evals.generation.plan import ImageRequest
+from evals.imageset import write_atomically, write_metadata
+from evals.imageset_checks import REQUESTS
+
+NO_FIRST_SHOT = "no_first_shot"
+
+
+def write_tables(
+    folder: Path, requests: Sequence[ImageRequest], standings: Mapping[str, Standing], hosts: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Write both tables anew, in the order of the plan, and return the rows of the requests.
+
+    Parameters
+    ----------
+    folder
+        The image set.
+    requests
+        The plan.
+    standings
+        How each request stands.
+    hosts
+        The host of each system.
+    """
+    rows = [row for request in requests if (row := request_row(request, standings)) is not None]
+    content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    write_atomically(folder / REQUESTS, content.encode())
+    made = [request for request in requests if standings.get(request.sample_id, Standing()).status == "ok"]
+    if made:
+        write_metadata(folder, [_metadata(folder, request, standings, hosts) for request in made])
+    return rows
+
+
+def request_row(request: ImageRequest, standings: Mapping[str, Standing]) -> dict[str, Any] | None:
+    """Return a request with its outcome, None while it has none.
+
+    A later shot whose first shot brought no picture was never sent: it failed for that reason, at no cost.
+    """
+    standing = standings.get(request.sample_id, Standing())
+    outcome, ending = standing.outcome, standing.ending
+    if outcome is None:
+        first = standings.get(request.first_shot, Standing()) if request.first_shot is not None else None
+        if first is None or first.outcome in (None, "ok"):
+            return None
+        outcome, ending = "failed", {"reason": NO_FIRST_SHOT, "message": "the first shot brought no picture to send"}
+    told = ending.get("told", {})
+    unknown = outcome == "unknown"
+    return {
+        **_asked(request),
+        "outcome": outcome,
+        "reason": ending.get("reason", "answer_lost" if unknown else None),
+        "message": ending.get("message", "the run ended while it was in flight" if unknown else None),
+        "attempts": standing.attempts,
+        "cost_usd": None if unknown else ending.get("cost_usd"),
+        "cost_basis": ending.get("cost_basis"),
+        "may_have_cost_usd": standing.doubtful_usd + (standing.worst_usd if unknown else 0.0),
+        **{name: ending.get(name) for name in ("latency_s", "queue_s", "generation_s", "download_s")},
+        "task_id": standing.task.id if standing.task else None,
+        "model_version": told.get("model_version"),
+        "prompt_used": told.get("prompt_used"),
+        "seed_used": told.get("seed_used"),
+        "answer_text": told.get("text"),
+        "file_name": ending["picture"]["file_name"] if outcome == "ok" else None,
+        "sent_at": standing.sent_at,
+        "ended_at": ending.get("at"),
+    }
+
+
+def _asked(request: ImageRequest) -> dict[str, Any]:
+    return {
+        "sample_id": request.sample_id,
+        "system": request.system,
+        "suite": request.suite,
+        "prompt_id": request.item.id,
+        "prompt": request.prompt,
+        "seed": request.seed,
+        "repeat": request.repeat,
+        "size": request.size,
+        "sequence_id": request.item.sequence_id,
+        "shot": request.item.shot,
+    }
+
+
+def _metadata(
+    folder: Path, request: ImageRequest, standings: Mapping[str, Standing], hosts: Mapping[str, str]
+) -> dict[str, Any]:
+    ending = standings[request.sample_id].ending
+    picture, told = ending["picture"], ending.get("told", {})
+    references = copy_references(folder, request.references)
+    if request.first_shot is not None:
+        references.insert(0, standings[request.first_shot].ending["picture"]["file_name"])
+    return {
+        "file_name": picture["file_name"],
+        **_asked(request),
+        "expected_text": list(request.item.expected_text) or None,
+        "language": request.item.language,
+        "reference_images": references or None,
+        **{name: picture[name] for name in ("width", "height", "file_sha256", "pixel_sha256", "format", "n_bytes")},
+        **{name: ending.get(name) for name in ("latency_s", "queue_s", "generation_s", "download_s")},
+        **{name: ending.get(name) for name in ("cost_usd", "cost_basis")},
+        "model": request.system.rpartition("@")[0],
+        "host": hosts[request.system],
+        "model_version": told.get("model_version"),
+        "prompt_used": told.get("prompt_used"),
+        "seed_used": told.get("seed_used"),
+        "created_at": ending["at"],
+    }

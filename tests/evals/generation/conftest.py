@@ -1,0 +1,129 @@
+"""A plan of a few requests, and a host inside the process that answers by script."""
+
+import asyncio
+import io
+import itertools
+from dataclasses import dataclass, field
+from datetime import date
+from types import SimpleNamespace
+
+import PIL.Image
+import pytest
+
+from evals.generation.answers import Accepted, Finished, Task
+from evals.generation.asking import Line, Patience
+from evals.generation.facts import Offer, Quote
+from evals.generation.hosts.http_host import Expired
+from evals.generation.lines import OpenSystems
+from evals.generation.pacing import Pace
+from evals.generation.plan import ImageRequest
+from evals.suites import PromptItem
+
+QUICK = Patience(
+    attempts=4, backoff_s=0.001, longest_backoff_s=0.002, first_poll_s=0.001, longest_poll_s=0.002, task_s=0.05
+)
+
+
+def png(colour):
+    buffer = io.BytesIO()
+    PIL.Image.new("RGB", (8, 8), colour).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def an_offer(system="m@h", price=0.01, **changes):
+    model, _, host = system.partition("@")
+    quotes = () if price is None else (Quote("per_image", {"usd": price}, "test", date(2026, 11, 22)),)
+    facts = {
+        "title": model,
+        "api_id": model,
+        "edit_api_id": None,
+        "sizes": ("512", "1K"),
+        "references_at_most": 4,
+        "takes_seed": True,
+        "quotes": quotes,
+        "released": None,
+        "retired": None,
+        "replaced_by": None,
+        "notes": (),
+        "sources": (),
+    }
+    return Offer(model=model, host=host, **(facts | changes))
+
+
+def a_request(number, system="m@h", first_shot=None, shot=None):
+    item = PromptItem("suite", f"p{number}", f"prompt {number}", sequence_id="q" if shot else None, shot=shot)
+    return ImageRequest(f"s{number}", system, "suite", item, 7, 0, "512", first_shot)
+
+
+@dataclass
+class ScriptedHost:
+    """Plays a list of answers for each request; a task's list is played by its polls. Everything is written down."""
+
+    scripts: dict = field(default_factory=dict)
+    polls: dict = field(default_factory=dict)
+    downloads: dict = field(default_factory=dict)
+    work_s: float = 0.0
+    submitted: list = field(default_factory=list)
+    references: dict = field(default_factory=dict)
+    in_flight: int = 0
+    peak: int = 0
+    closed: bool = False
+
+    def prepare(self, asked, offer, references):
+        self.references[asked.sample_id] = list(references)
+        return SimpleNamespace(id=asked.sample_id, record=lambda: {"prompt": asked.prompt})
+
+    async def submit(self, call):
+        self.submitted.append(call.id)
+        self.in_flight += 1
+        self.peak = max(self.peak, self.in_flight)
+        await asyncio.sleep(self.work_s)
+        self.in_flight -= 1
+        script = self.scripts.get(call.id, [])
+        answer = script.pop(0) if script else Finished(content=png((len(self.submitted), 0, 0)))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def poll(self, task):
+        script = self.polls[task.id]
+        answer = script.pop(0) if len(script) > 1 else script[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def download(self, url):
+        script = self.downloads[url]
+        content = script.pop(0) if len(script) > 1 else script[0]
+        if isinstance(content, Exception):
+            raise content
+        return content
+
+    async def aclose(self):
+        self.closed = True
+
+
+def systems_of(host, requests, concurrency=4, price=0.01, **changes):
+    pace = Pace(concurrency)
+    names = dict.fromkeys(request.system for request in requests)
+    lines = {name: Line(name, host, an_offer(name, price, **changes), pace) for name in names}
+    return OpenSystems(requests, lines)
+
+
+def accepted(task_id="t", cost=None):
+    return Accepted(Task(task_id, f"http://h/{task_id}", cost_usd=cost))
+
+
+@pytest.fixture
+def scripted():
+    return SimpleNamespace(
+        Host=ScriptedHost,
+        systems=systems_of,
+        request=a_request,
+        requests=lambda n, **facts: [a_request(number, **facts) for number in itertools.islice(itertools.count(), n)],
+        accepted=accepted,
+        png=png,
+        offer=an_offer,
+        quick=QUICK,
+        expired=lambda: Expired("HTTP 403"),
+    )

@@ -1,0 +1,88 @@
+"""Runs of every wire format against simulators: the plan, the simulation, and one process's share of a run."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from evals.generation.asking import Line, Patience
+from evals.generation.facts import read_facts
+from evals.generation.hosts import load_host
+from evals.generation.lines import OpenSystems
+from evals.generation.pacing import Pace
+from evals.generation.plan import ImageRequest
+from evals.generation.stage import Generation, generate
+from evals.suites import PromptItem
+
+SYSTEMS = (
+    "gemini-3.1-flash-image@google",
+    "gemini-3.1-flash-image@vertex",
+    "flux-2-pro@bfl",
+    "flux-2-pro@replicate",
+    "flux-2-pro@fal",
+    "flux-1-schnell@fireworks",
+    "flux-2-pro@atlascloud",
+    "flux-1-schnell@comfyui",
+)
+FREE_HOST = "comfyui"
+KEY = "kept-secret-0123456789"
+
+HASTE = Patience(attempts=8, backoff_s=0.02, longest_backoff_s=0.1, first_poll_s=0.02, longest_poll_s=0.1, task_s=1.5)
+
+
+def a_plan(n: int, systems: Sequence[str] = SYSTEMS, size: str = "1K") -> list[ImageRequest]:
+    """Return ``n`` requests, each with a prompt of its own, the systems taking turns."""
+    return [
+        ImageRequest(
+            sample_id=f"s{number:04}",
+            system=systems[number % len(systems)],
+            suite="load",
+            item=PromptItem("load", f"p{number}", f"Picture number {number} of a load test"),
+            seed=1000 + number,
+            repeat=0,
+            size=size,
+        )
+        for number in range(n)
+    ]
+
+
+def a_simulation(books, artist, systems: Sequence[str] = SYSTEMS, script_of=lambda host: {}, **settings):
+    """Return the simulation of the systems' hosts, with the prices of the real ones, each with a script of its own."""
+    from evals.generation.simulators.service import SimulatedHost, SimulatedModel, Simulation
+
+    facts = read_facts()
+    models: dict[str, list[SimulatedModel]] = {}
+    for system in systems:
+        offer = facts.find(system)
+        quote = offer.quotes[0] if offer.quotes else None
+        models.setdefault(offer.host, []).append(
+            SimulatedModel(
+                offer.api_id,
+                quote.kind if quote else "per_image",
+                quote.terms if quote else {"usd": 0.02},
+                offer.sizes,
+                offer.references_at_most,
+                artist,
+                offer.edit_api_id,
+            )
+        )
+    keys = {name: KEY if facts.hosts[name].key_variables else None for name in models}
+    hosts = {
+        name: SimulatedHost(served, key=keys[name], script=script_of(name), **settings)
+        for name, served in models.items()
+    }
+    return Simulation(hosts, books)
+
+
+def open_systems(requests: Sequence[ImageRequest], addresses: Mapping[str, str], concurrency: int = 3) -> OpenSystems:
+    """Open the systems of a plan at the simulators' addresses."""
+    facts = read_facts()
+    offers = {request.system: facts.find(request.system) for request in requests}
+    hosts = {name: load_host(facts.hosts[name], KEY, address) for name, address in addresses.items()}
+    paces = {name: Pace(concurrency) for name in addresses}
+    lines = {system: Line(system, hosts[offer.host], offer, paces[offer.host]) for system, offer in offers.items()}
+    return OpenSystems(requests, lines, (KEY,))
+
+
+def run_once(out: Path, n: int, addresses: Mapping[str, str], **options) -> Generation:
+    """Generate what a run of ``n`` requests still lacks."""
+    requests = a_plan(n)
+    return generate(open_systems(requests, addresses), out, patience=HASTE, **options)

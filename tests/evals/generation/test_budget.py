@@ -1,0 +1,77 @@
+"""The budget: it is never exceeded, waits only while something can come back, and never for ever."""
+
+import asyncio
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evals.generation.budget import Budget
+
+
+def test_a_request_that_does_not_fit_is_refused_at_once_when_nothing_is_in_flight():
+    budget = Budget(1.0, spent_usd=0.95)
+    assert asyncio.run(budget.hold("a", 0.1)) is False
+    assert budget.exhausted
+
+
+def test_a_request_that_just_fits_is_let_through():
+    assert asyncio.run(Budget(0.3, spent_usd=0.2).hold("a", 0.1)) is True
+
+
+def test_a_request_waits_for_what_others_give_back():
+    async def scene():
+        budget = Budget(1.0)
+        assert await budget.hold("a", 0.8)
+        waiting = asyncio.create_task(budget.hold("b", 0.5))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        await budget.settle("a", 0.1)
+        assert await waiting
+        assert budget.spent_usd + budget.held_usd == pytest.approx(0.6)
+
+    asyncio.run(scene())
+
+
+def test_a_request_is_refused_as_soon_as_waiting_cannot_help():
+    async def scene():
+        budget = Budget(1.0)
+        assert await budget.hold("a", 0.6)
+        assert await budget.hold("b", 0.3)
+        waiting = asyncio.create_task(budget.hold("c", 0.5))
+        await asyncio.sleep(0)
+        await budget.settle("a", 0.6)
+        assert await waiting is False
+
+    asyncio.run(scene())
+
+
+def test_without_a_limit_everything_is_let_through():
+    budget = Budget(None, 1e9)
+    assert asyncio.run(budget.hold("a", 1e9))
+    assert not budget.exhausted
+
+
+@given(
+    st.floats(0, 2),
+    st.lists(st.tuples(st.floats(0, 0.5), st.floats(0, 1)), max_size=30),
+    st.integers(0, 10_000),
+)
+def test_whatever_the_order_the_limit_is_never_exceeded_and_nobody_waits_for_ever(limit, prices, seed):
+    async def scene():
+        budget, shuffled, highest = Budget(limit), random.Random(seed), 0.0
+
+        async def buy(number, worst, share):
+            nonlocal highest
+            if await budget.hold(str(number), worst):
+                highest = max(highest, budget.spent_usd + budget.held_usd)
+                for _ in range(shuffled.randrange(4)):
+                    await asyncio.sleep(0)
+                await budget.settle(str(number), worst * share)
+
+        await asyncio.wait_for(asyncio.gather(*(buy(i, *price) for i, price in enumerate(prices))), 5)
+        assert highest <= limit + 1e-6
+        assert budget.held_usd == 0
+
+    asyncio.run(scene())

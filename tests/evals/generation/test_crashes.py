@@ -1,0 +1,86 @@
+"""A run that is killed again and again: every picture once, no task bought twice, and what is unknown is told."""
+
+import json
+import multiprocessing
+import random
+from collections import Counter
+
+import pytest
+
+from evals.generation.ledger import LEDGER, fold, read_events
+from evals.generation.simulators.artists import plain_artist
+from evals.generation.simulators.books import Books
+from evals.generation.simulators.server import serve
+from evals.imageset import read_image_set
+from tests.evals.generation.simulated_runs import FREE_HOST, a_plan, a_simulation, run_once
+
+N_REQUESTS = 100
+KILLS = 60
+
+
+def test_sixty_kills_lose_nothing_and_buy_nothing_twice(tmp_path):
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["tests.evals.generation.simulated_runs"])
+    moments, kills, runs, unsent = random.Random(60), 0, 0, 0
+    while kills < KILLS:
+        out, books = tmp_path / f"run-{runs}", Books()
+        runs += 1
+        with serve(a_simulation(books, plain_artist, work_s=0.06)) as addresses:
+            while kills < KILLS:
+                process = processes.Process(target=run_once, args=(out, N_REQUESTS, addresses))
+                process.start()
+                process.join(moments.uniform(0.05, 0.6))
+                if process.exitcode is not None:
+                    assert process.exitcode == 0
+                    break
+                process.kill()
+                process.join()
+                kills += 1
+            generation = run_once(out, N_REQUESTS, addresses)
+        assert generation.n_pending == 0
+        unsent += check(out / "images", books)
+    print(f"{kills} kills in {runs} runs of {N_REQUESTS} requests; {unsent} died before they were sent")
+
+
+def check(images, books):
+    """Hold a run that was killed against the simulators' books; return how many requests died before they were sent."""
+    requests = {request.sample_id: request for request in a_plan(N_REQUESTS)}
+    events, torn = read_events(images / LEDGER)
+    standings = fold(events)
+    assert not torn
+    assert set(standings) == set(requests)
+
+    made = [sample_id for sample_id, standing in standings.items() if standing.status == "ok"]
+    rows = read_image_set(images).rows
+    assert sorted(row["sample_id"] for row in rows) == sorted(made)
+    assert len({row["pixel_sha256"] for row in rows}) == len(rows)
+
+    arrivals = Counter(entry.prompt for entry in books.entries if entry.host != FREE_HOST)
+    assert max(arrivals.values()) == 1, "a paid request was sent twice"
+    accepted = {event["sample_id"] for event in events if event["event"] == "accepted"}
+    assert all(standings[sample_id].outcome == "ok" for sample_id in accepted)
+
+    paid = {sample_id for sample_id, request in requests.items() if not request.system.endswith(FREE_HOST)}
+    in_books = {sample_id for sample_id in paid if arrivals[requests[sample_id].prompt]}
+    unknown = {sample_id for sample_id in paid if standings[sample_id].outcome == "unknown"}
+    listed = {
+        row["sample_id"] for row in map(json.loads, (images / "requests.jsonl").open()) if row["outcome"] == "unknown"
+    }
+    assert unknown == listed
+    # A request that died between the ledger and the wire is unknown too: nobody but the host could tell.
+    assert in_books - set(made) == unknown & in_books
+    assert set(requests) - paid <= set(made)
+    spent = sum(standings[sample_id].spent_usd for sample_id in requests)
+    assert books.charged_usd <= spent + 1e-9
+    return len(unknown - in_books)
+
+
+@pytest.mark.parametrize("concurrency", [1])
+def test_a_run_that_nobody_kills_has_no_unknown(tmp_path, concurrency):
+    books = Books()
+    with serve(a_simulation(books, plain_artist)) as addresses:
+        generation = run_once(tmp_path, 24, addresses)
+    assert {outcome for counts in generation.outcomes.values() for outcome in counts} == {"ok"}
+    assert len(books.entries) == 24
+    assert generation.spent_usd == pytest.approx(books.charged_usd, rel=0.35)
+    assert books.keys_at_delivery == 0

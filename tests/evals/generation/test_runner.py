@@ -1,0 +1,343 @@
+"""The runner with a scripted host: every answer leads to its one outcome, and nothing is sent twice by itself."""
+
+import json
+import os
+import signal
+import threading
+from dataclasses import replace
+from datetime import date
+
+import httpx
+import pytest
+
+from evals.generation.answers import Ended, Finished, Lost, Running, Told, TurnedAway
+from evals.generation.facts import Quote
+from evals.generation.lines import GenerationError
+from evals.generation.pictures import Pictures
+from evals.generation.stage import generate, still_open
+from evals.imageset import read_image_set
+
+
+@pytest.fixture
+def run(tmp_path, scripted):
+    """Generate with a scripted host into one folder and return how it ended."""
+
+    def generated(host, requests, patience=scripted.quick, budget_usd=None, retry_unknown=False, **facts):
+        systems = scripted.systems(host, requests, **facts)
+        return generate(
+            systems, tmp_path / "run", budget_usd=budget_usd, retry_unknown=retry_unknown, patience=patience
+        )
+
+    generated.folder = tmp_path / "run" / "images"
+    generated.rows = lambda: [json.loads(line) for line in (generated.folder / "requests.jsonl").open()]
+    generated.out = tmp_path / "run"
+    return generated
+
+
+def outcomes(generation):
+    (counts,) = generation.outcomes.values()
+    return counts
+
+
+def test_a_set_of_pictures_is_an_image_set_in_the_order_of_the_plan(run, scripted):
+    host = scripted.Host(work_s=0.001)
+    generation = run(host, scripted.requests(6))
+    assert outcomes(generation) == {"ok": 6}
+    assert generation.problem is None
+    assert host.closed
+    rows = read_image_set(run.folder).rows
+    assert [row["sample_id"] for row in rows] == [f"s{i}" for i in range(6)]
+    assert {(row["width"], row["format"], row["host"], row["model"]) for row in rows} == {(8, "png", "h", "m")}
+    assert generation.spent_usd == pytest.approx(0.06)
+
+
+def test_the_original_bytes_are_kept_untouched_and_equal_ones_apart(run, scripted):
+    content = scripted.png("red") + b"trailing provenance"
+    run(scripted.Host({f"s{i}": [Finished(content=content)] for i in range(3)}), scripted.requests(3))
+    names = [row["file_name"] for row in read_image_set(run.folder).rows]
+    assert len(set(names)) == 3
+    assert all((run.folder / name).read_bytes() == content for name in names)
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "reason"),
+    [
+        (Ended("refused", "SAFETY", "no"), "refused", "SAFETY"),
+        (Ended("filtered", "IMAGE_SAFETY"), "filtered", "IMAGE_SAFETY"),
+        (Ended("failed", "http_422", "width: too large"), "failed", "http_422"),
+        (Lost("ReadTimeout"), "unknown", "ReadTimeout"),
+        (Finished(content=b"no picture"), "failed", "not_a_picture"),
+    ],
+)
+def test_an_answer_leads_to_its_outcome_and_is_final(run, scripted, answer, outcome, reason):
+    host = scripted.Host({"s0": [answer]})
+    assert outcomes(run(host, scripted.requests(1))) == {outcome: 1}
+    assert run.rows()[0]["reason"] == reason
+    assert outcomes(run(host, scripted.requests(1))) == {outcome: 1}
+    assert host.submitted == ["s0"]
+
+
+def test_what_nobody_knows_counts_at_its_worst_and_is_asked_again_only_if_allowed(run, scripted):
+    host = scripted.Host({"s0": [Lost("ReadTimeout")]})
+    generation = run(host, scripted.requests(2))
+    assert [row["sample_id"] for row in generation.unknown] == ["s0"]
+    assert generation.unknown[0]["may_have_cost_usd"] == pytest.approx(0.01)
+    assert generation.spent_usd == pytest.approx(0.02)
+    again = run(host, scripted.requests(2), retry_unknown=True)
+    assert outcomes(again) == {"ok": 2}
+    assert host.submitted.count("s0") == 2
+    assert again.spent_usd == pytest.approx(0.03)
+
+
+def test_a_free_system_is_asked_again_without_being_allowed_to(run, scripted):
+    free = Quote("free", {}, "test", date(2026, 11, 22))
+    host = scripted.Host({"s0": [Lost("ReadTimeout")]})
+    assert outcomes(run(host, scripted.requests(1), quotes=(free,))) == {"unknown": 1}
+    assert outcomes(run(host, scripted.requests(1), quotes=(free,))) == {"ok": 1}
+
+
+def test_a_request_in_flight_when_the_process_died_is_unknown_to_the_next_one(run, scripted):
+    generate(scripted.systems(scripted.Host(), scripted.requests(1)), run.out, patience=scripted.quick)
+    ledger = run.folder / "ledger.jsonl"
+    ledger.write_text("".join(line for line in ledger.open() if "completed" not in line))
+    host = scripted.Host()
+    generation = run(host, scripted.requests(1))
+    assert outcomes(generation) == {"unknown": 1}
+    assert generation.unknown[0]["reason"] == "answer_lost"
+    assert host.submitted == []
+
+
+def test_a_task_is_asked_for_until_it_is_ready_and_its_picture_fetched(run, scripted):
+    told = Told(prompt_used="rewritten", seed_used=9, model_version="v3")
+    host = scripted.Host(
+        {"s0": [scripted.accepted("t", cost=0.045)]},
+        polls={"t": [Running("Pending", queued=True), Running("Odd"), Finished(url="u", told=told)]},
+        downloads={"u": [scripted.png("blue")]},
+    )
+    run(host, scripted.requests(1))
+    (row,) = read_image_set(run.folder).rows
+    assert (row["cost_usd"], row["cost_basis"]) == (0.045, "reported")
+    assert (row["prompt_used"], row["seed_used"], row["model_version"]) == ("rewritten", 9, "v3")
+    assert row["latency_s"] == pytest.approx(row["queue_s"] + row["generation_s"] + row["download_s"], abs=1e-3)
+
+
+def test_a_task_that_never_gets_ready_is_a_timeout_that_a_later_run_asks_for_again(run, scripted):
+    host = scripted.Host({"s0": [scripted.accepted()]}, {"t": [Running("Reasoning")]}, {"u": [scripted.png("blue")]})
+    generation = run(host, scripted.requests(1))
+    assert outcomes(generation) == {"timeout": 1}
+    assert "Reasoning" in run.rows()[0]["message"]
+    assert generation.spent_usd == pytest.approx(0.01)
+    host.polls["t"] = [Finished(url="u")]
+    assert outcomes(run(host, scripted.requests(1))) == {"ok": 1}
+    assert host.submitted == ["s0"]
+
+
+@pytest.mark.parametrize("verdict", [Ended("refused", "Request Moderated"), Ended("filtered", "Content Moderated")])
+def test_a_moderated_task_ends_as_told_and_costs_what_was_named(run, scripted, verdict):
+    host = scripted.Host({"s0": [scripted.accepted(cost=0.03)]}, {"t": [verdict]})
+    generation = run(host, scripted.requests(1))
+    assert outcomes(generation) == {verdict.outcome: 1}
+    assert generation.spent_usd == pytest.approx(0.03)
+
+
+def test_a_download_that_breaks_off_is_tried_again(run, scripted):
+    host = scripted.Host(
+        {"s0": [scripted.accepted()]},
+        {"t": [Finished(url="u")]},
+        {"u": [httpx.RemoteProtocolError("cut"), b"half a pict", scripted.png("blue")]},
+    )
+    assert outcomes(run(host, scripted.requests(1))) == {"ok": 1}
+
+
+def test_an_expired_address_is_asked_for_anew_once(run, scripted):
+    host = scripted.Host(
+        {"s0": [scripted.accepted()]},
+        {"t": [Finished(url="old"), Finished(url="new")]},
+        {"old": [scripted.expired()], "new": [scripted.png("blue")]},
+    )
+    assert outcomes(run(host, scripted.requests(1))) == {"ok": 1}
+
+
+def test_a_paid_picture_whose_address_expired_is_told_as_such(run, scripted):
+    host = scripted.Host(
+        {"s0": [scripted.accepted(cost=0.03)]}, {"t": [Finished(url="old")]}, {"old": [scripted.expired()]}
+    )
+    generation = run(host, scripted.requests(1))
+    assert outcomes(generation) == {"failed": 1}
+    assert run.rows()[0]["reason"] == "delivery_expired"
+    assert "may be charged" in run.rows()[0]["message"]
+    assert generation.spent_usd == pytest.approx(0.03)
+    assert outcomes(run(host, scripted.requests(1))) == {"failed": 1}
+
+
+def test_a_picture_that_never_arrived_is_fetched_by_a_later_run(run, scripted):
+    host = scripted.Host({"s0": [scripted.accepted()]}, {"t": [Finished(url="u")]}, {"u": [httpx.ConnectError("down")]})
+    assert outcomes(run(host, scripted.requests(1))) == {"failed": 1}
+    assert run.rows()[0]["reason"] == "delivery_failed"
+    host.downloads["u"] = [scripted.png("blue")]
+    assert outcomes(run(host, scripted.requests(1))) == {"ok": 1}
+    assert host.submitted == ["s0"]
+
+
+def test_a_request_that_is_turned_away_is_sent_again(run, scripted):
+    host = scripted.Host({"s0": [TurnedAway("http_429", delay_s=0.001), TurnedAway("http_503")]})
+    generation = run(host, scripted.requests(1))
+    assert outcomes(generation) == {"ok": 1}
+    assert host.submitted == ["s0"] * 3
+    assert run.rows()[0]["attempts"] == 3
+    assert generation.spent_usd == pytest.approx(0.01)
+
+
+def test_an_attempt_that_may_have_cost_stays_counted(run, scripted):
+    host = scripted.Host({"s0": [TurnedAway("http_500", may_have_cost=True)]})
+    assert run(host, scripted.requests(1)).spent_usd == pytest.approx(0.02)
+
+
+def test_a_request_that_is_always_turned_away_failed_and_is_asked_again_by_a_later_run(run, scripted):
+    host = scripted.Host({"s0": [TurnedAway("http_503", "overloaded")] * 4})
+    assert outcomes(run(host, scripted.requests(1))) == {"failed": 1}
+    assert run.rows()[0]["message"] == "overloaded"
+    assert outcomes(run(host, scripted.requests(1))) == {"ok": 1}
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ([TurnedAway("http_401", "bad key", stops="check the key")], "bad key; check the key"),
+        ([TurnedAway("http_429", "slow down", delay_s=9000)], "asks to wait 9000 s"),
+        ([TurnedAway("no_connection", "refused")] * 4, "cannot be reached"),
+    ],
+)
+def test_a_system_that_cannot_go_on_is_stopped_while_the_others_go_on(run, scripted, answers, said):
+    good, bad = scripted.requests(3), [scripted.request(n, system="x@h") for n in (10, 11, 12)]
+    host = scripted.Host({request.sample_id: list(answers) for request in bad})
+    generation = run(host, [*good, *bad])
+    assert generation.outcomes == {"m@h": {"ok": 3}, "x@h": {"pending": 3}}
+    assert said in generation.stopped["x@h"]
+    assert said in generation.problem
+    assert "3 requests were not asked" in generation.problem
+    assert len(still_open([*good, *bad], run.out)) == 3
+
+
+def test_a_stopped_system_is_finished_by_a_later_run(run, scripted):
+    host = scripted.Host({"s1": [TurnedAway("http_402", "no credit", stops="top it up")]})
+    assert outcomes(run(host, scripted.requests(5), concurrency=1)) == {"ok": 1, "pending": 4}
+    assert outcomes(run(host, scripted.requests(5), concurrency=1)) == {"ok": 5}
+    assert sorted(host.submitted) == ["s0", "s1", "s1", "s2", "s3", "s4"]
+
+
+def test_no_more_requests_are_in_flight_than_the_host_takes(run, scripted):
+    host = scripted.Host(work_s=0.002)
+    run(host, scripted.requests(20), concurrency=3)
+    assert host.peak == 3
+
+
+def test_the_budget_holds_what_is_in_flight_at_its_worst(run, scripted):
+    host = scripted.Host(work_s=0.002)
+    generation = run(host, scripted.requests(20), budget_usd=0.055)
+    assert outcomes(generation) == {"ok": 5, "pending": 15}
+    assert generation.budget_reached
+    assert "the budget of 0.055 USD allows no more" in generation.problem
+    more = run(host, scripted.requests(20), budget_usd=0.10)
+    assert outcomes(more) == {"ok": 10, "pending": 10}
+    assert more.spent_usd == pytest.approx(0.10)
+
+
+def test_a_budget_needs_a_known_price(run, scripted):
+    with pytest.raises(GenerationError, match="no price of m@h is known"):
+        run(scripted.Host(), scripted.requests(1), budget_usd=1.0, price=None)
+
+
+def test_later_shots_are_sent_with_the_first_shots_picture(run, scripted):
+    first = scripted.request(0, shot=1)
+    later = [scripted.request(n, shot=n + 1, first_shot="s0") for n in (1, 2)]
+    content = scripted.png("green")
+    host = scripted.Host({"s0": [Finished(content=content)]}, work_s=0.002)
+    run(host, [first, *later])
+    assert host.references == {"s0": [], "s1": [content], "s2": [content]}
+    rows = {row["sample_id"]: row for row in read_image_set(run.folder).rows}
+    assert rows["s1"]["reference_images"] == [rows["s0"]["file_name"]]
+
+
+def test_shots_without_a_first_picture_are_not_sent_and_come_when_it_does(run, scripted):
+    requests = [scripted.request(0, shot=1), scripted.request(1, shot=2, first_shot="s0")]
+    host = scripted.Host({"s0": [Lost("ReadTimeout")]})
+    assert outcomes(run(host, requests)) == {"unknown": 1, "failed": 1}
+    assert run.rows()[1]["reason"] == "no_first_shot"
+    assert host.submitted == ["s0"]
+    assert outcomes(run(host, requests, retry_unknown=True)) == {"ok": 2}
+
+
+def test_a_full_disk_stops_the_run_and_loses_nothing_that_was_answered(run, scripted, monkeypatch):
+    store, stored = Pictures.store, []
+
+    def failing(self, sample_id, content):
+        if len(stored) == 3:
+            raise OSError(28, "No space left on device", "disk")
+        stored.append(sample_id)
+        return store(self, sample_id, content)
+
+    monkeypatch.setattr(Pictures, "store", failing)
+    with pytest.raises(OSError, match="No space"):
+        run(scripted.Host(), scripted.requests(12), concurrency=1)
+    assert len(read_image_set(run.folder).rows) == 3
+    monkeypatch.undo()
+    # The picture in hand and the one in flight are lost, and told as such.
+    again = outcomes(run(scripted.Host(), scripted.requests(12)))
+    assert again["unknown"] in (1, 2)
+    assert again["ok"] + again["unknown"] == 12
+
+
+def test_nothing_is_sent_while_the_disk_is_nearly_full(run, scripted, monkeypatch):
+    monkeypatch.setattr("evals.generation.pictures._LEAST_FREE_BYTES", 2**80)
+    host = scripted.Host()
+    with pytest.raises(OSError, match="256 MiB"):
+        run(host, scripted.requests(3))
+    assert host.submitted == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_waits_for_what_is_in_flight_and_leaves_the_rest_for_later(run, scripted, number):
+    host = scripted.Host(work_s=0.05)
+    threading.Timer(0.07, os.kill, (os.getpid(), number)).start()
+    generation = run(host, scripted.requests(30), concurrency=2)
+    assert generation.interrupted
+    assert 0 < outcomes(generation)["ok"] == len(host.submitted) < 30
+    assert outcomes(run(host, scripted.requests(30), concurrency=30)) == {"ok": 30}
+    assert len(host.submitted) == 30
+
+
+def test_an_interrupt_leaves_accepted_tasks_to_a_later_run(run, scripted):
+    host = scripted.Host({"s0": [scripted.accepted()]}, {"t": [Running("Pending")]}, {"u": [scripted.png("blue")]})
+    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+    patient = replace(scripted.quick, task_s=60.0)
+    assert outcomes(run(host, scripted.requests(1), patience=patient)) == {"pending": 1}
+    host.polls["t"] = [Finished(url="u")]
+    assert outcomes(run(host, scripted.requests(1))) == {"ok": 1}
+    assert host.submitted == ["s0"]
+
+
+def test_two_processes_do_not_write_one_run(run, scripted):
+    from filelock import FileLock
+
+    run.folder.mkdir(parents=True)
+    with FileLock(run.folder / ".ledger.jsonl.lock"), pytest.raises(GenerationError, match="another process"):
+        run(scripted.Host(), scripted.requests(1))
+
+
+def test_a_notebook_with_a_running_event_loop_can_generate(run, scripted):
+    import asyncio
+
+    async def cell():
+        return run(scripted.Host(), scripted.requests(2))
+
+    assert outcomes(asyncio.run(cell())) == {"ok": 2}
+
+
+def test_a_count_is_told_after_every_outcome(tmp_path, scripted):
+    seen = []
+    systems = scripted.systems(scripted.Host({"s1": [Ended("refused", "no")]}), scripted.requests(3))
+    generate(systems, tmp_path, patience=scripted.quick, watch=lambda count: seen.append((count.ended, count.pictures)))
+    assert seen[0] == (0, 0)
+    assert seen[-1] == (3, 2)
+    assert len(seen) == 4

@@ -1,0 +1,105 @@
+"""No key and no signed address is left anywhere: not on disk, not on the screen, not in a log."""
+
+import base64
+import json
+import logging
+import urllib.parse
+from dataclasses import replace
+
+import pytest
+from click.testing import CliRunner
+
+from evals.cli import main
+from evals.generation.facts import read_facts
+from evals.generation.simulators.artists import plain_artist
+from evals.generation.simulators.books import Books
+from evals.generation.simulators.server import FORMATS, serve
+from evals.generation.simulators.service import PASSING_FAULTS, storm
+from tests.evals.generation.simulated_runs import HASTE, SYSTEMS, a_simulation
+
+KEYS = {
+    "google": ("GEMINI_API_KEY", "AIzaSy-known-google-key_0123456789"),
+    "bfl": ("BFL_API_KEY", "11111111-2222-known-bfl-key"),
+    "replicate": ("REPLICATE_API_TOKEN", "r8_knownReplicateToken0123456789"),
+    "fal": ("FAL_KEY", "known-fal-id:known/fal+secret=="),
+    "fireworks": ("FIREWORKS_API_KEY", "fw_knownFireworksKey0123"),
+    "atlascloud": ("ATLASCLOUD_API_KEY", "apikey-known-atlascloud-0123"),
+}
+
+# A key on the vertex format is a short-lived token that never stands in the environment.
+HERE = tuple(system for system in SYSTEMS if not system.endswith("@vertex"))
+
+
+def spellings(key):
+    """Return the ways in which a key may be written down."""
+    return {
+        key,
+        urllib.parse.quote(key, safe=""),
+        json.dumps(key)[1:-1],
+        base64.b64encode(key.encode()).decode(),
+        key[4:-4],
+    }
+
+
+def found(content):
+    """Return what must not be there."""
+    secrets = {spelling for _, key in KEYS.values() for spelling in spellings(key)}
+    return sorted(secret for secret in {*secrets, "sig=", "Signature=", "X-Amz-", "token="} if secret in content)
+
+
+@pytest.fixture
+def eval_file(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"name: mine\nsystems: [{', '.join(HERE)}]\nsuites: [demo-labels]\nseed: 5\nsize: 1K\n")
+    return path
+
+
+def test_a_run_with_every_fault_leaves_no_key_and_no_signed_address(tmp_path, monkeypatch, caplog, eval_file):
+    caplog.set_level(logging.NOTSET)
+    for variable, key in KEYS.values():
+        monkeypatch.setenv(variable, key)
+    monkeypatch.setattr("evals.generation.stage.Patience", lambda: HASTE)
+    monkeypatch.setattr("evals.generation.hosts.http_host.ANSWER_S", dict.fromkeys(("512", "1K", "2K", "4K"), 3.0))
+    faults = (*PASSING_FAULTS, "expired", "drop", "garbage")
+
+    def script_of(host):
+        wild = storm(0.3, list(FORMATS).index(host), faults)
+        return lambda arrival, prompt: "echo_key" if arrival == 10 else wild(arrival, prompt)
+
+    books, facts, out = Books(), read_facts(), tmp_path / "run"
+    simulation = a_simulation(books, plain_artist, HERE, script_of, retry_after_s=0.02)
+    keyed = {
+        name: replace(host, key=KEYS[name][1] if name in KEYS else None) for name, host in simulation.hosts.items()
+    }
+    printed = []
+    with serve(replace(simulation, hosts=keyed)) as addresses:
+        here = {name: replace(facts.hosts[name], base_url=address) for name, address in addresses.items()}
+        monkeypatch.setattr(
+            "evals.generation.facts.read_facts", lambda path=None: replace(facts, hosts={**facts.hosts, **here})
+        )
+        for arguments in (
+            ["generate", str(eval_file), "--out", str(out), "--budget", "50"],
+            ["generate", str(eval_file), "--out", str(out), "--json", "--retry-unknown"],
+            ["score", str(out / "images"), "--out", str(tmp_path / "scored"), "--metrics", "adherence.clip"],
+            ["report", str(tmp_path / "scored"), "--out", str(tmp_path / "report")],
+            ["systems", "--json"],
+        ):
+            result = CliRunner().invoke(main, arguments)
+            assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+            printed.append(result.output + result.stderr)
+
+    echoed = [entry.host for entry in books.entries if entry.behaviour == "echo_key"]
+    assert set(echoed) >= set(KEYS), "every vendor should have answered with the key that it was sent"
+    assert "was stopped" in printed[0]
+    assert sum(entry.outcome == "ok" for entry in books.entries) > 30
+    assert books.keys_at_delivery == 0
+    assert not found("".join(printed))
+    assert not found("\n".join(record.getMessage() for record in caplog.records))
+    files = [path for folder in (out, tmp_path / "scored", tmp_path / "report") for path in folder.rglob("*")]
+    left = {
+        path.name: secrets
+        for path in files
+        if path.is_file() and (secrets := found(path.read_bytes().decode("latin-1")))
+    }
+    assert not left
+    assert any(path.name == "ledger.jsonl" for path in files)
