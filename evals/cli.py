@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import io
 import json
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -14,73 +14,44 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evals.refusals import WRONG_USE, RefusingGroup
+
 if TYPE_CHECKING:
     from evals.generation.stage import Generation
 
-FOUND_A_PROBLEM, WRONG_USE = 1, 2
+FOUND_A_PROBLEM = 1
 
+run_folder = click.option(
+    "--out",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The run folder; one that exists goes on.",
+)
 as_json = click.option("--json", "json_wanted", is_flag=True, help="Print JSON for programs.")
+
+
+def _finite(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is no amount of money.", ctx, param)
+    return value
 
 
 def generation_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options of every command that may spend money."""
     options = (
-        click.option("--budget", type=click.FloatRange(min=0), help="US dollars that the whole run may cost at most."),
+        click.option(
+            "--budget",
+            type=click.FloatRange(min=0),
+            callback=_finite,
+            help="US dollars that the whole run may cost at most.",
+        ),
         click.option("--retry-unknown", is_flag=True, help="Ask again where an answer was lost; it may be paid twice."),
         click.option("--simulated", is_flag=True, help="Rehearse on simulated systems: no key, no cost."),
     )
     return functools.reduce(lambda decorated, option: option(decorated), reversed(options), command)
 
 
-class _Cli(click.Group):
-    """Turns every refusal into one line on standard error and exit code 2."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        # A terminal that cannot show a character must not cost the run that was just finished.
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="replace")
-        try:
-            return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
-            raise
-        except KeyboardInterrupt:
-            click.echo("twinlens: stopped; the same command goes on where it was", err=True)
-            sys.exit(130)
-        except Exception as error:
-            if not _is_refusal(error):
-                raise
-            click.echo(f"twinlens: {_one_line(error)}", err=True)
-            sys.exit(WRONG_USE)
-
-
-def _is_refusal(error: Exception) -> bool:
-    """Tell bad input, missing weights, a full disk and the like from a defect of ours, which keeps its traceback."""
-    from evals.definition import DefinitionError
-    from evals.generation.facts import FactsError
-    from evals.generation.hosts.http_host import HostUnavailable
-    from evals.generation.keys import UnusableKey
-    from evals.generation.ledger import LedgerError
-    from evals.generation.lines import GenerationError
-    from evals.imageset import ImageSetError
-    from evals.run import RunError
-    from evals.scoring.stage import ScoringError
-    from evals.suites import SuiteError
-    from metrics.encoders.catalogue import EncoderUnavailable
-
-    scoring = (ImageSetError, ScoringError, RunError, EncoderUnavailable, SuiteError, DefinitionError)
-    generation = (FactsError, GenerationError, LedgerError, HostUnavailable, UnusableKey)
-    return isinstance(error, (*scoring, *generation, OSError))
-
-
-def _one_line(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror.lower()}; nothing was lost, the same command goes on once this is mended"
-    return " ".join(str(error).split())
-
-
-@click.group(cls=_Cli, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=RefusingGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="twinlens", prog_name="twinlens")
 def main() -> None:
     """Decide with evidence which image-generation API is better at what."""
@@ -153,7 +124,7 @@ def report(run: Path, out: Path, json_wanted: bool) -> None:
 
 @main.command()
 @click.argument("eval_name", metavar="EVAL")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The run folder; one that exists goes on.")
+@run_folder
 @generation_options
 @click.option("--dry-run", is_flag=True, help="Show what would be asked and what it would cost; send nothing.")
 @as_json
@@ -165,7 +136,7 @@ def generate(eval_name: str, out: Path, dry_run: bool, json_wanted: bool, **opti
     from evals.generation.console import print_generation
 
     if dry_run:
-        _estimate(eval_name, json_wanted, out)
+        _estimate(eval_name, json_wanted, out, options["retry_unknown"])
         return
     generation = _generate(eval_name, out, **options)
     if json_wanted:
@@ -177,7 +148,7 @@ def generate(eval_name: str, out: Path, dry_run: bool, json_wanted: bool, **opti
 
 @main.command("run")
 @click.argument("eval_name", metavar="EVAL")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The run folder; one that exists goes on.")
+@run_folder
 @generation_options
 @click.option("--device", default="auto", type=click.Choice(["auto", "cpu", "cuda"]), show_default=True)
 @as_json
@@ -244,17 +215,25 @@ def estimate(eval_name: str, json_wanted: bool) -> None:
     _estimate(eval_name, json_wanted, None)
 
 
-def _estimate(eval_name: str, json_wanted: bool, out: Path | None) -> None:
+def _estimate(eval_name: str, json_wanted: bool, out: Path | None, retry_unknown: bool = False) -> None:
+    from datetime import date
+
     from evals.definition import read_definition
     from evals.estimate import estimate as estimate_requests
     from evals.estimate import print_estimate
+    from evals.generation.console import print_warnings
     from evals.generation.facts import read_facts
-    from evals.generation.lines import plan_of
-    from evals.generation.stage import still_open
+    from evals.generation.lines import cautions_about, plan_of
+    from evals.generation.stage import check_folder, still_open
 
-    facts = read_facts()
-    requests, offers = plan_of(read_definition(eval_name), facts)
-    asked = requests if out is None else still_open(requests, out)
+    definition, facts = read_definition(eval_name), read_facts()
+    requests, offers = plan_of(definition, facts)
+    if not definition.simulated:
+        print_warnings(cautions_about(offers, date.today()))
+    asked = requests
+    if out is not None:
+        check_folder(eval_name, out)
+        asked = still_open(requests, out, retry_unknown)
     estimated = estimate_requests(asked, facts, offers)
     if json_wanted:
         _print_json(estimated.as_dict())
@@ -278,7 +257,7 @@ def systems(json_wanted: bool) -> None:
 
 
 @main.command()
-@click.option("--out", default=Path("runs/demo"), show_default=True, type=click.Path(path_type=Path))
+@click.option("--out", default=Path("runs/demo"), show_default=True, type=click.Path(file_okay=False, path_type=Path))
 @as_json
 def demo(out: Path, json_wanted: bool) -> None:
     """Generate, score, compare and report two invented systems whose defects are known: offline, over local HTTP."""

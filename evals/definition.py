@@ -88,7 +88,11 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class EvalDefinition:
-    """An eval: systems, suites, how often and how large, encoders by role, rows; for a demo also script and truth."""
+    """An eval: systems, suites, how often and how large, encoders by role, rows; for a demo also script and truth.
+
+    ``places`` holds for each real system where it is named (file and line), for sentences about it; it makes no
+    difference to what the eval is.
+    """
 
     name: str
     systems: tuple[str, ...]
@@ -101,6 +105,7 @@ class EvalDefinition:
     published: str | None = None
     simulated: tuple[SimulatedSystem, ...] = ()
     truth: tuple[Truth, ...] = ()
+    places: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
 
 def definition_names() -> list[str]:
@@ -144,9 +149,13 @@ def read_definition(name_or_path: str | Path) -> EvalDefinition:
     systems = _checked_names(top, "systems")
     for system in systems:
         if not _SYSTEM.fullmatch(system):
-            raise top.refuse("systems", f"{system!r} is not a system; write model@host, as in flux-2-pro@bfl")
+            raise top.refuse("systems", _why_no_system(system), system)
     suites = _checked_names(top, "suites", suite_names(), "suite")
-    simulated = tuple(_simulated(section, systems, suites) for section in top.sections("simulated"))
+    lines = {system: top.line_of("systems", system) for system in systems}
+    simulated: list[SimulatedSystem] = []
+    for section in top.sections("simulated"):
+        simulated.append(_simulated(section, systems, suites))
+        lines[simulated[-1].like] = section.lines["like"]
     return EvalDefinition(
         name=top.text("name"),
         systems=systems,
@@ -157,8 +166,9 @@ def read_definition(name_or_path: str | Path) -> EvalDefinition:
         encoders=_encoders(top),
         rows=_rows(top, suites),
         published=top.text("published") if top.has("published") else None,
-        simulated=simulated,
+        simulated=tuple(simulated),
         truth=tuple(_truth(section, systems, suites) for section in top.sections("truth")),
+        places={system: f"{path.name}, line {line}" for system, line in lines.items()},
     )
 
 
@@ -170,8 +180,18 @@ def _checked_names(section: Section, key: str, known: list[str] | None = None, n
     names = section.names(key)
     for name in names:
         if known is not None and name not in known:
-            raise section.refuse(key, f"there is no {noun} {name!r}; {meant(name, known)}")
+            raise section.refuse(key, f"there is no {noun} {name!r}; {meant(name, known)}", name)
     return names
+
+
+def _why_no_system(given: str) -> str:
+    """Return what to write in place of a name that has not the form of a system, such as a marketing name."""
+    from evals.generation.facts import FactsError, read_facts
+
+    try:
+        return f"{given!r} is not a system; write {read_facts().find(given).system}"
+    except FactsError as error:
+        return f"{given!r} is not a system; {error}"
 
 
 def _one_of(section: Section, key: str, known: tuple[str, ...]) -> str:

@@ -114,10 +114,10 @@ def generate_demo(out: Path, watch: Watch = lambda count: None) -> Generation:
     evals.generation.lines.GenerationError
         If the folder holds another run, or the generation was stopped before its end.
     """
-    from evals.generation.asking import Patience
     from evals.generation.facts import read_facts
     from evals.generation.ledger import LEDGER
     from evals.generation.lines import GenerationError
+    from evals.generation.pacing import Patience
     from evals.generation.rehearsal import simulated_systems
     from evals.generation.stage import IMAGES, freeze_definition, generate
 

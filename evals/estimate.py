@@ -202,7 +202,7 @@ def print_estimate(found: Estimate) -> None:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     systems = Table(title="What it would take", title_justify="left")
     systems.add_column("system", no_wrap=True)
-    for heading in ("images", "USD, usually", "USD, at most", "hours"):
+    for heading in ("images", "USD, usually", "USD, at most", "time"):
         systems.add_column(heading, justify="right")
     for row in found.systems:
         cells = (row.system, str(row.n_images), _usd(row.likely_usd), _usd(row.worst_usd), _hours(row.hours))
@@ -233,4 +233,4 @@ def _usd(value: float | None) -> str:
 
 
 def _hours(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.1f}" if value >= 0.05 else f"{value * 60:.1f} min"
+    return "unknown" if value is None else f"{value:.1f} h" if value >= 1 else f"{value * 60:.1f} min"

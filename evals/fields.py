@@ -52,12 +52,24 @@ class Section:
     lines: Mapping[str, int]
     error: type[ValueError]
 
-    def refuse(self, key: str | None, problem: str) -> ValueError:
-        """Return the error for one field (or for the section, when ``key`` is None): file, line, field, problem."""
+    def refuse(self, key: str | None, problem: str, entry: str | None = None) -> ValueError:
+        """Return the error for one field (or for the section, when ``key`` is None): file, line, field, problem.
+
+        With an ``entry`` of a list, the line is that entry's.
+        """
         line = self.lines.get(key, self.line) if key is not None else self.line
+        if key is not None and entry is not None:
+            line = self.line_of(key, entry)
         field = f"field {key!r}" if key is not None else ""
         place = ", ".join(part for part in (self.path.name, f"line {line}", self.where, field) if part)
         return self.error(f"{place}: {problem}")
+
+    def line_of(self, key: str, entry: str) -> int:
+        """Return the line in which a text stands that is the value of a field or in its list."""
+        node = self.nodes[key]
+        entries = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        lines = (child.start_mark.line + 1 for child in entries if str(child.value).strip() == entry)
+        return next(lines, self.lines[key])
 
     def named(self, where: str) -> Section:
         """Return the same section under another name."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,11 +21,12 @@ from evals.generation.answers import (
     TurnedAway,
 )
 from evals.generation.budget import Budget
+from evals.generation.delivering import FOREIGN_ADDRESS, UNDELIVERED, deliver
 from evals.generation.facts import Offer
-from evals.generation.hosts.http_host import Expired, ForeignAddress, Garbled
+from evals.generation.hosts.http_host import ForeignAddress
 from evals.generation.ledger import Ledger
-from evals.generation.pacing import Pace, Stop
-from evals.generation.pictures import NotAPicture, Picture, Pictures, size_of
+from evals.generation.pacing import Pace, Patience, Stop
+from evals.generation.pictures import Picture, Pictures, size_of
 from evals.generation.plan import ImageRequest
 from evals.generation.pricing import PROMPT_TOKENS_AT_MOST, billed_usd, megapixels, worst_usd
 
@@ -61,38 +61,6 @@ class Host(Protocol):
     async def aclose(self) -> None:
         """Let go of connections and models."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How often and how long things are tried.
-
-    Attributes
-    ----------
-    attempts
-        How often a request that is turned away is sent, and a picture downloaded.
-    backoff_s, longest_backoff_s
-        The first wait between attempts where the host names none, doubled each time up to the longest.
-    longest_wait_s
-        A host that asks to wait longer than this is not asked any more in this run.
-    first_poll_s, longest_poll_s
-        The waits between questions about a task: an eighth of the time that it has taken so far, between these.
-    task_s
-        After how long a task that is not ready ends as a timeout.
-    """
-
-    attempts: int = 8
-    backoff_s: float = 1.0
-    longest_backoff_s: float = 60.0
-    longest_wait_s: float = 600.0
-    first_poll_s: float = 0.2
-    longest_poll_s: float = 3.0
-    task_s: float = 900.0
-
-    def backoff(self, attempt: int) -> float:
-        """Return the jittered wait after an attempt, counted from 1."""
-        longest = min(self.longest_backoff_s, self.backoff_s * 2.0 ** (attempt - 1))
-        return longest * random.uniform(0.5, 1.0)
 
 
 @dataclass(slots=True)
@@ -134,7 +102,7 @@ class _Clock:
             return {"queue_s": told.queue_s, "generation_s": told.generation_s, "download_s": None, "latency_s": None}
         end = self.delivered or self.ready
         queue = told.queue_s if told.queue_s is not None else (self.began - self.sent if self.began else None)
-        work = told.generation_s if told.generation_s is not None else self.ready - self.sent - (queue or 0.0)
+        work = told.generation_s if told.generation_s is not None else max(0.0, self.ready - self.sent - (queue or 0.0))
         download = self.delivered - self.ready if self.delivered else None
         times = {"queue_s": queue, "generation_s": work, "download_s": download, "latency_s": end - self.sent}
         return {name: None if seconds is None else round(seconds, 4) for name, seconds in times.items()}
@@ -153,49 +121,68 @@ class _Attempt:
     def record(self, kind: str, **facts: Any) -> None:
         self.desk.ledger.append(kind, self.request.sample_id, **facts)
 
+    async def store(self, content: bytes) -> Picture:
+        return await asyncio.to_thread(self.desk.pictures.store, self.request.sample_id, content)
 
-async def ask(request: ImageRequest, line: Line, desk: Desk, references: Sequence[bytes]) -> None:
+
+async def ask(request: ImageRequest, line: Line, desk: Desk, references: Callable[[], Sequence[bytes]]) -> None:
     """Ask for a picture until the request has its outcome, the system is stopped, or the run is.
 
     An accepted task of an earlier process is asked for again; a request whose answer was lost is never sent again.
 
+    Parameters
+    ----------
+    request, line, desk
+        What is asked for, of whom, and what all requests share.
+    references
+        Reads the images that are sent along, when it is the request's turn: those of a whole plan fill no memory.
+
     Raises
     ------
     OSError
-        If ledger or picture cannot be written.
+        If ledger or picture cannot be written, or a reference cannot be read.
     """
     attempt = _Attempt(request, line, desk)
-    standing = desk.ledger.standing(request.sample_id)
-    if standing.may_be_followed:
-        attempt.task = standing.task
-        async with line.pace.slots:
-            answer: Any = await _wait_for(attempt)
-        if answer is not None:
-            await _conclude(attempt, answer)
-        return
-    for number in range(1, desk.patience.attempts + 1):
+    try:
+        standing = desk.ledger.standing(request.sample_id)
+        if standing.may_be_followed:
+            attempt.task = standing.task
+            async with line.pace.slots:
+                found = None if _halted(attempt) else await _wait_for(attempt)
+            if found is not None:
+                await _conclude(attempt, found)
+        else:
+            await _ask_anew(attempt, references)
+    finally:
+        # A task that is left to a later run may still cost what is held for it, and others must not wait for that.
+        await desk.budget.leave(request.sample_id)
+
+
+async def _ask_anew(attempt: _Attempt, references: Callable[[], Sequence[bytes]]) -> None:
+    for number in range(1, attempt.desk.patience.attempts + 1):
         attempt.clock = _Clock()
-        async with line.pace.slots:
+        answer: SubmitAnswer | None
+        async with attempt.line.pace.slots:
             answer = await _submit(attempt, references)
             if isinstance(answer, Accepted):
-                attempt.task = answer.task
-                attempt.record("accepted", task=answer.task)
+                _accept(attempt, answer.task)
                 answer = await _wait_for(attempt)
-        if answer is None:
-            return
-        if not isinstance(answer, TurnedAway):
-            await _conclude(attempt, answer)
-            return
-        if not await _turned_away(attempt, answer, number):
+        if isinstance(answer, TurnedAway):
+            if not await _turned_away(attempt, answer, number):
+                return
+        else:
+            if answer is not None:
+                await _conclude(attempt, answer)
             return
 
 
-async def _submit(attempt: _Attempt, references: Sequence[bytes]) -> SubmitAnswer | None:
+async def _submit(attempt: _Attempt, references: Callable[[], Sequence[bytes]]) -> SubmitAnswer | None:
     """Send the request when it is its turn; None if it was not sent: the run or the system stopped, or no money."""
     request, line, desk = attempt.request, attempt.line, attempt.desk
     if _halted(attempt):
         return None
-    worst = _worst_usd(request, line.offer, references)
+    sent_along = references()
+    worst = _worst_usd(request, line.offer, sent_along)
     if not await desk.budget.hold(request.sample_id, worst):
         return None
     await line.pace.turn(desk.stop.sleep)
@@ -203,12 +190,24 @@ async def _submit(attempt: _Attempt, references: Sequence[bytes]) -> SubmitAnswe
         await desk.budget.settle(request.sample_id, 0.0)
         return None
     desk.pictures.check_space()
-    call = line.host.prepare(request, line.offer, references)
+    try:
+        call = line.host.prepare(request, line.offer, sent_along)
+    except ValueError as error:
+        return TurnedAway("not_sendable", str(error), stops="nothing was sent; see what it offers: twinlens systems")
     attempt.record("submitted", system=request.system, worst_usd=worst, sent=call.record())
     attempt.clock.sent = time.monotonic()
     answer = await line.host.submit(call)
     attempt.clock.ready = time.monotonic()
     return answer
+
+
+def _accept(attempt: _Attempt, task: Task) -> None:
+    attempt.task = task
+    attempt.record("accepted", task=task)
+    sample_id = attempt.request.sample_id
+    worst = attempt.desk.ledger.standing(sample_id).worst_usd
+    if task.cost_usd is not None and task.cost_usd > worst:
+        attempt.desk.budget.set_aside(sample_id, task.cost_usd)
 
 
 def _worst_usd(request: ImageRequest, offer: Offer, references: Sequence[bytes]) -> float:
@@ -222,23 +221,31 @@ def _halted(attempt: _Attempt) -> bool:
     return bool(attempt.line.stopped) or attempt.desk.stop.wanted
 
 
-async def _wait_for(attempt: _Attempt) -> Finished | Ended | TurnedAway | None:
-    """Ask for an accepted task until it ends; None if the run or the system stopped before."""
+async def _wait_for(attempt: _Attempt) -> Finished | Ended | None:
+    """Ask for an accepted task until it ends; None if the run or the system stopped and it did not end soon after.
+
+    It is paid for, and some hosts serve its picture for minutes only: a later run may come too late.
+    """
     desk, clock = attempt.desk, attempt.clock
     assert attempt.task is not None
     started = clock.sent if clock.sent is not None else time.monotonic()
     wait = desk.patience.first_poll_s if clock.sent is not None else 0.0
+    leave_at: float | None = None
     while True:
         if await desk.stop.sleep(wait) or attempt.line.stopped:
-            return None
+            leave_at = leave_at or time.monotonic() + desk.patience.grace_s
+            left_s = leave_at - time.monotonic()
+            if left_s <= 0:
+                return None
+            await asyncio.sleep(min(wait, left_s))
         try:
             answer = await attempt.line.host.poll(attempt.task)
         except ForeignAddress as error:
-            return Ended("failed", "foreign_address", str(error))
-        elapsed = time.monotonic() - started
+            answer = Ended("failed", FOREIGN_ADDRESS, str(error))
+        clock.ready = time.monotonic()
+        elapsed = clock.ready - started
         wait = min(max(elapsed / 8, desk.patience.first_poll_s / 2), desk.patience.longest_poll_s)
         if isinstance(answer, (Finished, Ended)):
-            clock.ready = time.monotonic()
             return answer
         if isinstance(answer, TurnedAway):
             if answer.stops:
@@ -246,10 +253,11 @@ async def _wait_for(attempt: _Attempt) -> Finished | Ended | TurnedAway | None:
                 return None
             wait = answer.delay_s if answer.delay_s is not None else desk.patience.longest_poll_s
         elif not answer.queued and clock.began is None and clock.sent is not None:
-            clock.began = time.monotonic()
+            clock.began = clock.ready
         if elapsed > desk.patience.task_s:
             status = answer.status if isinstance(answer, Running) else answer.reason
             return Ended("failed", _TIMEOUT, f"not ready after {elapsed:.0f} s; its last status was {status!r}")
+        wait = min(wait, desk.patience.task_s - elapsed)
 
 
 _TIMEOUT = "timeout"
@@ -269,15 +277,19 @@ async def _turned_away(attempt: _Attempt, answer: TurnedAway, number: int) -> bo
         line.stopped = line.stopped or f"{answer.message or answer.reason}; it asks to wait {answer.delay_s:.0f} s"
     elif answer.reason == "no_connection" and number >= (desk.patience.attempts if line.answered else _KNOCKS):
         line.stopped = line.stopped or f"it cannot be reached ({answer.message})"
-    elif number == desk.patience.attempts:
-        # The host never took it in, so a later run may ask again.
-        attempt.record("failed", **facts, cost_usd=0.0, cost_basis="none", turned_away=True)
+    elif number == desk.patience.attempts or (answer.may_have_cost and number >= _COSTLY_TRIES):
+        # What the host never took in, a later run may ask again; what may have been charged, it may not.
+        turned_away = not answer.may_have_cost
+        attempt.record("failed", **facts, cost_usd=0.0, cost_basis="none", turned_away=turned_away)
         desk.changed("failed")
     else:
         line.pace.pause(answer.delay_s if answer.delay_s is not None else desk.patience.backoff(number))
         return not desk.stop.wanted
     return False
 
+
+_COSTLY_TRIES = 3
+"""How often a request is sent whose failures may have been charged."""
 
 _KNOCKS = 3
 """How often a host is tried that has not answered once in this run: it is down, or there is no network at all."""
@@ -289,73 +301,36 @@ def _why(answer: TurnedAway) -> str:
 
 async def _conclude(attempt: _Attempt, answer: Finished | Ended | Lost) -> None:
     """Bring the picture home, if there is one, and write the event that ends the request."""
-    request, desk = attempt.request, attempt.desk
-    attempt.line.answered = True
-    picture: Picture | None = None
-    if isinstance(answer, Finished):
-        fetched = await _fetch(attempt, answer)
-        if fetched is None:
-            return
-        if isinstance(fetched, Ended):
-            answer = replace(fetched, told=answer.told)
-        else:
-            picture = fetched
+    request, line, desk = attempt.request, attempt.line, attempt.desk
+    line.answered = True
+    standing = desk.ledger.standing(request.sample_id)
     if isinstance(answer, Lost):
         attempt.record("unknown", reason=answer.reason, message=answer.message)
-        await desk.budget.settle(request.sample_id, desk.ledger.standing(request.sample_id).worst_usd)
+        await desk.budget.settle(request.sample_id, standing.worst_usd)
         desk.changed("unknown")
         return
+    picture: Picture | None = None
+    told = answer.told
+    if isinstance(answer, Finished):
+        found = await deliver(answer, attempt.task, line.host, attempt.store, desk.patience, desk.stop)
+        if found is None:
+            return
+        if isinstance(found, Ended):
+            answer = replace(found, told=told)
+        else:
+            picture, attempt.clock.delivered = found.picture, found.at
     cost, basis = _cost(attempt, answer)
-    facts: dict[str, Any] = {"cost_usd": cost, "cost_basis": basis, "told": _as_record(answer.told)}
-    facts |= attempt.clock.as_facts(answer.told)
+    # A list price is a guess among the sources': the budget goes by the highest.
+    at_most = max(cost or 0.0, standing.worst_usd) if basis == "listed" else cost or 0.0
+    facts: dict[str, Any] = {"cost_usd": cost, "cost_basis": basis, "at_most_usd": at_most, "told": _as_record(told)}
+    facts |= attempt.clock.as_facts(told)
     if picture is not None:
         attempt.record("completed", picture=picture.as_dict(), **facts)
     elif isinstance(answer, Ended):
         kind = "timeout" if answer.reason == _TIMEOUT else answer.outcome
         attempt.record(kind, reason=answer.reason, message=answer.message, **facts)
-    if attempt.task is not None:
-        desk.ledger.standing(request.sample_id).task = attempt.task
-    await desk.budget.settle(request.sample_id, cost or 0.0)
-    desk.changed(desk.ledger.standing(request.sample_id).status)
-
-
-async def _fetch(attempt: _Attempt, finished: Finished) -> Picture | Ended | None:
-    """Download, check and store the picture; None if the run stopped before and a later one can ask again."""
-    import httpx
-
-    desk, host, url = attempt.desk, attempt.line.host, finished.url
-    if url is None:
-        try:
-            return await _store(attempt, finished.content or b"")
-        except NotAPicture as error:
-            return Ended("failed", "not_a_picture", f"it was answered with bytes that are no picture: {error}")
-    trouble = Ended("failed", "delivery_failed", "it was made, but never arrived")
-    renewed = False
-    for number in range(1, desk.patience.attempts + 1):
-        try:
-            content = await host.download(url)
-            attempt.clock.delivered = time.monotonic()
-            return await _store(attempt, content)
-        except ForeignAddress as error:
-            return Ended("failed", "foreign_address", str(error))
-        except Expired as error:
-            fresh = None if renewed or attempt.task is None else await host.poll(attempt.task)
-            if not isinstance(fresh, Finished) or fresh.url is None:
-                message = f"the address of the picture is no longer served ({error}); it was made and may be charged"
-                return Ended("failed", "delivery_expired", message)
-            renewed, url = True, fresh.url
-            continue
-        except NotAPicture as error:
-            trouble = Ended("failed", "not_a_picture", f"what was delivered is no picture: {error}")
-        except (httpx.HTTPError, httpx.StreamError, Garbled) as error:
-            trouble = Ended("failed", "delivery_failed", f"it was made, but never arrived ({type(error).__name__})")
-        if await desk.stop.sleep(desk.patience.backoff(number)) and attempt.task is not None:
-            return None
-    return trouble
-
-
-async def _store(attempt: _Attempt, content: bytes) -> Picture:
-    return await asyncio.to_thread(attempt.desk.pictures.store, attempt.request.sample_id, content)
+    await desk.budget.settle(request.sample_id, at_most)
+    desk.changed(standing.status)
 
 
 def _cost(attempt: _Attempt, answer: Finished | Ended) -> tuple[float | None, str]:
@@ -363,10 +338,9 @@ def _cost(attempt: _Attempt, answer: Finished | Ended) -> tuple[float | None, st
     told = answer.told
     if told.cost_usd is None and attempt.task is not None and attempt.task.cost_usd is not None:
         told = replace(told, cost_usd=attempt.task.cost_usd)
-    if isinstance(answer, Ended) and attempt.task is None and told.cost_usd is None and told.usage is None:
-        made = answer.reason in ("not_a_picture", "delivery_failed", "delivery_expired", "foreign_address")
-        if not made:
-            return 0.0, "none"
+    no_work = isinstance(answer, Ended) and answer.reason not in UNDELIVERED and attempt.task is None
+    if no_work and told.cost_usd is None and told.usage is None:
+        return 0.0, "none"
     return billed_usd(attempt.line.offer, told, attempt.request.size, attempt.request.n_references)
 
 

@@ -33,9 +33,9 @@ class Budget:
         """Return what is held for requests in flight."""
         return sum(self._held.values())
 
-    def carry_over(self, sample_id: str, worst_usd: float) -> None:
-        """Hold money for a task that an earlier process had accepted."""
-        self._held[sample_id] = worst_usd
+    def set_aside(self, sample_id: str, cost_usd: float) -> None:
+        """Hold what an accepted task costs, whatever the limit: it is at work already."""
+        self._held[sample_id] = cost_usd
 
     async def hold(self, sample_id: str, worst_usd: float) -> bool:
         """Hold the worst price of a request, waiting while requests in flight may give some of theirs back.
@@ -63,3 +63,8 @@ class Budget:
             self._held.pop(sample_id, None)
             self.spent_usd += cost_usd
             self._changed.notify_all()
+
+    async def leave(self, sample_id: str) -> None:
+        """Count what is still held for a request as spent: nothing of it comes back any more."""
+        if sample_id in self._held:
+            await self.settle(sample_id, self._held[sample_id])

@@ -48,7 +48,10 @@ def print_warnings(warnings: Sequence[str]) -> None:
 
 
 def print_generation(generation: Generation) -> None:
-    """Print the outcomes of each system, the money, the requests whose answer was lost, and the folder."""
+    """Print the outcomes of each system, the money, the requests whose answer was lost, and the folder.
+
+    For simulated systems the money is told as what real ones would have charged.
+    """
     from rich.console import Console
     from rich.table import Table
 
@@ -61,7 +64,8 @@ def print_generation(generation: Generation) -> None:
         table.add_row(system, *(str(counts.get(name, 0)) for name in shown))
     Console(highlight=False, width=None if sys.stdout.isatty() else 140).print(table)
     limit = f" of {generation.budget_usd:g}" if generation.budget_usd is not None else ""
-    print(f"spent at most: {generation.spent_usd:.4f}{limit} USD")
+    spent = "simulated, nothing was spent; at real prices at most" if generation.simulated else "spent at most"
+    print(f"{spent}: {generation.spent_usd:.4f}{limit} USD")
     if generation.unknown:
         print(f"{len(generation.unknown)} answers were lost; they may have been charged and are not asked for again:")
         for row in generation.unknown[:_UNKNOWN_SHOWN]:

@@ -24,10 +24,17 @@ SECRET_PARAMETERS = (
     "apikey",
     "auth",
     "awsaccesskeyid",
+    "client_secret",
     "googleaccessid",
     "key",
     "key-pair-id",
+    "ossaccesskeyid",
+    "password",
     "policy",
+    "q-ak",
+    "q-signature",
+    "refresh_token",
+    "security-token",
     "sig",
     "signature",
     "token",
@@ -36,6 +43,9 @@ SECRET_PARAMETERS = (
     "x-amz-signature",
     "x-goog-credential",
     "x-goog-signature",
+    "x-oss-credential",
+    "x-oss-security-token",
+    "x-oss-signature",
 )
 """Query parameters that make an address a secret: whoever has it can use it."""
 
@@ -108,7 +118,7 @@ def _without_secrets(found: re.Match[str]) -> str:
     return found[0]
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def _spellings(keys: frozenset[str]) -> re.Pattern[str] | None:
     """Return a pattern for all keys, the longest first, in every spelling of each of their characters."""
     if not keys:

@@ -76,7 +76,7 @@ class Standing:
         if self.status == "accepted":
             named = self.task.cost_usd if self.task else None
             return self.doubtful_usd + (self.worst_usd if named is None else named)
-        return self.doubtful_usd + float(self.ending.get("cost_usd") or 0.0)
+        return self.doubtful_usd + float(self.ending.get("at_most_usd") or self.ending.get("cost_usd") or 0.0)
 
     def apply(self, event: Mapping[str, Any]) -> None:
         """Take one more event in."""
@@ -137,8 +137,8 @@ class Ledger:
         """
         if any(event["plan_sha256"] != plan_sha256 for event in self.opened):
             raise LedgerError(
-                f"{self.path} holds the requests of another plan (the eval or one of its suites has changed); "
-                "choose a new folder"
+                f"{self.path} holds the requests of another plan (the eval or one of its suites has changed, or one of "
+                "the two is a rehearsal); choose a new folder"
             )
         self._write({"event": "opened", "at": now(), "plan_sha256": plan_sha256, **facts})
 
@@ -156,21 +156,25 @@ class Ledger:
         """
         event: dict[str, Any] = {"event": kind, "at": now(), "sample_id": sample_id}
         event.update({key: asdict(value) if isinstance(value, Task) else value for key, value in facts.items()})
-        self._write(event)
-        self.standing(sample_id).apply(event)
+        # What the run goes on with is what was written: neither holds a key.
+        self.standing(sample_id).apply(self._write(event))
 
     def close(self) -> None:
         """Close the file."""
         os.close(self._file)
 
-    def _write(self, event: Mapping[str, Any]) -> None:
-        line = self._scrub(json.dumps(event, ensure_ascii=False, allow_nan=False)).encode() + b"\n"
+    def _write(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        text = self._scrub(json.dumps(event, ensure_ascii=False, allow_nan=False))
+        line = text.encode(errors="replace") + b"\n"
+        end = os.fstat(self._file).st_size
         written = os.write(self._file, line)
         if written < len(line):
-            # A full disk took a part of the line: what follows must not stand on the same one.
-            os.write(self._file, b"\n")
+            # A full disk took a part of the line; requests in flight will write more, which must not follow half a one.
+            os.ftruncate(self._file, end)
             raise OSError(28, "no space left on device", str(self.path))
         os.fsync(self._file)
+        written_event: dict[str, Any] = json.loads(line)
+        return written_event
 
 
 def read_events(path: Path) -> tuple[list[dict[str, Any]], bool]:
@@ -231,8 +235,15 @@ def _parse(line: bytes) -> dict[str, Any] | None:
         if event["event"] == "opened":
             event["plan_sha256"]
         else:
-            Standing().apply(event)
+            standing = Standing()
+            standing.apply(event)
             event["sample_id"]
+            if standing.task and not all(
+                isinstance(part, str) for part in (standing.task.id, standing.task.polling_url)
+            ):
+                return None
+        if event["event"] == "completed":
+            event["picture"]["file_name"]
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
     return dict(event)

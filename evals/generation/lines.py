@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
-from evals.definition import EvalDefinition
+from evals.definition import DefinitionError, EvalDefinition
 from evals.generation.asking import Line
-from evals.generation.facts import Facts, Offer, cautions
+from evals.generation.facts import Facts, FactsError, Offer, cautions
 from evals.generation.hosts import load_host
 from evals.generation.keys import find_key
 from evals.generation.pacing import Pace
@@ -21,12 +21,16 @@ class GenerationError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class OpenSystems:
-    """An eval's plan, its systems ready to be asked, the keys in use, and what to know before money is spent."""
+    """An eval's plan, its systems ready to be asked, the keys in use, and what to know before money is spent.
+
+    ``simulated`` systems cost nothing, and the next process knows nothing of the tasks that they have accepted.
+    """
 
     requests: Sequence[ImageRequest]
     lines: Mapping[str, Line]
-    keys: tuple[str, ...] = ()
+    keys: tuple[str, ...] = field(default=(), repr=False)
     warnings: tuple[str, ...] = ()
+    simulated: bool = False
 
 
 def plan_of(definition: EvalDefinition, facts: Facts) -> tuple[list[ImageRequest], dict[str, Offer]]:
@@ -34,25 +38,39 @@ def plan_of(definition: EvalDefinition, facts: Facts) -> tuple[list[ImageRequest
 
     Raises
     ------
-    FactsError
-        If a system is not known.
+    DefinitionError
+        If a system is not known, with the line where the eval names it.
     GenerationError
         If a system cannot do what the eval asks of it.
     """
     like = {system.name: system.like for system in definition.simulated}
-    offers = {system: facts.find(like.get(system, system)) for system in definition.systems}
+    offers: dict[str, Offer] = {}
+    places: dict[str, str] = {}
+    for system in definition.systems:
+        real = like.get(system, system)
+        places[system] = definition.places.get(real, f"eval {definition.name!r}")
+        try:
+            offers[system] = facts.find(real)
+        except FactsError as error:
+            raise DefinitionError(f"{places[system]}: {error}") from None
     for system, offer in offers.items():
         if definition.size not in offer.sizes:
-            raise GenerationError(f"{system} has no {definition.size}; its sizes are {', '.join(offer.sizes)}")
+            sizes = ", ".join(offer.sizes)
+            raise GenerationError(f"{places[system]}: {offer.system} has no {definition.size}; its sizes are {sizes}")
     requests = plan_requests(definition, {system: offer.sizes for system, offer in offers.items()})
     for request in requests:
-        takes = offers[request.system].references_at_most
-        if request.n_references > takes:
+        offer = offers[request.system]
+        if request.n_references > offer.references_at_most:
             raise GenerationError(
-                f"{request.system} takes {takes or 'no'} reference images, suite {request.suite!r} sends "
-                f"{request.n_references}; leave one of them out"
+                f"{places[request.system]}: {offer.system} takes {offer.references_at_most or 'no'} reference images, "
+                f"suite {request.suite!r} sends {request.n_references}; leave out the system or the suite"
             )
     return requests, offers
+
+
+def cautions_about(offers: Mapping[str, Offer], today: date) -> tuple[str, ...]:
+    """Return what to know about systems before money is spent, as sentences."""
+    return tuple(f"{system}: {caution}" for system, offer in offers.items() for caution in cautions(offer, today))
 
 
 def real_systems(
@@ -77,7 +95,5 @@ def real_systems(
     opened = {name: load_host(host, keys[name]) for name, host in hosts.items()}
     paces = {name: Pace(host.concurrency, host.per_minute) for name, host in hosts.items()}
     lines = {system: Line(system, opened[offer.host], offer, paces[offer.host]) for system, offer in offers.items()}
-    warnings = [
-        f"{system}: {caution}" for system, offer in offers.items() for caution in cautions(offer, today or date.today())
-    ]
-    return OpenSystems(requests, lines, tuple(key for key in keys.values() if key), tuple(warnings))
+    warnings = cautions_about(offers, today or date.today())
+    return OpenSystems(requests, lines, tuple(key for key in keys.values() if key), warnings)

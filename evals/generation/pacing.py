@@ -1,10 +1,47 @@
-"""Pacing: how many requests a host has at once, how fast they follow each other, and pauses that the host asks for."""
+"""Pacing: how many requests a host has at once, how fast they follow each other, how long is waited and tried."""
 
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often and how long things are tried.
+
+    Attributes
+    ----------
+    attempts
+        How often a request that is turned away is sent, and a picture downloaded.
+    backoff_s, longest_backoff_s
+        The first wait between attempts where the host names none, doubled each time up to the longest.
+    longest_wait_s
+        A host that asks to wait longer than this is not asked any more in this run.
+    first_poll_s, longest_poll_s
+        The waits between questions about a task: an eighth of the time that it has taken so far, between these.
+    task_s
+        After how long a task that is not ready ends as a timeout.
+    grace_s
+        How long an accepted task is still asked for when the run or its system stops.
+    """
+
+    attempts: int = 8
+    backoff_s: float = 1.0
+    longest_backoff_s: float = 60.0
+    longest_wait_s: float = 600.0
+    first_poll_s: float = 0.2
+    longest_poll_s: float = 3.0
+    task_s: float = 900.0
+    grace_s: float = 60.0
+
+    def backoff(self, attempt: int) -> float:
+        """Return the jittered wait after an attempt, counted from 1."""
+        longest = min(self.longest_backoff_s, self.backoff_s * 2.0 ** (attempt - 1))
+        return longest * random.uniform(0.5, 1.0)
 
 
 class Stop:

@@ -13,7 +13,12 @@ from typing import Any
 
 from evals.imageset import write_atomically
 
+PICTURES = "images"
+"""The folder of the pictures, below the image set."""
+
 _LEAST_FREE_BYTES = 256 * 2**20
+_DECODED_AT_ONCE = 2
+"""A 4K picture takes a quarter of a gigabyte while it is decoded."""
 
 
 class NotAPicture(ValueError):
@@ -53,6 +58,7 @@ class Pictures:
         self.folder = folder
         self._owners = {str(facts["file_name"]): sample_id for sample_id, facts in stored.items()}
         self._names = threading.Lock()
+        self._decoding = threading.Semaphore(_DECODED_AT_ONCE)
 
     def store(self, sample_id: str, content: bytes) -> Picture:
         """Decode a picture to see that it is one, and write its untouched bytes.
@@ -69,24 +75,23 @@ class Pictures:
         """
         import PIL.Image
 
-        from evals.decoding import UnreadableImage, decode_bytes
-
-        try:
-            decoded = decode_bytes(content)
-        except UnreadableImage as error:
-            raise NotAPicture(str(error)) from None
+        with self._decoding:
+            width, height, file_sha256, pixel_sha256 = _decoded(content)
         with PIL.Image.open(io.BytesIO(content)) as opened:
             kind = (opened.format or "png").lower()
-        name = self._name(sample_id, decoded.file_sha256, kind.replace("jpeg", "jpg"))
+        name = self._name(sample_id, file_sha256, kind.replace("jpeg", "jpg"))
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content)
-        height, width = decoded.pixels.shape[:2]
-        return Picture(name, kind, len(content), width, height, decoded.file_sha256, decoded.pixel_sha256)
+        return Picture(name, kind, len(content), width, height, file_sha256, pixel_sha256)
 
     def read(self, file_name: str) -> bytes:
         """Return the bytes of a stored picture."""
         return (self.folder / file_name).read_bytes()
+
+    def holds(self, file_name: str) -> bool:
+        """Tell whether a stored picture is still there."""
+        return (self.folder / file_name).is_file()
 
     def check_space(self) -> None:
         """Refuse to send anything while the disk has no room for what comes back.
@@ -103,10 +108,22 @@ class Pictures:
         with self._names:
             for number in range(1, len(self._owners) + 2):
                 copy = f"-{number}" if number > 1 else ""
-                name = f"images/{digest[:24]}{copy}.{suffix}"
+                name = f"{PICTURES}/{digest[:24]}{copy}.{suffix}"
                 if self._owners.setdefault(name, sample_id) == sample_id:
                     return name
         raise AssertionError("there is always a free number")
+
+
+def _decoded(content: bytes) -> tuple[int, int, str, str]:
+    """Return width, height, and the hashes of file and pixels; the pixels themselves are let go of."""
+    from evals.decoding import UnreadableImage, decode_bytes
+
+    try:
+        decoded = decode_bytes(content)
+    except UnreadableImage as error:
+        raise NotAPicture(str(error)) from None
+    height, width = decoded.pixels.shape[:2]
+    return width, height, decoded.file_sha256, decoded.pixel_sha256
 
 
 def size_of(content: bytes) -> tuple[int, int]:

@@ -58,7 +58,8 @@ def simulated_systems(definition: EvalDefinition, facts: Facts, ledger: Path) ->
     for system in definition.simulated:
         offer = offers[system.name]
         if offer.host not in FORMATS:
-            raise GenerationError(f"{offer.system} cannot be simulated; there are simulators for {', '.join(FORMATS)}")
+            simulated = ", ".join(FORMATS)
+            raise GenerationError(f"{offer.system} cannot be simulated; leave it out, there are only {simulated}")
         if system.name in invented:
             offer = replace(offer, api_id=system.name.partition("@")[0], edit_api_id=None)
             offers[system.name] = offer
@@ -74,6 +75,7 @@ def simulated_systems(definition: EvalDefinition, facts: Facts, ledger: Path) ->
         yield OpenSystems(
             requests,
             {system: Line(system, opened[offer.host], offer, paces[offer.host]) for system, offer in offers.items()},
+            simulated=True,
         )
 
 
@@ -103,11 +105,11 @@ def _model(offer: Offer, artist: Artist) -> SimulatedModel:
 
 def _drawn_before(requests: Sequence[ImageRequest], ledger: Path) -> Counter[tuple[str, str, int | None]]:
     standings = fold(read_events(ledger)[0])
-    return Counter(
-        (request.system, request.prompt, request.seed)
-        for request in requests
-        if request.sample_id in standings and standings[request.sample_id].outcome is not None
-    )
+    drawn: Counter[tuple[str, str, int | None]] = Counter()
+    for request in requests:
+        if request.sample_id in standings:
+            drawn[request.system, request.prompt, request.seed] += standings[request.sample_id].attempts
+    return drawn
 
 
 def _continued(artist: Artist, drawn: Mapping[tuple[str, str, int | None], int], system: str) -> Artist:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from types import FrameType
+from typing import Any
 
 from evals.generation.asking import Desk, Line, ask
 from evals.generation.ledger import Standing
@@ -30,26 +35,31 @@ async def run_requests(requests: Sequence[ImageRequest], lines: Mapping[str, Lin
         If the disk fails. Nothing more is sent then, what is in flight is waited for, and the first error is raised.
     """
     asked = [request for request in requests if is_open(desk.ledger.standing(request.sample_id))]
+    # Accepted tasks come first: others may wait for money that is held for them, in slots that they need.
+    asked.sort(key=lambda request: not desk.ledger.standing(request.sample_id).may_be_followed)
     shots = {request.sample_id: asyncio.Event() for request in asked}
-    errors: list[BaseException] = []
 
     async def attend(request: ImageRequest) -> None:
         try:
-            if request.first_shot in shots:
-                await shots[request.first_shot].wait()
-            references = _references(request, desk)
-            if references is not None:
-                await ask(request, lines[request.system], desk, references)
-        except (Exception, asyncio.CancelledError) as error:
-            errors.append(error)
+            if not desk.ledger.standing(request.sample_id).may_be_followed:
+                if request.first_shot in shots:
+                    await shots[request.first_shot].wait()
+                if not _has_first_shot(request, desk):
+                    return
+            await ask(request, lines[request.system], desk, partial(_references, request, desk))
+        except BaseException:
             desk.stop.ask()
+            raise
         finally:
             shots[request.sample_id].set()
 
+    tasks = [asyncio.create_task(attend(request)) for request in asked]
     with _interruptible(desk.stop.ask):
-        await asyncio.gather(*(attend(request) for request in asked))
+        if tasks:
+            await asyncio.wait(tasks)
     hosts = {id(line.host): line.host for line in lines.values()}
     await asyncio.gather(*(host.aclose() for host in hosts.values()))
+    errors = [error for task in tasks if (error := task.exception()) is not None]
     if errors:
         raise errors[0]
 
@@ -60,36 +70,44 @@ def is_open(standing: Standing) -> bool:
     return standing.status == "pending" or standing.may_be_followed or bool(turned_away)
 
 
-def _references(request: ImageRequest, desk: Desk) -> list[bytes] | None:
-    """Return the images that are sent along; None if the first shot of the sequence has no picture."""
+def _has_first_shot(request: ImageRequest, desk: Desk) -> bool:
+    """Tell whether the picture that is to be sent along is there, if there is to be one."""
+    if request.first_shot is None:
+        return True
+    first = desk.ledger.standing(request.first_shot)
+    return first.status == "ok" and desk.pictures.holds(first.ending["picture"]["file_name"])
+
+
+def _references(request: ImageRequest, desk: Desk) -> list[bytes]:
     references = [path.read_bytes() for path in request.references]
     if request.first_shot is not None:
         first = desk.ledger.standing(request.first_shot)
-        if first.status != "ok":
-            return None
         references.insert(0, desk.pictures.read(first.ending["picture"]["file_name"]))
     return references
 
 
 @contextlib.contextmanager
 def _interruptible(stop: Callable[[], None]) -> Iterator[None]:
-    """Let the first Ctrl-C (or SIGTERM) stop in good order; the second one leaves at once. Needs the main thread."""
+    """Let the first Ctrl-C (or SIGTERM) stop in good order; the second one does what it did before.
+
+    Only the main thread hears signals. Loops on Windows take no handlers of their own, so the process's are used.
+    """
     loop = asyncio.get_running_loop()
-    signals = (signal.SIGINT, signal.SIGTERM)
+    before: dict[signal.Signals, Any] = {}
 
-    def interrupted() -> None:
-        for number in signals:
-            loop.remove_signal_handler(number)
-        stop()
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
-    try:
-        for number in signals:
-            loop.add_signal_handler(number, interrupted)
-    except (ValueError, RuntimeError, NotImplementedError):
-        yield
-        return
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        restore()
+        print("stopping: what is in flight is waited for; once more leaves at once", file=sys.stderr)
+        loop.call_soon_threadsafe(stop)
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, interrupted) or signal.SIG_DFL
     try:
         yield
     finally:
-        for number in signals:
-            loop.remove_signal_handler(number)
+        restore()

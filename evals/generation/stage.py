@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import threading
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from evals.definition import DefinitionError, definition_path, read_definition
-from evals.generation.asking import Desk, Patience
+from evals.generation.asking import Desk
 from evals.generation.budget import Budget
 from evals.generation.keys import scrubbed
 from evals.generation.ledger import LEDGER, Ledger, Standing, fold, read_events
 from evals.generation.lines import GenerationError, OpenSystems
-from evals.generation.pacing import Stop
+from evals.generation.pacing import Patience, Stop
 from evals.generation.pictures import Pictures
 from evals.generation.plan import ImageRequest, plan_sha256
+from evals.generation.pricing import worst_usd
 from evals.generation.runner import is_open, run_requests
 from evals.generation.tables import write_tables
+from evals.imageset import write_atomically
 
 EVAL = "eval.yaml"
 IMAGES = "images"
@@ -52,6 +54,8 @@ class Generation:
         Whether the user stopped the run.
     warnings
         What to know about the systems.
+    simulated
+        Whether the systems were simulated, so that nothing was spent.
     """
 
     folder: Path
@@ -63,6 +67,7 @@ class Generation:
     stopped: Mapping[str, str] = field(default_factory=dict)
     interrupted: bool = False
     warnings: Sequence[str] = ()
+    simulated: bool = False
 
     @property
     def n_pending(self) -> int:
@@ -92,6 +97,7 @@ class Generation:
             "stopped": dict(self.stopped),
             "interrupted": self.interrupted,
             "warnings": list(self.warnings),
+            "simulated": self.simulated,
         }
 
 
@@ -116,6 +122,19 @@ def freeze_definition(name_or_path: str | Path, out: Path) -> None:
     GenerationError
         If the folder holds another run, or images that were not generated here.
     """
+    if not check_folder(name_or_path, out):
+        out.mkdir(parents=True, exist_ok=True)
+        write_atomically(out / EVAL, definition_path(name_or_path).read_bytes())
+
+
+def check_folder(name_or_path: str | Path, out: Path) -> bool:
+    """Return whether the folder holds a run of this eval already; False for one that is empty or not there.
+
+    Raises
+    ------
+    GenerationError
+        If it holds anything else.
+    """
     frozen = out / EVAL
     if frozen.is_file():
         try:
@@ -124,13 +143,11 @@ def freeze_definition(name_or_path: str | Path, out: Path) -> None:
             raise GenerationError(f"{frozen} cannot be used ({error}); choose a new folder") from None
         if not same:
             raise GenerationError(f"{out} holds a run of another eval ({frozen.name} differs); choose a new folder")
-        return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        return True
+    # What a crash left while it wrote the file does not make the folder another run's.
+    if out.exists() and (not out.is_dir() or any(not entry.name.startswith(f".{EVAL}.") for entry in out.iterdir())):
         raise GenerationError(f"{out} is not empty and holds no run that was generated; choose a new folder")
-    out.mkdir(parents=True, exist_ok=True)
-    staged = out / f".{EVAL}.new"
-    shutil.copyfile(definition_path(name_or_path), staged)
-    staged.replace(frozen)
+    return False
 
 
 def generate(
@@ -180,18 +197,22 @@ def generate(
         raise GenerationError(f"another process is generating in {out}; wait for it or choose another folder") from None
 
 
-def still_open(requests: Sequence[ImageRequest], out: Path) -> list[ImageRequest]:
+def still_open(requests: Sequence[ImageRequest], out: Path, retry_unknown: bool = False) -> list[ImageRequest]:
     """Return the requests of a plan that a run folder has no outcome for; it may not exist yet."""
     standings = fold(read_events(out / IMAGES / LEDGER)[0])
-    return [request for request in requests if is_open(standings.get(request.sample_id, Standing()))]
+    standing = {request.sample_id: standings.get(request.sample_id, Standing()) for request in requests}
+    again = ("unknown",) if retry_unknown else ()
+    return [r for r in requests if is_open(standing[r.sample_id]) or standing[r.sample_id].outcome in again]
 
 
 def _check_budget(systems: OpenSystems, budget_usd: float | None) -> None:
     if budget_usd is None:
         return
-    for system, line in systems.lines.items():
-        if not line.offer.quotes:
-            raise GenerationError(f"no price of {system} is known, so no budget can be kept; leave out one of them")
+    for system, size in dict.fromkeys((request.system, request.size) for request in systems.requests):
+        if worst_usd(systems.lines[system].offer, size) is None:
+            raise GenerationError(
+                f"no price of {system} in {size} is known, so no budget can be kept; leave out the system or --budget"
+            )
 
 
 def _generate(
@@ -208,6 +229,8 @@ def _generate(
     ledger = Ledger(folder / LEDGER, partial(scrubbed, keys=systems.keys))
     try:
         ledger.open_for(plan_sha256(requests), twinlens=version("twinlens"), requests=len(requests))
+        if systems.simulated:
+            _start_over(requests, ledger)
         free = {system for system, line in systems.lines.items() if line.offer.is_free}
         _allow_again((request for request in requests if retry_unknown or request.system in free), ledger)
         budget = _opened_budget(requests, ledger, budget_usd)
@@ -228,7 +251,7 @@ def _generate(
 
         desk.changed = changed
         try:
-            _run(run_requests(requests, systems.lines, desk))
+            _run(run_requests(requests, systems.lines, desk), desk.stop)
         finally:
             hosts = {system: line.offer.host for system, line in systems.lines.items()}
             rows = write_tables(folder, requests, ledger.standings, hosts)
@@ -240,11 +263,12 @@ def _generate(
         outcomes=_outcomes(requests, rows),
         spent_usd=sum(standing.spent_usd for standing in ledger.standings.values()),
         budget_usd=budget_usd,
-        budget_reached=budget.exhausted,
+        budget_reached=budget.exhausted and not desk.stop.wanted,
         unknown=[row for row in rows if row["outcome"] == "unknown"],
         stopped=stopped,
         interrupted=desk.stop.wanted,
         warnings=systems.warnings,
+        simulated=systems.simulated,
     )
 
 
@@ -257,13 +281,27 @@ def _allow_again(requests: Iterable[ImageRequest], ledger: Ledger) -> None:
             ledger.append("rejected", request.sample_id, **facts)
 
 
+def _start_over(requests: Iterable[ImageRequest], ledger: Ledger) -> None:
+    """Put requests that simulators of an earlier process were at work on back to pending: they are gone, and free."""
+    for request in requests:
+        if ledger.standings.get(request.sample_id, Standing()).status in (
+            "sent",
+            "unknown",
+            "accepted",
+            "timeout",
+            "failed",
+        ):
+            ledger.append("rejected", request.sample_id, reason="simulator_gone")
+
+
 def _opened_budget(requests: Sequence[ImageRequest], ledger: Ledger, limit_usd: float | None) -> Budget:
     """Return the budget with what was spent, and what accepted tasks may still cost held."""
     budget = Budget(limit_usd)
     for request in requests:
         standing = ledger.standings.get(request.sample_id, Standing())
         if standing.may_be_followed:
-            budget.carry_over(request.sample_id, standing.spent_usd)
+            budget.spent_usd += standing.doubtful_usd
+            budget.set_aside(request.sample_id, standing.spent_usd - standing.doubtful_usd)
         else:
             budget.spent_usd += standing.spent_usd
     return budget
@@ -283,23 +321,25 @@ def _outcomes(requests: Sequence[ImageRequest], rows: Sequence[Mapping[str, Any]
     return {system: dict(found) for system, found in counts.items()}
 
 
-def _run(work: Coroutine[Any, Any, None]) -> None:
+def _run(work: Coroutine[Any, Any, None], stop: Stop) -> None:
     """Run to the end, in a thread of its own where this one (a notebook's, say) already runs an event loop."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         asyncio.run(work)
         return
-    errors: list[BaseException] = []
+    loop = asyncio.new_event_loop()
 
     def inside() -> None:
-        try:
-            asyncio.run(work)
-        except BaseException as error:
-            errors.append(error)
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(work)
 
-    thread = threading.Thread(target=inside, name="generation")
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
+    with ThreadPoolExecutor(1, "generation") as worker:
+        finished = worker.submit(inside)
+        try:
+            finished.result()
+        except KeyboardInterrupt:
+            # The ledger is not to be closed under what is in flight.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(stop.ask)
+            finished.result()

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evals.generation.facts import HostFacts, Offer, cautions, read_facts
 from evals.generation.pricing import likely_usd, worst_usd
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 _USUAL_SIZE = "1K"
+_WIDEST = 1000
+_HEADINGS = ("system", "title", "sizes", "refs", "seed", "usual", "at most", "until")
 
 
 def list_systems(environ: Mapping[str, str], today: date, facts_path: Path | None = None) -> list[dict[str, Any]]:
@@ -94,35 +99,20 @@ def _row(offer: Offer, host: HostFacts, environ: Mapping[str, str], today: date)
 
 
 def print_systems(rows: Iterable[Mapping[str, Any]]) -> None:
-    """Print the systems as a table, below it the keys by host, and what to know before using some of them."""
+    """Print the systems as a table, below it the keys by host, and what to know before using some of them.
+
+    A terminal that is too narrow for all columns shows the table without the titles, a narrower one without the last
+    days as well.
+    """
     from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+    from rich.measure import Measurement
 
     rows = list(rows)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
-    table = Table(title="Systems, with the price of a 1K picture in USD", title_justify="left")
-    table.add_column("system", no_wrap=True)
-    table.add_column("title")
-    table.add_column("sizes", no_wrap=True)
-    table.add_column("references", justify="right")
-    table.add_column("seed")
-    table.add_column("usual", justify="right", no_wrap=True)
-    table.add_column("at most", justify="right", no_wrap=True)
-    table.add_column("until", no_wrap=True)
-    for row in rows:
-        price_of = "" if row["price_size"] == _USUAL_SIZE else f" at {row['price_size']}"
-        cells = (
-            row["system"],
-            row["title"],
-            " ".join(row["sizes"]),
-            str(row["references_at_most"] or "none"),
-            "yes" if row["takes_seed"] else "no",
-            _usd(row["likely_usd"]) + price_of,
-            _usd(row["worst_usd"]) + price_of,
-            row["retired"] or "",
-        )
-        table.add_row(*map(escape, cells))
+    table = _table(rows)
+    for left_out in (("title",), ("title", "until")):
+        if Measurement.get(console, console.options.update(max_width=_WIDEST), table).maximum > console.width:
+            table = _table(rows, left_out)
     console.print(table)
     keys = {row["system"].partition("@")[2]: row["key"] for row in rows}
     for host, key in keys.items():
@@ -131,6 +121,32 @@ def print_systems(rows: Iterable[Mapping[str, Any]]) -> None:
         for caution in row["cautions"]:
             console.print(f"note: {row['system']}: {caution}", markup=False)
     console.print("Prices and dates with their sources: datasets/facts/models.yaml; everything: --json", markup=False)
+
+
+def _table(rows: Iterable[Mapping[str, Any]], left_out: Collection[str] = ()) -> Table:
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    title = f"Systems, with the price in USD of a picture in {_USUAL_SIZE}, else in the smallest size"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    numbers = ("refs", "usual", "at most")
+    for heading in _HEADINGS:
+        if heading not in left_out:
+            table.add_column(heading, no_wrap=True, justify="right" if heading in numbers else "left")
+    for row in rows:
+        cells = {
+            "system": row["system"],
+            "title": row["title"],
+            "sizes": " ".join(row["sizes"]),
+            "refs": str(row["references_at_most"] or "none"),
+            "seed": "yes" if row["takes_seed"] else "no",
+            "usual": _usd(row["likely_usd"]),
+            "at most": _usd(row["worst_usd"]),
+            "until": row["retired"] or "",
+        }
+        table.add_row(*(escape(cells[heading]) for heading in _HEADINGS if heading not in left_out))
+    return table
 
 
 def _usd(value: float | None) -> str:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from evals.generation.ledger import Standing
-from evals.generation.pictures import copy_references
+from evals.generation.pictures import PICTURES, copy_references
 from evals.generation.plan import ImageRequest
 from evals.imageset import write_atomically, write_metadata
-from evals.imageset_checks import REQUESTS
+from evals.imageset_checks import METADATA, REQUESTS
 
 NO_FIRST_SHOT = "no_first_shot"
+FILE_MISSING = "file_missing"
 
 
 def write_tables(
@@ -32,38 +33,55 @@ def write_tables(
     hosts
         The host of each system.
     """
-    rows = [row for request in requests if (row := request_row(request, standings)) is not None]
+    stored = {f"{PICTURES}/{path.name}" for path in (folder / PICTURES).glob("*")}
+    rows = [row for request in requests if (row := request_row(request, standings, stored)) is not None]
     content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     write_atomically(folder / REQUESTS, content.encode())
-    made = [request for request in requests if standings.get(request.sample_id, Standing()).status == "ok"]
+    made = [request for request in requests if _is_stored(standings.get(request.sample_id, Standing()), stored)]
     if made:
-        write_metadata(folder, [_metadata(folder, request, standings, hosts) for request in made])
+        write_metadata(folder, [_metadata(folder, request, standings, hosts, stored) for request in made])
+    else:
+        (folder / METADATA).unlink(missing_ok=True)
     return rows
 
 
-def request_row(request: ImageRequest, standings: Mapping[str, Standing]) -> dict[str, Any] | None:
+def request_row(
+    request: ImageRequest, standings: Mapping[str, Standing], stored: Container[str]
+) -> dict[str, Any] | None:
     """Return a request with its outcome, None while it has none.
 
-    A later shot whose first shot brought no picture was never sent: it failed for that reason, at no cost.
+    A later shot whose first shot brought no picture was never sent: it failed for that reason, at no cost. A picture
+    whose file somebody deleted failed too, until the file is back. What the request has cost at most is ``cost_usd``
+    and ``may_have_cost_usd`` together.
+
+    Parameters
+    ----------
+    request, standings
+        The request, and how all of them stand.
+    stored
+        The file names of the pictures that are there.
     """
     standing = standings.get(request.sample_id, Standing())
     outcome, ending = standing.outcome, standing.ending
     if outcome is None:
-        first = standings.get(request.first_shot, Standing()) if request.first_shot is not None else None
-        if first is None or first.outcome in (None, "ok"):
+        first = standings.get(request.first_shot, Standing()) if request.first_shot is not None else Standing()
+        if first.outcome is None or _is_stored(first, stored):
             return None
         outcome, ending = "failed", {"reason": NO_FIRST_SHOT, "message": "the first shot brought no picture to send"}
+    elif outcome == "ok" and not _is_stored(standing, stored):
+        outcome, ending = "failed", {**ending, "reason": FILE_MISSING, "message": "it was made, its file is gone"}
     told = ending.get("told", {})
     unknown = outcome == "unknown"
+    cost_usd = None if unknown else ending.get("cost_usd")
     return {
         **_asked(request),
         "outcome": outcome,
         "reason": ending.get("reason", "answer_lost" if unknown else None),
         "message": ending.get("message", "the run ended while it was in flight" if unknown else None),
         "attempts": standing.attempts,
-        "cost_usd": None if unknown else ending.get("cost_usd"),
+        "cost_usd": cost_usd,
         "cost_basis": ending.get("cost_basis"),
-        "may_have_cost_usd": standing.doubtful_usd + (standing.worst_usd if unknown else 0.0),
+        "may_have_cost_usd": round(standing.spent_usd - (cost_usd or 0.0), 9),
         **{name: ending.get(name) for name in ("latency_s", "queue_s", "generation_s", "download_s")},
         "task_id": standing.task.id if standing.task else None,
         "model_version": told.get("model_version"),
@@ -74,6 +92,10 @@ def request_row(request: ImageRequest, standings: Mapping[str, Standing]) -> dic
         "sent_at": standing.sent_at,
         "ended_at": ending.get("at"),
     }
+
+
+def _is_stored(standing: Standing, stored: Container[str]) -> bool:
+    return standing.status == "ok" and standing.ending["picture"]["file_name"] in stored
 
 
 def _asked(request: ImageRequest) -> dict[str, Any]:
@@ -92,12 +114,16 @@ def _asked(request: ImageRequest) -> dict[str, Any]:
 
 
 def _metadata(
-    folder: Path, request: ImageRequest, standings: Mapping[str, Standing], hosts: Mapping[str, str]
+    folder: Path,
+    request: ImageRequest,
+    standings: Mapping[str, Standing],
+    hosts: Mapping[str, str],
+    stored: Container[str],
 ) -> dict[str, Any]:
     ending = standings[request.sample_id].ending
     picture, told = ending["picture"], ending.get("told", {})
     references = copy_references(folder, request.references)
-    if request.first_shot is not None:
+    if request.first_shot is not None and _is_stored(standings[request.first_shot], stored):
         references.insert(0, standings[request.first_shot].ending["picture"]["file_name"])
     return {
         "file_name": picture["file_name"],

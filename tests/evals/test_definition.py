@@ -64,7 +64,8 @@ MISTAKES = [
     ("repeats: 2", "repeats: 1.5", r"line 4, field 'repeats': 1.5 is not a whole number"),
     ("seed: 7\n", "", r"field 'seed': it is missing"),
     ("seed: 7", "seed: -1", r"line 5, field 'seed': -1 is too small"),
-    ("[flux-2-pro@bfl, g", "[flux-2-pro, g", r"line 2, .*'flux-2-pro' is not a system; write model@host"),
+    ("[flux-2-pro@bfl, g", "[flux-2-pro, g", r"line 2, .*'flux-2-pro' is not a system; the host is missing; write"),
+    ("[flux-2-pro@bfl, g", '["FLUX.2 [pro]@bfl", g', r"line 2, .*is called flux-2-pro here; write flux-2-pro@bfl"),
     ("[flux-2-pro@bfl, ", "[gemini-3-pro-image@google, ", r"line 2, .* is listed twice"),
     ("[demo-signs, ", "[demo-sings, ", r"line 3, .*there is no suite 'demo-sings'; did you mean 'demo-signs'\?"),
     ("size: 1K", "size: 3K", r"line 6, field 'size': there is no size '3K'; known are 1K"),
@@ -94,6 +95,25 @@ def test_a_mistake_is_refused_in_one_sentence_with_file_line_and_field(read, rig
         read(GOOD.replace(right, wrong, 1))
     assert str(refusal.value).startswith("mine.yaml")
     assert "\n" not in str(refusal.value)
+
+
+def test_the_line_is_that_of_the_entry_where_a_list_takes_several(read):
+    text = GOOD.replace("[demo-signs, demo-scenes]", "\n  - demo-signs\n  - demo-scenes\n  - demo-sings")
+    with pytest.raises(DefinitionError, match=r"line 6, field 'suites': there is no suite 'demo-sings'"):
+        read(text)
+
+
+def test_a_definition_tells_where_each_real_system_is_named(read):
+    text = GOOD.replace("[flux-2-pro@bfl, gemini-3-pro-image@google]", "\n  - flux-2-pro@bfl\n  - x@google")
+    assert read(text).places == {
+        "flux-2-pro@bfl": "mine.yaml, line 3",
+        "x@google": "mine.yaml, line 4",
+        "a@b": "mine.yaml, line 16",
+    }
+
+
+def test_the_place_in_the_file_makes_no_other_eval(read):
+    assert read("# moved down a line\n" + GOOD) == read(GOOD)
 
 
 def test_an_unknown_eval_says_which_one_was_meant():

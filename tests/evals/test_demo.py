@@ -116,6 +116,21 @@ def test_a_demo_that_was_stopped_goes_on_with_the_repeats_that_are_missing(tmp_p
     assert len(set(again.values())) == 48
 
 
+def test_a_demo_that_was_killed_starts_over_what_its_simulators_were_at_work_on(tmp_path, small_demo):
+    folder = generate_demo(tmp_path / "run").folder
+    ledger = folder / "ledger.jsonl"
+    lines = ledger.read_text().splitlines(keepends=True)
+    cut_off = {row["sample_id"] for row in read_image_set(folder).rows[::5]}
+    ends = ("completed", "accepted")
+    kept = [
+        line for line in map(json.loads, lines) if line.get("sample_id") not in cut_off or line["event"] not in ends
+    ]
+    ledger.write_text("".join(json.dumps(line) + "\n" for line in kept))
+    again = generate_demo(tmp_path / "run")
+    assert again.outcomes == {A: {"ok": 36}, B: {"ok": 36}}
+    assert len({row["pixel_sha256"] for row in read_image_set(folder).rows}) == 48
+
+
 def test_a_folder_that_holds_another_run_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(GenerationError, match="is not empty and holds no run"):

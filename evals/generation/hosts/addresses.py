@@ -10,6 +10,9 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 _PLAIN = re.compile(r"[!-\[\]-~]+")
 """Visible ASCII without the backslash: on anything else, parsers disagree where the host name ends."""
 
+_NAME = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
+"""A host name as DNS has it; with brackets or escapes in it, parsers disagree again."""
+
 _PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
 
@@ -42,10 +45,24 @@ def is_owned(url: str, base_url: str, domains: Iterable[str]) -> bool:
         return False
     if address.scheme in ("http", "https") and (address.scheme, address.netloc) == (base.scheme, base.netloc):
         return True
-    if is_loopback(base_url) or address.scheme != "https" or "@" in address.netloc or address.port not in (None, 443):
+    host = address.netloc.lower().removesuffix(":443")
+    if is_loopback(base_url) or address.scheme != "https" or not _NAME.fullmatch(host):
         return False
-    host = address.hostname or ""
     return any(host == domain or host.endswith("." + domain) for domain in domains)
+
+
+def keeps_secrets(base_url: str) -> bool:
+    """Tell whether nobody on the way can read a key that is sent there, and the address itself holds no password.
+
+    Examples
+    --------
+    >>> keeps_secrets("https://api.bfl.ai"), keeps_secrets("http://127.0.0.1:8080"), keeps_secrets("http://api.bfl.ai")
+    (True, True, False)
+    """
+    address = _split(base_url)
+    if address is None or "@" in address.netloc:
+        return False
+    return address.scheme == "https" or is_loopback(base_url)
 
 
 def may_deliver(url: str, base_url: str) -> bool:

@@ -45,14 +45,14 @@ class AtlasCloud(PollingHost):
         return HttpCall("POST", url, self.keyed(url), body)
 
     def read_submission(self, answer: HttpAnswer) -> SubmitAnswer:
-        """Return the accepted prediction; one that was over at once is read like a poll's answer."""
+        """Return the accepted prediction, or its end. A finished one is asked for too: a crash cannot lose it then."""
         answer = _unwrapped(answer)
         refused = refused_submission(answer)
         if refused:
             return refused
         prediction = _prediction(answer)
         read = _read(prediction)
-        if not isinstance(read, Running):
+        if isinstance(read, Ended):
             return read
         task_id = str(prediction["id"])
         return Accepted(Task(task_id, f"{self.base_url}/api/v1/model/prediction/{task_id}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -67,7 +68,7 @@ class Fireworks(PollingHost):
         said = answer.headers.get("content-type", "")
         if said.startswith("image/") or media_type(answer.content).startswith("image/"):
             seed = answer.headers.get("seed", "")
-            told = Told(seed_used=int(seed) if seed.isdigit() else None)
+            told = Told(seed_used=int(seed) if re.fullmatch(r"[0-9]{1,19}", seed) else None)
             return _unless_filtered(answer.headers.get("finish-reason"), Finished(answer.content, told=told))
         body = answer.json()
         if "request_id" in body:

@@ -69,7 +69,7 @@ def refused_call(answer: HttpAnswer) -> TurnedAway | None:
 
 
 def retry_after_s(answer: HttpAnswer, now: float | None = None) -> float | None:
-    """Return the seconds of a ``Retry-After`` header, given as a number or as a date; None without one.
+    """Return the seconds of a ``Retry-After`` header, given as a number or as a date; None without a sensible one.
 
     Examples
     --------
@@ -77,7 +77,7 @@ def retry_after_s(answer: HttpAnswer, now: float | None = None) -> float | None:
     7.0
     """
     value = answer.headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d+(\.\d+)?", value):
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value):
         return float(value)
     try:
         then = email.utils.parsedate_to_datetime(value).timestamp()

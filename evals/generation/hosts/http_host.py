@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from evals.generation.answers import Finished, Lost, PollAnswer, Running, SubmitAnswer, Task, TurnedAway
 from evals.generation.facts import HostFacts, Offer
-from evals.generation.hosts.addresses import host_of, is_loopback, is_owned, joined, may_deliver
+from evals.generation.hosts.addresses import host_of, is_loopback, is_owned, joined, keeps_secrets, may_deliver
 from evals.generation.hosts.http_answer import Garbled, HttpAnswer, message_of, refused_call, retry_after_s
+from evals.generation.hosts.quoting import quotable
 from evals.generation.plan import ImageRequest
 
 if TYPE_CHECKING:
@@ -45,6 +46,13 @@ _LARGEST_ANSWER = 256 * 2**20
 _LONG_TEXT = 2_000
 _SLOWEST = 3.0
 """An answer that trickles in is given up after this many times the time that a host may stay silent."""
+
+_IDLE_S = 1.0
+"""How long an idle connection may be used again. A server that closes it at the very moment a POST is sent leaves open
+whether the POST was taken in; servers wait two seconds and more."""
+
+_ENCODINGS = ("", "identity", "gzip", "deflate")
+"""One layer of these grows a thousandfold at most; layers upon layers, or others, have no bound."""
 
 _REDIRECTS_AT_MOST = 3
 _MOVED = frozenset({301, 307, 308})
@@ -101,6 +109,8 @@ class HttpHost:
         """Keep the key in memory and open no connection."""
         self.facts = facts
         self.base_url = (base_url or facts.base_url).rstrip("/")
+        if (facts.key_variables or facts.credentials) and not keeps_secrets(self.base_url):
+            raise HostUnavailable(f"the address of {facts.id!r} must begin with https:// and hold no password")
         self._key = key
         # A proxy that the environment names is for the web, not for a server on this machine.
         self._client = client or new_client(trust_env=not is_loopback(self.base_url))
@@ -131,6 +141,9 @@ class HttpHost:
 
     async def submit(self, call: HttpCall) -> SubmitAnswer:
         """Send a prepared call once and say what became of it; an answer that was lost is `Lost`, never sent again."""
+        return quotable(await self._submitted(call), (self._key,))
+
+    async def _submitted(self, call: HttpCall) -> SubmitAnswer:
         import httpx
 
         try:
@@ -160,6 +173,9 @@ class HttpHost:
         ForeignAddress
             If the task's address, or one that the answer names, must not be given the key.
         """
+        return quotable(await self._polled(task), (self._key,))
+
+    async def _polled(self, task: Task) -> PollAnswer:
         import httpx
 
         call = self.polling(task)
@@ -250,7 +266,9 @@ class HttpHost:
 
         limits = httpx.Timeout(call.answer_s, connect=10.0)
         content = json.dumps(call.body, ensure_ascii=False).encode() if call.body is not None else None
-        headers = {**call.headers, **({"Content-Type": "application/json"} if content is not None else {})}
+        headers = {"Accept-Encoding": "gzip", **call.headers}
+        if content is not None:
+            headers["Content-Type"] = "application/json"
         try:
             request = self._client.build_request(
                 call.method, call.url, content=content, headers=headers, timeout=limits
@@ -267,12 +285,16 @@ class HttpHost:
             raise httpx.LocalProtocolError("a header is not ASCII") from None
         except TimeoutError:
             raise httpx.ReadTimeout(f"the answer was not complete after {_SLOWEST * call.answer_s:.0f} s") from None
+        except OSError as error:  # a damaged TLS record
+            raise httpx.ReadError(f"the connection broke ({type(error).__name__})") from None
         except httpx.DecodingError:
             raise httpx.ReadError("the compressed answer cannot be unpacked") from None
         return HttpAnswer(answer.status_code, {k.lower(): v for k, v in answer.headers.items()}, received)
 
 
 async def _received(answer: httpx.Response) -> bytes:
+    if answer.headers.get("content-encoding", "").strip().lower() not in _ENCODINGS:
+        raise Garbled("an answer that is compressed in a way that was not asked for")
     received = bytearray()
     async for chunk in answer.aiter_bytes():
         received += chunk
@@ -286,14 +308,28 @@ _ANSWER_LOST = frozenset({408, 499, 502, 504, 520, 521, 522, 523, 524})
 
 
 def new_client(trust_env: bool = True) -> httpx.AsyncClient:
-    """Return an HTTP client that follows no redirect (a key must not travel) and keeps connections open."""
+    """Return an HTTP client that follows no redirect (a key must not travel) and uses connections again.
+
+    Raises
+    ------
+    HostUnavailable
+        If the proxy or the certificates that the environment names cannot be used.
+    """
     import httpx
 
     # At a lower level these libraries log addresses, and a signed one is a secret.
     for library in ("httpx", "httpcore"):
         logging.getLogger(library).setLevel(logging.WARNING)
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=64)
-    return httpx.AsyncClient(follow_redirects=False, limits=limits, trust_env=trust_env)
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=_IDLE_S)
+    try:
+        return httpx.AsyncClient(follow_redirects=False, limits=limits, trust_env=trust_env)
+    except ImportError:
+        raise HostUnavailable("the environment names a SOCKS proxy, which needs: pip install 'httpx[socks]'") from None
+    except (OSError, ValueError, httpx.InvalidURL):
+        raise HostUnavailable(
+            "the environment names a proxy or certificates that cannot be used; look at HTTPS_PROXY, HTTP_PROXY, "
+            "ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR"
+        ) from None
 
 
 def as_base64(content: bytes) -> str:

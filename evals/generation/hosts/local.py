@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from evals.generation.answers import Ended, Finished, PollAnswer, SubmitAnswer, Task, Told, TurnedAway
 from evals.generation.facts import HostFacts, Offer
 from evals.generation.hosts.http_host import ForeignAddress, HostUnavailable
+from evals.generation.hosts.quoting import quotable
 from evals.generation.plan import ImageRequest
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ _SETTINGS: Mapping[str, Mapping[str, float]] = {
     "black-forest-labs/FLUX.2-klein-9B": {"num_inference_steps": 4, "guidance_scale": 1.0},
 }
 """What a model's card asks for where the pipeline's own defaults are for another model of the family."""
+
+_BROKEN = (ArithmeticError, AttributeError, ImportError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+"""What a pipeline, or the weights it is made of, may raise; it is not for the other systems of a run to suffer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,8 @@ class Local:
     async def submit(self, call: LocalCall) -> SubmitAnswer:
         """Make the picture; the first one of a pipeline waits for its weights, which is not counted as its time."""
         sent_s = time.perf_counter()
-        return await asyncio.get_running_loop().run_in_executor(self._worker, self._answer, call, sent_s)
+        answer = await asyncio.get_running_loop().run_in_executor(self._worker, self._answer, call, sent_s)
+        return quotable(answer, ())
 
     async def poll(self, task: Task) -> PollAnswer:
         """Return the end of any task: this host accepts none, its pictures come at once or not at all."""
@@ -132,18 +137,20 @@ class Local:
         begun_s = time.perf_counter()
         try:
             made = _run(loaded, call)
-        except (RuntimeError, ValueError, TypeError, OSError) as error:
+            generation_s = time.perf_counter() - begun_s
+            picture = _png(made.images[0])
+        except _BROKEN as error:
             return Ended("failed", type(error).__name__, " ".join(str(error).split()))
         told = Told(
             model_version=loaded.version,
             seed_used=call.seed,
             queue_s=begun_s - sent_s,
-            generation_s=time.perf_counter() - begun_s,
+            generation_s=generation_s,
         )
         flags = getattr(made, "nsfw_content_detected", None)
         if flags is not None and any(flags):
             return Ended("filtered", "nsfw_content_detected", "the pipeline's safety checker blanked the picture", told)
-        return Finished(_png(made.images[0]), told=told)
+        return Finished(picture, told=told)
 
 
 def _load(weights: str) -> _Loaded:
@@ -161,7 +168,7 @@ def _load(weights: str) -> _Loaded:
             weights, dtype=torch.bfloat16 if on_gpu else torch.float32
         )
         pipeline = pipeline.to("cuda" if on_gpu else "cpu")
-    except (OSError, ValueError, ImportError, AttributeError, RuntimeError) as error:
+    except _BROKEN as error:
         raise HostUnavailable(
             f"the weights {weights!r} cannot be loaded: {' '.join(str(error).split())}; "
             "name a diffusers repository or folder, and download what is behind a licence first"

@@ -41,6 +41,8 @@ class PollingHost(HttpHost):
         self._misses.pop(task.id, None)
         if answer.status < 400:
             return None
+        if answer.status in (408, 499):  # somebody on the way gave up on the question, not the host on the task
+            return Running(f"http_{answer.status}")
         turned_away = refused_call(answer)
         if turned_away:  # what a question is answered with cannot have cost anything
             return TurnedAway(turned_away.reason, turned_away.message, turned_away.delay_s, turned_away.stops)

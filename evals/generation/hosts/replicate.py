@@ -49,13 +49,13 @@ class Replicate(PollingHost):
         return HttpCall("POST", url, self.keyed(url), body)
 
     def read_submission(self, answer: HttpAnswer) -> SubmitAnswer:
-        """Return the accepted prediction; one that was over at once is read like a poll's answer."""
+        """Return the accepted prediction, or its end. A finished one is asked for too: a crash cannot lose it then."""
         refused = refused_submission(answer)
         if refused:
             return refused
         prediction = answer.json()
         read = _read(prediction)
-        if not isinstance(read, Running):
+        if isinstance(read, Ended):
             return read
         task_id = str(prediction["id"])
         own = f"{self.base_url}/v1/predictions/{task_id}"

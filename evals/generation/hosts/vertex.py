@@ -25,7 +25,10 @@ _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
 
 class Vertex(HttpHost):
-    """Gemini image models on Google Cloud; pictures are asked for as PNG.
+    """Gemini image models on Google Cloud, at the global endpoint; pictures are asked for as PNG.
+
+    ``GOOGLE_CLOUD_LOCATION`` is not looked at: a region serves few of the models and costs a tenth more than the facts
+    say, so that a budget would be exceeded.
 
     Parameters
     ----------
@@ -34,9 +37,8 @@ class Vertex(HttpHost):
     key
         Not sent to Google, where the token comes from Google's own library. It is the token for a server on this
         machine, which must not be given a real one.
-    project, location
-        The project, by default ``GOOGLE_CLOUD_PROJECT`` of the environment; the location, by default
-        ``GOOGLE_CLOUD_LOCATION``, else ``global``. Some models are served in ``global`` only.
+    project
+        By default ``GOOGLE_CLOUD_PROJECT`` of the environment.
     token
         Returns a valid access token; called in a thread before every request.
 
@@ -53,7 +55,6 @@ class Vertex(HttpHost):
         base_url: str | None = None,
         client: httpx.AsyncClient | None = None,
         project: str | None = None,
-        location: str | None = None,
         api_version: str = "v1",
         token: Callable[[], str] | None = None,
     ) -> None:
@@ -61,11 +62,10 @@ class Vertex(HttpHost):
         super().__init__(facts, key, base_url, client)
         simulated = is_loopback(self.base_url)
         named = project or os.environ.get("GOOGLE_CLOUD_PROJECT", "") or ("simulated" if simulated else "")
-        self.project = _path_part(named, "project", "GOOGLE_CLOUD_PROJECT")
-        named = location or os.environ.get("GOOGLE_CLOUD_LOCATION", "") or "global"
-        self.location = _path_part(named, "location", "GOOGLE_CLOUD_LOCATION")
-        if base_url is None and self.location != "global":
-            self.base_url = self.base_url.replace("://", f"://{self.location}-", 1)
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.:_-]*", named):
+            found = f"{named!r} is no project" if named else "there is no project"
+            raise HostUnavailable(f"{found} for Google Cloud; set GOOGLE_CLOUD_PROJECT")
+        self.project = named
         self.api_version = api_version
         self._token = token or ((lambda: key) if simulated else application_token())
 
@@ -75,7 +75,7 @@ class Vertex(HttpHost):
 
     def submission(self, asked: ImageRequest, offer: Offer, references: Sequence[bytes]) -> HttpCall:
         """Return the POST whose answer is the picture."""
-        place = f"projects/{self.project}/locations/{self.location}"
+        place = f"projects/{self.project}/locations/global"
         url = f"{self.base_url}/{self.api_version}/{place}/publishers/google/models/{offer.api_id}:generateContent"
         body = generation_body(asked, offer, references, imageOutputOptions={"mimeType": "image/png"})
         return HttpCall("POST", url, self.keyed(url), body)
@@ -92,6 +92,7 @@ class Vertex(HttpHost):
             return TurnedAway("no_connection", str(error))
         except HostUnavailable as error:
             return TurnedAway("no_token", str(error), stops=_SIGN_IN)
+        self._key = token  # what is told about the answer must not hold it
         return await super().submit(replace(call, headers={**call.headers, "Authorization": f"Bearer {token}"}))
 
 
@@ -129,13 +130,6 @@ def application_token() -> Callable[[], str]:
             return str(credentials.token)
 
     return token
-
-
-def _path_part(value: str, meaning: str, variable: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.:_-]*", value):
-        found = f"{value!r} is no {meaning}" if value else f"there is no {meaning}"
-        raise HostUnavailable(f"{found} for Google Cloud; set {variable}")
-    return value
 
 
 def _first_line(error: Exception) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import PIL.Image
@@ -12,6 +13,7 @@ import PIL.Image
 if TYPE_CHECKING:
     from evals.definition import SimulatedSystem
     from evals.generation.simulators.service import Artist
+    from evals.suites import PromptItem
 
 _LEAST_SIDE = 256
 _CELLS = 8
@@ -20,12 +22,13 @@ _CELLS = 8
 def demo_artist(simulated: SimulatedSystem, suites: Sequence[str]) -> Artist:
     """Return the artist that draws the prompt items of suites as a simulated system does, its defects included.
 
-    A prompt that no suite holds is drawn as a scene without things. Reference pictures change nothing.
+    A prompt that no suite holds is drawn as a scene without things, a person whom the renderer does not know as one of
+    those it knows. Reference pictures change nothing.
     """
     from evals.generation.simulators.drawing import draw
     from evals.suites import PromptItem, read_suite
 
-    items = {item.prompt: item for suite in suites for item in read_suite(suite).items}
+    items = {item.prompt: _drawable(item) for suite in suites for item in read_suite(suite).items}
 
     def artist(
         prompt: str, seed: int | None, nth: int, width: int, height: int, references: Sequence[bytes]
@@ -40,6 +43,20 @@ def demo_artist(simulated: SimulatedSystem, suites: Sequence[str]) -> Artist:
         return drawn if drawn.size == (width, height) else drawn.resize((width, height), PIL.Image.Resampling.LANCZOS)
 
     return artist
+
+
+def _drawable(item: PromptItem) -> PromptItem:
+    """Return an item with a character of the renderer's own for any other, without things that it cannot draw."""
+    from evals.generation.simulators.drawing_faces import CHARACTERS
+    from evals.generation.simulators.drawing_pictograms import PICTOGRAMS
+
+    character = item.sequence_id
+    if character is not None and character not in CHARACTERS:
+        character = list(CHARACTERS)[hashlib.sha256(character.encode()).digest()[0] % len(CHARACTERS)]
+    objects = tuple(thing for thing in item.objects if thing.name in PICTOGRAMS)
+    if item.expected_text and objects and PICTOGRAMS[objects[0].name].label is None:
+        objects = ()
+    return replace(item, sequence_id=character, objects=objects)
 
 
 def plain_artist(

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import itertools
+import json
 from dataclasses import dataclass, field
 from datetime import date
 from types import SimpleNamespace
@@ -11,16 +12,24 @@ import PIL.Image
 import pytest
 
 from evals.generation.answers import Accepted, Finished, Task
-from evals.generation.asking import Line, Patience
+from evals.generation.asking import Line
 from evals.generation.facts import Offer, Quote
 from evals.generation.hosts.http_host import Expired
 from evals.generation.lines import OpenSystems
-from evals.generation.pacing import Pace
+from evals.generation.pacing import Pace, Patience
 from evals.generation.plan import ImageRequest
+from evals.generation.runner import run_requests
+from evals.generation.stage import generate
 from evals.suites import PromptItem
 
 QUICK = Patience(
-    attempts=4, backoff_s=0.001, longest_backoff_s=0.002, first_poll_s=0.001, longest_poll_s=0.002, task_s=0.05
+    attempts=4,
+    backoff_s=0.001,
+    longest_backoff_s=0.002,
+    first_poll_s=0.001,
+    longest_poll_s=0.002,
+    task_s=0.05,
+    grace_s=0.1,
 )
 
 
@@ -127,3 +136,24 @@ def scripted():
         quick=QUICK,
         expired=lambda: Expired("HTTP 403"),
     )
+
+
+@pytest.fixture
+def run(tmp_path, scripted, monkeypatch):
+    """Generate with a scripted host into one folder and return how it ended; what waits for ever fails."""
+
+    async def in_time(*args):
+        await asyncio.wait_for(run_requests(*args), 20)
+
+    monkeypatch.setattr("evals.generation.stage.run_requests", in_time)
+
+    def generated(host, requests, patience=scripted.quick, budget_usd=None, retry_unknown=False, **facts):
+        systems = scripted.systems(host, requests, **facts)
+        return generate(
+            systems, tmp_path / "run", budget_usd=budget_usd, retry_unknown=retry_unknown, patience=patience
+        )
+
+    generated.folder = tmp_path / "run" / "images"
+    generated.rows = lambda: [json.loads(line) for line in (generated.folder / "requests.jsonl").open()]
+    generated.out = tmp_path / "run"
+    return generated

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from evals.generation.asking import Line, Patience
+from evals.generation.asking import Line
 from evals.generation.facts import read_facts
 from evals.generation.hosts import load_host
 from evals.generation.lines import OpenSystems
-from evals.generation.pacing import Pace
+from evals.generation.pacing import Pace, Patience
 from evals.generation.plan import ImageRequest
 from evals.generation.stage import Generation, generate
 from evals.suites import PromptItem

@@ -150,11 +150,13 @@ def test_every_size_of_a_typical_offer_gives_its_pixels(typical):
 
 
 @pytest.mark.parametrize("offer", [o for o in OFFERS if o.references_at_most], ids=lambda offer: offer.system)
-def test_reference_images_arrive(offer):
+def test_reference_images_arrive_and_the_seed_with_them(offer):
     with simulated(offer) as (ask, books):
         outcome = ask(request(offer), [png()] * min(2, offer.references_at_most))
     assert isinstance(outcome.answer, Finished), outcome.answer
-    assert (books.entries[0].n_references, books.entries[0].outcome) == (min(2, offer.references_at_most), "ok")
+    (entry,) = books.entries
+    assert (entry.n_references, entry.outcome) == (min(2, offer.references_at_most), "ok")
+    assert entry.seed == (42 if offer.takes_seed else None)
 
 
 @each_host

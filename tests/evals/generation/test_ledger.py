@@ -12,6 +12,8 @@ from evals.generation.ledger import EVENTS, Ledger, LedgerError, Standing, fold,
 
 TASK = Task("t1", "https://api.bfl.ai/v1/get_result?id=t1", cost_usd=0.03)
 
+PICTURE = {"file_name": "images/0.png"}
+
 
 def written(path, *events, plan="p"):
     ledger = Ledger(path)
@@ -36,7 +38,7 @@ ACCEPTED = ("accepted", "a", {"task": TASK})
         ([SUBMITTED], "sent", "unknown", 0.05),
         ([SUBMITTED, ACCEPTED], "accepted", None, 0.03),
         ([SUBMITTED, ("accepted", "a", {"task": Task("t", "u")})], "accepted", None, 0.05),
-        ([SUBMITTED, ("completed", "a", {"cost_usd": 0.02})], "ok", "ok", 0.02),
+        ([SUBMITTED, ("completed", "a", {"cost_usd": 0.02, "picture": PICTURE})], "ok", "ok", 0.02),
         ([SUBMITTED, ACCEPTED, ("timeout", "a", {"cost_usd": 0.03})], "timeout", "timeout", 0.03),
         ([SUBMITTED, ("refused", "a", {"reason": "SAFETY"})], "refused", "refused", 0.0),
         ([SUBMITTED, ("unknown", "a", {})], "unknown", "unknown", 0.05),
@@ -63,7 +65,7 @@ def test_an_accepted_task_comes_back_whole_from_disk(tmp_path):
         ("timeout", {}, True),
         ("failed", {"reason": "delivery_failed"}, True),
         ("failed", {"reason": "delivery_expired"}, False),
-        ("completed", {}, False),
+        ("completed", {"picture": PICTURE}, False),
     ],
 )
 def test_only_a_task_that_may_still_bring_its_picture_is_followed(tmp_path, kind, facts, followed):
@@ -94,7 +96,7 @@ def test_whatever_a_crash_cuts_off_the_rest_is_read_and_appended_to(tmp_path_fac
 
 
 def test_a_line_that_no_crash_explains_is_refused_with_its_number(tmp_path):
-    path = written(tmp_path / "ledger.jsonl", SUBMITTED, ACCEPTED, ("completed", "a", {}))
+    path = written(tmp_path / "ledger.jsonl", SUBMITTED, ACCEPTED, ("completed", "a", {"picture": PICTURE}))
     lines = path.read_bytes().split(b"\n")
     lines[2] = lines[2][:-9]
     path.write_bytes(b"\n".join(lines))
@@ -103,7 +105,17 @@ def test_a_line_that_no_crash_explains_is_refused_with_its_number(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "line", ["[]", "null", '{"event": "bought"}', '{"event": "submitted"}', "{", '"x"', "\x00\x00"]
+    "line",
+    [
+        "[]",
+        "null",
+        '{"event": "bought"}',
+        '{"event": "submitted"}',
+        '{"event": "completed", "at": "x", "sample_id": "a"}',
+        "{",
+        '"x"',
+        "\x00\x00",
+    ],
 )
 def test_a_strange_line_in_the_middle_is_refused(tmp_path, line):
     path = written(tmp_path / "l", SUBMITTED)
@@ -150,6 +162,24 @@ def test_a_full_disk_is_told_and_what_was_written_stays_readable(tmp_path, monke
     ledger.close()
     assert "a" not in fold(read_events(path)[0])
     assert standing(written(path, SUBMITTED)).status == "sent"
+
+
+def test_a_line_that_a_full_disk_cut_off_does_not_damage_what_follows(tmp_path, monkeypatch):
+    path, write = tmp_path / "l", os.write
+    ledger = Ledger(path)
+    ledger.open_for("p")
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", lambda file, line: write(file, line[: len(line) // 2]))
+        with pytest.raises(OSError, match="no space left"):
+            ledger.append("submitted", "a", worst_usd=0.1)
+    ledger.append("submitted", "b", worst_usd=0.1)
+    ledger.close()
+    assert set(fold(read_events(path)[0])) == {"b"}
+
+
+def test_half_a_character_in_a_message_does_not_lose_the_answer(tmp_path):
+    path = written(tmp_path / "l", SUBMITTED, ("failed", "a", {"message": "no such file \udcff"}))
+    assert standing(path).ending["message"] == "no such file ?"
 
 
 def test_every_kind_of_event_can_be_taken_in():

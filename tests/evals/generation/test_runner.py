@@ -1,9 +1,5 @@
 """The runner with a scripted host: every answer leads to its one outcome, and nothing is sent twice by itself."""
 
-import json
-import os
-import signal
-import threading
 from dataclasses import replace
 from datetime import date
 
@@ -12,26 +8,10 @@ import pytest
 
 from evals.generation.answers import Ended, Finished, Lost, Running, Told, TurnedAway
 from evals.generation.facts import Quote
+from evals.generation.hosts.http_host import ForeignAddress
 from evals.generation.lines import GenerationError
-from evals.generation.pictures import Pictures
 from evals.generation.stage import generate, still_open
 from evals.imageset import read_image_set
-
-
-@pytest.fixture
-def run(tmp_path, scripted):
-    """Generate with a scripted host into one folder and return how it ended."""
-
-    def generated(host, requests, patience=scripted.quick, budget_usd=None, retry_unknown=False, **facts):
-        systems = scripted.systems(host, requests, **facts)
-        return generate(
-            systems, tmp_path / "run", budget_usd=budget_usd, retry_unknown=retry_unknown, patience=patience
-        )
-
-    generated.folder = tmp_path / "run" / "images"
-    generated.rows = lambda: [json.loads(line) for line in (generated.folder / "requests.jsonl").open()]
-    generated.out = tmp_path / "run"
-    return generated
 
 
 def outcomes(generation):
@@ -244,7 +224,7 @@ def test_the_budget_holds_what_is_in_flight_at_its_worst(run, scripted):
 
 
 def test_a_budget_needs_a_known_price(run, scripted):
-    with pytest.raises(GenerationError, match="no price of m@h is known"):
+    with pytest.raises(GenerationError, match="no price of m@h in 512 is known"):
         run(scripted.Host(), scripted.requests(1), budget_usd=1.0, price=None)
 
 
@@ -268,72 +248,6 @@ def test_shots_without_a_first_picture_are_not_sent_and_come_when_it_does(run, s
     assert outcomes(run(host, requests, retry_unknown=True)) == {"ok": 2}
 
 
-def test_a_full_disk_stops_the_run_and_loses_nothing_that_was_answered(run, scripted, monkeypatch):
-    store, stored = Pictures.store, []
-
-    def failing(self, sample_id, content):
-        if len(stored) == 3:
-            raise OSError(28, "No space left on device", "disk")
-        stored.append(sample_id)
-        return store(self, sample_id, content)
-
-    monkeypatch.setattr(Pictures, "store", failing)
-    with pytest.raises(OSError, match="No space"):
-        run(scripted.Host(), scripted.requests(12), concurrency=1)
-    assert len(read_image_set(run.folder).rows) == 3
-    monkeypatch.undo()
-    # The picture in hand and the one in flight are lost, and told as such.
-    again = outcomes(run(scripted.Host(), scripted.requests(12)))
-    assert again["unknown"] in (1, 2)
-    assert again["ok"] + again["unknown"] == 12
-
-
-def test_nothing_is_sent_while_the_disk_is_nearly_full(run, scripted, monkeypatch):
-    monkeypatch.setattr("evals.generation.pictures._LEAST_FREE_BYTES", 2**80)
-    host = scripted.Host()
-    with pytest.raises(OSError, match="256 MiB"):
-        run(host, scripted.requests(3))
-    assert host.submitted == []
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_waits_for_what_is_in_flight_and_leaves_the_rest_for_later(run, scripted, number):
-    host = scripted.Host(work_s=0.05)
-    threading.Timer(0.07, os.kill, (os.getpid(), number)).start()
-    generation = run(host, scripted.requests(30), concurrency=2)
-    assert generation.interrupted
-    assert 0 < outcomes(generation)["ok"] == len(host.submitted) < 30
-    assert outcomes(run(host, scripted.requests(30), concurrency=30)) == {"ok": 30}
-    assert len(host.submitted) == 30
-
-
-def test_an_interrupt_leaves_accepted_tasks_to_a_later_run(run, scripted):
-    host = scripted.Host({"s0": [scripted.accepted()]}, {"t": [Running("Pending")]}, {"u": [scripted.png("blue")]})
-    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
-    patient = replace(scripted.quick, task_s=60.0)
-    assert outcomes(run(host, scripted.requests(1), patience=patient)) == {"pending": 1}
-    host.polls["t"] = [Finished(url="u")]
-    assert outcomes(run(host, scripted.requests(1))) == {"ok": 1}
-    assert host.submitted == ["s0"]
-
-
-def test_two_processes_do_not_write_one_run(run, scripted):
-    from filelock import FileLock
-
-    run.folder.mkdir(parents=True)
-    with FileLock(run.folder / ".ledger.jsonl.lock"), pytest.raises(GenerationError, match="another process"):
-        run(scripted.Host(), scripted.requests(1))
-
-
-def test_a_notebook_with_a_running_event_loop_can_generate(run, scripted):
-    import asyncio
-
-    async def cell():
-        return run(scripted.Host(), scripted.requests(2))
-
-    assert outcomes(asyncio.run(cell())) == {"ok": 2}
-
-
 def test_a_count_is_told_after_every_outcome(tmp_path, scripted):
     seen = []
     systems = scripted.systems(scripted.Host({"s1": [Ended("refused", "no")]}), scripted.requests(3))
@@ -341,3 +255,54 @@ def test_a_count_is_told_after_every_outcome(tmp_path, scripted):
     assert seen[0] == (0, 0)
     assert seen[-1] == (3, 2)
     assert len(seen) == 4
+
+
+@pytest.mark.parametrize("error", [ValueError("it takes no reference images"), ForeignAddress("not the vendor's")])
+def test_a_request_that_cannot_be_put_stops_its_system_and_no_other(run, scripted, error):
+    host = scripted.Host()
+    prepare = host.prepare
+
+    def refusing(asked, offer, references):
+        if asked.system == "x@h":
+            raise error
+        return prepare(asked, offer, references)
+
+    host.prepare = refusing
+    generation = run(host, [scripted.request(9, system="x@h"), *scripted.requests(3)], budget_usd=0.04)
+    assert generation.outcomes == {"x@h": {"pending": 1}, "m@h": {"ok": 3}}
+    assert str(error) in generation.stopped["x@h"]
+    assert generation.spent_usd == pytest.approx(0.03)
+
+
+def test_a_poll_that_is_to_wait_for_hours_does_not_hold_the_run_longer_than_a_task_may_take(run, scripted):
+    host = scripted.Host({"s0": [scripted.accepted()]}, {"t": [TurnedAway("http_429", delay_s=9000.0)]})
+    assert outcomes(run(host, scripted.requests(1))) == {"timeout": 1}
+
+
+def test_a_first_shot_that_comes_in_a_later_run_brings_the_later_ones(run, scripted):
+    requests = [scripted.request(0, shot=1), *[scripted.request(n, shot=n + 1, first_shot="s0") for n in (1, 2)]]
+    host = scripted.Host({"s0": [scripted.accepted()]}, {"t": [Running("Pending")]}, {"u": [scripted.png("green")]})
+    assert outcomes(run(host, requests)) == {"timeout": 1, "failed": 2}
+    host.polls["t"] = [Finished(url="u")]
+    assert outcomes(run(host, requests)) == {"ok": 3}
+    assert host.submitted == ["s0", "s1", "s2"]
+    assert host.references["s2"] == [scripted.png("green")]
+
+
+def test_references_are_read_when_it_is_a_requests_turn(run, scripted, tmp_path):
+    picture = tmp_path / "reference.png"
+    picture.write_bytes(scripted.png("red"))
+    requests = [
+        replace(request, item=replace(request.item, reference_images=(picture,))) for request in scripted.requests(6)
+    ]
+    host = scripted.Host(work_s=0.01)
+    submit = host.submit
+
+    async def deleting(call):
+        picture.unlink(missing_ok=True)
+        return await submit(call)
+
+    host.submit = deleting
+    with pytest.raises(FileNotFoundError, match="reference"):
+        run(host, requests, concurrency=1)
+    assert host.submitted == ["s0"]

@@ -6,16 +6,23 @@ import logging
 import urllib.parse
 from dataclasses import replace
 
+import httpx
 import pytest
 from click.testing import CliRunner
 
 from evals.cli import main
+from evals.generation.asking import Line
+from evals.generation.console import print_generation
 from evals.generation.facts import read_facts
+from evals.generation.hosts.bfl import Bfl
+from evals.generation.lines import OpenSystems
+from evals.generation.pacing import Pace
 from evals.generation.simulators.artists import plain_artist
 from evals.generation.simulators.books import Books
 from evals.generation.simulators.server import FORMATS, serve
 from evals.generation.simulators.service import PASSING_FAULTS, storm
-from tests.evals.generation.simulated_runs import HASTE, SYSTEMS, a_simulation
+from evals.generation.stage import generate
+from tests.evals.generation.simulated_runs import HASTE, SYSTEMS, a_plan, a_simulation
 
 KEYS = {
     "google": ("GEMINI_API_KEY", "AIzaSy-known-google-key_0123456789"),
@@ -103,3 +110,22 @@ def test_a_run_with_every_fault_leaves_no_key_and_no_signed_address(tmp_path, mo
     }
     assert not left
     assert any(path.name == "ledger.jsonl" for path in files)
+
+
+@pytest.mark.parametrize("status", [422, 429, 502])
+def test_a_vendor_that_repeats_the_key_tells_it_to_no_table_and_no_terminal(tmp_path, capsys, status):
+    _, key = KEYS["bfl"]
+    told = f"bad x-key {key}, see https://d.example/log?sig=c2ln \x1b]0;title\x07"
+    system, facts = "flux-2-pro@bfl", read_facts()
+    answering = httpx.MockTransport(lambda request: httpx.Response(status, json={"detail": told}))
+    host = Bfl(facts.hosts["bfl"], key, client=httpx.AsyncClient(transport=answering, trust_env=False))
+    systems = OpenSystems(a_plan(2, [system]), {system: Line(system, host, facts.find(system), Pace(2))}, (key,))
+    generation = generate(systems, tmp_path / "run", patience=replace(HASTE, attempts=2, backoff_s=0.001))
+    print_generation(generation)
+    printed = capsys.readouterr()
+    assert "bad x-key •••" in (generation.folder / "requests.jsonl").read_text()
+    files = [path.read_text() for path in generation.folder.rglob("*") if path.is_file()]
+    everything = [*files, printed.out, printed.err, json.dumps(generation.as_dict(), ensure_ascii=False)]
+    assert not found("".join(everything))
+    assert "\x1b" not in "".join(everything)
+    assert "\\u001b" not in "".join(everything)

@@ -1,6 +1,7 @@
 """The list of systems: what it says of price, key and life cycle, and that no key is ever in it."""
 
 import json
+import re
 from datetime import date
 
 import pytest
@@ -94,3 +95,26 @@ def test_the_table_shows_every_system_its_price_and_what_to_know(capsys):
     assert "key of fal: not set: FAL_KEY" in shown
     assert "note: flux-2-flex@bfl: 2 sources disagree on its price" in shown
     assert max(map(len, shown.splitlines())) <= 140
+
+
+@pytest.mark.parametrize(
+    ("columns", "headings"),
+    [
+        (80, ["system", "sizes", "refs", "seed", "usual", "at most"]),
+        (100, ["system", "sizes", "refs", "seed", "usual", "at most", "until"]),
+        (140, ["system", "title", "sizes", "refs", "seed", "usual", "at most", "until"]),
+    ],
+)
+def test_a_narrow_terminal_shows_fewer_columns_and_cuts_none_short(columns, headings, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "xterm")
+    rows = list_systems({}, TODAY)
+    print_systems(rows)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+    heading = next(number for number, line in enumerate(lines) if line.split()[:1] == ["system"])
+    assert re.split(r" {2,}", lines[heading].strip()) == headings
+    table = lines[heading + 2 : heading + 2 + len(rows)]
+    assert [line.split()[0] for line in table] == [row["system"] for row in rows]
+    assert max(map(len, table)) <= columns
+    assert not any("…" in line for line in table)

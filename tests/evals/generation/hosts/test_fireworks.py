@@ -69,6 +69,12 @@ def test_the_answer_of_dev_is_the_picture_itself(host, answer):
     assert (read.content, read.told.seed_used) == (PNG, 42)
 
 
+@pytest.mark.parametrize("seed", ["²", "-", "9" * 5000])
+def test_an_odd_seed_does_not_cost_the_picture(host, answer, seed):
+    read = host.read_submission(answer(PNG, content_type="image/png", seed=seed))
+    assert (read.content, read.told.seed_used) == (PNG, None)
+
+
 def test_the_answer_of_dev_may_be_json(host, answer):
     read = host.read_submission(
         answer({"id": "1", "base64": ["data:image/png;base64,iVBORw0K"], "finishReason": "SUCCESS", "seed": 42})

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from evals.generation.answers import Ended, Task
 from evals.generation.hosts import HOSTS, load_host
 from evals.generation.hosts.http_host import HostUnavailable, HttpHost
 from evals.generation.hosts.local import Local
@@ -58,6 +59,14 @@ def test_a_missing_key_says_which_variable_to_set(host_facts, key):
 def test_an_unknown_host_says_which_ones_there_are(host_facts):
     with pytest.raises(HostUnavailable, match=r"no host 'midjourney'; there are google, .*comfyui"):
         load_host(host_facts("midjourney", "https://example.com"), "a-key")
+
+
+@pytest.mark.parametrize("name", ["bfl", "replicate", "fal", "fireworks", "atlascloud", "comfyui"])
+@pytest.mark.parametrize("status", [408, 425, 429, 499, 500, 502, 503, 504, 529])
+def test_no_trouble_on_the_way_to_a_host_ends_an_accepted_task(host_facts, answer, name, status):
+    host = load_host(host_facts(name, "https://api.example.com"), "a-key")
+    read = host.read_poll(answer(b"<html>", status), Task("t", "https://api.example.com/t"))
+    assert not isinstance(read, Ended)
 
 
 def test_the_table_and_the_modules_load_no_heavy_library():

@@ -183,6 +183,23 @@ def test_a_pipeline_that_breaks_ends_the_request(facts, monkeypatch):
     assert (read.outcome, read.reason, read.message) == ("failed", "RuntimeError", "CUDA out of memory")
 
 
+@pytest.mark.parametrize("error", [KeyError("scale"), IndexError("list"), AttributeError("images"), ImportError("lib")])
+def test_a_pipeline_with_a_defect_ends_its_request_and_not_the_run(facts, monkeypatch, error):
+    def run() -> Any:
+        raise error
+
+    stubbed(monkeypatch, run)
+    (read,) = answers_of(facts, LocalCall("w", "a cat", 1, 512))
+    assert (read.outcome, read.reason) == ("failed", type(error).__name__)
+
+
+def test_a_pipeline_that_makes_no_images_ends_the_request(facts, monkeypatch):
+    for made in (SimpleNamespace(frames=[]), SimpleNamespace(images=[])):
+        stubbed(monkeypatch, lambda made=made: made)
+        (read,) = answers_of(facts, LocalCall("w", "a cat", 1, 512))
+        assert read.outcome == "failed"
+
+
 def test_references_that_a_pipeline_does_not_take_are_an_error_and_never_dropped(facts, asked, tiny):
     written = io.BytesIO()
     PIL.Image.new("RGB", (8, 8)).save(written, format="PNG")

@@ -96,10 +96,16 @@ def test_a_prediction_without_addresses_is_asked_for_by_its_id(host, answer):
     assert host.read_submission(answer(prediction(urls=None), 201)) == Accepted(TASK)
 
 
-def test_a_prediction_that_is_over_at_once_is_read_at_once(host, answer):
+def test_a_prediction_that_is_over_at_once_is_a_task_all_the_same(host, answer):
+    """A crash during the download must not lose a picture that was paid for."""
     read = host.read_submission(answer(prediction(status="succeeded", output=PICTURE), 201))
-    assert isinstance(read, Finished)
-    assert read.url == PICTURE
+    assert read == Accepted(TASK)
+
+
+def test_a_prediction_that_failed_at_once_has_ended(host, answer):
+    read = host.read_submission(answer(prediction(status="failed", error="out of memory"), 201))
+    assert isinstance(read, Ended)
+    assert read.outcome == "failed"
 
 
 @pytest.mark.parametrize("output", [PICTURE, [PICTURE]])

@@ -31,7 +31,7 @@ ANSWER = {
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
     """Let no account of the machine take part."""
-    for name in ("GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION", "GOOGLE_APPLICATION_CREDENTIALS"):
+    for name in ("GOOGLE_CLOUD_PROJECT", "GOOGLE_APPLICATION_CREDENTIALS"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -117,19 +117,22 @@ def test_a_request_has_the_captured_form_and_asks_for_png(vertex, asked, offer):
     }
 
 
-def test_project_and_location_come_from_the_environment(vertex, asked, offer, monkeypatch):
+def test_the_project_comes_from_the_environment(vertex, asked, offer, monkeypatch):
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "of-the-environment")
-    monkeypatch.setenv("GOOGLE_CLOUD_LOCATION", "us-central1")
     call = vertex(project=None, api_version="v1beta1").prepare(asked(), offer("gemini-3-pro-image", "vertex"), [])
-    assert call.url.startswith(
-        "https://us-central1-aiplatform.googleapis.com/v1beta1/projects/of-the-environment/locations/us-central1/"
-    )
+    assert call.url.startswith(f"{BASE}/v1beta1/projects/of-the-environment/locations/global/")
 
 
-@pytest.mark.parametrize("settings", [{"project": ""}, {"project": "a/b"}, {"location": "../.."}])
-def test_a_missing_or_odd_project_is_one_sentence(vertex, settings):
-    with pytest.raises(HostUnavailable, match=r"for Google Cloud; set GOOGLE_CLOUD_(PROJECT|LOCATION)$"):
-        vertex(**settings)
+def test_a_region_of_the_environment_does_not_raise_the_price(vertex, asked, offer, monkeypatch):
+    monkeypatch.setenv("GOOGLE_CLOUD_LOCATION", "us-central1")
+    call = vertex().prepare(asked(), offer("gemini-3-pro-image", "vertex"), [])
+    assert call.url.startswith(f"{BASE}/v1/projects/proj/locations/global/")
+
+
+@pytest.mark.parametrize("project", ["", "a/b", "../.."])
+def test_a_missing_or_odd_project_is_one_sentence(vertex, project):
+    with pytest.raises(HostUnavailable, match=r"for Google Cloud; set GOOGLE_CLOUD_PROJECT$"):
+        vertex(project=project)
 
 
 # The token

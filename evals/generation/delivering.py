@@ -1,0 +1,113 @@
+"""Brings a finished picture home: downloads it, asks for its address anew where that is no longer served, stores it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from evals.generation.answers import Ended, Finished, PollAnswer, Task
+from evals.generation.hosts.http_host import Expired, ForeignAddress, Garbled
+from evals.generation.pacing import Patience, Stop
+from evals.generation.pictures import NotAPicture, Picture
+
+NOT_A_PICTURE = "not_a_picture"
+DELIVERY_EXPIRED = "delivery_expired"
+DELIVERY_FAILED = "delivery_failed"
+FOREIGN_ADDRESS = "foreign_address"
+UNDELIVERED = frozenset({NOT_A_PICTURE, DELIVERY_EXPIRED, DELIVERY_FAILED, FOREIGN_ADDRESS})
+"""The reasons of a request whose picture was made, and may be charged, but never arrived."""
+
+
+class Source(Protocol):
+    """The host that made the picture (see `evals.generation.asking.Host`)."""
+
+    async def poll(self, task: Task) -> PollAnswer:
+        """Ask once how an accepted task is doing."""
+        ...
+
+    async def download(self, url: str) -> bytes:
+        """Fetch a delivered picture."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A picture on disk, and when its download was over, monotonic; None where it came with the answer."""
+
+    picture: Picture
+    at: float | None = None
+
+
+async def deliver(
+    finished: Finished,
+    task: Task | None,
+    source: Source,
+    store: Callable[[bytes], Awaitable[Picture]],
+    patience: Patience,
+    stop: Stop,
+) -> Delivered | Ended | None:
+    """Download, check and store a picture.
+
+    Returns
+    -------
+    Delivered, Ended or None
+        None if the run stopped before and a later one can ask for the task again.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    import httpx
+
+    trouble = Ended("failed", DELIVERY_FAILED, "it was made, but never arrived")
+    for number in range(1, patience.attempts + 1):
+        try:
+            if finished.url is None:
+                return Delivered(await store(finished.content or b""))
+            content = await source.download(finished.url)
+            at = time.monotonic()
+            return Delivered(await store(content), at)
+        except ForeignAddress as error:
+            return Ended("failed", FOREIGN_ADDRESS, str(error))
+        except NotAPicture as error:
+            if finished.url is None:
+                return Ended("failed", NOT_A_PICTURE, f"it was answered with bytes that are no picture: {error}")
+            trouble = Ended("failed", NOT_A_PICTURE, f"what was delivered is no picture: {error}")
+        except Expired as error:
+            expired = f"the address of the picture is no longer served ({error}); it was made and may be charged"
+            trouble = Ended("failed", DELIVERY_EXPIRED, expired)
+            fresh = await _asked_anew(task, source)
+            if isinstance(fresh, Ended):
+                return fresh if fresh.reason == FOREIGN_ADDRESS else trouble
+            if isinstance(fresh, Finished):
+                is_another, finished = fresh.url != finished.url, fresh
+                if is_another:
+                    continue
+            elif fresh is not None:
+                trouble = Ended("failed", DELIVERY_FAILED, f"{expired}; the host names no other address yet")
+        except (httpx.HTTPError, httpx.StreamError, Garbled) as error:
+            trouble = Ended("failed", DELIVERY_FAILED, f"it was made, but never arrived ({type(error).__name__})")
+        if number < patience.attempts and not await _waited(patience.backoff(number), task, stop):
+            return None
+    return trouble
+
+
+async def _asked_anew(task: Task | None, source: Source) -> PollAnswer | None:
+    if task is None:
+        return None
+    try:
+        return await source.poll(task)
+    except ForeignAddress as error:
+        return Ended("failed", FOREIGN_ADDRESS, str(error))
+
+
+async def _waited(seconds: float, task: Task | None, stop: Stop) -> bool:
+    """Wait before the next try; False if the run stops. A picture that no task leads to is fetched now or never."""
+    if task is None:
+        await asyncio.sleep(seconds)
+        return True
+    return not await stop.sleep(seconds)

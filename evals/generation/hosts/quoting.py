@@ -1,0 +1,49 @@
+"""What a host says, made fit to be kept and shown: without keys, signed addresses and control characters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from evals.generation.answers import PollAnswer, SubmitAnswer, Told
+from evals.generation.keys import scrubbed
+
+if TYPE_CHECKING:
+    from typing import Any
+
+_Read = TypeVar("_Read", bound="SubmitAnswer | PollAnswer")
+
+_WORDS = ("reason", "message", "status")
+_WORDS_TOLD = ("model_version", "prompt_used", "text")
+_LONGEST = 20_000
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What a terminal acts upon instead of showing it, and what turns the order of text around."""
+
+
+def quotable(read: _Read, keys: Collection[str]) -> _Read:
+    """Return an answer whose words can be written down and printed; addresses to ask at stay as they are.
+
+    Vendors repeat what they were sent, and name addresses that give access, in errors and in rewritten prompts.
+
+    Examples
+    --------
+    >>> from evals.generation.answers import Ended
+    >>> quotable(Ended("failed", "http_400", "bad header sk-12345678"), ["sk-12345678"]).message
+    'bad header •••'
+    """
+    changes: dict[str, Any] = _cleaned(read, _WORDS, keys)
+    told = getattr(read, "told", None)
+    if isinstance(told, Told):
+        changes["told"] = replace(told, **_cleaned(told, _WORDS_TOLD, keys))
+    return replace(read, **changes)
+
+
+def _cleaned(holder: object, names: Collection[str], keys: Collection[str]) -> dict[str, Any]:
+    found = {name: getattr(holder, name, None) for name in names}
+    return {name: _clean(words, keys) for name, words in found.items() if isinstance(words, str)}
+
+
+def _clean(words: str, keys: Collection[str]) -> str:
+    return _CONTROL.sub("", scrubbed(_CONTROL.sub("", words), keys))[:_LONGEST]

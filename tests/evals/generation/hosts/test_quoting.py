@@ -1,0 +1,140 @@
+"""What hosts say may be kept and shown, whatever the vendor puts into it; what they name may not lead the key away."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import asdict
+from importlib import import_module
+
+import httpx
+import pytest
+
+from evals.generation.answers import Accepted, Ended, Finished, Task, Told
+from evals.generation.facts import read_facts
+from evals.generation.hosts import HOSTS
+from evals.generation.hosts.http_host import ForeignAddress
+from evals.generation.hosts.quoting import quotable
+from evals.generation.hosts.vertex import Vertex
+
+KEY = "known-key-0123456789"
+SIGNATURE = "c2lnbmF0dXJl"
+SIGNED = f"https://pictures.example/1.png?se=2026&sig={SIGNATURE}"
+WORDS = f"refused: {KEY} may not read {SIGNED} \x1b]0;owned\x07\x9b31m\u202e"
+HTTP_HOSTS = [name for name in HOSTS if name != "local"]
+POLLING_HOSTS = [name for name in HTTP_HOSTS if name not in ("google", "vertex")]
+
+ERRORS = [
+    {"error": {"code": 400, "message": WORDS, "status": WORDS}},
+    {"error": WORDS, "error_type": WORDS},
+    {"error": {"type": WORDS, "message": WORDS, "details": WORDS}, "node_errors": {}},
+    {"detail": WORDS},
+    {"detail": [{"loc": ["body"], "msg": WORDS, "type": WORDS}]},
+    {"message": WORDS, "code": 400},
+]
+ENDS = [
+    {"candidates": [{"content": {"parts": [{"text": WORDS}]}, "finishReason": WORDS, "finishMessage": WORDS}]},
+    {"promptFeedback": {"blockReason": WORDS, "blockReasonMessage": WORDS}, "modelVersion": WORDS},
+    {"status": "Error", "details": {WORDS: [WORDS]}, "result": {"prompt": WORDS}},
+    {"status": "Ready", "result": {"prompt": WORDS, "sample": SIGNED}},
+    {"status": WORDS},
+    {"id": "t", "status": "failed", "error": WORDS, "version": WORDS},
+    {"id": "t", "status": "succeeded", "output": SIGNED, "version": WORDS},
+    {"id": "t", "status": "succeeded", "logs": WORDS},
+    {"status": "FAILED", "error": WORDS},
+    {"images": [{"url": SIGNED}], "prompt": WORDS, "description": WORDS},
+    {"data": {"status": "failed", "error": WORDS, "model": WORDS}},
+    {"t": {"status": {"messages": [["execution_error", {"node_type": WORDS, "exception_message": WORDS}]]}}},
+]
+STATUSES = (200, 302, 307, 400, 403, 404, 422, 429, 500, 502)
+
+
+def opened(name, answering):
+    """Return a host whose every request is answered by a function."""
+    client = httpx.AsyncClient(transport=httpx.MockTransport(answering), trust_env=False)
+    facts = read_facts().hosts[name]
+    if name == "vertex":
+        return Vertex(facts, client=client, project="project", token=lambda: KEY)
+    module, _, kind = HOSTS[name].partition(":")
+    return getattr(import_module(module), kind)(facts, KEY, client=client)
+
+
+def an_offer(name):
+    return next(offer for offer in read_facts().offers.values() if offer.host == name)
+
+
+def written(read):
+    """Return all that is written down of what a host said, as it would be printed."""
+    kept = asdict(read)
+    kept.pop("url", None)
+    return json.dumps(kept, ensure_ascii=False, default=repr) + repr(read)
+
+
+@pytest.mark.parametrize("name", HTTP_HOSTS)
+def test_no_key_no_signature_and_no_control_character_is_told_by_any_host(name, asked):
+    answer = {}
+    host = opened(name, lambda request: httpx.Response(**answer))
+    offer = an_offer(name)
+    told = []
+
+    async def everything():
+        task = Task("t", f"{host.base_url}/tasks/t", f"{host.base_url}/results/t")
+        for body in (*ERRORS, *ENDS):
+            for status in STATUSES:
+                answer.clear()
+                answer.update(status_code=status, json=body, headers={"Location": SIGNED})
+                told.append(await host.submit(host.prepare(asked(size=offer.sizes[0]), offer, [])))
+                if name in POLLING_HOSTS:
+                    told.append(await host.poll(task))
+
+    asyncio.run(everything())
+    heard = [read for read in told if not isinstance(read, Accepted)]
+    assert any("refused: " in written(read) for read in heard), "the vendor's words should be told"
+    for read in heard:
+        for secret in (KEY, SIGNATURE, "\\u001b", "\\u0007", "\x9b", "\u202e"):
+            assert secret not in written(read), read
+
+
+def test_addresses_to_ask_at_and_pictures_stay_as_they_are():
+    accepted = Accepted(Task("t", SIGNED))
+    assert quotable(accepted, [KEY]) == accepted
+    found = quotable(Finished(b"bytes", SIGNED, Told(seed_used=7, text="two\nlines")), [KEY])
+    assert (found.content, found.url, found.told) == (b"bytes", SIGNED, Told(seed_used=7, text="two\nlines"))
+
+
+def test_a_key_with_control_characters_strewn_in_is_still_found():
+    assert KEY not in quotable(Ended("failed", "x", f"{KEY[:5]}\x00{KEY[5:]}"), [KEY]).message
+
+
+def test_words_without_end_are_cut():
+    read = quotable(Ended("failed", "x", "a" * 10**6, Told(prompt_used="b" * 10**6)), [])
+    assert (len(read.message), len(read.told.prompt_used)) == (20_000, 20_000)
+
+
+@pytest.mark.parametrize("name", POLLING_HOSTS)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example/tasks/t",
+        "http://api.bfl.ai/v1/get_result?id=t",
+        "https://evil.example[v1.bfl.ai]/",
+        "https://evil.example%2f.bfl.ai/",
+        "https://evil.example;x.bfl.ai/",
+        "http://127.0.0.1:1/",
+        "https://api.bfl.ai@evil.example/",
+    ],
+)
+def test_a_task_whose_address_was_changed_in_the_ledger_is_refused(name, url):
+    sent = []
+    host = opened(name, lambda request: sent.append(request) or httpx.Response(200, json={"status": "COMPLETED"}))
+    with pytest.raises(ForeignAddress, match="no key was sent there"):
+        asyncio.run(host.poll(Task("t", url)))
+    assert sent == []
+
+
+def test_a_result_whose_address_was_changed_in_the_ledger_is_refused():
+    sent = []
+    host = opened("fal", lambda request: sent.append(request) or httpx.Response(200, json={"status": "COMPLETED"}))
+    with pytest.raises(ForeignAddress):
+        asyncio.run(host.poll(Task("t", "https://queue.fal.run/x/requests/t/status", "https://evil.example/t")))
+    assert [request.url.host for request in sent] == ["queue.fal.run"]

@@ -1,0 +1,165 @@
+"""Money: what is held and counted over several systems and runs, and that nobody waits for what never comes back."""
+
+import json
+from dataclasses import replace
+from datetime import date
+
+import pytest
+
+from evals.generation.answers import Ended, Finished, Lost, Running, Told, TurnedAway
+from evals.generation.facts import Quote
+from evals.generation.ledger import Ledger
+from evals.generation.lines import GenerationError
+from evals.generation.pictures import Pictures
+from evals.generation.plan import plan_sha256
+
+
+def quotes_of(*prices):
+    return tuple(Quote("per_image", {"usd": price}, "test", date(2026, 11, 22)) for price in prices)
+
+
+@pytest.fixture
+def accepted_before(run, scripted):
+    """Write the ledger of a process that died with one task accepted, others turned away with trouble before."""
+
+    def written(requests, sample_id, worst_usd=0.01, doubtful=0):
+        run.folder.mkdir(parents=True, exist_ok=True)
+        ledger = Ledger(run.folder / "ledger.jsonl")
+        ledger.open_for(plan_sha256(requests))
+        for _ in range(doubtful):
+            ledger.append("submitted", sample_id, worst_usd=worst_usd)
+            ledger.append("rejected", sample_id, doubtful_usd=worst_usd)
+        ledger.append("submitted", sample_id, worst_usd=worst_usd)
+        ledger.append("accepted", sample_id, task=scripted.accepted("t").task)
+        ledger.close()
+
+    return written
+
+
+def a_host_that_has_the_task(scripted):
+    return scripted.Host(polls={"t": [Finished(url="u")]}, downloads={"u": [scripted.png("blue")]})
+
+
+def test_a_task_of_an_earlier_run_is_not_kept_waiting_by_requests_that_wait_for_its_money(
+    run, scripted, accepted_before
+):
+    requests = scripted.requests(3)
+    accepted_before(requests, "s2")
+    generation = run(a_host_that_has_the_task(scripted), requests, concurrency=1, budget_usd=0.015)
+    assert generation.outcomes == {"m@h": {"pending": 2, "ok": 1}}
+
+
+def test_doubtful_money_of_earlier_runs_stays_counted_while_its_task_is_followed(run, scripted, accepted_before):
+    requests = scripted.requests(10)
+    accepted_before(requests, "s0", doubtful=3)
+    generation = run(a_host_that_has_the_task(scripted), requests, budget_usd=0.06)
+    assert generation.spent_usd == pytest.approx(0.06)
+    assert generation.outcomes == {"m@h": {"ok": 3, "pending": 7}}
+
+
+def test_nobody_waits_for_money_held_for_a_task_of_a_system_that_stopped(run, scripted):
+    requests = [scripted.request(0, system="x@h"), scripted.request(1)]
+    stopping = [Running("Pending"), TurnedAway("http_401", stops="check the key")]
+    host = scripted.Host({"s0": [scripted.accepted("t")]}, {"t": stopping})
+    generation = run(host, requests, budget_usd=0.015)
+    assert generation.outcomes == {"x@h": {"pending": 1}, "m@h": {"pending": 1}}
+    assert host.submitted == ["s0"]
+
+
+def test_nobody_waits_for_money_held_by_a_request_that_the_disk_ended(run, scripted, monkeypatch):
+    def failing(*_):
+        raise OSError(28, "No space left on device", "disk")
+
+    monkeypatch.setattr(Pictures, "store", failing)
+    with pytest.raises(OSError, match="No space"):
+        run(scripted.Host(work_s=0.01), scripted.requests(3), budget_usd=0.015)
+
+
+def test_a_price_that_only_the_task_names_is_held_while_it_is_at_work(run, scripted):
+    host = scripted.Host(
+        {"s0": [scripted.accepted("t", cost=0.03)], "s1": [TurnedAway("http_429", delay_s=0.01)]},
+        {"t": [*[Running("Pending")] * 20, Finished(url="u")]},
+        {"u": [scripted.png("blue")]},
+    )
+
+    generation = run(host, scripted.requests(2), budget_usd=0.035, patience=replace(scripted.quick, task_s=60.0))
+    assert generation.outcomes == {"m@h": {"ok": 1, "pending": 1}}
+    assert generation.spent_usd == pytest.approx(0.03)
+
+
+def test_where_the_host_names_no_price_the_highest_source_counts_against_the_budget(run, scripted):
+    generation = run(scripted.Host(), scripted.requests(20), budget_usd=0.50, quotes=quotes_of(0.01, 0.02, 0.09))
+    assert generation.outcomes == {"m@h": {"ok": 5, "pending": 15}}
+    assert generation.spent_usd == pytest.approx(0.45)
+    row = run.rows()[0]
+    assert (row["cost_usd"], row["cost_basis"], row["may_have_cost_usd"]) == (0.02, "listed", pytest.approx(0.07))
+
+
+def test_a_price_that_the_host_named_counts_as_named(run, scripted):
+    host = scripted.Host({"s0": [Finished(content=scripted.png("red"), told=Told(cost_usd=0.02))]})
+    generation = run(host, scripted.requests(1), quotes=quotes_of(0.01, 0.02, 0.09))
+    assert generation.spent_usd == pytest.approx(0.02)
+    assert run.rows()[0]["may_have_cost_usd"] == 0
+
+
+def test_a_price_above_the_worst_is_counted_in_full(run, scripted):
+    dear = [Finished(content=scripted.png("red"), told=Told(cost_usd=0.5))]
+    generation = run(scripted.Host({"s0": dear}, work_s=0.1), scripted.requests(5), budget_usd=0.30, concurrency=1)
+    assert generation.budget_reached
+    n_in_flight = generation.outcomes["m@h"]["ok"] - 1
+    assert n_in_flight <= 1
+    assert generation.spent_usd == pytest.approx(0.5 + 0.01 * n_in_flight)
+
+
+def test_a_refusal_that_cost_is_counted(run, scripted):
+    host = scripted.Host({"s0": [Ended("refused", "SAFETY", told=Told(cost_usd=0.004))], "s1": [Ended("refused", "x")]})
+    assert run(host, scripted.requests(2)).spent_usd == pytest.approx(0.004)
+
+
+def test_a_budget_needs_a_price_for_the_size_that_is_asked_for(run, scripted):
+    quotes = (Quote("per_image", {"usd": {"1K": 0.01}}, "test", date(2026, 11, 22)),)
+    with pytest.raises(GenerationError, match="no price of m@h in 512 is known"):
+        run(scripted.Host(), scripted.requests(2), budget_usd=0.01, quotes=quotes)
+
+
+def test_every_way_to_end_is_counted_the_same_in_rows_in_ledger_and_in_the_sum(run, scripted):
+    host = scripted.Host(
+        {
+            "s0": [Lost("ReadTimeout")],
+            "s1": [TurnedAway("http_500", may_have_cost=True)] * 2,
+            "s2": [scripted.accepted("t")],
+            "s3": [Ended("filtered", "IMAGE_SAFETY", told=Told(cost_usd=0.02))],
+            "s4": [Finished(content=b"no picture")],
+            "s5": [TurnedAway("http_503")] * 4,
+        },
+        {"t": [Running("Pending")]},
+    )
+    for budget_usd in (None, 1.0):
+        generation = run(host, scripted.requests(8), quotes=quotes_of(0.01, 0.03), budget_usd=budget_usd)
+        counted = sum((row["cost_usd"] or 0.0) + row["may_have_cost_usd"] for row in run.rows())
+        assert generation.n_pending == 0
+        assert generation.spent_usd == pytest.approx(counted)
+    assert generation.spent_usd == pytest.approx(0.03 + 0.03 * 3 + 0.03 + 0.02 + 0.03 + 0.03 * 3)
+
+
+def test_an_error_while_a_task_is_asked_for_leaves_the_task_to_a_later_run(run, scripted):
+    patient = replace(scripted.quick, task_s=60.0)
+    host = scripted.Host({"s0": [scripted.accepted("t")]}, {"t": [Running("Pending")]})
+    inner = host.poll
+
+    async def poll(task):
+        raise OSError(5, "I/O error", "disk")
+
+    host.poll = poll
+    with pytest.raises(OSError, match="I/O"):
+        run(host, scripted.requests(3), budget_usd=0.015, patience=patient)
+    host.poll, host.polls["t"], host.downloads = inner, [Finished(url="u")], {"u": [scripted.png("blue")]}
+    generation = run(host, scripted.requests(3), budget_usd=0.03)
+    assert generation.outcomes == {"m@h": {"ok": 3}}
+    assert host.submitted.count("s0") == 1
+
+
+def test_the_ledger_says_what_was_counted(run, scripted):
+    run(scripted.Host(), scripted.requests(1), quotes=quotes_of(0.01, 0.03))
+    events = [json.loads(line) for line in (run.folder / "ledger.jsonl").open()]
+    assert (events[-1]["cost_usd"], events[-1]["at_most_usd"]) == (0.02, 0.03)

@@ -1,0 +1,88 @@
+"""Pictures on disk: untouched, one file a sample whatever happens at once, nothing half written."""
+
+import io
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import PIL.Image
+import pytest
+
+from evals.generation.pictures import NotAPicture, Pictures, copy_references, size_of
+
+
+def test_a_stored_picture_is_the_bytes_that_came_with_what_they_really_are(tmp_path, scripted):
+    content = scripted.png("red") + b"provenance"
+    picture = Pictures(tmp_path, {}).store("s0", content)
+    assert (tmp_path / picture.file_name).read_bytes() == content
+    assert (picture.format, picture.width, picture.height, picture.n_bytes) == ("png", 8, 8, len(content))
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [("JPEG", ".jpg"), ("WEBP", ".webp"), ("PNG", ".png")])
+def test_the_name_tells_the_real_format_and_nothing_of_the_system(tmp_path, kind, suffix):
+    buffer = io.BytesIO()
+    PIL.Image.new("RGB", (8, 8), "red").save(buffer, kind)
+    name = Pictures(tmp_path, {}).store("m@h", buffer.getvalue()).file_name
+    assert name.startswith("images/")
+    assert name.endswith(suffix)
+    assert "m@h" not in name
+
+
+def test_equal_pictures_that_arrive_at_once_get_a_file_each(tmp_path, scripted):
+    pictures, content = Pictures(tmp_path, {}), scripted.png("red")
+    with ThreadPoolExecutor(8) as threads:
+        names = list(threads.map(lambda n: pictures.store(f"s{n}", content).file_name, range(40)))
+    assert len(set(names)) == 40
+    assert all((tmp_path / name).read_bytes() == content for name in names)
+
+
+def test_a_later_process_takes_no_name_that_is_taken(tmp_path, scripted):
+    content = scripted.png("red")
+    first = Pictures(tmp_path, {}).store("s0", content)
+    later = Pictures(tmp_path, {"s0": first.as_dict()})
+    assert later.store("s1", content).file_name != first.file_name
+    assert later.store("s0", content).file_name == first.file_name
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"\x89PNG\r\n\x1a\n"])
+def test_what_is_no_picture_leaves_no_file(tmp_path, content):
+    with pytest.raises(NotAPicture):
+        Pictures(tmp_path, {}).store("s0", content)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_truncated_picture_is_none(tmp_path, scripted):
+    with pytest.raises(NotAPicture):
+        Pictures(tmp_path, {}).store("s0", scripted.png("red")[:-30])
+
+
+def test_a_full_disk_leaves_no_half_picture(tmp_path, scripted, monkeypatch):
+    def full(file):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            Pictures(tmp_path, {}).store("s0", scripted.png("red"))
+    assert list((tmp_path / "images").iterdir()) == []
+
+
+def test_a_deleted_file_is_not_held(tmp_path, scripted):
+    pictures = Pictures(tmp_path, {})
+    name = pictures.store("s0", scripted.png("red")).file_name
+    assert pictures.holds(name)
+    (tmp_path / name).unlink()
+    assert not pictures.holds(name)
+
+
+def test_the_size_comes_from_the_header_alone(scripted):
+    assert size_of(scripted.png("red")[:-20]) == (8, 8)
+
+
+def test_references_are_copied_once_under_names_of_their_content(tmp_path, scripted):
+    for name in ("a.PNG", "b.png"):
+        (tmp_path / name).write_bytes(scripted.png("red"))
+    folder = tmp_path / "set"
+    folder.mkdir()
+    names = copy_references(folder, [tmp_path / "a.PNG", tmp_path / "b.png"])
+    assert names[0] == names[1]
+    assert (folder / names[0]).read_bytes() == scripted.png("red")

@@ -1,0 +1,170 @@
+"""Stopping: Ctrl-C, a full disk, an error of our own; nothing that was paid for is lost, and a later run goes on."""
+
+import asyncio
+import os
+import signal
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from evals.generation.answers import Finished, Running, TurnedAway
+from evals.generation.lines import GenerationError
+from evals.generation.pictures import Pictures
+from evals.generation.stage import freeze_definition
+from evals.imageset import read_image_set
+
+
+def outcomes(generation):
+    (counts,) = generation.outcomes.values()
+    return counts
+
+
+def test_a_full_disk_stops_the_run_and_loses_nothing_that_was_answered(run, scripted, monkeypatch):
+    store, stored = Pictures.store, []
+
+    def failing(self, sample_id, content):
+        if len(stored) == 3:
+            raise OSError(28, "No space left on device", "disk")
+        stored.append(sample_id)
+        return store(self, sample_id, content)
+
+    monkeypatch.setattr(Pictures, "store", failing)
+    with pytest.raises(OSError, match="No space"):
+        run(scripted.Host(), scripted.requests(12), concurrency=1)
+    assert len(read_image_set(run.folder).rows) == 3
+    monkeypatch.undo()
+    # The picture in hand and the one in flight are lost, and told as such.
+    again = outcomes(run(scripted.Host(), scripted.requests(12)))
+    assert again["unknown"] in (1, 2)
+    assert again["ok"] + again["unknown"] == 12
+
+
+def test_nothing_is_sent_while_the_disk_is_nearly_full(run, scripted, monkeypatch):
+    monkeypatch.setattr("evals.generation.pictures._LEAST_FREE_BYTES", 2**80)
+    host = scripted.Host()
+    with pytest.raises(OSError, match="256 MiB"):
+        run(host, scripted.requests(3))
+    assert host.submitted == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_waits_for_what_is_in_flight_and_leaves_the_rest_for_later(run, scripted, number):
+    host = scripted.Host(work_s=0.05)
+    threading.Timer(0.07, os.kill, (os.getpid(), number)).start()
+    generation = run(host, scripted.requests(30), concurrency=2)
+    assert generation.interrupted
+    assert 0 < outcomes(generation)["ok"] == len(host.submitted) < 30
+    assert outcomes(run(host, scripted.requests(30), concurrency=30)) == {"ok": 30}
+    assert len(host.submitted) == 30
+
+
+def test_an_interrupt_leaves_accepted_tasks_to_a_later_run(run, scripted):
+    host = scripted.Host({"s0": [scripted.accepted()]}, {"t": [Running("Pending")]}, {"u": [scripted.png("blue")]})
+    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+    patient = replace(scripted.quick, task_s=60.0)
+    assert outcomes(run(host, scripted.requests(1), patience=patient)) == {"pending": 1}
+    host.polls["t"] = [Finished(url="u")]
+    assert outcomes(run(host, scripted.requests(1))) == {"ok": 1}
+    assert host.submitted == ["s0"]
+
+
+def test_two_processes_do_not_write_one_run(run, scripted):
+    from filelock import FileLock
+
+    run.folder.mkdir(parents=True)
+    with FileLock(run.folder / ".ledger.jsonl.lock"), pytest.raises(GenerationError, match="another process"):
+        run(scripted.Host(), scripted.requests(1))
+
+
+def test_a_notebook_with_a_running_event_loop_can_generate(run, scripted):
+    async def cell():
+        return run(scripted.Host(), scripted.requests(2))
+
+    assert outcomes(asyncio.run(cell())) == {"ok": 2}
+
+
+def test_an_unexpected_error_lets_what_is_in_flight_end_and_its_request_is_unknown(run, scripted):
+    host = scripted.Host({"s0": [RuntimeError("a bug")]}, work_s=0.02)
+    submit = host.submit
+
+    async def sooner(call):
+        host.work_s = 0.0 if call.id == "s0" else 0.05
+        return await submit(call)
+
+    host.submit = sooner
+    with pytest.raises(RuntimeError, match="a bug"):
+        run(host, scripted.requests(20), concurrency=3)
+    assert {row["sample_id"]: row["outcome"] for row in run.rows()} == {"s0": "unknown", "s1": "ok", "s2": "ok"}
+
+
+def test_a_second_interrupt_leaves_at_once_and_what_was_in_flight_is_unknown(run, scripted):
+    host = scripted.Host(work_s=60.0)
+    for moment in (0.15, 0.3):
+        threading.Timer(moment, os.kill, (os.getpid(), signal.SIGINT)).start()
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run(host, scripted.requests(3), concurrency=2)
+    assert time.monotonic() - begun < 10
+    assert [row["outcome"] for row in run.rows()] == ["unknown", "unknown"]
+
+
+def test_the_handlers_of_signals_are_what_they_were_before(run, scripted):
+    before = [signal.signal(number, heard := lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        run(scripted.Host(), scripted.requests(1))
+        assert signal.getsignal(signal.SIGTERM) is heard
+    finally:
+        for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
+            signal.signal(number, handler)
+
+
+def test_interrupting_a_notebook_waits_for_what_is_in_flight(run, scripted):
+    host = scripted.Host(work_s=0.3)
+
+    async def cell():
+        threading.Timer(0.15, os.kill, (os.getpid(), signal.SIGINT)).start()
+        return run(host, scripted.requests(9), concurrency=2)
+
+    loop = asyncio.new_event_loop()  # as a kernel's: no handler for Ctrl-C
+    try:
+        generation = loop.run_until_complete(cell())
+    finally:
+        loop.close()
+    assert generation.interrupted
+    assert outcomes(generation) == {"ok": 2, "pending": 7}
+
+
+def test_what_a_crash_left_beside_an_unwritten_eval_does_not_block_the_folder(tmp_path):
+    (tmp_path / ".eval.yaml.4711.new").write_text("name: de")
+    freeze_definition("demo", tmp_path)
+    assert (tmp_path / "eval.yaml").is_file()
+    (tmp_path / "eval.yaml").unlink()
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(GenerationError, match="not empty"):
+        freeze_definition("demo", tmp_path)
+
+
+def test_an_interrupt_still_fetches_the_pictures_of_tasks_that_are_about_to_end(run, scripted):
+    host = scripted.Host(
+        {"s0": [scripted.accepted()]},
+        {"t": [*[Running("Pending")] * 60, Finished(url="u")]},
+        {"u": [scripted.png("blue")]},
+    )
+    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+    generation = run(host, scripted.requests(1), patience=replace(scripted.quick, task_s=60.0, grace_s=10.0))
+    assert generation.interrupted
+    assert outcomes(generation) == {"ok": 1}
+
+
+def test_a_system_that_stops_still_fetches_what_is_paid_for(run, scripted):
+    host = scripted.Host(
+        {"s0": [scripted.accepted()], "s1": [TurnedAway("http_402", "no credit", stops="top it up")]},
+        {"t": [*[Running("Pending")] * 30, Finished(url="u")]},
+        {"u": [scripted.png("blue")]},
+    )
+    generation = run(host, scripted.requests(3), patience=replace(scripted.quick, task_s=60.0, grace_s=10.0))
+    assert generation.outcomes["m@h"]["ok"] >= 1
+    assert {row["sample_id"]: row["outcome"] for row in run.rows()}["s0"] == "ok"
+    assert "no credit" in generation.stopped["m@h"]
