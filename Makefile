@@ -10,7 +10,7 @@ demo: $(READY)
 	$(BIN)/twinlens demo --out runs/demo
 
 test: $(READY) lint
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
 slow: $(READY)
 	$(BIN)/python -m pytest -m slow -s
@@ -23,6 +23,7 @@ lint: $(READY)
 benchmark: $(READY)
 	$(BIN)/python -m tests.benchmarks.scoring
 	$(BIN)/python -m tests.benchmarks.embedded
+	$(BIN)/python -m tests.benchmarks.generation
 
 # Makes the heads of the embedded encoder and its model card again; needs apt-get and dpkg-deb for the clip art.
 encoder: $(READY)

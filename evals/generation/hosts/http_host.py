@@ -19,7 +19,7 @@ from evals.generation.hosts.quoting import quotable
 from evals.generation.plan import ImageRequest
 
 if TYPE_CHECKING:
-    import httpx
+    import httpx2 as httpx
 
 __all__ = [
     "ANSWER_S",
@@ -144,7 +144,7 @@ class HttpHost:
         return quotable(await self._submitted(call), (self._key,))
 
     async def _submitted(self, call: HttpCall) -> SubmitAnswer:
-        import httpx
+        import httpx2 as httpx
 
         try:
             answer = await self._send(call)
@@ -176,7 +176,7 @@ class HttpHost:
         return quotable(await self._polled(task), (self._key,))
 
     async def _polled(self, task: Task) -> PollAnswer:
-        import httpx
+        import httpx2 as httpx
 
         call = self.polling(task)
         try:
@@ -210,7 +210,7 @@ class HttpHost:
         ForeignAddress
             If the address is not one that a picture can come from.
         """
-        import httpx
+        import httpx2 as httpx
 
         for _ in range(_REDIRECTS_AT_MOST + 1):
             self.check_delivery(url)
@@ -262,7 +262,7 @@ class HttpHost:
             raise ForeignAddress(f"{self.facts.id} named a delivery address that is not on the public web by https")
 
     async def _send(self, call: HttpCall) -> HttpAnswer:
-        import httpx
+        import httpx2 as httpx
 
         limits = httpx.Timeout(call.answer_s, connect=10.0)
         content = json.dumps(call.body, ensure_ascii=False).encode() if call.body is not None else None
@@ -315,16 +315,16 @@ def new_client(trust_env: bool = True) -> httpx.AsyncClient:
     HostUnavailable
         If the proxy or the certificates that the environment names cannot be used.
     """
-    import httpx
+    import httpx2 as httpx
 
     # At a lower level these libraries log addresses, and a signed one is a secret.
-    for library in ("httpx", "httpcore"):
+    for library in ("httpx2", "httpcore2"):
         logging.getLogger(library).setLevel(logging.WARNING)
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=_IDLE_S)
     try:
         return httpx.AsyncClient(follow_redirects=False, limits=limits, trust_env=trust_env)
     except ImportError:
-        raise HostUnavailable("the environment names a SOCKS proxy, which needs: pip install 'httpx[socks]'") from None
+        raise HostUnavailable("the environment names a SOCKS proxy, which needs: pip install 'httpx2[socks]'") from None
     except (OSError, ValueError, httpx.InvalidURL):
         raise HostUnavailable(
             "the environment names a proxy or certificates that cannot be used; look at HTTPS_PROXY, HTTP_PROXY, "

@@ -12,7 +12,7 @@ from evals.generation.hosts.http_host import HttpCall, HttpHost
 from evals.generation.hosts.refusals import withheld
 
 if TYPE_CHECKING:
-    import httpx
+    import httpx2 as httpx
 
 MISSES_AT_MOST = 5
 MISSING_S = 10.0

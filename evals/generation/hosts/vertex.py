@@ -18,7 +18,7 @@ from evals.generation.hosts.http_host import HostUnavailable, HttpAnswer, HttpCa
 from evals.generation.plan import ImageRequest
 
 if TYPE_CHECKING:
-    import httpx
+    import httpx2 as httpx
 
 _SIGN_IN = "sign in: gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS"
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"

@@ -4,7 +4,7 @@ import asyncio
 import time
 from dataclasses import replace
 
-import httpx
+import httpx2 as httpx
 import pytest
 
 from evals.generation.answers import Ended, Finished, Running, TurnedAway

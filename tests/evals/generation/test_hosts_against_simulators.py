@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
 
-import httpx
+import httpx2 as httpx
 import PIL.Image
 import pytest
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import date
 
-import httpx
+import httpx2 as httpx
 import pytest
 
 from evals.generation.answers import Ended, Finished, Lost, Running, Told, TurnedAway

@@ -6,7 +6,7 @@ import logging
 import urllib.parse
 from dataclasses import replace
 
-import httpx
+import httpx2 as httpx
 import pytest
 from click.testing import CliRunner
 

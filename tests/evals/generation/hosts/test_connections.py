@@ -10,7 +10,7 @@ import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
-import httpx
+import httpx2 as httpx
 import pytest
 
 from evals.generation.answers import Finished, Lost
@@ -140,7 +140,7 @@ def test_a_damaged_record_costs_one_answer_and_not_the_run(host_facts, client):
 @pytest.mark.parametrize(
     ("variable", "value", "told"),
     [
-        ("ALL_PROXY", "socks5://me:s3cret-word@127.0.0.1:1080", r"httpx\[socks\]"),
+        ("ALL_PROXY", "socks5://me:s3cret-word@127.0.0.1:1080", r"httpx2\[socks\]"),
         ("HTTPS_PROXY", "gopher://me:s3cret-word@127.0.0.1:1", "HTTPS_PROXY"),
         ("HTTPS_PROXY", "http://me:s3cret-word@127.0.0.1:port", "HTTPS_PROXY"),
         ("SSL_CERT_FILE", "/there/is/no/s3cret-word.pem", "SSL_CERT_FILE"),

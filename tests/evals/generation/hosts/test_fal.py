@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 import pytest
 
 from evals.generation.answers import Accepted, Ended, Finished, Running, Task, TurnedAway

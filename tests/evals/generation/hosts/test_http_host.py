@@ -6,7 +6,7 @@ import gzip
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-import httpx
+import httpx2 as httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

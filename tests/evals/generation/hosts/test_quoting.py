@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 from importlib import import_module
 
-import httpx
+import httpx2 as httpx
 import pytest
 
 from evals.generation.answers import Accepted, Ended, Finished, Task, Told

@@ -7,7 +7,7 @@ import io
 import time
 from contextlib import contextmanager
 
-import httpx
+import httpx2 as httpx
 import PIL.Image
 import pytest
 

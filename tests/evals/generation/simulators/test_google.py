@@ -8,7 +8,7 @@ import json
 import time
 from contextlib import contextmanager
 
-import httpx
+import httpx2 as httpx
 import PIL.Image
 import pytest
 

@@ -6,7 +6,7 @@ import io
 import json
 import threading
 
-import httpx
+import httpx2 as httpx
 import PIL.Image
 import pytest
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 
-import httpx
+import httpx2 as httpx
 import pytest
 
 from evals.generation.simulators.artists import plain_artist
