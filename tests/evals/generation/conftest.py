@@ -4,6 +4,10 @@ import asyncio
 import io
 import itertools
 import json
+import os
+import signal
+import threading
+import time
 from dataclasses import dataclass, field
 from datetime import date
 from types import SimpleNamespace
@@ -157,3 +161,30 @@ def run(tmp_path, scripted, monkeypatch):
     generated.rows = lambda: [json.loads(line) for line in (generated.folder / "requests.jsonl").open()]
     generated.out = tmp_path / "run"
     return generated
+
+
+@pytest.fixture
+def interrupted_when():
+    """Send this process a signal as soon as something is so, and once more when the first one was heard."""
+    threads = []
+
+    def start(is_so, number=signal.SIGINT, times=1):
+        def send():
+            wait_for(is_so)
+            handler = signal.getsignal(number)
+            os.kill(os.getpid(), number)
+            if times == 2:
+                wait_for(lambda: signal.getsignal(number) is not handler)
+                os.kill(os.getpid(), number)
+
+        def wait_for(condition):
+            until = time.monotonic() + 15
+            while not condition() and time.monotonic() < until:
+                time.sleep(0.005)
+
+        threads.append(threading.Thread(target=send))
+        threads[-1].start()
+
+    yield start
+    for thread in threads:
+        thread.join()

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import PIL.Image
 import pytest
 
-from evals.generation.pictures import NotAPicture, Pictures, copy_references, size_of
+from evals.generation.pictures import NotAPicture, Pictures, copy_mask, copy_references, size_of
 
 
 def test_a_stored_picture_is_the_bytes_that_came_with_what_they_really_are(tmp_path, scripted):
@@ -79,10 +79,21 @@ def test_the_size_comes_from_the_header_alone(scripted):
 
 
 def test_references_are_copied_once_under_names_of_their_content(tmp_path, scripted):
-    for name in ("a.PNG", "b.png"):
-        (tmp_path / name).write_bytes(scripted.png("red"))
-    folder = tmp_path / "set"
-    folder.mkdir()
-    names = copy_references(folder, [tmp_path / "a.PNG", tmp_path / "b.png"])
-    assert names[0] == names[1]
-    assert (folder / names[0]).read_bytes() == scripted.png("red")
+    names = copy_references(tmp_path, [scripted.png("red"), scripted.png("blue"), scripted.png("red")])
+    assert names[0] == names[2] != names[1]
+    assert (tmp_path / names[0]).read_bytes() == scripted.png("red")
+    assert sorted(f"references/{path.name}" for path in (tmp_path / "references").iterdir()) == sorted(set(names))
+
+
+def test_a_copied_reference_has_the_suffix_of_its_real_format(tmp_path):
+    buffer = io.BytesIO()
+    PIL.Image.new("RGB", (8, 8), "red").save(buffer, "JPEG")
+    (name,) = copy_references(tmp_path, [buffer.getvalue()])
+    assert name.startswith("references/")
+    assert name.endswith(".jpg")
+
+
+def test_a_mask_lies_in_a_folder_of_its_own(tmp_path, scripted):
+    name = copy_mask(tmp_path, scripted.png("white"))
+    assert name.startswith("masks/")
+    assert (tmp_path / name).read_bytes() == scripted.png("white")

@@ -11,7 +11,7 @@ from evals.suites import SuiteError, read_suite
 DEFINITION = """\
 name: mine
 systems: [a@h, b@h]
-suites: [demo-signs, characters]
+suites: [demo-signs, identity-reference]
 repeats: 2
 seed: 7
 size: 1K
@@ -30,7 +30,7 @@ def test_systems_take_turns_and_every_request_has_a_name_of_its_own(definition):
     requests = plan_requests(definition)
     assert [request.system for request in requests[:4]] == ["a@h", "b@h", "a@h", "b@h"]
     assert len({request.sample_id for request in requests}) == len(requests)
-    assert len(requests) == (14 + 14 + 32) * 2 * 2
+    assert len(requests) == (14 + 14 + 60) * 2 * 2
 
 
 def test_a_row_that_asks_for_another_size_is_a_suite_of_its_own(definition):
@@ -49,7 +49,7 @@ def test_a_size_that_a_system_does_not_offer_is_left_out_for_it(definition):
 def test_later_shots_carry_the_first_one_of_the_same_system_and_repeat(definition):
     requests = {request.sample_id: request for request in plan_requests(definition)}
     later = [request for request in requests.values() if request.first_shot]
-    assert len(later) == 24 * 2 * 2
+    assert len(later) == 48 * 2 * 2
     for request in later:
         first = requests[request.first_shot]
         assert (first.system, first.repeat, first.seed) == (request.system, request.repeat, request.seed)
@@ -85,6 +85,27 @@ def test_reference_images_of_an_item_are_found_beside_the_suite(tmp_path):
     (tmp_path / "cat.png").write_bytes(b"x")
     (item,) = a_suite(tmp_path, item=", reference_images: cat.png").items
     assert item.reference_images == (tmp_path / "cat.png",)
+
+
+EDITED = ", source: {setting: beach, objects: [{name: cup}]}, edit: {does: %s, target: cup%s}"
+
+
+def test_the_picture_to_be_edited_is_sent_along_and_part_of_the_requests_name(tmp_path, definition):
+    def planned(item, tags=""):
+        (tmp_path / "a").mkdir(exist_ok=True)
+        a_suite(tmp_path / "a", item=item + tags)
+        asked = replace(definition, suites=(str(tmp_path / "a" / "mine.yaml"),), rows=())
+        return [request for request in plan_requests(asked) if request.system == "a@h" and request.repeat == 0]
+
+    (plain,), (removing,), (painting,) = (
+        planned(""),
+        planned(EDITED % ("remove", "")),
+        planned(EDITED % ("recolour", ", to: blue")),
+    )
+    assert [request.n_references for request in (plain, removing, painting)] == [0, 1, 1]
+    assert len({request.sample_id for request in (plain, removing, painting)}) == 3
+    (tagged,) = planned(EDITED % ("remove", ""), ", tags: [easy], caption: Nothing")
+    assert tagged.sample_id == removing.sample_id
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,7 @@
 """Stopping: Ctrl-C, a full disk, an error of our own; nothing that was paid for is lost, and a later run goes on."""
 
 import asyncio
-import os
 import signal
-import threading
 import time
 from dataclasses import replace
 
@@ -50,9 +48,11 @@ def test_nothing_is_sent_while_the_disk_is_nearly_full(run, scripted, monkeypatc
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_waits_for_what_is_in_flight_and_leaves_the_rest_for_later(run, scripted, number):
+def test_an_interrupt_waits_for_what_is_in_flight_and_leaves_the_rest_for_later(
+    run, scripted, interrupted_when, number
+):
     host = scripted.Host(work_s=0.05)
-    threading.Timer(0.07, os.kill, (os.getpid(), number)).start()
+    interrupted_when(lambda: len(host.submitted) >= 4, number)
     generation = run(host, scripted.requests(30), concurrency=2)
     assert generation.interrupted
     assert 0 < outcomes(generation)["ok"] == len(host.submitted) < 30
@@ -60,9 +60,9 @@ def test_an_interrupt_waits_for_what_is_in_flight_and_leaves_the_rest_for_later(
     assert len(host.submitted) == 30
 
 
-def test_an_interrupt_leaves_accepted_tasks_to_a_later_run(run, scripted):
+def test_an_interrupt_leaves_accepted_tasks_to_a_later_run(run, scripted, interrupted_when):
     host = scripted.Host({"s0": [scripted.accepted()]}, {"t": [Running("Pending")]}, {"u": [scripted.png("blue")]})
-    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+    interrupted_when(lambda: host.submitted)
     patient = replace(scripted.quick, task_s=60.0)
     assert outcomes(run(host, scripted.requests(1), patience=patient)) == {"pending": 1}
     host.polls["t"] = [Finished(url="u")]
@@ -99,10 +99,9 @@ def test_an_unexpected_error_lets_what_is_in_flight_end_and_its_request_is_unkno
     assert {row["sample_id"]: row["outcome"] for row in run.rows()} == {"s0": "unknown", "s1": "ok", "s2": "ok"}
 
 
-def test_a_second_interrupt_leaves_at_once_and_what_was_in_flight_is_unknown(run, scripted):
+def test_a_second_interrupt_leaves_at_once_and_what_was_in_flight_is_unknown(run, scripted, interrupted_when):
     host = scripted.Host(work_s=60.0)
-    for moment in (0.15, 0.3):
-        threading.Timer(moment, os.kill, (os.getpid(), signal.SIGINT)).start()
+    interrupted_when(lambda: len(host.submitted) == 2, times=2)
     begun = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         run(host, scripted.requests(3), concurrency=2)
@@ -120,11 +119,11 @@ def test_the_handlers_of_signals_are_what_they_were_before(run, scripted):
             signal.signal(number, handler)
 
 
-def test_interrupting_a_notebook_waits_for_what_is_in_flight(run, scripted):
+def test_interrupting_a_notebook_waits_for_what_is_in_flight(run, scripted, interrupted_when):
     host = scripted.Host(work_s=0.3)
 
     async def cell():
-        threading.Timer(0.15, os.kill, (os.getpid(), signal.SIGINT)).start()
+        interrupted_when(lambda: len(host.submitted) == 2)
         return run(host, scripted.requests(9), concurrency=2)
 
     loop = asyncio.new_event_loop()  # as a kernel's: no handler for Ctrl-C
@@ -146,13 +145,13 @@ def test_what_a_crash_left_beside_an_unwritten_eval_does_not_block_the_folder(tm
         freeze_definition("demo", tmp_path)
 
 
-def test_an_interrupt_still_fetches_the_pictures_of_tasks_that_are_about_to_end(run, scripted):
+def test_an_interrupt_still_fetches_the_pictures_of_tasks_that_are_about_to_end(run, scripted, interrupted_when):
     host = scripted.Host(
         {"s0": [scripted.accepted()]},
         {"t": [*[Running("Pending")] * 60, Finished(url="u")]},
         {"u": [scripted.png("blue")]},
     )
-    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+    interrupted_when(lambda: host.submitted)
     generation = run(host, scripted.requests(1), patience=replace(scripted.quick, task_s=60.0, grace_s=10.0))
     assert generation.interrupted
     assert outcomes(generation) == {"ok": 1}
