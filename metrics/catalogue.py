@@ -2,74 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from importlib import import_module
-from typing import Literal
-
-from metrics.encoders.catalogue import Role
-from metrics.measurement import Measurements, Subject
-
-Better = Literal["higher", "lower", "neither"]
-
-SubjectKind = Literal[
-    "sample",  # one image
-    "pair",  # any two images of the set that have the feature
-    "shots",  # two shots of one sequence
-    "consecutive",  # a shot of a sequence and the shot before it
-    "sequence",  # all shots of one sequence
-    "repeats",  # two images of the same system, prompt and seed
-]
-
-Control = Literal["shuffled_prompt", "impostor", "rendered_text", "different_seed", "identical_image"]
-
-
-@dataclass(frozen=True, slots=True)
-class FeatureSpec:
-    """One feature: what is computed from an image, a text or a pair of images, and by which encoder."""
-
-    name: str
-    of: Literal["image", "text", "pair"]
-    role: Role
-
-
-@dataclass(frozen=True, slots=True)
-class MetricSpec:
-    """One metric: a frozen row of the catalogue.
-
-    ``columns`` are the image-set columns that it needs, ``features`` the features, ``references`` whether the
-    features of the reference images are needed too, ``decoys`` whether the suite's other prompts are, ``function`` is
-    ``module:function`` over a batch of subjects, ``controls`` the arrangements with a known answer, ``on_request``
-    that it is computed only when asked for by name.
-    """
-
-    id: str
-    version: int
-    title: str
-    unit: str
-    better: Better
-    range: tuple[float | None, float | None]
-    subject: SubjectKind
-    features: tuple[str, ...]
-    function: str
-    source: str
-    columns: tuple[str, ...] = ()
-    references: bool = False
-    decoys: bool = False
-    controls: tuple[Control, ...] = ()
-    on_request: bool = False
-
-    @property
-    def dimension(self) -> str:
-        """The part of the id before the dot, such as ``identity``."""
-        return self.id.split(".", 1)[0]
-
-    def load(self) -> Callable[[list[Subject]], Measurements]:
-        """Import and return the metric's function."""
-        module, _, name = self.function.partition(":")
-        function: Callable[[list[Subject]], Measurements] = getattr(import_module(module), name)
-        return function
-
+from metrics.specification import Control, FeatureSpec, MetricSpec
 
 FEATURES: dict[str, FeatureSpec] = {
     row.name: row
@@ -81,11 +14,23 @@ FEATURES: dict[str, FeatureSpec] = {
         FeatureSpec("phash", "image", "pixels"),
         FeatureSpec("difference", "pair", "pixels"),
         FeatureSpec("lpips", "pair", "perceptual"),
+        FeatureSpec("technical", "image", "technical"),
+        FeatureSpec("aesthetic", "image", "aesthetic"),
+        FeatureSpec("detections", "question", "detector"),
+        FeatureSpec("edit_difference", "edit", "edit_pixels"),
+        FeatureSpec("edit_lpips", "edit", "edit_perceptual"),
     )
 }
 
 _REPEATS = ("seed", "repeat")
 _SEQUENCE = ("sequence_id", "shot")
+_UNFIT = ("embedded",)
+_ANTONYMS = "metrics.quality:all_antonyms"
+_CLIP_IQA = "CLIP-IQA, Wang et al. 2023; own pairs, softmax of 100 x cosine"
+_OBJECTS = ("objects",)
+_PHRASES = "metrics.structure:phrases_of"
+_EDIT = ("reference_images",)
+_EDIT_CONTROLS: tuple[Control, ...] = ("unedited_source", "unrelated_picture")
 
 METRICS: tuple[MetricSpec, ...] = (
     MetricSpec(
@@ -139,6 +84,151 @@ METRICS: tuple[MetricSpec, ...] = (
         "identity.pairs", 1, "Identity of every pair of faces", "face similarity", "higher", (None, 1), "pair",
         ("faces",), "metrics.identity:pair_similarity", "verification protocol of LFW (Huang et al. 2007)",
         on_request=True,
+    ),
+    MetricSpec(
+        "editing.preserved", 1, "Preserved outside the mask", "SSIM", "higher", (-1, 1), "sample",
+        ("edit_difference",), "metrics.editing:preserved_ssim",
+        "Wang et al. 2004 over outside pixels alone, eroded by 5; after PIE-Bench (Ju et al. 2023)",
+        columns=_EDIT, excludes=_SEQUENCE, controls=_EDIT_CONTROLS,
+    ),
+    MetricSpec(
+        "editing.preserved_psnr", 1, "Preserved outside, PSNR", "dB, at most 100", "higher", (0, 100), "sample",
+        ("edit_difference",), "metrics.editing:preserved_psnr",
+        "10 log10(255^2 / MSE) over outside pixels alone; after PIE-Bench (Ju et al. 2023)",
+        columns=_EDIT, excludes=_SEQUENCE, controls=_EDIT_CONTROLS,
+    ),
+    MetricSpec(
+        "editing.preserved_lpips", 1, "Perceptual change outside", "LPIPS (AlexNet)", "lower", (0, None), "sample",
+        ("edit_lpips",), "metrics.editing:preserved_lpips",
+        "Zhang et al. 2018, v0.1, inside of the mask taken from the source, over the outside's share",
+        columns=_EDIT, excludes=_SEQUENCE, controls=_EDIT_CONTROLS,
+    ),
+    MetricSpec(
+        "editing.changed_outside", 1, "Changed outside the mask", "share of pixels", "lower", (0, 1), "sample",
+        ("edit_difference",), "metrics.editing:changed_outside", "pixels with a channel that differs by over 10 of 255",
+        columns=_EDIT, excludes=_SEQUENCE, controls=_EDIT_CONTROLS,
+    ),
+    MetricSpec(
+        "editing.changed_inside", 1, "Changed inside the mask", "share of pixels", "neither", (0, 1), "sample",
+        ("edit_difference",), "metrics.editing:changed_inside", "pixels with a channel that differs by over 10 of 255",
+        columns=_EDIT, excludes=_SEQUENCE, controls=_EDIT_CONTROLS,
+    ),
+    MetricSpec(
+        "editing.no_op", 1, "Edits that did nothing", "share of edits", "lower", (0, 1), "sample",
+        ("edit_difference",), "metrics.editing:no_op", "mean difference below what re-encoding costs, everywhere",
+        columns=_EDIT, excludes=_SEQUENCE, controls=("unedited_source",),
+    ),
+    MetricSpec(
+        "editing.similarity", 1, "Similarity to the source", "100 x cosine", "neither", (-100, 100), "sample",
+        ("clip_image",), "metrics.editing:image_similarity", "CLIP-I of MagicBrush (Zhang et al. 2023)",
+        columns=_EDIT, excludes=_SEQUENCE, references=True, controls=_EDIT_CONTROLS,
+    ),
+    MetricSpec(
+        "editing.direction", 1, "Edit in the direction of the text", "100 x cosine", "higher", (-100, 100), "sample",
+        ("clip_image", "prompt"), "metrics.editing:edit_direction",
+        "directional similarity of StyleGAN-NADA (Gal et al. 2021) and Emu Edit (Sheynin et al. 2023)",
+        texts="metrics.editing:direction_texts",
+        columns=_EDIT, excludes=_SEQUENCE, references=True, controls=_EDIT_CONTROLS,
+    ),
+    MetricSpec(
+        "editing.follows", 1, "Gain towards the text", "100 x cosine gained", "higher", (-200, 200), "sample",
+        ("clip_image", "prompt"), "metrics.editing:instruction_gain",
+        "similarity to the text after the edit, over the source's own; after Emu Edit (Sheynin et al. 2023)",
+        texts="metrics.editing:direction_texts",
+        columns=_EDIT, excludes=_SEQUENCE, references=True, controls=_EDIT_CONTROLS,
+    ),
+    MetricSpec(
+        "quality.lighting", 1, "Shaped lighting (proxy)", "probability", "higher", (0, 1), "sample",
+        ("clip_image", "prompt"), "metrics.quality:lighting", _CLIP_IQA, texts=_ANTONYMS, unfit_encoders=_UNFIT,
+    ),
+    MetricSpec(
+        "quality.depth_of_field", 1, "Shallow depth of field (proxy)", "probability", "higher", (0, 1), "sample",
+        ("clip_image", "prompt"), "metrics.quality:depth_of_field", _CLIP_IQA, texts=_ANTONYMS, unfit_encoders=_UNFIT,
+    ),
+    MetricSpec(
+        "quality.cinematic", 1, "Cinematic look (proxy)", "probability", "higher", (0, 1), "sample",
+        ("clip_image", "prompt"), "metrics.quality:cinematic", _CLIP_IQA, texts=_ANTONYMS, unfit_encoders=_UNFIT,
+    ),
+    MetricSpec(
+        "quality.realism", 1, "Photographic realism (proxy)", "probability", "higher", (0, 1), "sample",
+        ("clip_image", "prompt"), "metrics.quality:realism", _CLIP_IQA, texts=_ANTONYMS, unfit_encoders=_UNFIT,
+    ),
+    MetricSpec(
+        "quality.composition", 1, "Composition (proxy)", "probability", "higher", (0, 1), "sample",
+        ("clip_image", "prompt"), "metrics.quality:composition", _CLIP_IQA, texts=_ANTONYMS, unfit_encoders=_UNFIT,
+    ),
+    MetricSpec(
+        "quality.neutral", 1, "Control: texts that mean the same", "probability", "neither", (0, 1), "sample",
+        ("clip_image", "prompt"), "metrics.quality:neutral", _CLIP_IQA, texts=_ANTONYMS, unfit_encoders=_UNFIT,
+    ),
+    MetricSpec(
+        "quality.aesthetic", 1, "Aesthetic rating (proxy)", "rating, about 1 to 10", "higher", (None, None), "sample",
+        ("aesthetic",), "metrics.quality:aesthetic", "LAION aesthetic predictor, 2022",
+    ),
+    MetricSpec(
+        "quality.sharpness", 1, "Sharpness at 1024 px", "squared levels", "neither", (0, None), "sample",
+        ("technical",), "metrics.quality:sharpness", "Pech-Pacheco et al. 2000",
+    ),
+    MetricSpec(
+        "quality.exposure", 1, "Mean luma", "share of white", "neither", (0, 1), "sample",
+        ("technical",), "metrics.quality:exposure", "ITU-R BT.601",
+    ),
+    MetricSpec(
+        "quality.clipped", 1, "Clipped shadows and highlights", "share of pixels", "neither", (0, 1), "sample",
+        ("technical",), "metrics.quality:clipped", "luma within 1 % of either end",
+    ),
+    MetricSpec(
+        "quality.contrast", 1, "RMS contrast", "share of the range", "neither", (0, 0.5), "sample",
+        ("technical",), "metrics.quality:contrast", "Peli 1990",
+    ),
+    MetricSpec(
+        "quality.colourfulness", 1, "Colourfulness", "Hasler-Süsstrunk M", "neither", (0, None), "sample",
+        ("technical",), "metrics.quality:colourfulness", "Hasler and Süsstrunk 2003",
+    ),
+    MetricSpec(
+        "quality.noise", 1, "Noise", "levels of 255", "neither", (0, None), "sample",
+        ("technical",), "metrics.quality:noise", "Immerkær 1996, median for the mean",
+    ),
+    MetricSpec(
+        "quality.blockiness", 1, "JPEG blockiness", "ratio, 1 is none", "neither", (0, None), "sample",
+        ("technical",), "metrics.quality:blockiness", "Wang, Sheikh and Bovik 2002, median over grid lines",
+    ),
+    MetricSpec(
+        "quality.bars", 1, "Letterbox bars", "share of area", "neither", (0, 1), "sample",
+        ("technical",), "metrics.quality:bars", "luma up to 16 at opposite edges",
+    ),
+    MetricSpec(
+        "structure.objects", 1, "Objects present", "share of expected objects", "higher", (0, 1), "sample",
+        ("detections",), "metrics.structure:objects",
+        "GenEval (Ghosh et al. 2023), presence; each absent thing that is seen takes one object away",
+        columns=_OBJECTS, question=_PHRASES,
+    ),
+    MetricSpec(
+        "structure.counts", 1, "Exact counts", "share of expected objects", "higher", (0, 1), "sample",
+        ("detections",), "metrics.structure:counts", "GenEval 2023, counting; exact for single things too",
+        columns=_OBJECTS, question=_PHRASES,
+    ),
+    MetricSpec(
+        "structure.colours", 1, "Colours of objects", "share of expected colours", "higher", (0, 1), "sample",
+        ("detections",), "metrics.structure:colours",
+        "basic colour terms (Berlin and Kay 1969) nearest in CIELAB, of the box's middle; not GenEval's CLIP",
+        columns=_OBJECTS, question=_PHRASES,
+    ),
+    MetricSpec(
+        "structure.relations", 1, "Spatial relations", "share of decidable relations", "higher", (0, 1), "sample",
+        ("detections",), "metrics.structure:relations",
+        "GenEval 2023, position: margin 0.1, component 0.5, in fractions of the picture",
+        columns=(*_OBJECTS, "relations"), question=_PHRASES, controls=("mirror_image",),
+    ),
+    MetricSpec(
+        "structure.positions", 1, "Positions in the picture", "share of expected positions", "higher", (0, 1), "sample",
+        ("detections",), "metrics.structure:positions", "own rule: halves of the picture, middle third for centre",
+        columns=_OBJECTS, question=_PHRASES, controls=("mirror_image",),
+    ),
+    MetricSpec(
+        "structure.all", 1, "Scene correct", "1 if all that is expected holds", "higher", (0, 1), "sample",
+        ("detections",), "metrics.structure:everything", "GenEval 2023, correctness of a picture",
+        columns=_OBJECTS, question=_PHRASES,
     ),
     MetricSpec(
         "text.cer", 1, "Character error rate", "errors per expected character", "lower", (0, None), "sample",

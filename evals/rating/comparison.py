@@ -11,7 +11,8 @@ import pandas as pd
 
 from evals.rating.intervals import MIN_PROMPTS, Estimate, Numbers, estimate_means
 from evals.rating.proportions import is_rate, rate_difference, rate_estimate
-from metrics.catalogue import METRICS, Better, MetricSpec, metric
+from metrics.catalogue import METRICS, metric
+from metrics.specification import Better, MetricSpec
 
 Key = tuple[str, ...]
 """(metric, suite, system) of a mean, or (metric, suite, system a, system b) of a difference."""

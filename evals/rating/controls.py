@@ -11,7 +11,8 @@ import pandas as pd
 from evals.rating.comparison import number_or_none
 from evals.rating.intervals import Estimate, Numbers, bootstrap_estimate, estimate_means
 from evals.rating.proportions import is_rate, rate_estimate
-from metrics.catalogue import METRICS, Better, Control, MetricSpec
+from metrics.catalogue import METRICS
+from metrics.specification import Better, Control, MetricSpec
 
 Statistic = Literal["auc", "d_prime", "mean", "seed_ratio"]
 
@@ -21,6 +22,10 @@ STATISTICS: dict[Control, tuple[Statistic, ...]] = {
     "rendered_text": ("mean",),
     "identical_image": ("mean",),
     "different_seed": ("auc", "seed_ratio"),
+    "unedited_source": ("mean",),
+    "unrelated_picture": ("auc",),
+    "mirror_image": ("mean",),
+    "shuffled_steps": ("mean",),
 }
 """What is computed from each control."""
 
@@ -65,6 +70,7 @@ def control_statistics(measurements: pd.DataFrame, seed: int) -> list[ControlSta
     * shuffled prompt: one image. P(similarity to its own prompt > similarity to another prompt of the suite).
     * impostor, of pairs of shots: one sequence of one system. P(two of its shots are more alike than one of them and
       a shot of another sequence). Of a single image: that image, own references against another character's.
+    * unrelated picture: one edit. P(the system's own output does better than another item's picture).
     * different seed: one prompt of one system. P(two pictures of one seed are more alike than two of two seeds).
 
     Estimate and interval come from the same prompt means, so the one always lies within the other. Simulated coverage
@@ -98,6 +104,8 @@ def _statistics(
         of_controls = controls if system is None else controls[controls["system"] == system]
         for statistic in STATISTICS[control]:
             if statistic == "seed_ratio" and spec.id != SEED_RATIO_METRIC:
+                continue
+            if statistic != "mean" and spec.better == "neither":
                 continue
             estimate = _estimate(spec, control, statistic, of_own, of_controls, seed)
             yield ControlStatistic(

@@ -15,6 +15,9 @@ DIMENSIONS: dict[str, tuple[str, str]] = {
     "identity": ("Identity consistency", "Is it the same person from picture to picture?"),
     "text": ("Text accuracy", "Can the words that were asked for be read in the picture?"),
     "reproducibility": ("Seed reproducibility", "Does the same seed give the same picture again?"),
+    "editing": ("Precision editing", "Is the instruction followed, and everything else left alone?"),
+    "structure": ("Scene structure", "Are the things there that were asked for, so many, so coloured, so placed?"),
+    "quality": ("Quality", "What the pictures are like technically, and what learned proxies make of them."),
 }
 """Title and question of each dimension, in the order of the report."""
 
@@ -22,6 +25,8 @@ NOTHING_TO_MEASURE: dict[str, str] = {
     "identity": "the image set has no sequences (sequence_id, shot) and no reference images",
     "text": "no sample says which text it should show (expected_text)",
     "reproducibility": "no prompt was asked again with the same seed (seed, repeat)",
+    "editing": "no sample names a picture that it was made from (reference_images)",
+    "structure": "no sample says which things it should show (objects)",
 }
 """Why a dimension has no measurement at all, when every encoder was at hand."""
 
@@ -38,6 +43,14 @@ CONTROLS: dict[tuple[str, str], str] = {
     ("rendered_text", "mean"): (
         "The same words rendered cleanly, read by the same engine: the best value that can be expected."
     ),
+    ("unedited_source", "mean"): (
+        "The source in place of the edited picture: it keeps everything and follows nothing."
+    ),
+    ("unrelated_picture", "auc"): (
+        "How often an edit does better than another item's picture in its place. 0.5: cannot tell; 1: always."
+    ),
+    ("mirror_image", "mean"): "Left and right exchanged in what was detected: what holds sideways must fail.",
+    ("shuffled_steps", "mean"): "Every picture in the place of the next step's: below 0.5 if the order is seen.",
     ("identical_image", "mean"): "A picture against itself: the best value that can be had.",
     ("different_seed", "auc"): (
         "How often two pictures of a prompt are more alike with one seed than with two. "

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from metrics.catalogue import FEATURES, MetricSpec
+from metrics.catalogue import FEATURES
 from metrics.encoders.catalogue import Encoder, EncoderUnavailable, Role, default_names, library_of, load_encoder
+from metrics.specification import MetricSpec
 
 
 @dataclass(frozen=True)

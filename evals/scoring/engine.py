@@ -34,25 +34,38 @@ class Needs:
     """What has to be known before anything can be measured."""
 
     images: dict[ImageKey, Wanted] = field(default_factory=dict)
-    pairs: dict[tuple[ImageKey, ImageKey], Wanted] = field(default_factory=dict)
+    groups: dict[tuple[ImageKey, ...], Wanted] = field(default_factory=dict)
+    questions: dict[tuple[ImageKey, str], Wanted] = field(default_factory=dict)
     texts: dict[str, Wanted] = field(default_factory=dict)
 
     def add(self, plan: Plan, features: Iterable[str], encoders: Mapping[str, Encoder]) -> None:
         """Note what one subject needs: each feature from the encoder chosen for it."""
         pictures = (*plan.images, *plan.references)
-        for key in pictures:
+        for key in (*pictures, *((plan.mask,) if plan.mask else ())):
             self.images.setdefault(key, {})
         for feature in features:
             encoder = encoders[feature]
             wanted = (feature, encoder.name)
-            if FEATURES[feature].of == "image":
+            kind = FEATURES[feature].of
+            if kind == "image":
                 for key in pictures:
                     self.images[key][wanted] = encoder
-            elif FEATURES[feature].of == "pair":
-                self.pairs.setdefault((plan.images[0], plan.images[1]), {})[wanted] = encoder
-            elif plan.prompt is not None:
+            elif kind == "question":
+                for key in plan.images:
+                    self.questions.setdefault((key, plan.question or ""), {})[wanted] = encoder
+            elif kind == "text":
                 # Decoys need no mention: each of them is the own prompt of another subject.
-                self.texts.setdefault(plan.prompt, {})[wanted] = encoder
+                for text in (*((plan.prompt,) if plan.prompt is not None else ()), *plan.texts):
+                    self.texts.setdefault(text, {})[wanted] = encoder
+            else:
+                self.groups.setdefault(compared(plan, feature), {})[wanted] = encoder
+
+
+def compared(plan: Plan, feature: str) -> tuple[ImageKey, ...]:
+    """Return the pictures that a feature compares: two, or the source of an edit, its output and its mask."""
+    if FEATURES[feature].of == "pair":
+        return plan.images[:2]
+    return (plan.references[0], plan.images[0], *((plan.mask,) if plan.mask else ()))
 
 
 class FeatureTable:
@@ -87,6 +100,15 @@ class FeatureTable:
             return Unreadable("encoder_failed", failure)
         return self._store(feature, encoder).get(content)
 
+    def answer(self, feature: str, encoder: Encoder, key: ImageKey, question: str) -> Any | Unreadable:
+        """Return what an encoder answers to a question about a picture, or why there is no answer."""
+        if key in self.unreadable:
+            return self.unreadable[key]
+        content = self._asked(key, question)
+        if failure := self._failed.get((feature, encoder.name, content)):
+            return Unreadable("encoder_failed", failure)
+        return self._store(feature, encoder).get(content)
+
     def text(self, feature: str, encoder: Encoder, text: str) -> Any:
         """Return a feature of a text."""
         return self._store(feature, encoder).get(_text_hash(text))
@@ -116,13 +138,17 @@ class FeatureTable:
                     self._remember(key, image)
                     pixels[key] = image.pixels
             self._encode_images(needs, pixels)
-            self._encode_pairs(needs, pixels)
+            self._encode_groups(needs, pixels)
+            self._ask(needs, pixels)
             self.cache.flush()
             done += len(window)
             self.progress("images", done, total)
 
     def _content(self, keys: Sequence[ImageKey]) -> str:
         return "+".join(self._hash[key] for key in keys)
+
+    def _asked(self, key: ImageKey, question: str) -> str:
+        return f"{self._hash[key]}?{_text_hash(question)}"
 
     def _store(self, feature: str, encoder: Encoder) -> FeatureStore:
         version = f"{DECODING_VERSION}/{encoder.version}"
@@ -157,9 +183,10 @@ class FeatureTable:
             if stamp is not None and stamp in self._known_files:
                 self._hash[key] = self._known_files.get(stamp)
         window: list[ImageKey] = []
-        for keys, pairs in _connected(needs):
-            wanted = {key for pair in pairs if self._lacks(pair, needs.pairs[pair]) for key in pair}
-            wanted |= {key for key in keys if self._lacks((key,), needs.images[key])}
+        unanswered = {key for (key, question), wanted in needs.questions.items() if self._waits(key, question, wanted)}
+        for keys, groups in _connected(needs):
+            wanted = {key for group in groups if self._lacks(group, needs.groups[group]) for key in group}
+            wanted |= {key for key in keys if key in unanswered or self._lacks((key,), needs.images[key])}
             window += [key for key in keys if key in wanted and key not in self.unreadable]
             if len(window) >= WINDOW_IMAGES:
                 yield window
@@ -173,6 +200,12 @@ class FeatureTable:
             return True
         return any(self._content(keys) not in self._store(f, encoder) for (f, _), encoder in wanted.items())
 
+    def _waits(self, key: ImageKey, question: str, wanted: Wanted) -> bool:
+        """Tell whether an answer about a picture is not stored."""
+        if key not in self._hash:
+            return True
+        return any(self._asked(key, question) not in self._store(f, encoder) for (f, _), encoder in wanted.items())
+
     def _encode_images(self, needs: Needs, pixels: Mapping[ImageKey, Pixels]) -> None:
         batches: dict[tuple[str, str], tuple[Any, dict[str, Pixels]]] = {}
         for key, image in pixels.items():
@@ -182,14 +215,33 @@ class FeatureTable:
         for (feature, _), (encoder, batch) in batches.items():
             self._keep(feature, encoder, list(batch), list(batch.values()), encoder.encode_images)
 
-    def _encode_pairs(self, needs: Needs, pixels: Mapping[ImageKey, Pixels]) -> None:
-        for (a, b), features in needs.pairs.items():
-            if a not in pixels or b not in pixels:
+    def _encode_groups(self, needs: Needs, pixels: Mapping[ImageKey, Pixels]) -> None:
+        for group, features in needs.groups.items():
+            if any(key not in pixels for key in group):
+                continue
+            pictures = tuple(pixels[key] for key in group)
+            for (feature, _), encoder in features.items():
+                if self._content(group) in self._store(feature, encoder):
+                    continue
+                encode: Any = encoder
+                if FEATURES[feature].of == "pair":
+                    self._keep(feature, encoder, [self._content(group)], [pictures], encode.encode_pairs)
+                else:
+                    edit = (*pictures, None)[:3]
+                    self._keep(feature, encoder, [self._content(group)], [edit], encode.encode_edits)
+
+    def _ask(self, needs: Needs, pixels: Mapping[ImageKey, Pixels]) -> None:
+        batches: dict[tuple[str, str], tuple[Any, dict[str, tuple[Pixels, str]]]] = {}
+        for (key, question), features in needs.questions.items():
+            if key not in pixels:
                 continue
             for (feature, _), encoder in features.items():
-                if self._content((a, b)) not in self._store(feature, encoder):
-                    encode: Any = encoder
-                    self._keep(feature, encoder, [self._content((a, b))], [(pixels[a], pixels[b])], encode.encode_pairs)
+                content = self._asked(key, question)
+                if content not in self._store(feature, encoder):
+                    batch = batches.setdefault((feature, encoder.name), (encoder, {}))[1]
+                    batch[content] = (pixels[key], question)
+        for (feature, _), (encoder, asked) in batches.items():
+            self._keep(feature, encoder, list(asked), list(asked.values()), encoder.encode_questions)
 
     def _keep(
         self, feature: str, encoder: Encoder, contents: list[str], inputs: list[Any], encode: Callable[[Any], Any]
@@ -220,8 +272,8 @@ def render(text: str) -> DecodedImage | Unreadable:
     return DecodedImage(np.ascontiguousarray(pixels), pixel_sha256(pixels), "")
 
 
-def _connected(needs: Needs) -> Iterable[tuple[list[ImageKey], list[tuple[ImageKey, ImageKey]]]]:
-    """Group pictures that are compared with one another, with those pairs, in the order of first need."""
+def _connected(needs: Needs) -> Iterable[tuple[list[ImageKey], list[tuple[ImageKey, ...]]]]:
+    """Group pictures that are compared with one another, with those groups, in the order of first need."""
     leader: dict[ImageKey, ImageKey] = {key: key for key in needs.images}
 
     def root(key: ImageKey) -> ImageKey:
@@ -230,13 +282,14 @@ def _connected(needs: Needs) -> Iterable[tuple[list[ImageKey], list[tuple[ImageK
             key = leader[key]
         return key
 
-    for a, b in needs.pairs:
-        leader[root(b)] = root(a)
-    groups: dict[ImageKey, tuple[list[ImageKey], list[tuple[ImageKey, ImageKey]]]] = {}
+    for first, *others in needs.groups:
+        for other in others:
+            leader[root(other)] = root(first)
+    groups: dict[ImageKey, tuple[list[ImageKey], list[tuple[ImageKey, ...]]]] = {}
     for key in needs.images:
         groups.setdefault(root(key), ([], []))[0].append(key)
-    for pair in needs.pairs:
-        groups[root(pair[0])][1].append(pair)
+    for group in needs.groups:
+        groups[root(group[0])][1].append(group)
     return groups.values()
 
 

@@ -9,12 +9,14 @@ from typing import Any
 
 from evals.scoring.decoders import Unreadable
 from evals.scoring.encoders import Encoders
-from evals.scoring.engine import FeatureTable, Needs
-from evals.scoring.subjects import Plan, plan_subjects, text_of
+from evals.scoring.engine import FeatureTable, Needs, compared
+from evals.scoring.subjects import ImageKey, Plan, plan_subjects, text_of
 from evals.scoring.table import table_row
-from metrics.catalogue import FEATURES, MetricSpec
+from metrics.boxes import mirrored
+from metrics.catalogue import FEATURES
 from metrics.encoders.catalogue import Encoder
 from metrics.measurement import Measurement, Subject
+from metrics.specification import MetricSpec
 
 _CHUNK = 4096
 
@@ -40,6 +42,8 @@ def _encoders_for(
         encoder = encoders.of(role)
         if encoder is None:
             return "encoder_unavailable"
+        if encoder.name.partition(":")[0] in spec.unfit_encoders:
+            return "encoder_unfit"
         if role == "text" and rows[plan.rows[0]].get("expected_text"):
             reader = encoders.reading(text_of(rows[plan.rows[0]]))
             if reader is None and "expected_text" in spec.columns:
@@ -97,22 +101,32 @@ def _prepare(
     for feature in spec.features:
         kind, model = FEATURES[feature].of, chosen[feature]
         if kind == "text":
-            given[feature] = table.text(feature, model, plan.prompt or "")
+            if plan.prompt is not None:
+                given[feature] = table.text(feature, model, plan.prompt)
             if plan.decoys:
                 given["prompt_text"] = plan.prompt
                 given["decoys"] = table.texts(feature, model, plan.decoys)
+            if plan.texts:
+                given["texts"] = {text: table.text(feature, model, text) for text in plan.texts}
             continue
-        if kind == "pair":
-            places: list[tuple[dict[str, Any], tuple[Any, ...], bool]] = [(given, plan.images, False)]
+        places: list[tuple[dict[str, Any], tuple[ImageKey, ...], bool]]
+        if kind in ("pair", "edit"):
+            places = [(given, compared(plan, feature), False)]
         else:
             places = [(place, (key,), False) for place, key in zip(images, plan.images, strict=True)]
-            places += [(place, (key,), True) for place, key in zip(references, plan.references, strict=True)]
+            if kind == "image":
+                places += [(place, (key,), True) for place, key in zip(references, plan.references, strict=True)]
         for place, keys, is_reference in places:
-            value = table.get(feature, model, *keys)
+            asked = kind == "question"
+            value = (
+                table.answer(feature, model, keys[0], plan.question or "")
+                if asked
+                else table.get(feature, model, *keys)
+            )
             if isinstance(value, Unreadable):
                 reason = "unreadable_reference" if is_reference and value.reason == "unreadable_image" else value.reason
                 return _Prepared(bare, encoder, reason, value.what)
-            place[feature] = value
+            place[feature] = mirrored(value) if plan.control == "mirror_image" else value
     if plan.references:
         given["references"] = tuple(references)
     return _Prepared(Subject(ids, members, tuple(images), given, plan.details), encoder)

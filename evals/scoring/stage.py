@@ -19,12 +19,13 @@ from evals.run import PROVENANCE, SAMPLES, Run, image_set_of
 from evals.scoring import provenance
 from evals.scoring.decoders import Decoders, Unreadable
 from evals.scoring.encoders import Encoders, choose_encoders, roles_of
-from evals.scoring.engine import FeatureTable, Progress
+from evals.scoring.engine import FeatureTable, Needs, Progress
 from evals.scoring.features import FeatureCache
 from evals.scoring.measuring import collect_needs, measure
 from evals.scoring.subjects import ImageKey, is_given
 from evals.scoring.table import ScoreTableWriter
-from metrics.catalogue import METRICS, MetricSpec
+from metrics.catalogue import METRICS
+from metrics.specification import MetricSpec
 
 
 class ScoringError(ValueError):
@@ -91,7 +92,8 @@ def score(
     cache = FeatureCache(Path(features) if features else out / "features")
     with _only_writer(out), cache.closing(), Decoders() as decoders:
         table = FeatureTable(image_set.folder, cache, decoders, progress, bad)
-        table.fill(collect_needs(specs, image_set.rows, chosen))
+        needs = collect_needs(specs, image_set.rows, chosen)
+        table.fill(needs)
         if not skip_bad:
             _refuse(image_set, table.unreadable)
         # A run is whole while its provenance is there: it goes first and comes back last.
@@ -107,7 +109,7 @@ def score(
         write_atomically(out / SAMPLES, ("\n".join(lines) + "\n").encode())
         record = _provenance(image_set, chosen, used, specs) | {
             "unreadable": _unreadable_rows(image_set, table.unreadable),
-            "long_prompts": _long_prompts(specs, image_set, chosen, table),
+            "long_prompts": _long_prompts(image_set, needs, chosen, table),
             "seconds": round(time.perf_counter() - started, 1),
         }
         write_atomically(out / PROVENANCE, json.dumps(record, indent=2, ensure_ascii=False).encode())
@@ -194,14 +196,12 @@ def _refuse(image_set: ImageSet, bad: Mapping[ImageKey, Unreadable]) -> None:
         raise ImageSetError(image_set.folder, problems)
 
 
-def _long_prompts(
-    specs: Sequence[MetricSpec], image_set: ImageSet, encoders: Encoders, table: FeatureTable
-) -> dict[str, Any] | None:
+def _long_prompts(image_set: ImageSet, needs: Needs, encoders: Encoders, table: FeatureTable) -> dict[str, Any] | None:
     """Return the share of prompts that were cut because they exceed the adherence encoder's context."""
     encoder = encoders.of("adherence")
-    if encoder is None or not any("prompt" in spec.features for spec in specs):
+    prompts = {row["prompt"] for row in image_set.rows}.intersection(needs.texts)
+    if encoder is None or not prompts:
         return None
-    prompts = {row["prompt"] for row in image_set.rows}
     cut = sum(len(table.text("prompt", encoder, prompt)["chunks"]) > 1 for prompt in prompts)
     return {"share": cut / len(prompts), "n": cut, "of": len(prompts)}
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from metrics.catalogue import Control, MetricSpec
+from metrics.specification import Control, MetricSpec
 
 Row = Mapping[str, Any]
 
@@ -32,7 +32,9 @@ class ImageKey:
 class Plan:
     """One subject to be measured: its rows (by index), its pictures, and what they are held against.
 
-    ``decoys`` are all prompts of the suite, the own one among them, as one tuple that the suite's plans share.
+    ``decoys`` are all prompts of the suite, the own one among them, as one tuple that the suite's plans share;
+    ``texts`` are embedded beside the prompt, ``question`` is asked about each picture, ``mask`` says what an edit may
+    change.
     """
 
     rows: tuple[int, ...]
@@ -41,6 +43,9 @@ class Plan:
     references: tuple[ImageKey, ...] = ()
     prompt: str | None = None
     decoys: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    question: str | None = None
+    mask: ImageKey | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -69,10 +74,15 @@ def plan_subjects(spec: MetricSpec, rows: Sequence[Row], with_face: Sequence[int
     with_face
         The indices of the rows in whose image the feature was found; only for metrics over every pair.
     """
-    usable = [i for i, row in enumerate(rows) if all(is_given(row.get(column)) for column in spec.columns)]
+    usable = [i for i, row in enumerate(rows) if _fits(spec, row)]
     yield from _OWN[spec.subject](spec, rows, usable, with_face)
     for control in spec.controls:
         yield from _CONTROLS[control](spec, rows, usable)
+
+
+def _fits(spec: MetricSpec, row: Row) -> bool:
+    given = all(is_given(row.get(column)) for column in spec.columns)
+    return given and not any(is_given(row.get(column)) for column in spec.excludes)
 
 
 def _file(row: Row) -> ImageKey:
@@ -81,11 +91,19 @@ def _file(row: Row) -> ImageKey:
 
 def _plan(spec: MetricSpec, rows: Sequence[Row], members: Sequence[int], **given: Any) -> Plan:
     first = rows[members[0]]
-    if spec.references and "references" not in given:
+    if (spec.references or spec.compares_edits) and "references" not in given:
         given["references"] = _references(first)
+    if spec.compares_edits and first.get("mask"):
+        given["mask"] = ImageKey("file", first["mask"])
+    if spec.texts:
+        texts_of = spec.load_texts()
+        given["texts"] = tuple(dict.fromkeys(text for i in members for text in texts_of(rows[i])))
+    if spec.question:
+        given["question"] = spec.load_question()(first)
     if "prompt" in spec.features and "prompt" not in given:
         given["prompt"] = first["prompt"]
-    return Plan(tuple(members), tuple(_file(rows[i]) for i in members), **given)
+    given.setdefault("images", tuple(_file(rows[i]) for i in members))
+    return Plan(tuple(members), **given)
 
 
 def _references(row: Row) -> tuple[ImageKey, ...]:
@@ -233,6 +251,47 @@ def _rendered_texts(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) ->
         yield Plan((i,), (ImageKey("rendering", text_of(rows[i])),), control="rendered_text")
 
 
+def _unedited_sources(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterator[Plan]:
+    """Put the source in the place of every edited picture: it keeps everything and follows nothing."""
+    for i in usable:
+        yield _plan(spec, rows, [i], images=_references(rows[i])[:1], control="unedited_source")
+
+
+def _unrelated_pictures(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterator[Plan]:
+    """Put another item's picture of the same system in the place of every edited one."""
+    # Comparing pixels costs half a second a pair, comparing vectors nothing.
+    most = 1 if spec.compares_edits else DECOYS
+    for (system, suite), members in _groups(rows, usable, "system", "suite").items():
+        ordered = sorted(members, key=lambda i: _by_hash((system, suite, rows[i]["prompt_id"], i)))
+        for n, i in enumerate(ordered):
+            own = set(_references(rows[i]))
+            others = (ordered[(n + step) % len(ordered)] for step in range(1, len(ordered)))
+            strangers = (
+                other
+                for other in others
+                if rows[other]["prompt_id"] != rows[i]["prompt_id"] and not own & set(_references(rows[other]))
+            )
+            for other in itertools.islice(strangers, most):
+                yield _plan(spec, rows, [i], images=(_file(rows[other]),), control="unrelated_picture")
+
+
+def _mirror_images(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterator[Plan]:
+    """Exchange left and right in what was detected, where that must make a difference; nothing is detected anew."""
+    from metrics.structure import changes_in_mirror
+
+    for i in usable:
+        if changes_in_mirror(rows[i], "relations" if "relations" in spec.columns else "objects"):
+            yield _plan(spec, rows, [i], control="mirror_image")
+
+
+def _shuffled_steps(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterator[Plan]:
+    """Put every picture of a sequence in the place of the next one."""
+    for members in _sequences(rows, usable).values():
+        if len(members) > 1:
+            files = [_file(rows[i]) for i in members]
+            yield _plan(spec, rows, members, images=(*files[1:], files[0]), control="shuffled_steps")
+
+
 _OWN: Mapping[str, Callable[[MetricSpec, Sequence[Row], list[int], Sequence[int]], Iterator[Plan]]] = {
     "sample": _samples,
     "pair": _all_pairs,
@@ -248,4 +307,8 @@ _CONTROLS: Mapping[Control, Callable[[MetricSpec, Sequence[Row], list[int]], Ite
     "rendered_text": _rendered_texts,
     "different_seed": _different_seeds,
     "identical_image": _identical_images,
+    "unedited_source": _unedited_sources,
+    "unrelated_picture": _unrelated_pictures,
+    "mirror_image": _mirror_images,
+    "shuffled_steps": _shuffled_steps,
 }

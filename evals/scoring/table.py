@@ -10,9 +10,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from evals.run import SCORES
-from metrics.catalogue import MetricSpec
 from metrics.encoders.catalogue import Encoder
 from metrics.measurement import Measurement
+from metrics.specification import MetricSpec
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -13,7 +13,18 @@ import numpy.typing as npt
 Image = npt.NDArray[np.uint8]
 """A decoded image: RGB, uint8, shape (height, width, 3), upright, alpha composited on white."""
 
-Role = Literal["adherence", "identity", "text", "perceptual", "pixels"]
+Role = Literal[
+    "adherence",
+    "identity",
+    "text",
+    "perceptual",
+    "pixels",
+    "detector",
+    "edit_pixels",
+    "edit_perceptual",
+    "technical",
+    "aesthetic",
+]
 
 
 class EncoderUnavailable(Exception):
@@ -118,6 +129,55 @@ ENCODERS: tuple[EncoderLibrary, ...] = (
         "metrics.encoders.perceptual:load_pixels",
         "rgb8",
         "plain arithmetic on decoded pixels; no weights",
+    ),
+    EncoderLibrary(
+        "owlv2",
+        "detector",
+        "Apache-2.0 (google's weights)",
+        "metrics.encoders.detector:load_owlv2",
+        "google/owlv2-base-patch16-ensemble",
+        "any OWLv2 of transformers: ORG/NAME in the local cache, or a folder",
+    ),
+    EncoderLibrary(
+        "grounding_dino",
+        "detector",
+        "Apache-2.0 (IDEA-Research's weights)",
+        "metrics.encoders.detector:load_grounding_dino",
+        "IDEA-Research/grounding-dino-tiny",
+        "any Grounding DINO of transformers: ORG/NAME in the local cache, or a folder",
+    ),
+    EncoderLibrary(
+        "technical",
+        "technical",
+        "Apache-2.0",
+        "metrics.encoders.technical:load_technical",
+        "rec601",
+        "sharpness, exposure, contrast, colour, noise, JPEG blocks and bars of one image; no weights",
+    ),
+    EncoderLibrary(
+        "aesthetic",
+        "aesthetic",
+        "heads: MIT (v1), Apache-2.0 (v2); towers: MIT",
+        "metrics.encoders.aesthetic:load_aesthetic",
+        "laion-v2-vit_l_14",
+        "a LAION head from a file in the weights folder on OpenAI's CLIP: laion-v1-vit_b_32, laion-v1-vit_l_14, "
+        "laion-v2-vit_l_14, or HEAD@TOWER",
+    ),
+    EncoderLibrary(
+        "edit_pixels",
+        "edit_pixels",
+        "Apache-2.0",
+        "metrics.encoders.edits:load_edit_pixels",
+        "rgb8",
+        "plain arithmetic on source, output and mask of an edit; no weights",
+    ),
+    EncoderLibrary(
+        "edit_lpips",
+        "edit_perceptual",
+        "BSD-2-Clause",
+        "metrics.encoders.edits:load_edit_lpips",
+        "alex",
+        "LPIPS of what changed outside the mask; the ONNX file of lpips:alex, or the path of one",
     ),
 )
 

@@ -1,0 +1,320 @@
+"""Open-vocabulary detectors: where in a picture the things are that a list of phrases names (OWLv2, Grounding DINO)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+import PIL.Image
+
+from metrics.encoders.catalogue import EncoderUnavailable, Image
+from metrics.encoders.clip import (
+    _brief,
+    _load_errors,
+    _no_tokenizer,
+    _processing,
+    _transformers_folder,
+    _transformers_weights,
+)
+from metrics.encoders.colour_names import COLOURS_VERSION, Colour, middle_colour
+from metrics.encoders.dual import feature_version, torch_device
+from metrics.encoders.torchvision_guard import import_torchvision
+from metrics.encoders.weights import hub_offline, sha256_of
+
+if TYPE_CHECKING:
+    import torch
+
+Floats = npt.NDArray[np.float32]
+Question = tuple[Image, str]
+"""A picture and the phrases that are looked for in it, one a line, lower-case and sorted."""
+
+SCORE_FLOOR = 0.05
+"""What scores less is not kept: no rule looks that low, and a detector proposes thousands of boxes."""
+
+OWLV2_TEMPLATE = "a photo of a {}"
+"""The wording in which OWLv2's own examples ask."""
+
+_APACHE = ("google/owlv2-", "IDEA-Research/grounding-dino-")
+
+
+class Detection(TypedDict):
+    """One thing that was found in a picture.
+
+    ``phrase`` is the one of the phrases asked for that fits the box best; ``score`` the detector's, 0..1, on a scale
+    of its own; ``box`` is ``[x0, y0, x1, y1]`` as fractions of the width and height of the picture, cut at its edges;
+    ``colour`` that of the box's middle.
+    """
+
+    phrase: str
+    score: float
+    box: list[float]
+    colour: Colour
+
+
+class Proposals(NamedTuple):
+    """The boxes that a network proposes for one picture, before any are left out.
+
+    ``scores`` has shape (boxes, phrases); ``boxes`` shape (boxes, 4), corners as fractions of the picture's width and
+    height, which may reach over its edges.
+    """
+
+    scores: Floats
+    boxes: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """A network that finds what is named.
+
+    Preprocessing and tokens are the model's own. A box belongs to the phrase that scores highest on it, as in the
+    models' own post-processing, so one cat is not a dog as well. Nothing depends on what else is in a batch (to 1e-5).
+    """
+
+    name: str
+    licence: str
+    weights_sha256: str | None
+    version: str
+    network: torch.nn.Module
+    device: str
+    propose: Callable[[list[PIL.Image.Image], list[list[str]]], list[Proposals]]
+    batch_key: Callable[[Image, str], Hashable]
+    """Questions of one key can share a batch without changing each other's answer."""
+    batch_size: int = 4
+
+    def encode_questions(self, questions: Sequence[Question]) -> list[list[Detection]]:
+        """Return what is found for each question with a score of at least ``SCORE_FLOOR``, in the network's order."""
+        together: dict[Hashable, list[int]] = {}
+        for n, (image, text) in enumerate(questions):
+            if _phrases(text):
+                together.setdefault(self.batch_key(image, text), []).append(n)
+        found: dict[int, list[Detection]] = {}
+        for members in together.values():
+            for start in range(0, len(members), self.batch_size):
+                part = members[start : start + self.batch_size]
+                for n, proposals in zip(part, self._proposals([questions[n] for n in part]), strict=True):
+                    image, text = questions[n]
+                    found[n] = _detections(image, _phrases(text), proposals)
+        return [found.get(n, []) for n in range(len(questions))]
+
+    def _proposals(self, questions: Sequence[Question]) -> list[Proposals]:
+        import torch
+
+        pictures = [PIL.Image.fromarray(image) for image, _ in questions]
+        # TF32 convolutions, cuDNN's default, would let a score depend on its batch by far more than 1e-5
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            return self.propose(pictures, [_phrases(text) for _, text in questions])
+
+
+def load_owlv2(model: str, device: str = "auto") -> Detector:
+    """Load an OWLv2 detector (Minderer et al. 2023) from files on this machine.
+
+    Parameters
+    ----------
+    model
+        A folder in the format of ``save_pretrained`` (in the working directory or the weights folder), or
+        ``ORG/NAME`` of the local Hugging Face cache, as ``google/owlv2-base-patch16-ensemble``.
+    device
+        ``auto`` (CUDA if there is one, else CPU) or a name of torch's.
+
+    Raises
+    ------
+    EncoderUnavailable
+        If there is no such model on this machine, or it is no OWLv2.
+    """
+    files = _load(f"owlv2:{model}", model, "owlv2")
+    target = torch_device(device)
+    network = files.network.to(target)
+    longest = network.config.text_config.max_position_embeddings
+
+    def propose(pictures: list[PIL.Image.Image], asked: list[list[str]]) -> list[Proposals]:
+        # every picture of a batch is given equally many phrases; those that fill up are left out again below
+        most = max(len(phrases) for phrases in asked)
+        texts = [OWLV2_TEMPLATE.format(phrase) for phrases in asked for phrase in [*phrases, *[""] * most][:most]]
+        # the tokenizer cuts in front of the end token, which is the one that the text is pooled at
+        tokens = files.tokenizer(texts, padding="max_length", max_length=longest, truncation=True, return_tensors="pt")
+        output = network(
+            pixel_values=files.processor(images=pictures, return_tensors="pt")["pixel_values"].to(target),
+            input_ids=tokens["input_ids"].to(target),
+            attention_mask=tokens["attention_mask"].to(target),
+        )
+        scores, boxes = output.logits.sigmoid().cpu().numpy(), _corners(output.pred_boxes.cpu().numpy())
+        return [
+            Proposals(of_one[:, : len(phrases)], where * _square(picture))
+            for of_one, where, phrases, picture in zip(scores, boxes, asked, pictures, strict=True)
+        ]
+
+    return Detector(
+        name=files.name,
+        licence=files.licence,
+        weights_sha256=files.weights_sha256,
+        version=_version(files, template=OWLV2_TEMPLATE.replace(" ", "_")),
+        network=network,
+        device=target,
+        propose=propose,
+        batch_key=lambda image, text: None,
+    )
+
+
+def _square(picture: PIL.Image.Image) -> Floats:
+    """Return what turns fractions of the padded square that OWLv2 sees into fractions of the picture."""
+    width, height = picture.size
+    side = max(picture.size)
+    return np.array([side / width, side / height] * 2, np.float32)
+
+
+def load_grounding_dino(model: str, device: str = "auto") -> Detector:
+    """Load a Grounding DINO detector (Liu et al. 2023) from files on this machine.
+
+    The phrases are read as one caption with a full stop behind each. The score of a phrase is that of the best of its
+    tokens. Only pictures of one size that are asked for the same phrases share a batch: padding, of either, would
+    move the boxes.
+
+    Parameters
+    ----------
+    model
+        A folder in the format of ``save_pretrained`` (in the working directory or the weights folder), or
+        ``ORG/NAME`` of the local Hugging Face cache, as ``IDEA-Research/grounding-dino-tiny``.
+    device
+        ``auto`` (CUDA if there is one, else CPU) or a name of torch's.
+
+    Raises
+    ------
+    EncoderUnavailable
+        If there is no such model on this machine, or it is no Grounding DINO.
+    """
+    files = _load(f"grounding_dino:{model}", model, "grounding-dino")
+    target = torch_device(device)
+    network = files.network.to(target)
+    longest = network.config.max_text_len
+
+    def propose(pictures: list[PIL.Image.Image], asked: list[list[str]]) -> list[Proposals]:
+        caption, spans = _caption(asked[0])
+        tokens = files.tokenizer(caption, return_offsets_mapping=True, return_token_type_ids=True)
+        if len(tokens["input_ids"]) > longest:
+            raise ValueError(f"the phrases take {len(tokens['input_ids'])} tokens, and {files.name} reads {longest}")
+        output = network(
+            **_on(target, files.processor(images=pictures, return_tensors="pt"), ("pixel_values", "pixel_mask")),
+            **_repeated(tokens, len(pictures), target),
+        )
+        scores, boxes = output.logits.sigmoid().cpu().numpy(), _corners(output.pred_boxes.cpu().numpy())
+        of_phrase = [_tokens_within(span, tokens["offset_mapping"]) for span in spans]
+        return [
+            Proposals(np.stack([of_one[:, places].max(axis=1) for places in of_phrase], axis=1), where)
+            for of_one, where in zip(scores, boxes, strict=True)
+        ]
+
+    return Detector(
+        name=files.name,
+        licence=files.licence,
+        weights_sha256=files.weights_sha256,
+        version=_version(files),
+        network=network,
+        device=target,
+        propose=propose,
+        batch_key=lambda image, text: (image.shape, text),
+    )
+
+
+def _caption(phrases: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
+    """Return the phrases as one text, and where in it each begins and ends.
+
+    Examples
+    --------
+    >>> _caption(["blue book", "cup"])
+    ('blue book. cup.', [(0, 9), (11, 14)])
+    """
+    # a full stop ends a phrase for the network
+    plain = [" ".join(phrase.replace(".", " ").split()) for phrase in phrases]
+    starts = np.cumsum([0, *(len(phrase) + 2 for phrase in plain)]).tolist()
+    spans = [(start, start + len(phrase)) for start, phrase in zip(starts, plain, strict=False)]
+    return ". ".join(plain) + ".", spans
+
+
+def _tokens_within(span: tuple[int, int], offsets: Sequence[tuple[int, int]]) -> list[int]:
+    return [n for n, (start, end) in enumerate(offsets) if span[0] <= start < end <= span[1]]
+
+
+def _on(device: str, batch: Mapping[str, torch.Tensor], keys: Sequence[str]) -> dict[str, torch.Tensor]:
+    return {key: batch[key].to(device) for key in keys}
+
+
+def _repeated(tokens: Mapping[str, Any], times: int, device: str) -> dict[str, torch.Tensor]:
+    import torch
+
+    keys = ("input_ids", "attention_mask", "token_type_ids")
+    return {key: torch.tensor([tokens[key]] * times, device=device) for key in keys}
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    name: str
+    licence: str
+    weights_sha256: str
+    network: Any
+    processor: Any
+    tokenizer: Any
+
+
+def _load(name: str, model: str, model_type: str) -> _Files:
+    folder, licence = _transformers_folder(name, model)
+    weights = _transformers_weights(name, folder)
+    import torch
+
+    with suppress(ModuleNotFoundError):  # transformers does without torchvision, but not with a broken one
+        import_torchvision()
+    from transformers import AutoImageProcessor, AutoModelForZeroShotObjectDetection, AutoTokenizer
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()  # type: ignore[no-untyped-call]
+    with hub_offline():
+        try:
+            network, loading = AutoModelForZeroShotObjectDetection.from_pretrained(
+                folder, dtype=torch.float32, output_loading_info=True
+            )
+            # the PIL backend needs no operator of torchvision's, and is the one nearest to the models' original code
+            processor = AutoImageProcessor.from_pretrained(folder, backend="pil")  # type: ignore[no-untyped-call]
+        except _load_errors() as error:
+            raise EncoderUnavailable(f"{name} cannot be loaded: {_brief(error)}") from error
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(folder)
+        except (OSError, ValueError, ImportError) as error:
+            raise EncoderUnavailable(_no_tokenizer(name, error)) from error
+    if loading["missing_keys"] or network.config.model_type != model_type:
+        raise EncoderUnavailable(f"{name} is no complete {model_type} model: it is {type(network).__name__}")
+    known = model.startswith(_APACHE) and licence.startswith("see ")
+    return _Files(name, "Apache-2.0" if known else licence, sha256_of(*weights), network.eval(), processor, tokenizer)
+
+
+def _version(files: _Files, **settings: Any) -> str:
+    return feature_version(floor=SCORE_FLOOR, colours=COLOURS_VERSION, **_processing(files.processor), **settings)
+
+
+def _phrases(text: str) -> list[str]:
+    return [line for line in text.split("\n") if line.strip()]
+
+
+def _corners(boxes: Floats) -> Floats:
+    """Return boxes given by centre, width and height as boxes given by two corners."""
+    centre, size = boxes[..., :2], boxes[..., 2:]
+    return np.concatenate([centre - size / 2, centre + size / 2], axis=-1)
+
+
+def _detections(image: Image, phrases: Sequence[str], proposals: Proposals) -> list[Detection]:
+    best = proposals.scores.argmax(axis=1)
+    scores = proposals.scores.max(axis=1)
+    boxes = proposals.boxes.clip(0, 1)
+    # what lies wholly in the padding has no extent in the picture
+    kept = (scores >= SCORE_FLOOR) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    return [
+        {
+            "phrase": phrases[best[n]],
+            "score": round(float(scores[n]), 6),
+            "box": (box := [round(float(edge), 6) for edge in boxes[n]]),
+            "colour": middle_colour(image, box),
+        }
+        for n in np.flatnonzero(kept)
+    ]

@@ -1,0 +1,348 @@
+"""What an edit changed: source and output of an image editor, pixel by pixel, inside and outside the mask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+
+from metrics.encoders.catalogue import EncoderUnavailable, Image
+from metrics.encoders.perceptual import SSIM_WINDOW, LpipsEncoder, load_lpips
+
+Edit = tuple[Image, Image, Image | None]
+"""Source, output and mask of one edit. White in the mask is what may change; None where no mask was given."""
+
+Mask = npt.NDArray[np.bool_]
+
+MASK_THRESHOLD = 127
+"""A mask's pixels above this luma may change."""
+
+CHANGED_LEVELS = 10
+"""A pixel has changed if one of its channels differs by more levels than this; re-encoding as JPEG rarely does it."""
+
+MAX_SHIFT = 8
+"""Editors that re-encode move a picture by a pixel or a few; a larger offset is taken for what the edit did."""
+
+LOCAL_WINDOW = 32
+"""Side in pixels of the window that looks for the place with the largest difference."""
+
+_EROSION = SSIM_WINDOW // 2
+_STRIP_ROWS = 64
+_MIN_SIDE_FOR_SHIFT = 4 * MAX_SHIFT
+_MASK_BLUR = 8.0
+
+
+class RegionDifference(TypedDict):
+    """How source and output differ over one region.
+
+    ``mae`` is the mean absolute difference over pixels and channels in levels of 255, ``mse`` the mean square,
+    ``changed`` the share of pixels of which a channel differs by more than 10 levels, ``ssim`` the mean structural
+    similarity, None where no window of it fits.
+    """
+
+    mae: float
+    mse: float
+    changed: float
+    ssim: float | None
+
+
+class EditDifference(TypedDict):
+    """The feature ``edit_difference``; ``outside`` and ``inside`` are None without a mask, or where they are empty."""
+
+    resized: bool
+    """Whether the output was resized to the source's size, which costs it detail that is not the editor's doing."""
+    source_size: list[int]
+    """Width and height."""
+    output_size: list[int]
+    shift: list[int]
+    """How far right and down the output lies of the source, in whole pixels: the estimate, undone or not."""
+    aligned: bool
+    """Whether the shift was undone."""
+    mask_share: float | None
+    """Share of the compared pixels that may change; None without a mask."""
+    whole: RegionDifference
+    outside: RegionDifference | None
+    inside: RegionDifference | None
+    local_mae: float
+    """Largest mean absolute difference over any 32 x 32 window: finds an edit that is small in its picture."""
+
+
+class EditDistance(TypedDict):
+    """The feature ``edit_lpips``: the LPIPS that change outside the mask leads to.
+
+    ``distance`` is the mean over the whole frame, to which the inside of the mask adds nothing; None without a mask
+    or where nothing lies outside it. ``mask_share`` is the share of pixels that may change.
+    """
+
+    distance: float | None
+    mask_share: float | None
+    resized: bool
+    shift: list[int]
+    aligned: bool
+
+
+class AlignedEdit(NamedTuple):
+    """Source and output of one size, pixel on pixel, with what may change."""
+
+    source: Image
+    output: Image
+    inside: Mask | None
+    resized: bool
+    shift: tuple[int, int]
+    aligned: bool
+
+
+def align(source: Image, output: Image, mask: Image | None) -> AlignedEdit:
+    """Bring the output of an edit onto its source, as a comparison of pixels needs it.
+
+    An output of another size is resized to the source's with a Lanczos filter, a mask with nearest neighbours. Then
+    the offset of the whole picture is estimated from what lies outside the mask. It is undone if it is at most 8
+    pixels each way and the outside matches better for it; the pixels at the border that have no partner are cut off.
+
+    Parameters
+    ----------
+    source, output
+        RGB pictures of any two sizes.
+    mask
+        White where the picture may change, of any size; None for an edit without a mask.
+
+    Returns
+    -------
+    aligned
+        Pictures of one size: the source's, less the cut border.
+
+    Examples
+    --------
+    >>> source = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    >>> edit = align(source, np.roll(source, 3, axis=1), None)
+    >>> edit.shift, edit.aligned, edit.output.shape, bool((edit.source == edit.output).all())
+    ((3, 0), True, (64, 61, 3), True)
+    """
+    from PIL import Image as Picture
+
+    height, width = source.shape[:2]
+    resized = output.shape != source.shape
+    if resized:
+        output = np.asarray(Picture.fromarray(output).resize((width, height), Picture.Resampling.LANCZOS))
+    inside = None
+    if mask is not None:
+        luma = Picture.fromarray(mask).convert("L").resize((width, height), Picture.Resampling.NEAREST)
+        inside = np.asarray(luma) > MASK_THRESHOLD
+    outside = np.ones((height, width), np.bool_) if inside is None or inside.all() else ~inside
+    dx, dy = estimate_shift(source, output, outside)
+    if (dx, dy) == (0, 0) or max(abs(dx), abs(dy)) > MAX_SHIFT:
+        return AlignedEdit(source, output, inside, resized, (dx, dy), False)
+    (rows, moved_rows), (columns, moved_columns) = _overlap(height, dy), _overlap(width, dx)
+    kept, moved, weights = source[rows, columns], output[moved_rows, moved_columns], outside[rows, columns]
+    if _total(kept, moved, weights) >= _total(kept, output[rows, columns], weights):
+        return AlignedEdit(source, output, inside, resized, (dx, dy), False)
+    return AlignedEdit(kept, moved, None if inside is None else inside[rows, columns], resized, (dx, dy), True)
+
+
+def estimate_shift(source: Image, output: Image, outside: Mask) -> tuple[int, int]:
+    """Return how far right and down the output lies of the source, in whole pixels, by phase correlation of luma.
+
+    The picture fades out towards its border and towards what may change (a Hann window times the blurred outside),
+    so that neither the frame nor the edit itself looks like a picture that did not move. Pictures of one colour and
+    pictures with a side below 32 pixels are taken not to have moved.
+
+    References
+    ----------
+    Kuglin, Hines 1975, The phase correlation image alignment method.
+    """
+    import cv2
+
+    height, width = source.shape[:2]
+    if min(height, width) < _MIN_SIDE_FOR_SHIFT:
+        return 0, 0
+    first, second = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) for image in (source, output))
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return 0, 0
+    window = cv2.createHanningWindow((width, height), cv2.CV_32F)
+    fade = cv2.multiply(window, cv2.GaussianBlur(outside.astype(np.float32), (0, 0), _MASK_BLUR))
+    (dx, dy), _ = cv2.phaseCorrelate(first - first.mean(), second - second.mean(), fade)
+    return round(dx), round(dy)
+
+
+def _overlap(length: int, shift: int) -> tuple[slice, slice]:
+    """Return the part of an axis of the source that the output still shows, and where the output shows it."""
+    return slice(max(0, -shift), length - max(0, shift)), slice(max(0, shift), length - max(0, -shift))
+
+
+def _total(first: Image, second: Image, where: Mask) -> float:
+    import cv2
+
+    return float(cv2.norm(first, second, cv2.NORM_L1, where.astype(np.uint8)))
+
+
+def similarity_map(first: Image, second: Image) -> npt.NDArray[np.float32]:
+    """Return the structural similarity around every pixel, the mean of RGB, with pictures mirrored at their border.
+
+    Parameters and formula are those of `metrics.encoders.perceptual.structural_similarity`, which is the mean of this
+    map less 5 pixels on each side. Equals the full map of scikit-image's ``structural_similarity``.
+
+    Returns
+    -------
+    similarity
+        Shape (height, width), -1..1.
+
+    References
+    ----------
+    Wang, Bovik, Sheikh, Simoncelli 2004, Image quality assessment: from error visibility to structural similarity.
+    """
+    height, width = first.shape[:2]
+    similarity = np.empty((height, width), np.float32)
+    # Strips stay in the processor's cache, and a 4K picture needs no gigabytes.
+    for top in range(0, height, _STRIP_ROWS):
+        bottom = min(top + _STRIP_ROWS, height)
+        above, below = max(0, top - _EROSION), min(height, bottom + _EROSION)
+        strip = _strip_similarity(first[above:below], second[above:below])
+        similarity[top:bottom] = strip[top - above : bottom - above]
+    return similarity
+
+
+def _strip_similarity(first: Image, second: Image) -> npt.NDArray[np.float64]:
+    import cv2
+
+    def local_mean(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        window = (SSIM_WINDOW, SSIM_WINDOW)
+        return np.asarray(cv2.GaussianBlur(values, window, 1.5, borderType=cv2.BORDER_REFLECT), np.float64)
+
+    x, y = first.astype(np.float64), second.astype(np.float64)
+    mean_x, mean_y = local_mean(x), local_mean(y)
+    variances = local_mean(x * x + y * y) - mean_x * mean_x - mean_y * mean_y
+    covariance = local_mean(x * y) - mean_x * mean_y
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    luminance = (2 * mean_x * mean_y + c1) / (mean_x * mean_x + mean_y * mean_y + c1)
+    ssim: npt.NDArray[np.float64] = (luminance * (2 * covariance + c2) / (variances + c2)).mean(axis=2)
+    return np.minimum(ssim, 1.0)  # equal pictures come out a rounding error above it
+
+
+def edit_difference(source: Image, output: Image, mask: Image | None) -> EditDifference:
+    """Compare an edit with its source: over the whole picture and, with a mask, outside and inside of it.
+
+    The pictures are aligned first (see `align`). Averages are over the pixels of the region and never over the whole
+    frame with the rest set to zero, which would flatter. SSIM of the outside is averaged over pixels whose whole
+    window of 11 x 11 lies outside, because windows at the mask's edge look inside.
+
+    Examples
+    --------
+    >>> source = np.full((64, 64, 3), 100, np.uint8)
+    >>> output, mask = source.copy(), np.zeros_like(source)
+    >>> output[:16], mask[:32] = 200, 255
+    >>> edit = edit_difference(source, output, mask)
+    >>> edit["mask_share"], edit["inside"]["mae"], edit["inside"]["changed"], edit["outside"]["mae"]
+    (0.5, 50.0, 0.5, 0.0)
+    """
+    import cv2
+
+    edit = align(source, output, mask)
+    difference = np.asarray(cv2.absdiff(edit.source, edit.output))
+    changed = np.maximum.reduce([difference[:, :, channel] for channel in range(3)]) > CHANGED_LEVELS
+    height, width = changed.shape
+    similarity = similarity_map(edit.source, edit.output) if min(height, width) >= SSIM_WINDOW else None
+
+    interior = np.zeros_like(changed)
+    interior[_EROSION : height - _EROSION, _EROSION : width - _EROSION] = True
+
+    def region(where: Mask, windows: Mask) -> RegionDifference:
+        levels = 3 * int(where.sum())
+        weights = where.astype(np.uint8)
+        return RegionDifference(
+            mae=_total(edit.source, edit.output, where) / levels,
+            mse=round(cv2.norm(edit.source, edit.output, cv2.NORM_L2SQR, weights)) / levels,
+            changed=float(changed[where].mean()),
+            ssim=None if similarity is None or not windows.any() else float(similarity[windows].mean(dtype=np.float64)),
+        )
+
+    inside, outside = None, None
+    if edit.inside is not None:
+        reached = cv2.dilate(edit.inside.astype(np.uint8), np.ones((SSIM_WINDOW, SSIM_WINDOW), np.uint8))
+        inside = region(edit.inside, edit.inside) if edit.inside.any() else None
+        outside = None if edit.inside.all() else region(~edit.inside, np.asarray(reached) == 0)
+    local = cv2.boxFilter(difference, cv2.CV_32F, (min(LOCAL_WINDOW, width), min(LOCAL_WINDOW, height)))
+    return EditDifference(
+        resized=edit.resized,
+        source_size=[source.shape[1], source.shape[0]],
+        output_size=[output.shape[1], output.shape[0]],
+        shift=list(edit.shift),
+        aligned=edit.aligned,
+        mask_share=None if edit.inside is None else float(edit.inside.mean()),
+        whole=region(np.ones_like(changed), interior),
+        outside=outside,
+        inside=inside,
+        local_mae=float(np.asarray(local).mean(axis=2).max()),
+    )
+
+
+class EditPixelEncoder:
+    """Pixel differences of edits; exact arithmetic, without weights."""
+
+    name = "edit_pixels:rgb8"
+    licence = "Apache-2.0"
+    weights_sha256: str | None = None
+    version = "1: Lanczos to the source's size; shift of at most 8 px undone"
+
+    def encode_edits(self, edits: Sequence[Edit]) -> list[EditDifference]:
+        """Return what each edit changed (see `edit_difference`)."""
+        return [edit_difference(*edit) for edit in edits]
+
+
+def load_edit_pixels(model: str, device: str) -> EditPixelEncoder:
+    """Return the pixel encoder of edits; ``rgb8`` is its only model and it runs on the CPU whatever the device.
+
+    Raises
+    ------
+    EncoderUnavailable
+        If another model is asked for.
+    """
+    if model != "rgb8":
+        raise EncoderUnavailable(f"unknown encoder edit_pixels:{model}: the only one is edit_pixels:rgb8")
+    return EditPixelEncoder()
+
+
+class EditLpipsEncoder:
+    """The learned perceptual distance that an edit's changes outside its mask lead to."""
+
+    licence = LpipsEncoder.licence
+    version = f"1: {EditPixelEncoder.version}; inside of the mask taken from the source; LPIPS {LpipsEncoder.version}"
+
+    def __init__(self, lpips: LpipsEncoder) -> None:
+        self.name = f"edit_{lpips.name}"
+        self.weights_sha256: str | None = lpips.weights_sha256
+        self._lpips = lpips
+
+    def encode_edits(self, edits: Sequence[Edit]) -> list[EditDistance]:
+        """Return for each edit how far its outside is from the source's.
+
+        LPIPS compares the source with the output in which everything inside the mask is the source's again, so that
+        a change the mask allows has no part in it, and the network sees natural pictures rather than black holes.
+        """
+        return [self._distance(*edit) for edit in edits]
+
+    def _distance(self, source: Image, output: Image, mask: Image | None) -> EditDistance:
+        edit = align(source, output, mask)
+        distance = None
+        if edit.inside is not None and not edit.inside.all():
+            restored = np.where(edit.inside[:, :, None], edit.source, edit.output)
+            (distance,) = self._lpips.encode_pairs([(edit.source, restored)])
+        return EditDistance(
+            distance=distance,
+            mask_share=None if edit.inside is None else float(edit.inside.mean()),
+            resized=edit.resized,
+            shift=list(edit.shift),
+            aligned=edit.aligned,
+        )
+
+
+def load_edit_lpips(model: str, device: str) -> EditLpipsEncoder:
+    """Load LPIPS for edits; ``model`` and ``device`` as in `metrics.encoders.perceptual.load_lpips`.
+
+    Raises
+    ------
+    EncoderUnavailable
+        If the weights are not on this machine.
+    """
+    return EditLpipsEncoder(load_lpips(model, device))

@@ -1,0 +1,112 @@
+"""What a row of the catalogue is: a feature, and a metric with all that the engine needs to plan and measure it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Literal
+
+from metrics.encoders.catalogue import Role
+from metrics.measurement import Measurements, Subject
+
+Better = Literal["higher", "lower", "neither"]
+
+SubjectKind = Literal[
+    "sample",  # one image
+    "pair",  # any two images of the set that have the feature
+    "shots",  # two shots of one sequence
+    "consecutive",  # a shot of a sequence and the shot before it
+    "sequence",  # all shots of one sequence
+    "repeats",  # two images of the same system, prompt and seed
+]
+
+Control = Literal[
+    "shuffled_prompt",
+    "impostor",
+    "rendered_text",
+    "different_seed",
+    "identical_image",
+    "unedited_source",  # the source picture in place of the edited one
+    "unrelated_picture",  # another item's picture in place of the edited one
+    "mirror_image",  # what was detected, left and right exchanged
+    "shuffled_steps",  # every picture of a sequence in the place of the next one
+]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSpec:
+    """One feature: what is computed, by which encoder, from an image, a text, a pair of images, an edit (source,
+    output and mask), or a question about an image (an image and a text).
+    """
+
+    name: str
+    of: Literal["image", "text", "pair", "edit", "question"]
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSpec:
+    """One metric: a frozen row of the catalogue.
+
+    ``columns`` are the image-set columns that it needs, ``features`` the features, ``references`` whether the
+    features of the reference images are needed too, ``decoys`` whether the suite's other prompts are, ``function`` is
+    ``module:function`` over a batch of subjects, ``controls`` the arrangements with a known answer, ``on_request``
+    that it is computed only when asked for by name. ``texts`` and ``question`` are ``module:function`` too: from a row
+    to the texts that are embedded beside the prompt, and to what is asked about the image. A row that has a column of
+    ``excludes`` is none of the metric's. ``unfit_encoders`` are libraries that were seen to fail its control.
+    """
+
+    id: str
+    version: int
+    title: str
+    unit: str
+    better: Better
+    range: tuple[float | None, float | None]
+    subject: SubjectKind
+    features: tuple[str, ...]
+    function: str
+    source: str
+    columns: tuple[str, ...] = ()
+    references: bool = False
+    decoys: bool = False
+    controls: tuple[Control, ...] = ()
+    on_request: bool = False
+    texts: str = ""
+    question: str = ""
+    excludes: tuple[str, ...] = ()
+    unfit_encoders: tuple[str, ...] = ()
+
+    @property
+    def compares_edits(self) -> bool:
+        """Whether it looks at source and output of an edit together."""
+        return any(feature.startswith("edit_") for feature in self.features)
+
+    @property
+    def dimension(self) -> str:
+        """The part of the id before the dot, such as ``identity``."""
+        return self.id.split(".", 1)[0]
+
+    def load(self) -> Callable[[list[Subject]], Measurements]:
+        """Import and return the metric's function."""
+        function: Callable[[list[Subject]], Measurements] = _imported(self.function)
+        return function
+
+    def load_texts(self) -> Callable[[Mapping[str, Any]], tuple[str, ...]]:
+        """Import and return the function from a row to further texts; of a metric without one, it returns none."""
+        function: Callable[[Mapping[str, Any]], tuple[str, ...]] = _imported(self.texts) if self.texts else _no_texts
+        return function
+
+    def load_question(self) -> Callable[[Mapping[str, Any]], str]:
+        """Import and return the function from a row to what is asked about its image."""
+        function: Callable[[Mapping[str, Any]], str] = _imported(self.question)
+        return function
+
+
+def _imported(path: str) -> Any:
+    module, _, name = path.partition(":")
+    return getattr(import_module(module), name)
+
+
+def _no_texts(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return ()

@@ -1,0 +1,332 @@
+"""What an edit changed, against published reference values, scikit-image and plain numpy."""
+
+import json
+from io import BytesIO
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image as Picture
+from skimage import data
+from skimage.metrics import structural_similarity as skimage_ssim
+from skimage.registration import phase_cross_correlation
+
+from metrics.encoders.catalogue import EncoderUnavailable
+from metrics.encoders.edits import (
+    align,
+    edit_difference,
+    estimate_shift,
+    load_edit_lpips,
+    load_edit_pixels,
+    similarity_map,
+)
+from metrics.encoders.perceptual import load_lpips, structural_similarity
+from metrics.reproducibility import peak_signal_to_noise_ratio
+
+ASTRONAUT = data.astronaut()
+
+
+def square_mask(shape, rows, columns):
+    mask = np.zeros(shape, np.uint8)
+    mask[rows, columns] = 255
+    return mask
+
+
+SQUARE = square_mask(ASTRONAUT.shape, slice(64, 192), slice(64, 192))
+
+
+@pytest.fixture(scope="module")
+def inverted_square():
+    """The astronaut with an inverted square, and noise of two levels everywhere."""
+    edited = ASTRONAUT.copy()
+    edited[64:192, 64:192] = 255 - edited[64:192, 64:192]
+    noise = np.random.default_rng(1).integers(-2, 3, ASTRONAUT.shape)
+    return np.clip(edited.astype(int) + noise, 0, 255).astype(np.uint8)
+
+
+def cut_out(dx, dy, side=320):
+    """Return a part of a photograph, and the part that a camera moved by (-dx, -dy) shows."""
+    return (
+        np.ascontiguousarray(ASTRONAUT[64 : 64 + side, 96 : 96 + side]),
+        np.ascontiguousarray(ASTRONAUT[64 - dy : 64 - dy + side, 96 - dx : 96 - dx + side]),
+    )
+
+
+def as_jpeg(image, quality):
+    file = BytesIO()
+    Picture.fromarray(image).save(file, "JPEG", quality=quality)
+    return np.asarray(Picture.open(file))
+
+
+def resized(image, width, height):
+    return np.asarray(Picture.fromarray(image).resize((width, height), Picture.Resampling.BICUBIC))
+
+
+def test_reference_values_of_the_inverted_square(inverted_square):
+    edit = edit_difference(ASTRONAUT, inverted_square, SQUARE)
+    assert peak_signal_to_noise_ratio(edit["outside"]["mse"]) == pytest.approx(45.4108, abs=1e-4)
+    assert peak_signal_to_noise_ratio(edit["inside"]["mse"]) == pytest.approx(5.4489, abs=1e-4)
+    assert peak_signal_to_noise_ratio(edit["whole"]["mse"]) == pytest.approx(17.4835, abs=1e-4)
+    assert edit["outside"]["ssim"] == pytest.approx(0.981501, abs=1e-6)
+    assert edit["inside"]["ssim"] == pytest.approx(0.080105, abs=1e-6)
+    assert edit["outside"]["changed"] == 0
+    assert edit["inside"]["changed"] > 0.99
+    assert edit["mask_share"] == 1 / 16
+    assert (edit["resized"], edit["shift"], edit["aligned"]) == (False, [0, 0], False)
+
+
+def test_windows_at_the_edge_of_the_mask_look_inside(inverted_square):
+    outside = SQUARE[:, :, 0] == 0
+    leaking = similarity_map(ASTRONAUT, inverted_square)[outside].mean(dtype=float)
+    assert leaking == pytest.approx(0.976027, abs=1e-6)
+    assert leaking < edit_difference(ASTRONAUT, inverted_square, SQUARE)["outside"]["ssim"]
+
+
+@pytest.mark.parametrize("shape", [(11, 11, 3), (40, 12, 3), (64, 30, 3), (65, 30, 3), (131, 30, 3)], ids=str)
+def test_the_map_equals_scikit_image_at_every_shape_and_strip_border(shape):
+    random = np.random.default_rng(0)
+    first, noise = (random.integers(0, 256, shape, dtype=np.uint8) for _ in range(2))
+    second = ((first.astype(int) + noise) // 2).astype(np.uint8)
+    settings = {"channel_axis": 2, "data_range": 255, "gaussian_weights": True, "sigma": 1.5}
+    _, expected = skimage_ssim(first, second, full=True, use_sample_covariance=False, **settings)
+    np.testing.assert_allclose(similarity_map(first, second), expected.mean(axis=2), atol=1e-6)
+    whole = edit_difference(first, second, None)["whole"]
+    assert whole["ssim"] == pytest.approx(structural_similarity(first, second), abs=1e-7)
+
+
+def test_every_statistic_equals_plain_numpy(inverted_square):
+    mask = square_mask(ASTRONAUT.shape, slice(30, 250), slice(100, 401))
+    edit = edit_difference(ASTRONAUT, inverted_square, mask)
+    difference = np.abs(ASTRONAUT.astype(float) - inverted_square)
+    inside = mask[:, :, 0] > 0
+    for name, where in [("inside", inside), ("outside", ~inside), ("whole", np.ones_like(inside))]:
+        assert edit[name]["mae"] == pytest.approx(difference[where].mean(), rel=1e-12)
+        assert edit[name]["mse"] == pytest.approx((difference[where] ** 2).mean(), rel=1e-12)
+        assert edit[name]["changed"] == pytest.approx((difference[where].max(axis=1) > 10).mean(), rel=1e-12)
+    windows = np.lib.stride_tricks.sliding_window_view(difference.mean(axis=2), (32, 32))
+    assert edit["local_mae"] == pytest.approx(windows[::4, ::4].mean(axis=(2, 3)).max(), rel=0.02)
+
+
+def test_ten_levels_are_no_change_and_eleven_are():
+    grey = np.full((40, 40, 3), 100, np.uint8)
+    for levels, share in [(10, 0.0), (11, 1.0)]:
+        output = grey.copy()
+        output[:, :, 2] += np.uint8(levels)
+        assert edit_difference(grey, output, None)["whole"]["changed"] == share
+
+
+def test_what_happens_inside_never_touches_what_is_said_of_the_outside():
+    random = np.random.default_rng(2)
+    source = random.integers(0, 256, (96, 96, 3), dtype=np.uint8)
+    mask = square_mask(source.shape, slice(20, 70), slice(30, 60))
+    outsides = []
+    for _ in range(3):
+        output = np.clip(source.astype(int) + np.random.default_rng(3).integers(-4, 5, source.shape), 0, 255)
+        output[20:70, 30:60] = random.integers(0, 256, (50, 30, 3))
+        outsides.append(edit_difference(source, output.astype(np.uint8), mask)["outside"])
+    assert outsides[0] == outsides[1] == outsides[2]
+
+
+@pytest.mark.parametrize("offset", [(1, 0), (0, -1), (3, -2), (-8, 8), (0, 0)], ids=str)
+def test_a_small_shift_is_found_and_undone(offset):
+    source, moved = cut_out(*offset)
+    edit = edit_difference(source, moved, None)
+    assert edit["shift"] == list(offset)
+    assert edit["aligned"] == any(offset)
+    assert edit["whole"]["mae"] == 0
+    assert edit["whole"]["ssim"] == 1
+
+
+def test_a_pixel_of_shift_left_alone_would_look_like_damage():
+    source, moved = cut_out(1, 0)
+    mask = square_mask(source.shape, slice(0, 20), slice(0, 20))
+    edit = edit_difference(source, as_jpeg(moved, 90), mask)
+    assert edit["aligned"]
+    assert structural_similarity(source, moved) < 0.85 < edit["outside"]["ssim"]
+
+
+@pytest.mark.parametrize("share", [0.3, 0.7, 0.9])
+def test_a_large_edit_does_not_hide_the_shift(share):
+    source, moved = cut_out(3, -2)
+    edited = moved.copy()
+    columns = slice(0, round(share * source.shape[1]))
+    edited[:, columns] = resized(data.coffee(), 320, 320)[:, columns]
+    edit = edit_difference(source, edited, square_mask(source.shape, slice(None), columns))
+    assert (edit["shift"], edit["aligned"]) == ([3, -2], True)
+
+
+def test_the_shift_is_that_of_scikit_image():
+    source, moved = cut_out(-5, 7)
+    grey = [np.asarray(Picture.fromarray(image).convert("L"), float) for image in (source, moved)]
+    window = np.outer(np.hanning(320), np.hanning(320))
+    (down, right), _, _ = phase_cross_correlation(*[image * window for image in grey], normalization="phase")
+    everywhere = np.ones(source.shape[:2], bool)
+    assert estimate_shift(source, moved, everywhere) == (-right, -down) == (-5, 7)
+
+
+def test_a_larger_shift_is_reported_and_left():
+    source, moved = cut_out(20, 4)
+    edit = edit_difference(source, moved, None)
+    assert (edit["shift"], edit["aligned"]) == ([20, 4], False)
+    assert edit["whole"]["mae"] > 20
+
+
+def test_a_shift_that_makes_the_outside_worse_is_left():
+    # inside moves, outside does not
+    source, moved = cut_out(4, 0)
+    output = source.copy()
+    output[16:-16, 16:-16] = moved[16:-16, 16:-16]
+    mask = square_mask(source.shape, slice(16, -16), slice(16, -16))
+    edit = edit_difference(source, output, mask)
+    assert not edit["aligned"]
+    assert edit["outside"]["mae"] == 0
+
+
+def test_pictures_of_one_colour_have_not_moved():
+    flat = np.full((64, 64, 3), 77, np.uint8)
+    assert estimate_shift(flat, flat, np.ones((64, 64), bool)) == (0, 0)
+    assert estimate_shift(flat, ASTRONAUT[:64, :64], np.ones((64, 64), bool)) == (0, 0)
+
+
+def test_an_output_of_another_size_is_brought_to_the_source():
+    edit = edit_difference(ASTRONAUT, resized(ASTRONAUT, 1024, 1024), SQUARE)
+    assert edit["resized"]
+    assert (edit["source_size"], edit["output_size"]) == ([512, 512], [1024, 1024])
+    assert edit["outside"]["mae"] < 1
+    assert edit["shift"] == [0, 0]
+
+
+def test_a_mask_of_another_size_keeps_its_edges_hard():
+    output = ASTRONAUT.copy()
+    output[64:192, 64:192] = 0
+    small = np.ascontiguousarray(SQUARE[::8, ::8])
+    edit = edit_difference(ASTRONAUT, output, small)
+    assert edit["mask_share"] == 1 / 16
+    assert edit["outside"]["mae"] == 0
+
+
+def test_grey_of_more_than_127_may_change():
+    for grey, share in [(127, 0.0), (128, 1.0)]:
+        mask = np.full(ASTRONAUT.shape, grey, np.uint8)
+        assert edit_difference(ASTRONAUT, ASTRONAUT, mask)["mask_share"] == share
+
+
+def test_without_a_mask_there_is_neither_outside_nor_inside():
+    edit = edit_difference(ASTRONAUT, ASTRONAUT, None)
+    assert (edit["mask_share"], edit["outside"], edit["inside"]) == (None, None, None)
+    assert edit["whole"] == {"mae": 0.0, "mse": 0.0, "changed": 0.0, "ssim": 1.0}
+
+
+def test_masks_that_cover_everything_or_nothing_leave_a_region_out():
+    covered = edit_difference(ASTRONAUT, ASTRONAUT, np.full_like(ASTRONAUT, 255))
+    assert covered["outside"] is None
+    assert covered["inside"]["mae"] == 0
+    empty = edit_difference(ASTRONAUT, ASTRONAUT, np.zeros_like(ASTRONAUT))
+    assert empty["inside"] is None
+    assert empty["outside"]["ssim"] == 1
+
+
+def test_an_outside_thinner_than_a_window_has_no_ssim():
+    mask = square_mask((64, 64, 3), slice(3, 61), slice(3, 61))
+    picture = ASTRONAUT[:64, :64]
+    edit = edit_difference(picture, picture, mask)
+    assert edit["outside"] == {"mae": 0.0, "mse": 0.0, "changed": 0.0, "ssim": None}
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (3, 40, 3), (10, 64, 3)], ids=str)
+def test_pictures_smaller_than_the_window_have_no_ssim(shape):
+    picture = np.zeros(shape, np.uint8)
+    edit = edit_difference(picture, picture + np.uint8(20), None)
+    assert edit["whole"] == {"mae": 20.0, "mse": 400.0, "changed": 1.0, "ssim": None}
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1))
+def test_inside_and_outside_make_the_whole(height, width, seed):
+    random = np.random.default_rng(seed)
+    source, output, mask = (random.integers(0, 256, (height, width, 3), dtype=np.uint8) for _ in range(3))
+    edit = edit_difference(source, output, mask)
+    share = edit["mask_share"]
+    inside, outside = (edit[side] or {"mae": 0, "mse": 0, "changed": 0} for side in ("inside", "outside"))
+    for name in ("mae", "mse", "changed"):
+        whole = share * inside[name] + (1 - share) * outside[name]
+        assert edit["whole"][name] == pytest.approx(whole, rel=1e-9, abs=1e-9)
+
+
+def test_features_are_plain_and_do_not_depend_on_the_batch(inverted_square):
+    encoder = load_edit_pixels("rgb8", "auto")
+    edits = [
+        (ASTRONAUT, inverted_square, SQUARE),
+        (ASTRONAUT, resized(inverted_square, 300, 280), None),
+        (*cut_out(2, 1), None),
+    ]
+    together = encoder.encode_edits(edits)
+    assert together == [encoder.encode_edits([edit])[0] for edit in edits]
+    assert encoder.encode_edits(edits[::-1]) == together[::-1]
+    assert json.loads(json.dumps(together)) == together
+
+
+def test_arguments_are_left_as_they_are():
+    source, moved = cut_out(3, 3)
+    for picture in (source, moved):
+        picture.setflags(write=False)
+    align(source, moved, source)
+
+
+def test_an_unknown_model_is_unavailable():
+    with pytest.raises(EncoderUnavailable, match="edit_pixels:rgb8"):
+        load_edit_pixels("rgb16", "cpu")
+    with pytest.raises(EncoderUnavailable, match="give the path"):
+        load_edit_lpips("absent.onnx", "cpu")
+
+
+@pytest.fixture(scope="module")
+def lpips_file(shared):
+    return str(shared("models/lpips") / "lpips_alex.onnx")
+
+
+@pytest.fixture(scope="module")
+def edit_lpips(lpips_file):
+    return load_edit_lpips(lpips_file, "cpu")
+
+
+def test_lpips_hears_nothing_of_what_the_mask_allows(edit_lpips):
+    output = ASTRONAUT.copy()
+    output[64:192, 64:192] = 255 - output[64:192, 64:192]
+    (edit,) = edit_lpips.encode_edits([(ASTRONAUT, output, SQUARE)])
+    assert edit["distance"] == 0
+    assert edit["mask_share"] == 1 / 16
+
+
+def test_lpips_hears_all_of_what_an_empty_mask_forbids(edit_lpips, lpips_file, inverted_square):
+    (edit,) = edit_lpips.encode_edits([(ASTRONAUT, inverted_square, np.zeros_like(ASTRONAUT))])
+    (expected,) = load_lpips(lpips_file, "cpu").encode_pairs([(ASTRONAUT, inverted_square)])
+    assert edit["distance"] == expected
+
+
+def test_without_mask_or_outside_there_is_no_distance(edit_lpips):
+    edits = edit_lpips.encode_edits(
+        [(ASTRONAUT, ASTRONAUT, None), (ASTRONAUT, ASTRONAUT, np.full_like(ASTRONAUT, 255))]
+    )
+    assert [edit["distance"] for edit in edits] == [None, None]
+    assert [edit["mask_share"] for edit in edits] == [None, 1.0]
+
+
+def test_lpips_undoes_size_and_shift_and_does_not_depend_on_the_batch(edit_lpips):
+    source, moved = cut_out(2, 0, 128)
+    mask = square_mask(source.shape, slice(0, 30), slice(0, 30))
+    edits = [(source, moved, mask), (source, resized(source, 256, 256), mask), (source, source[::-1].copy(), mask)]
+    together = edit_lpips.encode_edits(edits)
+    assert together == [edit_lpips.encode_edits([edit])[0] for edit in edits]
+    moved_edit, resized_edit, flipped = together
+    assert (moved_edit["distance"], moved_edit["aligned"]) == (0, True)
+    assert resized_edit["resized"]
+    assert resized_edit["distance"] < 0.05 < flipped["distance"]
+    assert json.loads(json.dumps(together)) == together
+
+
+def test_the_encoder_names_the_network_behind_it(edit_lpips, lpips_file):
+    lpips = load_lpips(lpips_file, "cpu")
+    assert edit_lpips.name == "edit_lpips:lpips_alex.onnx"
+    assert edit_lpips.weights_sha256 == lpips.weights_sha256
+    assert lpips.version in edit_lpips.version

@@ -1,0 +1,133 @@
+"""Boxes: GenEval's relations on given pairs, duplicates, and the mirror."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metrics.boxes import mirrored, relations_between, without_duplicates
+from metrics.encoders.detector import Detection
+
+SQUARE = [0, 0, 100, 100]
+
+
+def detection(phrase: str, box: list[float], score: float = 0.9) -> Detection:
+    return {"phrase": phrase, "score": score, "box": box, "colour": {"rgb": [0, 0, 0], "name": "black", "share": 1.0}}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (SQUARE, [200, 0, 300, 100], {"left of"}),
+        (SQUARE, [150, 150, 250, 250], {"left of", "above"}),
+        (SQUARE, [10, 10, 110, 110], set()),
+        ([0, 200, 100, 300], SQUARE, {"below"}),
+        ([200, 0, 300, 100], SQUARE, {"right of"}),
+        (SQUARE, [0, 200, 100, 300], {"above"}),
+        (SQUARE, SQUARE, set()),
+        # 100 off and a margin of 20: 80 / 141 = .57 on the diagonal; 60 off: 40 / 85 = .47
+        (SQUARE, [100, 100, 200, 200], {"left of", "above"}),
+        (SQUARE, [60, 60, 160, 160], set()),
+        # a long table and a cup in front of its middle: the table's extent takes its offset up
+        ([0, 40, 300, 60], [140, 45, 160, 55], set()),
+    ],
+)
+@pytest.mark.parametrize("unit", [1, 300, 4096])
+def test_relations_of_known_pairs_hold_in_every_unit(first, second, expected, unit):
+    assert relations_between(np.divide(first, unit).tolist(), np.divide(second, unit).tolist()) == expected
+
+
+def boxes() -> st.SearchStrategy[list[float]]:
+    edge = st.integers(0, 64).map(lambda n: n / 64)
+    return st.tuples(edge, edge, edge, edge).map(
+        lambda e: [min(e[0], e[2]), min(e[1], e[3]), max(e[0], e[2]), max(e[1], e[3])]
+    )
+
+
+@given(boxes(), boxes())
+def test_the_second_box_lies_the_opposite_way(first, second):
+    opposite = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
+    assert relations_between(second, first) == {opposite[way] for way in relations_between(first, second)}
+
+
+@given(boxes(), boxes())
+def test_a_box_never_lies_on_two_opposite_sides(first, second):
+    ways = relations_between(first, second)
+    assert not {"left of", "right of"} <= ways
+    assert not {"above", "below"} <= ways
+
+
+@given(boxes(), boxes())
+def test_the_mirror_swaps_left_and_right_and_nothing_else(first, second):
+    swapped = {"left of": "right of", "right of": "left of", "above": "above", "below": "below"}
+    one, other = (each["box"] for each in mirrored([detection("cup", first), detection("plate", second)]))
+    assert relations_between(one, other) == {swapped[way] for way in relations_between(first, second)}
+
+
+@given(st.lists(boxes(), max_size=4))
+def test_the_mirror_of_the_mirror_is_the_picture(given_boxes):
+    found = [detection(str(n), box) for n, box in enumerate(given_boxes)]
+    assert mirrored(mirrored(found)) == found
+
+
+def test_the_mirror_keeps_phrase_score_and_colour():
+    (there,) = mirrored([detection("cup", [0.1, 0.2, 0.4, 0.9], 0.7)])
+    assert there == detection("cup", pytest.approx([0.6, 0.2, 0.9, 0.9]), 0.7)
+
+
+def test_of_two_boxes_on_one_thing_the_better_stays():
+    twice = [detection("cup", [0, 0, 0.4, 0.4], 0.5), detection("cup", [0.02, 0, 0.42, 0.4], 0.8)]
+    assert without_duplicates(twice) == [twice[1]]
+
+
+def test_boxes_of_two_phrases_or_with_half_an_overlap_stay():
+    # 2 of 4 columns shared by each, of 6 in all: an overlap of a third; then exactly one half
+    found = [
+        detection("cup", [0, 0, 0.4, 0.4]),
+        detection("cup", [0.2, 0, 0.6, 0.4]),
+        detection("mug", [0, 0, 0.4, 0.4]),
+        detection("jar", [0, 0, 0.5, 0.5]),
+        detection("jar", [0, 0, 0.5, 0.25]),
+    ]
+    assert without_duplicates(found) == found
+
+
+def test_a_box_that_is_suppressed_suppresses_none():
+    # a chain: each overlaps the next by more than a half, the first and the last by less
+    chain = [detection("cup", [x, 0, x + 0.4, 0.4], score) for x, score in ((0, 0.9), (0.12, 0.8), (0.24, 0.7))]
+    assert without_duplicates(chain) == [chain[0], chain[2]]
+
+
+def test_of_equal_scores_the_earlier_wins():
+    same = [detection("cup", [0, 0, 0.4, 0.4]), detection("cup", [0.01, 0, 0.41, 0.4])]
+    assert without_duplicates(same) == same[:1]
+
+
+def test_boxes_without_extent_are_no_duplicates_and_divide_by_nothing():
+    found = [detection("cup", [0.5, 0.5, 0.5, 0.5]), detection("cup", [0.5, 0.5, 0.5, 0.5])]
+    assert without_duplicates(found) == found
+
+
+@given(st.lists(st.tuples(boxes(), st.sampled_from([0.1, 0.3, 0.5, 0.9])), max_size=8))
+def test_what_stays_is_as_torchvision_has_it(scored_boxes):
+    import torch
+
+    from metrics.encoders.torchvision_guard import import_torchvision
+
+    box_iou = import_torchvision().ops.box_iou
+    found = [detection("cup", box, score) for box, score in scored_boxes if box[0] < box[2] and box[1] < box[3]]
+    kept = without_duplicates(found)
+    assert [one["score"] for one in kept] == sorted((one["score"] for one in kept), reverse=True)
+    if not kept:
+        assert not found
+        return
+    overlap = box_iou(*(torch.tensor([one["box"] for one in part], dtype=torch.float64) for part in (found, kept)))
+    for n, m in product(range(len(found)), range(len(kept))):
+        if found[n] in kept and found[n] != kept[m]:
+            assert overlap[n, m] <= 0.5 + 1e-12
+    for n, one in enumerate(found):
+        if one not in kept:
+            better = [m for m, other in enumerate(kept) if other["score"] >= one["score"]]
+            assert overlap[n, better].max() > 0.5 - 1e-12
