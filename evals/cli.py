@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import math
 import os
 import sys
@@ -14,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evals.refusals import WRONG_USE, RefusingGroup
+from evals.cli_suites import suites
+from evals.json_output import as_json, print_json
+from evals.refusals import FOUND_A_PROBLEM, WRONG_USE, RefusingGroup
 
 if TYPE_CHECKING:
     from evals.generation.stage import Generation
-
-FOUND_A_PROBLEM = 1
 
 run_folder = click.option(
     "--out",
@@ -27,7 +26,6 @@ run_folder = click.option(
     type=click.Path(file_okay=False, path_type=Path),
     help="The run folder; one that exists goes on.",
 )
-as_json = click.option("--json", "json_wanted", is_flag=True, help="Print JSON for programs.")
 
 
 def _finite(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
@@ -85,7 +83,7 @@ def score(
         run = run_stage(source, out, names, encoders, skip_bad, device, features, progress)
         ratings = run.ratings()
     if json_wanted:
-        _print_json(ratings)
+        print_json(ratings)
     else:
         print_run(run)
         click.echo(f"\nscores: {out / 'scores.parquet'}\nreport: twinlens report {out} --out DIR")
@@ -101,7 +99,7 @@ def rate(run: Path, json_wanted: bool) -> None:
 
     loaded = load_run(run)
     if json_wanted:
-        _print_json(loaded.ratings())
+        print_json(loaded.ratings())
     else:
         print_run(loaded)
 
@@ -117,7 +115,7 @@ def report(run: Path, out: Path, json_wanted: bool) -> None:
 
     page = write_report(load_run(run), out)
     if json_wanted:
-        _print_json({"report": str(page)})
+        print_json({"report": str(page)})
     else:
         click.echo(f"report: {page}")
 
@@ -140,7 +138,7 @@ def generate(eval_name: str, out: Path, dry_run: bool, json_wanted: bool, **opti
         return
     generation = _generate(eval_name, out, **options)
     if json_wanted:
-        _print_json(generation.as_dict())
+        print_json(generation.as_dict())
     else:
         print_generation(generation)
     _refuse_unfinished(generation)
@@ -169,7 +167,7 @@ def run_eval(eval_name: str, out: Path, device: str, json_wanted: bool, **option
         scored = run_stage(generation.folder, out, [], encoders, False, device, None, progress)
         page = write_report(scored, out / "report")
     if json_wanted:
-        _print_json({"generation": generation.as_dict(), "ratings": scored.ratings(), "report": str(page)})
+        print_json({"generation": generation.as_dict(), "ratings": scored.ratings(), "report": str(page)})
     else:
         print_run(scored)
         click.echo(f"\nreport: {page}")
@@ -236,7 +234,7 @@ def _estimate(eval_name: str, json_wanted: bool, out: Path | None, retry_unknown
         asked = still_open(requests, out, retry_unknown)
     estimated = estimate_requests(asked, facts, offers)
     if json_wanted:
-        _print_json(estimated.as_dict())
+        print_json(estimated.as_dict())
     else:
         print_estimate(estimated)
 
@@ -251,7 +249,7 @@ def systems(json_wanted: bool) -> None:
 
     rows = list_systems(os.environ, date.today())
     if json_wanted:
-        _print_json(rows)
+        print_json(rows)
     else:
         print_systems(rows)
 
@@ -270,7 +268,7 @@ def demo(out: Path, json_wanted: bool) -> None:
     with shown_progress() as progress:
         outcome = run_demo(out, progress)
     if json_wanted:
-        _print_json(outcome.as_dict())
+        print_json(outcome.as_dict())
     else:
         print_demo(outcome)
     if not outcome.truth_found:
@@ -281,16 +279,15 @@ def demo(out: Path, json_wanted: bool) -> None:
 @as_json
 def metrics(json_wanted: bool) -> None:
     """List every metric."""
-    from dataclasses import asdict
+    from metrics.listing import list_metrics
 
-    from metrics.catalogue import METRICS
-
+    listed = list_metrics()
     if json_wanted:
-        _print_json([{**asdict(spec), "dimension": spec.dimension} for spec in METRICS])
+        print_json(listed)
         return
-    for spec in METRICS:
-        arrow = {"higher": "higher is better", "lower": "lower is better", "neither": "descriptive"}[spec.better]
-        click.echo(f"{spec.id:<32} {spec.title} [{spec.unit}; {arrow}; per {spec.subject}]")
+    for row in listed:
+        arrow = {"higher": "higher is better", "lower": "lower is better", "neither": "descriptive"}[row["better"]]
+        click.echo(f"{row['id']:<32} {row['title']} [{row['unit']}; {arrow}; per {row['subject']}]")
 
 
 @main.group(invoke_without_command=True)
@@ -305,7 +302,7 @@ def models(ctx: click.Context, json_wanted: bool) -> None:
     if ctx.invoked_subcommand:
         return
     if json_wanted:
-        _print_json([asdict(row) for row in ENCODERS])
+        print_json([asdict(row) for row in ENCODERS])
         return
     for row in ENCODERS:
         click.echo(
@@ -327,20 +324,7 @@ def fetch(name: str, accept_noncommercial: bool) -> None:
     click.echo(f"fetched: {download(name)}")
 
 
-@main.command()
-@as_json
-def suites(json_wanted: bool) -> None:
-    """List the prompt suites."""
-    from dataclasses import asdict
-
-    from evals.suites import read_suite, suite_names
-
-    read = [read_suite(name) for name in suite_names()]
-    if json_wanted:
-        _print_json([asdict(suite) for suite in read])
-        return
-    for suite in read:
-        click.echo(f"{suite.name:<20} v{suite.version}  {len(suite.items):>3} items  {suite.purpose}")
+main.add_command(suites)
 
 
 @main.command()
@@ -353,15 +337,11 @@ def doctor(json_wanted: bool) -> None:
     with shown_progress() as progress:
         found = examine(progress)
     if json_wanted:
-        _print_json(found)
+        print_json(found)
         return
     for check in found:
         mark = {"ready": "ok  ", "option": "-   ", "missing": "no  "}[check["state"]]
         click.echo(f"{mark}{check['what']}: {check['note']}")
-
-
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from evals.run import cautions
 
 if TYPE_CHECKING:
     from evals.demo import DemoOutcome
+    from evals.rating.operations import Figure, SystemOperations
     from evals.run import Run
     from evals.scoring.engine import Progress
 
@@ -20,6 +21,19 @@ _CONTROL_MEANING = {
     "seed_ratio": "0 the seed fixes it, 1 it does nothing",
     "mean": "known-good material",
 }
+
+_OPERATIONS = {
+    "latency p50, s": "latency_p50",
+    "latency p95, s": "latency_p95",
+    "USD per image": "cost_per_image",
+    "USD per accepted image": "cost_per_accepted_image",
+    "images per minute": "throughput",
+    "refused": "refusal_rate",
+    "filtered": "filter_rate",
+    "failed or timed out": "failure_rate",
+    "answer lost": "unknown_rate",
+}
+"""The figures of the terminal's table, by what it calls them; the report shows them all."""
 
 
 @contextlib.contextmanager
@@ -58,6 +72,7 @@ def print_run(run: Run) -> None:
     if (long := run.provenance["long_prompts"]) and long["n"]:
         print(f"{long['n']} of {long['of']} prompts exceed the encoder's context and were cut into clauses")
     print_ratings(run.ratings())
+    print_operations(run.operations())
     for caution in cautions(run.provenance):
         print(f"note: {caution}")
 
@@ -77,6 +92,49 @@ def print_ratings(ratings: Mapping[str, Any]) -> None:
         console.print(_controls(shown))
     for warning in ratings["warnings"]:
         console.print(f"note: {warning}", markup=False)
+
+
+def print_operations(rows: Sequence[SystemOperations]) -> None:
+    """Print latency, cost and outcomes of each system and size as a table, nothing where no requests are known."""
+    if not rows:
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from evals.rating.operations import notes
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+    table = Table(title="Operations: what asking was like, with 95% interval", title_justify="left")
+    systems = sorted({row["system"] for row in rows})
+    for heading in ("size", "figure"):
+        table.add_column(heading, no_wrap=heading == "figure")
+    for system in systems:
+        table.add_column(escape(system), justify="right")
+    by_size: dict[str | None, dict[str, SystemOperations]] = {}
+    for row in rows:
+        by_size.setdefault(row["size"], {})[row["system"]] = row
+    for size, asked in by_size.items():
+        for heading, name in _OPERATIONS.items():
+            figures = (
+                asked[system]["figures"][f"operations.{name}"] if system in asked else None for system in systems
+            )
+            table.add_row(escape(size or "not told"), heading, *map(_operation, figures))
+    console.print(table)
+    for row in rows:
+        if row["reasons"]:
+            reasons = ", ".join(f"{reason} x{count}" for reason, count in row["reasons"].items())
+            console.print(f"no picture: {row['system']}, {row['size'] or 'size not told'} ({reasons})", markup=False)
+    for note in notes(rows):
+        console.print(f"note: {note}", markup=False)
+
+
+def _operation(figure: Figure | None) -> str:
+    if figure is None or figure["value"] is None:
+        return figure["reason"] or "" if figure else ""
+    bound = "\u2265 " if figure["at_least"] else ""
+    interval = f" [{figure['low']:.3g}, {figure['high']:.3g}]" if figure["low"] is not None else ""
+    return f"{bound}{figure['value']:.3g}{interval}"
 
 
 def _comparison(ratings: Mapping[str, Any], keys: set[tuple[str, str]]) -> Any:

@@ -150,7 +150,8 @@ def _worst_usd(request: ImageRequest, offer: Offer) -> float | None:
 
 def _references_mp(request: ImageRequest) -> int:
     shot = megapixels(request.side, request.side) if request.first_shot is not None else 0
-    return shot + sum(map(_megapixels_of, request.references))
+    source = 1 if request.item.source is not None else 0  # it is at most 1024 pixels wide and high
+    return shot + source + sum(map(_megapixels_of, request.item.reference_images))
 
 
 @functools.lru_cache(maxsize=4096)

@@ -25,7 +25,15 @@ COLUMN_TYPES: Mapping[str, tuple[str, ...]] = {
     "sequence_id": ("string",),
     "language": ("string",),
     "mask": ("string",),
+    "caption": ("string",),
+    "source_caption": ("string",),
     "expected_text": ("string", "list of string"),
+    "tags": ("list of string",),
+    "palette": ("list of string",),
+    "objects": ("list of object",),
+    "absent": ("list of string",),
+    "relations": ("list of object",),
+    "edit": ("object",),
     "reference_images": ("list of string",),
     "seed": ("integer",),
     "repeat": ("integer",),
@@ -36,6 +44,9 @@ COLUMN_TYPES: Mapping[str, tuple[str, ...]] = {
     "cost_usd": ("number", "integer"),
 }
 """The type of every column that TwinLens knows. Other columns are kept and need one type each."""
+
+_ENTRIES: Mapping[str, tuple[str, ...]] = {"objects": ("name",), "relations": ("first", "relation", "second")}
+"""What every entry of a list of objects names, as a text."""
 
 # What no column type of a loader holds, however many rows have it.
 _NEVER_ONE_TYPE = ("list of mixed types", "list with null", "integer beyond 64 bits")
@@ -123,6 +134,11 @@ def row_problem(number: int, row: Mapping[str, Any]) -> Problem | None:
             return Problem(number, f"has no {column!r}", f"every row needs {', '.join(REQUIRED)}")
         if not row[column].strip():
             return Problem(number, f"has an empty {column!r}", "fill it in or take the row out")
+    for column, keys in _ENTRIES.items():
+        for entry in row.get(column) or ():
+            missing = next((key for key in keys if not isinstance(entry.get(key), str) or not entry[key].strip()), None)
+            if missing is not None:
+                return Problem(number, f"has an entry of {column!r} without a {missing!r}", "write it as a text")
     return None
 
 

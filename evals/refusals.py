@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-WRONG_USE, STOPPED = 2, 130
+FOUND_A_PROBLEM, WRONG_USE, STOPPED = 1, 2, 130
 
 
 class RefusingGroup(click.Group):

@@ -10,8 +10,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evals.imageset_checks import REQUESTS
+
 if TYPE_CHECKING:
     import pandas as pd
+
+    from evals.rating.operations import SystemOperations
 
 PROVENANCE = "provenance.json"
 SAMPLES = "samples.jsonl"
@@ -68,6 +72,39 @@ class Run:
         with _damage(self.path / SCORES):
             return _read_scores(self.path / SCORES)
 
+    @functools.cached_property
+    def requests(self) -> pd.DataFrame | None:
+        """The requests behind the image set, one a row, None where the set does not tell them.
+
+        A picture's ``width`` and ``height`` are added where it was scored, and to each row whether its system was
+        ``simulated``.
+        """
+        import pandas as pd
+
+        from evals.generation.stage import EVAL
+
+        path = Path(self.provenance["image_set"]["path"]) / REQUESTS
+        if not path.is_file():
+            return None
+        with _damage(path):
+            lines = path.read_text(encoding="utf-8").split("\n")
+            rows = [json.loads(line) for line in lines if line.strip()]
+            table = pd.DataFrame(rows)
+            if not rows:
+                return table
+            invented = _invented_systems(path.parent.parent / EVAL)
+            table["simulated"] = [name in invented or "@simulated-" in str(name) for name in table["system"]]
+            if "sample_id" in table:
+                for side in {"width", "height"} & set(self.samples):
+                    table[side] = table["sample_id"].map(self.samples[side])
+        return table
+
+    def operations(self) -> list[SystemOperations]:
+        """Return outcomes, latency, cost and throughput by system and size, nothing where no requests are known."""
+        from evals.rating.operations import operations
+
+        return [] if self.requests is None else operations(self.requests)
+
     def ratings(self) -> dict[str, Any]:
         """Return means, intervals, paired differences and controls; rated anew when the score table has changed."""
         from evals.imageset import write_atomically
@@ -116,6 +153,17 @@ def image_set_of(folder: Path) -> Path | None:
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         return Path(json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))["image_set"]["path"])
     return None
+
+
+def _invented_systems(path: Path) -> frozenset[str]:
+    """Return the systems that a run's frozen eval invents; none where the run has no eval."""
+    import yaml
+
+    # Not the whole definition: a run stays readable when suites and defects of its time are gone.
+    with contextlib.suppress(OSError, ValueError, yaml.YAMLError, AttributeError, KeyError, TypeError):
+        frozen = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return frozenset(str(system["system"]) for system in frozen.get("simulated") or ())
+    return frozenset()
 
 
 def cautions(provenance: Mapping[str, Any]) -> list[str]:

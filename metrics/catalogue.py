@@ -14,6 +14,8 @@ FEATURES: dict[str, FeatureSpec] = {
         FeatureSpec("phash", "image", "pixels"),
         FeatureSpec("difference", "pair", "pixels"),
         FeatureSpec("lpips", "pair", "perceptual"),
+        FeatureSpec("vqa_answer", "question", "vqa"),
+        FeatureSpec("palette", "image", "palette"),
         FeatureSpec("technical", "image", "technical"),
         FeatureSpec("aesthetic", "image", "aesthetic"),
         FeatureSpec("detections", "question", "detector"),
@@ -44,6 +46,28 @@ METRICS: tuple[MetricSpec, ...] = (
         ("clip_image", "prompt"), "metrics.adherence:decoy_margin",
         "own prompt minus the mean of the suite's other prompts; R-precision's distractors (Park et al. 2021)",
         decoys=True, controls=("shuffled_prompt",),
+    ),
+    MetricSpec(
+        "adherence.vqa", 1, "Prompt adherence, asked", "probability of yes", "higher", (0, 1), "sample",
+        ("vqa_answer",), "metrics.question_answering:vqa_score", "VQAScore, Lin et al. 2024; all tokens that spell yes",
+        question="metrics.question_answering:asked_about", controls=("shuffled_prompt",),
+    ),
+    MetricSpec(
+        "adherence.step_order", 1, "Order of the steps", "share of (picture, other step) pairs", "higher", (0, 1),
+        "sequence", ("clip_image", "prompt"), "metrics.sequence_order:step_order",
+        "area under the ROC curve of own against other steps; Kendall 1938",
+        columns=_SEQUENCE, texts="metrics.sequence_order:step_texts", controls=("shuffled_steps",),
+    ),
+    MetricSpec(
+        "brand.palette", 1, "Declared colours", "CIEDE2000", "lower", (0, None), "sample",
+        ("palette",), "metrics.colours:palette_adherence", "CIEDE2000, Sharma et al. 2005; nearest dominant colour",
+        columns=("palette",), controls=("impostor",),
+    ),
+    MetricSpec(
+        "brand.consistency", 1, "Palette over a brand's pieces", "CIEDE2000", "lower", (0, None), "sequence",
+        ("palette",), "metrics.colours:palette_consistency",
+        "share-weighted nearest CIEDE2000, both directions, mean over pairs",
+        columns=("palette", *_SEQUENCE), controls=("impostor",),
     ),
     MetricSpec(
         "identity.faces", 1, "Faces found", "faces", "neither", (1, None), "sample",

@@ -140,14 +140,23 @@ def size_of(content: bytes) -> tuple[int, int]:
         return opened.size
 
 
-def copy_references(folder: Path, references: Iterable[Path]) -> list[str]:
-    """Copy reference images into an image set and return their names there, made of their content."""
-    names = []
-    for path in references:
-        content = path.read_bytes()
-        name = f"references/{hashlib.sha256(content).hexdigest()[:24]}{path.suffix.lower()}"
-        if not (folder / name).exists():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(folder / name, content)
-        names.append(name)
-    return names
+def copy_references(folder: Path, references: Iterable[bytes]) -> list[str]:
+    """Copy reference pictures into an image set and return their names there, made of their content."""
+    return [_copied(folder, "references", content) for content in references]
+
+
+def copy_mask(folder: Path, mask: bytes) -> str:
+    """Copy the mask of an edit into an image set and return its name there, made of its content."""
+    return _copied(folder, "masks", mask)
+
+
+def _copied(folder: Path, below: str, content: bytes) -> str:
+    import PIL.Image
+
+    with PIL.Image.open(io.BytesIO(content)) as opened:
+        kind = (opened.format or "png").lower().replace("jpeg", "jpg")
+    name = f"{below}/{hashlib.sha256(content).hexdigest()[:24]}.{kind}"
+    if not (folder / name).exists():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / name, content)
+    return name

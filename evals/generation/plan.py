@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 
+from evals import sources
 from evals.definition import SIZES, EvalDefinition
 from evals.suites import PromptItem, Suite, read_suite
 
@@ -50,14 +50,9 @@ class ImageRequest:
         return self.item.prompt
 
     @property
-    def references(self) -> tuple[Path, ...]:
-        """Return the files of the reference images that the prompt item brings."""
-        return self.item.reference_images
-
-    @property
     def n_references(self) -> int:
-        """Return how many images are sent along, the first shot's included."""
-        return len(self.references) + (self.first_shot is not None)
+        """Return how many images are sent along, the picture to be edited and the first shot's included."""
+        return sources.n_references(self.item) + (self.first_shot is not None)
 
     @property
     def side(self) -> int:
@@ -109,17 +104,24 @@ def _of_suite(definition: EvalDefinition, suite: Suite, size: str, systems: Sequ
     seeds = range(definition.seed, definition.seed + suite.seeds)
     repeats = range(suite.repeats or definition.repeats)
     first_shots = _first_shots(suite) if suite.first_shot_as_reference else {}
+    sent_along = {item.id: sources.reference_hashes(item) for item in suite.items}
+
+    def name_of(item: PromptItem, system: str, seed: int, repeat: int) -> str:
+        # Only what the host is sent, so that another caption or tag leaves a paid picture its name.
+        key = json.dumps([system, named, item.id, item.prompt, seed, repeat, sent_along[item.id]], ensure_ascii=False)
+        return "s" + hashlib.sha256(key.encode()).hexdigest()[:15]
+
     for item, seed, repeat, system in product(suite.items, seeds, repeats, systems):
         first = first_shots.get(item.id)
         yield ImageRequest(
-            sample_id=_name(system, named, item, seed, repeat),
+            sample_id=name_of(item, system, seed, repeat),
             system=system,
             suite=named,
             item=item,
             seed=seed,
             repeat=repeat,
             size=size,
-            first_shot=_name(system, named, first, seed, repeat) if first else None,
+            first_shot=name_of(first, system, seed, repeat) if first else None,
         )
 
 
@@ -133,9 +135,3 @@ def _first_shots(suite: Suite) -> dict[str, PromptItem]:
         for item in suite.items
         if item.sequence_id is not None and firsts[item.sequence_id].id != item.id
     }
-
-
-def _name(system: str, suite: str, item: PromptItem, seed: int, repeat: int) -> str:
-    references = [hashlib.sha256(path.read_bytes()).hexdigest() for path in item.reference_images]
-    key = json.dumps([system, suite, item.id, item.prompt, seed, repeat, references], ensure_ascii=False)
-    return "s" + hashlib.sha256(key.encode()).hexdigest()[:15]

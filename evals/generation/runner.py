@@ -15,6 +15,7 @@ from typing import Any
 from evals.generation.asking import Desk, Line, ask
 from evals.generation.ledger import Standing
 from evals.generation.plan import ImageRequest
+from evals.sources import reference_contents
 
 
 async def run_requests(requests: Sequence[ImageRequest], lines: Mapping[str, Line], desk: Desk) -> None:
@@ -79,7 +80,7 @@ def _has_first_shot(request: ImageRequest, desk: Desk) -> bool:
 
 
 def _references(request: ImageRequest, desk: Desk) -> list[bytes]:
-    references = [path.read_bytes() for path in request.references]
+    references = reference_contents(request.item)
     if request.first_shot is not None:
         first = desk.ledger.standing(request.first_shot)
         references.insert(0, desk.pictures.read(first.ending["picture"]["file_name"]))

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Container, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from evals.generation.ledger import Standing
-from evals.generation.pictures import PICTURES, copy_references
+from evals.generation.pictures import PICTURES, copy_mask, copy_references
 from evals.generation.plan import ImageRequest
 from evals.imageset import write_atomically, write_metadata
 from evals.imageset_checks import METADATA, REQUESTS
+from evals.sources import edit_mask, reference_contents
+from evals.suites import PromptItem
 
 NO_FIRST_SHOT = "no_first_shot"
 FILE_MISSING = "file_missing"
@@ -113,6 +116,22 @@ def _asked(request: ImageRequest) -> dict[str, Any]:
     }
 
 
+def _described(item: PromptItem) -> dict[str, Any]:
+    """Return what the metrics need to know of an item; entries of a list have the same keys, null where not given."""
+    return {
+        "expected_text": list(item.expected_text) or None,
+        "language": item.language,
+        "caption": item.caption,
+        "source_caption": item.source_caption,
+        "tags": list(item.tags) or None,
+        "palette": list(item.palette) or None,
+        "objects": [asdict(thing) for thing in item.objects] or None,
+        "absent": list(item.absent) or None,
+        "relations": [asdict(relation) for relation in item.relations] or None,
+        "edit": asdict(item.edit) if item.edit is not None else None,
+    }
+
+
 def _metadata(
     folder: Path,
     request: ImageRequest,
@@ -122,15 +141,16 @@ def _metadata(
 ) -> dict[str, Any]:
     ending = standings[request.sample_id].ending
     picture, told = ending["picture"], ending.get("told", {})
-    references = copy_references(folder, request.references)
+    references = copy_references(folder, reference_contents(request.item))
     if request.first_shot is not None and _is_stored(standings[request.first_shot], stored):
         references.insert(0, standings[request.first_shot].ending["picture"]["file_name"])
+    mask = edit_mask(request.item)
     return {
         "file_name": picture["file_name"],
         **_asked(request),
-        "expected_text": list(request.item.expected_text) or None,
-        "language": request.item.language,
+        **_described(request.item),
         "reference_images": references or None,
+        "mask": copy_mask(folder, mask) if mask is not None else None,
         **{name: picture[name] for name in ("width", "height", "file_sha256", "pixel_sha256", "format", "n_bytes")},
         **{name: ending.get(name) for name in ("latency_s", "queue_s", "generation_s", "download_s")},
         **{name: ending.get(name) for name in ("cost_usd", "cost_basis")},

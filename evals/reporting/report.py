@@ -14,7 +14,8 @@ from typing import Any
 import jinja2
 
 from evals.imageset import write_atomically
-from evals.reporting import comparison, controls, evidence, figures, summary, thumbnails, wording
+from evals.rating.operations import SystemOperations
+from evals.reporting import comparison, controls, evidence, figures, operations, summary, thumbnails, wording
 from evals.run import cautions
 
 COMPARISON_COLUMNS = (
@@ -50,11 +51,13 @@ def write_report(run: evidence.ScoredRun, out: Path, prompts_per_suite: int = ev
     ratings = _named_without_folders(run.ratings())
     ratings["systems"] = ratings["systems"] or _systems_asked(run)
     provenance = _public(run.provenance)
+    asked = operations.rows_of(run)
     page = _contents(run, ratings, provenance, prompts_per_suite)
+    page["operations"] = operations.section(asked, ratings["systems"])
     files = {
         "comparison.csv": _table(COMPARISON_COLUMNS, map(_comparison_row, ratings["rows"])),
         "differences.csv": _table(DIFFERENCE_COLUMNS, map(_with_dimension, ratings["differences"])),
-        "report.json": _json(page, ratings, provenance),
+        "report.json": _json(page, ratings, provenance, asked),
         "report.md": _rendered("report.md.jinja", page),
         "index.html": _rendered("report.html.jinja", page),
     }
@@ -189,7 +192,12 @@ def _markdown(text: Any) -> str:
     return flat
 
 
-def _json(page: Mapping[str, Any], ratings: Mapping[str, Any], provenance: Mapping[str, Any]) -> str:
+def _json(
+    page: Mapping[str, Any],
+    ratings: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    asked: Sequence[SystemOperations],
+) -> str:
     reasons: dict[str, int] = {}
     for row in ratings["rows"]:
         for code, n in row["reasons"].items():
@@ -211,6 +219,7 @@ def _json(page: Mapping[str, Any], ratings: Mapping[str, Any], provenance: Mappi
             "reasons": dict(sorted(reasons.items())),
         },
         "ratings": ratings,
+        "operations": list(asked),
         "provenance": provenance,
     }
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -17,6 +17,7 @@ DIMENSIONS: dict[str, tuple[str, str]] = {
     "reproducibility": ("Seed reproducibility", "Does the same seed give the same picture again?"),
     "editing": ("Precision editing", "Is the instruction followed, and everything else left alone?"),
     "structure": ("Scene structure", "Are the things there that were asked for, so many, so coloured, so placed?"),
+    "brand": ("Brand consistency", "Are the brand's colours there, and the same from piece to piece?"),
     "quality": ("Quality", "What the pictures are like technically, and what learned proxies make of them."),
 }
 """Title and question of each dimension, in the order of the report."""
@@ -26,6 +27,7 @@ NOTHING_TO_MEASURE: dict[str, str] = {
     "text": "no sample says which text it should show (expected_text)",
     "reproducibility": "no prompt was asked again with the same seed (seed, repeat)",
     "editing": "no sample names a picture that it was made from (reference_images)",
+    "brand": "no sample says which colours it should show (palette)",
     "structure": "no sample says which things it should show (objects)",
 }
 """Why a dimension has no measurement at all, when every encoder was at hand."""

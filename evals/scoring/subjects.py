@@ -98,7 +98,7 @@ def _plan(spec: MetricSpec, rows: Sequence[Row], members: Sequence[int], **given
     if spec.texts:
         texts_of = spec.load_texts()
         given["texts"] = tuple(dict.fromkeys(text for i in members for text in texts_of(rows[i])))
-    if spec.question:
+    if spec.question and given.get("question") is None:
         given["question"] = spec.load_question()(first)
     if "prompt" in spec.features and "prompt" not in given:
         given["prompt"] = first["prompt"]
@@ -197,15 +197,38 @@ def _shuffled_prompts(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) 
     """Hold every image against prompts of its suite that were not its own, as if they were."""
     for suite, prompts in _prompts(rows, usable).items():
         place = {prompt: n for n, prompt in enumerate(prompts)}
-        decoys = prompts if spec.decoys else ()
-        for i in (i for i in usable if rows[i]["suite"] == suite):
-            for step in range(1, min(DECOYS, len(prompts) - 1) + 1):
+        of_suite = [i for i in usable if rows[i]["suite"] == suite]
+        given: dict[str, Any] = {"control": "shuffled_prompt", "decoys": prompts if spec.decoys else ()}
+        asked = {rows[i]["prompt"]: spec.load_question()(rows[i]) for i in of_suite} if spec.question else {}
+        # An answer costs seconds, a similarity nothing.
+        most = 1 if spec.question else DECOYS
+        for i in of_suite:
+            for step in range(1, min(most, len(prompts) - 1) + 1):
                 other = prompts[(place[rows[i]["prompt"]] + step) % len(prompts)]
-                yield _plan(spec, rows, [i], control="shuffled_prompt", prompt=other, decoys=decoys)
+                yield _plan(spec, rows, [i], prompt=other, question=asked.get(other), **given)
 
 
 def _impostors(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterator[Plan]:
-    return _impostor_references(spec, rows, usable) if spec.references else _impostor_shots(spec, rows, usable)
+    if spec.references:
+        return _impostor_references(spec, rows, usable)
+    if "palette" in spec.columns:
+        return _other_brands(spec, rows, usable)
+    return _impostor_shots(spec, rows, usable)
+
+
+def _other_brands(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterator[Plan]:
+    """Put pieces of other brands of the same system in the place of a brand's own, one by one or all together."""
+    for (system, suite), members in _groups(rows, usable, "system", "suite").items():
+        brands = _groups(rows, members, "sequence_id")
+        names = sorted(brands, key=lambda name: _by_hash((system, suite, name)))
+        for n, name in enumerate(names):
+            others = [brands[names[(n + step) % len(names)]] for step in range(1, len(names))]
+            if spec.subject == "sequence" and others:
+                pieces = [_file(rows[others[k % len(others)][0]]) for k in range(len(brands[name]))]
+                yield _plan(spec, rows, brands[name], images=tuple(pieces), control="impostor")
+            elif spec.subject == "sample":
+                for i, k in itertools.product(brands[name], range(min(DECOYS, len(others)))):
+                    yield _plan(spec, rows, [i], images=(_file(rows[others[k][0]]),), control="impostor")
 
 
 def _impostor_references(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterator[Plan]:

@@ -24,6 +24,8 @@ Role = Literal[
     "edit_perceptual",
     "technical",
     "aesthetic",
+    "vqa",
+    "palette",
 ]
 
 
@@ -145,6 +147,22 @@ ENCODERS: tuple[EncoderLibrary, ...] = (
         "metrics.encoders.detector:load_grounding_dino",
         "IDEA-Research/grounding-dino-tiny",
         "any Grounding DINO of transformers: ORG/NAME in the local cache, or a folder",
+    ),
+    EncoderLibrary(
+        "vqa",
+        "vqa",
+        "of the weights",
+        "metrics.encoders.vqa:load_vqa",
+        "Qwen/Qwen2-VL-2B-Instruct",
+        "any image-text-to-text model of transformers: ORG/NAME in the local cache, or a folder",
+    ),
+    EncoderLibrary(
+        "palette",
+        "palette",
+        "Apache-2.0",
+        "metrics.encoders.colour_palette:load_palette",
+        "cielab",
+        "dominant colours in CIELAB; no weights",
     ),
     EncoderLibrary(
         "technical",

@@ -23,7 +23,17 @@ TRANSFORMERS_FILES = (
     "pytorch_model.bin.index.json",
 )
 _TEXT_FILES = ("config.json", "tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab*", "merges.txt")
-_CONFIG_FILES = (*_TEXT_FILES, "*.model", "open_clip_config.json", "preprocessor_config.json", "processor_config.json")
+_OF_TRANSFORMERS = ("transformers", "owlv2", "grounding_dino", "vqa")
+_CONFIG_FILES = (
+    *_TEXT_FILES,
+    "*.model",
+    "chat_template*",
+    "generation_config.json",
+    "open_clip_config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "video_preprocessor_config.json",
+)
 
 
 def weights_folder() -> Path:
@@ -89,8 +99,8 @@ def fetch(name: str) -> Path:
     Parameters
     ----------
     name
-        ``open_clip:ARCHITECTURE/TAG``, ``open_clip:hf-hub:ORG/NAME``, ``transformers:ORG/NAME`` or
-        ``insightface:PACK``.
+        ``open_clip:ARCHITECTURE/TAG``, ``open_clip:hf-hub:ORG/NAME``, ``insightface:PACK``, or ``transformers``,
+        ``owlv2``, ``grounding_dino`` or ``vqa`` with ``:ORG/NAME``.
 
     Returns
     -------
@@ -105,7 +115,7 @@ def fetch(name: str) -> Path:
     library, _, model = name.partition(":")
     if library == "insightface" and model:
         return _fetch_insightface(model)
-    if library == "transformers" and model.count("/") == 1 and not Path(model).exists():
+    if library in _OF_TRANSFORMERS and model.count("/") == 1 and not Path(model).exists():
         return _fetch_repository(model, TRANSFORMERS_FILES)
     if library == "open_clip" and model.startswith("hf-hub:"):
         repository = model.removeprefix("hf-hub:")

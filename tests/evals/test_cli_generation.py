@@ -238,8 +238,8 @@ def test_a_wrong_system_is_refused_with_its_line_and_what_was_meant(case, comman
 IMPOSSIBLE = {
     "size": ({"system": (SYSTEM, "gemini-3-pro-image@google")}, "line 4: gemini-3-pro-image@google has no 512"),
     "references": (
-        {"system": (SYSTEM, "flux-1.1-pro@bfl"), "suite": ("[tiny]", "[characters]")},
-        "line 4: flux-1.1-pro@bfl takes no reference images, suite 'characters' sends 1",
+        {"system": (SYSTEM, "flux-1.1-pro@bfl"), "suite": ("[tiny]", "[identity-reference]")},
+        "line 4: flux-1.1-pro@bfl takes no reference images, suite 'identity-reference' sends 1",
     ),
     "suite": ({"suite": ("[tiny]", "[tinny]")}, "line 5, field 'suites': there is no suite 'tinny'; did you mean"),
     "field": ({"seed": ("seed:", "sede:")}, "line 6, field 'sede': there is no such field; did you mean 'seed'?"),

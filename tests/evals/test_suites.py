@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from evals.data_files import data_path
-from evals.suites import SceneObject, SuiteError, read_suite, suite_names
+from evals.suite_items import DrawnSource, Edit, PackageSource
+from evals.suites import Relation, SceneObject, SuiteError, read_suite, suite_names
 
 GOOD = """\
 name: mine
@@ -21,6 +22,24 @@ items:
   - id: street
     prompt: Two cars
     objects: [{name: car, count: 2, colour: red, position: left}]
+  - id: still-life
+    prompt: A ceramic cup on a table, no spoon
+    caption: A cup on a table
+    tags: [quiet, indoor]
+    objects: [{name: cup, material: ceramic}, {name: table}]
+    absent: [spoon]
+    relations: [{first: cup, relation: 'on', second: table}]
+    palette: ['#0A3D62', '#f6b93b']
+    answer: A cup.
+  - id: greener
+    prompt: Make the cup green
+    source_caption: A red cup
+    source: {setting: beach, objects: [{name: cup, colour: red, position: left}, {name: book}]}
+    edit: {does: recolour, target: cup, to: green}
+  - id: spoonless
+    prompt: Remove the spoon
+    source: {package: skimage, file: data/coffee.png, box: [0.5, 0.1, 0.75, 1]}
+    edit: {does: remove, target: spoon}
 """
 
 
@@ -36,6 +55,31 @@ def test_every_suite_that_comes_with_twinlens_passes_its_own_reader(name):
     assert suite.name == name
     assert all(field and len(field) > 20 for field in (suite.purpose, suite.made, suite.limits))
     assert len({item.prompt for item in suite.items}) == len(suite.items)
+
+
+def test_no_two_suites_share_a_prompt():
+    prompts = [item.prompt for name in suite_names() for item in read_suite(name).items]
+    assert len(set(prompts)) == len(prompts)
+
+
+def test_captions_are_short_enough_for_a_text_encoder_of_77_tokens():
+    for name in suite_names():
+        for item in read_suite(name).items:
+            for caption in (item.caption, item.source_caption):
+                assert len((caption or "").split()) <= 55, item.id
+
+
+def test_a_suite_that_comes_with_twinlens_is_read_once():
+    assert read_suite("scenes") is read_suite("scenes")
+
+
+def test_an_edit_of_a_picture_of_ones_own_needs_no_source(tmp_path):
+    (tmp_path / "cat.png").write_bytes(b"x")
+    edit = "    edit: {does: restyle, target: picture, to: oil}"
+    text = GOOD + f"  - id: own\n    prompt: Paint it\n    reference_images: cat.png\n{edit}\n"
+    assert read_suite(write(tmp_path, text)).item("own").edit == Edit("restyle", "picture", "oil")
+    with pytest.raises(SuiteError, match="field 'source': it is missing; an edit needs a source or reference_images"):
+        read_suite(write(tmp_path, text.replace("    reference_images: cat.png\n", "")))
 
 
 def test_the_demo_suites_are_large_enough_for_their_purpose():
@@ -65,6 +109,16 @@ def test_a_suite_of_ones_own_is_read_with_everything_in_it(tmp_path):
     assert (suite.item("hero-2").sequence_id, suite.item("hero-2").shot) == ("hero", 2)
     assert suite.item("street").objects == (SceneObject("car", 2, "red", "left"),)
     assert (suite.seeds, suite.repeats) == (1, None)
+    still = suite.item("still-life")
+    assert (still.caption, still.tags, still.answer) == ("A cup on a table", ("quiet", "indoor"), "A cup.")
+    assert still.objects == (SceneObject("cup", material="ceramic"), SceneObject("table"))
+    assert (still.absent, still.relations) == (("spoon",), (Relation("cup", "on", "table"),))
+    assert still.palette == ("#0a3d62", "#f6b93b")
+    greener, spoonless = suite.item("greener"), suite.item("spoonless")
+    assert greener.source == DrawnSource("beach", (SceneObject("cup", 1, "red", "left"), SceneObject("book")))
+    assert (greener.edit, greener.source_caption) == (Edit("recolour", "cup", "green"), "A red cup")
+    assert spoonless.source == PackageSource("skimage", "data/coffee.png", (0.5, 0.1, 0.75, 1.0))
+    assert spoonless.edit == Edit("remove", "spoon")
 
 
 MISTAKES = [
@@ -89,6 +143,47 @@ MISTAKES = [
     ("position: left", "position: lft", r"line 12, .*'position': there is no position 'lft'; did you mean 'left'\?"),
     ("count: 2", "count: 0", r"field 'count': 0 is too small"),
     ("objects: [{name: car", "objects: [car, {name: car", r"line 12, .*line 12 holds no fields; write them as"),
+    (
+        "tags: [quiet, indoor]",
+        "tags: [quiet, quiet]",
+        r"line 16, item 'still-life', field 'tags': 'quiet' is listed twi",
+    ),
+    ("material: ceramic", "colour: 3", r"line 17, .*entry 1 of objects, field 'colour': 3 is not text"),
+    ("absent: [spoon]", "absent: [table]", r"line 18, .*'absent': 'table' is among the objects, which must be seen"),
+    ("relation: 'on'", "relation: on", r"line 19, .*'relation': True is not text; put it in quotes"),
+    ("relation: 'on'", "relation: abov", r"line 19, .*there is no relation 'abov'; did you mean 'above'\?"),
+    (
+        "second: table",
+        "second: tabel",
+        r"line 19, .*'second': 'tabel' is not among the item's objects; did you mean 'tab",
+    ),
+    ("second: table", "second: cup", r"line 19, .*'second': 'cup' cannot stand to itself"),
+    ("'#f6b93b'", "'#f6b93'", r"line 20, .*field 'palette': '#f6b93' is not a colour such as '#0a3d62'"),
+    ("setting: beach", "setting: beech", r"line 25, .*there is no setting 'beech'; did you mean 'beach'\?"),
+    ("name: book", "name: bok", r"line 25, .*the renderer cannot draw a 'bok'; did you mean 'book'\?"),
+    ("colour: red, position: left}, {", "colour: rot}, {", r"line 25, .*there is no colour 'rot'"),
+    ("{name: book}", "{name: book, position: left}", r"line 25, .*two things cannot stand left"),
+    ("{name: book}", "{name: book, count: 2}", r"line 25, .*field 'count': there is no such field"),
+    ("does: recolour", "does: recolor", r"line 26, .*there is no edit 'recolor'; did you mean 'recolour'\?"),
+    ("target: cup", "target: cap", r"line 26, .*'target': there is no 'cap' in the source; did you mean 'cup'\?"),
+    ("does: recolour", "does: background", r"line 26, .*'background' concerns the whole picture; write 'picture'"),
+    (", to: green", "", r"line 26, .*edit, field 'to': it is missing"),
+    ("target: spoon}", "target: spoon, to: fork}", r"line 30, .*what is removed becomes nothing; leave it out"),
+    (
+        "    edit: {does: remove, target: spoon}\n",
+        "",
+        r"line 27, item 'spoonless', field 'edit': it is missing; a source",
+    ),
+    ("source: {package: skimage,", "src: {package: skimage,", r"line 29, .*field 'src': there is no such field"),
+    ("package: skimage", "package: os.path", r"line 29, .*'os.path' is not the name of a package"),
+    ("data/coffee.png", "../coffee.png", r"line 29, .*'\.\./coffee.png' leads out of the package"),
+    (
+        "[0.5, 0.1, 0.75, 1]",
+        "[0.5, 0.1, 0.25, 1]",
+        r"line 29, .*'box': write \[left, top, right, bottom\] as fractions",
+    ),
+    ("[0.5, 0.1, 0.75, 1]", "[0, 0, .nan, 1]", r"line 29, .*'box': write \[left, top, right, bottom\] as fractions"),
+    (", box: [0.5, 0.1, 0.75, 1]", "", r"line 29, .*'box': write \[left, top, right, bottom\] as fractions"),
     ("limits: Small.", "limits: [Small.", r"mine.yaml, line \d+: not YAML: "),
     ("limits: Small.", "limits: *gone", r"mine.yaml: not YAML|aliases"),
     ("limits: Small.", "limits: &a x\nseeds: *a", r"line 6: aliases \(\*name\) are not used here"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import random
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,7 +24,9 @@ def demo_artist(simulated: SimulatedSystem, suites: Sequence[str]) -> Artist:
     """Return the artist that draws the prompt items of suites as a simulated system does, its defects included.
 
     A prompt that no suite holds is drawn as a scene without things, a person whom the renderer does not know as one of
-    those it knows. Reference pictures change nothing.
+    those it knows; things that it does not know are left out. An edit is answered with its source as it looks
+    afterwards, where the renderer draws it, and with the unchanged picture where it does not. Other reference pictures
+    change nothing.
     """
     from evals.generation.simulators.drawing import draw
     from evals.suites import PromptItem, read_suite
@@ -37,23 +40,51 @@ def demo_artist(simulated: SimulatedSystem, suites: Sequence[str]) -> Artist:
         if item is None:
             digest = hashlib.sha256(prompt.encode()).hexdigest()[:12]
             item = PromptItem(suite="", id=digest, prompt=prompt)
+        if item.source is not None:
+            return _fitted(_edited(item, references), width, height)
         side = max(width, height, _LEAST_SIDE)
         # Without a seed every picture is a new one.
         drawn = draw(item, seed, nth, simulated, side) if seed is not None else draw(item, -1 - nth, 0, simulated, side)
-        return drawn if drawn.size == (width, height) else drawn.resize((width, height), PIL.Image.Resampling.LANCZOS)
+        return _fitted(drawn, width, height)
 
     return artist
 
 
-def _drawable(item: PromptItem) -> PromptItem:
-    """Return an item with a character of the renderer's own for any other, without things that it cannot draw."""
-    from evals.generation.simulators.drawing_faces import CHARACTERS
-    from evals.generation.simulators.drawing_pictograms import PICTOGRAMS
+def _edited(item: PromptItem, references: Sequence[bytes]) -> PIL.Image.Image:
+    """Return an editing item's picture in its source's size, in which what does not change stays to the pixel."""
+    from evals.generation.simulators.drawing_edits import draw_edited
+    from evals.sources import SOURCE_SIDE, source_picture
+    from evals.suite_items import DrawnSource
 
-    character = item.sequence_id
+    if isinstance(item.source, DrawnSource):
+        return draw_edited(item, SOURCE_SIDE)
+    with PIL.Image.open(io.BytesIO(references[-1] if references else source_picture(item))) as opened:
+        return opened.convert("RGB")
+
+
+def _fitted(picture: PIL.Image.Image, width: int, height: int) -> PIL.Image.Image:
+    return picture if picture.size == (width, height) else picture.resize((width, height), PIL.Image.Resampling.LANCZOS)
+
+
+def _drawable(item: PromptItem) -> PromptItem:
+    """Return an item with a character of the renderer's own for any other, without things that it cannot draw.
+
+    A sequence with things, texts or colours to show is a story or a brand, of which no portrait is drawn.
+    """
+    from evals.generation.simulators.drawing_faces import CHARACTERS
+    from evals.generation.simulators.drawing_pictograms import COLOURS, PICTOGRAMS
+
+    if item.source is not None:
+        return item
+    is_portrait = not (item.objects or item.expected_text or item.palette)
+    character = item.sequence_id if is_portrait else None
     if character is not None and character not in CHARACTERS:
         character = list(CHARACTERS)[hashlib.sha256(character.encode()).digest()[0] % len(CHARACTERS)]
-    objects = tuple(thing for thing in item.objects if thing.name in PICTOGRAMS)
+    objects = tuple(
+        thing if thing.colour in COLOURS else replace(thing, colour=None)
+        for thing in item.objects
+        if thing.name in PICTOGRAMS
+    )
     if item.expected_text and objects and PICTOGRAMS[objects[0].name].label is None:
         objects = ()
     return replace(item, sequence_id=character, objects=objects)

@@ -22,7 +22,7 @@ def draw_sign(picture: PIL.Image.Image, lines: Sequence[str], random: np.random.
     """Draw a sign with these lines into the middle of a picture; font, colours and place follow the random numbers."""
     side = picture.width
     board, ink = _BOARDS[int(random.integers(len(_BOARDS)))]
-    width, height = 0.88 * side, (0.2 + 0.11 * len(lines)) * side
+    width, height = 0.88 * side, min(0.2 + 0.11 * len(lines), 0.64) * side
     left = (side - width) / 2 + random.uniform(-0.03, 0.03) * side
     top = random.uniform(0.18, 0.28) * side
     pen = PIL.ImageDraw.Draw(picture)

@@ -7,6 +7,8 @@ import pytest
 
 from evals.generation.answers import Ended, Finished, Lost, Running, Told, TurnedAway
 from evals.imageset import ImageSetError, read_image_set
+from evals.sources import edit_mask
+from evals.suites import PromptItem, read_suite
 
 
 def metadata_of(run):
@@ -51,6 +53,69 @@ def test_hugging_face_opens_the_folder_as_it_is(run, scripted, tmp_path, monkeyp
     )
     assert sorted(opened["sample_id"]) == sorted(metadata_of(run))
     assert opened[0]["image"].size == (8, 8)
+
+
+def of_many_kinds(scripted, tmp_path):
+    """Return requests with and without a source, a mask, a reference, things and captions."""
+    (tmp_path / "style.png").write_bytes(scripted.png("white"))
+    editing, scenes = read_suite("editing"), read_suite("scenes")
+    items = [
+        PromptItem("plain", "plain", "A cat"),
+        scenes.item("ducks-two"),
+        scenes.item("cushions-blanket"),
+        editing.item("cup-green"),
+        editing.item("spoon-away"),
+        editing.item("mushroom-embroidery"),
+        read_suite("brands").items[0],
+        PromptItem("plain", "styled", "A dog", reference_images=(tmp_path / "style.png",)),
+    ]
+    return [replace(scripted.request(n), suite=item.suite, item=item) for n, item in enumerate(items)]
+
+
+def test_rows_say_what_their_prompt_asks_for_with_the_same_keys_in_every_entry(run, scripted, tmp_path):
+    run(scripted.Host(), of_many_kinds(scripted, tmp_path))
+    rows = {row["prompt_id"]: row for row in metadata_of(run).values()}
+    assert rows["ducks-two"]["objects"] == [
+        {"name": "duck", "count": 2, "colour": None, "position": None, "material": None}
+    ]
+    assert rows["cushions-blanket"]["relations"][0] == {"first": "cushion", "relation": "on", "second": "sofa"}
+    assert len({tuple(entry) for row in rows.values() for entry in row["objects"] or ()}) == 1
+    green = rows["cup-green"]
+    assert green["edit"] == {"does": "recolour", "target": "cup", "to": "green"}
+    assert green["source_caption"].startswith("A red cup")
+    assert green["caption"].startswith("A green cup")
+    assert green["tags"] == ["recolour", "drawn"]
+    assert rows["spoon-away"]["absent"] == ["spoon"]
+    assert rows["grobblestone-poster"]["palette"] == ["#4b2e20", "#f4a259", "#f8f1e5"]
+    plain = rows["plain"]
+    assert {name for name, value in plain.items() if value is None} >= {"objects", "edit", "mask", "tags", "caption"}
+
+
+def test_the_picture_to_be_edited_is_what_was_sent_and_lies_in_the_set_with_its_mask(run, scripted, tmp_path):
+    requests, host = of_many_kinds(scripted, tmp_path), scripted.Host()
+    run(host, requests)
+    rows = metadata_of(run)
+    for request in requests:
+        row, sent = rows[request.sample_id], host.references[request.sample_id]
+        assert [(run.folder / name).read_bytes() for name in row["reference_images"] or ()] == sent
+        mask = edit_mask(request.item)
+        assert row["mask"] is None if mask is None else (run.folder / row["mask"]).read_bytes() == mask
+    assert [len(host.references[f"s{n}"]) for n in range(8)] == [0, 0, 0, 1, 1, 1, 0, 1]
+    assert [rows[f"s{n}"]["mask"] is not None for n in range(8)] == [False] * 3 + [True, True] + [False] * 3
+
+
+def test_hugging_face_opens_edits_scenes_and_plain_rows_together(run, scripted, tmp_path):
+    datasets = pytest.importorskip("datasets")
+    datasets.disable_progress_bars()
+    run(scripted.Host(), of_many_kinds(scripted, tmp_path))
+    opened = datasets.load_dataset(
+        "imagefolder", data_dir=str(run.folder), split="train", cache_dir=str(tmp_path / "cache")
+    )
+    rows = {row["prompt_id"]: row for row in opened}
+    assert len(rows) == opened.num_rows == 8
+    assert rows["cup-green"]["edit"]["to"] == "green"
+    assert rows["cushions-blanket"]["objects"][0]["material"] == "silk"
+    assert rows["plain"]["relations"] is None or rows["plain"]["relations"] == []
 
 
 def test_every_row_of_the_requests_has_the_same_columns(run, scripted):

@@ -199,7 +199,10 @@ def test_every_metric_plans_its_subjects_and_its_controls(spec):
     table = [row | {"shot": 0, "sequence_id": None} if spec.subject == "repeats" else row for row in table]
     things = [{"name": "cup", "count": 1, "position": "left"}, {"name": "plate", "count": 1}]
     relations = [{"first": "cup", "relation": "left of", "second": "plate"}]
-    table = [row | {"objects": things, "relations": relations} | dict.fromkeys(spec.excludes) for row in table]
+    table = [
+        row | {"objects": things, "relations": relations, "palette": ["#aa0000"]} | dict.fromkeys(spec.excludes)
+        for row in table
+    ]
     plans = list(plan_subjects(spec, table, with_face=range(len(table))))
     assert own(plans)
     assert {plan.control for plan in plans} - {None} == set(spec.controls)

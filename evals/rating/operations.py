@@ -1,0 +1,347 @@
+"""Operations: what asking a system was like, from the requests of a run: outcomes, latency, cost, throughput."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, TypedDict
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from evals.rating.intervals import CONFIDENCE, MIN_PROMPTS, Numbers
+
+QUANTILE_METHOD: Final = "linear"
+"""How quantiles lie between two values: numpy's ``linear``, type 7 of Hyndman and Fan 1996."""
+
+P95_BOUNDED_FROM = 59
+"""From this many values on, the largest one is a 95 % upper bound for the 95th percentile: 0.95 ** 59 < 0.05."""
+
+MISSING: Mapping[str, str] = {
+    "nothing_sent": "no request was sent",
+    "no_picture": "no request brought a picture",
+    "no_time": "no time of this kind was told for any picture",
+    "no_pixel_size": "no picture with a latency has a known size in pixels",
+    "no_cost": "no request says what it cost",
+    "no_cost_bound": "not every request says what it may have cost",
+    "not_watched": "no request was watched from being sent to its end",
+}
+"""Every reason a figure may carry instead of a value, with the sentence that a report prints."""
+
+NEVER_SENT = "no_first_shot"
+FILE_GONE = "file_missing"
+
+
+class Figure(TypedDict):
+    """One number with its 95 % interval where there is one, or the reason why there is no number.
+
+    ``n`` is how many requests it comes from, ``at_least`` whether the true value can only be larger.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    at_least: bool
+    reason: str | None
+
+
+class SystemOperations(TypedDict):
+    """What asking one system for pictures of one size was like.
+
+    ``outcomes`` counts all requests; ``n_sent`` leaves out later shots that were never sent because the first one
+    brought no picture. ``n_prompts`` is how many prompts the sent ones are of. ``figures`` are keyed by metric id.
+    """
+
+    system: str
+    size: str | None
+    simulated: bool
+    n_requests: int
+    n_sent: int
+    n_prompts: int
+    outcomes: dict[str, int]
+    reasons: dict[str, int]
+    quantile_method: str
+    figures: dict[str, Figure]
+
+
+def operations(requests: pd.DataFrame) -> list[SystemOperations]:
+    """Return outcomes, latency, cost and throughput of each system by size.
+
+    Latency is that of the pictures, from the last attempt to the delivered file; queue, generation and download are
+    parts of it, as far as the host tells them apart. Money counts all requests that were sent, those without a picture
+    included. A picture is accepted when no filter of the host took it away.
+
+    Parameters
+    ----------
+    requests
+        One row a request, in any order: ``system`` and ``outcome``, and where known ``size suite prompt_id reason
+        latency_s queue_s generation_s download_s cost_usd may_have_cost_usd sent_at ended_at width height simulated``.
+
+    Returns
+    -------
+    list of SystemOperations
+        By system, sizes ascending; plain Python values only. What is missing is None with a reason, never 0.
+
+    Examples
+    --------
+    >>> asked = [{"system": "a", "outcome": outcome} for outcome in ["ok"] * 8 + ["refused"] * 2]
+    >>> (row,) = operations(pd.DataFrame(asked))
+    >>> figure = row["figures"]["operations.refusal_rate"]
+    >>> figure["value"], round(figure["low"], 4), round(figure["high"], 4)
+    (0.2, 0.0567, 0.5098)
+    >>> row["figures"]["operations.latency_p50"]["value"], row["figures"]["operations.latency_p50"]["reason"]
+    (None, 'no_time')
+    """
+    if requests.empty:
+        return []
+    sizes = _texts(requests, "size")
+    groups: dict[tuple[str, str | None], list[int]] = {}
+    for place, key in enumerate(zip(requests["system"], sizes, strict=True)):
+        groups.setdefault(key, []).append(place)
+    ordered = sorted(groups, key=lambda key: (key[0], *_size_order(key[1])))
+    return [_of_group(system, size, requests.iloc[groups[system, size]]) for system, size in ordered]
+
+
+def notes(rows: Sequence[SystemOperations]) -> list[str]:
+    """Return sentences on how the figures are to be read."""
+    told: list[str] = []
+    if simulated := sorted({row["system"] for row in rows if row["simulated"]}):
+        told.append(
+            f"{', '.join(simulated)}: simulated. Times are those of simulators on one machine and say nothing about "
+            "any host; money is what a real one would have charged, nothing was spent."
+        )
+    if any(row["figures"]["operations.latency_p95"]["at_least"] for row in rows):
+        told.append(
+            f"A p95 marked \u2265 is a lower bound: below {P95_BOUNDED_FROM} values the largest one may lie under the "
+            "true p95, and a request that timed out would have taken longer than any that is counted."
+        )
+    if any(figure["at_least"] for row in rows for name, figure in row["figures"].items() if "cost" in name):
+        told.append("Money marked \u2265 is a lower bound: some requests do not say what they cost.")
+    return told
+
+
+def median_ranks(n: int) -> tuple[int, int] | None:
+    r"""Return the ranks (from 1) of the order statistics that bound the median with at least 95 % confidence.
+
+    The tightest symmetric pair :math:`l, n+1-l` with :math:`1 - 2 P(B < l) \ge 0.95`, :math:`B` binomial with n and
+    one half; None below 6 values, where not even the extremes reach that.
+
+    References
+    ----------
+    Conover 1999, Practical Nonparametric Statistics, section 3.2.
+
+    Examples
+    --------
+    >>> median_ranks(10), median_ranks(6), median_ranks(5)
+    ((2, 9), (1, 6), None)
+    """
+    lower = int(stats.binom.ppf((1 - CONFIDENCE) / 2, n, 0.5))
+    return (lower, n + 1 - lower) if lower > 0 else None
+
+
+def wilson(share: float, trials: int) -> tuple[float, float] | None:
+    """Return Wilson's 95 % score interval of a share, None below five trials.
+
+    The share need not be a whole number of trials: requests of one prompt meet the same filters, so a rate over
+    requests is only as sure as one over that many prompts.
+
+    References
+    ----------
+    Wilson 1927, Probable inference, the law of succession, and statistical inference, JASA 22.
+
+    Examples
+    --------
+    >>> [round(bound, 5) for bound in wilson(8 / 10, 10)]
+    [0.49016, 0.94332]
+    """
+    if trials < MIN_PROMPTS:
+        return None
+    z = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
+    centre = (share + z * z / (2 * trials)) / (1 + z * z / trials)
+    half = z / (1 + z * z / trials) * math.sqrt(share * (1 - share) / trials + (z / (2 * trials)) ** 2)
+    return (0.0 if share == 0 else centre - half, 1.0 if share == 1 else centre + half)
+
+
+def _of_group(system: str, size: str | None, rows: pd.DataFrame) -> SystemOperations:
+    reasons = _texts(rows, "reason")
+    sent = rows[[reason != NEVER_SENT for reason in reasons]]
+    pictures = sent[sent["outcome"] == "ok"]
+    n_prompts = _count_prompts(sent)
+    unsuccessful = (reason for reason, outcome in zip(reasons, rows["outcome"], strict=True) if outcome != "ok")
+    return {
+        "system": system,
+        "size": size,
+        "simulated": "simulated" in rows and bool(rows["simulated"].any()),
+        "n_requests": len(rows),
+        "n_sent": len(sent),
+        "n_prompts": n_prompts,
+        "outcomes": _counted(rows["outcome"]),
+        "reasons": _counted(reason for reason in unsuccessful if reason is not None),
+        "quantile_method": QUANTILE_METHOD,
+        "figures": {
+            **_rates(sent, n_prompts),
+            **_times(pictures, n_timeouts=int((sent["outcome"] == "timeout").sum())),
+            **_costs(sent, pictures),
+            **_throughput(sent),
+        },
+    }
+
+
+def _rates(sent: pd.DataFrame, n_prompts: int) -> dict[str, Figure]:
+    # A file that somebody deleted was delivered all the same.
+    failed = sent["outcome"].isin(["failed", "timeout"]) & np.array(
+        [r != FILE_GONE for r in _texts(sent, "reason")], bool
+    )
+    happened = {
+        "refusal": sent["outcome"] == "refused",
+        "filter": sent["outcome"] == "filtered",
+        "failure": failed,
+        "unknown": sent["outcome"] == "unknown",
+    }
+    return {f"operations.{name}_rate": _rate(int(rows.sum()), len(sent), n_prompts) for name, rows in happened.items()}
+
+
+def _rate(count: int, n: int, n_prompts: int) -> Figure:
+    return _figure(count / n, n, wilson(count / n, n_prompts)) if n else _no_figure("nothing_sent")
+
+
+def _times(pictures: pd.DataFrame, n_timeouts: int) -> dict[str, Figure]:
+    latency = _numbers(pictures, "latency_s")
+    pixels = _numbers(pictures, "width") * _numbers(pictures, "height")
+    sized = np.isfinite(latency) & np.isfinite(pixels) & (pixels > 0)
+    known = latency[np.isfinite(latency)]
+    why_none = "no_time" if len(pictures) else "no_picture"
+    p95 = _no_figure(why_none)
+    if known.size:
+        at_least = len(known) < P95_BOUNDED_FROM or n_timeouts > 0
+        p95 = _figure(float(np.quantile(known, 0.95, method=QUANTILE_METHOD)), len(known), at_least=at_least)
+    return {
+        "operations.latency_p50": _median(latency, why_none),
+        "operations.latency_p95": p95,
+        "operations.queue_p50": _median(_numbers(pictures, "queue_s"), why_none),
+        "operations.generation_p50": _median(_numbers(pictures, "generation_s"), why_none),
+        "operations.download_p50": _median(_numbers(pictures, "download_s"), why_none),
+        "operations.seconds_per_megapixel": _median(
+            latency[sized] / (pixels[sized] / 1e6), "no_pixel_size" if known.size else why_none
+        ),
+    }
+
+
+def _median(values: Numbers, why_none: str) -> Figure:
+    known = np.sort(values[np.isfinite(values)])
+    if not known.size:
+        return _no_figure(why_none)
+    ranks = median_ranks(len(known))
+    interval = (float(known[ranks[0] - 1]), float(known[ranks[1] - 1])) if ranks else None
+    return _figure(float(np.quantile(known, 0.5, method=QUANTILE_METHOD)), len(known), interval)
+
+
+def _costs(sent: pd.DataFrame, pictures: pd.DataFrame) -> dict[str, Figure]:
+    money, doubtful = _numbers(sent, "cost_usd"), _numbers(sent, "may_have_cost_usd")
+    of_pictures = _numbers(pictures, "cost_usd")
+    known = of_pictures[np.isfinite(of_pictures)]
+    per_image = per_accepted = at_most = _no_figure("no_picture")
+    if len(pictures):
+        per_image = _figure(math.fsum(known) / len(known), len(known)) if known.size else _no_figure("no_cost")
+        per_accepted = at_most = _no_figure("no_cost")
+    if len(pictures) and np.isfinite(money).any():
+        told = math.fsum(money[np.isfinite(money)])
+        per_accepted = _figure(told / len(pictures), len(sent), at_least=not np.isfinite(money).all())
+        # A lost answer has no cost of its own: what it may have cost is all of it.
+        bounded = np.isfinite(doubtful) & (np.isfinite(money) | (sent["outcome"] == "unknown").to_numpy(bool))
+        at_most = _no_figure("no_cost_bound")
+        if bounded.all():
+            at_most = _figure((told + math.fsum(doubtful)) / len(pictures), len(sent))
+    return {
+        "operations.cost_per_image": per_image,
+        "operations.cost_per_accepted_image": per_accepted,
+        "operations.cost_per_accepted_image_at_most": at_most,
+    }
+
+
+def _throughput(sent: pd.DataFrame) -> dict[str, Figure]:
+    """Return pictures per minute of the time in which any request was in flight, and how many were on average.
+
+    Only requests with a latency count: those were watched by one process. A task that a later process fetched was in
+    flight while nobody asked for it.
+    """
+    began, ended = _moments(sent, "sent_at"), _moments(sent, "ended_at")
+    watched = np.isfinite(_numbers(sent, "latency_s")) & np.isfinite(began) & np.isfinite(ended) & (ended >= began)
+    spans = sorted(zip(began[watched], ended[watched], strict=True))
+    in_flight_s = math.fsum(end - start for start, end in _merged(spans))
+    if in_flight_s == 0:
+        nothing = _no_figure("not_watched" if len(sent) else "nothing_sent")
+        return {"operations.throughput": nothing, "operations.in_flight": nothing}
+    n_pictures = int((watched & (sent["outcome"] == "ok").to_numpy(bool)).sum())
+    busy_s = math.fsum(end - start for start, end in spans)
+    return {
+        "operations.throughput": _figure(60 * n_pictures / in_flight_s, len(spans)),
+        "operations.in_flight": _figure(busy_s / in_flight_s, len(spans)),
+    }
+
+
+def _merged(spans: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float]]:
+    """Yield the union of spans that are sorted by their start."""
+    if not spans:
+        return
+    start, end = spans[0]
+    for began, ended in spans[1:]:
+        if began > end:
+            yield start, end
+            start = began
+        end = max(end, ended)
+    yield start, end
+
+
+def _figure(value: float, n: int, interval: tuple[float, float] | None = None, *, at_least: bool = False) -> Figure:
+    low, high = interval or (None, None)
+    return {"value": value, "low": low, "high": high, "n": n, "at_least": at_least, "reason": None}
+
+
+def _no_figure(reason: str) -> Figure:
+    return {"value": None, "low": None, "high": None, "n": 0, "at_least": False, "reason": reason}
+
+
+def _numbers(rows: pd.DataFrame, column: str) -> Numbers:
+    """Return a column as numbers, NaN for everything that is not a finite one from 0 on."""
+    if column not in rows:
+        return np.full(len(rows), np.nan)
+    numbers = pd.to_numeric(rows[column], errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    return np.where(np.isfinite(numbers) & (numbers >= 0), numbers, np.nan)
+
+
+def _moments(rows: pd.DataFrame, column: str) -> Numbers:
+    """Return a column of ISO 8601 times as seconds since 1970, NaN where there is none."""
+    if column not in rows:
+        return np.full(len(rows), np.nan)
+    moments = pd.to_datetime(rows[column], utc=True, errors="coerce", format="ISO8601")
+    seconds = (moments - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
+    return np.asarray(seconds, np.float64)
+
+
+def _texts(rows: pd.DataFrame, column: str) -> list[str | None]:
+    if column not in rows:
+        return [None] * len(rows)
+    return [None if pd.isna(value) else str(value) for value in rows[column]]
+
+
+def _count_prompts(rows: pd.DataFrame) -> int:
+    suites, ids, texts = (_texts(rows, column) for column in ("suite", "prompt_id", "prompt"))
+    prompts = [(suite, name or text) for suite, name, text in zip(suites, ids, texts, strict=True)]
+    named = {prompt for prompt in prompts if prompt[1] is not None}
+    return len(named) + sum(prompt[1] is None for prompt in prompts)
+
+
+def _counted(values: Iterator[str] | pd.Series[str]) -> dict[str, int]:
+    return dict(sorted(Counter(map(str, values)).items()))
+
+
+def _size_order(size: str | None) -> tuple[float, str]:
+    """Return what sizes are sorted by: 512 before 1K before 2K, anything else after them."""
+    name = (size or "").upper()
+    digits = name.removesuffix("K")
+    known = digits.isascii() and digits.isdigit()
+    return (float(digits) * (1024 if name.endswith("K") else 1) if known else math.inf, size or "")

@@ -1,0 +1,225 @@
+"""Vision-language models as judges: how likely the answer to a question about a picture is Yes (VQAScore)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import PIL.Image
+
+from metrics.encoders.catalogue import EncoderUnavailable, Image
+from metrics.encoders.clip import _brief, _load_errors, _transformers_folder, _transformers_weights
+from metrics.encoders.dual import feature_version, torch_device
+from metrics.encoders.torchvision_guard import import_torchvision
+from metrics.encoders.weights import hub_offline, sha256_of
+
+if TYPE_CHECKING:
+    import torch
+
+Question = tuple[Image, str]
+"""A picture and the text that it is asked about."""
+
+QUESTION_TEMPLATE = 'Does this figure show "{}"? Please answer yes or no.'
+"""The wording of Lin et al. (2024); another one gives other values."""
+
+
+class Answer(TypedDict):
+    """The probabilities, 0..1, that the first token of the answer spells yes and that it spells no."""
+
+    yes: float
+    no: float
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionAnswerer:
+    """A vision-language model that is asked whether a picture shows a text.
+
+    Preprocessing, chat template and tokens are the model's own. Nothing depends on what else is in a batch (to 1e-5).
+    """
+
+    name: str
+    licence: str
+    weights_sha256: str | None
+    version: str
+    network: Any
+    device: str
+    to_inputs: Callable[[list[PIL.Image.Image], list[str]], Mapping[str, torch.Tensor]]
+    """The model's inputs for pictures and the questions about them, padded on the left."""
+    batch_key: Callable[[Image, str], Hashable]
+    """Pictures and texts of one key can share a batch without changing each other's answer."""
+    yes_tokens: Sequence[int]
+    no_tokens: Sequence[int]
+    pad_token: int
+    batch_size: int = 4
+
+    def encode_questions(self, questions: Sequence[Question]) -> list[Answer]:
+        """Return the answer to ``QUESTION_TEMPLATE`` for each picture and text."""
+        together: dict[Hashable, list[int]] = {}
+        for n, (image, text) in enumerate(questions):
+            together.setdefault(self.batch_key(image, text), []).append(n)
+        answers: dict[int, Answer] = {}
+        for members in together.values():
+            for start in range(0, len(members), self.batch_size):
+                part = members[start : start + self.batch_size]
+                answers.update(zip(part, self._answers([questions[n] for n in part]), strict=True))
+        return [answers[n] for n in range(len(questions))]
+
+    def _answers(self, questions: Sequence[Question]) -> list[Answer]:
+        import torch
+
+        pictures = [PIL.Image.fromarray(image) for image, _ in questions]
+        inputs = self.to_inputs(pictures, [QUESTION_TEMPLATE.format(text) for _, text in questions])
+        # TF32 convolutions, cuDNN's default, would let an answer depend on its batch by far more than 1e-5
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            # one step of generation and not a forward pass: it places the positions behind the padding, and starts
+            # the answer of encoder-decoder models, as each model wants it
+            output = self.network.generate(
+                **{key: value.to(self.device) for key, value in inputs.items()},
+                max_new_tokens=1,
+                do_sample=False,
+                num_beams=1,
+                pad_token_id=self.pad_token,
+                output_logits=True,
+                return_dict_in_generate=True,
+            )
+            probabilities = output.logits[0].cpu().double().softmax(dim=-1)
+        yes = probabilities[:, list(self.yes_tokens)].sum(dim=1).tolist()
+        no = probabilities[:, list(self.no_tokens)].sum(dim=1).tolist()
+        return [{"yes": one, "no": other} for one, other in zip(yes, no, strict=True)]
+
+
+def load_vqa(model: str, device: str = "auto") -> QuestionAnswerer:
+    """Load a vision-language model of transformers, any that it knows for image and text to text, as a judge.
+
+    It runs in float32: half precision moves an answer with its batch by more than 1e-5. Models that think before they
+    answer have no answer in their first token and are no judges of this kind.
+
+    Parameters
+    ----------
+    model
+        A folder in the format of ``save_pretrained`` (in the working directory or the weights folder), or
+        ``ORG/NAME`` of the local Hugging Face cache, as ``Qwen/Qwen2-VL-2B-Instruct``. It holds
+        configuration, weights, processor and tokenizer.
+    device
+        ``auto`` (CUDA if there is one, else CPU) or a name of torch's.
+
+    Raises
+    ------
+    EncoderUnavailable
+        If there is no such model on this machine, or it does not answer questions about pictures.
+    """
+    name = f"vqa:{model}"
+    folder, licence = _transformers_folder(name, model)
+    weights = _transformers_weights(name, folder)
+    import torch
+
+    with suppress(ModuleNotFoundError):  # transformers does without torchvision, but not with a broken one
+        import_torchvision()
+    from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoProcessor
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()  # type: ignore[no-untyped-call]
+    target = torch_device(device)
+    with hub_offline():
+        try:
+            loaded: Any = AutoModelForImageTextToText.from_pretrained(
+                folder, dtype=torch.float32, output_loading_info=True
+            )
+            processor: Any = AutoProcessor.from_pretrained(folder)  # type: ignore[no-untyped-call]
+            # the PIL backend is the one nearest to the models' original code
+            processor.image_processor = AutoImageProcessor.from_pretrained(folder, backend="pil")  # type: ignore[no-untyped-call]
+        except _load_errors() as error:
+            raise EncoderUnavailable(f"{name} cannot be loaded: {_brief(error)}") from error
+    network, loading = loaded
+    if loading["missing_keys"] or getattr(processor, "tokenizer", None) is None:
+        raise EncoderUnavailable(f"{name} is no complete vision-language model: it is {type(network).__name__}")
+    tokenizer = processor.tokenizer
+    tokenizer.padding_side = "left"
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    yes_tokens, no_tokens = tokens_that_spell("yes", tokenizer), tokens_that_spell("no", tokenizer)
+    if not yes_tokens or not no_tokens:
+        raise EncoderUnavailable(f"{name} cannot be asked: its vocabulary has no single token for yes or for no")
+    return QuestionAnswerer(
+        name=name,
+        licence=licence,
+        weights_sha256=sha256_of(*weights),
+        version=feature_version(
+            question=QUESTION_TEMPLATE.replace(" ", "_"),
+            chat=_digest(processor.chat_template) if processor.chat_template else "none",
+            processor=type(processor.image_processor).__name__,
+            processing=_digest(processor.image_processor.to_dict()),
+            revision=folder.name if folder.parent.name == "snapshots" else "local",
+            tokens=_digest([yes_tokens, no_tokens]),
+        ),
+        network=network.eval().to(target),
+        device=target,
+        to_inputs=_inputs_of(processor),
+        batch_key=_batch_key_of(processor),
+        yes_tokens=yes_tokens,
+        no_tokens=no_tokens,
+        pad_token=tokenizer.pad_token_id,
+    )
+
+
+def tokens_that_spell(word: str, tokenizer: Any) -> list[int]:
+    """Return the ids of all tokens that are the word, in any case, with or without white space around it.
+
+    Parameters
+    ----------
+    word
+        Lower-case ASCII.
+    tokenizer
+        A tokenizer of transformers.
+    """
+    likely = [number for token, number in tokenizer.get_vocab().items() if word in token.lower()]
+    return sorted(number for number in likely if tokenizer.decode([number]).strip().lower() == word)
+
+
+def _inputs_of(processor: Any) -> Callable[[list[PIL.Image.Image], list[str]], Mapping[str, torch.Tensor]]:
+    """Return what turns pictures and questions into inputs, in the model's chat template if it has one."""
+    begin = processor.tokenizer.bos_token
+
+    def inputs(pictures: list[PIL.Image.Image], questions: list[str]) -> Mapping[str, torch.Tensor]:
+        texts = [_as_asked(processor, question) for question in questions]
+        # a chat template that writes the start token itself must not get a second one
+        written = bool(begin) and texts[0].startswith(begin)
+        batch: Mapping[str, torch.Tensor] = processor(
+            images=[[picture] for picture in pictures],
+            text=texts,
+            padding=True,
+            return_tensors="pt",
+            **({"add_special_tokens": False} if written else {}),
+        )
+        return batch
+
+    return inputs
+
+
+def _as_asked(processor: Any, question: str) -> str:
+    if processor.chat_template:
+        turn = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]}
+        text: str = processor.apply_chat_template([turn], add_generation_prompt=True, tokenize=False)
+        return text
+    return question if _places_pictures(processor) else f"{getattr(processor, 'image_token', '')}{question}"
+
+
+def _batch_key_of(processor: Any) -> Callable[[Image, str], Hashable]:
+    """Return the key of a batch: one size of pictures, whose padding not every model masks, and maybe one length."""
+    if not _places_pictures(processor):
+        return lambda image, text: image.shape
+    # the padding lands between picture and question and moves their relative positions, mask or no mask
+    return lambda image, text: (image.shape, len(processor.tokenizer(QUESTION_TEMPLATE.format(text))["input_ids"]))
+
+
+def _places_pictures(processor: Any) -> bool:
+    """Tell whether a processor puts the picture in front of the text by itself, as those of the BLIP-2 family do."""
+    return hasattr(processor, "num_query_tokens")
+
+
+def _digest(settings: Any) -> str:
+    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:12]

@@ -1,0 +1,76 @@
+"""The table of what is computed from a run's requests and not from its images: speed, money, refusals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from metrics.specification import Better
+
+
+@dataclass(frozen=True, slots=True)
+class OperationSpec:
+    """One figure of a system's operation: a frozen row. It needs requests with outcome, times and cost, no encoder."""
+
+    id: str
+    version: int
+    title: str
+    unit: str
+    better: Better
+    range: tuple[float | None, float | None]
+    source: str
+
+    @property
+    def dimension(self) -> str:
+        """The part of the id before the dot."""
+        return self.id.split(".", 1)[0]
+
+
+_QUANTILE = "linear quantile (Hyndman and Fan 1996, type 7)"
+_WILSON = "Wilson 1927, prompts as trials"
+
+OPERATIONS: tuple[OperationSpec, ...] = (
+    OperationSpec(
+        "operations.latency_p50", 1, "Latency, median", "s", "lower", (0, None),
+        f"{_QUANTILE}; interval by order statistics (Conover 1999)",
+    ),
+    OperationSpec(
+        "operations.latency_p95", 1, "Latency, 95th percentile", "s", "lower", (0, None),
+        f"{_QUANTILE}; a lower bound below 59 values or with a timeout",
+    ),
+    OperationSpec(
+        "operations.queue_p50", 1, "Time in the queue, median", "s", "lower", (0, None), "host's word, else measured",
+    ),
+    OperationSpec(
+        "operations.generation_p50", 1, "Time of generation, median", "s", "lower", (0, None),
+        "host's word, else measured",
+    ),
+    OperationSpec("operations.download_p50", 1, "Time of download, median", "s", "lower", (0, None), "measured"),
+    OperationSpec(
+        "operations.seconds_per_megapixel", 1, "Latency per megapixel, median", "s per million pixels", "lower",
+        (0, None), "latency over width x height / 10^6",
+    ),
+    OperationSpec(
+        "operations.throughput", 1, "Throughput while in flight", "pictures per minute", "higher", (0, None),
+        "pictures over the union of in-flight spans",
+    ),
+    OperationSpec(
+        "operations.in_flight", 1, "Requests in flight at once, mean", "requests", "neither", (0, None),
+        "Little 1961: summed request time over that union",
+    ),
+    OperationSpec(
+        "operations.cost_per_image", 1, "Cost of a picture", "USD", "lower", (0, None), "mean told cost of pictures",
+    ),
+    OperationSpec(
+        "operations.cost_per_accepted_image", 1, "All money per accepted picture", "USD", "lower", (0, None),
+        "all told money over pictures",
+    ),
+    OperationSpec(
+        "operations.cost_per_accepted_image_at_most", 1, "The same with all that may have been charged", "USD",
+        "lower", (0, None), "plus what requests without a picture may have cost",
+    ),
+    OperationSpec("operations.refusal_rate", 1, "Refused", "share of requests", "lower", (0, 1), _WILSON),
+    OperationSpec("operations.filter_rate", 1, "Filtered", "share of requests", "lower", (0, 1), _WILSON),
+    OperationSpec("operations.failure_rate", 1, "Failed or timed out", "share of requests", "lower", (0, 1), _WILSON),
+    OperationSpec("operations.unknown_rate", 1, "Answer lost", "share of requests", "lower", (0, 1), _WILSON),
+)  # fmt: skip
+"""Every figure. `evals.rating.operations` computes them."""

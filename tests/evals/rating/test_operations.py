@@ -1,0 +1,344 @@
+"""Operations against textbook quantiles and intervals, and that nothing missing is ever a zero."""
+
+import json
+import math
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from evals import load_run
+from evals.rating.operations import MISSING, median_ranks, notes, operations, wilson
+from evals.run import RunError
+
+LATENCIES = [1.2, 1.3, 1.25, 1.4, 9.8, 1.31, 1.28, 1.33, 1.27, 1.5]
+BEGUN = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def request(outcome="ok", **more):
+    return {"system": "a@host", "suite": "s", "size": "1K", "outcome": outcome, **more}
+
+
+def only(rows):
+    (row,) = operations(pd.DataFrame(rows))
+    return row
+
+
+def figures(rows):
+    return {name.removeprefix("operations."): figure for name, figure in only(rows)["figures"].items()}
+
+
+def timed(start_s, end_s, outcome="ok", **more):
+    at = [(BEGUN + timedelta(seconds=seconds)).isoformat(timespec="milliseconds") for seconds in (start_s, end_s)]
+    return request(outcome, sent_at=at[0], ended_at=at[1], **{"latency_s": end_s - start_s, **more})
+
+
+def test_latency_has_the_linear_quantiles_and_the_median_its_order_statistics():
+    found = figures([request(latency_s=value) for value in LATENCIES])
+    assert found["latency_p95"]["value"] == pytest.approx(6.065)
+    assert found["latency_p50"]["value"] == pytest.approx(1.305)
+    assert (found["latency_p50"]["low"], found["latency_p50"]["high"]) == (1.25, 1.5)
+    assert found["latency_p50"]["n"] == 10
+    assert only([request()])["quantile_method"] == "linear"
+
+
+@pytest.mark.parametrize("n", range(1, 120))
+def test_the_ranks_of_the_median_are_the_closest_pair_that_covers_95_percent(n):
+    def coverage(lower):
+        return 1 - 2 * stats.binom.cdf(lower - 1, n, 0.5)
+
+    pairs = [lower for lower in range(1, n // 2 + 1) if coverage(lower) >= 0.95]
+    assert median_ranks(n) == ((max(pairs), n + 1 - max(pairs)) if pairs else None)
+
+
+def test_the_bounds_of_a_median_are_within_a_rank_of_scipys():
+    values = np.sort(np.random.default_rng(0).lognormal(size=41))
+    low, high = stats.quantile_test(values, q=0, p=0.5).confidence_interval(0.95)
+    ranks = median_ranks(41)
+    assert abs(int(np.searchsorted(values, low)) + 1 - ranks[0]) <= 1
+    assert abs(int(np.searchsorted(values, high)) + 1 - ranks[1]) <= 1
+
+
+def test_below_six_latencies_the_median_has_no_interval():
+    five, six = ([request(latency_s=value) for value in LATENCIES[:n]] for n in (5, 6))
+    assert figures(five)["latency_p50"]["low"] is None
+    assert (figures(six)["latency_p50"]["low"], figures(six)["latency_p50"]["high"]) == (1.2, 9.8)
+
+
+@pytest.mark.parametrize(("n", "at_least"), [(1, True), (58, True), (59, False), (60, False)])
+def test_a_p95_of_fewer_than_59_values_is_a_lower_bound(n, at_least):
+    rows = [request(latency_s=1.0 + i) for i in range(n)]
+    assert figures(rows)["latency_p95"]["at_least"] is at_least
+    assert any("p95" in note for note in notes(operations(pd.DataFrame(rows)))) is at_least
+
+
+def test_a_timeout_makes_the_p95_a_lower_bound_however_many_pictures_came():
+    rows = [request(latency_s=1.0 + i) for i in range(100)]
+    assert figures([*rows, request("timeout")])["latency_p95"]["at_least"] is True
+
+
+def test_latency_is_that_of_pictures_alone():
+    found = figures([request(latency_s=2.0), request("refused", latency_s=50.0), request("failed", latency_s=70.0)])
+    assert (found["latency_p50"]["value"], found["latency_p50"]["n"]) == (2.0, 1)
+
+
+@pytest.mark.parametrize(
+    ("count", "n", "low", "high"),
+    [(8, 10, 0.49016, 0.94332), (0, 20, 0, 0.16113), (20, 20, 0.83887, 1), (45, 60, 0.62768, 0.84223)],
+)
+def test_a_rate_has_wilsons_interval(count, n, low, high):
+    rate = figures([request("refused")] * count + [request()] * (n - count))["refusal_rate"]
+    assert (rate["value"], rate["n"]) == (count / n, n)
+    assert (rate["low"], rate["high"]) == pytest.approx((low, high), abs=5e-6)
+
+
+@given(st.integers(5, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_is_scipys(counts):
+    count, n = counts
+    expected = stats.binomtest(count, n).proportion_ci(0.95, method="wilson")
+    assert wilson(count / n, n) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+def test_rates_of_fewer_than_five_requests_have_no_interval():
+    rate = figures([request("filtered"), request(), request(), request()])["filter_rate"]
+    assert (rate["value"], rate["low"], rate["high"]) == (0.25, None, None)
+
+
+def test_asking_each_prompt_ten_times_makes_no_rate_surer():
+    once = [request("refused" if i < 2 else "ok", prompt_id=f"p{i}") for i in range(10)]
+    assert only(once * 10)["n_prompts"] == 10
+    assert figures(once * 10)["refusal_rate"] == {**figures(once)["refusal_rate"], "n": 100}
+
+
+def test_a_prompt_of_two_suites_is_two_prompts_and_its_words_stand_in_for_its_name():
+    rows = [request(prompt_id="p"), {**request(prompt_id="p"), "suite": "t"}, request(prompt="A cup"), request()]
+    assert only([*rows, *rows[:3]])["n_prompts"] == 4
+
+
+def test_every_outcome_has_its_rate_and_a_timeout_is_a_failure():
+    outcomes = ["ok"] * 5 + ["refused"] * 2 + ["filtered", "failed", "timeout", "unknown"]
+    rows = [request(outcome, reason=None if outcome == "ok" else outcome) for outcome in outcomes]
+    found, row = figures(rows), only(rows)
+    rates = {name: found[f"{name}_rate"]["value"] * 11 for name in ("refusal", "filter", "failure", "unknown")}
+    assert rates == pytest.approx({"refusal": 2, "filter": 1, "failure": 2, "unknown": 1})
+    assert row["outcomes"] == {"failed": 1, "filtered": 1, "ok": 5, "refused": 2, "timeout": 1, "unknown": 1}
+    assert row["reasons"] == {"failed": 1, "filtered": 1, "refused": 2, "timeout": 1, "unknown": 1}
+
+
+def test_a_shot_that_was_never_sent_is_no_failure_of_the_host():
+    rows = [request("refused", cost_usd=0.0), *[request("failed", reason="no_first_shot", cost_usd=None)] * 4]
+    row, found = only([*rows, request(cost_usd=0.1)]), figures([*rows, request(cost_usd=0.1)])
+    assert (row["n_requests"], row["n_sent"], row["reasons"]) == (6, 2, {"no_first_shot": 4})
+    assert (found["failure_rate"]["value"], found["refusal_rate"]["value"]) == (0.0, 0.5)
+    assert (found["cost_per_accepted_image"]["value"], found["cost_per_accepted_image"]["at_least"]) == (0.1, False)
+
+
+def test_a_deleted_file_is_no_failure_of_the_host_but_its_money_is_gone():
+    rows = [request(cost_usd=0.1), request("failed", reason="file_missing", cost_usd=0.1)]
+    assert figures(rows)["failure_rate"]["value"] == 0.0
+    assert figures(rows)["cost_per_accepted_image"]["value"] == pytest.approx(0.2)
+
+
+def test_refused_money_makes_accepted_pictures_dearer_and_no_picture():
+    rows = [request(cost_usd=0.04, may_have_cost_usd=0.0)] * 3
+    rows += [request("filtered", cost_usd=0.04, may_have_cost_usd=0.0), request("unknown", may_have_cost_usd=0.06)]
+    found = figures(rows)
+    assert found["cost_per_image"]["value"] == pytest.approx(0.04)
+    assert found["cost_per_accepted_image"]["value"] == pytest.approx(0.16 / 3)
+    assert found["cost_per_accepted_image"]["at_least"] is True
+    assert found["cost_per_accepted_image_at_most"]["value"] == pytest.approx(0.22 / 3)
+    assert any("Money" in note for note in notes(operations(pd.DataFrame(rows))))
+
+
+def test_a_free_picture_costs_zero_and_an_unpriced_one_has_no_cost():
+    free, unpriced = figures([request(cost_usd=0.0)]), figures([request(cost_usd=None)])
+    assert free["cost_per_image"]["value"] == free["cost_per_accepted_image"]["value"] == 0.0
+    for name in ("cost_per_image", "cost_per_accepted_image", "cost_per_accepted_image_at_most"):
+        assert (unpriced[name]["value"], unpriced[name]["reason"]) == (None, "no_cost")
+
+
+def test_money_that_came_to_no_picture_has_no_price_per_picture():
+    found = figures([request("refused", cost_usd=0.01, may_have_cost_usd=0.0)])
+    assert {found[name]["reason"] for name in found if "cost" in name} == {"no_picture"}
+
+
+def test_seconds_per_megapixel_come_from_the_size_of_the_picture():
+    rows = [request(latency_s=4.0, width=2000, height=1000), request(latency_s=9.0, width=1000, height=1000)]
+    found = figures([*rows, request(latency_s=1.0), request(width=100, height=100)])["seconds_per_megapixel"]
+    assert (found["value"], found["n"]) == (5.5, 2)
+    assert figures([request(latency_s=1.0)])["seconds_per_megapixel"]["reason"] == "no_pixel_size"
+
+
+def test_queue_generation_and_download_stand_apart():
+    rows = [request(latency_s=9.0, queue_s=1.0, generation_s=5.0, download_s=None)] * 2 + [request(queue_s=3.0)]
+    found = figures(rows)
+    assert (found["queue_p50"]["value"], found["queue_p50"]["n"]) == (1.0, 3)
+    assert (found["generation_p50"]["value"], found["generation_p50"]["n"]) == (5.0, 2)
+    assert (found["download_p50"]["value"], found["download_p50"]["reason"]) == (None, "no_time")
+
+
+def test_throughput_counts_overlapping_requests_once_and_no_pause_between_them():
+    rows = [timed(0, 30), timed(10, 40), timed(20, 25, "refused"), timed(1000, 1020)]
+    found = figures(rows)
+    assert found["throughput"]["value"] == pytest.approx(3 * 60 / 60)
+    assert found["in_flight"]["value"] == pytest.approx((30 + 30 + 5 + 20) / 60)
+
+
+def test_a_picture_that_a_later_process_fetched_is_not_in_the_throughput():
+    rows = [timed(0, 30), timed(0, 90_000, latency_s=None)]
+    assert figures(rows)["throughput"] == figures(rows[:1])["throughput"]
+    assert figures(rows[1:])["throughput"]["reason"] == "not_watched"
+
+
+def test_requests_that_tell_only_their_outcome_give_rates_and_reasons_and_no_zero():
+    found = figures([{"system": "a", "outcome": "ok"}, {"system": "a", "outcome": "refused"}])
+    for name, figure in found.items():
+        if name.endswith("_rate"):
+            assert figure["reason"] is None
+        else:
+            assert figure["value"] is None
+            assert figure["reason"] in MISSING
+
+
+@pytest.mark.parametrize("nonsense", ["soon", -1.0, math.nan, math.inf, [1.0]])
+def test_what_is_no_time_is_left_out(nonsense):
+    found = figures([request(latency_s=nonsense, sent_at="yesterday", ended_at=None), request(latency_s=3.0)])
+    assert (found["latency_p50"]["value"], found["latency_p50"]["n"]) == (3.0, 1)
+
+
+def test_no_requests_give_no_rows():
+    assert operations(pd.DataFrame()) == []
+
+
+def test_sizes_and_systems_stand_apart_and_small_sizes_come_first():
+    sizes = ["4K", "512", None, "1K", "2K", "square"]
+    rows = [{**request(), "system": system, "size": size} for system in ("b", "a") for size in sizes]
+    found = operations(pd.DataFrame(rows))
+    ordered = ["512", "1K", "2K", "4K", None, "square"]
+    assert [(row["system"], row["size"]) for row in found] == [(system, size) for system in "ab" for size in ordered]
+
+
+def test_simulated_systems_are_named_in_the_notes():
+    rows = [{**request(), "simulated": True}, {**request(), "system": "real@host", "simulated": False}]
+    found = operations(pd.DataFrame(rows))
+    (note,) = [note for note in notes(found) if "simulated" in note]
+    assert note.startswith("a@host: simulated.")
+    assert [row["simulated"] for row in found] == [True, False]
+
+
+amounts = st.none() | st.floats(0, 100)
+anything = st.fixed_dictionaries(
+    {
+        "system": st.sampled_from(["a", "b"]),
+        "size": st.sampled_from(["1K", "4K", None]),
+        "outcome": st.sampled_from(["ok", "refused", "filtered", "failed", "timeout", "unknown"]),
+        "reason": st.sampled_from([None, "safety", "no_first_shot", "file_missing"]),
+        "prompt_id": st.sampled_from(["p", "q", "r"]),
+        "latency_s": amounts, "queue_s": amounts, "cost_usd": amounts, "may_have_cost_usd": amounts,
+        "width": st.sampled_from([None, 512, 1024]), "height": st.sampled_from([None, 512]),
+        "sent_at": st.sampled_from([None, "2026-11-22T12:00:00.000+00:00", "2026-11-22T12:00:07.250+00:00"]),
+        "ended_at": st.sampled_from([None, "2026-11-22T12:00:03.125+00:00", "2026-11-22T12:01:00.000+00:00"]),
+    }
+)  # fmt: skip
+
+
+@given(
+    st.lists(anything, min_size=1, max_size=12).flatmap(lambda rows: st.tuples(st.just(rows), st.permutations(rows)))
+)
+@settings(max_examples=40)
+def test_the_order_of_the_requests_does_not_matter(pair):
+    rows, shuffled = pair
+    assert operations(pd.DataFrame(shuffled)) == operations(pd.DataFrame(rows))
+
+
+@given(st.lists(anything, min_size=1, max_size=12))
+def test_every_figure_has_either_a_value_inside_its_interval_or_a_reason(rows):
+    found = operations(pd.DataFrame(rows))
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert sum(row["n_requests"] for row in found) == len(rows)
+    for figure in (figure for row in found for figure in row["figures"].values()):
+        assert (figure["value"] is None) == (figure["reason"] in MISSING)
+        assert (figure["value"] is None) == (figure["n"] == 0)
+        if figure["low"] is not None:
+            assert figure["low"] <= figure["value"] <= figure["high"]
+
+
+@given(st.lists(anything, min_size=1, max_size=12), st.sampled_from(["refused", "filtered"]), amounts)
+def test_one_more_picture_withheld_never_lowers_its_rate_nor_the_price_of_a_picture(rows, outcome, cost_usd):
+    rows = [{**row, "system": "a", "size": "1K"} for row in rows]
+    more = {**rows[0], "outcome": outcome, "reason": "safety", "cost_usd": cost_usd}
+    before, after = figures(rows), figures([*rows, more])
+    for name in ("refusal_rate" if outcome == "refused" else "filter_rate", "cost_per_accepted_image"):
+        if before[name]["value"] is not None:
+            assert after[name]["value"] >= before[name]["value"]
+
+
+@pytest.fixture
+def run_folder(tmp_path):
+    """Return a function that writes as much of a run as its operations need, and loads it."""
+
+    def write(requests, frozen_eval=""):
+        images = tmp_path / "run" / "images"
+        images.mkdir(parents=True)
+        sample = {"sample_id": "s1", "system": "a@host", "width": 2000, "height": 1000}
+        files = {
+            "provenance.json": json.dumps({"image_set": {"path": str(images)}}),
+            "samples.jsonl": json.dumps(sample) + "\n",
+            "scores.parquet": "",
+            "eval.yaml": frozen_eval,
+        }
+        for name, text in files.items():
+            (images.parent / name).write_text(text)
+        if requests is not None:
+            (images / "requests.jsonl").write_text(requests)
+        return load_run(images.parent)
+
+    return write
+
+
+def as_lines(*rows):
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def test_a_run_reads_its_requests_and_takes_the_size_of_a_picture_from_its_samples(run_folder):
+    asked = as_lines(request(sample_id="s1", latency_s=4.0), request("refused", sample_id="s2"))
+    run = run_folder(asked)
+    assert list(run.requests["sample_id"]) == ["s1", "s2"]
+    (row,) = run.operations()
+    assert row["outcomes"] == {"ok": 1, "refused": 1}
+    assert row["figures"]["operations.seconds_per_megapixel"]["value"] == 2.0
+
+
+def test_a_run_without_requests_has_no_operations(run_folder):
+    run = run_folder(None)
+    assert run.requests is None
+    assert run.operations() == []
+
+
+def test_an_empty_file_of_requests_gives_no_operations(run_folder):
+    assert run_folder("\n").operations() == []
+
+
+@pytest.mark.parametrize("line", ["{", "[]", "3", "{}"])
+def test_damaged_requests_are_told_in_one_sentence(run_folder, line):
+    with pytest.raises(RunError, match=r"requests\.jsonl is damaged"):
+        run_folder(line).operations()
+
+
+@pytest.mark.parametrize(
+    ("system", "frozen_eval", "simulated"),
+    [
+        ("aurora@demo", "simulated:\n  - system: aurora@demo\n", True),
+        ("aurora@demo", "simulated:\n  - system: borealis@demo\n", False),
+        ("flux@simulated-bfl", "systems: [flux@bfl]\n", True),
+        ("flux@bfl", "systems: [flux@bfl]\n", False),
+        ("flux@bfl", "[", False),
+    ],
+)
+def test_a_run_knows_which_of_its_systems_were_simulated(run_folder, system, frozen_eval, simulated):
+    (row,) = run_folder(as_lines({**request(), "system": system}), frozen_eval).operations()
+    assert row["simulated"] is simulated

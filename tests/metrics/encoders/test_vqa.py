@@ -1,0 +1,348 @@
+"""Vision-language models as judges against transformers by hand, on small random models with their real processors."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from metrics.encoders.catalogue import EncoderUnavailable
+from metrics.encoders.torchvision_guard import import_torchvision
+from metrics.encoders.vqa import QUESTION_TEMPLATE, load_vqa, tokens_that_spell
+from metrics.encoders.weights import sha256_of
+
+VOCABULARY = """
+Does this figure show " ? Please answer or no . Yes yes YES No NO a red fox blue fish under the old bridge at night
+<s> </s> <pad> <unk> <image> USER : ASSISTANT maybe
+"""
+WORDS = VOCABULARY.split()
+CHAT = (
+    "<s>{% for message in messages %}USER : {% for part in message['content'] %}{% if part['type'] == 'image' %}"
+    "<image> {% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endfor %}"
+    "{% if add_generation_prompt %} ASSISTANT :{% endif %}"
+)
+TEXTS = ["a red fox", "a blue fish under the old bridge at night", "fox", "the old bridge", "a fish at night"]
+QUERIES = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+TOWER = {**QUERIES, "image_size": 32, "patch_size": 8}
+LANGUAGE = {**QUERIES, "num_key_value_heads": 2, "vocab_size": len(WORDS)}
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Any:
+    import_torchvision()  # before transformers tries it
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    numbers = {word: number for number, word in enumerate(WORDS)}
+    words = Tokenizer(models.WordLevel(numbers, unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    words.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", numbers["<s>"])])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=words,
+        bos_token="<s>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        pad_token="<pad>",
+        additional_special_tokens=["<image>"],
+    )
+
+
+def save(folder: Path, network: Any, processor: Any) -> Path:
+    import torch
+
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for name, weight in network.named_parameters():
+            # random weights of the usual size answer alike to every picture and every question
+            if weight.ndim >= 2:
+                spread = 0.03 if "embed_tokens" in name else 2.0 if "projector" in name else 0.3
+                weight.normal_(0, spread)
+    network.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def llava_folder(tmp_path_factory, tokenizer) -> Path:
+    """With a chat template, which writes the start token itself."""
+    from transformers import (
+        CLIPImageProcessorPil,
+        CLIPVisionConfig,
+        LlamaConfig,
+        LlavaConfig,
+        LlavaForConditionalGeneration,
+        LlavaProcessor,
+    )
+
+    config = LlavaConfig(
+        vision_config=CLIPVisionConfig(**TOWER, projection_dim=32),
+        text_config=LlamaConfig(**LANGUAGE, max_position_embeddings=256),
+        image_token_index=WORDS.index("<image>"),
+        vision_feature_layer=-1,
+    )
+    pixels = CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
+    processor = LlavaProcessor(
+        pixels,
+        tokenizer,
+        patch_size=8,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=CHAT,
+    )
+    return save(tmp_path_factory.mktemp("llava"), LlavaForConditionalGeneration(config), processor)
+
+
+@pytest.fixture(scope="module")
+def paligemma_folder(tmp_path_factory, tokenizer) -> Path:
+    """Without a chat template, and with attention to what comes later in the question."""
+    from transformers import (
+        GemmaConfig,
+        PaliGemmaConfig,
+        PaliGemmaForConditionalGeneration,
+        PaliGemmaProcessor,
+        SiglipImageProcessorPil,
+        SiglipVisionConfig,
+    )
+
+    config = PaliGemmaConfig(
+        vision_config=SiglipVisionConfig(**TOWER),
+        text_config=GemmaConfig(**LANGUAGE, head_dim=16, pad_token_id=WORDS.index("<pad>")),
+        image_token_index=WORDS.index("<image>"),
+        projection_dim=32,
+    )
+    pixels = SiglipImageProcessorPil(size={"height": 32, "width": 32})
+    pixels.image_seq_length = 16
+    return save(
+        tmp_path_factory.mktemp("paligemma"),
+        PaliGemmaForConditionalGeneration(config),
+        PaliGemmaProcessor(pixels, tokenizer),
+    )
+
+
+@pytest.fixture(scope="module")
+def blip2_folder(tmp_path_factory, tokenizer) -> Path:
+    """An encoder and a decoder, and a processor that puts the picture in front of padding and question."""
+    from transformers import (
+        Blip2Config,
+        Blip2ForConditionalGeneration,
+        Blip2Processor,
+        Blip2QFormerConfig,
+        Blip2VisionConfig,
+        BlipImageProcessorPil,
+        T5Config,
+    )
+
+    config = Blip2Config(
+        vision_config=Blip2VisionConfig(**TOWER),
+        qformer_config=Blip2QFormerConfig(**QUERIES, vocab_size=len(WORDS), encoder_hidden_size=32),
+        text_config=T5Config(
+            d_model=32,
+            d_kv=16,
+            d_ff=64,
+            num_layers=2,
+            num_heads=2,
+            vocab_size=len(WORDS),
+            decoder_start_token_id=WORDS.index("<pad>"),
+            pad_token_id=WORDS.index("<pad>"),
+        ),
+        num_query_tokens=5,
+        image_token_index=WORDS.index("<image>"),
+    )
+    pixels = BlipImageProcessorPil(size={"height": 32, "width": 32})
+    return save(
+        tmp_path_factory.mktemp("blip2"),
+        Blip2ForConditionalGeneration(config),
+        Blip2Processor(pixels, tokenizer, num_query_tokens=5),
+    )
+
+
+@pytest.fixture(scope="module", params=["llava", "paligemma", "blip2"])
+def folder(request) -> Path:
+    return request.getfixturevalue(f"{request.param}_folder")
+
+
+@pytest.fixture(scope="module")
+def judge(folder):
+    return load_vqa(str(folder), "cpu")
+
+
+@pytest.fixture(scope="module")
+def questions(photographs) -> list[tuple[np.ndarray, str]]:
+    """Twelve questions about pictures of three sizes, the texts of one to eight words."""
+    images = [image[::4, ::4] for image in photographs[:3]]
+    return [(images[n % 3], TEXTS[n % len(TEXTS)]) for n in range(12)]
+
+
+def assert_same(ours: list[Any], theirs: list[Any], tolerance: float = 1e-5) -> None:
+    assert len(ours) == len(theirs)
+    for key in ("yes", "no"):
+        np.testing.assert_allclose([each[key] for each in ours], [each[key] for each in theirs], atol=tolerance, rtol=0)
+
+
+def by_hand(folder: Path, image: np.ndarray, text: str) -> dict[str, float]:
+    """One picture, one forward pass, no padding, the words of the answer by their numbers."""
+    import torch
+    from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoProcessor
+
+    network = AutoModelForImageTextToText.from_pretrained(folder).eval()
+    processor = AutoProcessor.from_pretrained(folder)
+    processor.image_processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
+    question = f'Does this figure show "{text}"? Please answer yes or no.'
+    if "llava" in str(folder):
+        asked, settings = f"<s>USER : <image> {question} ASSISTANT :", {"add_special_tokens": False}
+    else:
+        asked, settings = question if "blip2" in str(folder) else f"<image>{question}", {}
+    inputs = processor(images=PIL.Image.fromarray(image), text=asked, return_tensors="pt", **settings)
+    if "blip2" in str(folder):
+        inputs["decoder_input_ids"] = torch.tensor([[WORDS.index("<pad>")]])
+    with torch.no_grad():
+        probabilities = network(**inputs).logits[0, -1].double().softmax(-1)
+    return {
+        "yes": sum(float(probabilities[WORDS.index(word)]) for word in ("Yes", "yes", "YES")),
+        "no": sum(float(probabilities[WORDS.index(word)]) for word in ("No", "no", "NO")),
+    }
+
+
+def test_the_answer_is_that_of_a_forward_pass_by_hand(judge, folder, questions):
+    asked = [questions[n] for n in (0, 1, 5)]
+    ours = judge.encode_questions(asked)
+    assert_same(ours, [by_hand(folder, image, text) for image, text in asked], 1e-6)
+    assert all(0 < answer["yes"] < 1 and 0 < answer["yes"] + answer["no"] < 1 for answer in ours)
+
+
+def test_picture_and_text_both_decide_the_answer(judge, photographs):
+    one, other = photographs[0][::4, ::4], np.ascontiguousarray(photographs[0][::-4, ::4])
+    first, second, third = judge.encode_questions([(one, "a red fox"), (other, "a red fox"), (one, "a blue fish")])
+    assert abs(first["yes"] - second["yes"]) > 1e-4
+    assert abs(first["yes"] - third["yes"]) > 1e-4
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 32])
+def test_answers_do_not_depend_on_the_batch_or_the_order(judge, questions, batch_size):
+    from dataclasses import replace
+
+    order = np.random.default_rng(batch_size).permutation(len(questions))
+    shuffled = replace(judge, batch_size=batch_size).encode_questions([questions[n] for n in order])
+    alone = [judge.encode_questions([questions[n]])[0] for n in order]
+    assert_same(shuffled, alone)
+    assert np.ptp([answer["yes"] for answer in alone]) > 1e-3
+
+
+def test_pictures_of_one_size_are_asked_about_in_batches(judge, photographs, monkeypatch):
+    calls = []
+    generate = type(judge.network).generate
+
+    def counted(self, **inputs):
+        calls.append(len(inputs["input_ids"]))
+        return generate(self, **inputs)
+
+    monkeypatch.setattr(type(judge.network), "generate", counted)
+    judge.encode_questions([(photographs[0][::4, ::4], TEXTS[n % 2 * 3]) for n in range(9)])
+    assert calls == [4, 4, 1]
+
+
+def test_no_questions_get_no_answers(judge):
+    assert judge.encode_questions([]) == []
+
+
+def test_settings_of_the_folder_for_generation_do_not_change_the_answer(llava_folder, tmp_path, questions):
+    copy = tmp_path / "llava"
+    shutil.copytree(llava_folder, copy)
+    settings = {"do_sample": True, "temperature": 9.0, "num_beams": 3, "repetition_penalty": 9.0}
+    (copy / "generation_config.json").write_text(json.dumps({**settings, "eos_token_id": 1, "bos_token_id": 0}))
+    asked = questions[:3]
+    assert_same(
+        load_vqa(str(copy), "cpu").encode_questions(asked), load_vqa(str(llava_folder), "cpu").encode_questions(asked)
+    )
+
+
+def test_the_chat_template_writes_the_only_start_token(llava_folder, photographs):
+    judge = load_vqa(str(llava_folder), "cpu")
+    inputs = judge.to_inputs([PIL.Image.fromarray(photographs[0])], [QUESTION_TEMPLATE.format("fox")])
+    assert (inputs["input_ids"][0] == WORDS.index("<s>")).sum() == 1
+    assert inputs["input_ids"][0, 0] == WORDS.index("<s>")
+
+
+def test_shorter_questions_are_padded_on_the_left(llava_folder, photographs):
+    judge = load_vqa(str(llava_folder), "cpu")
+    pictures = [PIL.Image.fromarray(photographs[0])] * 2
+    inputs = judge.to_inputs(pictures, [QUESTION_TEMPLATE.format(text) for text in TEXTS[:2]])
+    assert inputs["attention_mask"][0].tolist()[:4] == [0, 0, 0, 0]
+    assert inputs["attention_mask"][:, -1].tolist() == [1, 1]
+
+
+def test_the_template_is_that_of_the_paper():
+    assert QUESTION_TEMPLATE.format("a cat") == 'Does this figure show "a cat"? Please answer yes or no.'
+
+
+def test_braces_in_a_text_are_words_like_any_other(judge, photographs):
+    (answer,) = judge.encode_questions([(photographs[0][::4, ::4], "a {red} fox {}")])
+    assert 0 < answer["yes"] < 1
+
+
+def test_what_spells_yes_is_found_in_byte_level_and_sentence_piece_vocabularies():
+    from tokenizers import Tokenizer, decoders, models
+    from transformers import PreTrainedTokenizerFast
+
+    for space, decoder in (("Ġ", decoders.ByteLevel()), ("▁", decoders.Metaspace())):
+        spelled = ["Yes", f"{space}Yes", "yes", f"{space}yes", "YES", f"{space}YES", f"{space}Yes{space}"]
+        others = ["yesterday", f"{space}eyes", "Yes.", "<yes>", "ye", "s", "no"]
+        words = Tokenizer(models.WordLevel({token: n for n, token in enumerate([*others, *spelled])}, unk_token="s"))
+        words.decoder = decoder
+        found = tokens_that_spell("yes", PreTrainedTokenizerFast(tokenizer_object=words))
+        assert found == list(range(len(others), len(others) + len(spelled)))
+
+
+def test_name_weights_and_question_are_on_the_record(judge, folder):
+    assert judge.name == f"vqa:{folder}"
+    assert judge.weights_sha256 == sha256_of(folder / "model.safetensors")
+    assert 'question=Does_this_figure_show_"{}"?_Please_answer_yes_or_no.' in judge.version
+    assert "revision=local" in judge.version
+
+
+def test_the_version_is_the_same_every_time_and_changes_with_the_chat_template(llava_folder, tmp_path):
+    copy = tmp_path / "llava"
+    shutil.copytree(llava_folder, copy)
+    first = load_vqa(str(llava_folder), "cpu").version
+    assert load_vqa(str(copy), "cpu").version == first
+    (copy / "chat_template.jinja").write_text(CHAT.replace("USER", "ASSISTANT"))
+    assert load_vqa(str(copy), "cpu").version != first
+
+
+def test_a_model_of_the_hub_cache_is_named_with_its_revision(llava_folder, hub_cache, no_network, questions):
+    hub_cache("someone/tiny-llava", llava_folder)
+    judge = load_vqa("someone/tiny-llava", "cpu")
+    assert "revision=0123456789abcdef0123456789abcdef01234567" in judge.version
+    local = load_vqa(str(llava_folder), "cpu")
+    assert_same(judge.encode_questions(questions[:2]), local.encode_questions(questions[:2]), 0)
+
+
+def test_a_model_that_is_not_here_is_refused_with_the_remedy(hub_cache, no_network):
+    with pytest.raises(EncoderUnavailable, match="fetch it with: twinlens models fetch vqa:someone/absent"):
+        load_vqa("someone/absent", "cpu")
+
+
+def test_a_model_that_answers_no_questions_is_refused(transformers_folder):
+    with pytest.raises(EncoderUnavailable, match="cannot be loaded"):
+        load_vqa(str(transformers_folder), "cpu")
+
+
+def test_a_folder_without_a_tokenizer_is_refused(llava_folder, tmp_path):
+    copy = tmp_path / "llava"
+    shutil.copytree(llava_folder, copy)
+    for path in copy.glob("token*"):
+        path.unlink()
+    with pytest.raises(EncoderUnavailable, match=r"cannot be loaded|no complete"):
+        load_vqa(str(copy), "cpu")
+
+
+def test_a_vocabulary_without_yes_is_refused(llava_folder, tmp_path):
+    copy = tmp_path / "llava"
+    shutil.copytree(llava_folder, copy)
+    path = copy / "tokenizer.json"
+    path.write_text(path.read_text().replace('"Yes"', '"Ja"').replace('"yes"', '"ja"').replace('"YES"', '"JA"'))
+    with pytest.raises(EncoderUnavailable, match="no single token for yes"):
+        load_vqa(str(copy), "cpu")
