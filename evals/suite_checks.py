@@ -15,6 +15,9 @@ from metrics.scripts import scripts_of
 NEAR_DUPLICATE = 92
 """Prompts whose words agree this much (rapidfuzz's ``token_set_ratio``, 0 to 100) are taken for one prompt."""
 
+SIMILAR_LENGTH = 2 / 3
+"""A near-duplicate has at least this share of the longer prompt's words; "a cup" is none of "a cup and a kettle"."""
+
 FEWEST_ITEMS = 5
 SHORTEST_CARD = 20
 """Characters; a purpose, an account of the making or a limit in fewer says nothing."""
@@ -197,7 +200,9 @@ def _near_duplicates(suites: Sequence[Suite]) -> list[SuiteProblem]:
     for number, (item, prompt) in enumerate(zip(items, prompts, strict=True)):
         near = process.extract_iter(prompt, prompts[:number], scorer=fuzz.token_set_ratio, score_cutoff=NEAR_DUPLICATE)
         same = [
-            (score, earlier) for text, score, earlier in near if text == prompt or contents[earlier] == contents[number]
+            (score, earlier)
+            for text, score, earlier in near
+            if text == prompt or (contents[earlier] == contents[number] and _similar_length(text, prompt))
         ]
         if same:
             score, earlier = max(same)
@@ -206,6 +211,11 @@ def _near_duplicates(suites: Sequence[Suite]) -> list[SuiteProblem]:
             problem = f"its prompt is nearly that of item {other.id!r}{where} ({score:.0f} of 100 alike); rewrite one"
             problems.append(SuiteProblem(item.suite, item.id, problem))
     return problems
+
+
+def _similar_length(text: str, other: str) -> bool:
+    shorter, longer = sorted((len(text.split()), len(other.split())))
+    return shorter >= SIMILAR_LENGTH * longer
 
 
 def _content(item: PromptItem) -> tuple[object, ...]:
@@ -218,7 +228,9 @@ def _forms(name: str) -> tuple[str, ...]:
     """Return the singular and the plausible plurals of an English noun."""
     *before, noun = name.split(" ")
     start = " ".join([*before, ""])
-    plurals = [_IRREGULAR.get(noun, noun + "s"), noun + "es"]
+    plurals = [noun + "s", noun + "es"]
+    if noun in _IRREGULAR:
+        plurals.append(_IRREGULAR[noun])
     if noun.endswith("y"):
         plurals.append(noun[:-1] + "ies")
     if noun.endswith(("f", "fe")):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from importlib.metadata import entry_points
+
 from metrics.specification import Control, FeatureSpec, MetricSpec
 
 FEATURES: dict[str, FeatureSpec] = {
@@ -34,7 +37,7 @@ _PHRASES = "metrics.structure:phrases_of"
 _EDIT = ("reference_images",)
 _EDIT_CONTROLS: tuple[Control, ...] = ("unedited_source", "unrelated_picture")
 
-METRICS: tuple[MetricSpec, ...] = (
+_OWN: tuple[MetricSpec, ...] = (
     MetricSpec(
         "adherence.clip", 1, "Prompt adherence, raw", "100 x cosine", "higher", (-100, 100), "sample",
         ("clip_image", "prompt"), "metrics.adherence:clip_similarity",
@@ -320,6 +323,25 @@ METRICS: tuple[MetricSpec, ...] = (
         columns=_REPEATS, controls=("identical_image", "different_seed"),
     ),
 )  # fmt: skip
+
+
+def _with_packages(own: tuple[MetricSpec, ...]) -> tuple[MetricSpec, ...]:
+    """Return our own rows and those that installed packages bring under the entry point group ``twinlens.metrics``."""
+    rows = {row.id: row for row in own}
+    for entry in entry_points(group="twinlens.metrics"):
+        try:
+            brought = entry.load()
+            for row in (brought,) if isinstance(brought, MetricSpec) else tuple(brought):
+                if row.id in rows:
+                    raise ValueError(f"there is a metric {row.id!r} already")
+                rows[row.id] = row
+        except Exception as error:  # whatever a package raises, the other metrics must not be lost with it
+            warnings.warn(f"metrics of {entry.value} are left out: {error}", stacklevel=2)
+    return tuple(rows.values())
+
+
+METRICS = _with_packages(_OWN)
+"""Every metric, those of installed packages last."""
 
 _BY_ID = {row.id: row for row in METRICS}
 

@@ -63,6 +63,11 @@ def test_a_misspelt_copy_is_a_duplicate_and_another_place_is_not(second, found):
     assert len(sentences({}, {"prompt": second})) == found
 
 
+def test_a_prompt_that_asks_for_more_is_no_duplicate():
+    assert sentences({"prompt": "A grey heron"}, {"prompt": "A grey heron with a fish in its beak"}) == []
+    assert len(sentences({"prompt": "A grey heron on the old pier"}, {"prompt": "A grey heron on the pier"})) == 1
+
+
 def test_a_duplicate_is_told_once_with_the_nearest_earlier_item():
     copies = sentences({}, {"prompt": "A heron stands in shalow water"}, {"prompt": PROMPTS[0]})
     assert ["'item-0'" in problem for problem in copies] == [True, True]
@@ -80,7 +85,7 @@ def test_a_prompt_of_another_suite_is_a_duplicate_only_when_both_are_checked():
 
 def test_one_template_with_other_things_in_it_is_not_a_duplicate():
     red = {"prompt": "A cup in a room", "objects": (SceneObject("cup"),)}
-    pair = {"prompt": "A cup and a hat in a room", "objects": (SceneObject("cup"), SceneObject("hat"))}
+    pair = {"prompt": "A cup, a hat in a room", "objects": (SceneObject("cup"), SceneObject("hat"))}
     assert sentences(red, pair) == []
     assert len(sentences(red, {**pair, "objects": red["objects"]})) == 1
 
@@ -110,6 +115,7 @@ NAMED = [
     ("Two knives and four glasses", "knife"),
     ("Two knives and four glasses", "glass"),
     ("Four women at a well", "woman"),
+    ("Two persons at a well", "person"),
     ("Traffic lights in the rain", "traffic light"),
     ("A pick-up on a farm", "pick-up"),
 ]
