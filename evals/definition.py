@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import get_args
 
 from evals.fields import Section, meant, read_section
+from evals.sizes import SIZES
 from evals.suites import read_suite, suite_names
 from metrics.catalogue import METRICS
 from metrics.encoders.catalogue import ENCODERS, Role
-
-SIZES: Mapping[str, int] = {"512": 512, "1K": 1024, "2K": 2048, "4K": 4096}
-"""The picture sizes that can be asked for, with the side of a square picture in pixels."""
 
 LARGEST_SEED = 2**31 - 1001
 """The largest seed of an eval: hosts take 31 bits, and a suite asks with up to a thousand seeds from there."""

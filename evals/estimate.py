@@ -11,12 +11,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from evals.definition import SIZES
 from evals.generation.facts import Facts, Offer
 from evals.generation.plan import ImageRequest
 from evals.generation.pricing import PROMPT_TOKENS_AT_MOST, likely_usd, megapixels, worst_usd
 from evals.rating.intervals import MIN_PROMPTS
 from evals.rating.power import ALPHA, POWER, smallest_detectable_effect
+from evals.sizes import SIZES
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from evals.suite_items import Edit, PackageSource, PromptItem
 if TYPE_CHECKING:
     import PIL.Image
 
-    from evals.generation.simulators.drawing_edits import Box, Pixels, Scene
+    from evals.drawing.edits import Box, Pixels, Scene
 
 SOURCE_SIDE = 1024
 """Side of a drawn source in pixels, and the most that one from a package has."""
@@ -73,7 +73,7 @@ def source_picture(item: PromptItem) -> bytes:
     FileNotFoundError
         If the package that ships it is not installed, or ships it no more.
     """
-    from evals.generation.simulators.drawing_edits import draw_source
+    from evals.drawing.edits import draw_source
 
     if isinstance(item.source, PackageSource):
         return _png(_from_package(item.source))
@@ -102,14 +102,14 @@ def edit_mask(item: PromptItem) -> bytes | None:
     if isinstance(item.source, PackageSource):
         mask = _package_mask(item.source)
     else:
-        from evals.generation.simulators.drawing_edits import scene_of
+        from evals.drawing.edits import scene_of
 
         mask = _drawn_mask(scene_of(item), item.edit)
     return _png(PIL.Image.fromarray(mask.astype(np.uint8) * 255))
 
 
 def _drawn_mask(scene: Scene, edit: Edit) -> Pixels:
-    from evals.generation.simulators.drawing_edits import pixels_of
+    from evals.drawing.edits import pixels_of
 
     if edit.does == "background":
         return _dilated(~pixels_of(scene.things, SOURCE_SIDE), _SEAM)

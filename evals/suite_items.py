@@ -260,8 +260,8 @@ def _package_source(section: Section) -> PackageSource:
 
 
 def _drawn_source(section: Section) -> DrawnSource:
-    from evals.generation.simulators.drawing_backdrops import SETTINGS
-    from evals.generation.simulators.drawing_pictograms import COLOURS, PICTOGRAMS
+    from evals.drawing.backdrops import SETTINGS
+    from evals.drawing.pictograms import COLOURS, PICTOGRAMS
 
     section.only("setting", "objects")
     settings = tuple(word for setting in SETTINGS for word in setting.words)

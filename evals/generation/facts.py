@@ -46,7 +46,7 @@ class Latency:
     Attributes
     ----------
     size
-        Of `evals.definition.SIZES`.
+        Of `evals.sizes.SIZES`.
     median_s
         The middle of what was measured, in seconds; the value itself where there is one only.
     p95_s
@@ -76,7 +76,7 @@ class Offer:
     api_id, edit_api_id
         The model's name in that host's addresses; another one for requests with reference images, where it has one.
     sizes
-        The sizes that can be asked for, of `evals.definition.SIZES`.
+        The sizes that can be asked for, of `evals.sizes.SIZES`.
     references_at_most
         How many reference images a request may carry, 0 where it takes none.
     takes_seed

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from evals.definition import SIZES
 from evals.fields import Section, meant, read_section
 from evals.generation.facts import (
     Facts,
@@ -20,6 +19,7 @@ from evals.generation.facts import (
     Quote,
     plain_name,
 )
+from evals.sizes import SIZES
 
 TRUST: Mapping[str, str] = {
     "A": "official",

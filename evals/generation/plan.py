@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from itertools import product
 
 from evals import sources
-from evals.definition import SIZES, EvalDefinition
+from evals.definition import EvalDefinition
+from evals.sizes import SIZES
 from evals.suites import PromptItem, Suite, read_suite
 
 
@@ -30,7 +31,7 @@ class ImageRequest:
     seed, repeat
         The seed that is sent, and which of the requests with that seed this is, from 0.
     size
-        One of `evals.definition.SIZES`; pictures are square.
+        One of `evals.sizes.SIZES`; pictures are square.
     first_shot
         The ``sample_id`` of the sequence's first shot, whose picture is sent along as a reference; None without one.
     """

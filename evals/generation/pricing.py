@@ -7,9 +7,9 @@ import statistics
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
-from evals.definition import SIZES
 from evals.generation.answers import Told
 from evals.generation.facts import Offer, Quote
+from evals.sizes import SIZES
 
 Basis: TypeAlias = Literal["reported", "usage", "listed", "none"]
 
@@ -50,7 +50,7 @@ def worst_usd(
     offer
         The model on its host.
     size
-        Of `evals.definition.SIZES`; pictures are square.
+        Of `evals.sizes.SIZES`; pictures are square.
     n_references
         How many reference images are sent along.
     prompt_tokens

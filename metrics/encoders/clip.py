@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
-import pickle
 import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -14,9 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 from metrics.encoders.catalogue import EncoderUnavailable
 from metrics.encoders.dual import DualEncoder, Tensors, feature_version, torch_device
+from metrics.encoders.local_models import (
+    LOCAL_LICENCE,
+    brief,
+    licence_of,
+    load_errors,
+    model_folder,
+    no_tokenizer,
+    not_here,
+    processing_of,
+    weight_files,
+)
 from metrics.encoders.open_clip_tags import OPEN_CLIP_FILES, check_architecture, import_open_clip, open_clip_tag
 from metrics.encoders.torchvision_guard import import_torchvision
-from metrics.encoders.weights import TRANSFORMERS_FILES, cached_file, find_weights, hub_offline, sha256_of
+from metrics.encoders.weights import cached_file, find_weights, hub_offline, sha256_of
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -33,7 +42,6 @@ _LOCAL_DIR_FILES = (
     "pytorch_model.pth",
     "model.pth",
 )  # open_clip's own order of preference: the file that is hashed is the one that it loads
-_LOCAL_LICENCE = "unknown (local files)"
 
 
 def load_open_clip(model: str, device: str = "auto") -> DualEncoder:
@@ -62,8 +70,8 @@ def load_open_clip(model: str, device: str = "auto") -> DualEncoder:
         repository = model.removeprefix("hf-hub:")
         weights = cached_file(repository, OPEN_CLIP_FILES)
         if weights is None or cached_file(repository, ("open_clip_config.json",)) is None:
-            raise EncoderUnavailable(_not_here(name))
-        return _open_clip_encoder(name, model, weights, device, _licence(repository))
+            raise EncoderUnavailable(not_here(name))
+        return _open_clip_encoder(name, model, weights, device, licence_of(repository))
     architecture, _, rest = model.partition("/")
     if not rest:
         raise EncoderUnavailable(f"{name} names no weights: write open_clip:{model}/TAG or open_clip:{model}/FILE.pt")
@@ -72,9 +80,9 @@ def load_open_clip(model: str, device: str = "auto") -> DualEncoder:
     tag = open_clip_tag(model)
     weights = cached_file(tag.repository, tag.filenames)
     if weights is None:
-        raise EncoderUnavailable(_not_here(name))
+        raise EncoderUnavailable(not_here(name))
     pretrained = import_open_clip().get_pretrained_cfg(tag.architecture, tag.tag)
-    return _open_clip_encoder(name, architecture, weights, device, _licence(tag.repository), pretrained)
+    return _open_clip_encoder(name, architecture, weights, device, licence_of(tag.repository), pretrained)
 
 
 def _open_clip_folder(name: str, folder_name: str, device: str) -> DualEncoder:
@@ -84,7 +92,7 @@ def _open_clip_folder(name: str, folder_name: str, device: str) -> DualEncoder:
     weights = next((folder / file for file in _LOCAL_DIR_FILES if (folder / file).is_file()), None)
     if weights is None:
         raise EncoderUnavailable(f"{name}: {folder} holds no weights; call the file {_LOCAL_DIR_FILES[0]}")
-    return _open_clip_encoder(name, f"local-dir:{folder}", weights, device, _LOCAL_LICENCE)
+    return _open_clip_encoder(name, f"local-dir:{folder}", weights, device, LOCAL_LICENCE)
 
 
 def _open_clip_file(name: str, architecture: str, filename: str, device: str) -> DualEncoder:
@@ -94,7 +102,7 @@ def _open_clip_file(name: str, architecture: str, filename: str, device: str) ->
     check_architecture(architecture)
     pretrained = _usual_preprocessing(architecture)
     note = "weights from a file, preprocessing usual for the architecture"
-    return _open_clip_encoder(name, architecture, weights, device, _LOCAL_LICENCE, pretrained, note)
+    return _open_clip_encoder(name, architecture, weights, device, LOCAL_LICENCE, pretrained, note)
 
 
 def _usual_preprocessing(architecture: str) -> dict[str, Any]:
@@ -138,12 +146,12 @@ def _open_clip_encoder(
                     force_quick_gelu=bool(pretrained.get("quick_gelu")),
                     force_preprocess_cfg=settings,
                 )
-        except _load_errors() as error:
-            raise EncoderUnavailable(f"{name}: {weights} cannot be loaded: {_brief(error)}") from error
+        except load_errors() as error:
+            raise EncoderUnavailable(f"{name}: {weights} cannot be loaded: {brief(error)}") from error
         try:
             tokenizer = open_clip.get_tokenizer(source)
         except (OSError, ValueError, ImportError) as error:
-            raise EncoderUnavailable(_no_tokenizer(name, error)) from error
+            raise EncoderUnavailable(no_tokenizer(name, error)) from error
     preprocessing = open_clip.get_model_preprocess_cfg(network)
     transform = open_clip.transform.image_transform_v2(
         open_clip.transform.PreprocessCfg(**preprocessing), is_train=False
@@ -211,8 +219,8 @@ def load_transformers(model: str, device: str = "auto") -> DualEncoder:
         If there is no such model on this machine, or it has no image and text features.
     """
     name = f"transformers:{model}"
-    folder, licence = _transformers_folder(name, model)
-    weights = _transformers_weights(name, folder)
+    folder, licence = model_folder(name, model)
+    weights = weight_files(name, folder)
     import torch
 
     with suppress(ModuleNotFoundError):  # transformers does without torchvision, but not with a broken one
@@ -227,12 +235,12 @@ def load_transformers(model: str, device: str = "auto") -> DualEncoder:
             network, loading = AutoModel.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
             # the PIL backend is the one whose pixels equal those of the models' original code
             processor = AutoImageProcessor.from_pretrained(folder, backend="pil")  # type: ignore[no-untyped-call]
-        except _load_errors() as error:
-            raise EncoderUnavailable(f"{name} cannot be loaded: {_brief(error)}") from error
+        except load_errors() as error:
+            raise EncoderUnavailable(f"{name} cannot be loaded: {brief(error)}") from error
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder)
         except (OSError, ValueError, ImportError) as error:
-            raise EncoderUnavailable(_no_tokenizer(name, error)) from error
+            raise EncoderUnavailable(no_tokenizer(name, error)) from error
     if loading["missing_keys"] or not hasattr(network, "get_image_features"):
         raise EncoderUnavailable(f"{name} is no complete CLIP or SigLIP model: it is {type(network).__name__}")
     context_length = network.config.text_config.max_position_embeddings
@@ -253,7 +261,7 @@ def load_transformers(model: str, device: str = "auto") -> DualEncoder:
         name=name,
         licence=licence,
         weights_sha256=sha256_of(*weights),
-        version=feature_version(context=context_length, **_processing(processor)),
+        version=feature_version(context=context_length, **processing_of(processor)),
         note="",
         context_length=context_length,
         network=network.eval().to(target),
@@ -264,30 +272,6 @@ def load_transformers(model: str, device: str = "auto") -> DualEncoder:
         image_tower=lambda batch: _pooled(network.get_image_features(**batch)),
         text_tower=lambda batch: _pooled(network.get_text_features(**batch)),
     )
-
-
-def _transformers_folder(name: str, model: str) -> tuple[Path, str]:
-    folder = find_weights(model)
-    if folder is not None:
-        if not (folder / "config.json").is_file():
-            raise EncoderUnavailable(f"{name}: {folder} is no folder with a config.json, as save_pretrained writes it")
-        return folder, _LOCAL_LICENCE
-    if model.count("/") != 1 or model.startswith((".", "/", "~")):
-        raise EncoderUnavailable(f"{name}: there is no folder {model}, here or in the weights folder")
-    config = cached_file(model, ("config.json",))
-    if config is None:
-        raise EncoderUnavailable(_not_here(name))
-    return config.parent, _licence(model)
-
-
-def _transformers_weights(name: str, folder: Path) -> list[Path]:
-    chosen = next((folder / file for file in TRANSFORMERS_FILES if (folder / file).is_file()), None)
-    if chosen is None:
-        raise EncoderUnavailable(f"{name}: {folder} holds no weights ({TRANSFORMERS_FILES[0]})")
-    if chosen.name.endswith(".index.json"):
-        shards = json.loads(chosen.read_text("utf-8"))["weight_map"].values()
-        return [folder / shard for shard in sorted(set(shards))]
-    return [chosen]
 
 
 def _centre_crop_of(settings: Mapping[str, Any]) -> Callable[[PIL.Image.Image], PIL.Image.Image]:
@@ -321,12 +305,6 @@ def _text_cleaning(model_type: str) -> Callable[[str], str]:
     return lambda text: " ".join(html.unescape(html.unescape(fix_text(text))).lower().split())
 
 
-def _processing(processor: Any) -> dict[str, Any]:
-    keys = ("size", "crop_size", "resample", "image_mean", "image_std", "rescale_factor", "patch_size")
-    settings = processor.to_dict()
-    return {"processor": type(processor).__name__} | {key: settings[key] for key in keys if settings.get(key)}
-
-
 def _pooled(features: Any) -> torch.Tensor:
     # transformers 5 returns an output object where version 4 returned the tensor
     pooled: torch.Tensor = getattr(features, "pooler_output", features)
@@ -335,28 +313,3 @@ def _pooled(features: Any) -> torch.Tensor:
 
 def _activation(network: torch.nn.Module) -> str:
     return "quickgelu" if any(type(module).__name__ == "QuickGELU" for module in network.modules()) else "gelu"
-
-
-def _licence(repository: str) -> str:
-    mit = repository.startswith(("laion/", "openai/")) or repository.endswith(".openai")
-    return "MIT" if mit else f"see the model's page, https://huggingface.co/{repository}"
-
-
-def _not_here(name: str) -> str:
-    return f"the weights of {name} are not on this machine; fetch it with: twinlens models fetch {name}"
-
-
-def _no_tokenizer(name: str, error: Exception) -> str:
-    remedy = f"fetch it with: twinlens models fetch {name}, or put its files beside local weights"
-    return f"the tokenizer of {name} is not usable here ({_brief(error)}); {remedy}"
-
-
-def _brief(error: Exception) -> str:
-    return " ".join(str(error).split("\n")[:2]).strip()[:300] or type(error).__name__
-
-
-def _load_errors() -> tuple[type[Exception], ...]:
-    from safetensors import SafetensorError
-
-    torch_and_library = (AssertionError, EOFError, ImportError, KeyError, OSError, RuntimeError, TypeError, ValueError)
-    return (*torch_and_library, pickle.UnpicklingError, SafetensorError)

@@ -12,16 +12,16 @@ import numpy.typing as npt
 import PIL.Image
 
 from metrics.encoders.catalogue import EncoderUnavailable, Image
-from metrics.encoders.clip import (
-    _brief,
-    _load_errors,
-    _no_tokenizer,
-    _processing,
-    _transformers_folder,
-    _transformers_weights,
-)
 from metrics.encoders.colour_names import COLOURS_VERSION, Colour, middle_colour
 from metrics.encoders.dual import feature_version, torch_device
+from metrics.encoders.local_models import (
+    brief,
+    load_errors,
+    model_folder,
+    no_tokenizer,
+    processing_of,
+    weight_files,
+)
 from metrics.encoders.torchvision_guard import import_torchvision
 from metrics.encoders.weights import hub_offline, sha256_of
 
@@ -260,8 +260,8 @@ class _Files:
 
 
 def _load(name: str, model: str, model_type: str) -> _Files:
-    folder, licence = _transformers_folder(name, model)
-    weights = _transformers_weights(name, folder)
+    folder, licence = model_folder(name, model)
+    weights = weight_files(name, folder)
     import torch
 
     with suppress(ModuleNotFoundError):  # transformers does without torchvision, but not with a broken one
@@ -277,12 +277,12 @@ def _load(name: str, model: str, model_type: str) -> _Files:
             )
             # the PIL backend needs no operator of torchvision's, and is the one nearest to the models' original code
             processor = AutoImageProcessor.from_pretrained(folder, backend="pil")  # type: ignore[no-untyped-call]
-        except _load_errors() as error:
-            raise EncoderUnavailable(f"{name} cannot be loaded: {_brief(error)}") from error
+        except load_errors() as error:
+            raise EncoderUnavailable(f"{name} cannot be loaded: {brief(error)}") from error
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder)
         except (OSError, ValueError, ImportError) as error:
-            raise EncoderUnavailable(_no_tokenizer(name, error)) from error
+            raise EncoderUnavailable(no_tokenizer(name, error)) from error
     if loading["missing_keys"] or network.config.model_type != model_type:
         raise EncoderUnavailable(f"{name} is no complete {model_type} model: it is {type(network).__name__}")
     known = model.startswith(_APACHE) and licence.startswith("see ")
@@ -290,7 +290,7 @@ def _load(name: str, model: str, model_type: str) -> _Files:
 
 
 def _version(files: _Files, **settings: Any) -> str:
-    return feature_version(floor=SCORE_FLOOR, colours=COLOURS_VERSION, **_processing(files.processor), **settings)
+    return feature_version(floor=SCORE_FLOOR, colours=COLOURS_VERSION, **processing_of(files.processor), **settings)
 
 
 def _phrases(text: str) -> list[str]:

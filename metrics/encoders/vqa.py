@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import PIL.Image
 
 from metrics.encoders.catalogue import EncoderUnavailable, Image
-from metrics.encoders.clip import _brief, _load_errors, _transformers_folder, _transformers_weights
 from metrics.encoders.dual import feature_version, torch_device
+from metrics.encoders.local_models import brief, load_errors, model_folder, weight_files
 from metrics.encoders.torchvision_guard import import_torchvision
 from metrics.encoders.weights import hub_offline, sha256_of
 
@@ -113,8 +113,8 @@ def load_vqa(model: str, device: str = "auto") -> QuestionAnswerer:
         If there is no such model on this machine, or it does not answer questions about pictures.
     """
     name = f"vqa:{model}"
-    folder, licence = _transformers_folder(name, model)
-    weights = _transformers_weights(name, folder)
+    folder, licence = model_folder(name, model)
+    weights = weight_files(name, folder)
     import torch
 
     with suppress(ModuleNotFoundError):  # transformers does without torchvision, but not with a broken one
@@ -132,8 +132,8 @@ def load_vqa(model: str, device: str = "auto") -> QuestionAnswerer:
             processor: Any = AutoProcessor.from_pretrained(folder)  # type: ignore[no-untyped-call]
             # the PIL backend is the one nearest to the models' original code
             processor.image_processor = AutoImageProcessor.from_pretrained(folder, backend="pil")  # type: ignore[no-untyped-call]
-        except _load_errors() as error:
-            raise EncoderUnavailable(f"{name} cannot be loaded: {_brief(error)}") from error
+        except load_errors() as error:
+            raise EncoderUnavailable(f"{name} cannot be loaded: {brief(error)}") from error
     network, loading = loaded
     if loading["missing_keys"] or getattr(processor, "tokenizer", None) is None:
         raise EncoderUnavailable(f"{name} is no complete vision-language model: it is {type(network).__name__}")

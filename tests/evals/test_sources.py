@@ -10,7 +10,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from evals.generation.simulators.drawing_edits import draw_edited
+from evals.drawing.edits import draw_edited
 from evals.sources import SOURCE_SIDE, edit_mask, n_references, reference_contents, reference_hashes, source_picture
 from evals.suite_items import DrawnSource, Edit, PackageSource, PromptItem, SceneObject
 from evals.suites import read_suite

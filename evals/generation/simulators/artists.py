@@ -52,7 +52,7 @@ def demo_artist(simulated: SimulatedSystem, suites: Sequence[str]) -> Artist:
 
 def _edited(item: PromptItem, references: Sequence[bytes]) -> PIL.Image.Image:
     """Return an editing item's picture in its source's size, in which what does not change stays to the pixel."""
-    from evals.generation.simulators.drawing_edits import draw_edited
+    from evals.drawing.edits import draw_edited
     from evals.sources import SOURCE_SIDE, source_picture
     from evals.suite_items import DrawnSource
 
@@ -71,8 +71,8 @@ def _drawable(item: PromptItem) -> PromptItem:
 
     A sequence with things, texts or colours to show is a story or a brand, of which no portrait is drawn.
     """
-    from evals.generation.simulators.drawing_faces import CHARACTERS
-    from evals.generation.simulators.drawing_pictograms import COLOURS, PICTOGRAMS
+    from evals.drawing.faces import CHARACTERS
+    from evals.drawing.pictograms import COLOURS, PICTOGRAMS
 
     if item.source is not None:
         return item

@@ -13,12 +13,12 @@ from typing import Any, cast
 
 from aiohttp import web
 
-from evals.definition import SIZES
 from evals.generation.simulators.delivery import delivery_address, delivery_routes
 from evals.generation.simulators.faults import Problem
 from evals.generation.simulators.intake import Format, Intake, Job, Order, size_name
 from evals.generation.simulators.service import SimulatedModel
 from evals.generation.simulators.tasks import bearer, conclude, is_whole, json_object, reference, take_in
+from evals.sizes import SIZES
 
 _LEAST_SIDE = 256
 _ODD_STATUSES = ("created", "dispatched")

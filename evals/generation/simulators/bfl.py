@@ -13,13 +13,13 @@ from typing import Any
 
 from aiohttp import web
 
-from evals.definition import SIZES
 from evals.generation.simulators.charging import megapixels, price_usd
 from evals.generation.simulators.delivery import delivery_address, delivery_routes
 from evals.generation.simulators.faults import Problem, spoiled, turned_away
 from evals.generation.simulators.intake import Format, Intake, Job, Order, size_name
 from evals.generation.simulators.references import billed_megapixels, decoded, picture_size
 from evals.generation.simulators.service import TASK_KIN, Behaviour, SimulatedModel
+from evals.sizes import SIZES
 
 CLUSTER = "eu2"
 """The cluster that knows the tasks; asked anywhere else, a task is not found."""

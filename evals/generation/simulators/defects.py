@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import string
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from evals.definition import Defect, SimulatedSystem
-from evals.generation.simulators.drawing_pictograms import PICTOGRAMS
+from evals.drawing.pictograms import PICTOGRAMS
+from evals.drawing.randomness import generator
 from evals.suites import PromptItem, SceneObject
 
 # Pairs that a text engine may take for each other would make a misspelling invisible.
@@ -18,12 +16,6 @@ _UNLIKE: dict[str, str] = {
     **dict(zip(string.ascii_uppercase, "XKTXMXKMRMXTXXXKXKXXXXKHXK", strict=True)),
     **dict(zip(string.digits, "4857284359", strict=True)),
 }
-
-
-def generator(*parts: object) -> np.random.Generator:
-    """Return the random generator that belongs to these parts, the same in every process and on every machine."""
-    digest = hashlib.sha256("|".join(map(str, parts)).encode()).digest()
-    return np.random.default_rng(int.from_bytes(digest[:8], "big"))
 
 
 def defects_of(item: PromptItem, system: SimulatedSystem) -> tuple[Defect, ...]:

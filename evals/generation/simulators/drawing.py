@@ -6,11 +6,12 @@ import numpy as np
 import PIL.Image
 
 from evals.definition import SimulatedSystem
-from evals.generation.simulators.defects import as_understood, generator, has_defect
-from evals.generation.simulators.drawing_backdrops import draw_backdrop, setting_of
-from evals.generation.simulators.drawing_faces import CHARACTERS, draw_portrait
-from evals.generation.simulators.drawing_pictograms import PICTOGRAMS, draw_pictogram
-from evals.generation.simulators.drawing_text import draw_label, draw_sign
+from evals.drawing.backdrops import draw_backdrop, setting_of
+from evals.drawing.faces import CHARACTERS, draw_portrait
+from evals.drawing.pictograms import PICTOGRAMS, draw_pictogram
+from evals.drawing.randomness import generator
+from evals.drawing.text import draw_label, draw_sign
+from evals.generation.simulators.defects import as_understood, has_defect
 from evals.suites import PromptItem, SceneObject
 
 NOISE_LEVELS = 4

@@ -16,13 +16,13 @@ from typing import Any, cast
 import PIL.Image
 from aiohttp import web
 
-from evals.definition import SIZES
 from evals.generation.simulators.delivery import delivery_address, delivery_routes
 from evals.generation.simulators.faults import Problem
 from evals.generation.simulators.intake import Format, Intake, Job, Order, size_name
 from evals.generation.simulators.references import picture_size
 from evals.generation.simulators.service import SimulatedModel
 from evals.generation.simulators.tasks import bearer, conclude, is_whole, json_object, picked_seed, reference, take_in
+from evals.sizes import SIZES
 
 IMAGE_SIZES: Mapping[str, tuple[int, int]] = {
     "square_hd": (1024, 1024),

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from evals.definition import SIZES
 from evals.generation.simulators.intake import Format, Order
 from evals.generation.simulators.references import decoded, picture_size
 from evals.generation.simulators.service import SimulatedModel
+from evals.sizes import SIZES
 
 Surface: TypeAlias = Literal["google", "vertex"]
 

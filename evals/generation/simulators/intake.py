@@ -17,9 +17,9 @@ from typing import Literal
 import PIL.Image
 from aiohttp import web
 
-from evals.definition import SIZES
 from evals.generation.simulators.books import Books, Ending
 from evals.generation.simulators.service import BEHAVIOURS, Behaviour, Seconds, SimulatedHost, SimulatedModel
+from evals.sizes import SIZES
 
 Format = Literal["png", "jpeg", "webp"]
 

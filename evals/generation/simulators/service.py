@@ -89,7 +89,7 @@ class SimulatedModel:
     kind, terms
         Its price, as in `evals.generation.facts.Quote`.
     sizes
-        The sizes that may be asked for, of `evals.definition.SIZES`.
+        The sizes that may be asked for, of `evals.sizes.SIZES`.
     references_at_most
         How many reference pictures a request may carry.
     artist

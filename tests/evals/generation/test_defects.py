@@ -4,8 +4,8 @@ import pytest
 from rapidfuzz.distance import Levenshtein
 
 from evals.definition import read_definition
+from evals.drawing.faces import CHARACTERS
 from evals.generation.simulators.defects import as_understood, defects_of, misspelt
-from evals.generation.simulators.drawing_faces import CHARACTERS
 from evals.suites import read_suite
 
 DEMO = read_definition("demo")

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from evals.definition import Defect, SimulatedSystem, read_definition
+from evals.drawing.backdrops import setting_of
+from evals.drawing.faces import photograph
+from evals.drawing.pictograms import COLOURS, PICTOGRAMS, draw_pictogram
 from evals.generation.simulators.drawing import NOISE_LEVELS, draw
-from evals.generation.simulators.drawing_backdrops import setting_of
-from evals.generation.simulators.drawing_faces import photograph
-from evals.generation.simulators.drawing_pictograms import COLOURS, PICTOGRAMS, draw_pictogram
 from evals.suites import PromptItem, SceneObject, read_suite
 
 AURORA, BOREALIS = read_definition("demo").simulated

@@ -7,9 +7,9 @@ from datetime import date, timedelta
 import pytest
 
 from evals.data_files import data_path
-from evals.definition import SIZES
 from evals.generation.facts import FactsError, cautions, plain_name, read_facts
 from evals.generation.hosts import HOSTS
+from evals.sizes import SIZES
 
 FACTS = read_facts()
 TODAY = date(2026, 11, 23)

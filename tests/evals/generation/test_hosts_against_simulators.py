@@ -12,7 +12,6 @@ import httpx2 as httpx
 import PIL.Image
 import pytest
 
-from evals.definition import SIZES
 from evals.generation.answers import Accepted, Ended, Finished, Lost, Running, TurnedAway
 from evals.generation.facts import read_facts
 from evals.generation.hosts import HOSTS
@@ -22,6 +21,7 @@ from evals.generation.plan import ImageRequest
 from evals.generation.simulators.artists import plain_artist
 from evals.generation.simulators.server import FORMATS, serve
 from evals.generation.simulators.service import SimulatedHost, SimulatedModel, Simulation
+from evals.sizes import SIZES
 from evals.suites import PromptItem
 
 KEY = "a-secret-key"

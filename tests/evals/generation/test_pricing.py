@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.definition import SIZES
 from evals.generation.answers import Told
 from evals.generation.facts import Quote, read_facts
 from evals.generation.pricing import billed_usd, likely_usd, megapixels, worst_usd
+from evals.sizes import SIZES
 
 FACTS = read_facts()
 PRICED = [offer for offer in FACTS.offers.values() if offer.quotes]

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
-from evals.generation.simulators.defects import generator
-from evals.generation.simulators.drawing_backdrops import SETTINGS, draw_backdrop, setting_of
-from evals.generation.simulators.drawing_pictograms import COLOURS, PICTOGRAMS, draw_pictogram
-from evals.generation.simulators.drawing_text import draw_label
+from evals.drawing.backdrops import SETTINGS, draw_backdrop, setting_of
+from evals.drawing.pictograms import COLOURS, PICTOGRAMS, draw_pictogram
+from evals.drawing.randomness import generator
+from evals.drawing.text import draw_label
 from evals.suite_items import DrawnSource, PromptItem, SceneObject
 
 Box = tuple[float, float, float, float]

@@ -1,0 +1,1 @@
+"""The renderer: settings, things, faces, lettering and edits, drawn without any model."""
