@@ -166,6 +166,8 @@ def run(tmp_path, scripted, monkeypatch):
 @pytest.fixture
 def interrupted_when():
     """Send this process a signal as soon as something is so, and once more when the first one was heard."""
+    # Whoever runs the tests may have told this process to ignore Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     threads = []
 
     def start(is_so, number=signal.SIGINT, times=1):
@@ -188,3 +190,4 @@ def interrupted_when():
     yield start
     for thread in threads:
         thread.join()
+    signal.signal(signal.SIGINT, before)
