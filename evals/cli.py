@@ -260,13 +260,13 @@ def systems(json_wanted: bool) -> None:
 def demo(out: Path, json_wanted: bool) -> None:
     """Generate, score, compare and report two invented systems whose defects are known: offline, over local HTTP."""
     from evals.console import print_demo, shown_progress
-    from evals.demo import generate_demo, run_demo
+    from evals.demo import generate_demo, score_demo
     from evals.generation.console import shown_generation
 
     with shown_generation() as watch:
-        generate_demo(out, watch)
+        images = generate_demo(out, watch).folder
     with shown_progress() as progress:
-        outcome = run_demo(out, progress)
+        outcome = score_demo(images, progress)
     if json_wanted:
         print_json(outcome.as_dict())
     else:

@@ -69,36 +69,6 @@ class DemoOutcome:
         }
 
 
-def run_demo(out: str | Path, progress: Progress) -> DemoOutcome:
-    """Generate the demo's pictures over HTTP, score and rate them, write the report, and check the scripted truth.
-
-    Parameters
-    ----------
-    out
-        The run folder: the image set goes to ``images``, the report to ``report``. A demo that was stopped goes on.
-    progress
-        Called with a label, the number done and the total while the pictures are scored.
-
-    Raises
-    ------
-    evals.generation.lines.GenerationError
-        If the folder holds another run.
-    """
-    from evals.imageset import read_image_set
-    from evals.reporting import write_report
-    from evals.scoring.stage import score, select_metrics
-
-    out = Path(out)
-    definition = read_definition("demo")
-    images = generate_demo(out).folder
-    # What asks nothing of a picture (is there a face, can anything be read) would look at all of them for no row here.
-    fitting = select_metrics((), read_image_set(images).rows)
-    metrics = [spec.id for spec in fitting if spec.columns or spec.dimension == "adherence"]
-    run = score(images, out, metrics, tuple(definition.encoders.values()), progress=progress)
-    report = write_report(run, out / "report")
-    return DemoOutcome(run, report, tuple(check_truth(run.ratings(), definition.truth)))
-
-
 def generate_demo(out: Path, watch: Watch = lambda count: None) -> Generation:
     """Ask the demo's two simulated systems for every picture that the run lacks, each in a real host's wire format.
 
@@ -129,6 +99,29 @@ def generate_demo(out: Path, watch: Watch = lambda count: None) -> Generation:
     if generation.problem:
         raise GenerationError(generation.problem)
     return generation
+
+
+def score_demo(images: Path, progress: Progress) -> DemoOutcome:
+    """Score and rate the demo's pictures, write the report beside them, and check the scripted truth.
+
+    Parameters
+    ----------
+    images
+        The image set that `generate_demo` made; the run is the folder around it, the report goes to ``report`` there.
+    progress
+        Called with a label, the number done and the total.
+    """
+    from evals.imageset import read_image_set
+    from evals.reporting import write_report
+    from evals.scoring.stage import score, select_metrics
+
+    definition, out = read_definition("demo"), images.parent
+    # What asks nothing of a picture (is there a face, can anything be read) would look at all of them for no row here.
+    fitting = select_metrics((), read_image_set(images).rows)
+    metrics = [spec.id for spec in fitting if spec.columns or spec.dimension == "adherence"]
+    run = score(images, out, metrics, tuple(definition.encoders.values()), progress=progress)
+    report = write_report(run, out / "report")
+    return DemoOutcome(run, report, tuple(check_truth(run.ratings(), definition.truth)))
 
 
 def check_truth(ratings: Mapping[str, Any], truth: Iterable[Truth]) -> list[Verdict]:

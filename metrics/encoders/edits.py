@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metrics.encoders.catalogue import EncoderUnavailable, Image
-from metrics.encoders.perceptual import SSIM_WINDOW, LpipsEncoder, load_lpips
+from metrics.encoders.perceptual import SSIM_WINDOW, LpipsEncoder, load_lpips, local_similarity
 
 Edit = tuple[Image, Image, Image | None]
 """Source, output and mask of one edit. White in the mask is what may change; None where no mask was given."""
@@ -198,26 +198,9 @@ def similarity_map(first: Image, second: Image) -> npt.NDArray[np.float32]:
     for top in range(0, height, _STRIP_ROWS):
         bottom = min(top + _STRIP_ROWS, height)
         above, below = max(0, top - _EROSION), min(height, bottom + _EROSION)
-        strip = _strip_similarity(first[above:below], second[above:below])
+        strip = local_similarity(first[above:below], second[above:below]).mean(axis=2)
         similarity[top:bottom] = strip[top - above : bottom - above]
-    return similarity
-
-
-def _strip_similarity(first: Image, second: Image) -> npt.NDArray[np.float64]:
-    import cv2
-
-    def local_mean(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        window = (SSIM_WINDOW, SSIM_WINDOW)
-        return np.asarray(cv2.GaussianBlur(values, window, 1.5, borderType=cv2.BORDER_REFLECT), np.float64)
-
-    x, y = first.astype(np.float64), second.astype(np.float64)
-    mean_x, mean_y = local_mean(x), local_mean(y)
-    variances = local_mean(x * x + y * y) - mean_x * mean_x - mean_y * mean_y
-    covariance = local_mean(x * y) - mean_x * mean_y
-    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    luminance = (2 * mean_x * mean_y + c1) / (mean_x * mean_x + mean_y * mean_y + c1)
-    ssim: npt.NDArray[np.float64] = (luminance * (2 * covariance + c2) / (variances + c2)).mean(axis=2)
-    return np.minimum(ssim, 1.0)  # equal pictures come out a rounding error above it
+    return np.minimum(similarity, 1.0, out=similarity)  # equal pictures come out a rounding error above it
 
 
 def edit_difference(source: Image, output: Image, mask: Image | None) -> EditDifference:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from evals.definition import Truth, read_definition
-from evals.demo import DemoOutcome, check_truth, generate_demo, run_demo
+from evals.demo import DemoOutcome, check_truth, generate_demo
 from evals.generation.lines import GenerationError
 from evals.generation.plan import plan_requests
 from evals.imageset import read_image_set
@@ -134,4 +134,4 @@ def test_a_demo_that_was_killed_starts_over_what_its_simulators_were_at_work_on(
 def test_a_folder_that_holds_another_run_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(GenerationError, match="is not empty and holds no run"):
-        run_demo(tmp_path, lambda label, n, total: None)
+        generate_demo(tmp_path)
