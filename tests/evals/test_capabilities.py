@@ -2,9 +2,9 @@
 
 import pytest
 
-from evals.capabilities import ANSWERS, read_capabilities
+from evals.capabilities import ANSWERS, LEVELS, read_capabilities, read_companies
 from evals.data_files import data_path
-from evals.generation.facts import FactsError
+from evals.generation.facts import FactsError, read_facts
 
 CAPABILITIES = read_capabilities()
 
@@ -16,6 +16,45 @@ def test_every_answer_has_a_sentence_and_a_source_unless_it_is_unknown(capabilit
         assert cell.answer in ANSWERS
         assert cell.says.endswith(".") or cell.says.endswith('"')
         assert cell.sources or cell.answer == "unknown"
+
+
+@pytest.mark.parametrize("capability", CAPABILITIES.values(), ids=lambda capability: capability.id)
+def test_a_rubric_has_five_different_sentences_and_every_known_answer_its_level(capability):
+    if not capability.rubric:
+        assert all(cell.level is None for cell in capability.cells)
+        return
+    assert len(set(capability.rubric)) == LEVELS
+    assert all(sentence.endswith(".") for sentence in capability.rubric)
+    for cell in capability.cells:
+        assert (cell.level is None) == (cell.answer == "unknown" or capability.computed is not None)
+
+
+@pytest.mark.parametrize("capability", CAPABILITIES.values(), ids=lambda capability: capability.id)
+def test_levels_are_ordered_as_the_answers_are(capability):
+    levels = {answer: [cell.level for cell in capability.cells if cell.answer == answer] for answer in ANSWERS}
+    if capability.rubric and capability.computed is None:
+        assert set(levels["no"]) <= {1}
+        assert all(1 < level < LEVELS for level in levels["partly"])
+        assert all(level > 1 for level in levels["yes"])
+
+
+@pytest.mark.parametrize("asked", ["lora", "sla", "deployment", "open_weights", "batch"])
+def test_what_an_eval_declares_has_a_rubric(asked):
+    assert CAPABILITIES[asked].rubric
+
+
+def test_every_host_is_a_company_or_ones_own_machine():
+    assert set(read_facts().hosts) - set(read_companies()) == {"local", "comfyui"}
+
+
+def test_every_model_is_told_where_it_can_be_run():
+    for offer in read_facts().offers.values():
+        assert CAPABILITIES["deployment"].of(offer.model, offer.host) is not None, offer.system
+
+
+def test_only_batches_have_a_discount_and_it_is_half():
+    told = {id_: cell.discount for id_, each in CAPABILITIES.items() for cell in each.cells if cell.discount}
+    assert told == {"batch": 0.5}
 
 
 @pytest.mark.parametrize(
@@ -73,6 +112,16 @@ def test_what_was_not_looked_into_has_no_answer():
         ("sources: [bfl-flux3]", "sources: [bfl-flux]", "there is no 'bfl-flux' here; did you mean 'bfl-flux3'"),
         ("        sources: [bfl-flux3]\n", "", "it is missing"),
         ("models: [flux-3-image]", "models: [flux-2-pro]", "flux-2-pro@bfl is answered twice"),
+        ("level: 3", "level: 6", "6 is too large; the rubric has 5 levels"),
+        ("level: 3", "level: 1", "1 does not go with the answer 'partly'; no is level 1, and only no is"),
+        ("level: 3", "level: 5", "5 does not go with the answer 'partly'; the highest is for yes"),
+        ("        level: 3\n", "", "the level is missing"),
+        ("answer: unknown\n", "level: 2\n        answer: unknown\n", "nobody knows the answer; leave it out"),
+        ("      - There is no seed.\n", "", "it has 4 levels; write 5"),
+        ("discount: 0.5", "discount: 50", "50 is no share between 0 and 1"),
+        ("level: 3", "discount: 0.5\n        level: 3", "it belongs to the capability 'batch' alone"),
+        ("computed: companies", "computed: houses", "there is no 'houses' here"),
+        ("  fireworks: Fireworks AI", "  firework: Fireworks AI", "did you mean 'fireworks'"),
         ("question: Can it", "questions: Can it", "no such field; did you mean 'question'"),
     ],
 )

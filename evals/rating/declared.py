@@ -1,0 +1,128 @@
+"""Declared rows of the star table: stars that follow from a cited fact and a written rubric, not from a measurement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from evals.capabilities import Capability, Cell, read_capabilities, read_companies
+from evals.fields import meant
+from evals.generation.facts import FactsError, read_facts
+from evals.generation.facts_reading import Source
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredStars:
+    """What is declared of one system: its stars, the sentence of the rubric that earns them, and who says so.
+
+    Attributes
+    ----------
+    stars
+        1 to 5, None where there is no fact to hold against the rubric; ``reason`` then says why.
+    level
+        The rubric's sentence for that many stars.
+    answer, says
+        Of the capability's cell (`evals.capabilities.Cell`); None where there is none. A computed level is told first.
+    sources
+        Each with its day and how far it is to be trusted; there is at least one where there are stars.
+    """
+
+    capability: str
+    question: str
+    system: str
+    stars: float | None
+    level: str | None
+    answer: str | None
+    says: str | None
+    sources: tuple[Source, ...]
+    reason: str | None
+
+
+def declared_row(capability_id: str, system: str) -> DeclaredStars:
+    """Return the stars that cited facts earn a system by the rubric of ``datasets/facts/capabilities.yaml``.
+
+    Parameters
+    ----------
+    capability_id
+        Of a capability there, such as ``lora``, ``sla`` or ``deployment``.
+    system
+        ``model@host``. One that the facts do not know has no stars, but a reason.
+
+    Raises
+    ------
+    FactsError
+        If there is no such capability.
+
+    Examples
+    --------
+    >>> row = declared_row("lora", "flux-2-pro@bfl")
+    >>> row.stars, row.level, row.sources[0].trust, str(row.sources[0].read)
+    (1.0, 'Nobody offers it for this system, and its weights are closed.', 'A', '2026-11-22')
+    >>> row = declared_row("sla", "flux-2-pro@bfl")
+    >>> row.stars, row.reason[:38]
+    (None, 'nobody knows: Nothing public was found')
+    >>> declared_row("deployment", "flux-2-klein-4b@bfl").stars
+    5.0
+    """
+    capabilities = read_capabilities()
+    if capability_id not in capabilities:
+        raise FactsError(f"there is no capability {capability_id!r}; {meant(capability_id, capabilities)}")
+    capability = capabilities[capability_id]
+    offer = read_facts().offers.get(system)
+    cell = capability.of(offer.model, offer.host) if offer else None
+    if offer is None:
+        return _row(capability, system, None, None, "no model on no host that the facts know has this name")
+    if cell is None:
+        return _row(capability, system, None, None, "nobody looked into it")
+    if not capability.rubric:
+        return _row(capability, system, cell, None, "it has no rubric: more of it is not better for everyone")
+    if cell.answer == "unknown":
+        return _row(capability, system, cell, None, f"nobody knows: {cell.says}")
+    if capability.computed is None:
+        return _row(capability, system, cell, cell.level, None)
+    level, counted = _level_of_deployment(offer.model, capabilities["open_weights"])
+    return _row(capability, system, cell, level, None if level else counted, counted)
+
+
+def _row(
+    capability: Capability, system: str, cell: Cell | None, level: int | None, reason: str | None, counted: str = ""
+) -> DeclaredStars:
+    return DeclaredStars(
+        capability=capability.id,
+        question=capability.question,
+        system=system,
+        stars=float(level) if level else None,
+        level=capability.rubric[level - 1] if level else None,
+        answer=cell.answer if cell else None,
+        says=f"{counted} {cell.says}".strip() if cell else None,
+        sources=cell.sources if cell else (),
+        reason=reason,
+    )
+
+
+def _level_of_deployment(model: str, open_weights: Capability) -> tuple[int | None, str]:
+    """Return the level of the rubric of ``deployment`` for a model, and the sentence that counts what it comes from.
+
+    A way is a company, however many interfaces it has, or one's own machine. Whether a company runs the weights
+    itself or passes requests on is not told, so resellers count. Offers that had ended when the facts were gone
+    through do not.
+    """
+    facts, run_by = read_facts(), read_companies()
+    offers = [offer for offer in facts.offers.values() if offer.model == model]
+    served = [offer for offer in offers if offer.host in run_by and not (offer.retired and offer.retired < facts.read)]
+    companies = sorted({run_by[offer.host] for offer in served}, key=str.casefold)
+    weights = open_weights.of(model, served[0].host if served else offers[0].host)
+    free, open_at_all = (weights is not None and weights.answer in answers for answers in (("yes",), ("yes", "partly")))
+    if not companies and not open_at_all:
+        return None, f"On {facts.read} no company that is known here served it any more."
+    names = f" ({', '.join(companies)})" if companies else ""
+    many = len(companies) != 1
+    counted = (
+        f"{len(companies)} compan{'ies' if many else 'y'} known here serve{'' if many else 's'} it{names}; its weights "
+        f"are {'open' if free else 'open for non-commercial use' if open_at_all else 'not open'}."
+    )
+    if free and companies:
+        return 5, counted
+    ways = len(companies) + open_at_all
+    if ways == 1:
+        return (2 if len(served) > 1 else 1), counted
+    return min(ways + 1, 4), counted
