@@ -20,7 +20,19 @@ LEVELS = 5
 COMPUTED = ("companies",)
 """What a level can be counted from in place of standing in each cell: the companies that serve a model."""
 
-_DISCOUNTED = "batch"
+BATCH, VOLUME_DISCOUNT = "batch", "volume_discount"
+"""The capabilities that say what many pictures save."""
+
+_OWN_FIELD = {"discount": BATCH, "claimed": VOLUME_DISCOUNT}
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedDiscount:
+    """What somebody says, without a source, that a large number of pictures saves: a share of the list price."""
+
+    from_images: int
+    least: float
+    most: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +46,8 @@ class Cell:
         answer, where the level is computed and where there is no rubric.
     discount
         What waiting saves, as a share of the list price; told of the capability ``batch`` only.
+    claimed
+        What many pictures a month are said to save; told of ``volume_discount`` only, and only where nobody knows.
     """
 
     models: tuple[str, ...]
@@ -43,6 +57,7 @@ class Cell:
     sources: tuple[Source, ...]
     level: int | None = None
     discount: float | None = None
+    claimed: ClaimedDiscount | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +147,9 @@ def _capability(
     answered: set[tuple[str, str]] = set()
     cells: list[Cell] = []
     for inner in section.sections("cells"):
-        if inner.has("discount") and id_ != _DISCOUNTED:
-            raise inner.refuse("discount", f"it belongs to the capability {_DISCOUNTED!r} alone")
+        for field, owner in _OWN_FIELD.items():
+            if inner.has(field) and id_ != owner:
+                raise inner.refuse(field, f"it belongs to the capability {owner!r} alone")
         cell = _cell(inner, offered, sources, has_levels=bool(rubric) and computed is None)
         systems = {(model, host) for model in cell.models for host in cell.hosts or offered[model]}
         if twice := systems & answered:
@@ -146,7 +162,7 @@ def _capability(
 def _cell(
     section: Section, offered: Mapping[str, set[str]], sources: Mapping[str, Source], *, has_levels: bool
 ) -> Cell:
-    section.only("models", "hosts", "answer", "level", "discount", "says", "sources")
+    section.only("models", "hosts", "answer", "level", "discount", "claimed", "says", "sources")
     models, hosts = section.names("models"), section.names("hosts", ())
     _known(section, "models", models, offered)
     for model in models:
@@ -155,13 +171,36 @@ def _cell(
     answer = section.plain("answer") if section.has("answer") else section.text("answer")
     _known(section, "answer", (answer,), ANSWERS)
     level = _level(section, answer, has_levels)
-    discount = section.number("discount") if section.has("discount") else None
-    if discount is not None and not 0 < discount < 1:
-        raise section.refuse("discount", f"{discount:g} is no share between 0 and 1; half is 0.5")
+    claimed = _claimed(section.section("claimed")) if section.has("claimed") else None
+    if claimed and answer != "unknown":
+        raise section.refuse("claimed", "where there is an answer no claim is needed; leave it out")
     told_by = section.names("sources", () if answer == "unknown" else None)
     _known(section, "sources", told_by, sources)
-    cited = tuple(sources[id_] for id_ in told_by)
-    return Cell(models, hosts, answer, section.text("says"), cited, level, discount)
+    return Cell(
+        models=models,
+        hosts=hosts,
+        answer=answer,
+        says=section.text("says"),
+        sources=tuple(sources[id_] for id_ in told_by),
+        level=level,
+        discount=_share(section, "discount") if section.has("discount") else None,
+        claimed=claimed,
+    )
+
+
+def _claimed(section: Section) -> ClaimedDiscount:
+    section.only("from_images", "least", "most")
+    least, most = _share(section, "least"), _share(section, "most")
+    if most < least:
+        raise section.refuse("most", f"{most:g} is less than the least, {least:g}")
+    return ClaimedDiscount(section.integer("from_images", least=1), least, most)
+
+
+def _share(section: Section, key: str) -> float:
+    share = section.number(key)
+    if not 0 < share < 1:
+        raise section.refuse(key, f"{share:g} is no share between 0 and 1; half is 0.5")
+    return share
 
 
 def _level(section: Section, answer: str, has_levels: bool) -> int | None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from evals.capabilities import ANSWERS, LEVELS, read_capabilities, read_companies
+from evals.capabilities import ANSWERS, LEVELS, ClaimedDiscount, read_capabilities, read_companies
 from evals.data_files import data_path
 from evals.generation.facts import FactsError, read_facts
 
@@ -55,6 +55,12 @@ def test_every_model_is_told_where_it_can_be_run():
 def test_only_batches_have_a_discount_and_it_is_half():
     told = {id_: cell.discount for id_, each in CAPABILITIES.items() for cell in each.cells if cell.discount}
     assert told == {"batch": 0.5}
+
+
+def test_a_volume_discount_that_names_no_source_is_a_claim_and_no_answer():
+    cell = CAPABILITIES["volume_discount"].of("flux-2-pro", "bfl")
+    assert (cell.answer, cell.level, cell.claimed) == ("unknown", None, ClaimedDiscount(500_000, 0.20, 0.35))
+    assert "article" in [source.id for source in cell.sources]
 
 
 @pytest.mark.parametrize(
@@ -120,6 +126,9 @@ def test_what_was_not_looked_into_has_no_answer():
         ("      - There is no seed.\n", "", "it has 4 levels; write 5"),
         ("discount: 0.5", "discount: 50", "50 is no share between 0 and 1"),
         ("level: 3", "discount: 0.5\n        level: 3", "it belongs to the capability 'batch' alone"),
+        ("most: 0.35", "most: 0.1", "0.1 is less than the least, 0.2"),
+        ("least: 0.20", "least: 20", "20 is no share between 0 and 1"),
+        ("claimed: {", "level: 2\n        claimed: {", "nobody knows the answer; leave it out"),
         ("computed: companies", "computed: houses", "there is no 'houses' here"),
         ("  fireworks: Fireworks AI", "  firework: Fireworks AI", "did you mean 'fireworks'"),
         ("question: Can it", "questions: Can it", "no such field; did you mean 'question'"),
