@@ -7,6 +7,7 @@ from typing import TypedDict
 
 import pandas as pd
 
+from evals.rating.agreement import JudgeAgreement, judge_agreements
 from evals.rating.comparison import PairedDifference, SystemMean, compare_systems, with_prompts
 from evals.rating.controls import ControlStatistic, control_statistics
 from evals.rating.intervals import MIN_PROMPTS
@@ -21,13 +22,14 @@ WELL_TOLD_AUC = 0.7
 
 
 class Ratings(TypedDict):
-    """The document: means with intervals, paired differences, what the controls say, and what to be wary of."""
+    """The document: means with intervals, paired differences, controls, how judges agree, and what to be wary of."""
 
     schema: int
     systems: list[str]
     rows: list[SystemMean]
     differences: list[PairedDifference]
     controls: list[ControlStatistic]
+    agreements: list[JudgeAgreement]
     warnings: list[str]
 
 
@@ -58,6 +60,7 @@ def rate(scores: pd.DataFrame, seed: int = 0) -> Ratings:
         rows=rows,
         differences=differences,
         controls=controls,
+        agreements=judge_agreements(measurements[measurements["control"].isna()], seed),
         warnings=[
             *_unknown_metrics(scores.loc[~known, "metric"].unique()),
             *_few_prompts(rows),
