@@ -15,7 +15,7 @@ import jinja2
 
 from evals.imageset import write_atomically
 from evals.rating.operations import SystemOperations
-from evals.reporting import comparison, controls, evidence, figures, operations, summary, thumbnails, wording
+from evals.reporting import agreement, comparison, controls, evidence, figures, operations, summary, thumbnails, wording
 from evals.run import cautions
 
 COMPARISON_COLUMNS = (
@@ -103,6 +103,7 @@ def _contents(
         "figures": {part.id: _figures(part, ratings) for part in parts},
         "warnings": [*cautions(provenance), *ratings["warnings"]],
         "controls": controls.control_groups(ratings),
+        "agreement": {"introduction": agreement.INTRODUCTION, "lines": agreement.lines(ratings["agreements"])},
         "missing": comparison.missing(ratings),
         "skipped": image_set.get("skipped", []),
         "long_prompts": _long_prompts(provenance.get("long_prompts")),

@@ -184,6 +184,7 @@ def _ratings() -> dict[str, Any]:
             {"metric": "reproducibility.ssim", "suite": "scenes", "control": "different_seed"}
             | {"statistic": "seed_ratio", "system": onyx, "n": 3, "value": 0.4, "low": None, "high": None},
         ],
+        "agreements": [],
         "warnings": ["Suite signs has 1 prompt; nothing can be said with fewer than 5."],
     }  # fmt: skip
 

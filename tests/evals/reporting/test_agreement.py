@@ -1,0 +1,80 @@
+"""What a report says of how the two judges of adherence agree."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evals.rating.agreement import MISSING
+from evals.reporting import write_report
+from evals.reporting.agreement import lines
+
+
+def measure(value: float | None, half: float | None = None, n: int = 40, reason: str | None = None) -> dict[str, Any]:
+    low, high = (None, None) if value is None or half is None else (value - half, value + half)
+    return {"value": value, "low": low, "high": high, "n": n, "reason": reason}
+
+
+def row(suite: str | None = "scenes", n_systems: int = 2, reason: str | None = None, **more: Any) -> dict[str, Any]:
+    nothing = measure(None, n=0, reason=reason)
+    known = {"spearman": measure(0.42, 0.2), "kendall": measure(0.31, 0.15), "same_better_system": measure(0.7, 0.1)}
+    found = dict.fromkeys(known, nothing) if reason else known
+    return {"suite": suite, "n_systems": n_systems, **found, **more}
+
+
+def test_correlations_and_the_share_have_intervals_and_counts() -> None:
+    (line,) = lines([row(same_better_system=measure(0.75, 0.125, n=36))])
+    assert line.suites == "scenes"
+    assert line.text == (
+        "Spearman's rho 0.420 (0.220 to 0.620), Kendall's tau-b 0.310 (0.160 to 0.460) over 40 prompts; the same "
+        "system is first for both on 75.0% (62.5 to 87.5%) of the 36 prompts on which each puts one first "
+        "(50% by chance)"
+    )
+
+
+def test_of_four_systems_one_in_four_is_chance() -> None:
+    assert "(25% by chance)" in lines([row(n_systems=4)])[0].text
+
+
+def test_a_correlation_without_an_interval_is_told_without_one() -> None:
+    text = lines([row(spearman=measure(1.0), kendall=measure(1.0))])[0].text
+    assert text.startswith("Spearman's rho 1.00, Kendall's tau-b 1.00 over 40 prompts;")
+
+
+@pytest.mark.parametrize("reason", MISSING)
+def test_every_reason_is_told_and_suites_share_it(reason: str) -> None:
+    (line,) = lines([row("b", reason=reason), row("a", reason=reason), row(None, reason=reason)])
+    assert (line.suites, line.text) == ("b, a, all images", f"not known: {MISSING[reason]}")
+
+
+def test_what_lacks_for_one_measure_does_not_hide_the_other() -> None:
+    few, constant = measure(None, reason="few_prompts", n=3), measure(None, reason="constant", n=9)
+    text = lines([row(spearman=few, kendall=few)])[0].text
+    assert text.startswith(f"no rank correlation, because {MISSING['few_prompts']}; the same system is first")
+    alone = measure(None, n=0, reason="one_system")
+    assert lines([row(same_better_system=alone)])[0].text.endswith(f"because {MISSING['one_system']}")
+    both = lines([row(spearman=constant, kendall=constant, same_better_system=alone)])[0].text
+    assert MISSING["constant"] in both
+    assert MISSING["one_system"] in both
+
+
+def test_the_report_tells_it_where_adherence_is_told(run: Any, tmp_path: Path) -> None:
+    run.rated["agreements"] = [row("<b>scenes</b>"), row("signs", reason="no_vqa")]
+    write_report(run, tmp_path)
+    page, text = (tmp_path / "index.html").read_text(), (tmp_path / "report.md").read_text()
+    part = page[page.index('id="adherence"') : page.index('id="identity"')]
+    assert "Do the two judges agree?" in part
+    assert "&lt;b&gt;scenes&lt;/b&gt;" in part
+    assert "rho 0.420 (0.220 to 0.620)" in part
+    assert MISSING["no_vqa"] in part
+    part = text[text.index("## Prompt adherence") : text.index("## Identity")]
+    assert "* signs: not known: no picture has a score of adherence.vqa" in part
+    assert "rho 0.420 (0.220 to 0.620)" in part
+    assert json.loads((tmp_path / "report.json").read_text())["ratings"]["agreements"] == run.rated["agreements"]
+
+
+def test_a_report_without_a_judge_says_nothing_of_agreement(run: Any, tmp_path: Path) -> None:
+    page = write_report(run, tmp_path).read_text()
+    assert "two judges" not in page
+    assert "vision-language" not in page + (tmp_path / "report.md").read_text()
