@@ -9,7 +9,14 @@ from typing import TypedDict
 import numpy as np
 import pandas as pd
 
-from evals.rating.intervals import MIN_PROMPTS, Estimate, Numbers, estimate_means
+from evals.rating.intervals import (
+    MIN_PROMPTS,
+    Estimate,
+    Numbers,
+    estimate_differences,
+    estimate_means,
+    paired_differences,
+)
 from evals.rating.proportions import is_rate, rate_difference, rate_estimate
 from metrics.catalogue import METRICS, metric
 from metrics.specification import Better, MetricSpec
@@ -21,7 +28,8 @@ Key = tuple[str, ...]
 class SystemMean(TypedDict):
     """One metric of one system on one suite: the mean over prompts, its 95 % interval, and what could not be scored.
 
-    The interval is the bootstrap's; where a share was 0 or 1 on every prompt, it is a rate and has Wilson's.
+    The interval is the studentised bootstrap's; where a share was 0 or 1 on every prompt, it is a rate and has
+    Wilson's.
     ``n_prompts`` prompts are behind the mean; ``n_scored`` and ``n_unscored`` count measurements, ``reasons`` says
     why the latter have no value. ``mean`` is None where nothing was scored, ``low`` and ``high`` below 5 prompts.
     """
@@ -45,7 +53,7 @@ class SystemMean(TypedDict):
 class PairedDifference(TypedDict):
     """System A minus system B on the prompts that both have values for.
 
-    The interval is the bootstrap's over the prompts' differences, Newcombe's where both are rates.
+    The interval is Student's t over the prompts' differences, Newcombe's where both are rates.
     ``better_system`` is None unless the 95 % interval excludes zero; ``note`` says in words what holds.
     """
 
@@ -135,22 +143,22 @@ def compare_systems(measurements: pd.DataFrame, seed: int) -> tuple[list[SystemM
     scored = dict(iter(prompt_means(measurements).groupby(level=["metric", "suite"])))
     nothing = pd.DataFrame(index=pd.MultiIndex.from_arrays([[], [], []]), dtype=float)
     columns: dict[Key, Numbers] = {}
-    prompts: dict[Key, tuple[str, ...]] = {}
     for metric_id, suite in sorted({key[:2] for key in coverage}, key=_catalogue_order):
         systems = sorted(key[2] for key in coverage if key[:2] == (metric_id, suite))
-        own_prompts = tuple(sorted(asked[metric_id, suite].unique()))
+        own_prompts = sorted(asked[metric_id, suite].unique())
         values = scored.get((metric_id, suite), nothing).droplevel([0, 1]).reindex(own_prompts, columns=systems)
         block: dict[Key, Numbers] = {
             (metric_id, suite, system): values[system].to_numpy(np.float64) for system in systems
         }
         if _has_winner(metric(metric_id)):
             for a, b in combinations(systems, 2):
-                block[metric_id, suite, a, b] = block[metric_id, suite, a] - block[metric_id, suite, b]
+                block[metric_id, suite, a, b] = paired_differences(
+                    block[metric_id, suite, a], block[metric_id, suite, b]
+                )
         columns |= block
-        prompts |= dict.fromkeys(block, own_prompts)
-    estimates = _estimates(columns, prompts, seed)
-    means = [_system_mean(key, coverage[key], estimates[key]) for key in columns if len(key) == 3]
-    differences = [_paired_difference(key, estimates[key]) for key in columns if len(key) == 4]
+    estimates = _estimates(columns, seed)
+    means = [_system_mean(key, coverage[key], estimates[key]) for key in columns if not _is_difference(key)]
+    differences = [_paired_difference(key, estimates[key]) for key in columns if _is_difference(key)]
     return means, differences
 
 
@@ -163,20 +171,30 @@ def _has_winner(spec: MetricSpec) -> bool:
     return spec.better != "neither" and spec.subject != "pair"
 
 
-def _estimates(columns: dict[Key, Numbers], prompts: dict[Key, tuple[str, ...]], seed: int) -> dict[Key, Estimate]:
-    rates = {key: rate for key in columns if (rate := _rate(key, columns))}
-    # Columns over the same prompts are resampled together: the draws are what costs, not the means.
-    together: dict[tuple[str, ...], list[Key]] = {}
-    for key in columns:
-        if key not in rates:
-            together.setdefault(prompts[key], []).append(key)
-    return rates | {
-        key: estimate
-        for keys in together.values()
-        for key, estimate in zip(
-            keys, estimate_means(np.column_stack([columns[key] for key in keys]), seed), strict=True
-        )
-    }
+def _estimates(columns: dict[Key, Numbers], seed: int) -> dict[Key, Estimate]:
+    found = {key: rate for key in columns if (rate := _rate(key, columns))}
+    # Columns of one length are estimated together: resampling the prompts is what costs, not the means.
+    together: dict[tuple[bool, int], list[Key]] = {}
+    for key, column in columns.items():
+        if key not in found:
+            together.setdefault((_is_difference(key), len(column)), []).append(key)
+    for (are_differences, _), keys in together.items():
+        values = np.column_stack([columns[key] for key in keys])
+        estimates = estimate_differences(values) if are_differences else estimate_means(values, seed)
+        found |= {key: _within_range(key, estimate) for key, estimate in zip(keys, estimates, strict=True)}
+    return found
+
+
+def _is_difference(key: Key) -> bool:
+    return len(key) == 4
+
+
+def _within_range(key: Key, estimate: Estimate) -> Estimate:
+    lowest, highest = metric(key[0]).range
+    lowest, highest = -np.inf if lowest is None else lowest, np.inf if highest is None else highest
+    if _is_difference(key):
+        lowest, highest = lowest - highest, highest - lowest
+    return estimate.within(lowest, highest)
 
 
 def _rate(key: Key, columns: dict[Key, Numbers]) -> Estimate | None:

@@ -130,17 +130,21 @@ def _estimate(
     own, controls = own[own["value"].notna()], controls[controls["value"].notna()]
     if statistic == "mean":
         # The same words rendered for two systems are one picture, so systems are averaged inside the prompt.
-        return _mean(_by_prompt(controls), spec.range == (0, 1), seed)
+        return _mean(_by_prompt(controls), spec.range, seed)
     if statistic == "auc":
-        return _mean(win_probabilities(own, controls, _unit(spec, control), spec.better), True, seed)
+        return _mean(win_probabilities(own, controls, _unit(spec, control), spec.better), (0, 1), seed)
     if statistic == "d_prime":
         return d_prime(own, controls, spec.better, seed)
     return seed_ratio(own, controls, seed)
 
 
-def _mean(prompt_means: pd.Series[float], is_share: bool, seed: int) -> Estimate:
+def _mean(prompt_means: pd.Series[float], value_range: tuple[float | None, float | None], seed: int) -> Estimate:
     values = np.asarray(prompt_means, np.float64)
-    return rate_estimate(values) if is_share and is_rate(values) else estimate_means(values[:, None], seed)[0]
+    lowest, highest = value_range
+    if lowest == 0 and highest == 1 and is_rate(values):
+        return rate_estimate(values)
+    (estimate,) = estimate_means(values[:, None], seed)
+    return estimate.within(-np.inf if lowest is None else lowest, np.inf if highest is None else highest)
 
 
 def _by_prompt(rows: pd.DataFrame) -> pd.Series[float]:

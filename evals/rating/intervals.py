@@ -1,10 +1,10 @@
-"""95 % confidence intervals by a seeded bootstrap over prompts."""
+"""95 % confidence intervals and p-values over prompts: of means, of paired differences, of any statistic."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +17,14 @@ MIN_PROMPTS = 5
 
 CONFIDENCE = 0.95
 
+MANY_PROMPTS = 1_000
+"""Above this many prompts a mean is so nearly normal that Student's t needs no resamples to correct it."""
+
 MAX_RESAMPLES = 10_000
 MIN_RESAMPLES = 1_000
 _DRAWS_BUDGET = 10_000_000
 _DRAWS_AT_ONCE = 500_000
+_BOUNDS_AT_ONCE = 2_000_000
 
 
 def resample_count(size: int) -> int:
@@ -76,12 +80,6 @@ def expanded_percentiles(n_prompts: int) -> tuple[float, float]:
     :math:`n/(n-1)` and no heavy tail of Student's t is in them. The expanded percentile interval puts both back:
     :math:`\Phi(\mp t_{n-1} \sqrt{n/(n-1)})`.
 
-    Notes
-    -----
-    Simulated coverage of a mean: normal scores .91 with 5 prompts, .95 with 10, .95 with 20 and more; exponential ones
-    .92 with 20, .94 with 100. Student's t does no better from 10 prompts on and leaves the range of bounded scores.
-    (``pytest -m slow tests/evals/rating/test_intervals.py``)
-
     References
     ----------
     Hesterberg 2015, What teachers should know about the bootstrap, The American Statistician 69(4).
@@ -100,16 +98,36 @@ def expanded_percentiles(n_prompts: int) -> tuple[float, float]:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A statistic over ``n_prompts`` prompts and its 95 % interval; NaN where it or its interval is undefined."""
+    """A statistic over ``n_prompts`` prompts and its 95 % interval; NaN where it or its interval is undefined.
+
+    ``p_value`` is the two-sided one of the statistic being zero, got by inverting the interval: it is below 0.05
+    exactly where the interval excludes zero. It is NaN where there is no interval, and for a single rate, of which
+    nobody asks whether it is zero.
+    """
 
     n_prompts: int
     value: float
     low: float
     high: float
+    p_value: float = np.nan
+
+    def within(self, lowest: float, highest: float) -> Estimate:
+        """Return the estimate with its interval cut to the range that the statistic can take.
+
+        Examples
+        --------
+        >>> Estimate(20, 0.97, 0.9, 1.01, 0.0001).within(0, 1)
+        Estimate(n_prompts=20, value=0.97, low=0.9, high=1.0, p_value=0.0001)
+        """
+        low, high = np.clip([self.low, self.high], lowest, highest)
+        return replace(self, low=float(low), high=float(high))
 
 
 def bootstrap_estimate(statistic: Callable[[Numbers], Numbers], n_prompts: int, seed: int, size: int = 0) -> Estimate:
-    """Return a statistic and its 95 % interval, from how often each prompt is drawn.
+    """Return any statistic with its expanded percentile interval, from how often each prompt is drawn.
+
+    It is for what has no standard error at hand: ratios, AUC, composites. Means have `estimate_means`, paired
+    differences `estimate_differences`, and both cover better.
 
     Parameters
     ----------
@@ -126,15 +144,39 @@ def bootstrap_estimate(statistic: Callable[[Numbers], Numbers], n_prompts: int, 
     >>> estimate.value, bool(3 < estimate.low < 5 < estimate.high < 7)
     (5.0, True)
     """
-    value = statistic(np.ones((1, n_prompts)))[0]
+    value = float(statistic(np.ones((1, n_prompts)))[0])
     if n_prompts < MIN_PROMPTS:
-        return Estimate(n_prompts, float(value), np.nan, np.nan)
+        return Estimate(n_prompts, value, np.nan, np.nan)
     estimates = np.concatenate([statistic(draws) for draws in prompt_resamples(n_prompts, seed, size)])
-    return Estimate(n_prompts, float(value), *_interval(estimates, n_prompts))
+    defined = np.sort(estimates[np.isfinite(estimates)])
+    if not len(defined):
+        return Estimate(n_prompts, value, np.nan, np.nan)
+    low, high = np.quantile(defined, expanded_percentiles(n_prompts))
+    return Estimate(n_prompts, value, float(low), float(high), _percentile_p_value(defined, n_prompts))
+
+
+def _percentile_p_value(resampled: Numbers, n_prompts: int) -> float:
+    """Return twice the smaller tail beyond zero, the expansion taken back."""
+    tail = max(min(_share_up_to_zero(resampled), _share_up_to_zero(-resampled[::-1])), 0.5 / len(resampled))
+    return float(min(1.0, 2 * stats.t.cdf(stats.norm.ppf(tail) * np.sqrt((n_prompts - 1) / n_prompts), n_prompts - 1)))
+
+
+def _share_up_to_zero(resampled: Numbers) -> float:
+    """Return the highest probability whose quantile is not above zero, the quantiles being numpy's."""
+    n_up_to_zero = int(np.searchsorted(resampled, 0.0, side="right"))
+    if n_up_to_zero in (0, len(resampled)):
+        return float(n_up_to_zero > 0)
+    below, above = resampled[n_up_to_zero - 1], resampled[n_up_to_zero]
+    return float((n_up_to_zero - 1 - below / (above - below)) / (len(resampled) - 1))
 
 
 def estimate_means(values: Numbers, seed: int) -> list[Estimate]:
-    """Return the mean of each column with its 95 % interval, all from the same resamples.
+    r"""Return the mean of each column with its studentised bootstrap interval.
+
+    Each resample of the prompts gives :math:`t^* = (\bar x^* - \bar x) / s^*`, with :math:`s^*` its own standard
+    error; the interval is :math:`\bar x - t^*_{.975} s` to :math:`\bar x - t^*_{.025} s`. Its two sides differ where
+    scores are skewed or pressed against an end of their scale, as most scores are, and there it covers better than
+    Student's t, the percentiles and BCa (see the simulations in ``evals/rating/README.md``).
 
     Parameters
     ----------
@@ -143,32 +185,123 @@ def estimate_means(values: Numbers, seed: int) -> list[Estimate]:
     seed
         Of the random generator.
 
+    Notes
+    -----
+    A resample that draws equal values only has no error of its own and would make the bound infinite. No resample is
+    taken to vary less than an n-th of what the scores do; this changes nothing but nearly constant columns.
+    Above `MANY_PROMPTS` prompts the interval is Student's t. An interval may end outside the range of the scores:
+    `Estimate.within` cuts it.
+
+    References
+    ----------
+    Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 12; Hall 1988, Theoretical comparison of
+    bootstrap confidence intervals, Annals of Statistics 16.
+
     Examples
     --------
     >>> (estimate,) = estimate_means(np.arange(20.0)[:, None], seed=0)
-    >>> estimate.value, bool(6 < estimate.low < 7.5), bool(11.5 < estimate.high < 13)
-    (9.5, True, True)
+    >>> estimate.value, bool(6 < estimate.low < 7.5), bool(11.5 < estimate.high < 13), estimate.p_value < 0.001
+    (9.5, True, True, True)
     """
-    scored = np.isfinite(values)
-    n_prompts = [int(n) for n in scored.sum(axis=0)]
-    with np.errstate(invalid="ignore"):
-        means = np.where(scored, values, 0.0).sum(axis=0) / n_prompts
+    return _by_size(
+        values, lambda scored: _studentised(scored, seed) if len(scored) <= MANY_PROMPTS else _student(scored)
+    )
+
+
+def estimate_differences(differences: Numbers) -> list[Estimate]:
+    r"""Return the mean of each column of paired differences with Student's t interval, :math:`\bar d \pm t s/\sqrt n`.
+
+    What skews the scores of two systems skews both, so that their differences are nearly symmetric: there Student's t
+    covers best, and what corrects for skewness takes chance for it. (See the simulations in
+    ``evals/rating/README.md``.)
+
+    Parameters
+    ----------
+    differences
+        One row a prompt, one column a pair of systems, as `paired_differences` makes them; NaN where one of the two
+        has no value.
+
+    Notes
+    -----
+    Differences that are all the same have an interval without width: not separable if they are zero (p = 1).
+
+    References
+    ----------
+    Student 1908, The probable error of a mean, Biometrika 6.
+
+    Examples
+    --------
+    >>> differences = np.array([0.02, 0.05, -0.01, 0.03, 0.04, 0, 0.06, -0.02, 0.03, 0.05])
+    >>> (estimate,) = estimate_differences(differences[:, None])
+    >>> round(estimate.value, 3), round(estimate.low, 4), round(estimate.high, 4), round(estimate.p_value, 6)
+    (0.025, 0.0056, 0.0444, 0.017357)
+    """
+    return _by_size(differences, _student)
+
+
+def paired_differences(first: Numbers, second: Numbers) -> Numbers:
+    """Return the first minus the second, and zero where they differ by the last digits of a float alone.
+
+    The same repeats averaged in another order give means that differ so; without any other difference to hold it
+    against, such a one would be taken for a steady lead.
+
+    Examples
+    --------
+    >>> paired_differences(np.array([0.1 + 0.2, 1.0]), np.array([0.3, 0.5])).tolist()
+    [0.0, 0.5]
+    """
+    return np.where(np.isclose(first, second, rtol=1e-14, atol=0), 0.0, first - second)
+
+
+def _by_size(values: Numbers, estimate: Callable[[Numbers], list[Estimate]]) -> list[Estimate]:
+    """Return one estimate a column, columns with the same number of values together, for they share their draws."""
+    columns = [column[np.isfinite(column)] for column in values.T]
+    places: dict[int, list[int]] = {}
+    for place, column in enumerate(columns):
+        places.setdefault(len(column), []).append(place)
+    found: dict[int, Estimate] = {}
+    for same_size in places.values():
+        found |= zip(same_size, estimate(np.column_stack([columns[place] for place in same_size])), strict=True)
+    return [found[place] for place in range(len(columns))]
+
+
+def _student(values: Numbers) -> list[Estimate]:
+    n = len(values)
+    means = values.mean(axis=0) if n else np.full(values.shape[1], np.nan)
+    if n < MIN_PROMPTS:
+        return [Estimate(n, float(mean), np.nan, np.nan) for mean in means]
     # Deviations keep their digits whatever the offset, and a constant column gets an interval of no width.
-    deviations, weights = np.where(scored, values - means, 0.0), scored.astype(np.float64)
-    blocks = [np.empty((0, len(means)))]
-    for draws in prompt_resamples(len(values), seed) if max(n_prompts, default=0) >= MIN_PROMPTS else ():
-        with np.errstate(invalid="ignore"):
-            blocks.append(means + (draws @ deviations) / (draws @ weights))
-    resampled = np.concatenate(blocks)
-    return [
-        Estimate(n, float(mean), *_interval(resampled[:, column], n))
-        for column, (n, mean) in enumerate(zip(n_prompts, means, strict=True))
-    ]
+    errors = np.sqrt(((values - means) ** 2).sum(axis=0) / (n * (n - 1)))
+    margins = stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * errors
+    ratios = np.divide(np.abs(means), errors, out=np.where(means == 0, 0.0, np.inf), where=errors > 0)
+    return _estimates(n, means, means - margins, means + margins, 2 * stats.t.sf(ratios, n - 1))
 
 
-def _interval(resampled: Numbers, n_prompts: int) -> tuple[float, float]:
-    defined = resampled[np.isfinite(resampled)]
-    if n_prompts < MIN_PROMPTS or not len(defined):
-        return np.nan, np.nan
-    low, high = np.quantile(defined, expanded_percentiles(n_prompts))
-    return float(low), float(high)
+def _studentised(values: Numbers, seed: int) -> list[Estimate]:
+    n = len(values)
+    if n < MIN_PROMPTS:
+        return _student(values)
+    # Columns become rows: the resamples of one mean lie side by side, as they are sorted.
+    draws = np.concatenate(list(prompt_resamples(n, seed))).T
+    n_resamples = draws.shape[1]
+    rank = int((n_resamples + 1) * (1 - CONFIDENCE) / 2)
+    estimates = []
+    for start in range(0, values.shape[1], step := max(1, _BOUNDS_AT_ONCE // n_resamples)):
+        scores = values[:, start : start + step].T
+        means = scores.mean(axis=1, keepdims=True)
+        deviations = scores - means
+        variances = (deviations**2).mean(axis=1, keepdims=True)
+        shifts = deviations @ draws / n
+        spreads = np.maximum((deviations**2) @ draws / n - shifts**2, variances / n)
+        bounds = means - shifts * np.sqrt(np.divide(variances, spreads, out=np.ones_like(spreads), where=spreads > 0))
+        ordered = np.partition(bounds, [rank - 1, n_resamples - rank], axis=1)
+        beyond = np.minimum((bounds <= 0).sum(axis=1), (bounds >= 0).sum(axis=1))
+        # With half a resample added the p-value is never zero, and 0.05 falls between the ranks of the bounds.
+        p_values = np.minimum(1.0, (2 * beyond + 1) / (n_resamples + 1))
+        estimates += _estimates(n, means[:, 0], ordered[:, rank - 1], ordered[:, n_resamples - rank], p_values)
+    return estimates
+
+
+def _estimates(n: int, means: Numbers, lows: Numbers, highs: Numbers, p_values: Numbers) -> list[Estimate]:
+    bounds = (column.tolist() for column in (means, lows, highs, p_values))
+    return [Estimate(n, *numbers) for numbers in zip(*bounds, strict=True)]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import functools
 
+import numpy as np
 from scipy import optimize, stats
+
+from evals.rating.intervals import MIN_PROMPTS, Numbers
 
 POWER = 0.8
 ALPHA = 0.05
@@ -76,3 +79,68 @@ def smallest_detectable_effect(n: int, power: float = POWER, alpha: float = ALPH
     while paired_power(largest, n, alpha) < power:
         largest *= 2
     return float(optimize.brentq(lambda effect: paired_power(effect, n, alpha) - power, 0.0, largest, xtol=1e-10))
+
+
+def smallest_detectable_difference(differences: Numbers) -> float:
+    r"""Return the smallest true mean difference that as many prompts, differing as much, show with 80 % power.
+
+    The sd of the differences times `smallest_detectable_effect`; for many prompts that is
+    :math:`2.802\, s / \sqrt n`.
+
+    Parameters
+    ----------
+    differences
+        One paired difference a prompt; NaN where one of the two systems has no value.
+
+    Returns
+    -------
+    float
+        In the unit of the differences. NaN below 5 prompts, and where all differences are the same: they tell
+        nothing of how far other prompts would differ.
+
+    Examples
+    --------
+    >>> round(smallest_detectable_difference(np.array([0.02, 0.05, -0.01, 0.03, 0.04, 0, 0.06, -0.02])), 4)
+    0.0335
+    """
+    known = differences[np.isfinite(differences)]
+    if len(known) < MIN_PROMPTS or (known == known[0]).all():
+        return np.nan
+    return smallest_detectable_effect(len(known)) * float(known.std(ddof=1))
+
+
+def prompts_needed(difference: float, sd: float, power: float = POWER) -> int:
+    """Return the fewest prompts on which a true mean difference is found with the given power.
+
+    Parameters
+    ----------
+    difference
+        That one wishes to see, either sign but not zero.
+    sd
+        Standard deviation of the paired differences of prompts, positive, in the same unit.
+    power
+        Probability of finding it, between 0.05 and 1.
+
+    Raises
+    ------
+    ValueError
+        If no number of prompts answers: for a difference of zero, an sd that is not positive, a power out of range.
+
+    Examples
+    --------
+    >>> prompts_needed(0.5, 1.0), prompts_needed(0.02, 0.05)
+    (34, 52)
+    """
+    if not (abs(difference) > 0 and sd > 0):
+        raise ValueError(f"a difference ({difference}) other than 0 and an sd ({sd}) above 0 are needed")
+    if not ALPHA < power < 1:
+        raise ValueError(f"the power lies between {ALPHA} and 1, not at {power}")
+    effect = abs(difference) / sd
+    enough = 2
+    while paired_power(effect, enough) < power:
+        enough *= 2
+    too_few = enough // 2
+    while enough - too_few > 1:
+        middle = (too_few + enough) // 2
+        too_few, enough = (too_few, middle) if paired_power(effect, middle) >= power else (middle, enough)
+    return enough

@@ -160,8 +160,8 @@ def test_prompts_whose_repeats_differ_keep_the_bootstrap(score_table):
     rows += rows_of([1.0] * 5 + [0.0], metric="reproducibility.identical", repeat=1)
     (row,), _ = compare(score_table(rows))
     assert row["mean"] == pytest.approx(11 / 12)
-    # A third of the resamples miss the sixth prompt; 9 in 1,000 draw it four times, fewer than 1 in 1,000 more often.
-    assert (row["low"], row["high"]) == pytest.approx((4 / 6, 1))
+    # A third of the resamples miss the sixth prompt; each is taken to vary a sixth of what the scores do.
+    assert (row["low"], row["high"]) == pytest.approx((11 / 12 - np.sqrt(6) / 12, 1))
 
 
 @pytest.mark.parametrize("metric", ["reproducibility.max_difference", "reproducibility.ssim", "adherence.clip"])
@@ -225,14 +225,12 @@ values_of_prompts = st.lists(st.integers(-50, 50).map(lambda n: n / 10), min_siz
 
 @settings(max_examples=25)
 @given(values_of_prompts, st.data())
-def test_lowering_a_value_never_raises_mean_or_bounds(score_table, values, data):
+def test_lowering_a_value_never_raises_the_mean(score_table, values, data):
     lowered = list(values)
     lowered[data.draw(st.integers(0, len(values) - 1))] -= data.draw(st.integers(1, 30))
     (before,), _ = compare(score_table(rows_of(values)))
     (after,), _ = compare(score_table(rows_of(lowered)))
     assert after["mean"] < before["mean"]
-    assert after["low"] <= before["low"] + 1e-12
-    assert after["high"] <= before["high"] + 1e-12
 
 
 @settings(max_examples=15)
