@@ -1,4 +1,4 @@
-"""What an article published about the systems, as data: reads ``datasets/facts/article-2026-07.yaml`` and checks it."""
+"""What an article published, as data: its stars, advice and claims, from ``datasets/facts/article-2026-07.yaml``."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from evals.capabilities import read_capabilities
+from evals.claims_reading import read_claim
 from evals.data_files import data_path
 from evals.fields import Section, meant, read_section
 from evals.generation.facts import Facts, FactsError, read_facts
+from evals.generation.facts_reading import read_sources
+from evals.published_claims import Claim
 
 FEWEST_STARS, MOST_STARS = 1, 5
 
@@ -58,17 +62,18 @@ class PublishedUseCase:
 
 @dataclass(frozen=True, slots=True)
 class Article:
-    """An article: where and when it was published, its stars and its advice."""
+    """An article: where and when it was published, what it claims, its stars and its advice."""
 
     title: str
     url: str
     day: date
+    claims: tuple[Claim, ...]
     stars: tuple[PublishedRow, ...]
     use_cases: tuple[PublishedUseCase, ...]
 
 
 def read_article(name: str = "article-2026-07", path: Path | None = None) -> Article:
-    """Read and check an article by its name in ``datasets/facts``, or the one in a file.
+    """Read and check an article by its name in ``datasets/facts``, or the one in a file; its sources are those there.
 
     Raises
     ------
@@ -81,13 +86,16 @@ def read_article(name: str = "article-2026-07", path: Path | None = None) -> Art
     >>> first.id, [(column.name, column.stars) for column in first.columns]
     ('cinematic', [('Google Nano Banana 2', 4.0), ('Flux Pro (FLUX.2)', 5.0)])
     """
-    facts = read_facts()
+    facts, capabilities, sources = read_facts(), read_capabilities(), read_sources(data_path("facts/sources.yaml"))
     top = read_section(path or data_path(f"facts/{name}.yaml"), FactsError)
-    top.only("title", "url", "day", "stars", "use_cases")
+    top.only("title", "url", "day", "stars", "use_cases", "claims")
     return Article(
         title=top.text("title"),
         url=top.text("url"),
         day=top.day("day"),
+        claims=tuple(
+            read_claim(section, facts, capabilities, sources) for section in _distinct(top, "claims", "claim")
+        ),
         stars=tuple(_row(section, facts) for section in _distinct(top, "stars", "row")),
         use_cases=tuple(_use_case(section, facts) for section in _distinct(top, "use_cases", "use case")),
     )
@@ -106,14 +114,14 @@ def _cell(section: Section, facts: Facts) -> PublishedCell:
     stars = section.number("stars", least=FEWEST_STARS)
     if stars > MOST_STARS or stars * 2 != int(stars * 2):
         raise section.refuse("stars", f"{stars:g} is not in halves from {FEWEST_STARS} to {MOST_STARS}")
-    return PublishedCell(section.text("name"), stars, known_models(section, facts))
+    return PublishedCell(section.text("name"), stars, _known_models(section, facts))
 
 
 def _use_case(section: Section, facts: Facts) -> PublishedUseCase:
     section.only("id", "title", "recommends", "models", "unless")
     unless = section.text("unless") if section.has("unless") else None
     return PublishedUseCase(
-        section.text("id"), section.text("title"), section.text("recommends"), known_models(section, facts), unless
+        section.text("id"), section.text("title"), section.text("recommends"), _known_models(section, facts), unless
     )
 
 
@@ -130,7 +138,7 @@ def _distinct(top: Section, key: str, noun: str) -> Iterable[Section]:
         yield entry.named(f"{noun} {id_!r}")
 
 
-def known_models(section: Section, facts: Facts) -> tuple[str, ...]:
+def _known_models(section: Section, facts: Facts) -> tuple[str, ...]:
     """Return the field ``models``, all of which the facts know."""
     known = {offer.model for offer in facts.offers.values()}
     models = section.names("models")
