@@ -38,7 +38,7 @@ def smallest_equivalence_margin(differences: Numbers) -> float:
     0.0408
     """
     n, mean, error = _moments(differences)
-    return float(abs(mean) + stats.t.ppf(1 - ALPHA, n - 1) * error) if n >= MIN_PROMPTS and error > 0 else np.nan
+    return float(abs(mean) + stats.t.ppf(1 - ALPHA, n - 1) * error) if error > 0 else np.nan
 
 
 def smallest_equivalence_margin_of_rates(first: Numbers, second: Numbers) -> float:
@@ -88,12 +88,13 @@ def equivalence_p_value(differences: Numbers, margin: float) -> float:
     if not margin > 0:
         raise ValueError(f"two systems are equal within a margin above 0, not {margin}")
     n, mean, error = _moments(differences)
-    if n < MIN_PROMPTS or error == 0:
-        return np.nan
-    return float(stats.t.sf((margin - abs(mean)) / error, n - 1))
+    return float(stats.t.sf((margin - abs(mean)) / error, n - 1)) if error > 0 else np.nan
 
 
 def _moments(differences: Numbers) -> tuple[int, float, float]:
     known = differences[np.isfinite(differences)]
     n = len(known)
-    return (n, float(known.mean()), float(known.std(ddof=1) / np.sqrt(n))) if n > 1 else (n, np.nan, 0.0)
+    # Equal values have no spread, although their mean may miss them by a rounding.
+    if n < MIN_PROMPTS or (known == known[0]).all():
+        return n, np.nan, 0.0
+    return n, float(known.mean()), float(known.std(ddof=1) / np.sqrt(n))

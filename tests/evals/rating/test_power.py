@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from evals.rating.power import paired_power, smallest_detectable_effect
+from evals.rating.power import (
+    paired_power,
+    prompts_needed,
+    smallest_detectable_difference,
+    smallest_detectable_effect,
+)
 
 
 @pytest.mark.parametrize(
@@ -84,3 +89,49 @@ def test_fewer_than_two_pairs_are_refused(n):
 def test_powers_and_error_rates_that_make_no_sense_are_refused(power, alpha):
     with pytest.raises(ValueError, match="0 < alpha < power < 1"):
         smallest_detectable_effect(10, power, alpha)
+
+
+def test_a_detectable_difference_has_the_unit_of_the_metric():
+    differences = np.random.default_rng(0).normal(0.1, 0.05, 200)
+    approximate = 2.802 * differences.std(ddof=1) / np.sqrt(200)
+    assert smallest_detectable_difference(differences) == pytest.approx(approximate, rel=0.01)
+    assert smallest_detectable_difference(1000 * differences) == pytest.approx(1000 * approximate, rel=0.01)
+
+
+@pytest.mark.parametrize(("n", "difference"), [(20, 0.0313), (50, 0.0198), (100, 0.0140), (200, 0.0099)])
+def test_the_normal_approximation_is_just_below_the_exact_difference(n, difference):
+    # Reference: 2.802 sd / sqrt(n) at an sd of .05
+    spread = np.resize([-0.05, 0.05], n) * np.sqrt((n - 1) / n)
+    assert difference - 5e-5 < smallest_detectable_difference(spread) < difference * (1 + 2 / n) + 5e-5
+
+
+def test_prompts_without_a_pair_are_passed_over():
+    differences = np.array([0.1, 0.3, np.nan, -0.2, 0.4, 0.0, np.nan])
+    known = differences[np.isfinite(differences)]
+    assert smallest_detectable_difference(differences) == smallest_detectable_difference(known)
+
+
+@pytest.mark.parametrize("differences", [[], [1.0, 2, 3, 4], [0.0] * 20, [0.1] * 20, [np.nan] * 20])
+def test_too_few_prompts_and_differences_without_spread_show_nothing(differences):
+    assert np.isnan(smallest_detectable_difference(np.array(differences)))
+
+
+@pytest.mark.parametrize(("effect", "n"), [(0.2, 199), (0.5, 34), (0.8, 15)])
+def test_the_textbook_sizes_are_what_is_needed(effect, n):
+    assert prompts_needed(effect, 1.0) == n
+    assert prompts_needed(-3 * effect, 3.0) == n
+
+
+@given(st.floats(0.05, 20), st.floats(0.2, 0.95))
+def test_one_prompt_fewer_would_not_do(effect, power):
+    n = prompts_needed(effect, 1.0, power)
+    assert paired_power(effect, n) >= power
+    assert n == 2 or paired_power(effect, n - 1) < power
+
+
+@pytest.mark.parametrize(("difference", "sd"), [(0.0, 1.0), (0.1, 0.0), (0.1, -1.0), (np.nan, 1.0)])
+def test_no_number_of_prompts_shows_nothing(difference, sd):
+    with pytest.raises(ValueError, match="are needed"):
+        prompts_needed(difference, sd)
+    with pytest.raises(ValueError, match="power lies between"):
+        prompts_needed(0.1, 1.0, power=1.0)

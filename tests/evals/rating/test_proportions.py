@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from evals.rating.proportions import rate_difference, rate_estimate
+from evals.rating.proportions import newcombe_interval, rate_difference, rate_estimate
 
 
 def trials(n_ones, n):
@@ -71,6 +71,40 @@ def test_a_paired_difference_lies_within_its_interval_and_turns_with_its_sides(c
     assert -1 - 1e-12 <= estimate.low <= estimate.value <= estimate.high <= 1 + 1e-12
     assert estimate.low < estimate.high
     assert (turned.value, turned.low, turned.high) == pytest.approx((-estimate.value, -estimate.high, -estimate.low))
+
+
+@given(st.integers(0, 60), st.integers(5, 60))
+def test_wilsons_interval_is_scipys(n_ones, n):
+    estimate = rate_estimate(trials(min(n_ones, n), n))
+    expected = stats.binomtest(min(n_ones, n), n).proportion_ci(0.95, method="wilson")
+    assert (estimate.low, estimate.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert np.isnan(estimate.p_value)
+
+
+@given(counts_of_prompts)
+def test_the_p_value_is_below_5_percent_exactly_where_the_interval_excludes_zero(counts):
+    estimate = rate_difference(*paired(*counts))
+    assert (estimate.p_value < 0.05) == (estimate.low > 0 or estimate.high < 0)
+    assert 0 <= estimate.p_value <= 1
+    assert rate_difference(*paired(*counts)[::-1]).p_value == pytest.approx(estimate.p_value, abs=1e-12)
+
+
+@given(counts_of_prompts.filter(lambda counts: counts[1] != counts[2]))
+def test_at_a_confidence_of_one_less_the_p_value_the_interval_just_reaches_zero(counts):
+    first, second = paired(*counts)
+    p_value = rate_difference(first, second).p_value
+    nearest = min(map(abs, newcombe_interval(first, second, confidence=1 - p_value)))
+    assert nearest == pytest.approx(0, abs=1e-9)
+
+
+def test_rates_that_do_not_differ_have_a_p_value_of_one():
+    assert rate_difference(*paired(3, 2, 2, 3)).p_value == 1
+    assert rate_difference(*paired(8, 0, 0, 0)).p_value == 1
+
+
+def test_the_p_value_of_many_prompts_is_mcnemars():
+    estimate = rate_difference(*paired(4000, 1050, 950, 4000))
+    assert estimate.p_value == pytest.approx(2 * stats.norm.sf(100 / np.sqrt(2000)), rel=0.02)
 
 
 @pytest.mark.parametrize("n", [6, 20])
