@@ -147,9 +147,21 @@ def bootstrap_estimate(statistic: Callable[[Numbers], Numbers], n_prompts: int, 
     value = float(statistic(np.ones((1, n_prompts)))[0])
     if n_prompts < MIN_PROMPTS:
         return Estimate(n_prompts, value, np.nan, np.nan)
-    estimates = np.concatenate([statistic(draws) for draws in prompt_resamples(n_prompts, seed, size)])
-    defined = np.sort(estimates[np.isfinite(estimates)])
-    if not len(defined):
+    resampled = np.concatenate([statistic(draws) for draws in prompt_resamples(n_prompts, seed, size)])
+    return percentile_estimate(value, resampled, n_prompts)
+
+
+def percentile_estimate(value: float, resampled: Numbers, n_prompts: int) -> Estimate:
+    """Return a value with the expanded percentile interval of what it is in each resample; undefined ones are left out.
+
+    Examples
+    --------
+    >>> estimate = percentile_estimate(0.5, np.linspace(0, 1, 10_001), n_prompts=10_000)
+    >>> round(estimate.low, 3), round(estimate.high, 3)
+    (0.025, 0.975)
+    """
+    defined = np.sort(resampled[np.isfinite(resampled)])
+    if n_prompts < MIN_PROMPTS or not len(defined):
         return Estimate(n_prompts, value, np.nan, np.nan)
     low, high = np.quantile(defined, expanded_percentiles(n_prompts))
     return Estimate(n_prompts, value, float(low), float(high), _percentile_p_value(defined, n_prompts))
