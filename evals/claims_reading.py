@@ -139,17 +139,20 @@ def _served(section: Section, facts: Facts) -> Served:
 
 def _same_model(section: Section, facts: Facts) -> SameModel:
     names = section.only("names").names("names")
+    known = {plain_name(offer.model): offer.model for offer in facts.offers.values()} | dict(facts.aliases)
     for name in names:
-        if plain_name(name) not in facts.aliases:
+        if plain_name(name) not in known:
             raise section.refuse("names", f"no model is called {name!r}", name)
-    return SameModel(names)
+    return SameModel({name: known[plain_name(name)] for name in names})
 
 
 def _request(section: Section, facts: Facts) -> Request:
     section.only("system", "part", "stated", "otherwise")
-    part = _choice(section, "part", PARTS)
+    system, part = _choice(section, "system", facts.offers), _choice(section, "part", PARTS)
+    if not facts.hosts[facts.offers[system].host].key_variables:
+        raise section.refuse("system", f"the request to {system} depends on this machine; name a host that takes a key")
     return Request(
-        system=_choice(section, "system", facts.offers),
+        system=system,
         part=part,
         stated=_choice(section, "stated", CALLS) if part == "calls" else section.text("stated"),
         otherwise=_choice(section, "otherwise", ("wrong", "outdated")),

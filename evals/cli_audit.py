@@ -32,10 +32,12 @@ def audit(run: Path | None, out: Path | None, json_wanted: bool) -> None:
     from evals.published import read_article
     from evals.rating.audit import audit as audit_claims
     from evals.rating.audit_rules import RULES
+    from evals.rating.operations import notes as how_to_read
     from evals.reporting.audit import audit_page, counts
 
     article = read_article()
     operations = None if run is None else load_run(run).operations()
+    notes = how_to_read(operations or ())
     claims = audit_claims(article, read_facts(), read_capabilities(), operations)
     if out is not None:
         of_run = ' --run "$RUN"' if run else ""
@@ -44,15 +46,16 @@ def audit(run: Path | None, out: Path | None, json_wanted: bool) -> None:
     if json_wanted:
         told = {"title": article.title, "url": article.url, "day": str(article.day)}
         verdicts = [claim.as_dict() for claim in claims]
-        print_json({"article": told, "run": run, "counts": counts(claims), "rules": dict(RULES), "claims": verdicts})
+        found = {"counts": counts(claims), "rules": dict(RULES), "notes": notes, "claims": verdicts}
+        print_json({"article": told, "run": run, **found})
     else:
-        _print(article, claims)
+        _print(article, claims, notes)
         if out is not None:
             click.echo(f"report: {out}")
 
 
-def _print(article: Article, claims: Sequence[ClaimVerdict]) -> None:
-    """Print the counts, then a table for each verdict."""
+def _print(article: Article, claims: Sequence[ClaimVerdict], notes: Sequence[str]) -> None:
+    """Print the counts, what to know of the run, then a table for each verdict."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -64,6 +67,8 @@ def _print(article: Article, claims: Sequence[ClaimVerdict]) -> None:
     grouped = by_verdict(claims)
     found = ", ".join(f"{len(of_verdict)} {verdict}" for verdict, of_verdict in grouped.items())
     console.print(f"{article.title}, {article.day}\n{len(claims)} claims: {found}", markup=False)
+    for note in notes:
+        console.print(f"note: {note}", markup=False)
     for verdict, of_verdict in grouped.items():
         title = f"\n{verdict}: {RULES[verdict]}"
         table = Table(title=escape(title), title_justify="left", show_lines=True, expand=True)

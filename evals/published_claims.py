@@ -141,9 +141,9 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class SameModel:
-    """That two names mean one model."""
+    """That names mean one model: each name with the model that it means."""
 
-    names: tuple[str, ...]
+    models: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from evals.capabilities import Capability
 from evals.generation.facts import Facts
 from evals.generation.facts_reading import Source
+from evals.generation.own_requests import OwnRequest, own_request
 from evals.published import Article
 from evals.published_claims import (
     Able,
@@ -118,7 +120,11 @@ def audit(
     >>> hours.stated, round(hours.computed, 2), hours.verdict
     ('3.3', 3.06, 'wrong')
     """
-    return [_verdict(claim, _checked(claim, article.day, facts, capabilities, operations)) for claim in article.claims]
+    requests = functools.cache(functools.partial(own_request, facts))  # several claims are about the same one
+    return [
+        _verdict(claim, _checked(claim, article.day, facts, capabilities, requests, operations))
+        for claim in article.claims
+    ]
 
 
 def _checked(
@@ -126,6 +132,7 @@ def _checked(
     day: date,
     facts: Facts,
     capabilities: Mapping[str, Capability],
+    requests: Callable[[str], OwnRequest],
     operations: Sequence[SystemOperations] | None,
 ) -> Finding:
     match claim.check:
@@ -142,9 +149,9 @@ def _checked(
         case Served() as check:
             return check_served(check, facts, day)
         case SameModel() as check:
-            return check_names(check, facts)
+            return check_names(check)
         case Request() as check:
-            return check_request(check, facts)
+            return check_request(check, requests(check.system), facts)
         case Measurable() as check:
             return check_measurable(check, facts, operations)
         case Quality(row):

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import date
 
 from evals.capabilities import Capability, Cell
-from evals.generation.facts import Facts, Offer, plain_name
-from evals.generation.own_requests import OwnRequest, own_request
+from evals.generation.facts import Facts, Offer
+from evals.generation.own_requests import OwnRequest
 from evals.generation.pricing import likely_usd
 from evals.published_claims import Able, Cheaper, Price, Request, SameModel, Served, Sized
 from evals.rating.audit_rules import APPROXIMATE_TOLERANCE, Finding, distance, judged, number, of_several, usd
@@ -136,16 +136,14 @@ def _served_elsewhere(check: Served, facts: Facts) -> Finding:
     return Finding("right", f"No source shows it anywhere but on {', '.join(check.hosts)}.")
 
 
-def check_names(check: SameModel, facts: Facts) -> Finding:
+def check_names(check: SameModel) -> Finding:
     """Return whether names mean one model."""
-    models = [facts.aliases[plain_name(name)] for name in check.names]
-    told = _joined([f"{name} is {model}" for name, model in zip(check.names, models, strict=True)])
-    return Finding("right" if len(set(models)) == 1 else "wrong", f"{told}.")
+    told = _joined([f"{name} is {model}" for name, model in check.models.items()])
+    return Finding("right" if len(set(check.models.values())) == 1 else "wrong", f"{told}.")
 
 
-def check_request(check: Request, facts: Facts) -> Finding:
+def check_request(check: Request, own: OwnRequest, facts: Facts) -> Finding:
     """Return whether the request that TwinLens makes has the stated part; if not, the claim's sources say why."""
-    own = own_request(facts, check.system)
     found, told = _found(check, own)
     if found:
         return Finding("right", f"{told}, as TwinLens sends it.")
