@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evals.cli_audit import audit
 from evals.cli_suites import suites
 from evals.json_output import as_json, print_json
 from evals.refusals import FOUND_A_PROBLEM, WRONG_USE, RefusingGroup
@@ -325,6 +326,7 @@ def fetch(name: str, accept_noncommercial: bool) -> None:
 
 
 main.add_command(suites)
+main.add_command(audit)
 
 
 @main.command()
