@@ -12,6 +12,7 @@ from evals.fields import Section, meant, read_section
 from evals.sizes import SIZES
 from evals.suites import read_suite, suite_names
 from metrics.catalogue import METRICS
+from metrics.catalogue import metric as spec_of
 from metrics.encoders.catalogue import ENCODERS, Role
 
 LARGEST_SEED = 2**31 - 1001
@@ -23,7 +24,21 @@ COMPUTED = ("cost_per_image", "latency")
 TIE = "tie"
 """What ``better`` says in the truth where neither system is better."""
 
-DEFECTS = ("misspell", "drop_object", "swap_object", "other_face", "add_noise", "recompose")
+DEFECTS = (
+    "misspell",
+    "drop_object",
+    "swap_object",
+    "other_face",
+    "add_noise",
+    "recompose",
+    "show_other_step",  # a later step of the same story
+    "off_colours",  # a brand's colours, each turned to another hue
+    "spill_over",  # an edit that also changes what had to stay
+    "leave_unedited",  # an edit that is not done
+    "copy_reference",  # the reference picture itself is the answer
+    "refuse",  # the prompt is declined
+    "withhold",  # the picture is made and filtered out
+)
 """Everything that a simulated system can be told to do wrong."""
 
 _SYSTEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*@[a-z0-9][a-z0-9_-]*")
@@ -36,7 +51,10 @@ class DefinitionError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class StarRow:
-    """One row of the star table: measured (``metrics`` with weights over a suite), computed or declared."""
+    """One row of the star table: measured (``metrics`` with weights over a suite), computed or declared.
+
+    ``weight`` is the row's share in the total; a declared row is in none.
+    """
 
     id: str
     title: str
@@ -45,6 +63,7 @@ class StarRow:
     computed: str | None = None
     declared: str | None = None
     size: str | None = None
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +249,7 @@ def _encoders(top: Section) -> dict[str, str]:
 def _rows(top: Section, suites: tuple[str, ...]) -> tuple[StarRow, ...]:
     rows: list[StarRow] = []
     for section in top.sections("rows"):
-        section.only("id", "title", "suite", "metrics", "computed", "declared", "size")
+        section.only("id", "title", "suite", "metrics", "computed", "declared", "size", "weight")
         row_id = section.text("id")
         if row_id in (row.id for row in rows):
             raise section.refuse("id", f"there are two rows {row_id!r}")
@@ -239,6 +258,9 @@ def _rows(top: Section, suites: tuple[str, ...]) -> tuple[StarRow, ...]:
         if len(kinds) != 1:
             raise section.refuse(None, "a row has exactly one of metrics, computed and declared")
         measured = kinds == ["metrics"]
+        weight = section.number("weight") if section.has("weight") else 1.0
+        if not weight:
+            raise section.refuse("weight", "a row without weight is in no total; leave the row out")
         rows.append(
             StarRow(
                 id=row_id,
@@ -246,17 +268,26 @@ def _rows(top: Section, suites: tuple[str, ...]) -> tuple[StarRow, ...]:
                 suite=_one_of(section, "suite", suites) if measured or section.has("suite") else None,
                 metrics=_weights(section) if measured else {},
                 computed=_one_of(section, "computed", COMPUTED) if section.has("computed") else None,
-                declared=section.text("declared") if section.has("declared") else None,
+                declared=_declared(section) if section.has("declared") else None,
                 size=_size(section, "") if section.has("size") else None,
+                weight=weight,
             )
         )
     return tuple(rows)
+
+
+def _declared(section: Section) -> str:
+    from evals.capabilities import read_capabilities
+
+    return _one_of(section, "declared", tuple(id_ for id_, row in read_capabilities().items() if row.rubric))
 
 
 def _weights(row: Section) -> dict[str, float]:
     weights = row.numbers("metrics")
     for metric, weight in weights.items():
         _known_metric(row, "metrics", metric)
+        if spec_of(metric).better == "neither":
+            raise row.refuse("metrics", f"{metric} has no better direction, so it has no stars")
         if not 0 < weight < float("inf"):
             raise row.refuse("metrics", f"the weight of {metric} is {weight:g}; it is above 0")
     return weights

@@ -15,6 +15,7 @@ from evals.imageset_checks import REQUESTS
 if TYPE_CHECKING:
     import pandas as pd
 
+    from evals.definition import EvalDefinition
     from evals.rating.operations import SystemOperations
 
 PROVENANCE = "provenance.json"
@@ -81,8 +82,6 @@ class Run:
         """
         import pandas as pd
 
-        from evals.generation.stage import EVAL
-
         path = Path(self.provenance["image_set"]["path"]) / REQUESTS
         if not path.is_file():
             return None
@@ -92,12 +91,30 @@ class Run:
             table = pd.DataFrame(rows)
             if not rows:
                 return table
-            invented = _invented_systems(path.parent.parent / EVAL)
+            invented = _invented_systems(self._eval_file)
             table["simulated"] = [name in invented or "@simulated-" in str(name) for name in table["system"]]
             if "sample_id" in table:
                 for side in {"width", "height"} & set(self.samples):
                     table[side] = table["sample_id"].map(self.samples[side])
         return table
+
+    @functools.cached_property
+    def definition(self) -> EvalDefinition | None:
+        """The eval that the pictures were asked for, as it was frozen; None for a set that was brought.
+
+        A run stays readable when suites and metrics of its time are gone; its stars are then those of no eval.
+        """
+        from evals.definition import DefinitionError, read_definition
+
+        with contextlib.suppress(DefinitionError):
+            return read_definition(self._eval_file)
+        return None
+
+    @property
+    def _eval_file(self) -> Path:
+        from evals.generation.stage import EVAL
+
+        return Path(self.provenance["image_set"]["path"]).parent / EVAL
 
     def operations(self) -> list[SystemOperations]:
         """Return outcomes, latency, cost and throughput by system and size, nothing where no requests are known."""
@@ -106,7 +123,7 @@ class Run:
         return [] if self.requests is None else operations(self.requests)
 
     def ratings(self) -> dict[str, Any]:
-        """Return means, intervals, paired differences and controls; rated anew when the score table has changed."""
+        """Return means, intervals, paired differences, controls and stars, anew when a table or a fact has changed."""
         from evals.imageset import write_atomically
 
         path, made_from = self.path / RATINGS, self._fingerprint()
@@ -115,11 +132,14 @@ class Run:
                 stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
                 if stored.pop("made_from") == made_from:
                     return stored
-        from evals.rating import rate
+        from evals.rating import award_stars, one_id_per_prompt, rate
 
         with _damage(self.path / SCORES):
-            table = _read_scores(self.path / SCORES, with_details=False)
-        fresh: dict[str, Any] = dict(rate(table))
+            table = one_id_per_prompt(_read_scores(self.path / SCORES, with_details=False), self.samples)
+        ratings = rate(table)
+        requests = None if self.requests is None else one_id_per_prompt(self.requests, self.samples)
+        stars = award_stars(table, requests, ratings["controls"], self.operations(), self.definition)
+        fresh: dict[str, Any] = {**ratings, "stars": stars}
         content = json.dumps({**fresh, "made_from": made_from}, indent=2, ensure_ascii=False, allow_nan=False)
         write_atomically(path, content.encode())
         return fresh
@@ -132,8 +152,15 @@ class Run:
     def _fingerprint(self) -> str:
         from importlib.metadata import version
 
-        with (self.path / SCORES).open("rb") as file:
-            return f"{version('twinlens')} {hashlib.file_digest(file, 'sha256').hexdigest()}"
+        from evals.data_files import data_path
+
+        digest = hashlib.sha256(version("twinlens").encode())
+        requests = Path(self.provenance["image_set"]["path"]) / REQUESTS
+        for path in (self.path / SCORES, self._eval_file, requests, *sorted(data_path("facts").glob("*.yaml"))):
+            if path.is_file():
+                with path.open("rb") as file:
+                    digest.update(hashlib.file_digest(file, "sha256").digest())
+        return digest.hexdigest()
 
 
 def _read_scores(path: Path, with_details: bool = True) -> pd.DataFrame:
