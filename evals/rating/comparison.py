@@ -9,15 +9,8 @@ from typing import TypedDict
 import numpy as np
 import pandas as pd
 
-from evals.rating.intervals import (
-    MIN_PROMPTS,
-    Estimate,
-    Numbers,
-    estimate_differences,
-    estimate_means,
-    paired_differences,
-)
-from evals.rating.proportions import is_rate, rate_difference, rate_estimate
+from evals.rating.estimates import score_differences, score_means
+from evals.rating.intervals import MIN_PROMPTS, Estimate
 from metrics.catalogue import METRICS, metric
 from metrics.specification import Better, MetricSpec
 
@@ -142,23 +135,21 @@ def compare_systems(measurements: pd.DataFrame, seed: int) -> tuple[list[SystemM
     asked = dict(iter(measurements.groupby(["metric", "suite"])["prompt"]))
     scored = dict(iter(prompt_means(measurements).groupby(level=["metric", "suite"])))
     nothing = pd.DataFrame(index=pd.MultiIndex.from_arrays([[], [], []]), dtype=float)
-    columns: dict[Key, Numbers] = {}
+    means: list[SystemMean] = []
+    differences: list[PairedDifference] = []
     for metric_id, suite in sorted({key[:2] for key in coverage}, key=_catalogue_order):
+        spec = metric(metric_id)
         systems = sorted(key[2] for key in coverage if key[:2] == (metric_id, suite))
         own_prompts = sorted(asked[metric_id, suite].unique())
-        values = scored.get((metric_id, suite), nothing).droplevel([0, 1]).reindex(own_prompts, columns=systems)
-        block: dict[Key, Numbers] = {
-            (metric_id, suite, system): values[system].to_numpy(np.float64) for system in systems
-        }
-        if _has_winner(metric(metric_id)):
-            for a, b in combinations(systems, 2):
-                block[metric_id, suite, a, b] = paired_differences(
-                    block[metric_id, suite, a], block[metric_id, suite, b]
-                )
-        columns |= block
-    estimates = _estimates(columns, seed)
-    means = [_system_mean(key, coverage[key], estimates[key]) for key in columns if not _is_difference(key)]
-    differences = [_paired_difference(key, estimates[key]) for key in columns if _is_difference(key)]
+        table = scored.get((metric_id, suite), nothing).droplevel([0, 1]).reindex(own_prompts, columns=systems)
+        values = table.to_numpy(np.float64)
+        for system, estimate in zip(systems, score_means(values, spec.range, seed), strict=True):
+            means.append(_system_mean((metric_id, suite, system), coverage[metric_id, suite, system], estimate))
+        if _has_winner(spec) and len(systems) > 1:
+            first, second = np.array(list(combinations(range(len(systems)), 2))).T
+            estimates = score_differences(values[:, first], values[:, second], spec.range)
+            for a, b, estimate in zip(first, second, estimates, strict=True):
+                differences.append(_paired_difference((metric_id, suite, systems[a], systems[b]), estimate))
     return means, differences
 
 
@@ -169,41 +160,6 @@ def _catalogue_order(key: Key) -> tuple[int, str]:
 def _has_winner(spec: MetricSpec) -> bool:
     # Pairs of any two images mix same and different people on purpose; a higher mean of them is no better.
     return spec.better != "neither" and spec.subject != "pair"
-
-
-def _estimates(columns: dict[Key, Numbers], seed: int) -> dict[Key, Estimate]:
-    found = {key: rate for key in columns if (rate := _rate(key, columns))}
-    # Columns of one length are estimated together: resampling the prompts is what costs, not the means.
-    together: dict[tuple[bool, int], list[Key]] = {}
-    for key, column in columns.items():
-        if key not in found:
-            together.setdefault((_is_difference(key), len(column)), []).append(key)
-    for (are_differences, _), keys in together.items():
-        values = np.column_stack([columns[key] for key in keys])
-        estimates = estimate_differences(values) if are_differences else estimate_means(values, seed)
-        found |= {key: _within_range(key, estimate) for key, estimate in zip(keys, estimates, strict=True)}
-    return found
-
-
-def _is_difference(key: Key) -> bool:
-    return len(key) == 4
-
-
-def _within_range(key: Key, estimate: Estimate) -> Estimate:
-    lowest, highest = metric(key[0]).range
-    lowest, highest = -np.inf if lowest is None else lowest, np.inf if highest is None else highest
-    if _is_difference(key):
-        lowest, highest = lowest - highest, highest - lowest
-    return estimate.within(lowest, highest)
-
-
-def _rate(key: Key, columns: dict[Key, Numbers]) -> Estimate | None:
-    """Return the estimate of a mean or difference whose systems have rates, None where they have other values."""
-    sides = np.array([columns[*key[:2], system] for system in key[2:]])
-    shared = sides[:, np.isfinite(sides).all(axis=0)]
-    if metric(key[0]).range != (0, 1) or not is_rate(shared):
-        return None
-    return rate_estimate(shared[0]) if len(shared) == 1 else rate_difference(*shared)
 
 
 @dataclass(frozen=True, slots=True)

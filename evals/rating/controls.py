@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from evals.rating.comparison import number_or_none
-from evals.rating.intervals import Estimate, Numbers, bootstrap_estimate, estimate_means
-from evals.rating.proportions import is_rate, rate_estimate
+from evals.rating.estimates import Range, score_means
+from evals.rating.intervals import Estimate, Numbers, bootstrap_estimate
 from metrics.catalogue import METRICS
 from metrics.specification import Better, Control, MetricSpec
 
@@ -138,13 +138,8 @@ def _estimate(
     return seed_ratio(own, controls, seed)
 
 
-def _mean(prompt_means: pd.Series[float], value_range: tuple[float | None, float | None], seed: int) -> Estimate:
-    values = np.asarray(prompt_means, np.float64)
-    lowest, highest = value_range
-    if lowest == 0 and highest == 1 and is_rate(values):
-        return rate_estimate(values)
-    (estimate,) = estimate_means(values[:, None], seed)
-    return estimate.within(-np.inf if lowest is None else lowest, np.inf if highest is None else highest)
+def _mean(prompt_means: pd.Series[float], value_range: Range, seed: int) -> Estimate:
+    return score_means(np.asarray(prompt_means, np.float64)[:, None], value_range, seed)[0]
 
 
 def _by_prompt(rows: pd.DataFrame) -> pd.Series[float]:
