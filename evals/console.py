@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from evals.console_stars import print_stars
 from evals.run import cautions
 
 if TYPE_CHECKING:
@@ -71,7 +72,9 @@ def print_run(run: Run) -> None:
         print(f"{encoder['role']}: {encoder['name']} ({facts_of_weights if used else encoder['note']})")
     if (long := run.provenance["long_prompts"]) and long["n"]:
         print(f"{long['n']} of {long['of']} prompts exceed the encoder's context and were cut into clauses")
-    print_ratings(run.ratings())
+    ratings = run.ratings()
+    print_ratings(ratings)
+    print_stars(ratings.get("stars"))
     print_operations(run.operations())
     for caution in cautions(run.provenance):
         print(f"note: {caution}")

@@ -17,6 +17,7 @@ from evals.rating.operations import SystemOperations
 from evals.rating.published_stars import PublishedStars, against_article
 from evals.rating.recommendations import Recommendation, read_use_cases, recommend
 from evals.rating.scales import VERSION
+from evals.rating.strengths import Strengths, strengths
 from evals.rating.table import TableRow, material, rate_rows
 from evals.rating.totals import Totals, totals
 
@@ -32,6 +33,7 @@ class Stars(TypedDict):
     systems: list[str]
     rows: list[TableRow]
     totals: Totals
+    strengths: Strengths | None
     published: dict[str, PublishedStars]
     recommendations: list[Recommendation]
     costs: list[dict[str, Any]]
@@ -74,6 +76,7 @@ def award_stars(
         systems=systems,
         rows=table,
         totals=totals(rated, systems),
+        strengths=strengths(rated, systems, seed),
         published={
             row["id"]: against_article(row, published[row["id"]], systems) for row in table if row["id"] in published
         },

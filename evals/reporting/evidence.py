@@ -11,9 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from evals.rating.headlines import HEADLINES
 from evals.reporting import wording
 from evals.reporting.reading import Line, legible_boxes, read_lines
-from evals.reporting.summary import HEADLINES
 from evals.reporting.thumbnails import DifferenceMap, Thumbnail, difference_map, read_thumbnails
 from metrics.catalogue import METRICS
 

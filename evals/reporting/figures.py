@@ -19,7 +19,7 @@ COLOURS = ("#0072b2", "#c24e00", "#007f5f", "#a34a7d", "#7a6a00", "#50555c")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
 _INK, _LINE = "#1b1f25", "#d5dae1"
-_SETTINGS: dict[Any, Any] = {
+SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,
     "font.family": "DejaVu Sans",
@@ -59,7 +59,7 @@ def interval_figure(rows: Sequence[Mapping[str, Any]], systems: Sequence[str]) -
     labels = list(systems) if by_system else [wording.suite_name(suite) for suite in suites]
     spread = 0.0 if by_system or len(systems) == 1 else min(0.24, 0.64 / (len(systems) - 1))
     lane = 0.36 if by_system else 0.3 + 0.1 * len(systems)
-    with matplotlib.rc_context(_SETTINGS):
+    with matplotlib.rc_context(SETTINGS):
         figure = Figure(figsize=(3.7, 0.95 + lane * max(1, len(labels))), layout="constrained")
         axes = figure.subplots()
         for row in scored:
@@ -79,7 +79,7 @@ def interval_figure(rows: Sequence[Mapping[str, Any]], systems: Sequence[str]) -
                 markeredgewidth=1.4,
                 markerfacecolor=colour if interval else "none",
             )
-        axes.set_yticks(range(len(labels)), [_shortened(label) for label in labels])
+        axes.set_yticks(range(len(labels)), [shortened(label) for label in labels])
         axes.set_ylim(max(1, len(labels)) - 0.5, -0.5)
         axes.margins(x=0.06)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=4, min_n_ticks=3))
@@ -98,7 +98,14 @@ def _axis_label(unit: str, better: str) -> str:
     return ", ".join(part for part in (wording.unit_label(unit), wording.direction(better) + arrow) if part)
 
 
-def _shortened(name: str, longest: int = 22) -> str:
+def shortened(name: str, longest: int = 22) -> str:
+    """Return a name that fits beside an axis, cut with an ellipsis where it is longer.
+
+    Examples
+    --------
+    >>> shortened("Identity consistency", 10)
+    'Identity …'
+    """
     return name if len(name) <= longest else f"{name[: longest - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
@@ -112,7 +119,7 @@ def inline_svg(figure: Figure, name: str, description: str) -> str:
 
     buffer = io.StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    with matplotlib.rc_context({**_SETTINGS, "svg.hashsalt": name}), warnings.catch_warnings():
+    with matplotlib.rc_context({**SETTINGS, "svg.hashsalt": name}), warnings.catch_warnings():
         # The browser has the fonts that matplotlib misses when it measures a Chinese name.
         warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
         figure.savefig(buffer, format="svg", metadata=nothing, transparent=True)

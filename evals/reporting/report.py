@@ -15,7 +15,19 @@ import jinja2
 
 from evals.imageset import write_atomically
 from evals.rating.operations import SystemOperations
-from evals.reporting import agreement, comparison, controls, evidence, figures, operations, summary, thumbnails, wording
+from evals.reporting import (
+    agreement,
+    comparison,
+    controls,
+    evidence,
+    figures,
+    operations,
+    star_figure,
+    stars,
+    summary,
+    thumbnails,
+    wording,
+)
 from evals.run import cautions
 
 COMPARISON_COLUMNS = (
@@ -73,7 +85,7 @@ def _named_without_folders(ratings: Mapping[str, Any]) -> dict[str, Any]:
     for table in ("rows", "differences", "controls"):
         for clean, row in zip(cleaned[table], ratings[table], strict=True):
             clean |= {column: value for column, value in row.items() if "system" in column}
-    return cleaned | {"systems": list(ratings["systems"])}
+    return cleaned | {"systems": list(ratings["systems"]), "stars": ratings.get("stars")}
 
 
 def _contents(
@@ -101,6 +113,8 @@ def _contents(
         "licences": defaultdict(str, {row["name"]: row["licence"] or "" for row in provenance.get("encoders", ())}),
         "dimensions": parts,
         "figures": {part.id: _figures(part, ratings) for part in parts},
+        "stars": stars.section(ratings["stars"]),
+        "star_figure": _star_figure(ratings["stars"]),
         "warnings": [*cautions(provenance), *ratings["warnings"]],
         "controls": controls.control_groups(ratings),
         "agreement": {"introduction": agreement.INTRODUCTION, "lines": agreement.lines(ratings["agreements"])},
@@ -141,6 +155,13 @@ def _figures(part: summary.Dimension, ratings: Mapping[str, Any]) -> list[str]:
         description = f"{mine[0]['title']}: means and intervals by system; the numbers are in the table below"
         drawn.append(figures.inline_svg(figure, f"{part.id}-{len(drawn)}", description))
     return drawn
+
+
+def _star_figure(document: Mapping[str, Any] | None) -> str:
+    if not document or not any(cell["stars"] is not None for row in document["rows"] for cell in row["cells"]):
+        return ""
+    figure = star_figure.star_figure(document["rows"], document["systems"])
+    return figures.inline_svg(figure, "stars", "Stars of every system by row; the numbers are in the table below")
 
 
 def _when(created_at: Any) -> str:

@@ -7,25 +7,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from evals.rating.headlines import HEADLINES
 from evals.reporting import wording
 from evals.reporting.comparison import Kind, MetricLine, Ratings, Row, differences_of, dimension_of, metric_lines
 from evals.reporting.controls import seed_ratios
 from metrics.catalogue import FEATURES, METRICS
 
 _KINDS = {row.id: row.subject for row in METRICS}
-
-HEADLINES: dict[str, tuple[str, ...]] = {
-    "adherence": ("adherence.margin", "adherence.clip"),
-    "identity": ("identity.self", "identity.reference", "identity.previous", "identity.people", "identity.pairs"),
-    "text": ("text.similarity", "text.cer", "text.exact_lines", "text.wer"),
-    "reproducibility": (
-        "reproducibility.ssim",
-        "reproducibility.mean_difference",
-        "reproducibility.phash_distance",
-        "reproducibility.identical",
-    ),
-}
-"""The metric that speaks for a dimension in the summary: the first of these that was scored, never the largest."""
 
 
 @dataclass(frozen=True, slots=True)

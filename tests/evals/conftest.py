@@ -1,4 +1,4 @@
-"""Score tables for the tests of the rating stage."""
+"""Score tables for the tests of rating and reporting."""
 
 from collections.abc import Callable
 from typing import Any
