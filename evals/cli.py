@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evals.cli_audit import audit
+from evals.cli_compare import compare
 from evals.cli_suites import suites
 from evals.json_output import as_json, print_json
 from evals.refusals import FOUND_A_PROBLEM, WRONG_USE, RefusingGroup
@@ -94,7 +95,7 @@ def score(
 @click.argument("run", type=click.Path(path_type=Path))
 @as_json
 def rate(run: Path, json_wanted: bool) -> None:
-    """Print means, intervals, paired differences and controls of a scored run."""
+    """Print stars, totals and advice of a scored run, and the means, differences and controls behind them."""
     from evals import load_run
     from evals.console import print_run
 
@@ -108,13 +109,21 @@ def rate(run: Path, json_wanted: bool) -> None:
 @main.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder for the report.")
+@click.option(
+    "--prompts",
+    "prompts_per_suite",
+    type=click.IntRange(min=0),
+    default=12,
+    show_default=True,
+    help="Prompts of each suite that are shown with their pictures; 0 leaves all pictures out.",
+)
 @as_json
-def report(run: Path, out: Path, json_wanted: bool) -> None:
+def report(run: Path, out: Path, prompts_per_suite: int, json_wanted: bool) -> None:
     """Write the report of a scored run: HTML, Markdown, JSON and CSV."""
     from evals import load_run
     from evals.reporting import write_report
 
-    page = write_report(load_run(run), out)
+    page = write_report(load_run(run), out, prompts_per_suite)
     if json_wanted:
         print_json({"report": str(page)})
     else:
@@ -326,6 +335,7 @@ def fetch(name: str, accept_noncommercial: bool) -> None:
 
 
 main.add_command(suites)
+main.add_command(compare)
 main.add_command(audit)
 
 
