@@ -123,7 +123,7 @@ def collect(run: ScoredRun, systems: Sequence[str], prompts_per_suite: int = PRO
     At most ``prompts_per_suite`` prompts of a suite are shown: first those on which the systems differ most in a
     metric of the summary, measured in standard deviations of that metric over the suite's prompts.
     """
-    if run.samples.empty:
+    if run.samples.empty or prompts_per_suite == 0:
         return []
     samples = _grouped_samples(run.samples)
     scores = _own_scores(run.scores, samples)

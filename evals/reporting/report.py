@@ -52,7 +52,7 @@ def write_report(run: evidence.ScoredRun, out: Path, prompts_per_suite: int = ev
     out
         The folder, made if it is not there.
     prompts_per_suite
-        How many prompts of each suite are shown with their pictures at most.
+        How many prompts of each suite are shown with their pictures at most; 0 leaves all pictures out.
 
     Returns
     -------

@@ -107,3 +107,11 @@ def test_the_terminal_shows_the_table_and_says_for_whom_nothing_can_be_said(docu
     assert "Text accuracy" in printed
     assert "all rows together: left@x" in printed
     assert "too little was rated to recommend for" in printed
+
+
+def test_a_report_can_leave_all_pictures_out(run, document, tmp_path):
+    run.rated = {**run.rated, "stars": document}
+    html = write_report(run, tmp_path / "report", prompts_per_suite=0).read_text()
+    assert "data:image" not in html
+    assert "#pictures" not in html
+    assert 'id="pictures' not in html
