@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from evals.rating.operations import NEVER_SENT
-from evals.rating.outcomes import one_id_per_prompt
+from evals.rating.same_prompts import one_id_per_prompt
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,23 @@ WITHHELD = ("refused", "filtered")
 LOST = ("failed", "timeout", "unknown")
 """Outcomes in which network, disk or host broke down: they are left out, and bounds say what they could change."""
 
-_GROUP = ["system", "suite", "prompt", "seed", "repeat"]
+NOT_ASKED = (
+    "no_checkable_object",
+    "no_checkable_colour",
+    "no_checkable_relation",
+    "no_checkable_position",
+    "no_source",
+    "no_mask",
+    "mask_covers_all",
+    "mask_is_empty",
+    "texts_agree",
+    "no_decoys",
+)
+"""Reasons that lie in the prompt item: it asks nothing of the metric, of no system, and so is none of its prompts."""
+
+_GROUP = ["system", "suite", "prompt", "asked_as", "seed", "repeat"]
+"""What is delivered together: one asking of a prompt, or of a sequence with all of its shots."""
+
 _COUNTS = ["n_scored", "n_failed", "n_left_out"]
 
 
@@ -58,7 +75,8 @@ class PromptOutcomes:
             One row an outcome: ``system prompt value reason share failed left_out``; ``share`` is NaN where it was
             left out.
         absent
-            Outcomes that no row speaks of: ``system prompt n_failed n_left_out``.
+            Outcomes that no row speaks of: ``system prompt n_failed n_left_out``; what failed was withheld, what was
+            left out was lost.
         """
         keys = ["prompt", "system"]
         groups = own.assign(n_scored=own["value"].notna() & ~own["failed"]).groupby(keys)
@@ -80,43 +98,13 @@ class PromptOutcomes:
                 lowest=_by_system(table["total"] / everything),
                 highest=_by_system((table["total"] + table["n_left_out"]) / everything),
                 counts=table.groupby("system")[_COUNTS].sum().astype(int),
-                reasons=_counted(own["system"], own["reason"]),
+                reasons=_reasons(own, absent),
             )
 
 
 def _by_system(values: pd.Series[float]) -> pd.DataFrame:
     table = values.where(np.isfinite(values)).reset_index(name="share")
     return table.pivot_table(index="prompt", columns="system", values="share", dropna=False)
-
-
-def one_id_per_prompt(scores: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
-    """Return the score table with one ``prompt_id`` for prompts of a suite that ask for the same.
-
-    Two ids with the same words and the same pictures are one prompt asked twice: counted as two they would make every
-    interval too narrow. Shots of a sequence are left alone, since their sequence is the unit already.
-
-    Parameters
-    ----------
-    scores
-        The score table, or the requests of the run.
-    samples
-        The rows of the image set, with ``suite``, ``prompt_id`` and ``prompt``.
-    """
-    if samples.empty or "prompt_id" not in scores:
-        return scores
-    asked = samples[[name for name in ("suite", "prompt_id", "prompt") if name in samples]].copy()
-    for column in ("reference_images", "mask", "sequence_id"):
-        asked[column] = samples[column].map(repr) if column in samples else ""
-    asked = asked.drop_duplicates(["suite", "prompt_id"]).sort_values("prompt_id")
-    first = asked.groupby(["suite", "prompt", "reference_images", "mask", "sequence_id"])["prompt_id"].transform(
-        "first"
-    )
-    renamed = asked[first != asked["prompt_id"]].assign(first=first)
-    if renamed.empty:
-        return scores
-    names = {(suite, old): new for suite, old, new in renamed[["suite", "prompt_id", "first"]].itertuples(index=False)}
-    keys = zip(scores["suite"], scores["prompt_id"], strict=True)
-    return scores.assign(prompt_id=[names.get(key, key[1]) for key in keys])
 
 
 def with_units(requests: pd.DataFrame) -> pd.DataFrame:
@@ -129,32 +117,40 @@ def with_units(requests: pd.DataFrame) -> pd.DataFrame:
     def column(name: str) -> pd.Series[str]:
         return requests[name] if name in requests else pd.Series([None] * n, requests.index, dtype=object)
 
-    unit = column("sequence_id").where(column("sequence_id").notna(), column("prompt_id"))
+    unit = column("sequence_id").astype(object).where(column("sequence_id").notna(), column("prompt_id"))
     own = pd.Series([f"request {place}" for place in range(n)], requests.index, dtype=object)
-    return pd.DataFrame(
+    unit = unit.where(unit.notna(), own).astype(str)
+    asked_as = column("asked_as")
+    told = pd.DataFrame(
         {
             "system": column("system").astype(str),
-            "suite": column("suite"),
-            "prompt": unit.where(unit.notna(), own).astype(str),
-            "prompt_id": column("prompt_id").where(column("prompt_id").notna(), own).astype(str),
-            "shot": column("shot"),
-            "seed": column("seed"),
-            "repeat": column("repeat"),
+            "suite": column("suite").astype(object),
+            "prompt": unit,
+            "asked_as": asked_as.where(asked_as.notna(), unit).astype(str),
+            "prompt_id": column("prompt_id").astype(object).where(column("prompt_id").notna(), own).astype(str),
+            "shot": _numbered(column("shot"), np.inf),
+            "seed": _numbered(column("seed"), -1.0),
+            "repeat": _numbered(column("repeat"), 0.0),
             "size": column("size"),
-            "outcome": _whose_fault(column("outcome"), column("reason"), column("system"), column("suite"), unit),
             "latency_s": pd.to_numeric(column("latency_s"), errors="coerce"),
             "cost_usd": pd.to_numeric(column("cost_usd"), errors="coerce"),
         }
     )
+    return told.assign(outcome=_whose_fault(told, column("outcome").astype(str), column("reason")))
 
 
-def _whose_fault(outcome: pd.Series[str], reason: pd.Series[str], *group: pd.Series[str]) -> pd.Series[str]:
-    """Return the outcomes, later shots that were never sent as withheld where the first shot was."""
+def _numbered(column: pd.Series[Any], nothing: float) -> pd.Series[float]:
+    return pd.to_numeric(column, errors="coerce").astype(float).fillna(nothing)
+
+
+def _whose_fault(told: pd.DataFrame, outcome: pd.Series[str], reason: pd.Series[str]) -> pd.Series[str]:
+    """Return the outcomes, later shots that were never sent as withheld where the first shot of them was."""
     never_sent = reason.eq(NEVER_SENT)
     if not never_sent.any():
-        return outcome.astype(str)
-    withheld_first = outcome.isin(WITHHELD).groupby(list(group), dropna=False).transform("any")
-    return outcome.astype(str).where(~(never_sent & withheld_first), WITHHELD[0])
+        return outcome
+    groups = [told[name] for name in _GROUP]
+    withheld_first = outcome.isin(WITHHELD).groupby(groups, dropna=False).transform("any")
+    return outcome.where(~(never_sent & withheld_first), WITHHELD[0])
 
 
 def prompt_outcomes(
@@ -170,46 +166,68 @@ def prompt_outcomes(
     requests
         As `with_units` returns them, None where the run does not tell them.
     scale
-        Of the metric on the suite.
+        Of the metric on the suite. It may be without ends if there is no value to be put on it.
     """
     spec, suite = metric(scale["metric"]), scale["suite"] or ""
-    is_own = (measurements["metric"] == spec.id) & (measurements["suite"] == suite)
-    own = measurements.loc[is_own, ["system", "prompt", "value", "reason"]].copy()
-    own["seed"], own["repeat"] = scores.loc[is_own, "seed"], scores.loc[is_own, "repeat"]
-    own["share"] = share_of_scale(own["value"], scale)
-    own.loc[own["reason"].isin(SYSTEM_FAILURES), "share"] = 0.0
-    own["failed"], own["left_out"] = own["reason"].isin(SYSTEM_FAILURES), own["share"].isna()
+    of_suite = measurements["suite"] == suite
+    is_own = of_suite & (measurements["metric"] == spec.id) & ~measurements["reason"].isin(NOT_ASKED)
+    own = _placed(measurements[is_own], scores[is_own], scale)
     if requests is None:
         return PromptOutcomes.of(own)
-    absent = _absent(requests, spec.subject, suite, _unasked(measurements, own, suite))
+    # On other prompts of the suite something was measured, so their pictures came: they ask nothing of the metric.
+    unasked = set(measurements.loc[of_suite, "prompt"]) - set(own["prompt"])
+    asked = _asked(requests, suite, unasked)
+    if spec.subject == "consecutive":
+        absent, broken = _absent_neighbours(asked)
+        # The neighbour never came: the scored pair is one with the shot after that, and nobody asked for it.
+        own = own[~_keys(own, [*_GROUP, "prompt_id"]).isin(broken)]
+        return PromptOutcomes.of(own, absent)
+    absent = _absent(asked, spec.subject)
     if spec.subject == "sequence":
         # Without one of its shots no sequence was delivered, whatever the others are like.
-        broken = absent[absent["n_failed"] > 0].set_index(_GROUP).index
-        at = pd.MultiIndex.from_frame(own.assign(suite=suite)[_GROUP])
-        incomplete = at.isin(broken)
-        own.loc[incomplete, "share"], own.loc[incomplete, "failed"] = 0.0, True
-        own["left_out"] = own["left_out"] & ~incomplete
-        absent = absent[~absent.set_index(_GROUP).index.isin(at)]
+        incomplete = _keys(own, _GROUP).isin(_keys(absent[absent["n_failed"] > 0], _GROUP))
+        own = own.assign(
+            share=own["share"].mask(incomplete, 0.0),
+            failed=own["failed"] | incomplete,
+            left_out=own["left_out"] & ~incomplete,
+            reason=own["reason"].mask(incomplete, "withheld"),
+        )
+        absent = absent[~_keys(absent, _GROUP).isin(_keys(own, _GROUP))]
     return PromptOutcomes.of(own, absent)
 
 
-def _unasked(measurements: pd.DataFrame, own: pd.DataFrame, suite: str) -> frozenset[str]:
-    """Return the prompts of the suite that ask nothing of the metric: others were measured on them, it was not."""
-    seen = measurements.loc[measurements["suite"] == suite, "prompt"]
-    return frozenset(seen) - frozenset(own["prompt"])
+def _placed(measurements: pd.DataFrame, scores: pd.DataFrame, scale: FrozenScale) -> pd.DataFrame:
+    """Return measurements with their place on the scale and the group of requests that they come from."""
+    own = measurements[["system", "suite", "prompt", "prompt_id", "value", "reason"]].copy()
+    own["asked_as"] = scores["asked_as"] if "asked_as" in scores else own["prompt"]
+    own["seed"], own["repeat"] = _numbered(scores["seed"], -1.0), _numbered(scores["repeat"], 0.0)
+    own["failed"] = own["reason"].isin(SYSTEM_FAILURES)
+    places = share_of_scale(own["value"], scale) if own["value"].notna().any() else own["value"]
+    own["share"] = places.mask(own["failed"], 0.0)
+    own["left_out"] = own["share"].isna()
+    return own
 
 
-def _absent(requests: pd.DataFrame, subject: SubjectKind, suite: str, unasked: frozenset[str]) -> pd.DataFrame:
-    """Return how many subjects each group of requests lacks, by whose fault: ``n_failed`` and ``n_left_out``."""
+def _keys(rows: pd.DataFrame, columns: list[str]) -> pd.MultiIndex:
+    return pd.MultiIndex.from_frame(rows[columns])
+
+
+def _asked(requests: pd.DataFrame, suite: str, unasked: set[str]) -> pd.DataFrame:
+    """Return the requests of a suite that ask something of a metric, and how each ended: 1 in one of three columns."""
     of_suite = requests[(requests["suite"] == suite) | requests["suite"].isna()]
     of_suite = of_suite[~of_suite["prompt"].isin(unasked)].assign(suite=suite)
-    group = _GROUP if subject != "repeats" else ["system", "suite", "prompt", "prompt_id", "shot", "seed"]
-    counted = of_suite.assign(
-        ok=of_suite["outcome"].eq("ok"),
-        withheld=of_suite["outcome"].isin(WITHHELD),
-        lost=of_suite["outcome"].isin(LOST),
+    return of_suite.assign(
+        ok=of_suite["outcome"].eq("ok").astype(int),
+        withheld=of_suite["outcome"].isin(WITHHELD).astype(int),
+        lost=of_suite["outcome"].isin(LOST).astype(int),
     )
-    counts = counted.groupby(group, dropna=False, as_index=False)[["ok", "withheld", "lost"]].sum()
+
+
+def _absent(asked: pd.DataFrame, subject: SubjectKind) -> pd.DataFrame:
+    """Return how many subjects each group of requests lacks, by whose fault: ``n_failed`` and ``n_left_out``."""
+    # Repeats are pictures of one seed, whatever their number.
+    group = _GROUP if subject != "repeats" else [*_GROUP[:-1], "prompt_id", "shot"]
+    counts = asked.groupby(group, as_index=False)[["ok", "withheld", "lost"]].sum()
     if subject == "sequence":
         counts["n_failed"] = (counts["withheld"] > 0).astype(int)
         counts["n_left_out"] = ((counts["ok"] == 0) & (counts["withheld"] == 0)).astype(int)
@@ -223,16 +241,31 @@ def _absent(requests: pd.DataFrame, subject: SubjectKind, suite: str, unasked: f
 
 def _subjects(n: pd.Series[int], subject: SubjectKind) -> pd.Series[int]:
     """Return how many subjects so many pictures of one group make."""
-    if subject in ("shots", "repeats", "pair"):
-        return n * (n - 1) // 2
-    return (n - 1).clip(lower=0) if subject == "consecutive" else n
+    return n * (n - 1) // 2 if subject in ("shots", "repeats", "pair") else n
 
 
-def _counted(systems: pd.Series[str], reasons: pd.Series[str]) -> dict[str, dict[str, int]]:
+def _absent_neighbours(asked: pd.DataFrame) -> tuple[pd.DataFrame, pd.MultiIndex]:
+    """Return the pairs of a shot and the next one that each sequence lacks, and which shots lack their next one."""
+    ordered = asked.sort_values([*_GROUP, "shot"], kind="stable")
+    within = ordered.groupby(_GROUP, sort=False)
+    following = within[["ok", "withheld", "lost"]].shift(-1)
+    has_next = following["ok"].notna()
+    withheld = has_next & ((ordered["withheld"] == 1) | (following["withheld"] == 1))
+    lost = has_next & ~withheld & ((ordered["lost"] == 1) | (following["lost"] == 1))
+    absent = ordered.assign(n_failed=withheld.astype(int), n_left_out=lost.astype(int))[withheld | lost]
+    return absent, _keys(ordered[has_next & (following["ok"] != 1)], [*_GROUP, "prompt_id"])
+
+
+def _reasons(own: pd.DataFrame, absent: pd.DataFrame | None) -> dict[str, dict[str, int]]:
+    told = [own[["system", "reason"]].dropna().assign(n=1)]
+    if absent is not None:
+        for name, reason in (("n_failed", "withheld"), ("n_left_out", "lost")):
+            told.append(pd.DataFrame({"system": absent["system"], "reason": reason, "n": absent[name]}))
     found: dict[str, dict[str, int]] = {}
-    counts = pd.DataFrame({"system": systems, "reason": reasons}).dropna().value_counts().sort_index()
-    for system, reason, n in counts.reset_index().itertuples(index=False):
-        found.setdefault(str(system), {})[str(reason)] = int(n)
+    counts = pd.concat(told).groupby(["system", "reason"], as_index=False)["n"].sum()
+    for system, reason, n in counts.itertuples(index=False):
+        if n:
+            found.setdefault(str(system), {})[str(reason)] = int(n)
     return found
 
 

@@ -22,6 +22,9 @@ SYSTEM_FAILURES = ("no_face", "no_text", "size_differs")
 NEUTRAL, FARTHEST_FROM_NEUTRAL = "quality.neutral", 0.1
 """The proxies' control: between texts that mean the same a fit encoder is undecided, at 0.5 and no farther off."""
 
+LEAST_READ = 0.5
+"""The least share of the way from the floor to perfection that clean text must reach, since anyone can read it."""
+
 _TELLING: tuple[Control, ...] = ("shuffled_prompt", "impostor", "unrelated_picture")
 
 
@@ -49,7 +52,9 @@ class Scale:
 class FrozenScale(TypedDict):
     """A scale with the numbers of one run: what one star and five stars were there, and where these come from.
 
-    ``problem`` is None, or the sentence that says why nobody gets stars from this metric here.
+    ``problem`` is None, or the sentence that says why nobody gets stars from this metric here. ``untold`` is true where
+    that is because no own value can be told from the control that sets the floor: as far as can be told, everyone is
+    there.
     """
 
     metric: str
@@ -60,6 +65,7 @@ class FrozenScale(TypedDict):
     ceiling: float | None
     ceiling_source: str
     problem: str | None
+    untold: bool
 
 
 def _measured(control: Control) -> Anchor:
@@ -94,7 +100,7 @@ SCALES: dict[str, Scale] = {
     "editing.preserved_psnr": Scale(_measured("unrelated_picture"), _declared(40.0)),
     "editing.preserved_lpips": _KEPT,
     "editing.changed_outside": _KEPT,
-    "editing.no_op": Scale(_declared(1.0), _declared(0.0)),
+    "editing.no_op": Scale(_measured("unedited_source"), _declared(0.0)),
     "editing.direction": Scale(_measured("unrelated_picture"), Anchor("unrelated_picture", deviations=4.0)),
     "editing.follows": Scale(_measured("unedited_source"), Anchor("unrelated_picture", deviations=4.0)),
     "quality.aesthetic": Scale(_declared(4.0), _declared(7.0)),
@@ -120,6 +126,12 @@ CIEDE2000 of 2 (about what an eye sees), PSNR of 40 dB (visually lossless re-enc
 known-wrong prompts.
 """
 
+NO_SCALE: dict[str, str] = {
+    "identity.pairs": "it mixes pairs of the same and of different people on purpose",
+    "identity.drift": "faces that are all different from the start drift as little as one that stays the same",
+}
+"""Metrics with a direction that have no stars all the same, and why."""
+
 
 def scale_of(spec: MetricSpec) -> Scale | None:
     """Return the scale of a metric, None where it has no direction or no ends.
@@ -132,7 +144,7 @@ def scale_of(spec: MetricSpec) -> Scale | None:
     >>> scale_of(metric("quality.noise")) is None
     True
     """
-    if spec.better == "neither":
+    if spec.better == "neither" or spec.id in NO_SCALE:
         return None
     low, high = spec.range
     if spec.id not in SCALES and low is not None and high is not None:
@@ -159,16 +171,23 @@ def freeze_scale(
     """
     scale = scale_of(spec)
     if scale is None:
-        return _frozen(spec, suite, np.nan, "", np.nan, "", f"{spec.title} has no better direction, so it has no stars")
-    floor, floor_source = _end(scale.floor, rows, np.nan, 1.0)
-    ceiling, ceiling_source = _end(scale.ceiling, rows, floor, -1.0 if spec.better == "lower" else 1.0)
+        return _frozen(spec, suite, (np.nan, ""), (np.nan, ""), _why_no_scale(spec))
+    floor = _end(scale.floor, rows, np.nan, 1.0)
+    ceiling = _end(scale.ceiling, rows, floor[0], -1.0 if spec.better == "lower" else 1.0)
     problem = (
-        _undefined(scale, floor, ceiling)
-        or _untold(spec, controls)
-        or _coinciding(spec, floor, ceiling)
+        _undefined(scale, floor[0], ceiling[0])
+        or _coinciding(spec, floor[0], ceiling[0])
+        or _misread(spec, scale, floor[0], ceiling[0])
         or (_biased(neutral) if spec.id in _PROXIES else None)
     )
-    return _frozen(spec, suite, floor, floor_source, ceiling, ceiling_source, problem)
+    untold = None if problem else _untold(controls)
+    return _frozen(spec, suite, floor, ceiling, problem or untold, untold is not None)
+
+
+def _why_no_scale(spec: MetricSpec) -> str:
+    if spec.better == "neither":
+        return f"{spec.title} has no better direction, so it has no stars"
+    return f"{spec.title} has no stars: {NO_SCALE.get(spec.id, 'nobody has said what its worst and best are')}"
 
 
 _PROXIES = ("quality.lighting", "quality.depth_of_field", "quality.cinematic", "quality.realism", "quality.composition")
@@ -181,11 +200,18 @@ def _end(anchor: Anchor, rows: pd.DataFrame, floor: float, upwards: float) -> tu
     of_control = rows.loc[(rows["control"] == anchor.control) & rows["value"].notna(), ["prompt", "value"]]
     name, n = anchor.control.replace("_", " "), of_control["prompt"].nunique()
     if anchor.deviations is not None:
-        spread = float(of_control["value"].std())
+        spread = _spread(of_control)
         words = f"declared, version {VERSION}: floor + {anchor.deviations:g} standard deviations of {name}"
         return floor + upwards * anchor.deviations * spread, words
     value = float(of_control.groupby("prompt")["value"].mean().mean()) if n else np.nan
     return value, f"measured: {name}, {n} prompts"
+
+
+def _spread(of_control: pd.DataFrame) -> float:
+    """Return the standard deviation of control values, every prompt counting the same however often it was asked."""
+    values, prompts = of_control["value"], of_control["prompt"]
+    centre = values.groupby(prompts).mean().mean()
+    return float(np.sqrt(((values - centre) ** 2).groupby(prompts).mean().mean()))
 
 
 def _undefined(scale: Scale, floor: float, ceiling: float) -> str | None:
@@ -196,25 +222,42 @@ def _undefined(scale: Scale, floor: float, ceiling: float) -> str | None:
     return None
 
 
-def _untold(spec: MetricSpec, controls: Sequence[ControlStatistic]) -> str | None:
-    """Return why a metric cannot tell right from wrong here, None where it can."""
+def _untold(controls: Sequence[ControlStatistic]) -> str | None:
+    """Return why what is right cannot be told from what is known to be wrong, None where it can."""
     for row in controls:
-        value = row["value"]
-        low = row["low"] if row["low"] is not None else value
-        name = row["control"].replace("_", " ")
-        if value is None or low is None:
-            continue
+        low, high = _ends_of(row)
+        told = None
         if row["control"] in _TELLING and row["statistic"] == "auc" and low <= 0.5:
-            return f"its control {name} fails here: an own value beats it with probability {value:.2f}, 0.50 is chance"
-        if row["control"] == "shuffled_steps" and low >= 0.5:
-            return f"its control {name} fails here: wrong orders pass with {value:.2f}, 0.50 is chance"
+            told = "an own value beats it with probability"
+        if row["control"] == "shuffled_steps" and high >= 0.5:
+            told = "wrong orders pass with"
+        if told is not None:
+            span = f" ({low:.2f} to {high:.2f})" if low < high else ""
+            name = row["control"].replace("_", " ")
+            return f"its control {name} fails here: {told} {row['value']:.2f}{span}, and 0.50 is chance"
     return None
+
+
+def _ends_of(row: ControlStatistic) -> tuple[float, float]:
+    """Return the ends of a control's interval, twice its value below 5 prompts, NaN where it was not measured."""
+    value = np.nan if row["value"] is None else row["value"]
+    return (value if row["low"] is None else row["low"]), (value if row["high"] is None else row["high"])
 
 
 def _coinciding(spec: MetricSpec, floor: float, ceiling: float) -> str | None:
-    if floor == ceiling or (ceiling > floor) != (spec.better == "higher"):
+    if np.isclose(floor, ceiling, rtol=1e-9, atol=1e-12) or (ceiling > floor) != (spec.better == "higher"):
         return f"its ceiling {ceiling:.3g} is no better than its floor {floor:.3g} here, so there is nothing to scale"
     return None
+
+
+def _misread(spec: MetricSpec, scale: Scale, floor: float, ceiling: float) -> str | None:
+    """Return why a reader of texts is unfit, None where it reads what is known to be readable."""
+    if scale.ceiling.control != "rendered_text":
+        return None
+    perfect = spec.range[0] if spec.better == "lower" else spec.range[1]
+    if perfect is None or abs(ceiling - floor) >= LEAST_READ * abs(perfect - floor):
+        return None
+    return f"its control rendered text fails here: the same words, cleanly drawn, get {ceiling:.2f}"
 
 
 def _biased(neutral: float | None) -> str | None:
@@ -226,17 +269,23 @@ def _biased(neutral: float | None) -> str | None:
 
 
 def _frozen(
-    spec: MetricSpec, suite: str, floor: float, floor_source: str, ceiling: float, ceiling_source: str, why: str | None
+    spec: MetricSpec,
+    suite: str,
+    floor: tuple[float, str],
+    ceiling: tuple[float, str],
+    problem: str | None,
+    untold: bool = False,
 ) -> FrozenScale:
     return FrozenScale(
         metric=spec.id,
         suite=suite or None,
         version=VERSION,
-        floor=number_or_none(floor),
-        floor_source=floor_source,
-        ceiling=number_or_none(ceiling),
-        ceiling_source=ceiling_source,
-        problem=why,
+        floor=number_or_none(floor[0]),
+        floor_source=floor[1],
+        ceiling=number_or_none(ceiling[0]),
+        ceiling_source=ceiling[1],
+        problem=problem,
+        untold=untold,
     )
 
 
@@ -246,7 +295,7 @@ def share_of_scale(values: pd.Series[float], scale: FrozenScale) -> pd.Series[fl
     Examples
     --------
     >>> scale = FrozenScale(metric="text.cer", suite=None, version=1, floor=1.0, floor_source="", ceiling=0.0,
-    ...                     ceiling_source="", problem=None)
+    ...                     ceiling_source="", problem=None, untold=False)
     >>> share_of_scale(pd.Series([0.25, 3.0]), scale).tolist()
     [0.75, 0.0]
     """

@@ -169,7 +169,8 @@ def _difference(a: str, b: str, first: Numbers, second: Numbers) -> StarDifferen
     if is_rate(np.concatenate([first, second])):
         estimate, margin = rate_difference(first, second), smallest_equivalence_margin_of_rates(first, second)
     else:
-        estimate, margin = estimate_differences(differences[:, None])[0], smallest_equivalence_margin(differences)
+        estimate = estimate_differences(differences[:, None])[0].within(-1, 1)
+        margin = smallest_equivalence_margin(differences)
     wins = count_wins(first, second)
     return StarDifference(
         system_a=a,
@@ -215,7 +216,10 @@ def _verdict(row: StarDifference) -> tuple[str | None, str]:
     if p_holm < ALPHA:
         better = row["system_a"] if stars > 0 else row["system_b"]
         return better, f"{better} is ahead by {_amount(abs(stars))}"
-    could = f"; {_amount(row['detectable'])} would have been seen" if row["detectable"] is not None else ""
+    could = ""
+    if row["detectable"] is not None:
+        could = f"; {_amount(row['detectable'])}" if row["detectable"] <= _STARS else "; no difference on the scale"
+        could += " would have been seen"
     alone = row["p_value"] is not None and row["p_value"] < ALPHA
     among = " among so many rows (alone its interval excludes zero)" if alone else ""
     equal = f", equal within {_amount(row['equal_within'])}" if row["equal_within"] is not None else ""

@@ -15,7 +15,7 @@ from evals.rating.comparison import number_or_none, with_prompts
 from evals.rating.computed import LOG_SCALES, computed_outcomes, frozen_log_scale, typical_values
 from evals.rating.controls import ControlStatistic
 from evals.rating.declared import declared_row
-from evals.rating.outcomes import PromptOutcomes, combined, prompt_outcomes, with_units
+from evals.rating.outcomes import WITHHELD, PromptOutcomes, combined, prompt_outcomes, with_units
 from evals.rating.scales import NEUTRAL, SYSTEM_FAILURES, FrozenScale, freeze_scale
 from evals.rating.stars import StarCell, StarDifference, in_halves, settle, star_cells, star_differences
 from metrics.catalogue import metric
@@ -78,10 +78,14 @@ class TableRow(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class RatedRow:
-    """A row with the outcomes behind it, which totals are computed from; None where it has no stars."""
+    """A row with the outcomes behind it, which totals are computed from; None where it has no stars.
+
+    ``at_floor`` is true where it has none because nobody can be told from the floor.
+    """
 
     row: TableRow
     outcomes: PromptOutcomes | None
+    at_floor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,24 +201,29 @@ def _measured(row: StarRow, given: Material, seed: int) -> RatedRow:
     suite = str(_suite_of(row, given))
     of_suite = given.measurements["suite"] == suite
     measurements, scores = given.measurements[of_suite], given.scores[of_suite]
+    is_own = measurements["control"].isna()
+    own, own_scores = measurements[is_own], scores[is_own]
     parts = [_component(name, weight, suite, measurements, given) for name, weight in row.metrics.items()]
+    if own.empty and _all_withheld(given.requests, suite):
+        # Nothing needs a scale where every answer is a failure.
+        for part in parts:
+            part["scale"]["problem"], part["scale"]["untold"] = None, False
     problems = [f"{part['metric']}: {part['scale']['problem']}" for part in parts if part["scale"]["problem"]]
     unit = metric(next(iter(row.metrics))).unit if len(row.metrics) == 1 else "place on the scale, 0 to 1"
-    if measurements.empty:
+    if own.empty and problems:
         problems = [f"the run has no measurement on suite {suite}"]
     found = _empty(row, "measured", suite, unit, "; ".join(problems) or None)
     found["components"] = parts
-    is_own = measurements["control"].isna()
-    own, own_scores = measurements[is_own], scores[is_own]
     outcomes: list[tuple[PromptOutcomes, float]] = []
     for part in parts:
-        if part["scale"]["problem"] is None and not measurements.empty:
+        if part["scale"]["problem"] is None:
             of_part = prompt_outcomes(own, own_scores, given.requests, part["scale"])
             part["cells"] = star_cells(of_part, given.systems, seed)
             _add_values(part["cells"], own[own["metric"] == part["metric"]])
             outcomes.append((of_part, part["weight"]))
     if problems:
-        return RatedRow(found, None)
+        broken = [part["scale"] for part in parts if part["scale"]["problem"]]
+        return RatedRow(found, None, at_floor=all(scale["untold"] for scale in broken))
     whole = combined(outcomes)
     found["cells"] = part["cells"] if len(parts) == 1 else star_cells(whole, given.systems, seed)
     found["differences"] = star_differences(whole, given.systems)
@@ -222,18 +231,28 @@ def _measured(row: StarRow, given: Material, seed: int) -> RatedRow:
     return RatedRow(found, whole)
 
 
+def _all_withheld(requests: pd.DataFrame | None, suite: str) -> bool:
+    """Return whether systems withheld pictures of a suite, and none came."""
+    if requests is None:
+        return False
+    outcomes = requests.loc[(requests["suite"] == suite) | requests["suite"].isna(), "outcome"]
+    return bool(outcomes.isin(WITHHELD).any() and not outcomes.eq("ok").any())
+
+
 def _component(name: str, weight: float, suite: str, measurements: pd.DataFrame, given: Material) -> Component:
     spec = metric(name)
     rows = measurements[measurements["metric"] == name]
     controls = [row for row in given.controls if (row["metric"], row["suite"] or "") == (name, suite)]
-    neutral = measurements[(measurements["metric"] == NEUTRAL) & measurements["control"].isna()]["value"].mean()
-    scale = freeze_scale(spec, suite, rows, controls, number_or_none(float(neutral)))
+    neutral = measurements[(measurements["metric"] == NEUTRAL) & measurements["control"].isna()]
+    neutral_mean = float(neutral.groupby("prompt")["value"].mean().mean())
+    scale = freeze_scale(spec, suite, rows, controls, number_or_none(neutral_mean))
     own = rows[rows["control"].isna()]
-    if not own.empty and own["value"].isna().all() and not own["reason"].isin(SYSTEM_FAILURES).any():
+    if own.empty:
+        scale["problem"], scale["untold"] = f"not measured in this run on suite {suite}", False
+    elif own["value"].isna().all() and not own["reason"].isin(SYSTEM_FAILURES).any():
         reasons = own["reason"].value_counts()
         scale["problem"] = f"not measured: {reasons.index[0]} ({int(reasons.iloc[0])} times)"
-    elif own.empty:
-        scale["problem"] = f"not measured in this run on suite {suite}"
+        scale["untold"] = False
     return Component(metric=name, weight=weight, scale=scale, cells=[])
 
 
@@ -277,7 +296,8 @@ def _computed(row: StarRow, given: Material, seed: int) -> RatedRow:
         found["problem"] = "the run does not tell its requests, so neither time nor money is known"
         return RatedRow(found, None)
     outcomes = computed_outcomes(computed, given.requests, suite, size)
-    if outcomes.counts.get("n_scored", pd.Series(dtype=int)).sum() == 0:
+    counts = outcomes.counts.sum()
+    if counts["n_scored"] == 0 and (counts["n_left_out"] > 0 or counts["n_failed"] == 0):
         found["problem"] = f"no picture of size {size or 'any'} has a known {scale.title.lower()}"
         return RatedRow(found, None)
     found["cells"] = star_cells(outcomes, given.systems, seed)

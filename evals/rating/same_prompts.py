@@ -1,0 +1,75 @@
+"""Prompts that ask for the same under several ids: they are one prompt asked several times, and count as one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+_UNIT = ["suite", "is_sequence", "unit"]
+
+
+def one_id_per_prompt(table: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with one ``prompt_id``, or ``sequence_id``, for prompts of a suite that ask for the same.
+
+    Two ids with the same words and the same pictures are one prompt asked twice: counted as two they would make every
+    interval too narrow. A sequence is the same if all of its shots are; its shots alone are never joined to others.
+    Where something was joined, the column ``asked_as`` keeps the id of the prompt or sequence as it was.
+
+    Parameters
+    ----------
+    table
+        The score table, or the requests of the run.
+    samples
+        The rows of the image set: ``suite prompt_id prompt``, and where given ``sequence_id shot reference_images
+        mask file_name``.
+
+    Examples
+    --------
+    >>> samples = pd.DataFrame({"suite": "s", "prompt_id": ["a", "b"], "prompt": "a red cup"})
+    >>> one_id_per_prompt(samples[["suite", "prompt_id"]], samples)[["prompt_id", "asked_as"]].to_dict("list")
+    {'prompt_id': ['a', 'a'], 'asked_as': ['a', 'b']}
+    """
+    if samples.empty or not {"suite", "prompt_id"} <= set(table):
+        return table
+    first = _first_names(samples)
+    if first.empty:
+        return table
+    units = _units(table)
+    names = first.reindex(pd.MultiIndex.from_frame(units[_UNIT])).set_axis(table.index)
+    joined = table.assign(asked_as=units["unit"])
+    for column, is_sequence in (("prompt_id", False), ("sequence_id", True)):
+        if column in table:
+            concerned = names.notna() & units["is_sequence"].eq(is_sequence)
+            joined[column] = table[column].astype(object).mask(concerned, names)
+    return joined
+
+
+def _units(table: pd.DataFrame) -> pd.DataFrame:
+    """Return what each row counts towards: its sequence where it is a shot of one, else its prompt."""
+    sequence = _column(table, "sequence_id")
+    unit = sequence.where(sequence.notna(), table["prompt_id"])
+    return pd.DataFrame({"suite": table["suite"], "is_sequence": sequence.notna(), "unit": unit})
+
+
+def _column(table: pd.DataFrame, name: str) -> pd.Series[Any]:
+    return table[name].astype(object) if name in table else pd.Series([None] * len(table), table.index, dtype=object)
+
+
+def _first_names(samples: pd.DataFrame) -> pd.Series[str]:
+    """Return the first of the ids that ask for the same, by suite, kind and id, for all ids but that first one."""
+    made = set(_column(samples, "file_name"))
+    given = [
+        # The picture of a first shot that is sent along is the system's own answer, not part of what was asked.
+        repr([name for name in names if name not in made]) if isinstance(names, list) else ""
+        for names in _column(samples, "reference_images")
+    ]
+    masks = _column(samples, "mask")
+    shots = pd.to_numeric(_column(samples, "shot"), errors="coerce").fillna(-1.0)
+    words = zip(samples["prompt"], given, masks.where(masks.notna(), ""), strict=True)
+    asked = _units(samples).assign(prompt_id=samples["prompt_id"], shot=shots, asked=list(map(repr, words)))
+    asked = asked.drop_duplicates([*_UNIT, "prompt_id", "shot"]).sort_values([*_UNIT, "shot", "asked"])
+    asked["asked"] = asked["shot"].map(str) + asked["asked"]
+    whole = asked.groupby(_UNIT)["asked"].agg("\n".join).reset_index()
+    first = whole.groupby(["suite", "is_sequence", "asked"])["unit"].transform("first")
+    return first.set_axis(pd.MultiIndex.from_frame(whole[_UNIT]))[(first != whole["unit"]).to_numpy()]
