@@ -41,7 +41,7 @@ def rows_without_eval(scores: pd.DataFrame, has_requests: bool) -> tuple[StarRow
     """
     known = scores["metric"].isin([spec.id for spec in METRICS])
     own = scores[known & scores["control"].isna() & scores["value"].notna()]
-    scored = own[["suite", "metric"]].drop_duplicates()
+    scored = own[["suite", "metric"]].fillna({"suite": ""}).drop_duplicates()
     by_suite: dict[str, list[str]] = {}
     for suite, name in scored.sort_values(["suite", "metric"]).itertuples(index=False):
         by_suite.setdefault(str(suite), []).append(str(name))
@@ -62,4 +62,5 @@ def _headlines(names: Iterable[str]) -> list[str]:
 
 def _row(suite: str, name: str) -> StarRow:
     spec = metric(name)
-    return StarRow(f"{suite}:{spec.dimension}", f"{spec.title}, {suite}", suite=suite, metrics={name: 1.0})
+    title = f"{spec.title}, {suite}" if suite else spec.title
+    return StarRow(f"{suite}:{spec.dimension}" if suite else spec.dimension, title, suite=suite, metrics={name: 1.0})

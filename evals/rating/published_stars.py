@@ -12,7 +12,8 @@ from evals.rating.table import TableRow
 Verdict = Literal["supported", "contradicted", "cannot tell", "not comparable"]
 
 SAME_STARS = 0.5
-"""Two systems that are equal within half a star bear out an article that gives both the same stars."""
+"""Two systems that are equal within half a star bear out an article that gives both the same stars, and contradict
+one that sets them farther apart."""
 
 
 class PublishedStars(TypedDict):
@@ -99,8 +100,8 @@ def _of_pair(row: TableRow, a: str, b: str, published: float) -> tuple[Verdict, 
             better, equal = difference["better_system"], difference["equal_within"]
             if better is not None:
                 return _held_against(1.0 if better == a else -1.0, published), difference["verdict"]
-            if published == 0 and equal is not None and equal <= SAME_STARS:
-                return "supported", difference["verdict"]
+            if equal is not None and equal <= SAME_STARS and not 0 < abs(published) <= SAME_STARS:
+                return _held_against(0.0, published), difference["verdict"]
             return "cannot tell", difference["verdict"]
     return "cannot tell", "they were not compared"
 

@@ -12,6 +12,7 @@ from evals.data_files import data_path
 from evals.fields import Section, meant, read_section
 from evals.generation.facts import FactsError, read_facts
 from evals.published import PublishedUseCase
+from evals.rating.intervals import MIN_PROMPTS
 from evals.rating.published_stars import Verdict, systems_of
 from evals.rating.table import RatedRow
 from evals.rating.totals import TotalDifference, Totals, totals
@@ -47,8 +48,8 @@ class Recommendation(TypedDict):
     """The better system for a use case.
 
     ``system`` is None where none can be named; ``verdict`` says which and how sure, ``would_change`` what would turn
-    it. ``rated`` is the share of the profile's weight that the table rates. ``article`` is what an article recommends
-    and whether this bears it out.
+    it. ``rated`` is the share of the profile's weight that the table has stars for. ``article`` is what an article
+    recommends and whether this bears it out.
     """
 
     id: str
@@ -125,7 +126,8 @@ def recommend(
     requirements = [_requirement(case, system) for system in systems]
     able = [found["system"] for found in requirements if found["met"] is not False]
     weighed = totals(rated, able, case.weights)
-    rated_share = sum(case.weights[row] for row in weighed["weights"]) / sum(case.weights.values())
+    with_stars = set(weighed["weights"]) - set(weighed["at_floor"])
+    rated_share = sum(case.weights[row] for row in with_stars) / sum(case.weights.values())
     system, verdict, change = _verdict(case, able, len(systems), weighed, rated_share)
     article, held = _against(system, systems, published)
     return Recommendation(
@@ -166,25 +168,31 @@ def _verdict(
         return None, "no system here can do what it needs", "a system that can"
     if len(able) == 1 and n_systems > 1:
         return able[0], f"{able[0]}: the only one here that can do what it needs", "another system that can"
-    left_out = ", ".join(sorted(set(case.weights) - set(weighed["weights"])))
+    without_stars = set(case.weights) - (set(weighed["weights"]) - set(weighed["at_floor"]))
     if rated_share < ENOUGH:
-        return None, f"cannot tell: only {rated_share:.0%} of its weight was rated", f"stars for {left_out}"
+        change = f"stars for {', '.join(sorted(without_stars))}"
+        return None, f"cannot tell: only {rated_share:.0%} of its weight was rated", change
     ranked = sorted(weighed["systems"], key=lambda total: -(total["stars"] or 0.0))
     if len(ranked) < 2:
         return ranked[0]["system"], f"{ranked[0]['system']}: there is nothing to compare it with", "another system"
     leader, runner_up = ranked[0]["system"], ranked[1]["system"]
     pair = {leader, runner_up}
     difference = next(row for row in weighed["differences"] if {row["system_a"], row["system_b"]} == pair)
-    told = _amount(difference)
-    if difference["better_system"] is None:
-        return None, f"cannot tell {leader} from {runner_up}: {told} includes zero", "more prompts, or other weights"
-    return leader, f"{leader}, before {runner_up} by {told}", _would_change(difference)
+    if difference["better_system"] == leader:
+        return leader, f"{leader}, before {runner_up} by {_amount(difference)}", _would_change(difference)
+    return None, f"cannot tell {leader} from {runner_up}: {_doubt(difference)}", "more prompts, or other weights"
+
+
+def _doubt(difference: TotalDifference) -> str:
+    if difference["stars"] is None or difference["low"] is None:
+        return f"they have fewer than {MIN_PROMPTS} prompts in common in one of the rows"
+    if difference["better_system"] is not None:
+        return "on the prompts that both were rated on the other one is ahead"
+    return f"{_amount(difference)} includes zero"
 
 
 def _amount(difference: TotalDifference) -> str:
-    stars, low, high = difference["stars"] or 0.0, difference["low"], difference["high"]
-    if low is None or high is None:
-        return f"{abs(stars):.2f} stars without an interval"
+    stars, low, high = difference["stars"] or 0.0, difference["low"] or 0.0, difference["high"] or 0.0
     low, high = (low, high) if stars >= 0 else (-high, -low)
     return f"{abs(stars):.2f} stars ({low:.2f} to {high:.2f})"
 

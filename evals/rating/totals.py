@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TypedDict
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from evals.rating.comparison import number_or_none
 from evals.rating.intervals import CONFIDENCE, MIN_PROMPTS, Numbers, paired_differences
+from evals.rating.proportions import is_rate, newcombe_interval
 from evals.rating.stars import FEWEST, MOST
 from evals.rating.table import RatedRow
 
 _STARS = MOST - FEWEST
+
+NOTHING = 1e-12
+"""What a difference on the scale is at least, to be more than the rounding of floats."""
 
 
 class SystemTotal(TypedDict):
@@ -46,10 +53,14 @@ class TotalDifference(TypedDict):
 class Totals(TypedDict):
     """The totals over the rows that every system has stars in.
 
-    ``weights`` are those of the rows that count, as shares of 1; ``left_out`` says of the others why they do not.
+    ``weights`` are those of the rows that count, as shares of 1. ``at_floor`` are those of them in which nobody has
+    stars because nobody can be told from the floor: they count as one star for everyone, since a row that dropped out
+    there would reward being bad at it. ``left_out`` says of all other rows why they do not count; where nobody has
+    stars in any row, none does.
     """
 
     weights: dict[str, float]
+    at_floor: dict[str, str]
     left_out: dict[str, str]
     systems: list[SystemTotal]
     differences: list[TotalDifference]
@@ -60,17 +71,20 @@ def totals(rated: Sequence[RatedRow], systems: Sequence[str], weights: Mapping[s
 
     .. math:: T_s = \sum_r w_r \bar u_{rs}, \qquad \sum_r w_r = 1,
 
-    which no lower component can raise. Declared rows are never in it. Rows on the same suite share their prompts, so
-    the variance of a difference is summed over prompts of what each of them adds to it,
-    :math:`\sum_p (\sum_r w_r (d_{rp} - \bar d_r) / n_r)^2 \, n / (n - 1)`, over all suites; degrees of freedom after
-    Satterthwaite.
+    which no lower component can raise. Declared rows are never in it. Rows may share their prompts, so the variance of
+    a difference is summed over prompts, of what each of them adds in all rows together:
+
+    .. math:: \sum_p \Big( \sum_r w_r \frac{d_{rp} - \bar d_r}{\sqrt{n_r (n_r - 1)}} \Big)^2,
+
+    with degrees of freedom after Satterthwaite, the suites being the components. A row of rates varies at least as
+    much as Newcombe's interval of it says, so that a few prompts on which all agree are no certainty.
 
     Parameters
     ----------
     rated
         The rows, as `evals.rating.table.rate_rows` returns them.
     systems
-        In the order of the table.
+        In the order of the table; others have no say in which rows count.
     weights
         By row id, in place of the rows' own; rows that are not named have none.
 
@@ -79,19 +93,23 @@ def totals(rated: Sequence[RatedRow], systems: Sequence[str], weights: Mapping[s
     Satterthwaite 1946, An approximate distribution of estimates of variance components, Biometrics Bulletin 2.
     """
     wanted = {one.row["id"]: one.row["weight"] for one in rated} if weights is None else dict(weights)
-    counting, left_out = [], {}
+    counting, at_floor, left_out = [], {}, {}
     for one in rated:
-        weight = wanted.get(one.row["id"], 0.0)
+        row_id, weight = one.row["id"], wanted.get(one.row["id"], 0.0)
         if weight > 0:
-            why = _why_left_out(one, systems)
-            if why is None:
-                counting.append((one, weight))
-            else:
-                left_out[one.row["id"]] = why
+            if one.at_floor:
+                at_floor[row_id] = one.row["problem"] or ""
+            elif why := _why_left_out(one, systems):
+                left_out[row_id] = why
+                continue
+            counting.append((one, weight))
+    if len(at_floor) == len(counting):
+        counting, at_floor, left_out = [], {}, left_out | at_floor
     whole = sum(weight for _, weight in counting)
     shares = [(one, weight / whole) for one, weight in counting]
     return Totals(
         weights={one.row["id"]: weight for one, weight in shares},
+        at_floor=at_floor,
         left_out=left_out,
         systems=[SystemTotal(system=system, stars=_total(shares, system)) for system in systems],
         differences=[_difference(shares, a, b) for a, b in combinations(systems, 2)] if shares else [],
@@ -103,41 +121,81 @@ def _why_left_out(one: RatedRow, systems: Sequence[str]) -> str | None:
         return "declared, and declared rows are never mixed with measured ones"
     if one.outcomes is None:
         return one.row["problem"] or "it has no stars"
-    missing = [cell["system"] for cell in one.row["cells"] if cell["stars"] is None]
+    with_stars = {cell["system"] for cell in one.row["cells"] if cell["stars"] is not None}
+    missing = [system for system in systems if system not in with_stars]
     return f"it has no stars for {', '.join(missing)}" if missing else None
 
 
 def _total(shares: Sequence[tuple[RatedRow, float]], system: str) -> float | None:
     if not shares:
         return None
-    return sum(weight * cell["stars"] for one, weight in shares for cell in one.row["cells"]
-               if cell["system"] == system and cell["stars"] is not None)  # fmt: skip
+    total = 0.0
+    for one, weight in shares:
+        (stars,) = [cell["stars"] for cell in one.row["cells"] if cell["system"] == system] or [FEWEST]
+        total += weight * (FEWEST if stars is None else stars)
+    return total
+
+
+@dataclass
+class _Spread:
+    """What every prompt adds to the error of a weighted difference, by suite; and what rates add to it besides."""
+
+    by_suite: dict[str, dict[str, float]] = field(default_factory=dict)
+    of_rates: list[tuple[float, int]] = field(default_factory=list)
+
+    def add(self, prompts: Sequence[tuple[str, str]], weight: float, a: Numbers, b: Numbers) -> None:
+        """Add a row, from the places of two systems on the prompts that both were rated on."""
+        differences, n = paired_differences(a, b), len(prompts)
+        additions = weight * (differences - differences.mean()) / np.sqrt(n * (n - 1))
+        for (suite, prompt), addition in zip(prompts, additions, strict=True):
+            of_suite = self.by_suite.setdefault(suite, {})
+            of_suite[prompt] = of_suite.get(prompt, 0.0) + float(addition)
+        if is_rate(np.concatenate([a, b])):
+            low, high = newcombe_interval(a, b)
+            widest = (weight * (high - low) / 2 / stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) ** 2
+            self.of_rates.append((max(0.0, widest - float((additions**2).sum())), n - 1))
+
+    def interval(self, mean: float) -> tuple[float, float, float]:
+        """Return the interval of the weighted mean difference and its p-value."""
+        of_suites = [(math.fsum(a**2 for a in added.values()), len(added) - 1) for added in self.by_suite.values()]
+        components = [(variance, max(degrees, 1)) for variance, degrees in [*of_suites, *self.of_rates] if variance > 0]
+        variance = math.fsum(variance for variance, _ in components)
+        # Rows that cancel leave the rounding of floats, not a lead.
+        if math.sqrt(variance) < NOTHING:
+            return mean, mean, 1.0 if abs(mean) < NOTHING else 0.0
+        effective = variance**2 / math.fsum(part**2 / degrees for part, degrees in components)
+        error = math.sqrt(variance)
+        margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, effective)) * error
+        return mean - margin, mean + margin, float(2 * stats.t.sf(abs(mean) / error, effective))
+
+
+def _prompts(one: RatedRow, index: pd.Index[str]) -> list[tuple[str, str]]:
+    """Return suite and prompt of a row's prompts; those of a suite at another size are the same prompts."""
+    before = f"{one.row['suite']}/" if one.row["kind"] == "measured" else ""
+    parts = (f"{before}{prompt}".partition("/") for prompt in index)
+    return [(suite.partition("@")[0], prompt) for suite, _, prompt in parts]
 
 
 def _difference(shares: Sequence[tuple[RatedRow, float]], a: str, b: str) -> TotalDifference:
-    by_row: dict[str, float] = {}
-    added: dict[str, dict[str, float]] = {}
-    too_few = False
-    for one, weight in shares:
-        table = one.outcomes.shares if one.outcomes is not None else None
-        assert table is not None
-        first, second = table[a].to_numpy(np.float64), table[b].to_numpy(np.float64)
-        known = np.isfinite(first) & np.isfinite(second)
-        differences = paired_differences(first[known], second[known])
-        by_row[one.row["id"]] = float(differences.mean()) if len(differences) else np.nan
-        if len(differences) < MIN_PROMPTS:
-            too_few = True
-            continue
-        of_suite = added.setdefault(one.row["suite"] or one.row["id"], {})
-        for prompt, addition in zip(
-            table.index[known], weight * (differences - differences.mean()) / len(differences), strict=True
-        ):
-            of_suite[str(prompt)] = of_suite.get(str(prompt), 0.0) + float(addition)
     weights = {one.row["id"]: weight for one, weight in shares}
-    mean = sum(weights[row] * difference for row, difference in by_row.items())
+    by_row: dict[str, float] = {}
+    spread, too_few = _Spread(), False
+    for one, weight in shares:
+        if one.outcomes is None:
+            by_row[one.row["id"]] = 0.0
+            continue
+        both = one.outcomes.shares[[a, b]].dropna()
+        first, second = np.asarray(both[a], np.float64), np.asarray(both[b], np.float64)
+        by_row[one.row["id"]] = float(paired_differences(first, second).mean()) if len(both) else np.nan
+        if len(both) < MIN_PROMPTS:
+            too_few = True
+        else:
+            spread.add(_prompts(one, both.index), weight, first, second)
+    mean = math.fsum(weights[row] * difference for row, difference in by_row.items())
     low = high = p_value = np.nan
     if not too_few:
-        low, high, p_value = _interval(mean, [np.array(list(prompts.values())) for prompts in added.values()])
+        low, high, p_value = spread.interval(mean)
+    low, high = np.clip([low, high], -1, 1)
     separable = np.isfinite(p_value) and p_value < 1 - CONFIDENCE
     return TotalDifference(
         system_a=a,
@@ -150,19 +208,6 @@ def _difference(shares: Sequence[tuple[RatedRow, float]], a: str, b: str) -> Tot
         weight_to_move=weight_to_move(by_row, weights) if np.isfinite(mean) else None,
         decided_by=deciding_factors(by_row, weights) if np.isfinite(mean) else {},
     )
-
-
-def _interval(mean: float, additions: Sequence[Numbers]) -> tuple[float, float, float]:
-    """Return the interval of a weighted mean difference and its p-value, from what each prompt adds, suite by suite."""
-    variances = np.array([(added**2).sum() * len(added) / (len(added) - 1) for added in additions])
-    degrees = np.array([len(added) - 1 for added in additions])
-    variance = variances.sum()
-    if variance == 0:
-        return mean, mean, 1.0 if mean == 0 else 0.0
-    effective = variance**2 / (variances**2 / degrees).sum()
-    error = float(np.sqrt(variance))
-    margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, effective)) * error
-    return mean - margin, mean + margin, float(2 * stats.t.sf(abs(mean) / error, effective))
 
 
 def weight_to_move(differences: Mapping[str, float], weights: Mapping[str, float]) -> float | None:
