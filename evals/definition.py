@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
+from evals.data_files import data_path
 from evals.fields import Section, meant, read_section
 from evals.sizes import SIZES
 from evals.suites import read_suite, suite_names
@@ -182,7 +183,7 @@ def read_definition(name_or_path: str | Path) -> EvalDefinition:
         size=_size(top, "1K"),
         encoders=_encoders(top),
         rows=_rows(top, suites),
-        published=top.text("published") if top.has("published") else None,
+        published=_published(top) if top.has("published") else None,
         simulated=tuple(simulated),
         truth=tuple(_truth(section, systems, suites) for section in top.sections("truth")),
         places={system: f"{path.name}, line {line}" for system, line in lines.items()},
@@ -209,6 +210,11 @@ def _why_no_system(given: str) -> str:
         return f"{given!r} is not a system; write {read_facts().find(given).system}"
     except FactsError as error:
         return f"{given!r} is not a system; {error}"
+
+
+def _published(top: Section) -> str:
+    articles = tuple(path.stem for path in data_path("facts").glob("article-*.yaml"))
+    return _one_of(top, "published", articles)
 
 
 def _one_of(section: Section, key: str, known: tuple[str, ...]) -> str:

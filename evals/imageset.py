@@ -294,12 +294,16 @@ def _sample_key(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return (row["system"], row.get("suite"), prompt, *(row.get(column) for column in rest))
 
 
+def id_of_prompt(prompt: str) -> str:
+    """Return the ``prompt_id`` of a prompt that was given none."""
+    return "p" + hashlib.sha256(prompt.encode()).hexdigest()[:12]
+
+
 def _completed(row: Mapping[str, Any]) -> dict[str, Any]:
     """Fill in what every later stage relies on: suite, prompt_id and sample_id."""
     filled = dict(row)
     filled["suite"] = row.get("suite") or "default"
-    prompt = str(row.get("prompt"))
-    filled["prompt_id"] = row.get("prompt_id") or "p" + hashlib.sha256(prompt.encode()).hexdigest()[:12]
+    filled["prompt_id"] = row.get("prompt_id") or id_of_prompt(str(row.get("prompt")))
     key = json.dumps([row.get("file_name"), row.get("system")], ensure_ascii=False)
     filled["sample_id"] = row.get("sample_id") or "s" + hashlib.sha256(key.encode()).hexdigest()[:15]
     return filled

@@ -77,8 +77,8 @@ class Run:
     def requests(self) -> pd.DataFrame | None:
         """The requests behind the image set, one a row, None where the set does not tell them.
 
-        A picture's ``width`` and ``height`` are added where it was scored, and to each row whether its system was
-        ``simulated``.
+        A picture's ``width`` and ``height`` are added where it was scored, to each row whether its system was
+        ``simulated``, and the ``prompt_id`` that the image set gives a prompt without one.
         """
         import pandas as pd
 
@@ -87,7 +87,7 @@ class Run:
             return None
         with _damage(path):
             lines = path.read_text(encoding="utf-8").split("\n")
-            rows = [json.loads(line) for line in lines if line.strip()]
+            rows = [_with_prompt_id(json.loads(line)) for line in lines if line.strip()]
             table = pd.DataFrame(rows)
             if not rows:
                 return table
@@ -105,8 +105,10 @@ class Run:
         A run stays readable when suites and metrics of its time are gone; its stars are then those of no eval.
         """
         from evals.definition import DefinitionError, read_definition
+        from evals.generation.facts import FactsError
+        from evals.suites import SuiteError
 
-        with contextlib.suppress(DefinitionError):
+        with contextlib.suppress(DefinitionError, SuiteError, FactsError):
             return read_definition(self._eval_file)
         return None
 
@@ -128,9 +130,9 @@ class Run:
 
         path, made_from = self.path / RATINGS, self._fingerprint()
         if path.is_file():
-            with contextlib.suppress(ValueError, KeyError):
-                stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-                if stored.pop("made_from") == made_from:
+            with contextlib.suppress(ValueError):
+                stored: Any = json.loads(path.read_text(encoding="utf-8"))
+                if isinstance(stored, dict) and stored.pop("made_from", None) == made_from:
                     return stored
         from evals.rating import award_stars, one_id_per_prompt, rate
 
@@ -156,11 +158,21 @@ class Run:
 
         digest = hashlib.sha256(version("twinlens").encode())
         requests = Path(self.provenance["image_set"]["path"]) / REQUESTS
-        for path in (self.path / SCORES, self._eval_file, requests, *sorted(data_path("facts").glob("*.yaml"))):
+        own = (self.path / SCORES, self.path / SAMPLES, self._eval_file, requests)
+        for path in (*own, *sorted(data_path("facts").glob("*.yaml"))):
             if path.is_file():
                 with path.open("rb") as file:
                     digest.update(hashlib.file_digest(file, "sha256").digest())
         return digest.hexdigest()
+
+
+def _with_prompt_id(row: Any) -> Any:
+    """Return a request under the ``prompt_id`` that its picture has, or would have, in the image set."""
+    from evals.imageset import id_of_prompt
+
+    if not isinstance(row, dict) or row.get("prompt_id") or not isinstance(row.get("prompt"), str):
+        return row
+    return row | {"prompt_id": id_of_prompt(row["prompt"])}
 
 
 def _read_scores(path: Path, with_details: bool = True) -> pd.DataFrame:
