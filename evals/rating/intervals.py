@@ -306,6 +306,8 @@ def _studentised(values: Numbers, seed: int) -> list[Estimate]:
         shifts = deviations @ draws / n
         spreads = np.maximum((deviations**2) @ draws / n - shifts**2, variances / n)
         bounds = means - shifts * np.sqrt(np.divide(variances, spreads, out=np.ones_like(spreads), where=spreads > 0))
+        # Scores of few values put many a bound at zero itself, which the sum of floats may miss by a rounding.
+        bounds[np.abs(bounds) <= 1e-12 * np.abs(means)] = 0.0
         ordered = np.partition(bounds, [rank - 1, n_resamples - rank], axis=1)
         beyond = np.minimum((bounds <= 0).sum(axis=1), (bounds >= 0).sum(axis=1))
         # With half a resample added the p-value is never zero, and 0.05 falls between the ranks of the bounds.
