@@ -220,9 +220,16 @@ def _controls(rows: Sequence[Mapping[str, Any]]) -> Any:
 
 
 def print_demo(outcome: DemoOutcome) -> None:
-    """Print the demo's comparison, the check against the scripted truth, and where the report is."""
+    """Print the demo's comparison, the check against the scripted truth, what could not run, and the report's path."""
     print_run(outcome.run)
     print("\nThe scripted truth:")
     for verdict in outcome.verdicts:
         print(f"  {verdict.sentence()}")
+    print("\nNot measured here:")
+    grouped: dict[tuple[str, str | None], list[str]] = {}
+    for each in outcome.not_measured:
+        grouped.setdefault((each.why, each.encoder), []).append(each.metric)
+    for (why, encoder), metrics in grouped.items():
+        remedy = f"; {encoder} would do it" if encoder and encoder not in why else ""
+        print(f"  {', '.join(metrics)}: {why}{remedy}")
     print(f"\nreport: {outcome.report}")

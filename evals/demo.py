@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evals.definition import TIE, Truth, read_definition
+from evals.not_measured import NotMeasured, most_frequent_reason, not_measured
 from metrics.measurement import REASONS
 
 if TYPE_CHECKING:
@@ -48,11 +49,12 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class DemoOutcome:
-    """What the demo leaves: the scored run, the report's page, and the verdicts on the scripted truth."""
+    """What the demo leaves: scored run, the report's page, verdicts on the scripted truth, what was not measured."""
 
     run: Run
     report: Path
     verdicts: tuple[Verdict, ...]
+    not_measured: tuple[NotMeasured, ...] = ()
 
     @property
     def truth_found(self) -> bool:
@@ -66,6 +68,7 @@ class DemoOutcome:
             "report": str(self.report),
             "truth_found": self.truth_found,
             "truth": [asdict(verdict) for verdict in self.verdicts],
+            "not_measured": [asdict(metric) for metric in self.not_measured],
         }
 
 
@@ -116,12 +119,14 @@ def score_demo(images: Path, progress: Progress) -> DemoOutcome:
     from evals.scoring.stage import score, select_metrics
 
     definition, out = read_definition("demo"), images.parent
-    # What asks nothing of a picture (is there a face, can anything be read) would look at all of them for no row here.
+    # Whether there is a face, or anything to be read, would be looked for in every picture, for no row here.
     fitting = select_metrics((), read_image_set(images).rows)
-    metrics = [spec.id for spec in fitting if spec.columns or spec.dimension == "adherence"]
+    metrics = [spec.id for spec in fitting if spec.columns or not {"faces", "ocr"}.intersection(spec.features)]
     run = score(images, out, metrics, tuple(definition.encoders.values()), progress=progress)
     report = write_report(run, out / "report")
-    return DemoOutcome(run, report, tuple(check_truth(run.ratings(), definition.truth)))
+    ratings = run.ratings()
+    verdicts = check_truth(ratings, definition.truth)
+    return DemoOutcome(run, report, tuple(verdicts), tuple(not_measured(ratings, run.provenance["encoders"])))
 
 
 def check_truth(ratings: Mapping[str, Any], truth: Iterable[Truth]) -> list[Verdict]:
@@ -155,11 +160,5 @@ def _verdict(ratings: Mapping[str, Any], line: Truth) -> Verdict:
 
 
 def _why_unscored(rows: Sequence[Mapping[str, Any]]) -> str:
-    counts: dict[str, int] = {}
-    for row in rows:
-        for code, count in row["reasons"].items():
-            counts[code] = counts.get(code, 0) + count
-    if not counts:
-        return "the metric was not measured in this run"
-    most = max(counts, key=lambda code: counts[code])
-    return f"not scored: {REASONS.get(most, most)}"
+    most = most_frequent_reason(rows)
+    return "the metric was not measured in this run" if most is None else f"not scored: {REASONS.get(most, most)}"

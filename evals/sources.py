@@ -13,21 +13,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evals.suite_items import Edit, PackageSource, PromptItem
+from evals.suite_items import SOURCE_SIDE, Edit, PackageSource, PromptItem
 
 if TYPE_CHECKING:
     import PIL.Image
 
     from evals.drawing.edits import Box, Pixels, Scene
 
-SOURCE_SIDE = 1024
-"""Side of a drawn source in pixels, and the most that one from a package has."""
-
 _MADE_AS = 1
 """Counts what changes the pixels of sources: requests with other sources are other requests."""
 
 _DILATION = 0.03
-_SEAM = 0.004
+_SEAM_PX = 4
 _WIDENING = 0.1
 
 
@@ -55,6 +52,9 @@ def reference_hashes(item: PromptItem) -> list[str]:
         # What an edit adds decides where the other things stand.
         parts = [item.source, item.edit, *item.objects]
         described = [asdict(part) for part in parts if part is not None]
+        if item.source.side == SOURCE_SIDE:
+            # Requests that were made before a suite could ask for smaller sources keep their names.
+            del described[0]["side"]
         hashes.append(_sha256(json.dumps([_MADE_AS, item.suite, item.id, described]).encode()))
     return hashes
 
@@ -77,7 +77,7 @@ def source_picture(item: PromptItem) -> bytes:
 
     if isinstance(item.source, PackageSource):
         return _png(_from_package(item.source))
-    return _png(draw_source(item, SOURCE_SIDE))
+    return _png(draw_source(item))
 
 
 @functools.lru_cache(maxsize=64)
@@ -111,43 +111,44 @@ def edit_mask(item: PromptItem) -> bytes | None:
 def _drawn_mask(scene: Scene, edit: Edit) -> Pixels:
     from evals.drawing.edits import pixels_of
 
+    side = scene.side
     if edit.does == "background":
-        return _dilated(~pixels_of(scene.things, SOURCE_SIDE), _SEAM)
+        return _dilated(~pixels_of(scene.things, side), _SEAM_PX)
     targets = [placed for placed in scene.things if placed.thing.name == edit.target]
     others = [placed for placed in scene.things if placed.thing.name != edit.target]
-    mask = np.zeros((SOURCE_SIDE, SOURCE_SIDE), bool)
+    mask = np.zeros((side, side), bool)
     if edit.does == "add" and scene.free is not None:
         left, _, right, _ = scene.free.box
         margin = _WIDENING * scene.free.size
-        mask |= _inside((left - margin, _WIDENING, right + margin, 1.0))
+        mask |= _inside((left - margin, _WIDENING, right + margin, 1.0), side)
     elif edit.does == "replace":
         for placed in targets:
             margin = _WIDENING * placed.size
             left, top, right, bottom = placed.box
-            mask |= _inside((left - margin, top - margin, right + margin, bottom + margin))
+            mask |= _inside((left - margin, top - margin, right + margin, bottom + margin), side)
     elif edit.does == "write" and all(placed.label for placed in targets):
         for placed in targets:
             if placed.label is not None:
-                mask |= _inside(placed.label)
+                mask |= _inside(placed.label, side)
     else:
-        mask |= _dilated(pixels_of(targets, SOURCE_SIDE), _DILATION)
-    return mask & ~_dilated(pixels_of(others, SOURCE_SIDE), _SEAM)
+        mask |= _dilated(pixels_of(targets, side), _DILATION * side)
+    return mask & ~_dilated(pixels_of(others, side), _SEAM_PX)
 
 
-def _inside(box: Box) -> Pixels:
-    left, top, right, bottom = (edge * SOURCE_SIDE for edge in box)
-    across = np.arange(SOURCE_SIDE) + 0.5
+def _inside(box: Box, side: int) -> Pixels:
+    left, top, right, bottom = (edge * side for edge in box)
+    across = np.arange(side) + 0.5
     pixels: Pixels = ((across >= top) & (across <= bottom))[:, None] & ((across >= left) & (across <= right))[None, :]
     return pixels
 
 
-def _dilated(pixels: Pixels, share: float) -> Pixels:
-    """Return the pixels and all that lie no further from them than this share of the picture's side."""
+def _dilated(pixels: Pixels, reach_px: float) -> Pixels:
+    """Return the pixels and all that lie no further from them than this."""
     from scipy.ndimage import distance_transform_edt
 
     if not pixels.any():
         return pixels
-    dilated: Pixels = distance_transform_edt(~pixels) <= share * SOURCE_SIDE
+    dilated: Pixels = distance_transform_edt(~pixels) <= reach_px
     return dilated
 
 

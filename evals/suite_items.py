@@ -22,7 +22,11 @@ EDITS = ("recolour", "remove", "replace", "add", "write", "background", "restyle
 WHOLE_PICTURE = "picture"
 """The target of an edit that concerns no single thing."""
 
+SOURCE_SIDE = 1024
+"""Side of a drawn source in pixels where the suite gives no smaller one, and the most that one from a package has."""
+
 _SLOTS = POSITIONS[:3]
+_SMALLEST_SOURCE = 256
 _OF_WHOLE_PICTURE = ("add", "background", "restyle")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z]{2,4})?")
 _HEX_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
@@ -50,10 +54,14 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class DrawnSource:
-    """A picture to be edited that the renderer draws: one to three things, one of each, in a setting."""
+    """A picture to be edited that the renderer draws: one to three things, one of each, in a setting.
+
+    ``side`` is its width and height in pixels.
+    """
 
     setting: str
     objects: tuple[SceneObject, ...]
+    side: int = SOURCE_SIDE
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +271,7 @@ def _drawn_source(section: Section) -> DrawnSource:
     from evals.drawing.backdrops import SETTINGS
     from evals.drawing.pictograms import COLOURS, PICTOGRAMS
 
-    section.only("setting", "objects")
+    section.only("setting", "objects", "side")
     settings = tuple(word for setting in SETTINGS for word in setting.words)
     things: list[SceneObject] = []
     for entry in section.sections("objects"):
@@ -278,7 +286,10 @@ def _drawn_source(section: Section) -> DrawnSource:
         things.append(SceneObject(name, 1, colour, position))
     if not 1 <= len(things) <= len(_SLOTS):
         raise section.refuse("objects", f"{len(things)} things cannot be drawn side by side; name one to three")
-    return DrawnSource(_one_of(section, "setting", settings), tuple(things))
+    side = section.integer("side", SOURCE_SIDE, least=_SMALLEST_SOURCE)
+    if side > SOURCE_SIDE:
+        raise section.refuse("side", f"{side} is too large; a source has at most {SOURCE_SIDE} pixels a side")
+    return DrawnSource(_one_of(section, "setting", settings), tuple(things), side)
 
 
 def _edit(item: Section, source: DrawnSource | PackageSource | None) -> Edit | None:

@@ -54,13 +54,14 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A drawn source: its setting, the things in it, and the place that is kept free for one to be added.
+    """A drawn source: its setting, its side in pixels, the things in it, and the place kept free for one to be added.
 
     ``free`` is None where the edit adds nothing; its thing may be one that the renderer does not know.
     """
 
     item: PromptItem
     setting: str
+    side: int
     things: tuple[Placed, ...]
     free: Placed | None = None
 
@@ -89,7 +90,9 @@ def scene_of(item: PromptItem) -> Scene:
     used = {*slots, *([added.position] if added else [])}
     layout = _ALONE if used == {"centre"} else _ROW if "centre" in used else _PAIR
     things = tuple(_placed(thing, slot, layout) for thing, slot in zip(source.objects, slots, strict=True))
-    return Scene(item, source.setting, things, _placed(added, str(added.position), layout) if added else None)
+    return Scene(
+        item, source.setting, source.side, things, _placed(added, str(added.position), layout) if added else None
+    )
 
 
 def wanted(item: PromptItem) -> SceneObject:
@@ -123,19 +126,39 @@ def edited(scene: Scene) -> Scene:
     return scene
 
 
-def draw_source(item: PromptItem, side: int) -> PIL.Image.Image:
+def draw_source(item: PromptItem) -> PIL.Image.Image:
     """Return the picture that is to be edited, RGB; the same for every system, seed and repeat."""
-    return _drawn(scene_of(item), side)
+    return _drawn(scene_of(item))
 
 
-def draw_edited(item: PromptItem, side: int) -> PIL.Image.Image:
+def draw_edited(item: PromptItem) -> PIL.Image.Image:
     """Return the picture after the edit, RGB; every pixel that the edit does not concern is the source's."""
-    scene = scene_of(item)
-    picture = _drawn(edited(scene), side)
+    return _written(_drawn(edited(scene_of(item))), item)
+
+
+def draw_spilled(item: PromptItem) -> PIL.Image.Image:
+    """Return the picture after an edit that was not kept where it belongs, RGB: what had to stay is another one.
+
+    The setting is composed anew; where it is the setting that was to change, the things have other colours.
+    """
+    scene = edited(scene_of(item))
+    if item.edit is not None and item.edit.does == "background":
+        things = (replace(placed, thing=replace(placed.thing, colour=_other_colour(placed))) for placed in scene.things)
+        scene = replace(scene, things=tuple(things))
+    return _written(_drawn(scene, "spilled"), item)
+
+
+def _other_colour(placed: Placed) -> str:
+    colours = list(COLOURS)
+    own = placed.thing.colour or PICTOGRAMS[placed.thing.name].colour
+    return colours[(colours.index(own) + len(colours) // 2) % len(colours)]
+
+
+def _written(picture: PIL.Image.Image, item: PromptItem) -> PIL.Image.Image:
     if item.edit is not None and item.edit.does == "write":
-        for placed in scene.things:
+        for placed in scene_of(item).things:
             if placed.thing.name == item.edit.target and placed.label is not None:
-                left, top, right, bottom = (edge * side for edge in placed.label)
+                left, top, right, bottom = (edge * picture.width for edge in placed.label)
                 lines = item.expected_text or (str(item.edit.to),)
                 draw_label(picture, lines, (left, top, right, bottom), generator("written", item.suite, item.id))
     return picture
@@ -150,8 +173,9 @@ def pixels_of(things: Iterable[Placed], side: int) -> Pixels:
     return np.asarray(alpha) > 0
 
 
-def _drawn(scene: Scene, side: int) -> PIL.Image.Image:
-    random = generator("source", scene.item.suite, scene.item.id)
+def _drawn(scene: Scene, *anew: str) -> PIL.Image.Image:
+    random = generator("source", scene.item.suite, scene.item.id, *anew)
+    side = scene.side
     picture = draw_backdrop(setting_of(scene.setting), _TINT, side, random)
     for placed in scene.things:
         pictogram, place = _pictogram(placed, side)

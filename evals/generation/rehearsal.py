@@ -17,12 +17,14 @@ from evals.generation.ledger import fold, read_events
 from evals.generation.lines import GenerationError, OpenSystems, plan_of
 from evals.generation.pacing import Pace
 from evals.generation.plan import ImageRequest
+from evals.suites import read_suite
 
 if TYPE_CHECKING:
-    from evals.generation.simulators.service import Artist, SimulatedModel
+    from evals.generation.simulators.service import Artist, Behaviour, SimulatedModel
 
 _KEY = "simulated-key"
 _TINT = "#dddddd"
+_DECLINES: Mapping[str, Behaviour] = {"refuse": "refuse_prompt", "withhold": "filter_image"}
 
 
 @contextlib.contextmanager
@@ -64,7 +66,7 @@ def simulated_systems(definition: EvalDefinition, facts: Facts, ledger: Path) ->
             offer = replace(offer, api_id=system.name.partition("@")[0], edit_api_id=None)
             offers[system.name] = offer
         artist = _continued(demo_artist(system, definition.suites), drawn, system.name)
-        models.setdefault(offer.host, []).append(_model(offer, artist))
+        models.setdefault(offer.host, []).append(_model(offer, artist, _behaviours(system)))
     hosts = {
         name: SimulatedHost(models=served, key=_KEY if facts.hosts[name].key_variables else None)
         for name, served in models.items()
@@ -89,7 +91,18 @@ def _renamed(definition: EvalDefinition) -> EvalDefinition:
     return replace(definition, systems=tuple(system.name for system in simulated), simulated=simulated)
 
 
-def _model(offer: Offer, artist: Artist) -> SimulatedModel:
+def _behaviours(system: SimulatedSystem) -> dict[str, Behaviour]:
+    """Return what a system does instead of answering with a picture, by prompt."""
+    behaviours: dict[str, Behaviour] = {}
+    for defect in system.defects:
+        behaviour = _DECLINES.get(defect.does)
+        if behaviour is not None:
+            items = read_suite(defect.suite).items
+            behaviours |= {item.prompt: behaviour for item in items if not defect.items or item.id in defect.items}
+    return behaviours
+
+
+def _model(offer: Offer, artist: Artist, behaviours: Mapping[str, Behaviour]) -> SimulatedModel:
     from evals.generation.simulators.service import SimulatedModel
 
     return SimulatedModel(
@@ -100,6 +113,7 @@ def _model(offer: Offer, artist: Artist) -> SimulatedModel:
         sizes=offer.sizes,
         references_at_most=offer.references_at_most,
         artist=artist,
+        behaviours=behaviours,
     )
 
 

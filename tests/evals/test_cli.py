@@ -7,12 +7,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import PIL.Image
 import pytest
 from click.testing import CliRunner
 
 from evals.cli import main
 from evals.imageset import write_image_set
+from metrics.catalogue import METRICS
 
 
 @pytest.fixture
@@ -224,12 +226,18 @@ def test_demo_finds_the_scripted_truth_and_leaves_a_report(tmp_path):
     by_metric = {(line["metric"], line["suite"]): line for line in outcome["truth"]}
     scored = [line for line in outcome["truth"] if line["agrees"] is not None]
     assert all(line["agrees"] for line in scored)
-    assert {line["metric"].split(".")[0] for line in scored} >= {"identity", "text", "reproducibility"}
+    assert {line["metric"].split(".")[0] for line in scored} >= {"brand", "editing", "identity", "text"}
     assert by_metric["text.cer", "demo-labels"]["measured"] == "tie"
     assert Path(outcome["report"]).is_file()
+    measured = set(pd.read_parquet(tmp_path / "demo/scores.parquet").dropna(subset="value")["metric"])
+    lacking = {each["metric"]: each for each in outcome["not_measured"]}
+    assert measured.isdisjoint(lacking)
+    assert measured | set(lacking) == {spec.id for spec in METRICS}
+    assert lacking["structure.objects"]["encoder"].partition(":")[0] in ("grounding_dino", "owlv2")
     again = run("demo", "--out", str(tmp_path / "demo"))
     assert "The scripted truth:" in again.stdout
     assert "NOT FOUND" not in again.stdout
+    assert "Not measured here:" in again.stdout
 
 
 def test_doctor_tries_every_default_encoder_and_names_the_remedy(monkeypatch, tmp_path):

@@ -11,8 +11,8 @@ import PIL.Image
 import pytest
 
 from evals.drawing.edits import draw_edited
-from evals.sources import SOURCE_SIDE, edit_mask, n_references, reference_contents, reference_hashes, source_picture
-from evals.suite_items import DrawnSource, Edit, PackageSource, PromptItem, SceneObject
+from evals.sources import edit_mask, n_references, reference_contents, reference_hashes, source_picture
+from evals.suite_items import SOURCE_SIDE, DrawnSource, Edit, PackageSource, PromptItem, SceneObject
 from evals.suites import read_suite
 
 EDITING = {item.id: item for item in read_suite("editing").items}
@@ -42,7 +42,7 @@ def pixels(content):
 
 def changed_by(item):
     """Tell which pixels an edit that the renderer draws changes."""
-    after = np.asarray(draw_edited(item, SOURCE_SIDE)).astype(np.int16)
+    after = np.asarray(draw_edited(item)).astype(np.int16)
     return np.abs(after - pixels(source_picture(item))).max(axis=2) > CHANGED_LEVELS
 
 
@@ -110,6 +110,20 @@ def test_a_packages_picture_is_the_middle_of_its_file_and_the_box_lies_where_it_
     rows, columns = np.nonzero(may_change)
     assert (columns.min(), columns.max()) == (round(0.52 * 600) - 100, round(0.73 * 600) - 101)
     assert (rows.min(), rows.max()) == (round(0.13 * 400), round(0.85 * 400) - 1)
+
+
+def test_a_source_of_another_side_is_that_large_and_another_request():
+    item = ONE_OF_EACH["recolour"]
+    small = replace(item, source=replace(item.source, side=512))
+    assert pixels(source_picture(small)).shape == (*pixels(edit_mask(small)).shape, 3) == (512, 512, 3)
+    assert not (changed_by(small) & ~(pixels(edit_mask(small)) > 127)).any()
+    assert reference_hashes(small) != reference_hashes(item)
+
+
+def test_sources_of_the_usual_side_are_known_by_the_name_that_they_always_had():
+    assert reference_hashes(EDITING["cup-green"]) == [
+        "be03bd88a152ad88b70f7b2288d6922f4a6ba0fb633247b84ee22e5f5ea9fc25"
+    ]
 
 
 def test_a_missing_package_is_named():

@@ -160,6 +160,12 @@ MISTAKES = [
     ("second: table", "second: cup", r"line 19, .*'second': 'cup' cannot stand to itself"),
     ("'#f6b93b'", "'#f6b93'", r"line 20, .*field 'palette': '#f6b93' is not a colour such as '#0a3d62'"),
     ("setting: beach", "setting: beech", r"line 25, .*there is no setting 'beech'; did you mean 'beach'\?"),
+    (
+        "setting: beach",
+        "setting: beach, side: 2048",
+        r"line 25, .*'side': 2048 is too large; a source has at most 1024",
+    ),
+    ("setting: beach", "setting: beach, side: 64", r"line 25, .*'side': 64 is too small; it is at least 256"),
     ("name: book", "name: bok", r"line 25, .*the renderer cannot draw a 'bok'; did you mean 'book'\?"),
     ("colour: red, position: left}, {", "colour: rot}, {", r"line 25, .*there is no colour 'rot'"),
     ("{name: book}", "{name: book, position: left}", r"line 25, .*two things cannot stand left"),

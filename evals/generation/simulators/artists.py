@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from evals.suites import PromptItem
 
 _LEAST_SIDE = 256
+_LARGEST_SIDE = 1024
+"""Larger pictures are enlarged ones: drawn at four times the size they would take seconds and gigabytes."""
+
 _CELLS = 8
 
 
@@ -26,23 +29,29 @@ def demo_artist(simulated: SimulatedSystem, suites: Sequence[str]) -> Artist:
     A prompt that no suite holds is drawn as a scene without things, a person whom the renderer does not know as one of
     those it knows; things that it does not know are left out. An edit is answered with its source as it looks
     afterwards, where the renderer draws it, and with the unchanged picture where it does not. Other reference pictures
-    change nothing.
+    change nothing, unless the script lets the system copy one.
     """
+    from evals.generation.simulators.defects import another_step, has_defect
     from evals.generation.simulators.drawing import draw
     from evals.suites import PromptItem, read_suite
 
-    items = {item.prompt: _drawable(item) for suite in suites for item in read_suite(suite).items}
+    asked = {item.prompt: item for suite in suites for item in read_suite(suite).items}
 
     def artist(
         prompt: str, seed: int | None, nth: int, width: int, height: int, references: Sequence[bytes]
     ) -> PIL.Image.Image:
-        item = items.get(prompt)
+        item = asked.get(prompt)
         if item is None:
             digest = hashlib.sha256(prompt.encode()).hexdigest()[:12]
             item = PromptItem(suite="", id=digest, prompt=prompt)
+        if references and has_defect(item, simulated, "copy_reference"):
+            return _fitted(_opened(references[0]), width, height)
         if item.source is not None:
-            return _fitted(_edited(item, references), width, height)
-        side = max(width, height, _LEAST_SIDE)
+            return _fitted(_edited(item, simulated, references), width, height)
+        if has_defect(item, simulated, "show_other_step"):
+            item = another_step(item, tuple(asked.values()))
+        item = _drawable(item)
+        side = min(max(width, height, _LEAST_SIDE), _LARGEST_SIDE)
         # Without a seed every picture is a new one.
         drawn = draw(item, seed, nth, simulated, side) if seed is not None else draw(item, -1 - nth, 0, simulated, side)
         return _fitted(drawn, width, height)
@@ -50,15 +59,22 @@ def demo_artist(simulated: SimulatedSystem, suites: Sequence[str]) -> Artist:
     return artist
 
 
-def _edited(item: PromptItem, references: Sequence[bytes]) -> PIL.Image.Image:
+def _edited(item: PromptItem, simulated: SimulatedSystem, references: Sequence[bytes]) -> PIL.Image.Image:
     """Return an editing item's picture in its source's size, in which what does not change stays to the pixel."""
-    from evals.drawing.edits import draw_edited
-    from evals.sources import SOURCE_SIDE, source_picture
+    from evals.drawing.edits import draw_edited, draw_source, draw_spilled
+    from evals.generation.simulators.defects import has_defect
+    from evals.sources import source_picture
     from evals.suite_items import DrawnSource
 
-    if isinstance(item.source, DrawnSource):
-        return draw_edited(item, SOURCE_SIDE)
-    with PIL.Image.open(io.BytesIO(references[-1] if references else source_picture(item))) as opened:
+    if not isinstance(item.source, DrawnSource):
+        return _opened(references[-1] if references else source_picture(item))
+    if has_defect(item, simulated, "leave_unedited"):
+        return draw_source(item)
+    return draw_spilled(item) if has_defect(item, simulated, "spill_over") else draw_edited(item)
+
+
+def _opened(content: bytes) -> PIL.Image.Image:
+    with PIL.Image.open(io.BytesIO(content)) as opened:
         return opened.convert("RGB")
 
 
@@ -74,8 +90,6 @@ def _drawable(item: PromptItem) -> PromptItem:
     from evals.drawing.faces import CHARACTERS
     from evals.drawing.pictograms import COLOURS, PICTOGRAMS
 
-    if item.source is not None:
-        return item
     is_portrait = not (item.objects or item.expected_text or item.palette)
     character = item.sequence_id if is_portrait else None
     if character is not None and character not in CHARACTERS:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import colorsys
 import string
 from collections.abc import Sequence
 from dataclasses import replace
+
+import PIL.ImageColor
 
 from evals.definition import Defect, SimulatedSystem
 from evals.drawing.pictograms import PICTOGRAMS
@@ -33,7 +36,7 @@ def has_defect(item: PromptItem, system: SimulatedSystem, does: str) -> bool:
 
 
 def as_understood(item: PromptItem, system: SimulatedSystem, characters: Sequence[str] = ()) -> PromptItem:
-    """Return the item as the system will draw it: letters, things and the person changed where the script says so.
+    """Return the item as the system will draw it: letters, things, person and colours changed where scripted.
 
     ``characters`` are all sequence ids of the suite, in order; another face is that of the next one.
     """
@@ -48,7 +51,41 @@ def as_understood(item: PromptItem, system: SimulatedSystem, characters: Sequenc
         elif defect.does == "other_face" and item.sequence_id in characters:
             place = characters.index(item.sequence_id)
             item = replace(item, sequence_id=characters[(place + 1) % len(characters)])
+        elif defect.does == "off_colours":
+            item = replace(item, palette=off_colours(item.palette, item.id))
     return item
+
+
+def another_step(item: PromptItem, items: Sequence[PromptItem]) -> PromptItem:
+    """Return the item as it looks if the step after it is shown in its place, and the first one in the last one's.
+
+    ``items`` hold all steps of its sequence.
+    """
+    story = sorted(
+        (step for step in items if (step.suite, step.sequence_id) == (item.suite, item.sequence_id)),
+        key=lambda step: step.shot or 0,
+    )
+    return replace(story[(story.index(item) + 1) % len(story)], id=item.id)
+
+
+def off_colours(palette: Sequence[str], item_id: str) -> tuple[str, ...]:
+    """Return the colours turned by a third to two thirds of the colour circle, another turn for every item.
+
+    What has no hue (white, black, greys) stays.
+
+    Examples
+    --------
+    >>> off_colours(["#ffffff"], "x")
+    ('#ffffff',)
+    """
+    turn = float(generator("off colours", item_id).uniform(1 / 3, 2 / 3))
+    turned: list[str] = []
+    for colour in palette:
+        red, green, blue = (channel / 255 for channel in PIL.ImageColor.getrgb(colour)[:3])
+        hue, lightness, saturation = colorsys.rgb_to_hls(red, green, blue)
+        channels = colorsys.hls_to_rgb((hue + turn) % 1, lightness, saturation)
+        turned.append("#" + "".join(f"{round(channel * 255):02x}" for channel in channels))
+    return tuple(turned)
 
 
 def misspelt(lines: Sequence[str], characters: int, item_id: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import PIL.Image
 
 from evals.definition import SimulatedSystem
 from evals.drawing.backdrops import draw_backdrop, setting_of
+from evals.drawing.brands import LAYOUTS, draw_piece
 from evals.drawing.faces import CHARACTERS, draw_portrait
 from evals.drawing.pictograms import PICTOGRAMS, draw_pictogram
 from evals.drawing.randomness import generator
@@ -47,7 +48,9 @@ def draw(item: PromptItem, seed: int, repeat: int, system: SimulatedSystem, side
     random = generator("composition", system.name, item.suite, item.id, seed, *anew)
     picture = draw_backdrop(setting_of(item.prompt), system.tint, side, random)
     drawn = as_understood(item, system, tuple(CHARACTERS))
-    if drawn.sequence_id is not None:
+    if drawn.palette:
+        draw_piece(picture, _layout_of(drawn), drawn.palette, drawn.expected_text, random)
+    elif drawn.sequence_id is not None:
         draw_portrait(picture, drawn.sequence_id, random)
     elif drawn.expected_text and drawn.objects:
         _draw_labelled(picture, drawn, random)
@@ -58,6 +61,10 @@ def draw(item: PromptItem, seed: int, repeat: int, system: SimulatedSystem, side
     if has_defect(item, system, "add_noise"):
         picture = _noisy(picture, generator("noise", system.name, item.suite, item.id, seed, repeat))
     return picture
+
+
+def _layout_of(item: PromptItem) -> str:
+    return next((tag for tag in item.tags if tag in LAYOUTS), LAYOUTS[(item.shot or 1) % len(LAYOUTS) - 1])
 
 
 def _draw_labelled(picture: PIL.Image.Image, item: PromptItem, random: np.random.Generator) -> None:

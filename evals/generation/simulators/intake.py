@@ -174,7 +174,7 @@ class Intake:
         """
         now = time.time()
         arrival, self._arrivals = self._arrivals, self._arrivals + 1
-        said = self._said(arrival, order.prompt)
+        said = order.model.behaviours.get(order.prompt) or self._said(arrival, order.prompt)
         behaviour = (kin or {}).get(said, said)
         number = self._enter(order, said, now)
         nth = 0

@@ -96,6 +96,8 @@ class SimulatedModel:
         What draws.
     edit_api_id
         Its other name for requests with reference pictures, where the host has one.
+    behaviours
+        What it does for a prompt every time, whatever the host's script says.
     """
 
     api_id: str
@@ -105,6 +107,7 @@ class SimulatedModel:
     references_at_most: int
     artist: Artist
     edit_api_id: str | None = None
+    behaviours: Mapping[str, Behaviour] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

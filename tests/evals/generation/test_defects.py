@@ -5,8 +5,9 @@ from rapidfuzz.distance import Levenshtein
 
 from evals.definition import read_definition
 from evals.drawing.faces import CHARACTERS
-from evals.generation.simulators.defects import as_understood, defects_of, misspelt
+from evals.generation.simulators.defects import another_step, as_understood, defects_of, misspelt, off_colours
 from evals.suites import read_suite
+from metrics.colours import colour_differences, lab_of
 
 DEMO = read_definition("demo")
 SYSTEMS = {system.name.partition("-")[0]: system for system in DEMO.simulated}
@@ -54,11 +55,12 @@ def test_another_face_is_that_of_another_character_and_the_last_one_wraps_round(
 
 
 @pytest.mark.parametrize("system", ["aurora", "borealis"])
-@pytest.mark.parametrize("suite", ["demo-signs", "demo-labels"])
+@pytest.mark.parametrize("suite", ["demo-signs", "demo-labels", "demo-brands"])
 def test_misspelling_costs_the_scripted_number_of_letters_and_never_adds_one(system, suite):
     for asked, drawn in understood(system, suite).values():
         right, wrong = ("\n".join(item.expected_text) for item in (asked, drawn))
-        scripted = sum(defect.characters for defect in defects_of(asked, SYSTEMS[system]))
+        misspelling = [one for one in defects_of(asked, SYSTEMS[system]) if one.does == "misspell"]
+        scripted = sum(defect.characters for defect in misspelling)
         assert Levenshtein.distance(right, wrong) == scripted
         assert not any(step.tag == "insert" for step in Levenshtein.editops(right, wrong))
 
@@ -72,3 +74,28 @@ def test_labels_are_misspelt_equally_often_and_never_both():
 def test_misspelling_is_the_same_every_time():
     assert misspelt(["FRESH BREAD"], 2, "bakery") == misspelt(["FRESH BREAD"], 2, "bakery")
     assert misspelt(["FRESH BREAD"], 2, "bakery") != misspelt(["FRESH BREAD"], 2, "other")
+
+
+def test_off_colours_are_far_from_every_colour_of_the_brand():
+    asked_and_drawn = understood("aurora", "demo-brands")
+    off = changed("aurora", "demo-brands")
+    assert len(off) == 7
+    for item_id in off:
+        asked, drawn = asked_and_drawn[item_id]
+        distances = colour_differences(*([lab_of(colour) for colour in item.palette] for item in (drawn, asked)))
+        assert sorted(distances.min(axis=1))[-2] > 15
+        assert asked.expected_text == drawn.expected_text
+
+
+def test_pieces_of_one_brand_lose_their_colours_in_different_ways_and_white_stays():
+    assert off_colours(["#1f6f54"], "a") != off_colours(["#1f6f54"], "b")
+    assert off_colours(["#ffffff", "#808080"], "a") == ("#ffffff", "#808080")
+
+
+def test_another_step_is_the_next_one_and_the_last_wraps_round():
+    suite = read_suite("demo-stories")
+    for shot, shown in ((1, 2), (2, 3), (3, 1)):
+        asked, other = suite.item(f"picnic-{shot}"), suite.item(f"picnic-{shown}")
+        drawn = another_step(asked, suite.items)
+        assert drawn.id == asked.id
+        assert (drawn.prompt, drawn.objects) == (other.prompt, other.objects)
