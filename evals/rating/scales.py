@@ -33,7 +33,8 @@ class Anchor:
     """One end of a scale: the mean of a control, a declared number, or so many deviations of a control above the floor.
 
     A control alone is measured in the run, over all systems together. ``deviations`` is for scales whose best value
-    nobody knows: the spread of known-wrong arrangements says how much a difference means with this encoder.
+    nobody knows, higher being better: the spread of known-wrong arrangements says how much a difference means with
+    this encoder.
     """
 
     control: Control | None = None
@@ -172,8 +173,8 @@ def freeze_scale(
     scale = scale_of(spec)
     if scale is None:
         return _frozen(spec, suite, (np.nan, ""), (np.nan, ""), _why_no_scale(spec))
-    floor = _end(scale.floor, rows, np.nan, 1.0)
-    ceiling = _end(scale.ceiling, rows, floor[0], -1.0 if spec.better == "lower" else 1.0)
+    floor = _end(scale.floor, rows, np.nan)
+    ceiling = _end(scale.ceiling, rows, floor[0])
     problem = (
         _undefined(scale, floor[0], ceiling[0])
         or _coinciding(spec, floor[0], ceiling[0])
@@ -193,16 +194,15 @@ def _why_no_scale(spec: MetricSpec) -> str:
 _PROXIES = ("quality.lighting", "quality.depth_of_field", "quality.cinematic", "quality.realism", "quality.composition")
 
 
-def _end(anchor: Anchor, rows: pd.DataFrame, floor: float, upwards: float) -> tuple[float, str]:
+def _end(anchor: Anchor, rows: pd.DataFrame, floor: float) -> tuple[float, str]:
     """Return the number of an anchor and the words on where it comes from."""
     if anchor.control is None:
         return float(anchor.declared if anchor.declared is not None else np.nan), f"declared, version {VERSION}"
     of_control = rows.loc[(rows["control"] == anchor.control) & rows["value"].notna(), ["prompt", "value"]]
     name, n = anchor.control.replace("_", " "), of_control["prompt"].nunique()
     if anchor.deviations is not None:
-        spread = _spread(of_control)
         words = f"declared, version {VERSION}: floor + {anchor.deviations:g} standard deviations of {name}"
-        return floor + upwards * anchor.deviations * spread, words
+        return floor + anchor.deviations * _spread(of_control), words
     value = float(of_control.groupby("prompt")["value"].mean().mean()) if n else np.nan
     return value, f"measured: {name}, {n} prompts"
 
