@@ -62,7 +62,7 @@ def prompt_resamples(n_prompts: int, seed: int, size: int = 0) -> Iterator[Numbe
         yield draws[start : start + rows].astype(np.float64)
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=16)
 def _draws(n_prompts: int, seed: int) -> npt.NDArray[np.uint8]:
     # Every metric of a suite is resampled over the same prompts, and drawing costs more than all their means.
     generator = np.random.default_rng(seed)
