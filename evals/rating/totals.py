@@ -152,8 +152,9 @@ class _Spread:
             of_suite[prompt] = of_suite.get(prompt, 0.0) + float(addition)
         if is_rate(np.concatenate([a, b])):
             low, high = newcombe_interval(a, b)
-            widest = (weight * (high - low) / 2 / stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) ** 2
-            self.of_rates.append((max(0.0, widest - float((additions**2).sum())), n - 1))
+            farther = max(high - differences.mean(), differences.mean() - low)
+            widest = weight * farther / stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)
+            self.of_rates.append((max(0.0, float(widest**2 - (additions**2).sum())), n - 1))
 
     def interval(self, mean: float) -> tuple[float, float, float]:
         """Return the interval of the weighted mean difference and its p-value."""
