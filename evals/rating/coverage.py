@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from evals.rating.intervals import MIN_PROMPTS, Numbers
-from evals.rating.proportions import is_rate
+from evals.rating.estimates import Range, is_rate_on
+from evals.rating.intervals import MIN_PROMPTS, Numbers, paired_differences
 
 FEW_DEPARTURES = 5
 """Where fewer prompts than this differ from all the others, one prompt more or less changes everything."""
@@ -13,12 +13,12 @@ FEW_DEPARTURES = 5
 HEAVY_SKEWNESS = 2.0
 """Above this skewness of the prompts' values, either way, scores are taken to have a long tail."""
 
-SPARSE = {"scores": 0.77, "differences": 0.68}
+SPARSE = {"scores": 0.78, "differences": 0.68}
 """How often the interval held the truth where two prompts, on average, differ from the rest."""
 
 SKEWED: dict[str, dict[int, float]] = {
     "scores": {20: 0.92, 40: 0.93, 100: 0.94},
-    "differences": {20: 0.89, 40: 0.91, 100: 0.93, 200: 0.93, 1_000: 0.95},
+    "differences": {20: 0.90, 40: 0.91, 100: 0.93, 200: 0.93, 1_000: 0.95},
 }
 """How often it held the truth for lognormal scores, and their differences from normal ones, by the number of prompts.
 
@@ -29,43 +29,49 @@ ENOUGH = 0.94
 """From this coverage on an interval is as good as it says."""
 
 
-def coverage_caution(values: Numbers) -> str | None:
-    """Return what to be wary of in the interval of a mean that has `score_means`' interval, None if it is sound.
+def coverage_caution(values: Numbers, value_range: Range) -> str | None:
+    """Return what to be wary of in the interval that `score_means` gives a mean, None if it is sound.
 
     Parameters
     ----------
     values
         One score a prompt, NaN where there is none.
+    value_range
+        Of the scores, as for `score_means`.
 
     Examples
     --------
-    >>> coverage_caution(np.array([1.0] * 18 + [0.5, 0.0])).split(":")[0]
+    >>> coverage_caution(np.array([1.0] * 18 + [0.5, 0.0]), (0, 1)).split(":")[0]
     'only 2 of 20 prompts differ from the rest'
-    >>> coverage_caution(np.linspace(0, 1, 20)) is None
+    >>> coverage_caution(np.linspace(0, 1, 20), (0, 1)) is None
     True
     """
     known = values[np.isfinite(values)]
-    return None if is_rate(known) else _caution(known, "scores")
+    # Wilson's interval knows its ends: only the shares that can happen make it waver about 95 %.
+    return None if is_rate_on(value_range, known) else _caution(known, "scores")
 
 
-def difference_caution(differences: Numbers) -> str | None:
-    """Return what to be wary of in the interval of a difference that has `score_differences`', None if it is sound.
+def difference_caution(first: Numbers, second: Numbers, value_range: Range) -> str | None:
+    """Return what to be wary of in the interval that `score_differences` gives a difference, None if it is sound.
 
     Parameters
     ----------
-    differences
-        One paired difference a prompt, NaN where one of the two systems has no score.
+    first, second
+        One score a prompt, the same in both; NaN where a system has none.
+    value_range
+        Of the scores of both, as for `score_differences`.
 
     Examples
     --------
-    >>> difference_caution(np.array([0.5] * 20))
+    >>> difference_caution(np.full(20, 0.9), np.full(20, 0.4), (0, 1))
     'all 20 differences are the same: the interval has no width, and says nothing of other prompts'
-    >>> difference_caution(np.linspace(-1, 2, 20)) is None
+    >>> difference_caution(np.linspace(0, 1, 20), np.linspace(1, 0.5, 20), (0, 1)) is None
     True
     """
-    known = differences[np.isfinite(differences)]
+    pair = np.stack([first, second])
+    known = pair[:, np.isfinite(pair).all(axis=0)]
     # Newcombe's interval of two rates is never too narrow.
-    return None if is_rate(np.abs(known)) else _caution(known, "differences")
+    return None if is_rate_on(value_range, known) else _caution(paired_differences(*known), "differences")
 
 
 def _caution(known: Numbers, what: str) -> str | None:

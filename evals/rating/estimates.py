@@ -35,7 +35,7 @@ def score_means(values: Numbers, value_range: Range, seed: int) -> list[Estimate
     lowest, highest = _ends(value_range)
     estimates = estimate_means(values, seed)
     return [
-        rate_estimate(known) if _on_unit_scale(value_range) and is_rate(known) else estimate.within(lowest, highest)
+        rate_estimate(known) if is_rate_on(value_range, known) else estimate.within(lowest, highest)
         for known, estimate in zip(map(_known, values.T), estimates, strict=True)
     ]
 
@@ -63,9 +63,7 @@ def score_differences(first: Numbers, second: Numbers, value_range: Range) -> li
     lowest, highest = _ends(value_range)
     estimates = estimate_differences(paired_differences(first, second))
     return [
-        rate_difference(*pair)
-        if _on_unit_scale(value_range) and is_rate(pair)
-        else estimate.within(lowest - highest, highest - lowest)
+        rate_difference(*pair) if is_rate_on(value_range, pair) else estimate.within(lowest - highest, highest - lowest)
         for pair, estimate in zip(map(_shared, first.T, second.T), estimates, strict=True)
     ]
 
@@ -75,9 +73,16 @@ def _ends(value_range: Range) -> tuple[float, float]:
     return -np.inf if lowest is None else lowest, np.inf if highest is None else highest
 
 
-def _on_unit_scale(value_range: Range) -> bool:
+def is_rate_on(value_range: Range, values: Numbers) -> bool:
+    """Return whether the values are zeros and ones on a scale from 0 to 1, so that their mean is a rate.
+
+    Examples
+    --------
+    >>> is_rate_on((0, 1), np.array([0.0, 1.0])), is_rate_on((0, None), np.array([0.0, 1.0]))
+    (True, False)
+    """
     lowest, highest = value_range
-    return lowest == 0 and highest == 1
+    return lowest == 0 and highest == 1 and is_rate(values)
 
 
 def _known(values: Numbers) -> Numbers:

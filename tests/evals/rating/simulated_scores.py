@@ -28,13 +28,18 @@ def rate(share: float | Numbers, name: str = "") -> Shape:
     return Shape(name or f"rate {share}", lambda level: (level > 1 - share).astype(np.float64), share, (0, 1))
 
 
-def _sparse(level: Numbers) -> Numbers:
-    return np.where(level > 0.9, -np.log1p(-(level - 0.9) / 0.1), 0.0)
-
-
 def _capped(level: Numbers) -> Numbers:
     # Probabilities so near to 1 that a float rounds them to it have no finite quantile.
     return np.minimum(level, 1 - 1e-15)
+
+
+def sparse(share: float, name: str = "") -> Shape:
+    """Return scores that are zero but for a share of them, which are exponential."""
+
+    def quantile(level: Numbers) -> Numbers:
+        return np.where(level > 1 - share, -np.log1p(-_capped((level - (1 - share)) / share)), 0.0)
+
+    return Shape(name or f"sparse {share}", quantile, share, (0, None))
 
 
 NORMAL = Shape("normal", special.ndtri, 0.0, (None, None))
@@ -42,7 +47,7 @@ EXPONENTIAL = Shape("exponential", lambda level: -np.log1p(-_capped(level)), 1.0
 GAMMA = Shape("gamma(4)", lambda level: special.gammaincinv(4, _capped(level)) / 4, 1.0, (0, None))
 LOGNORMAL = Shape("lognormal", lambda level: np.exp(special.ndtri(_capped(level))), float(np.exp(0.5)), (0, None))
 BOUNDED = Shape("bounded", lambda level: level ** (1 / 9), 0.9, (0, 1))
-SPARSE = Shape("sparse", _sparse, 0.1, (0, None))
+SPARSE = sparse(0.1, "sparse")
 
 
 def correlated_levels(

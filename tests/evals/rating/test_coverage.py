@@ -3,9 +3,18 @@
 import numpy as np
 import pytest
 
-from evals.rating.coverage import coverage_caution, difference_caution
+from evals.rating import coverage
 
 LONG_TAIL = np.exp(np.linspace(-2, 2.5, 40))
+ANY = (None, None)
+
+
+def coverage_caution(scores, value_range=ANY):
+    return coverage.coverage_caution(scores, value_range)
+
+
+def difference_caution(differences, value_range=ANY):
+    return coverage.difference_caution(differences, np.zeros_like(differences), value_range)
 
 
 @pytest.mark.parametrize("caution", [coverage_caution, difference_caution])
@@ -42,7 +51,7 @@ def test_many_prompts_make_up_for_a_long_tail():
 def test_a_mean_that_few_prompts_decide_is_named():
     values = np.array([1.0] * 17 + [0.9, 0.5, 0.2])
     assert coverage_caution(values).startswith("only 3 of 20 prompts differ from the rest")
-    assert "77 %" in coverage_caution(values)
+    assert "78 %" in coverage_caution(values)
     assert "68 %" in difference_caution(values - 1)
     assert coverage_caution(np.append(np.full(15, 1.0), np.linspace(0.1, 0.9, 5))) is None
 
@@ -53,9 +62,12 @@ def test_equal_values_have_an_interval_without_width():
 
 
 def test_rates_have_intervals_that_know_their_ends():
-    assert coverage_caution(np.array([1.0] * 19 + [0.0])) is None
-    assert coverage_caution(np.ones(20)) is None
-    assert difference_caution(np.array([0.0] * 18 + [1.0, -1.0])) is None
+    nearly_always, always = np.array([1.0] * 19 + [0.0]), np.ones(20)
+    for values in (nearly_always, always):
+        assert coverage_caution(values, (0, 1)) is None
+        assert coverage_caution(values, (0, None)) is not None
+        assert coverage.difference_caution(values, always, (0, 1)) is None
+        assert coverage.difference_caution(values / 2, always / 2, (0, 1)) is not None
 
 
 def test_missing_prompts_do_not_count_and_few_have_no_interval_to_warn_of():

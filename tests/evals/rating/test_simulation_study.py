@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from evals.rating.coverage import SKEWED, SPARSE, coverage_caution, difference_caution
+from evals.rating.coverage import SKEWED, SPARSE, coverage_caution
 from evals.rating.estimates import score_differences, score_means
 from evals.rating.families import holm
 from evals.rating.intervals import bootstrap_estimate, estimate_differences, estimate_means
@@ -33,7 +33,7 @@ def held(estimates, truth):
 
 
 def coverages(first, second, n_prompts, repeats=1, missing=0.0, evals=EVALS):
-    """Return how often the intervals of the first system's mean and of its difference from the second hold the truth."""
+    """Return how often the intervals of the first one's mean and of its difference from the second hold the truth."""
     rng = np.random.default_rng([n_prompts, repeats, int(100 * missing)])
     levels = correlated_levels(n_prompts, 2, repeats, evals, rng)
     one, other = (
@@ -85,10 +85,9 @@ def test_heavily_skewed_scores_are_covered_less_and_their_differences_are_not():
 @pytest.mark.slow
 def test_means_that_few_prompts_decide_are_covered_less():
     rows = table_rows(shapes.SPARSE)
-    assert rows[20][0] == pytest.approx(SPARSE["scores"], abs=0.005 + 2 * NOISE)
-    fewer = Shape("two in a hundred", lambda level: np.where(level > 0.98, (level - 0.98) / 0.02, 0), 0.01, (0, None))
-    found, _ = coverages(fewer, fewer, 100)
-    assert found == pytest.approx(SPARSE["scores"], abs=0.05), "the number of such prompts matters, not their share"
+    fewer, _ = coverages(shapes.sparse(0.02), shapes.sparse(0.02), 100)
+    # The number of such prompts matters, not their share.
+    assert [rows[20][0], fewer] == pytest.approx([SPARSE["scores"]] * 2, abs=0.03)
 
 
 UNEQUAL = (
@@ -113,7 +112,7 @@ def test_differences_of_unequal_shapes():
         found = {n: coverages(first, second, n, evals=EVALS if n < 1000 else 2000)[1] for n in (*SIZES, 200, 1000)}
         print(f"| {first.name} less {second.name} | " + " | ".join(f"{found[n]:.3f}".lstrip("0") for n in found) + " |")
         for n, share in expected.items():
-            assert found[n] == pytest.approx(share, abs=0.005 + 2 * NOISE)
+            assert found[n] == pytest.approx(share, abs=0.015 + NOISE)
 
 
 @pytest.mark.slow
@@ -213,7 +212,6 @@ def test_cautions_are_given_where_they_are_due():
         (rate(0.9), 20, 0.0, 0.0),
     ):
         scores = prompt_means(shape, correlated_levels(n, 1, 1, 1_000, rng)[0], 0.0, rng)
-        share = np.mean([coverage_caution(column) is not None for column in scores.T])
+        share = np.mean([coverage_caution(column, shape.range) is not None for column in scores.T])
         print(f"| {shape.name} | {n} | {share:.2f} |")
         assert lowest <= share <= highest
-    assert difference_caution(np.linspace(-1, 1, 20)) is None
