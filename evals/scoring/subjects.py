@@ -76,8 +76,10 @@ def plan_subjects(spec: MetricSpec, rows: Sequence[Row], with_face: Sequence[int
     """
     usable = [i for i, row in enumerate(rows) if _fits(spec, row)]
     yield from _OWN[spec.subject](spec, rows, usable, with_face)
+    # What a control puts in a picture's place follows names alone, so that the order of the rows changes no value.
+    by_name = sorted(usable, key=lambda i: str(rows[i]["file_name"]))
     for control in spec.controls:
-        yield from _CONTROLS[control](spec, rows, usable)
+        yield from _CONTROLS[control](spec, rows, by_name)
 
 
 def _fits(spec: MetricSpec, row: Row) -> bool:
@@ -136,9 +138,9 @@ def _all_pairs(spec: MetricSpec, rows: Sequence[Row], usable: list[int], with_fa
     found = set(with_face)
     # An image without a face is one row with its reason, not a row for every pair that it would have made.
     yield from (_plan(spec, rows, [i]) for i in usable if i not in found)
-    chosen = sorted(found)
+    chosen = sorted(found, key=lambda i: str(rows[i]["file_name"]))
     if len(chosen) > MAX_FACES_PAIRED:
-        chosen = sorted(random.Random(0).sample(chosen, MAX_FACES_PAIRED))
+        chosen = random.Random(0).sample(chosen, MAX_FACES_PAIRED)
     for a, b in itertools.combinations(chosen, 2):
         known = rows[a].get("sequence_id") is not None and rows[b].get("sequence_id") is not None
         same = rows[a].get("sequence_id") == rows[b].get("sequence_id") if known else None
@@ -285,7 +287,7 @@ def _unrelated_pictures(spec: MetricSpec, rows: Sequence[Row], usable: list[int]
     # Comparing pixels costs half a second a pair, comparing vectors nothing.
     most = 1 if spec.compares_edits else DECOYS
     for (system, suite), members in _groups(rows, usable, "system", "suite").items():
-        ordered = sorted(members, key=lambda i: _by_hash((system, suite, rows[i]["prompt_id"], i)))
+        ordered = sorted(members, key=lambda i: _by_hash((system, suite, rows[i]["file_name"])))
         for n, i in enumerate(ordered):
             own = set(_references(rows[i]))
             others = (ordered[(n + step) % len(ordered)] for step in range(1, len(ordered)))

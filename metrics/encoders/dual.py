@@ -27,7 +27,9 @@ class DualEncoder:
     """Two towers of one model that put images and prompts into one space of unit vectors.
 
     Preprocessing and tokens are the model's own. ``note`` says what a reader of the numbers should know about how
-    it was loaded. Vectors do not depend on what else is in a batch (to 1e-5).
+    it was loaded. A vector does not depend on what else is in its batch: libraries choose by the shape of a batch in
+    which order they add, so every batch is filled up to one size. Else the last digits would differ, and what compares
+    differences of vectors, as the direction of an edit, enlarges them.
     """
 
     name: str
@@ -45,7 +47,7 @@ class DualEncoder:
     """Tokens of a text of any length, start and end tokens included."""
     image_tower: Callable[[Tensors], torch.Tensor]
     text_tower: Callable[[Tensors], torch.Tensor]
-    batch_size: int = 16
+    batch_size: int = 8
 
     def encode_images(self, images: Sequence[Image]) -> list[npt.NDArray[np.float32]]:
         """Return one unit vector of shape (d,) per image."""
@@ -77,11 +79,13 @@ class DualEncoder:
     ) -> Iterator[npt.NDArray[np.float32]]:
         import torch
 
+        n = len(next(iter(batch.values())))
+        rows = torch.arange(self.batch_size).clamp(max=n - 1)
         # TF32 convolutions, cuDNN's default, would let a vector depend on its batch by far more than 1e-5
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            vectors = tower({key: value.to(self.device) for key, value in batch.items()}).float()
+            vectors = tower({key: value[rows].to(self.device) for key, value in batch.items()}).float()
             unit = torch.nn.functional.normalize(vectors, dim=-1).cpu().numpy()
-        yield from unit
+        yield from unit[:n]
 
 
 def torch_device(asked: str) -> str:

@@ -1,5 +1,8 @@
 """Which subjects are planned, and that each control re-arranges exactly what its name says."""
 
+import random
+from dataclasses import replace
+
 import pytest
 
 from evals.scoring import subjects
@@ -189,8 +192,8 @@ def test_unknown_sequence_is_neither_the_same_nor_another():
     assert [plan.details["same_sequence"] for plan in plans] == [None, None, True]
 
 
-@pytest.mark.parametrize("spec", METRICS, ids=lambda spec: spec.id)
-def test_every_metric_plans_its_subjects_and_its_controls(spec):
+def full_table(spec):
+    """Return rows that have all that a metric asks for, every sequence of them in several seeds and repeats."""
     table = [
         row | {"sequence_id": f"q{seed}", "shot": number, "expected_text": "A", "reference_images": [f"{seed}.png"]}
         for number, row in enumerate(seeded())
@@ -199,10 +202,25 @@ def test_every_metric_plans_its_subjects_and_its_controls(spec):
     table = [row | {"shot": 0, "sequence_id": None} if spec.subject == "repeats" else row for row in table]
     things = [{"name": "cup", "count": 1, "position": "left"}, {"name": "plate", "count": 1}]
     relations = [{"first": "cup", "relation": "left of", "second": "plate"}]
-    table = [
+    return [
         row | {"objects": things, "relations": relations, "palette": ["#aa0000"]} | dict.fromkeys(spec.excludes)
         for row in table
     ]
+
+
+@pytest.mark.parametrize("spec", METRICS, ids=lambda spec: spec.id)
+def test_every_metric_plans_its_subjects_and_its_controls(spec):
+    table = full_table(spec)
     plans = list(plan_subjects(spec, table, with_face=range(len(table))))
     assert own(plans)
     assert {plan.control for plan in plans} - {None} == set(spec.controls)
+
+
+@pytest.mark.parametrize("spec", METRICS, ids=lambda spec: spec.id)
+def test_the_order_of_the_rows_changes_no_subject_and_no_control(spec):
+    def planned(table):
+        plans = plan_subjects(spec, table, with_face=range(len(table)))
+        return sorted(repr(([table[i]["file_name"] for i in plan.rows], replace(plan, rows=()))) for plan in plans)
+
+    table = full_table(spec)
+    assert planned(random.Random(0).sample(table, len(table))) == planned(table)

@@ -11,35 +11,14 @@ import pytest
 from metrics.encoders.catalogue import EncoderUnavailable
 from metrics.encoders.detector import OWLV2_TEMPLATE, SCORE_FLOOR, load_grounding_dino, load_owlv2
 from metrics.encoders.weights import sha256_of
+from tests.metrics.encoders.small_models import save_owlv2
 
 WORDS = ["cup", "blue", "book", "plate", "dog", "fire", "hydrant", "lamp", "cat", "sofa"]
 
 
 @pytest.fixture(scope="module")
 def owlv2_folder(tmp_path_factory, transformers_folder) -> Path:
-    import torch
-    from transformers import CLIPTokenizer, Owlv2Config, Owlv2ForObjectDetection, Owlv2ImageProcessorPil, Owlv2Processor
-
-    folder = tmp_path_factory.mktemp("owlv2")
-    tower = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-    config = Owlv2Config(
-        projection_dim=32,
-        vision_config={**tower, "image_size": 64, "patch_size": 8},
-        text_config={**tower, "vocab_size": 49408, "max_position_embeddings": 16},
-    )
-    torch.manual_seed(0)
-    network = Owlv2ForObjectDetection(config)
-    with torch.no_grad():
-        # random heads put every score near a half and every box on its own patch; these spread both
-        for name, weight in network.named_parameters():
-            if name.startswith(("class_head", "owlv2.text_model")) and weight.ndim == 2:
-                weight.normal_(0, 0.4)
-            elif name.startswith("box_head") and weight.ndim == 2:
-                weight.normal_(0, 0.2)
-    network.save_pretrained(folder)
-    tokenizer = CLIPTokenizer.from_pretrained(transformers_folder, pad_token="!", model_max_length=16)
-    Owlv2Processor(Owlv2ImageProcessorPil(size={"height": 64, "width": 64}), tokenizer).save_pretrained(folder)
-    return folder
+    return save_owlv2(tmp_path_factory.mktemp("owlv2"), transformers_folder)
 
 
 @pytest.fixture(scope="module")

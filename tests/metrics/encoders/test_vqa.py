@@ -10,89 +10,31 @@ import PIL.Image
 import pytest
 
 from metrics.encoders.catalogue import EncoderUnavailable
-from metrics.encoders.torchvision_guard import import_torchvision
 from metrics.encoders.vqa import QUESTION_TEMPLATE, load_vqa, tokens_that_spell
 from metrics.encoders.weights import sha256_of
-
-VOCABULARY = """
-Does this figure show " ? Please answer or no . Yes yes YES No NO a red fox blue fish under the old bridge at night
-<s> </s> <pad> <unk> <image> USER : ASSISTANT maybe
-"""
-WORDS = VOCABULARY.split()
-CHAT = (
-    "<s>{% for message in messages %}USER : {% for part in message['content'] %}{% if part['type'] == 'image' %}"
-    "<image> {% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endfor %}"
-    "{% if add_generation_prompt %} ASSISTANT :{% endif %}"
+from tests.metrics.encoders.small_models import (
+    CHAT,
+    LANGUAGE,
+    QUERIES,
+    TOWER,
+    WORDS,
+    judge_tokenizer,
+    save_judge,
+    save_llava,
 )
+
 TEXTS = ["a red fox", "a blue fish under the old bridge at night", "fox", "the old bridge", "a fish at night"]
-QUERIES = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-TOWER = {**QUERIES, "image_size": 32, "patch_size": 8}
-LANGUAGE = {**QUERIES, "num_key_value_heads": 2, "vocab_size": len(WORDS)}
 
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Any:
-    import_torchvision()  # before transformers tries it
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-
-    numbers = {word: number for number, word in enumerate(WORDS)}
-    words = Tokenizer(models.WordLevel(numbers, unk_token="<unk>"))
-    words.pre_tokenizer = pre_tokenizers.Whitespace()
-    words.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", numbers["<s>"])])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=words,
-        bos_token="<s>",
-        eos_token="</s>",
-        unk_token="<unk>",
-        pad_token="<pad>",
-        additional_special_tokens=["<image>"],
-    )
-
-
-def save(folder: Path, network: Any, processor: Any) -> Path:
-    import torch
-
-    torch.manual_seed(0)
-    with torch.no_grad():
-        for name, weight in network.named_parameters():
-            # random weights of the usual size answer alike to every picture and every question
-            if weight.ndim >= 2:
-                spread = 0.03 if "embed_tokens" in name else 2.0 if "projector" in name else 0.3
-                weight.normal_(0, spread)
-    network.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return folder
+    return judge_tokenizer()
 
 
 @pytest.fixture(scope="module")
 def llava_folder(tmp_path_factory, tokenizer) -> Path:
     """With a chat template, which writes the start token itself."""
-    from transformers import (
-        CLIPImageProcessorPil,
-        CLIPVisionConfig,
-        LlamaConfig,
-        LlavaConfig,
-        LlavaForConditionalGeneration,
-        LlavaProcessor,
-    )
-
-    config = LlavaConfig(
-        vision_config=CLIPVisionConfig(**TOWER, projection_dim=32),
-        text_config=LlamaConfig(**LANGUAGE, max_position_embeddings=256),
-        image_token_index=WORDS.index("<image>"),
-        vision_feature_layer=-1,
-    )
-    pixels = CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
-    processor = LlavaProcessor(
-        pixels,
-        tokenizer,
-        patch_size=8,
-        vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
-        chat_template=CHAT,
-    )
-    return save(tmp_path_factory.mktemp("llava"), LlavaForConditionalGeneration(config), processor)
+    return save_llava(tmp_path_factory.mktemp("llava"), tokenizer)
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +57,7 @@ def paligemma_folder(tmp_path_factory, tokenizer) -> Path:
     )
     pixels = SiglipImageProcessorPil(size={"height": 32, "width": 32})
     pixels.image_seq_length = 16
-    return save(
+    return save_judge(
         tmp_path_factory.mktemp("paligemma"),
         PaliGemmaForConditionalGeneration(config),
         PaliGemmaProcessor(pixels, tokenizer),
@@ -152,7 +94,7 @@ def blip2_folder(tmp_path_factory, tokenizer) -> Path:
         image_token_index=WORDS.index("<image>"),
     )
     pixels = BlipImageProcessorPil(size={"height": 32, "width": 32})
-    return save(
+    return save_judge(
         tmp_path_factory.mktemp("blip2"),
         Blip2ForConditionalGeneration(config),
         Blip2Processor(pixels, tokenizer, num_query_tokens=5),
