@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evals.rating.intervals import estimate_means
@@ -40,6 +40,7 @@ def test_a_tie_is_half_a_win():
     assert estimate.p_value == pytest.approx(2 * (1 + 8 + 28) / 2**8)
 
 
+@settings(max_examples=30)
 @given(pairs_of_scores)
 def test_swapped_sides_swap_wins_and_losses(pairs):
     first, second = np.array(pairs, float).T
