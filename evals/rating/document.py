@@ -81,5 +81,5 @@ def award_stars(
             row["id"]: against_article(row, published[row["id"]], systems) for row in table if row["id"] in published
         },
         recommendations=[recommend(case, rated, systems, advice.get(case.id)) for case in read_use_cases()],
-        costs=[{**asdict(cost), "sources": [str(source) for source in cost.sources]} for cost in costs],
+        costs=[asdict(cost) | {"sources": list(cost.sources), "notes": list(cost.notes)} for cost in costs],
     )

@@ -89,22 +89,23 @@ class PromptOutcomes:
         if absent is not None and len(absent):
             lacking = absent.groupby(keys)[["n_failed", "n_left_out"]].sum()
             table = table.add(lacking, fill_value=0.0)[["total", *_COUNTS]].fillna(0.0)
-        known = table["n_scored"] + table["n_failed"]
-        everything = known + table["n_left_out"]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return cls(
-                shares=_by_system(table["total"] / known),
-                complete_case=_by_system(table["total"] / table["n_scored"]),
-                lowest=_by_system(table["total"] / everything),
-                highest=_by_system((table["total"] + table["n_left_out"]) / everything),
-                counts=table.groupby("system")[_COUNTS].sum().astype(int),
-                reasons=_reasons(own, absent),
-            )
+        total, scored, failed, left_out = (_by_system(table[name]) for name in ("total", *_COUNTS))
+        # Where nothing is known, zero over zero is NaN.
+        return cls(
+            shares=total / (scored + failed),
+            complete_case=total / scored,
+            lowest=total / (scored + failed + left_out),
+            highest=(total + left_out) / (scored + failed + left_out),
+            counts=table.groupby("system")[_COUNTS].sum().astype(int),
+            reasons=_reasons(own, absent),
+        )
 
 
-def _by_system(values: pd.Series[float]) -> pd.DataFrame:
-    table = values.where(np.isfinite(values)).reset_index(name="share")
-    return table.pivot_table(index="prompt", columns="system", values="share", dropna=False)
+def _by_system(column: pd.Series[float]) -> pd.DataFrame:
+    prompts = column.index.unique("prompt").sort_values()
+    systems = column.index.unique("system").sort_values()
+    sides = {system: column.xs(system, level="system").reindex(prompts) for system in systems}
+    return pd.DataFrame(sides, index=prompts, columns=systems, dtype=float)
 
 
 def with_units(requests: pd.DataFrame) -> pd.DataFrame:

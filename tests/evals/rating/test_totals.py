@@ -3,30 +3,17 @@
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
 from evals.rating.intervals import estimate_differences
-from evals.rating.outcomes import PromptOutcomes
 from evals.rating.proportions import newcombe_interval
-from evals.rating.stars import in_stars
-from evals.rating.table import RatedRow
 from evals.rating.totals import deciding_factors, totals, weight_to_move
+from tests.evals.rating.rated_rows import rated_row as row
 
 SYSTEMS = ["left", "right"]
-
-
-def row(row_id, kind="measured", suite="s", weight=1.0, problem=None, at_floor=False, prompts=None, **shares):
-    """Return a rated row of two systems from their places, one a prompt; without any it has no stars."""
-    table = pd.DataFrame(shares, index=pd.Index(prompts or range(len(next(iter(shares.values()), []))), name="prompt"))
-    nothing = pd.DataFrame()
-    outcomes = PromptOutcomes(table, nothing, nothing, nothing, nothing, {}) if shares else None
-    cells = [{"system": system, "stars": in_stars(table[system].mean())} for system in table]
-    told = {"id": row_id, "kind": kind, "suite": suite, "weight": weight, "problem": problem, "cells": cells}
-    return RatedRow(told, outcomes, at_floor)
 
 
 def only(rows, weights=None, systems=SYSTEMS):
