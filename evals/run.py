@@ -124,6 +124,12 @@ class Run:
 
         return [] if self.requests is None else operations(self.requests)
 
+    def size_comparison(self) -> list[SystemOperations]:
+        """Return the same over prompts that a system was asked at several sizes, nothing where there are none."""
+        from evals.rating.size_comparison import size_comparison
+
+        return [] if self.requests is None else size_comparison(self.requests)
+
     def ratings(self) -> dict[str, Any]:
         """Return means, intervals, paired differences, controls and stars, anew when a table or a fact has changed."""
         from evals.imageset import write_atomically

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,27 +10,23 @@ from typing import Protocol, runtime_checkable
 
 from evals.rating.operations import MISSING, Figure, SystemOperations, notes
 from evals.reporting import wording
+from evals.sizes import SIZES
+from metrics.operations import OPERATIONS
 
-SHARE = "share of requests"
-
-FIGURES: Mapping[str, tuple[str, str, str]] = {
-    "operations.latency_p50": ("Latency, median", "s", "lower"),
-    "operations.latency_p95": ("Latency, 95th percentile", "s", "lower"),
-    "operations.queue_p50": ("Time in the queue, median", "s", "lower"),
-    "operations.generation_p50": ("Time of generation, median", "s", "lower"),
-    "operations.download_p50": ("Time of download, median", "s", "lower"),
-    "operations.seconds_per_megapixel": ("Latency per megapixel, median", "s per million pixels", "lower"),
-    "operations.throughput": ("Throughput while in flight", "pictures per minute", "higher"),
-    "operations.in_flight": ("Requests in flight at once, mean", "requests", "neither"),
-    "operations.cost_per_image": ("Cost of a picture", "USD", "lower"),
-    "operations.cost_per_accepted_image": ("All money per accepted picture", "USD", "lower"),
-    "operations.cost_per_accepted_image_at_most": ("The same with all that may have been charged", "USD", "lower"),
-    "operations.refusal_rate": ("Refused", SHARE, "lower"),
-    "operations.filter_rate": ("Filtered", SHARE, "lower"),
-    "operations.failure_rate": ("Failed or timed out", SHARE, "lower"),
-    "operations.unknown_rate": ("Answer lost", SHARE, "lower"),
-}
+FIGURES: Mapping[str, tuple[str, str, str]] = {row.id: (row.title, row.unit, row.better) for row in OPERATIONS}
 """Title, unit and better direction of each figure, in the order of the report."""
+
+SIDE_BY_SIDE = (
+    "operations.latency_p50",
+    "operations.latency_p95",
+    "operations.queue_p50",
+    "operations.generation_p50",
+    "operations.download_p50",
+    "operations.seconds_per_megapixel",
+    "operations.cost_per_image",
+    "operations.throughput",
+)
+"""What is told of small and large pictures side by side."""
 
 GREATER_OR_EQUAL = "\N{GREATER-THAN OR EQUAL TO}"
 
@@ -42,11 +39,19 @@ class AskedRun(Protocol):
         """Return outcomes, latency, cost and throughput by system and size."""
 
 
+@runtime_checkable
+class SizedRun(Protocol):
+    """A run that may have asked for the same prompts at several sizes."""
+
+    def size_comparison(self) -> list[SystemOperations]:
+        """Return the same as ``operations``, over those prompts alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class OperationsCell:
-    """One figure of one system: its value and interval, or why there is none."""
+    """One figure of one system and size: its value and interval, or why there is none. ``column`` is what varies."""
 
-    system: str
+    column: str
     value: str
     interval: str
     n: str
@@ -55,7 +60,7 @@ class OperationsCell:
 
 @dataclass(frozen=True, slots=True)
 class OperationsLine:
-    """One figure over all systems, in the section's order of systems."""
+    """One figure over all systems, in the section's order, or over all sizes, in theirs."""
 
     title: str
     unit: str
@@ -83,17 +88,33 @@ class SizeOperations:
 
 
 @dataclass(frozen=True, slots=True)
+class SystemSizes:
+    """What one system was like at each size, over the same prompts."""
+
+    system: str
+    prompts: str
+    lines: tuple[OperationsLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class OperationsSection:
-    """The section: its systems, what to know before reading, and the sizes."""
+    """The section: its systems, what to know before reading, each size, and the sizes (``columns``) side by side."""
 
     systems: tuple[str, ...]
     notes: tuple[str, ...]
     sizes: tuple[SizeOperations, ...]
+    columns: tuple[str, ...]
+    side_by_side: tuple[SystemSizes, ...]
 
 
 def rows_of(run: object) -> list[SystemOperations]:
     """Return the operations of a run without the folders of this computer, none where it does not know its requests."""
     return [_public(row) for row in run.operations()] if isinstance(run, AskedRun) else []
+
+
+def compared_sizes(run: object) -> list[SystemOperations]:
+    """Return the operations over prompts that were asked at several sizes, none where there are no such prompts."""
+    return [_public(row) for row in run.size_comparison()] if isinstance(run, SizedRun) else []
 
 
 def _public(row: SystemOperations) -> SystemOperations:
@@ -105,7 +126,9 @@ def _public(row: SystemOperations) -> SystemOperations:
     return {**row, "size": size, "reasons": dict(reasons)}
 
 
-def section(rows: Sequence[SystemOperations], systems: Sequence[str]) -> OperationsSection | None:
+def section(
+    rows: Sequence[SystemOperations], systems: Sequence[str], compared: Sequence[SystemOperations] = ()
+) -> OperationsSection | None:
     """Return the section of a report, None where no request is known.
 
     Parameters
@@ -114,38 +137,54 @@ def section(rows: Sequence[SystemOperations], systems: Sequence[str]) -> Operati
         As ``evals.rating.operations.operations`` returns them.
     systems
         The report's systems, in its order; systems that brought no picture at all follow them.
+    compared
+        As ``evals.rating.size_comparison.size_comparison`` returns them.
     """
     if not rows:
         return None
     asked = {row["system"] for row in rows}
     ordered = [*(name for name in systems if name in asked), *sorted(asked - set(systems))]
     sizes = dict.fromkeys(row["size"] for row in sorted(rows, key=lambda row: ordered.index(row["system"])))
+    columns = tuple(sorted({str(row["size"]) for row in compared}, key=lambda size: (SIZES.get(size, math.inf), size)))
+    sized = {row["system"] for row in compared}
     by_size = {size: {row["system"]: row for row in rows if row["size"] == size} for size in sizes}
     return OperationsSection(
         tuple(ordered),
         tuple(notes(rows)),
         tuple(_size(size, by_system, ordered) for size, by_system in by_size.items()),
+        columns,
+        tuple(_side_by_side(system, compared, columns) for system in ordered if system in sized),
     )
 
 
+def _side_by_side(system: str, rows: Sequence[SystemOperations], sizes: Sequence[str]) -> SystemSizes:
+    by_size = {str(row["size"]): row for row in rows if row["system"] == system}
+    lines = tuple(_line(name, by_size, sizes) for name in SIDE_BY_SIDE)
+    n_prompts = max(row["n_prompts"] for row in by_size.values())
+    return SystemSizes(system, wording.counted(n_prompts, "prompt"), lines)
+
+
 def _size(size: str | None, by_system: Mapping[str, SystemOperations], systems: Sequence[str]) -> SizeOperations:
-    lines = []
-    for name, (title, unit, better) in FIGURES.items():
-        figures = {system: row["figures"][name] for system, row in by_system.items()}
-        cells = tuple(_cell(system, figures.get(system), unit) for system in systems)
-        lines.append(OperationsLine(title, wording.unit_label(unit), wording.direction(better), cells))
+    lines = tuple(_line(name, by_system, systems) for name in FIGURES)
     asked = tuple(_asked(by_system[system]) for system in systems if system in by_system)
-    return SizeOperations(f"Size {size}" if size else "Size not told", asked, tuple(lines))
+    return SizeOperations(f"Size {size}" if size else "Size not told", asked, lines)
 
 
-def _cell(system: str, figure: Figure | None, unit: str) -> OperationsCell:
+def _line(name: str, rows: Mapping[str, SystemOperations], columns: Sequence[str]) -> OperationsLine:
+    title, unit, better = FIGURES[name]
+    figures = {column: row["figures"][name] for column, row in rows.items()}
+    cells = tuple(_cell(column, figures.get(column), unit) for column in columns)
+    return OperationsLine(title, wording.unit_label(unit), wording.direction(better), cells)
+
+
+def _cell(column: str, figure: Figure | None, unit: str) -> OperationsCell:
     if figure is None:
-        return OperationsCell(system, "not asked", "", "", "")
+        return OperationsCell(column, "not asked", "", "", "")
     if figure["value"] is None:
-        return OperationsCell(system, "not known", "", "", MISSING[figure["reason"] or ""])
+        return OperationsCell(column, "not known", "", "", MISSING[figure["reason"] or ""])
     value, interval = wording.estimate(figure["value"], figure["low"], figure["high"], unit)
     bound = f"{GREATER_OR_EQUAL} " if figure["at_least"] else ""
-    return OperationsCell(system, bound + value, interval, wording.counted(figure["n"], "request"), "")
+    return OperationsCell(column, bound + value, interval, wording.counted(figure["n"], "request"), "")
 
 
 def _asked(row: SystemOperations) -> Asked:

@@ -65,11 +65,12 @@ def write_report(run: evidence.ScoredRun, out: Path, prompts_per_suite: int = ev
     provenance = _public(run.provenance)
     asked = operations.rows_of(run)
     page = _contents(run, ratings, provenance, prompts_per_suite)
-    page["operations"] = operations.section(asked, ratings["systems"])
+    at_sizes = operations.compared_sizes(run)
+    page["operations"] = operations.section(asked, ratings["systems"], at_sizes)
     files = {
         "comparison.csv": _table(COMPARISON_COLUMNS, map(_comparison_row, ratings["rows"])),
         "differences.csv": _table(DIFFERENCE_COLUMNS, map(_with_dimension, ratings["differences"])),
-        "report.json": _json(page, ratings, provenance, asked),
+        "report.json": _json(page, ratings, provenance, {"operations": asked, "size_comparison": at_sizes}),
         "report.md": _rendered("report.md.jinja", page),
         "index.html": _rendered("report.html.jinja", page),
     }
@@ -218,7 +219,7 @@ def _json(
     page: Mapping[str, Any],
     ratings: Mapping[str, Any],
     provenance: Mapping[str, Any],
-    asked: Sequence[SystemOperations],
+    asked: Mapping[str, Sequence[SystemOperations]],
 ) -> str:
     reasons: dict[str, int] = {}
     for row in ratings["rows"]:
@@ -241,7 +242,7 @@ def _json(
             "reasons": dict(sorted(reasons.items())),
         },
         "ratings": ratings,
-        "operations": list(asked),
+        **asked,
         "provenance": provenance,
     }
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -1,6 +1,7 @@
 """The report's section on operations, and the table in the terminal."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import pytest
 
 from evals.console import print_operations, print_run
 from evals.rating.operations import SystemOperations, operations
+from evals.rating.size_comparison import size_comparison
 from evals.reporting import write_report
-from evals.reporting.operations import FIGURES, section
+from evals.reporting.operations import FIGURES, SIDE_BY_SIDE, section
 
 BERYL, ONYX, GONE = "beryl@fake", "onyx@fake", "gone@fake"
 ATTACK = "<script>alert('x')</script> | & \"q\""
@@ -29,9 +31,10 @@ def asked(**more: Any) -> list[SystemOperations]:
 def files(run: Any, tmp_path: Path) -> Any:
     """Return a function that gives the run operations, writes its report and returns the files."""
 
-    def write(rows: list[SystemOperations] | None) -> dict[str, str]:
+    def write(rows: list[SystemOperations] | None, at_sizes: Sequence[SystemOperations] = ()) -> dict[str, str]:
         if rows is not None:
             run.operations = lambda: rows
+            run.size_comparison = lambda: list(at_sizes)
         write_report(run, tmp_path / "out")
         return {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "out").iterdir()}
 
@@ -51,7 +54,7 @@ def test_every_figure_of_the_rating_is_shown_for_every_system() -> None:
     assert set(FIGURES) == set(asked()[0]["figures"])
     for size in found.sizes:
         assert len(size.lines) == len(FIGURES)
-        assert {tuple(cell.system for cell in line.cells) for line in size.lines} == {(BERYL, ONYX, GONE)}
+        assert {tuple(cell.column for cell in line.cells) for line in size.lines} == {(BERYL, ONYX, GONE)}
 
 
 def test_a_cell_has_its_value_and_interval_or_says_why_not() -> None:
@@ -85,6 +88,52 @@ def test_markdown_tables_have_one_width_each(files: Any) -> None:
     part = text[text.index("## Operations") : text.index("## Controls")]
     for block in part.split("\n\n"):
         assert len({line.count("|") for line in block.splitlines() if line.startswith("|")}) <= 1
+
+
+def of_sizes() -> list[dict[str, Any]]:
+    """Return requests for one prompt at three sizes by one system, and at two by another."""
+    rows = []
+    for system, sizes in ((ONYX, ("1K", "2K")), (BERYL, ("1K", "2K", "4K"))):
+        for place, size in enumerate(sizes):
+            suite = "logic" if size == "1K" else f"logic@{size}"
+            rows.append({"system": system, "suite": suite, "prompt_id": "p", "size": size, "outcome": "ok"})
+            rows[-1] |= {"latency_s": 2.0 * 2**place, "cost_usd": 0.04 * 2**place, "width": 1000 * 2**place}
+            rows[-1] |= {"height": 1000 * 2**place, "download_s": 0.25}
+    return rows
+
+
+def test_sizes_stand_side_by_side_for_each_system() -> None:
+    requests = pd.DataFrame(of_sizes())
+    found = section(operations(requests), [ONYX, BERYL], size_comparison(requests))
+    assert found is not None
+    assert found.columns == ("1K", "2K", "4K")
+    assert [(row.system, row.prompts) for row in found.side_by_side] == [(ONYX, "1 prompt"), (BERYL, "1 prompt")]
+    onyx, beryl = (
+        {line.title: [cell.value for cell in line.cells] for line in row.lines} for row in found.side_by_side
+    )
+    assert len(beryl) == len(SIDE_BY_SIDE)
+    assert beryl["Latency, median"] == ["2.00", "4.00", "8.00"]
+    assert beryl["Latency per megapixel, median"] == ["2.00", "1.00", "0.500"]
+    assert beryl["Cost of a picture"] == ["0.0400", "0.0800", "0.160"]
+    assert onyx["Latency, median"] == ["2.00", "4.00", "not asked"]
+    assert onyx["Time in the queue, median"] == ["not known", "not known", "not asked"]
+
+
+def test_the_report_has_the_sizes_side_by_side_where_several_were_asked(files: Any) -> None:
+    requests = pd.DataFrame(of_sizes())
+    at_sizes = size_comparison(requests)
+    written = files(operations(requests), at_sizes)
+    assert "Sizes side by side" in written["index.html"]
+    assert '<th scope="col">4K</th>' in written["index.html"]
+    (line,) = (line for line in written["report.md"].splitlines() if line.startswith("| beryl@fake, 1 prompt | Cost"))
+    assert line.split("|")[3:-1] == [" 0.0400 ", " 0.0800 ", " 0.160 "]
+    part = written["report.md"][written["report.md"].index("## Operations") : written["report.md"].index("## Controls")]
+    for block in part.split("\n\n"):
+        assert len({line.count("|") for line in block.splitlines() if line.startswith("|")}) <= 1
+    assert json.loads(written["report.json"])["size_comparison"] == at_sizes
+    written = files(asked())
+    assert "side by side, over" not in written["report.md"]
+    assert "Sizes side by side" not in written["index.html"]
 
 
 @pytest.mark.parametrize("rows", [None, []])
