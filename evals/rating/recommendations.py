@@ -71,7 +71,7 @@ def read_use_cases(path: Path | None = None) -> tuple[UseCase, ...]:
     Raises
     ------
     FactsError
-        If something in the file is missing, unknown or of the wrong kind.
+        If something in the file is missing, unknown, of the wrong kind or given twice.
 
     Examples
     --------
@@ -80,13 +80,21 @@ def read_use_cases(path: Path | None = None) -> tuple[UseCase, ...]:
     """
     top = read_section(path or data_path("facts/use-cases.yaml"), FactsError).only("version", "use_cases")
     top.integer("version", least=1)
-    return tuple(_use_case(section) for section in top.sections("use_cases"))
+    cases: dict[str, UseCase] = {}
+    for section in top.sections("use_cases"):
+        case = _use_case(section)
+        if case.id in cases:
+            raise section.refuse("id", f"there are two use cases {case.id!r}")
+        cases[case.id] = case
+    return tuple(cases.values())
 
 
 def _use_case(section: Section) -> UseCase:
     section.only("id", "title", "why", "weights", "requires")
     section = section.named(f"use case {section.text('id')!r}")
     weights = section.numbers("weights")
+    if not weights:
+        raise section.refuse("weights", "it is empty; name the rows that count, as in {precise: 2}")
     for row, weight in weights.items():
         if not 0 < weight < float("inf"):
             raise section.refuse("weights", f"the weight of {row} is {weight:g}; it is above 0")
@@ -148,8 +156,9 @@ def recommend(
 def _requirement(case: UseCase, system: str) -> Requirement:
     model, _, host = system.rpartition("@")
     facts = read_facts()
-    known = any(offer.model == model for offer in facts.offers.values()) and not host.startswith("simulated-")
-    if not known:
+    if host.startswith("simulated-"):
+        return Requirement(system=system, met=None, says="it is simulated")
+    if not any(offer.model == model for offer in facts.offers.values()):
         return Requirement(system=system, met=None, says="the facts know no such model")
     if case.host is not None:
         served = f"{model}@{case.host}" in facts.offers

@@ -1,11 +1,12 @@
 """The star table by hand: measured, computed and declared rows, and everything that may be missing."""
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
-from evals.definition import StarRow
+from evals.definition import SimulatedSystem, StarRow, read_definition
 from evals.rating import rate
 from evals.rating.document import award_stars
 from evals.rating.headlines import rows_without_eval
@@ -288,6 +289,18 @@ def test_the_document_is_json_and_the_same_every_time(score_table):
     assert [row["id"] for row in first["rows"]] == ["scenes:identity", "cost", "latency"]
     assert first["published"] == {}
     assert len(first["recommendations"]) == 7
+
+
+def test_an_invented_system_is_none_that_an_article_speaks_of_whatever_its_name(score_table):
+    flux, gemini = "flux-2-pro@bfl", "gemini-3-pro-image@google"
+    scores = score_table(measured(COUNTS, [0.2, 0.3] * 4, flux) + measured(COUNTS, [0.9, 1.0] * 4, gemini))
+    real = replace(read_definition("flux2-vs-nano-banana"), systems=(flux, gemini), rows=(COUNT_ROW,))
+    invented = replace(real, simulated=(SimulatedSystem(flux, "#ffffff", flux),))
+    found, made_up = (award_stars(scores, None, [], [], eval_) for eval_ in (real, invented))
+    assert found["published"]["scenes"]["verdict"] == "supported"
+    assert made_up["published"]["scenes"]["verdict"] == "not comparable"
+    assert {one["article"] is None for one in found["recommendations"]} == {False}
+    assert {one["article"] for one in made_up["recommendations"]} == {None}
 
 
 def test_a_table_without_a_row_gives_a_document_without_stars(score_table):
