@@ -74,9 +74,9 @@ def control_statistics(measurements: pd.DataFrame, seed: int) -> list[ControlSta
     * different seed: one prompt of one system. P(two pictures of one seed are more alike than two of two seeds).
 
     Estimate and interval come from the same prompt means, so the one always lies within the other. Simulated coverage
-    where prompts differ far more than own values and controls do: an AUC of .50 to .75 .94 to .95 with 10 prompts and
-    more, of .91 .90 with 10, .92 with 20 and .94 with 50, of .96 .85 with 20 and .91 with 50; a d' of .7 .93 with 10,
-    of 1.9 .87 with 10 and .92 with 50. Close to the end of its scale an AUC from few prompts is too sure of itself.
+    where prompts differ far more than own values and controls do: an AUC of .50 to .75 .94 with 5 prompts, .95 to .99
+    with 10 and more; of .91 .94 with 10, .95 with 50; of .96 .86 with 10, .95 with 20 and more; a d' of .7 .93 with 10,
+    of 1.9 .87 with 10 and .92 with 50. Close to the end of its scale a statistic from few prompts is too sure of itself.
     (``pytest -m slow tests/evals/rating/test_controls.py``)
     """
     is_control = measurements["control"].notna()
