@@ -76,7 +76,7 @@ def control_statistics(measurements: pd.DataFrame, seed: int) -> list[ControlSta
     Estimate and interval come from the same prompt means, so the one always lies within the other. Simulated coverage
     where prompts differ far more than own values and controls do: an AUC of .50 to .75 .94 with 5 prompts, .95 to .99
     with 10 and more; of .91 .94 with 10, .95 with 50; of .96 .86 with 10, .95 with 20 and more; a d' of .7 .93 with 10,
-    of 1.9 .87 with 10 and .92 with 50. Close to the end of its scale a statistic from few prompts is too sure of itself.
+    of 1.9 .87 with 10 and .92 with 50. Close to the end of its scale a statistic of few prompts is too sure.
     (``pytest -m slow tests/evals/rating/test_controls.py``)
     """
     is_control = measurements["control"].notna()
