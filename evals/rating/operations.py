@@ -123,11 +123,12 @@ def notes(rows: Sequence[SystemOperations]) -> list[str]:
     return told
 
 
-def median_ranks(n: int) -> tuple[int, int] | None:
-    r"""Return the ranks (from 1) of the order statistics that bound the median with at least 95 % confidence.
+def quantile_ranks(n: int, share: float) -> tuple[int, int] | None:
+    r"""Return the ranks (from 1) of the order statistics that bound a quantile with at least 95 % confidence.
 
-    The tightest symmetric pair :math:`l, n+1-l` with :math:`1 - 2 P(B < l) \ge 0.95`, :math:`B` binomial with n and
-    one half; None below 6 values, where not even the extremes reach that.
+    :math:`l` and :math:`u` with at most 2.5 % for :math:`B < l` and for :math:`B \ge u`, :math:`B` binomial with n and
+    ``share``; None where not even the extremes reach that: for the median below 6 values, for the 95th percentile below
+    72.
 
     References
     ----------
@@ -135,11 +136,12 @@ def median_ranks(n: int) -> tuple[int, int] | None:
 
     Examples
     --------
-    >>> median_ranks(10), median_ranks(6), median_ranks(5)
-    ((2, 9), (1, 6), None)
+    >>> quantile_ranks(10, 0.5), quantile_ranks(5, 0.5), quantile_ranks(100, 0.95), quantile_ranks(71, 0.95)
+    ((2, 9), None, (90, 100), None)
     """
-    lower = int(stats.binom.ppf((1 - CONFIDENCE) / 2, n, 0.5))
-    return (lower, n + 1 - lower) if lower > 0 else None
+    tail = (1 - CONFIDENCE) / 2
+    lower, upper = int(stats.binom.ppf(tail, n, share)), int(stats.binom.ppf(1 - tail, n, share)) + 1
+    return (lower, upper) if lower > 0 and upper <= n else None
 
 
 def wilson(share: float, trials: int) -> tuple[float, float] | None:
@@ -217,7 +219,7 @@ def _times(pictures: pd.DataFrame, n_timeouts: int) -> dict[str, Figure]:
     p95 = _no_figure(why_none)
     if known.size:
         at_least = len(known) < P95_BOUNDED_FROM or n_timeouts > 0
-        p95 = _figure(float(np.quantile(known, 0.95, method=QUANTILE_METHOD)), len(known), at_least=at_least)
+        p95 = _quantile(known, 0.95, bounded=not at_least)
     return {
         "operations.latency_p50": _median(latency, why_none),
         "operations.latency_p95": p95,
@@ -231,12 +233,17 @@ def _times(pictures: pd.DataFrame, n_timeouts: int) -> dict[str, Figure]:
 
 
 def _median(values: Numbers, why_none: str) -> Figure:
-    known = np.sort(values[np.isfinite(values)])
-    if not known.size:
-        return _no_figure(why_none)
-    ranks = median_ranks(len(known))
-    interval = (float(known[ranks[0] - 1]), float(known[ranks[1] - 1])) if ranks else None
-    return _figure(float(np.quantile(known, 0.5, method=QUANTILE_METHOD)), len(known), interval)
+    known = values[np.isfinite(values)]
+    return _quantile(known, 0.5) if known.size else _no_figure(why_none)
+
+
+def _quantile(values: Numbers, share: float, *, bounded: bool = True) -> Figure:
+    """Return a quantile with the interval of its order statistics, or, where it has no upper bound, as a lower one."""
+    ranks = quantile_ranks(len(values), share) if bounded else None
+    ordered = np.sort(values)
+    interval = (float(ordered[ranks[0] - 1]), float(ordered[ranks[1] - 1])) if ranks else None
+    value = float(np.quantile(ordered, share, method=QUANTILE_METHOD))
+    return _figure(value, len(ordered), interval, at_least=not bounded)
 
 
 def _costs(sent: pd.DataFrame, pictures: pd.DataFrame) -> dict[str, Figure]:

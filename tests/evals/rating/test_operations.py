@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from evals import load_run
-from evals.rating.operations import MISSING, median_ranks, notes, operations, wilson
+from evals.rating.operations import MISSING, notes, operations, quantile_ranks, wilson
 from evals.run import RunError
 
 LATENCIES = [1.2, 1.3, 1.25, 1.4, 9.8, 1.31, 1.28, 1.33, 1.27, 1.5]
@@ -52,15 +52,32 @@ def test_the_ranks_of_the_median_are_the_closest_pair_that_covers_95_percent(n):
         return 1 - 2 * stats.binom.cdf(lower - 1, n, 0.5)
 
     pairs = [lower for lower in range(1, n // 2 + 1) if coverage(lower) >= 0.95]
-    assert median_ranks(n) == ((max(pairs), n + 1 - max(pairs)) if pairs else None)
+    assert quantile_ranks(n, 0.5) == ((max(pairs), n + 1 - max(pairs)) if pairs else None)
 
 
 def test_the_bounds_of_a_median_are_within_a_rank_of_scipys():
     values = np.sort(np.random.default_rng(0).lognormal(size=41))
     low, high = stats.quantile_test(values, q=0, p=0.5).confidence_interval(0.95)
-    ranks = median_ranks(41)
+    ranks = quantile_ranks(41, 0.5)
     assert abs(int(np.searchsorted(values, low)) + 1 - ranks[0]) <= 1
     assert abs(int(np.searchsorted(values, high)) + 1 - ranks[1]) <= 1
+
+
+@pytest.mark.parametrize("n", [72, 100, 300])
+def test_the_ranks_of_a_p95_cover_it_in_95_percent_of_samples(n):
+    lower, upper = quantile_ranks(n, 0.95)
+    ordered = np.sort(np.random.default_rng(n).random((4000, n)), axis=1)
+    covered = np.mean((ordered[:, lower - 1] <= 0.95) & (ordered[:, upper - 1] >= 0.95))
+    assert covered > 0.95 - 3 * math.sqrt(0.95 * 0.05 / 4000)
+
+
+def test_a_p95_has_an_interval_from_72_values_on_and_none_where_it_is_a_lower_bound():
+    rows = [request(latency_s=1 + n / 100) for n in range(100)]
+    p95 = figures(rows)["latency_p95"]
+    assert (p95["low"], p95["high"]) == (rows[89]["latency_s"], rows[99]["latency_s"])
+    assert p95["low"] < p95["value"] < p95["high"]
+    assert figures(rows[:71])["latency_p95"]["low"] is None
+    assert figures([*rows, request("timeout")])["latency_p95"]["low"] is None
 
 
 def test_below_six_latencies_the_median_has_no_interval():
