@@ -18,17 +18,17 @@ COLOURS = ("#0072b2", "#c24e00", "#007f5f", "#a34a7d", "#7a6a00", "#50555c")
 
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
-_INK, _LINE = "#1b1f25", "#d5dae1"
+INK, LINE = "#1b1f25", "#d5dae1"
 SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,
     "font.family": "DejaVu Sans",
     "font.size": 9.0,
-    "text.color": _INK,
-    "axes.labelcolor": _INK,
-    "axes.edgecolor": _LINE,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": LINE,
+    "xtick.color": INK,
+    "ytick.color": INK,
 }
 
 
@@ -65,35 +65,97 @@ def interval_figure(rows: Sequence[Mapping[str, Any]], systems: Sequence[str]) -
         for row in scored:
             place = systems.index(row["system"])
             y = place if by_system else suites.index(row["suite"]) + (place - (len(systems) - 1) / 2) * spread
-            colour = COLOURS[place % len(COLOURS)]
-            interval = row["low"] is not None and row["high"] is not None
-            if interval:
-                axes.plot([factor * row["low"], factor * row["high"]], [y, y], color=colour, linewidth=2)
-            axes.plot(
-                factor * row["mean"],
-                y,
-                linestyle="none",
-                marker=MARKERS[place % len(MARKERS)],
-                markersize=6.5,
-                color=colour,
-                markeredgewidth=1.4,
-                markerfacecolor=colour if interval else "none",
-            )
+            mark(axes, scaled((row["mean"], row["low"], row["high"]), factor), y, place)
         axes.set_yticks(range(len(labels)), [shortened(label) for label in labels])
         axes.set_ylim(max(1, len(labels)) - 0.5, -0.5)
         axes.margins(x=0.06)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=4, min_n_ticks=3))
-        axes.grid(axis="x", color=_LINE, linewidth=0.8)
-        axes.set_axisbelow(True)
-        axes.tick_params(length=0)
-        for side in ("top", "right", "left"):
-            axes.spines[side].set_visible(False)
+        bare(axes)
         figure.suptitle(title, x=0.01, ha="left", fontsize=9.5, fontweight="bold")
-        figure.supxlabel(_axis_label(unit, better), x=0.01, ha="left", fontsize=8.5)
+        figure.supxlabel(axis_label(unit, better), x=0.01, ha="left", fontsize=8.5)
     return figure
 
 
-def _axis_label(unit: str, better: str) -> str:
+def mark(axes: Any, estimate: Sequence[float | None], y: float, place: int) -> None:
+    """Draw a value with its interval in the colour and marker of a system; a hollow mark has no interval.
+
+    Parameters
+    ----------
+    axes
+        Of matplotlib.
+    estimate
+        Value, lower and upper end; the ends None where there is no interval.
+    y
+        The height of the mark.
+    place
+        Of the system among all of them.
+    """
+    value, low, high = estimate
+    colour, interval = COLOURS[place % len(COLOURS)], low is not None and high is not None
+    if interval:
+        axes.plot([low, high], [y, y], color=colour, linewidth=2)
+    axes.plot(
+        value,
+        y,
+        linestyle="none",
+        marker=MARKERS[place % len(MARKERS)],
+        markersize=6.5,
+        color=colour,
+        markeredgewidth=1.4,
+        markerfacecolor=colour if interval else "none",
+    )
+
+
+def scaled(values: Sequence[float | None], factor: float) -> list[float | None]:
+    """Return values multiplied by a factor, None where there is none."""
+    return [None if value is None else factor * value for value in values]
+
+
+def bare(axes: Any, grid: str = "x") -> None:
+    """Leave of a panel's frame what is read: the base line, and grid lines across ``grid``, "x" or "y"."""
+    axes.grid(axis=grid, color=LINE, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+
+
+def with_legend(figure: Figure, systems: Sequence[str]) -> Figure:
+    """Add below or beside a figure which colour and marker is which system's, and return it, enlarged by so much."""
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=COLOURS[place % len(COLOURS)], marker=MARKERS[place % len(MARKERS)], linewidth=2)
+        for place in range(len(systems))
+    ]
+    beside = figure.get_figwidth() < _WIDE
+    if beside:
+        figure.set_figwidth(figure.get_figwidth() + _LEGEND_WIDTH)
+    else:
+        figure.set_figheight(figure.get_figheight() + _LEGEND_LINE * -(-len(systems) // 2))
+    figure.legend(
+        handles,
+        [*systems],
+        loc="outside right upper" if beside else "outside lower left",
+        ncols=1 if beside else 2,
+        frameon=False,
+        fontsize=8.5,
+    )
+    return figure
+
+
+_WIDE, _LEGEND_WIDTH, _LEGEND_LINE = 4.5, 2.4, 0.22
+"""Inches: from this width on a legend is below, in two columns, else beside; what it adds in width, and for a line."""
+
+
+def axis_label(unit: str, better: str) -> str:
+    """Return unit and better direction as they stand below an axis.
+
+    Examples
+    --------
+    >>> axis_label("share of pairs", "higher")
+    '% of pairs, higher is better →'
+    """
     arrow = {"higher": " \N{RIGHTWARDS ARROW}", "lower": " \N{LEFTWARDS ARROW}"}.get(better, "")
     return ", ".join(part for part in (wording.unit_label(unit), wording.direction(better) + arrow) if part)
 
@@ -133,7 +195,7 @@ def inline_svg(figure: Figure, name: str, description: str) -> str:
     svg = re.sub(r"font-family: [^;\"]*(; )?", "", svg)
     for place, colour in enumerate(COLOURS):
         svg = svg.replace(colour, f"var(--system-{place})")
-    svg = svg.replace(_INK, "var(--ink)").replace(_LINE, "var(--line)")
+    svg = svg.replace(INK, "var(--ink)").replace(LINE, "var(--line)")
     size = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
     width = float(size[1]) if size else 0.0
     head = f'<svg role="img" aria-label="{_attribute(description)}" style="max-width:{width * 1.5:.0f}px" '

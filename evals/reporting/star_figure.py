@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from evals.reporting.figures import COLOURS, MARKERS, SETTINGS, shortened
+from evals.reporting.figures import LINE, SETTINGS, bare, mark, shortened
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,38 +37,16 @@ def star_figure(rows: Sequence[Mapping[str, Any]], systems: Sequence[str]) -> Fi
         axes = figure.subplots()
         spread = min(0.26, 0.66 / max(1, len(systems) - 1))
         for y, row in enumerate(drawn):
-            axes.plot([1, 5], [y, y], color=_LINE, linewidth=5, solid_capstyle="butt", zorder=0)
+            axes.plot([1, 5], [y, y], color=LINE, linewidth=5, solid_capstyle="butt", zorder=0)
             for cell in row["cells"]:
                 if cell["stars"] is not None:
                     place = systems.index(cell["system"])
-                    _mark(axes, cell, y + (place - (len(systems) - 1) / 2) * spread, place)
+                    estimate = (cell["stars"], cell["low"], cell["high"])
+                    mark(axes, estimate, y + (place - (len(systems) - 1) / 2) * spread, place)
         axes.set_yticks(range(len(drawn)), [shortened(row["title"], 38) for row in drawn])
         axes.set_ylim(max(1, len(drawn)) - 0.5, -0.5)
         axes.set_xlim(0.9, 5.1)
         axes.set_xticks(range(1, 6), ["1\nfloor", "2", "3", "4", "5\nceiling"])
-        axes.grid(axis="x", color=_LINE, linewidth=0.8)
-        axes.set_axisbelow(True)
-        axes.tick_params(length=0)
-        for side in ("top", "right", "left"):
-            axes.spines[side].set_visible(False)
+        bare(axes)
         figure.suptitle("Stars by row, with 95% interval", x=0.01, ha="left", fontsize=9.5, fontweight="bold")
     return figure
-
-
-_LINE = "#d5dae1"
-
-
-def _mark(axes: Any, cell: Mapping[str, Any], y: float, place: int) -> None:
-    colour, interval = COLOURS[place % len(COLOURS)], cell["low"] is not None
-    if interval:
-        axes.plot([cell["low"], cell["high"]], [y, y], color=colour, linewidth=2)
-    axes.plot(
-        cell["stars"],
-        y,
-        linestyle="none",
-        marker=MARKERS[place % len(MARKERS)],
-        markersize=6.5,
-        color=colour,
-        markeredgewidth=1.4,
-        markerfacecolor=colour if interval else "none",
-    )

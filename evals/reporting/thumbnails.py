@@ -100,19 +100,29 @@ def read_thumbnails(paths: Iterable[tuple[str, Path | None]]) -> dict[str, Thumb
 
 
 def difference_map(first: Thumbnail, second: Thumbnail) -> DifferenceMap | None:
-    """Return the heat image of the absolute difference of two thumbnails, or None if their originals differ in size.
+    """Return the heat image of the absolute difference of two thumbnails, or None if their originals differ in size."""
+    levels = difference_levels(first, second)
+    if levels is None:
+        return None
+    height, width = levels.shape[:2]
+    return DifferenceMap(webp_address(heat(levels)), width, height, int(levels.max()), float(levels.mean()))
 
-    Each pixel shows the largest of its three channels' differences: black is none, pale yellow is ``FULL_HEAT``
-    levels of 255 or more.
-    """
+
+def difference_levels(first: Thumbnail, second: Thumbnail) -> npt.NDArray[np.int16] | None:
+    """Return the absolute difference of two thumbnails by pixel and channel, None if their originals differ in size."""
     if (first.full_width, first.full_height) != (second.full_width, second.full_height):
         return None
     if first.pixels.shape != second.pixels.shape:
         return None
-    levels = np.abs(first.pixels.astype(np.int16) - second.pixels.astype(np.int16))
+    return np.abs(first.pixels.astype(np.int16) - second.pixels.astype(np.int16))
+
+
+def heat(levels: npt.NDArray[np.int16]) -> npt.NDArray[np.uint8]:
+    """Return differences as RGB pixels: black is none, pale yellow is ``FULL_HEAT`` levels of 255 or more.
+
+    Each pixel shows the largest of its three channels' differences.
+    """
     share = np.clip(levels.max(axis=2) / FULL_HEAT, 0, 1)
     stops = np.linspace(0, 1, len(_HEAT))
-    heat = np.stack([np.interp(share, stops, _HEAT[:, channel]) for channel in range(3)], axis=2)
-    height, width = share.shape
-    address = webp_address(heat.round().astype(np.uint8))
-    return DifferenceMap(address, width, height, int(levels.max()), float(levels.mean()))
+    colours = np.stack([np.interp(share, stops, _HEAT[:, channel]) for channel in range(3)], axis=2)
+    return colours.round().astype(np.uint8)

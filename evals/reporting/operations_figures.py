@@ -1,0 +1,129 @@
+"""Figures of what asking was like: latency, money and outcomes by size, and what many pictures a month cost."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from evals.rating.operations import SystemOperations
+from evals.reporting import wording
+from evals.reporting.figures import COLOURS, MARKERS, SETTINGS, axis_label, bare, mark, scaled, with_legend
+from evals.reporting.operations import FIGURES, GREATER_OR_EQUAL
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def operations_figure(rows: Sequence[SystemOperations], systems: Sequence[str], names: Sequence[str]) -> Figure:
+    """Draw figures of the requests side by side: a panel each, a lane for each size, a mark for each system.
+
+    Parameters
+    ----------
+    rows
+        As `evals.rating.operations.operations` returns them.
+    systems
+        All systems of the run, in order: the place gives colour and marker.
+    names
+        Keys of `evals.reporting.operations.FIGURES`, such as ``operations.latency_p50``; of one unit they share their
+        axis.
+
+    Returns
+    -------
+    Figure
+        A matplotlib figure. A hollow mark has no interval, one with "≥" is a lower bound; a system that was asked and
+        of which the figure is not known says so in its lane.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    sizes = list(dict.fromkeys(row["size"] for row in rows))
+    lane = 0.26 + 0.18 * len(systems)
+    with matplotlib.rc_context(SETTINGS):
+        figure = Figure(figsize=(1.2 + 2.5 * len(names), 1.15 + lane * max(1, len(sizes))), layout="constrained")
+        one_unit = len({FIGURES[name][1] for name in names}) == 1
+        panels = figure.subplots(1, len(names), sharey=True, sharex=one_unit, squeeze=False)[0]
+        for axes, name in zip(panels, names, strict=True):
+            title, unit, better = FIGURES[name]
+            for row in rows:
+                place = systems.index(row["system"])
+                y = sizes.index(row["size"]) + (place - (len(systems) - 1) / 2) * min(0.26, 0.66 / len(systems))
+                _draw(axes, row["figures"][name], unit, y, place)
+            axes.set_title(textwrap.fill(title, 26), loc="left", fontsize=9.5, fontweight="bold")
+            axes.set_xlabel(textwrap.fill(axis_label(unit, better), 36), loc="left", fontsize=8.5)
+            axes.margins(x=0.12)
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=4, min_n_ticks=3))
+            bare(axes)
+        panels[0].set_yticks(range(len(sizes)), [f"size {size}" if size else "size not told" for size in sizes])
+        panels[0].set_ylim(max(1, len(sizes)) - 0.5, -0.5)
+        return with_legend(figure, systems)
+
+
+def _draw(axes: Any, found: Mapping[str, Any], unit: str, y: float, place: int) -> None:
+    colour = COLOURS[place % len(COLOURS)]
+    if found["value"] is None:
+        axes.text(0.02, y, "not known", transform=axes.get_yaxis_transform(), va="center", fontsize=7.5, color=colour)
+        return
+    factor = 100.0 if wording.is_share(unit) else 1.0
+    estimate = scaled((found["value"], found["low"], found["high"]), factor)
+    mark(axes, estimate, y, place)
+    if found["at_least"]:
+        axes.annotate(
+            GREATER_OR_EQUAL, (estimate[0], y), xytext=(-9, -3), textcoords="offset points", ha="right", color=colour
+        )
+
+
+def monthly_cost_figure(costs: Sequence[Mapping[str, Any]], systems: Sequence[str]) -> Figure:
+    """Draw what a month costs over the number of pictures, both on logarithmic axes.
+
+    Parameters
+    ----------
+    costs
+        The rows ``costs`` of the star document (`evals.rating.monthly_cost.MonthlyCost` as dicts).
+    systems
+        In the order of the table.
+
+    Returns
+    -------
+    Figure
+        A matplotlib figure: a line for each system with the band of its least and most, dashed with the discount for
+        pictures that may wait; systems without a price have none.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import NullLocator, StrMethodFormatter
+
+    with matplotlib.rc_context(SETTINGS):
+        figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+        axes = figure.subplots()
+        for place, system in enumerate(systems):
+            priced = [cost for cost in costs if cost["system"] == system and cost["usd"] is not None]
+            if priced:
+                _draw_months(axes, priced, place)
+        if axes.lines:
+            axes.set_xscale("log")
+            axes.set_yscale("log")
+            axes.set_xticks(sorted({cost["n_images"] for cost in costs}))
+            axes.xaxis.set_minor_locator(NullLocator())
+        else:
+            axes.text(0.5, 0.5, "no system here has a known price", transform=axes.transAxes, ha="center")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axes.set_xlabel("accepted pictures a month", loc="left", fontsize=8.5)
+        axes.set_ylabel("USD a month", fontsize=8.5)
+        bare(axes, "both")
+        title = "Cost of a month; dashed: where pictures may wait (batch)"
+        figure.suptitle(title, x=0.01, ha="left", fontsize=9.5, fontweight="bold")
+        return with_legend(figure, systems)
+
+
+def _draw_months(axes: Any, priced: Sequence[Mapping[str, Any]], place: int) -> None:
+    colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
+    volumes = [cost["n_images"] for cost in priced]
+    low, middle, high = ([cost["usd"][end] for cost in priced] for end in ("low", "middle", "high"))
+    axes.plot(volumes, middle, color=colour, marker=marker, linewidth=2)
+    axes.fill_between(volumes, low, high, color=colour, alpha=0.18, linewidth=0)
+    if batch := [cost for cost in priced if cost["usd_batch"] is not None]:
+        cheaper = [cost["usd_batch"]["middle"] for cost in batch]
+        axes.plot([cost["n_images"] for cost in batch], cheaper, color=colour, linewidth=1.4, linestyle="--")
