@@ -1,0 +1,57 @@
+"""One metric on trial: measured over the pictures of a run before it has a place in the catalogue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evals.imageset import read_image_set
+from evals.run import Run
+from evals.scoring.decoders import Decoders
+from evals.scoring.encoders import choose_encoders, roles_of
+from evals.scoring.engine import FeatureTable
+from evals.scoring.features import FeatureCache
+from evals.scoring.measuring import collect_needs, measure
+from evals.scoring.stage import no_progress
+from metrics.specification import MetricSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def measure_metric(run: Run, spec: MetricSpec, device: str = "auto") -> pd.DataFrame:
+    """Measure a metric over a run's pictures, its controls included, exactly as scoring would; nothing of it is kept.
+
+    Features come from the run's cache and, where it has none, are computed and added to it. The run's own score table
+    stays as it is.
+
+    Parameters
+    ----------
+    run
+        The run; its pictures must still be there.
+    spec
+        The metric, of the catalogue or not; in a notebook its ``function`` is ``__main__:name``.
+    device
+        ``auto``, ``cpu`` or ``cuda``.
+
+    Returns
+    -------
+    DataFrame
+        Rows as in the score table, ``details`` left as JSON.
+
+    Raises
+    ------
+    evals.imageset.ImageSetError
+        If the pictures are gone, or no row of them is good any more.
+    """
+    import pandas as pd
+
+    from evals.scoring.table import schema
+
+    image_set = read_image_set(run.provenance["image_set"]["path"], skip_bad=True)
+    encoders = choose_encoders(roles_of([spec]), device=device)
+    cache = FeatureCache(run.path / "features")
+    with cache.closing(), Decoders() as decoders:
+        table = FeatureTable(image_set.folder, cache, decoders, no_progress, {})
+        table.fill(collect_needs([spec], image_set.rows, encoders))
+        rows = list(measure(spec, image_set.rows, encoders, table))
+    return pd.DataFrame(rows, columns=schema().names)
