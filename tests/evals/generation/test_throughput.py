@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from evals.generation import pictures
-from tests.benchmarks.generation import FORMATS, measure
+from tests.benchmarks.generation import COMPARED_SIZES, FORMATS, SIZED_FORMATS, measure, measure_sizes
 
 SLOWER_AT_MOST = 1.3
 
@@ -20,6 +20,20 @@ def test_a_thousand_pictures_take_little_longer_than_concurrency_sets(name):
         found = measure(FORMATS[name])
     print(f"{name}: {found.ratio:.2f} times the limit, {found.overhead_ms:.1f} ms an image")
     assert 1.0 <= found.ratio <= SLOWER_AT_MOST
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SIZED_FORMATS)
+def test_throughput_falls_less_than_pictures_grow(name):
+    rows = measure_sizes(SIZED_FORMATS[name])
+    assert tuple(row.size for row in rows) == COMPARED_SIZES
+    of_1k = [row.pictures_per_minute / rows[0].pictures_per_minute for row in rows]
+    print(
+        f"{name}: of the throughput at 1K, " + ", ".join(f"{r.size} {s:.2f}" for r, s in zip(rows, of_1k, strict=True))
+    )
+    assert all(row.pictures_per_minute <= 1.05 * row.limit_per_minute for row in rows)
+    assert of_1k[1] > 1 / 4
+    assert of_1k[2] > 1 / 16
 
 
 def test_no_more_than_two_pictures_are_decoded_at_once(tmp_path, monkeypatch, scripted):
