@@ -10,25 +10,24 @@ import numpy as np
 import pandas as pd
 
 from evals.rating.comparison import number_or_none
+from evals.rating.coverage import coverage_caution, difference_caution
 from evals.rating.equivalence import smallest_equivalence_margin, smallest_equivalence_margin_of_rates
+from evals.rating.estimates import score_differences, score_means
 from evals.rating.families import holm
-from evals.rating.intervals import (
-    MIN_PROMPTS,
-    Estimate,
-    Numbers,
-    estimate_differences,
-    estimate_means,
-    paired_differences,
-)
+from evals.rating.intervals import MIN_PROMPTS, Estimate, Numbers, paired_differences
 from evals.rating.outcomes import PromptOutcomes
-from evals.rating.power import ALPHA, smallest_detectable_difference
-from evals.rating.proportions import is_rate, rate_difference, rate_estimate
+from evals.rating.power import ALPHA, prompts_needed, smallest_detectable_difference
+from evals.rating.proportions import is_rate
 from evals.rating.wins import count_wins
 
 FEWEST, MOST = 1.0, 5.0
 
 _STARS = MOST - FEWEST
 """Stars per unit of the scale."""
+
+HALF_A_STAR = 0.5 / _STARS
+
+_SCALE = (0.0, 1.0)
 
 
 class StarCell(TypedDict):
@@ -38,7 +37,7 @@ class StarCell(TypedDict):
     stars, and ``reason`` says why. ``n_scored``, ``n_failed`` (counted as 0) and ``n_left_out`` are outcomes,
     ``reasons`` counts why. ``lowest`` and ``highest`` are the stars if everything that was left out had been worst or
     best, ``without_failures`` those if the system's failures were left out as well: what other policies would give.
-    ``value`` is the plain number behind the stars, in the row's unit.
+    ``value`` is the plain number behind the stars, in the row's unit, ``caution`` what to be wary of in the interval.
     """
 
     system: str
@@ -55,6 +54,7 @@ class StarCell(TypedDict):
     highest: float | None
     without_failures: float | None
     value: float | None
+    caution: str | None
     reason: str | None
 
 
@@ -63,7 +63,8 @@ class StarDifference(TypedDict):
 
     ``p_value`` is the pair's own, ``p_holm`` corrected over all rows and pairs of the table; ``better_system`` is
     named only where the corrected one is below 0.05. ``detectable`` is the smallest difference that so many prompts
-    show with 80 % power, ``equal_within`` the margin within which the two are equal by two one-sided tests.
+    show with 80 % power, ``prompts_for_half_a_star`` how many would show half a star, ``equal_within`` the margin
+    within which the two are equal by two one-sided tests.
     """
 
     system_a: str
@@ -76,30 +77,23 @@ class StarDifference(TypedDict):
     p_holm: float | None
     better_system: str | None
     detectable: float | None
+    prompts_for_half_a_star: int | None
     equal_within: float | None
     wins: int
     ties: int
     losses: int
+    caution: str | None
     verdict: str
 
 
 def star_cells(outcomes: PromptOutcomes, systems: Sequence[str], seed: int) -> list[StarCell]:
     """Return the stars of every system, in the order given; a system that was not asked has a reason instead."""
-    shares = outcomes.shares.reindex(columns=list(systems))
-    estimates = _estimates([shares[system].to_numpy(np.float64) for system in systems], seed)
-    return [_cell(system, outcomes, estimate) for system, estimate in zip(systems, estimates, strict=True)]
+    shares = outcomes.shares.reindex(columns=list(systems)).to_numpy(np.float64)
+    estimates = score_means(shares, _SCALE, seed)
+    return [_cell(*given, outcomes) for given in zip(systems, shares.T, estimates, strict=True)]
 
 
-def _estimates(columns: list[Numbers], seed: int) -> list[Estimate]:
-    estimates = estimate_means(np.column_stack(columns), seed) if columns else []
-    known = (column[np.isfinite(column)] for column in columns)
-    return [
-        rate_estimate(values) if is_rate(values) else estimate.within(0, 1)
-        for values, estimate in zip(known, estimates, strict=True)
-    ]
-
-
-def _cell(system: str, outcomes: PromptOutcomes, estimate: Estimate) -> StarCell:
+def _cell(system: str, shares: Numbers, estimate: Estimate, outcomes: PromptOutcomes) -> StarCell:
     counts = outcomes.counts.reindex([system], fill_value=0).to_dict("records")[0]
     stars = in_stars(estimate.value)
     return StarCell(
@@ -117,6 +111,7 @@ def _cell(system: str, outcomes: PromptOutcomes, estimate: Estimate) -> StarCell
         highest=_mean_stars(outcomes.highest, system),
         without_failures=_mean_stars(outcomes.complete_case, system),
         value=None,
+        caution=coverage_caution(shares, _SCALE),
         reason=None if stars is not None else "nothing of it could be measured for this system",
     )
 
@@ -165,13 +160,11 @@ def star_differences(outcomes: PromptOutcomes, systems: Sequence[str]) -> list[S
 def _difference(a: str, b: str, first: Numbers, second: Numbers) -> StarDifference:
     both = np.isfinite(first) & np.isfinite(second)
     first, second = first[both], second[both]
-    differences = paired_differences(first, second)
-    if is_rate(np.concatenate([first, second])):
-        estimate, margin = rate_difference(first, second), smallest_equivalence_margin_of_rates(first, second)
-    else:
-        estimate = estimate_differences(differences[:, None])[0].within(-1, 1)
-        margin = smallest_equivalence_margin(differences)
-    wins = count_wins(first, second)
+    (estimate,) = score_differences(first[:, None], second[:, None], _SCALE)
+    differences, wins = paired_differences(first, second), count_wins(first, second)
+    rates = is_rate(np.concatenate([first, second]))
+    margin = smallest_equivalence_margin_of_rates(first, second) if rates else smallest_equivalence_margin(differences)
+    detectable = smallest_detectable_difference(differences)
     return StarDifference(
         system_a=a,
         system_b=b,
@@ -182,11 +175,15 @@ def _difference(a: str, b: str, first: Numbers, second: Numbers) -> StarDifferen
         p_value=number_or_none(estimate.p_value),
         p_holm=None,
         better_system=None,
-        detectable=_scaled(smallest_detectable_difference(differences)),
+        detectable=_scaled(detectable),
+        prompts_for_half_a_star=(
+            prompts_needed(HALF_A_STAR, float(differences.std(ddof=1))) if np.isfinite(detectable) else None
+        ),
         equal_within=_scaled(margin),
         wins=wins.wins,
         ties=wins.ties,
         losses=wins.losses,
+        caution=difference_caution(first, second, _SCALE),
         verdict="",
     )
 

@@ -32,7 +32,7 @@ class Line:
     """One row of the star table, or why nobody has stars in it.
 
     ``anchor`` is where its pictures are shown, ``scale`` what one and five stars are, ``article`` what was published
-    beside it, ``deciding`` the prompts that decide it.
+    beside it, ``pairs`` what each two systems' prompts say, ``deciding`` the prompts that decide it.
     """
 
     id: str
@@ -45,6 +45,7 @@ class Line:
     anchor: str
     scale: tuple[str, ...]
     components: tuple[str, ...]
+    pairs: tuple[str, ...]
     deciding: tuple[str, ...]
     article: str
     article_verdict: str
@@ -139,6 +140,7 @@ def _line(row: Document, document: Document) -> Line:
         anchor=f"pictures-{row['suite']}" if measured and row["problem"] is None else "",
         scale=tuple(filter(None, (_scale(part) for part in row["components"]))),
         components=tuple(map(_component, row["components"])) if len(row["components"]) > 1 else (),
+        pairs=tuple(_pair(found) for found in row["differences"] if found["n_prompts"]),
         deciding=tuple(map(_deciding, row["deciding"])),
         article=" : ".join(f"{value:g}" for value in stars),
         article_verdict=published["verdict"] if published else "",
@@ -166,6 +168,8 @@ def _notes(cell: Document, unit: str) -> list[str]:
         notes.append(", ".join(f"{code.replace('_', ' ')} ×{n}" for code, n in cell["reasons"].items()))
     if cell["n_failed"] and cell["without_failures"] is not None:
         notes.append(f"{cell['without_failures']:.1f} if its failures were left out")
+    if cell["caution"]:
+        notes.append(f"read with care: {cell['caution']}")
     if cell["n_left_out"]:
         notes.append(f"{cell['lowest']:.1f} to {cell['highest']:.1f} whatever was left out")
     return notes
@@ -187,6 +191,20 @@ def _verdict(found: Document, n_systems: int) -> str:
             "" if n_systems == 2 else f", against {_other(found)}"
         )
     return verdict if n_systems == 2 else f"{found['system_a']} and {found['system_b']}: {verdict}"
+
+
+def _pair(found: Document) -> str:
+    told = [
+        f"{found['system_a']} wins {found['wins']}, ties {found['ties']} and loses {found['losses']} of "
+        f"{wording.counted(found['n_prompts'], 'prompt')} against {found['system_b']}"
+    ]
+    if found["p_value"] is not None:
+        told.append(f"p = {found['p_value']:.2g}, {found['p_holm']:.2g} after Holm's correction")
+    if found["prompts_for_half_a_star"] is not None:
+        told.append(f"half a star would show on {wording.counted(found['prompts_for_half_a_star'], 'prompt')}")
+    if found["caution"]:
+        told.append(f"read with care: {found['caution']}")
+    return "; ".join(told)
 
 
 def _other(found: Document) -> str:
