@@ -1,10 +1,13 @@
 """Fixtures that every test may use."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 
+import filelock
 import pytest
+from click.testing import CliRunner
 from hypothesis import settings
 
 # A slow machine is no defect of the code under test: no property is held to a clock.
@@ -26,3 +29,22 @@ def shared() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def demo_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the run folder of ``twinlens demo``, to be read only; ``outcome.json`` in it is what the command printed.
+
+    The demo takes a minute or two and is therefore run once, also where several processes share the tests.
+    """
+    from evals.cli import main
+
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    run = root / "demo"
+    with filelock.FileLock(root / "demo.lock"):
+        if not (run / "outcome.json").is_file():
+            done = CliRunner().invoke(main, ["demo", "--out", str(run), "--json"], catch_exceptions=False)
+            (run / "outcome.json").write_text(json.dumps({**json.loads(done.stdout), "exit_code": done.exit_code}))
+    return run

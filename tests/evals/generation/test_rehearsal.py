@@ -15,7 +15,7 @@ AURORA, BOREALIS = DEMO.simulated
 
 def test_each_system_declines_what_its_script_says_and_nothing_else(tmp_path):
     declining = (
-        replace(AURORA, defects=(Defect("refuse", "demo-speed", ("cup", "box")),)),
+        replace(AURORA, defects=(Defect("refuse", "demo-speed", ("cup", "bottle")),)),
         replace(
             BOREALIS, defects=(Defect("withhold", "demo-speed", ("cup",)), Defect("refuse", "demo-speed", ("clock",)))
         ),
@@ -29,4 +29,4 @@ def test_each_system_declines_what_its_script_says_and_nothing_else(tmp_path):
     }
     made = {(row["system"], row["prompt_id"]) for row in read_image_set(generation.folder).rows}
     assert {item for system, item in made if system == AURORA.name} == {"clock", "umbrella", "balloon"}
-    assert {item for system, item in made if system == BOREALIS.name} == {"umbrella", "balloon", "box"}
+    assert {item for system, item in made if system == BOREALIS.name} == {"umbrella", "balloon", "bottle"}
