@@ -24,8 +24,7 @@ def star_figure(rows: Sequence[Mapping[str, Any]], systems: Sequence[str]) -> Fi
     Returns
     -------
     Figure
-        A matplotlib figure 8 inches wide. A hollow mark has no interval; a line through marks joins systems that are
-        not separable.
+        A matplotlib figure 8 inches wide. A hollow mark has no interval.
     """
     import matplotlib
     from matplotlib.figure import Figure
