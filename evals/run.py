@@ -143,9 +143,10 @@ class Run:
         from evals.rating import award_stars, one_id_per_prompt, rate
 
         with _damage(self.path / SCORES):
-            table = one_id_per_prompt(_read_scores(self.path / SCORES, with_details=False), self.samples)
+            scores = _read_scores(self.path / SCORES, with_details=False)
+        table = one_id_per_prompt(scores, self.samples, self.requests)
         ratings = rate(table)
-        requests = None if self.requests is None else one_id_per_prompt(self.requests, self.samples)
+        requests = None if self.requests is None else one_id_per_prompt(self.requests, self.samples, self.requests)
         stars = award_stars(table, requests, ratings["controls"], self.operations(), self.definition)
         fresh: dict[str, Any] = {**ratings, "stars": stars}
         content = json.dumps({**fresh, "made_from": made_from}, indent=2, ensure_ascii=False, allow_nan=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,16 +80,16 @@ class PromptOutcomes:
             left out was lost.
         """
         keys = ["prompt", "system"]
-        groups = own.assign(n_scored=own["value"].notna() & ~own["failed"]).groupby(keys)
-        table = groups.agg(
-            total=("share", "sum"),
-            n_scored=("n_scored", "sum"),
-            n_failed=("failed", "sum"),
-            n_left_out=("left_out", "sum"),
+        counted = own[keys].assign(
+            total=own["share"].fillna(0.0),
+            n_scored=(own["value"].notna() & ~own["failed"]).astype(float),
+            n_failed=own["failed"].astype(float),
+            n_left_out=own["left_out"].astype(float),
         )
+        table = counted.groupby(keys).sum()
         if absent is not None and len(absent):
             lacking = absent.groupby(keys)[["n_failed", "n_left_out"]].sum()
-            table = table.add(lacking, fill_value=0.0)[["total", *_COUNTS]].fillna(0.0)
+            table = table.add(lacking, fill_value=0.0)[table.columns].fillna(0.0)
         total, scored, failed, left_out = (_by_system(table[name]) for name in ("total", *_COUNTS))
         # Where nothing is known, zero over zero is NaN.
         return cls(
@@ -258,15 +259,16 @@ def _absent_neighbours(asked: pd.DataFrame) -> tuple[pd.DataFrame, pd.MultiIndex
 
 
 def _reasons(own: pd.DataFrame, absent: pd.DataFrame | None) -> dict[str, dict[str, int]]:
-    told = [own[["system", "reason"]].dropna().assign(n=1)]
+    told = own[["system", "reason"]].dropna()
+    counts = Counter(zip(told["system"], told["reason"], strict=True))
     if absent is not None:
         for name, reason in (("n_failed", "withheld"), ("n_left_out", "lost")):
-            told.append(pd.DataFrame({"system": absent["system"], "reason": reason, "n": absent[name]}))
+            for system, n in zip(absent["system"], absent[name], strict=True):
+                counts[system, reason] += int(n)
     found: dict[str, dict[str, int]] = {}
-    counts = pd.concat(told).groupby(["system", "reason"], as_index=False)["n"].sum()
-    for system, reason, n in counts.itertuples(index=False):
+    for (system, reason), n in sorted(counts.items()):
         if n:
-            found.setdefault(str(system), {})[str(reason)] = int(n)
+            found.setdefault(str(system), {})[str(reason)] = n
     return found
 
 

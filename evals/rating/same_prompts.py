@@ -9,7 +9,7 @@ import pandas as pd
 _UNIT = ["suite", "is_sequence", "unit"]
 
 
-def one_id_per_prompt(table: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
+def one_id_per_prompt(table: pd.DataFrame, samples: pd.DataFrame, requests: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return a table with one ``prompt_id``, or ``sequence_id``, for prompts of a suite that ask for the same.
 
     Two ids with the same words and the same pictures are one prompt asked twice: counted as two they would make every
@@ -23,6 +23,9 @@ def one_id_per_prompt(table: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFram
     samples
         The rows of the image set: ``suite prompt_id prompt``, and where given ``sequence_id shot reference_images
         mask file_name``.
+    requests
+        Where known, they have the words of prompts that brought no picture. Which pictures were sent along nobody
+        knows of these: those of the other prompts with these words, if they all have the same.
 
     Examples
     --------
@@ -32,7 +35,7 @@ def one_id_per_prompt(table: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFram
     """
     if samples.empty or not {"suite", "prompt_id"} <= set(table):
         return table
-    first = _first_names(samples)
+    first = _first_names(samples, requests)
     if first.empty:
         return table
     units = _units(table)
@@ -56,20 +59,42 @@ def _column(table: pd.DataFrame, name: str) -> pd.Series[Any]:
     return table[name].astype(object) if name in table else pd.Series([None] * len(table), table.index, dtype=object)
 
 
-def _first_names(samples: pd.DataFrame) -> pd.Series[str]:
+def _first_names(samples: pd.DataFrame, requests: pd.DataFrame | None) -> pd.Series[str]:
     """Return the first of the ids that ask for the same, by suite, kind and id, for all ids but that first one."""
+    shots = [_shots(samples, _pictures(samples))]
+    if requests is not None and {"suite", "prompt_id", "prompt"} <= set(requests):
+        worded = requests[requests[["suite", "prompt_id", "prompt"]].notna().all(axis=1)]
+        shots.append(_shots(worded, [None] * len(worded)))
+    by_shot = pd.concat(shots).drop_duplicates([*_UNIT, "prompt_id", "shot"])
+    by_unit = by_shot.sort_values([*_UNIT, "shot", "words"]).groupby(_UNIT)
+    asked = by_unit.agg(words=("words", "\n".join), pictures=("pictures", _joined)).reset_index()
+    alike = ["suite", "is_sequence", "words"]
+    known = asked.groupby(alike)["pictures"]
+    usual = known.transform("first").fillna("").where(known.transform("nunique") < 2, asked["unit"])
+    asked["pictures"] = asked["pictures"].fillna(usual)
+    first = asked.groupby([*alike, "pictures"])["unit"].transform("first")
+    return first.set_axis(pd.MultiIndex.from_frame(asked[_UNIT]))[(first != asked["unit"]).to_numpy()]
+
+
+def _shots(rows: pd.DataFrame, pictures: list[str] | list[None]) -> pd.DataFrame:
+    """Return the words of each row, with the number of the shot, and the pictures that were sent along."""
+    number = pd.to_numeric(_column(rows, "shot"), errors="coerce").fillna(-1.0)
+    words = number.map(str) + " " + rows["prompt"].astype(str)
+    told = pd.Series(pictures, rows.index, dtype=object)
+    return _units(rows).assign(prompt_id=rows["prompt_id"], shot=number, words=words, pictures=told)
+
+
+def _pictures(samples: pd.DataFrame) -> list[str]:
     made = set(_column(samples, "file_name"))
-    given = [
-        # The picture of a first shot that is sent along is the system's own answer, not part of what was asked.
-        repr([name for name in names if name not in made]) if isinstance(names, list) else ""
-        for names in _column(samples, "reference_images")
-    ]
     masks = _column(samples, "mask")
-    shots = pd.to_numeric(_column(samples, "shot"), errors="coerce").fillna(-1.0)
-    words = zip(samples["prompt"], given, masks.where(masks.notna(), ""), strict=True)
-    asked = _units(samples).assign(prompt_id=samples["prompt_id"], shot=shots, asked=list(map(repr, words)))
-    asked = asked.drop_duplicates([*_UNIT, "prompt_id", "shot"]).sort_values([*_UNIT, "shot", "asked"])
-    asked["asked"] = asked["shot"].map(str) + asked["asked"]
-    whole = asked.groupby(_UNIT)["asked"].agg("\n".join).reset_index()
-    first = whole.groupby(["suite", "is_sequence", "asked"])["unit"].transform("first")
-    return first.set_axis(pd.MultiIndex.from_frame(whole[_UNIT]))[(first != whole["unit"]).to_numpy()]
+    return [
+        # The picture of a first shot that is sent along is the system's own answer, not part of what was asked.
+        repr(([name for name in names if name not in made] if isinstance(names, list) else [], mask))
+        for names, mask in zip(_column(samples, "reference_images"), masks.where(masks.notna(), ""), strict=True)
+    ]
+
+
+def _joined(pictures: pd.Series[str]) -> str | None:
+    """Return the different pictures of the shots of which they are known, None where of none."""
+    known = sorted(set(pictures.dropna()))
+    return "\n".join(known) if known else None

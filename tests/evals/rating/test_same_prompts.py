@@ -96,6 +96,36 @@ def test_systems_and_repeats_of_a_prompt_are_no_duplicates_of_it():
     assert ids(one_id_per_prompt(asked, asked)) == ["a"] * 8
 
 
+def never_came(*rows):
+    return pd.DataFrame([{"suite": "s", "prompt": "a red cup", "outcome": "refused", **row} for row in rows])
+
+
+def test_prompts_that_never_brought_a_picture_are_joined_by_their_words():
+    came = samples({"prompt_id": "a"}, {"prompt_id": "b", "prompt": "a blue cup"})
+    requests = never_came(
+        {"prompt_id": "c"}, {"prompt_id": "e", "prompt": "a jar"}, {"prompt_id": "d", "prompt": "a jar"}
+    )
+    assert ids(one_id_per_prompt(requests, came, requests)) == ["a", "d", "d"]
+    # Without the requests nobody knows what they asked for.
+    assert ids(one_id_per_prompt(requests, came)) == ["c", "e", "d"]
+
+
+def test_an_edit_that_never_came_is_joined_where_all_with_its_words_start_from_one_picture():
+    cup, jar = ({"reference_images": [f"references/{name}.png"]} for name in ("cup", "jar"))
+    requests = never_came({"prompt_id": "c"})
+    of_one = samples({"prompt_id": "a", **cup}, {"prompt_id": "b", **cup})
+    assert ids(one_id_per_prompt(requests, of_one, requests)) == ["a"]
+    of_two = samples({"prompt_id": "a", **cup}, {"prompt_id": "b", **jar})
+    assert ids(one_id_per_prompt(requests, of_two, requests)) == ["c"]
+
+
+def test_a_sequence_is_told_by_the_words_of_its_shots_that_never_came_too():
+    came = samples(*story("one", "kim sits", "kim runs"), *story("two", "kim sits"))
+    same, other = (never_came(*story("two", "kim sits", words)) for words in ("kim runs", "kim flies"))
+    assert set(ids(one_id_per_prompt(came, came, same), "sequence_id")) == {"one"}
+    assert set(ids(one_id_per_prompt(came, came, other), "sequence_id")) == {"one", "two"}
+
+
 def test_a_table_of_other_prompts_comes_back_as_it_is(score_table):
     asked = samples({"prompt_id": "a"}, {"prompt_id": "b"})
     requests = pd.DataFrame({"suite": ["s", None, "t"], "prompt_id": ["b", "b", "b"], "outcome": "refused"})

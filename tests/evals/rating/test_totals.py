@@ -157,9 +157,10 @@ def test_no_interval_leaves_the_scale():
 
 
 def test_leads_that_cancel_leave_a_draw_and_not_the_rounding_of_floats():
-    rows = [row("a", left=[0.1 + 0.2] * 6, right=[0.0] * 6), row("b", suite="t", left=[0.0] * 6, right=[0.3] * 6)]
-    found = only(rows)
-    assert (found["p_value"], found["better_system"]) == (1.0, None)
+    for n in range(5, 15):
+        lead, none = [0.1 + 0.2] * n, [0.0] * n
+        found = only([row("a", left=lead, right=none), row("b", suite="t", left=none, right=[0.3] * n)])
+        assert (found["p_value"], found["better_system"]) == (1.0, None)
 
 
 def test_a_lead_is_named_where_the_interval_excludes_zero():
