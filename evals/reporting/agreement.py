@@ -13,9 +13,9 @@ from metrics.catalogue import metric
 _SHARE = "share of prompts"
 
 INTRODUCTION = (
-    "The similarity of a picture's and a prompt's embeddings follows people only weakly, so a vision-language model is "
-    f"asked about the same pictures. How well the two, {metric(CLIP).title.lower()!r} and {metric(VQA).title.lower()!r}"
-    ", agree over prompts, with 95% intervals:"
+    "The similarity of a picture's and a prompt's embeddings follows people only weakly; a vision-language model that "
+    f"is asked about the pictures is a second judge. How well the two, {metric(CLIP).title.lower()!r} and "
+    f"{metric(VQA).title.lower()!r}, agree over prompts, with 95% intervals:"
 )
 
 

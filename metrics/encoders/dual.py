@@ -47,7 +47,7 @@ class DualEncoder:
     """Tokens of a text of any length, start and end tokens included."""
     image_tower: Callable[[Tensors], torch.Tensor]
     text_tower: Callable[[Tensors], torch.Tensor]
-    batch_size: int = 8
+    batch_size: int = 4
 
     def encode_images(self, images: Sequence[Image]) -> list[npt.NDArray[np.float32]]:
         """Return one unit vector of shape (d,) per image."""
