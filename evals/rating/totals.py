@@ -55,11 +55,12 @@ class Totals(TypedDict):
 
     ``weights`` are those of the rows that count, as shares of 1. ``at_floor`` are those of them in which nobody has
     stars because nobody can be told from the floor: they count as one star for everyone, since a row that dropped out
-    there would reward being bad at it. ``left_out`` says of all other rows why they do not count; where nobody has
-    stars in any row, none does.
+    there would reward being bad at it; ``most`` is therefore what a perfect system would have. ``left_out`` says of
+    all other rows why they do not count; where nobody has stars in any row, none does.
     """
 
     weights: dict[str, float]
+    most: float | None
     at_floor: dict[str, str]
     left_out: dict[str, str]
     systems: list[SystemTotal]
@@ -109,6 +110,7 @@ def totals(rated: Sequence[RatedRow], systems: Sequence[str], weights: Mapping[s
     shares = [(one, weight / whole) for one, weight in counting]
     return Totals(
         weights={one.row["id"]: weight for one, weight in shares},
+        most=MOST - _STARS * sum(weight for one, weight in shares if one.at_floor) if shares else None,
         at_floor=at_floor,
         left_out=left_out,
         systems=[SystemTotal(system=system, stars=_total(shares, system)) for system in systems],
