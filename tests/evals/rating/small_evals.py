@@ -12,7 +12,7 @@ import pandas as pd
 from evals.definition import StarRow
 from evals.rating.comparison import with_prompts
 from evals.rating.controls import ControlStatistic, control_statistics
-from evals.rating.table import RatedRow, material, rate_rows
+from evals.rating.table import Component, RatedRow, TableRow, material, rate_rows
 from evals.rating.totals import Totals, totals
 from evals.scoring.subjects import plan_subjects
 from evals.scoring.table import table_row
@@ -31,7 +31,6 @@ METRICS = {
 
 ROWS = (
     StarRow("precise", "Prompts", suite="precise", metrics={"adherence.margin": 2.0, "text.cer": 1.0}),
-    StarRow("text", "Text", suite="precise", metrics={"text.cer": 1.0}),
     StarRow("identity", "Identity", suite="identity", metrics={"identity.self": 1.0}, weight=2.0),
     StarRow("previous", "Shot to shot", suite="identity", metrics={"identity.previous": 1.0}),
     StarRow("stories", "Stories", suite="identity", metrics={"adherence.step_order": 1.0}),
@@ -173,14 +172,17 @@ class Rated:
     totals: Totals
 
     def stars(self, system: str) -> dict[str, float | None]:
-        """Return the stars of a system by row, its total under ``total``."""
-        found: dict[str, float | None] = {name: _cell(one, system) for name, one in self.rows.items()}
+        """Return the stars of a system by row and by metric, its total under ``total``."""
+        found: dict[str, float | None] = {
+            part["metric"]: _cell(part, system) for one in self.rows.values() for part in one.row["components"]
+        }
+        found |= {name: _cell(one.row, system) for name, one in self.rows.items()}
         (total,) = [row["stars"] for row in self.totals["systems"] if row["system"] == system]
         return found | {"total": total}
 
 
-def _cell(one: RatedRow, system: str) -> float | None:
-    stars = [cell["stars"] for cell in one.row["cells"] if cell["system"] == system]
+def _cell(of: TableRow | Component, system: str) -> float | None:
+    stars = [cell["stars"] for cell in of["cells"] if cell["system"] == system]
     return stars[0] if stars else None
 
 

@@ -16,7 +16,12 @@ from tests.evals.rating.small_evals import METRICS, SYSTEMS, chance, controls_of
 
 TOLERANCE = 1e-9
 
-salts, suites = st.integers(0, 2**31), st.sampled_from(sorted(METRICS))
+salts = st.integers(0, 2**31)
+on_every_suite = pytest.mark.parametrize("suite", sorted(METRICS))
+
+
+def examples(number):
+    return settings(max_examples=number, derandomize=True)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -53,9 +58,10 @@ def lowered(scores, places, by):
     return worse
 
 
-@settings(max_examples=6, derandomize=True)
-@given(salts, suites, st.data())
-def test_lowering_any_component_raises_no_row_and_no_total(salt, suite, data):
+@on_every_suite
+@examples(2)
+@given(salts, st.data())
+def test_lowering_any_component_raises_no_row_and_no_total(suite, salt, data):
     tried = small_eval(salt, [suite])
     scores, rows = tried.scores(), rows_of(suite)
     places = data.draw(st.lists(st.sampled_from(own_rows(scores)), min_size=1, max_size=4, unique=True))
@@ -65,9 +71,10 @@ def test_lowering_any_component_raises_no_row_and_no_total(salt, suite, data):
     assert after.stars("right") == pytest.approx(before.stars("right"))
 
 
-@settings(max_examples=5, derandomize=True)
-@given(salts, suites, st.floats(0, 1))
-def test_a_system_too_bad_for_the_control_to_tell_gains_nothing_in_the_total(salt, suite, share):
+@on_every_suite
+@examples(2)
+@given(salts, st.floats(0.2, 1))
+def test_a_system_too_bad_for_the_control_to_tell_gains_nothing_in_the_total(suite, salt, share):
     """The controls are computed anew: where one now fails, the row has no stars, and counts at the floor."""
     tried = small_eval(salt, [suite])
     tables = [tried.scores()]
@@ -78,9 +85,10 @@ def test_a_system_too_bad_for_the_control_to_tell_gains_nothing_in_the_total(sal
     assert after.stars("left")["total"] <= before.stars("left")["total"] + TOLERANCE
 
 
-@settings(max_examples=6, derandomize=True)
-@given(salts, suites, st.booleans(), st.data())
-def test_a_refusal_in_place_of_a_picture_raises_no_row_and_no_total(salt, suite, sends_first_shot, data):
+@on_every_suite
+@examples(2)
+@given(salts, st.booleans(), st.data())
+def test_a_refusal_in_place_of_a_picture_raises_no_row_and_no_total(suite, salt, sends_first_shot, data):
     tried = small_eval(salt, [suite], sends_first_shot)
     scores, rows = tried.scores(), rows_of(suite)
     came = [row["sample_id"] for row in tried.requests if row["system"] == "left" and row["outcome"] == "ok"]
@@ -94,7 +102,7 @@ def test_a_refusal_in_place_of_a_picture_raises_no_row_and_no_total(salt, suite,
     assert_nowhere_raised(before, after)
 
 
-@pytest.mark.parametrize("suite", sorted(METRICS))
+@on_every_suite
 def test_a_system_that_refuses_everything_is_at_the_floor_of_every_row(suite):
     tried = small_eval(7, [suite])
     mine = [row["sample_id"] for row in tried.requests if row["system"] == "left"]
@@ -109,7 +117,7 @@ def test_a_system_that_refuses_everything_is_at_the_floor_of_every_row(suite):
     assert all(one.row["problem"] is None for one in nothing.rows.values())
 
 
-@settings(max_examples=3, derandomize=True)
+@examples(3)
 @given(salts, st.data())
 def test_a_dearer_or_slower_picture_raises_nothing(salt, data):
     suite = data.draw(st.sampled_from(["precise", "repeats"]))
@@ -144,9 +152,10 @@ def shuffled(table, salt):
     return table.iloc[sorted(range(len(table)), key=lambda place: chance(salt, place))].reset_index(drop=True)
 
 
-@settings(max_examples=3, derandomize=True)
-@given(salts, suites)
-def test_the_order_of_rows_and_requests_does_not_matter(salt, suite):
+@on_every_suite
+@examples(1)
+@given(salts)
+def test_the_order_of_rows_and_requests_does_not_matter(suite, salt):
     tried = small_eval(salt, [suite])
     scores, requests, rows = tried.scores(), pd.DataFrame(tried.requests), rows_of(suite)
     mixed = shuffled(scores, salt)
@@ -155,9 +164,10 @@ def test_the_order_of_rows_and_requests_does_not_matter(salt, suite):
     assert everything(first) == everything(second)
 
 
-@settings(max_examples=3, derandomize=True)
-@given(salts, suites, st.sampled_from([("zeta@x", "alpha@y"), ("alpha@y", "zeta@x"), ("a@simulated-b", "b")]))
-def test_the_names_of_systems_do_not_matter(salt, suite, names):
+@on_every_suite
+@examples(1)
+@given(salts, st.sampled_from([("zeta@x", "alpha@y"), ("alpha@y", "zeta@x"), ("a@simulated-b", "b")]))
+def test_the_names_of_systems_do_not_matter(suite, salt, names):
     tried = small_eval(salt, [suite])
     scores, requests, rows = tried.scores(), pd.DataFrame(tried.requests), rows_of(suite)
     new = dict(zip(SYSTEMS, names, strict=True))
@@ -175,9 +185,10 @@ def renamed_prompts(table, rename):
     return table.assign(**columns)
 
 
-@settings(max_examples=3, derandomize=True)
-@given(salts, suites)
-def test_the_names_and_so_the_order_of_prompts_change_no_stars(salt, suite):
+@on_every_suite
+@examples(1)
+@given(salts)
+def test_the_names_and_so_the_order_of_prompts_change_no_stars(suite, salt):
     tried = small_eval(salt, [suite])
     scores, requests, rows = tried.scores(), pd.DataFrame(tried.requests), rows_of(suite)
 
@@ -194,9 +205,10 @@ def width(row):
     return None if row["low"] is None else row["high"] - row["low"]
 
 
-@settings(max_examples=4, derandomize=True)
-@given(salts, suites, st.booleans())
-def test_prompts_and_sequences_that_are_asked_twice_change_nothing(salt, suite, all_of_them):
+@on_every_suite
+@examples(2)
+@given(salts, st.booleans())
+def test_prompts_and_sequences_that_are_asked_twice_change_nothing(suite, salt, all_of_them):
     tried = small_eval(salt, [suite])
     scores, requests, rows = tried.scores(), pd.DataFrame(tried.requests), rows_of(suite)
     unit = {id(table): table["sequence_id"].fillna(table["prompt_id"]) for table in (scores, requests)}
