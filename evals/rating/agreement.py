@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypedDict
 
 import numpy as np
@@ -33,8 +33,8 @@ MISSING: Mapping[str, str] = {
 }
 """Every reason an agreement may carry instead of a value, with the clause that a report prints."""
 
-MAX_PAIRED: Final = 1_000
-"""Up to this many prompts Kendall's tau of a resample goes through every pair of them."""
+MAX_PAIRED: Final = 500
+"""Up to this many prompts the correlations of a resample go through every pair of them."""
 
 Codes = npt.NDArray[np.int64]
 Statistic = Callable[[Numbers], Numbers]
@@ -167,7 +167,11 @@ def _none(reason: str, n: int = 0) -> Agreement:
 
 
 def spearman_of(x: Codes, y: Codes) -> Statistic:
-    """Return the function from draws to Spearman's rho of each resample: Pearson's correlation of mid-ranks.
+    r"""Return the function from draws to Spearman's rho of each resample.
+
+    Rho is Pearson's correlation of the mid-ranks. Less their mean, these are :math:`u_i = \frac12 \sum_j a_{ij}` with a
+    the sign of :math:`x_i - x_j`. Above ``MAX_PAIRED`` items the sums of products of a resample are taken to first
+    order in the draws, which is off by a share of one over the items.
 
     Parameters
     ----------
@@ -186,14 +190,16 @@ def spearman_of(x: Codes, y: Codes) -> Statistic:
     >>> round(float(rho[0]), 6)
     0.9
     """
+    if len(x) > MAX_PAIRED:
+        u, v = (_signed_sums(side, np.ones(len(side))) / 2 for side in (x, y))
+        shared = u * v - (_signed_sums(x, v) + _signed_sums(y, u)) / 2
+        of_item = np.column_stack([shared, u**2 - _signed_sums(x, u), v**2 - _signed_sums(y, v)])
+        return lambda draws: _ratio(_to_first_order(draws, of_item, degree=3))
+    a, b = _signs(x), _signs(y)
 
     def rho(draws: Numbers) -> Numbers:
-        first, second = (_centred_ranks(draws, codes) for codes in (x, y))
-        weighted = draws * first
-        products = [np.einsum("ri,ri->r", weighted, ranks) for ranks in (second, first)]
-        variances = products[1] * np.einsum("ri,ri->r", draws * second, second)
-        with np.errstate(invalid="ignore"):
-            return np.asarray(np.clip(products[0] / np.sqrt(variances), -1, 1))
+        u, v = draws @ a.T / 2, draws @ b.T / 2
+        return _ratio([np.einsum("ri,ri,ri->r", draws, *sides) for sides in ((u, v), (u, u), (v, v))])
 
     return rho
 
@@ -201,9 +207,8 @@ def spearman_of(x: Codes, y: Codes) -> Statistic:
 def kendall_of(x: Codes, y: Codes) -> Statistic:
     r"""Return the function from draws to Kendall's tau-b of each resample.
 
-    Tau-b is :math:`(C - D) / \sqrt{(P - T_x)(P - T_y)}` over P pairs, C of them ordered alike, D the other way round, T
-    tied. An item that is drawn twice is a pair that is tied in both. Above ``MAX_PAIRED`` items, C - D of a resample
-    is taken to first order in the draws, which is off by a share of one over the items.
+    Tau-b is :math:`\sum_{ij} a_{ij} b_{ij} / \sqrt{\sum a_{ij}^2 \sum b_{ij}^2}` over all pairs, with a the sign of
+    :math:`x_i - x_j` and b that of :math:`y_i - y_j`; above ``MAX_PAIRED`` items to first order, as rho.
 
     Parameters
     ----------
@@ -216,35 +221,36 @@ def kendall_of(x: Codes, y: Codes) -> Statistic:
     >>> round(float(tau[0]), 6)
     0.8
     """
-    score = _score_of(x, y)
-
-    def tau(draws: Numbers) -> Numbers:
-        pairs = draws.sum(axis=1) ** 2
-        untied = [pairs - (_totals(draws, codes) ** 2).sum(axis=1) for codes in (x, y)]
-        with np.errstate(invalid="ignore"):
-            return np.asarray(np.clip(score(draws) / np.sqrt(untied[0] * untied[1]), -1, 1))
-
-    return tau
-
-
-def _score_of(x: Codes, y: Codes) -> Statistic:
-    """Return the function from draws to twice C - D of each resample."""
-    if len(x) <= MAX_PAIRED:
-        alike = np.sign(x[:, None] - x) * np.sign(y[:, None] - y).astype(np.float64)
-        return lambda draws: np.asarray(np.einsum("ri,ri->r", draws @ alike, draws))
-    of_item = np.array([np.sign(a - x) @ np.sign(b - y) for a, b in zip(x, y, strict=True)], np.float64)
-    return lambda draws: np.asarray(2 * (draws @ of_item) - of_item.sum())
+    if len(x) > MAX_PAIRED:
+        # Half as wide numbers are twice as fast, and hold every count exactly.
+        first, second = x.astype(np.float32), y.astype(np.float32)
+        rows = ((np.sign(first[i] - first), np.sign(second[i] - second)) for i in range(len(x)))
+        of_item = 2 * np.array([(a @ b, a @ a, b @ b) for a, b in rows], np.float64)
+        return lambda draws: _ratio(_to_first_order(draws, of_item, degree=2))
+    a, b = _signs(x), _signs(y)
+    return lambda draws: _ratio([np.einsum("ri,ri->r", draws @ table, draws) for table in (a * b, a * a, b * b)])
 
 
-def _centred_ranks(draws: Numbers, codes: Codes) -> Numbers:
-    totals = _totals(draws, codes)
-    ranks = (totals.cumsum(axis=1) - totals / 2)[:, codes]
-    means = np.einsum("ri,ri->r", draws, ranks) / draws.sum(axis=1)
-    return np.asarray(ranks - means[:, None])
+def _signs(codes: Codes) -> Numbers:
+    """Return whether each item (row) is above (1), below (-1) or level with each other one."""
+    return np.asarray(np.sign(codes[:, None] - codes), np.float64)
 
 
-def _totals(draws: Numbers, codes: Codes) -> Numbers:
-    """Return how often each code is drawn, shape (resamples, codes)."""
+def _signed_sums(codes: Codes, values: Numbers) -> Numbers:
+    """Return ``_signs(codes) @ values`` without the table: what lies below each item less what lies above it."""
     order = np.argsort(codes, kind="stable")
-    starts = np.searchsorted(codes[order], np.arange(codes.max() + 1))
-    return np.asarray(np.add.reduceat(draws[:, order], starts, axis=1))
+    so_far = np.concatenate([[0.0], values[order].cumsum()])
+    below, up_to = (so_far[np.searchsorted(codes[order], codes, side)] for side in ("left", "right"))
+    return np.asarray(below + up_to - so_far[-1])
+
+
+def _to_first_order(draws: Numbers, derivatives: Numbers, degree: int) -> Numbers:
+    """Return sums that are homogeneous in the draws, from their derivatives where every item is drawn once."""
+    # Euler: the derivatives add up to the degree times the sums themselves.
+    return np.asarray(draws @ derivatives - (1 - 1 / degree) * derivatives.sum(axis=0)).T
+
+
+def _ratio(sums: Sequence[Numbers] | Numbers) -> Numbers:
+    shared, first, second = sums
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.clip(shared / np.sqrt(first * second), -1, 1))

@@ -63,13 +63,14 @@ def test_a_resample_has_the_correlation_of_the_items_repeated_as_often_as_they_w
         assert statistic_of(first, second)(drawn)[0] == pytest.approx(expected, nan_ok=True, abs=1e-9)
 
 
-def test_above_a_thousand_prompts_kendalls_tau_is_resampled_to_first_order(monkeypatch):
+@pytest.mark.parametrize("statistic_of", [spearman_of, kendall_of])
+def test_above_five_hundred_prompts_correlations_are_resampled_to_first_order(statistic_of, monkeypatch):
     rng = np.random.default_rng(0)
-    x = rng.integers(0, 30, 400)
+    x = np.unique(rng.integers(0, 30, 400), return_inverse=True)[1]
     y = np.unique(x + rng.integers(0, 40, 400), return_inverse=True)[1]
-    exact = bootstrap_estimate(kendall_of(x, y), 400, seed=0)
+    exact = bootstrap_estimate(statistic_of(x, y), 400, seed=0)
     monkeypatch.setattr(agreement, "MAX_PAIRED", 100)
-    nearly = bootstrap_estimate(kendall_of(x, y), 400, seed=0)
+    nearly = bootstrap_estimate(statistic_of(x, y), 400, seed=0)
     assert nearly.value == pytest.approx(exact.value, abs=1e-12)
     width = exact.high - exact.low
     assert (nearly.low, nearly.high) == pytest.approx((exact.low, exact.high), abs=width / 20)
