@@ -86,8 +86,13 @@ def print_ratings(ratings: Mapping[str, Any]) -> None:
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     scored = [row for row in ratings["rows"] if row["mean"] is not None]
-    if scored:
-        console.print(_comparison(ratings, {(row["suite"], row["metric"]) for row in scored}))
+    keys = {(row["suite"], row["metric"]) for row in scored}
+    n_suites = Counter(metric for _, metric in keys)
+    described = {row["metric"] for row in scored if row["better"] == "neither" and n_suites[row["metric"]] > 1}
+    if compared := {(suite, metric) for suite, metric in keys if metric not in described}:
+        console.print(_comparison(ratings, compared))
+    if described:
+        console.print(_descriptions(ratings["systems"], [row for row in scored if row["metric"] in described]))
     for metric, reasons in _unscored(ratings).items():
         console.print(f"not scored: {metric} ({reasons})", markup=False)
     shown = [row for row in ratings["controls"] if _belongs_in_summary(row)]
@@ -164,6 +169,27 @@ def _comparison(ratings: Mapping[str, Any], keys: set[tuple[str, str]]) -> Any:
         shown = [_cell(by_system.get(system)) for system in ratings["systems"]]
         cells_of_row = (suite, name, *shown, "\n".join(verdicts.get((suite, metric), [])))
         table.add_row(*map(escape, cells_of_row))
+    return table
+
+
+def _descriptions(systems: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Any:
+    """Return one line a metric: nothing is better or worse in it, and the report has every suite."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title="Descriptive metrics: lowest and highest mean of a suite", title_justify="left")
+    for heading in ("metric", "suites"):
+        table.add_column(heading, no_wrap=True)
+    for system in systems:
+        table.add_column(escape(system), justify="right")
+    for metric in dict.fromkeys(row["metric"] for row in rows):
+        means: dict[str, list[float]] = {system: [] for system in systems}
+        for row in rows:
+            if row["metric"] == metric:
+                means[row["system"]].append(row["mean"])
+        suites = {row["suite"] for row in rows if row["metric"] == metric}
+        spans = (f"{min(of):.3g} to {max(of):.3g}" if of else "" for of in means.values())
+        table.add_row(metric, str(len(suites)), *spans)
     return table
 
 

@@ -79,7 +79,7 @@ def plan_requests(definition: EvalDefinition, sizes: Mapping[str, Sequence[str]]
     >>> from evals.definition import read_definition
     >>> requests = plan_requests(read_definition("demo"))
     >>> len(requests), requests[0].system, requests[1].system
-    (488, 'aurora-1@demo', 'borealis-2@demo')
+    (522, 'aurora-1@demo', 'borealis-2@demo')
     """
     requests: list[ImageRequest] = []
     for name in definition.suites:

@@ -76,14 +76,14 @@ def test_the_demo_asks_both_systems_for_the_same_things():
     counts = Counter((request.suite, request.system) for request in requests)
     sizes = {
         "demo-scenes": 48,
-        "demo-imprecise": 12,
+        "demo-imprecise": 16,
         "demo-precise": 12,
-        "demo-cinematic": 10,
+        "demo-cinematic": 12,
         "demo-stories": 18,
         "demo-identity": 28,
         "demo-reference": 21,
         "demo-editing": 16,
-        "demo-brands": 12,
+        "demo-brands": 18,
         "demo-signs": 14,
         "demo-labels": 12,
         "demo-repeats": 36,

@@ -50,4 +50,4 @@ def test_a_brand_of_one_colour_writes_in_white_or_black(ground, ink):
 
 def test_the_demos_brands_are_pieces_of_every_layout():
     tags = [tag for item in read_suite("demo-brands").items for tag in item.tags]
-    assert {tag: tags.count(tag) for tag in LAYOUTS} == dict.fromkeys(LAYOUTS, 4)
+    assert {tag: tags.count(tag) for tag in LAYOUTS} == dict.fromkeys(LAYOUTS, 6)
