@@ -162,8 +162,9 @@ class Run:
         from importlib.metadata import version
 
         from evals.data_files import data_path
+        from evals.rating.ratings import SCHEMA
 
-        digest = hashlib.sha256(version("twinlens").encode())
+        digest = hashlib.sha256(f"{version('twinlens')} {SCHEMA}".encode())
         requests = Path(self.provenance["image_set"]["path"]) / REQUESTS
         own = (self.path / SCORES, self.path / SAMPLES, self._eval_file, requests)
         for path in (*own, *sorted(data_path("facts").glob("*.yaml"))):
@@ -222,7 +223,10 @@ def cautions(provenance: Mapping[str, Any]) -> list[str]:
     ]
     for system, outcomes in image_set.get("outcomes", {}).items():
         counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
-        told.append(f"{system}: requests that gave no image: {counts}. They are in none of the means here.")
+        told.append(
+            f"{system}: requests that gave no image: {counts}. They are in no mean; in stars, what was refused or "
+            "filtered is zero."
+        )
     return [*told, *image_set.get("warnings", ())]
 
 

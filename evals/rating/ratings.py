@@ -13,6 +13,9 @@ from evals.rating.controls import ControlStatistic, control_statistics
 from evals.rating.intervals import MIN_PROMPTS
 from metrics.catalogue import METRICS, metric
 
+SCHEMA = 2
+"""Of the document; it changes with what is in it, so that stored ratings of an older one are made anew."""
+
 WELL_COVERED_PROMPTS = 20
 """Below this many prompts the intervals are rough, and a warning says so."""
 
@@ -55,7 +58,7 @@ def rate(scores: pd.DataFrame, seed: int = 0) -> Ratings:
     rows, differences = compare_systems(measurements[measurements["control"].isna()], seed)
     controls = control_statistics(measurements, seed)
     return Ratings(
-        schema=1,
+        schema=SCHEMA,
         systems=sorted(measurements["system"].unique()),
         rows=rows,
         differences=differences,

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from evals.rating import rate
+from evals.rating.ratings import SCHEMA
 from metrics.catalogue import METRICS
 
 ROW_KEYS = {
@@ -44,7 +45,7 @@ def test_the_document_is_json_with_the_agreed_keys(score_table):
     ratings = rate(full_table(score_table))
     assert json.loads(json.dumps(ratings, allow_nan=False)) == ratings
     assert set(ratings) == {"schema", "systems", "rows", "differences", "controls", "agreements", "warnings"}
-    assert (ratings["schema"], ratings["systems"], ratings["warnings"]) == (1, ["left", "right"], [])
+    assert (ratings["schema"], ratings["systems"], ratings["warnings"]) == (SCHEMA, ["left", "right"], [])
     assert [set(row) for row in ratings["rows"]] == [ROW_KEYS, ROW_KEYS]
     assert [set(row) for row in ratings["differences"]] == [DIFFERENCE_KEYS]
     assert [set(row) for row in ratings["controls"]] == [CONTROL_KEYS]
@@ -69,7 +70,7 @@ def test_the_same_seed_gives_the_same_ratings_and_another_one_close_ones(score_t
 
 def test_an_empty_table_gives_an_empty_document(score_table):
     assert rate(score_table([])) == {
-        "schema": 1, "systems": [], "rows": [], "differences": [], "controls": [], "agreements": [], "warnings": [],
+        "schema": SCHEMA, "systems": [], "rows": [], "differences": [], "controls": [], "agreements": [], "warnings": [],
     }  # fmt: skip
 
 
