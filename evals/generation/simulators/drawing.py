@@ -15,8 +15,8 @@ from evals.drawing.text import draw_label, draw_sign
 from evals.generation.simulators.defects import as_understood, has_defect
 from evals.suites import PromptItem, SceneObject
 
-NOISE_LEVELS = 4
-"""The largest change of a channel by ``add_noise``, of 255 levels: hardly seen, and in every pixel."""
+NOISE_LEVELS = 6
+"""The largest change of a channel by ``add_noise``, of 255 levels: a fine grain in every pixel."""
 
 _GROUND = 0.88
 _SLOT_X = {"left": 0.27, "centre": 0.5, "right": 0.73}
