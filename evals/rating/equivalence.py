@@ -61,36 +61,6 @@ def smallest_equivalence_margin_of_rates(first: Numbers, second: Numbers) -> flo
     return max(map(abs, newcombe_interval(first, second, confidence=1 - 2 * ALPHA)))
 
 
-def equivalence_p_value(differences: Numbers, margin: float) -> float:
-    """Return the larger p-value of two one-sided t-tests: of the mean difference being -margin or less, margin or more.
-
-    Below 0.05 the systems are equal within the margin; that is so exactly for margins above
-    `smallest_equivalence_margin`.
-
-    Parameters
-    ----------
-    differences
-        As for `smallest_equivalence_margin`; NaN is returned where that is NaN.
-    margin
-        The largest difference that does not matter, positive, in the unit of the differences.
-
-    Raises
-    ------
-    ValueError
-        If the margin is not positive.
-
-    Examples
-    --------
-    >>> differences = np.array([0.02, 0.05, -0.01, 0.03, 0.04, 0, 0.06, -0.02, 0.03, 0.05])
-    >>> round(equivalence_p_value(differences, 0.05), 4), round(equivalence_p_value(differences, 0.04), 4)
-    (0.0087, 0.0575)
-    """
-    if not margin > 0:
-        raise ValueError(f"two systems are equal within a margin above 0, not {margin}")
-    n, mean, error = _moments(differences)
-    return float(stats.t.sf((margin - abs(mean)) / error, n - 1)) if error > 0 else np.nan
-
-
 def _moments(differences: Numbers) -> tuple[int, float, float]:
     known = differences[np.isfinite(differences)]
     n = len(known)

@@ -18,7 +18,7 @@ from evals.rating.intervals import MIN_PROMPTS, Estimate, Numbers, paired_differ
 from evals.rating.outcomes import PromptOutcomes
 from evals.rating.power import ALPHA, prompts_needed, smallest_detectable_difference
 from evals.rating.proportions import is_rate
-from evals.rating.wins import count_wins
+from evals.rating.wins import count_wins, sign_test
 
 FEWEST, MOST = 1.0, 5.0
 
@@ -64,7 +64,8 @@ class StarDifference(TypedDict):
     ``p_value`` is the pair's own, ``p_holm`` corrected over all rows and pairs of the table; ``better_system`` is
     named only where the corrected one is below 0.05. ``detectable`` is the smallest difference that so many prompts
     show with 80 % power, ``prompts_for_half_a_star`` how many would show half a star, ``equal_within`` the margin
-    within which the two are equal by two one-sided tests.
+    within which the two are equal by two one-sided tests. ``wins``, ``ties`` and ``losses`` are A's by prompt, with the
+    p-value of the ``sign_test``.
     """
 
     system_a: str
@@ -82,6 +83,7 @@ class StarDifference(TypedDict):
     wins: int
     ties: int
     losses: int
+    sign_test: float | None
     caution: str | None
     verdict: str
 
@@ -183,6 +185,7 @@ def _difference(a: str, b: str, first: Numbers, second: Numbers) -> StarDifferen
         wins=wins.wins,
         ties=wins.ties,
         losses=wins.losses,
+        sign_test=number_or_none(sign_test(wins)),
         caution=difference_caution(first, second, _SCALE),
         verdict="",
     )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
-from evals.rating.intervals import Estimate, Numbers, estimate_means, paired_differences
-from evals.rating.proportions import is_rate, rate_estimate
+from evals.rating.intervals import Numbers, paired_differences
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,33 +36,6 @@ def count_wins(first: Numbers, second: Numbers) -> WinCounts:
     outcomes = _outcomes(first, second)
     wins, ties, losses = (int((outcomes == outcome).sum()) for outcome in (1, 0.5, 0))
     return WinCounts(wins, ties, losses)
-
-
-def win_rate(first: Numbers, second: Numbers, seed: int) -> Estimate:
-    """Return the share of prompts that the first system wins, a tie counted as half, with its 95 % interval.
-
-    Where no prompt is a tie the rate is a proportion and has Wilson's interval, else the outcomes 0, 1/2 and 1 of the
-    prompts have the studentised bootstrap's, cut to 0 to 1. The p-value is that of `sign_test`: of wins and losses
-    being equally likely. It is another procedure than the interval, and the two may part where one half is just
-    reached.
-
-    Parameters
-    ----------
-    first, second
-        As for `count_wins`.
-    seed
-        Of the bootstrap.
-
-    Examples
-    --------
-    >>> estimate = win_rate(np.array([3.0, 2, 1, 2, 4, 1]), np.array([1.0, 1, 2, 1, 1, 0]), seed=0)
-    >>> round(estimate.value, 3), round(estimate.low, 3), round(estimate.high, 3), round(estimate.p_value, 3)
-    (0.833, 0.436, 0.97, 0.219)
-    """
-    outcomes = _outcomes(first, second)
-    (bootstrapped,) = estimate_means(outcomes[:, None], seed)
-    estimate = rate_estimate(outcomes) if is_rate(outcomes) else bootstrapped.within(0, 1)
-    return replace(estimate, p_value=sign_test(count_wins(first, second)))
 
 
 def sign_test(counts: WinCounts) -> float:

@@ -78,6 +78,7 @@ class StarSection:
     total_verdicts: tuple[str, ...]
     strengths: tuple[str, ...]
     weights: str
+    at_floor: tuple[str, ...]
     not_in_total: tuple[str, ...]
     advice: tuple[Advice, ...]
     volumes: tuple[str, ...]
@@ -105,6 +106,7 @@ def section(document: Document | None) -> StarSection | None:
         total_verdicts=tuple(_total_verdict(row) for row in totals["differences"]),
         strengths=tuple(_strengths(document["strengths"])),
         weights=", ".join(f"{row} {weight:.0%}" for row, weight in totals["weights"].items()),
+        at_floor=_at_floor(totals),
         not_in_total=tuple(f"{row}: {why}" for row, why in totals["left_out"].items()),
         advice=tuple(map(_advice, document["recommendations"])),
         volumes=tuple(f"{volume:,}" for volume in volumes),
@@ -197,9 +199,10 @@ def _pair(found: Document) -> str:
     told = [
         f"{found['system_a']} wins {found['wins']}, ties {found['ties']} and loses {found['losses']} of "
         f"{wording.counted(found['n_prompts'], 'prompt')} against {found['system_b']}"
+        + (f" (sign test p = {found['sign_test']:.2g})" if found["sign_test"] is not None else "")
     ]
     if found["p_value"] is not None:
-        told.append(f"p = {found['p_value']:.2g}, {found['p_holm']:.2g} after Holm's correction")
+        told.append(f"of the difference p = {found['p_value']:.2g}, {found['p_holm']:.2g} after Holm's correction")
     if found["prompts_for_half_a_star"] is not None:
         told.append(f"half a star would show on {wording.counted(found['prompts_for_half_a_star'], 'prompt')}")
     if found["caution"]:
@@ -256,6 +259,16 @@ def _total_verdict(found: Document) -> str:
     if found["weight_to_move"] is None:
         return f"{a} minus {b}: {amount}; no weights would turn it"
     return f"{a} minus {b}: {amount}; it would draw if {found['weight_to_move']:.0%} of the weight moved"
+
+
+def _at_floor(totals: Document) -> tuple[str, ...]:
+    """Return what is said of rows that count as one star for everyone, since nobody can be told from their floor."""
+    told = tuple(f"{row}: {why}" for row, why in totals["at_floor"].items())
+    return (
+        (f"a perfect system would have {totals['most']:.2f}, since these count as one star for everyone", *told)
+        if told
+        else ()
+    )
 
 
 def _signed(value: float) -> str:

@@ -6,11 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from evals.rating.equivalence import (
-    equivalence_p_value,
-    smallest_equivalence_margin,
-    smallest_equivalence_margin_of_rates,
-)
+from evals.rating.equivalence import smallest_equivalence_margin, smallest_equivalence_margin_of_rates
 from evals.rating.proportions import newcombe_interval, rate_difference
 
 DIFFERENCES = np.array([0.02, 0.05, -0.01, 0.03, 0.04, 0, 0.06, -0.02, 0.03, 0.05])
@@ -22,18 +18,18 @@ def test_the_margin_is_the_far_end_of_scipys_90_percent_interval():
     assert smallest_equivalence_margin(-DIFFERENCES) == pytest.approx(interval.high)
 
 
-@pytest.mark.parametrize("margin", [0.01, 0.03, 0.05, 0.2])
-def test_the_p_value_is_the_larger_of_scipys_two(margin):
-    above = stats.ttest_1samp(DIFFERENCES, -margin, alternative="greater").pvalue
-    below = stats.ttest_1samp(DIFFERENCES, margin, alternative="less").pvalue
-    assert equivalence_p_value(DIFFERENCES, margin) == pytest.approx(max(above, below))
+def larger_p_value(differences, margin):
+    """Of scipy's two one-sided tests: below 0.05 the two are equal within the margin."""
+    above = stats.ttest_1samp(differences, -margin, alternative="greater").pvalue
+    below = stats.ttest_1samp(differences, margin, alternative="less").pvalue
+    return max(above, below)
 
 
 @given(st.lists(st.floats(-1, 1).map(lambda x: round(x, 3)), min_size=5, max_size=20).filter(lambda x: np.ptp(x) > 0))
 def test_equal_within_just_the_margins_above_the_smallest(values):
     differences = np.array(values)
     margin = smallest_equivalence_margin(differences)
-    assert equivalence_p_value(differences, 1.001 * margin) < 0.05 < equivalence_p_value(differences, 0.999 * margin)
+    assert larger_p_value(differences, 1.001 * margin) < 0.05 < larger_p_value(differences, 0.999 * margin)
 
 
 def test_systems_that_differ_by_the_margin_are_rarely_called_equal():
@@ -56,13 +52,6 @@ def test_missing_prompts_do_not_count():
 @pytest.mark.parametrize("values", [[0.1, 0.2, 0.3, 0.4], [0.0] * 9, [0.1] * 7, []])
 def test_too_few_prompts_and_differences_without_spread_prove_nothing(values):
     assert np.isnan(smallest_equivalence_margin(np.array(values)))
-    assert np.isnan(equivalence_p_value(np.array(values), 0.1))
-
-
-def test_a_margin_that_is_not_positive_is_refused():
-    for margin in (0.0, -0.1, np.nan):
-        with pytest.raises(ValueError, match="margin above 0"):
-            equivalence_p_value(DIFFERENCES, margin)
 
 
 def test_rates_that_agree_everywhere_are_equal_within_wilsons_width_alone():
