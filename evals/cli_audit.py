@@ -13,7 +13,7 @@ from evals.json_output import as_json, print_json
 
 if TYPE_CHECKING:
     from evals.published import Article
-    from evals.rating.audit import ClaimVerdict
+    from evals.rating.audit.claims import ClaimVerdict
 
 
 @click.command()
@@ -30,8 +30,8 @@ def audit(run: Path | None, out: Path | None, json_wanted: bool) -> None:
     from evals.capabilities import read_capabilities
     from evals.generation.facts import read_facts
     from evals.published import read_article
-    from evals.rating.audit import audit as audit_claims
-    from evals.rating.audit_rules import RULES
+    from evals.rating.audit.claims import audit as audit_claims
+    from evals.rating.audit.rules import RULES
     from evals.rating.operations import notes as how_to_read
     from evals.reporting.audit import audit_page, counts
 
@@ -60,7 +60,7 @@ def _print(article: Article, claims: Sequence[ClaimVerdict], notes: Sequence[str
     from rich.markup import escape
     from rich.table import Table
 
-    from evals.rating.audit_rules import RULES
+    from evals.rating.audit.rules import RULES
     from evals.reporting.audit import by_verdict, said
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)

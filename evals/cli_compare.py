@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from evals.rating.drift import Drift, MetricDrift
-    from evals.rating.drift_pairing import NotCompared
-    from evals.rating.drift_tables import RunTables
+    from evals.rating.drift.comparison import Drift, MetricDrift
+    from evals.rating.drift.pairing import NotCompared
+    from evals.rating.drift.tables import RunTables
     from evals.rating.operations import Figure
 
 _NAMED_SAMPLES = 2
@@ -51,7 +51,7 @@ def compare(run_a: Path, run_b: Path, systems: list[tuple[str, str]], json_wante
     Prompts that both runs asked are paired; Holm's correction is over all rows. Latency, cost, versions and equal
     pixels are shown beside, and do not count for the exit code.
     """
-    from evals.rating.drift import DriftError, drift
+    from evals.rating.drift.comparison import DriftError, drift
     from evals.run import RunError
 
     try:
@@ -71,7 +71,7 @@ def compare(run_a: Path, run_b: Path, systems: list[tuple[str, str]], json_wante
 
 def _tables(path: Path) -> RunTables:
     from evals import load_run
-    from evals.rating.drift_tables import RunTables
+    from evals.rating.drift.tables import RunTables
 
     run = load_run(path)
     return RunTables(run.scores, run.samples, run.requests, run.provenance)

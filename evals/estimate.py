@@ -14,8 +14,8 @@ from typing import Any
 from evals.generation.facts import Facts, Offer
 from evals.generation.plan import ImageRequest
 from evals.generation.pricing import PROMPT_TOKENS_AT_MOST, likely_usd, megapixels, worst_usd
-from evals.rating.intervals import MIN_PROMPTS
-from evals.rating.power import ALPHA, POWER, smallest_detectable_effect
+from evals.rating.statistics.intervals import MIN_PROMPTS
+from evals.rating.statistics.power import ALPHA, POWER, smallest_detectable_effect
 from evals.sizes import SIZES
 
 
@@ -45,8 +45,8 @@ class SuiteEstimate:
     n_images
         The pictures of all systems.
     smallest_effect
-        In units of the standard deviation of the paired differences (`evals.rating.power`); None where no interval
-        will be given, for the ``reason``.
+        In units of the standard deviation of the paired differences (`evals.rating.statistics.power`); None where no
+        interval will be given, for the ``reason``.
     """
 
     suite: str

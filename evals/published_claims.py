@@ -23,7 +23,7 @@ OPERATIONS: Mapping[str, tuple[str, ...]] = {
     "difference_times": ("of", "than", "times"),
     "hours_of_difference": ("of", "than", "times"),
 }
-"""The arithmetic that a claim may name, with its operands (`evals.rating.audit_arithmetic` computes it)."""
+"""The arithmetic that a claim may name, with its operands (`evals.rating.audit.arithmetic` computes it)."""
 
 GIVEN = ("prices", "latencies")
 """Which numbers of the article its arithmetic may take as they are."""

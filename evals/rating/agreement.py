@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from evals.rating.comparison import number_or_none
-from evals.rating.intervals import MIN_PROMPTS, Numbers, bootstrap_estimate
-from evals.rating.proportions import rate_estimate
+from evals.rating.statistics.intervals import MIN_PROMPTS, Numbers, bootstrap_estimate
+from evals.rating.statistics.proportions import rate_estimate
 
 VQA: Final = "adherence.vqa"
 CLIP: Final = "adherence.clip"

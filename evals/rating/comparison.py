@@ -9,8 +9,8 @@ from typing import TypedDict
 import numpy as np
 import pandas as pd
 
-from evals.rating.estimates import score_differences, score_means
-from evals.rating.intervals import MIN_PROMPTS, Estimate
+from evals.rating.statistics.estimates import score_differences, score_means
+from evals.rating.statistics.intervals import MIN_PROMPTS, Estimate
 from metrics.catalogue import METRICS, metric
 from metrics.specification import Better, MetricSpec
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from evals.rating.comparison import number_or_none
-from evals.rating.estimates import Range, score_means
-from evals.rating.intervals import Estimate, Numbers, bootstrap_estimate
+from evals.rating.statistics.estimates import Range, score_means
+from evals.rating.statistics.intervals import Estimate, Numbers, bootstrap_estimate
 from metrics.catalogue import METRICS
 from metrics.specification import Better, Control, MetricSpec
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from evals.rating.intervals import CONFIDENCE, MIN_PROMPTS, Numbers
+from evals.rating.statistics.intervals import CONFIDENCE, MIN_PROMPTS, Numbers
 
 QUANTILE_METHOD: Final = "linear"
 """How quantiles lie between two values: numpy's ``linear``, type 7 of Hyndman and Fan 1996."""

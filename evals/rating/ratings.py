@@ -10,7 +10,7 @@ import pandas as pd
 from evals.rating.agreement import JudgeAgreement, judge_agreements
 from evals.rating.comparison import PairedDifference, SystemMean, compare_systems, with_prompts
 from evals.rating.controls import ControlStatistic, control_statistics
-from evals.rating.intervals import MIN_PROMPTS
+from evals.rating.statistics.intervals import MIN_PROMPTS
 from metrics.catalogue import METRICS, metric
 
 SCHEMA = 2

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from evals.rating.comparison import number_or_none
-from evals.rating.estimates import score_means
+from evals.rating.statistics.estimates import score_means
 from metrics.catalogue import metric
 
 DRIFT = "identity.drift"

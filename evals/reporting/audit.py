@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from evals.generation.facts_reading import TRUST
 from evals.published import Article
 from evals.published_claims import VERDICTS
-from evals.rating.audit import ClaimVerdict
-from evals.rating.audit_rules import RULES
+from evals.rating.audit.claims import ClaimVerdict
+from evals.rating.audit.rules import RULES
 
 
 def by_verdict(claims: Sequence[ClaimVerdict]) -> dict[str, list[ClaimVerdict]]:

@@ -39,8 +39,8 @@ def distribution_figure(
     systems
         All systems of the run, in order: the place gives the colour.
     scale
-        The frozen scale of the metric (`evals.rating.scales.FrozenScale`): its floor and ceiling become lines, and
-        only its suite is drawn.
+        The frozen scale of the metric (`evals.rating.stars.scales.FrozenScale`): its floor and ceiling become lines,
+        and only its suite is drawn.
 
     Returns
     -------

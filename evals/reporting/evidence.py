@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from evals.rating.headlines import HEADLINES
+from evals.rating.stars.headlines import HEADLINES
 from evals.reporting import wording
 from evals.reporting.reading import Line, legible_boxes, read_lines
 from evals.reporting.thumbnails import DifferenceMap, Thumbnail, difference_map, read_thumbnails

@@ -28,7 +28,7 @@ def deciding_figure(run: ScoredRun, row: Mapping[str, Any], systems: Sequence[st
     run
         The run.
     row
-        Of the star table (`evals.rating.table.TableRow`).
+        Of the star table (`evals.rating.stars.table.TableRow`).
     systems
         In the order of the table.
     pictures

@@ -27,7 +27,7 @@ def star_frame(stars: Document) -> pd.DataFrame:
     Parameters
     ----------
     stars
-        As `evals.rating.document.award_stars` returns them.
+        As `evals.rating.stars.document.award_stars` returns them.
 
     Returns
     -------

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evals.rating.recommendations import ENOUGH
+from evals.rating.stars.recommendations import ENOUGH
 from evals.reporting import wording
 
 Document = Mapping[str, Any]
@@ -92,7 +92,7 @@ def section(document: Document | None) -> StarSection | None:
     Parameters
     ----------
     document
-        As ``evals.rating.document.award_stars`` returns it.
+        As ``evals.rating.stars.document.award_stars`` returns it.
     """
     if not document or not document["rows"]:
         return None
@@ -263,12 +263,10 @@ def _total_verdict(found: Document) -> str:
 
 def _at_floor(totals: Document) -> tuple[str, ...]:
     """Return what is said of rows that count as one star for everyone, since nobody can be told from their floor."""
-    told = tuple(f"{row}: {why}" for row, why in totals["at_floor"].items())
-    return (
-        (f"a perfect system would have {totals['most']:.2f}, since these count as one star for everyone", *told)
-        if told
-        else ()
-    )
+    if not totals["at_floor"]:
+        return ()
+    most = f"{totals['most']:.2f} is the most that any system could have: these rows count as one star for everyone"
+    return (most, *(f"At the floor: {row}, {why}" for row, why in totals["at_floor"].items()))
 
 
 def _signed(value: float) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evals.rating.headlines import HEADLINES
+from evals.rating.stars.headlines import HEADLINES
 from evals.reporting import wording
 from evals.reporting.comparison import Kind, MetricLine, Ratings, Row, differences_of, dimension_of, metric_lines
 from evals.reporting.controls import seed_ratios

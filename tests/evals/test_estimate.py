@@ -11,7 +11,7 @@ from evals.estimate import estimate, print_estimate
 from evals.generation.facts import FactsError, read_facts
 from evals.generation.plan import ImageRequest, plan_requests
 from evals.generation.pricing import worst_usd
-from evals.rating.power import smallest_detectable_effect
+from evals.rating.statistics.power import smallest_detectable_effect
 from evals.suites import PromptItem
 
 FACTS = read_facts()

@@ -14,7 +14,7 @@ from scipy import stats
 from evals.rating import agreement, rate
 from evals.rating.agreement import CLIP, JUDGES, MISSING, VQA, judge_agreements, kendall_of, spearman_of
 from evals.rating.comparison import with_prompts
-from evals.rating.intervals import bootstrap_estimate, expanded_percentiles, prompt_resamples
+from evals.rating.statistics.intervals import bootstrap_estimate, expanded_percentiles, prompt_resamples
 
 BOTH = ("spearman", "kendall")
 

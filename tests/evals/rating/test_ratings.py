@@ -70,7 +70,8 @@ def test_the_same_seed_gives_the_same_ratings_and_another_one_close_ones(score_t
 
 def test_an_empty_table_gives_an_empty_document(score_table):
     assert rate(score_table([])) == {
-        "schema": SCHEMA, "systems": [], "rows": [], "differences": [], "controls": [], "agreements": [], "warnings": [],
+        "schema": SCHEMA, "systems": [], "rows": [], "differences": [], "controls": [], "agreements": [],
+        "warnings": [],
     }  # fmt: skip
 
 

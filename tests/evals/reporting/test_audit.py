@@ -11,7 +11,7 @@ from evals.cli_audit import audit as command
 from evals.generation.facts import read_facts
 from evals.published import read_article
 from evals.published_claims import VERDICTS
-from evals.rating.audit import audit
+from evals.rating.audit.claims import audit
 from evals.reporting.audit import audit_page, by_verdict, counts
 
 PUBLISHED = Path(__file__).parents[3] / "reports" / "article-audit.md"

@@ -8,7 +8,7 @@ import pytest
 from evals.definition import EvalDefinition, StarRow
 from evals.rating.comparison import with_prompts
 from evals.rating.controls import control_statistics
-from evals.rating.document import award_stars
+from evals.rating.stars.document import award_stars
 from evals.reporting.star_frames import (
     advice_frame,
     outcome_frame,

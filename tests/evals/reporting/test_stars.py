@@ -9,8 +9,8 @@ from evals.console_stars import print_stars
 from evals.definition import StarRow
 from evals.rating.comparison import with_prompts
 from evals.rating.controls import control_statistics
-from evals.rating.document import award_stars
-from evals.rating.recommendations import ENOUGH
+from evals.rating.stars.document import award_stars
+from evals.rating.stars.recommendations import ENOUGH
 from evals.reporting import write_report
 from evals.reporting.star_figure import star_figure
 from evals.reporting.stars import glyphs, section

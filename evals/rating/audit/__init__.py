@@ -1,0 +1,1 @@
+"""The audit of an article: each claim recomputed, or held against cited facts and a run's own measurements."""

@@ -1,0 +1,1 @@
+"""Drift: whether a system has changed between two runs, paired by prompt."""

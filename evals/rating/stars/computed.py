@@ -1,0 +1,108 @@
+"""Computed rows of the star table: cost and latency of every request on declared logarithmic scales."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from evals.rating.stars.outcomes import LOST, WITHHELD, PromptOutcomes
+from evals.rating.stars.scales import VERSION, FrozenScale
+
+
+@dataclass(frozen=True, slots=True)
+class LogScale:
+    """A declared scale on which every halving counts the same: one star at ``floor``, five at ``ceiling``."""
+
+    title: str
+    column: str
+    unit: str
+    floor: float
+    ceiling: float
+    failures: tuple[str, ...]
+
+
+LOG_SCALES: dict[str, LogScale] = {
+    "cost_per_image": LogScale("Cost of a picture", "cost_usd", "USD", 0.20, 0.01, WITHHELD),
+    "latency": LogScale("Latency", "latency_s", "s", 60.0, 2.0, (*WITHHELD, "timeout")),
+}
+"""One star for 0.20 dollars or a minute, five for a cent or two seconds.
+
+A picture that the system withheld is worth nothing, however cheap or fast the refusal was, and one that was waited for
+in vain was slower than any.
+"""
+
+
+def frozen_log_scale(computed: str, suite: str | None) -> FrozenScale:
+    """Return the scale of a computed row as the ratings keep it."""
+    scale = LOG_SCALES[computed]
+    words = f"declared, version {VERSION}: logarithmic"
+    return FrozenScale(
+        metric=computed,
+        suite=suite,
+        version=VERSION,
+        floor=scale.floor,
+        floor_source=words,
+        ceiling=scale.ceiling,
+        ceiling_source=words,
+        problem=None,
+        untold=False,
+    )
+
+
+def computed_outcomes(computed: str, requests: pd.DataFrame, suite: str | None, size: str | None) -> PromptOutcomes:
+    r"""Return where every prompt of every system lies on the scale of cost or latency.
+
+    A request that brought a picture is at :math:`\log(x / f) / \log(c / f)`, clipped to 0..1.
+
+    Parameters
+    ----------
+    computed
+        ``cost_per_image`` or ``latency``.
+    requests
+        As `evals.rating.stars.outcomes.with_units` returns them.
+    suite, size
+        Which requests count; None for all.
+
+    Examples
+    --------
+    >>> from evals.rating.stars.outcomes import with_units
+    >>> asked = pd.DataFrame({"system": ["a"] * 3, "prompt_id": ["x", "y", "z"], "outcome": ["ok", "ok", "refused"],
+    ...                       "latency_s": [2.0, 60.0, None]})
+    >>> computed_outcomes("latency", with_units(asked), None, None).shares["a"].tolist()
+    [1.0, 0.0, 0.0]
+    """
+    scale, chosen = LOG_SCALES[computed], _chosen(requests, suite, size)
+    outcome, value = chosen["outcome"], chosen[scale.column]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = (np.log(scale.floor) - np.log(value)) / (np.log(scale.floor) - np.log(scale.ceiling))
+    share = share.clip(0.0, 1.0).where(outcome == "ok")
+    failed = outcome.isin(scale.failures)
+    # A file that somebody deleted, a picture without a price: nothing is known of it.
+    left_out = ~failed & (share.isna() | outcome.isin(LOST))
+    own = pd.DataFrame(
+        {
+            "system": chosen["system"],
+            "prompt": chosen["suite"].fillna("").astype(str) + "/" + chosen["prompt"],
+            "value": value.where(share.notna()),
+            "reason": outcome.where(failed | left_out),
+            "share": share.mask(failed, 0.0),
+            "failed": failed,
+            "left_out": left_out,
+        }
+    )
+    return PromptOutcomes.of(own)
+
+
+def typical_values(computed: str, requests: pd.DataFrame, suite: str | None, size: str | None) -> pd.Series[float]:
+    """Return the mean cost or the median latency of the pictures of each system; arguments as `computed_outcomes`."""
+    chosen = _chosen(requests, suite, size)
+    pictures = chosen[chosen["outcome"] == "ok"].groupby("system")[LOG_SCALES[computed].column]
+    return pictures.mean() if computed == "cost_per_image" else pictures.median()
+
+
+def _chosen(requests: pd.DataFrame, suite: str | None, size: str | None) -> pd.DataFrame:
+    """Return the requests of a suite and a size; one whose size nobody told is of every size."""
+    chosen = requests if suite is None else requests[requests["suite"] == suite]
+    return chosen if size is None else chosen[(chosen["size"] == size) | chosen["size"].isna()]

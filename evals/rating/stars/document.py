@@ -1,0 +1,88 @@
+"""The star document of a run: its table, totals, recommendations and monthly costs, ready to be written as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, TypedDict
+
+import pandas as pd
+
+from evals.definition import EvalDefinition
+from evals.published import read_article
+from evals.rating.controls import ControlStatistic
+from evals.rating.operations import SystemOperations
+from evals.rating.stars.headlines import rows_without_eval
+from evals.rating.stars.monthly_cost import monthly_costs
+from evals.rating.stars.published import PublishedStars, against_article
+from evals.rating.stars.recommendations import Recommendation, read_use_cases, recommend
+from evals.rating.stars.scales import VERSION
+from evals.rating.stars.strengths import Strengths, strengths
+from evals.rating.stars.table import TableRow, material, rate_rows
+from evals.rating.stars.totals import Totals, totals
+
+
+class Stars(TypedDict):
+    """Everything that is said in stars.
+
+    ``published`` holds the article's rows by row id where the eval names an article, ``costs`` what many pictures a
+    month cost.
+    """
+
+    scales_version: int
+    systems: list[str]
+    rows: list[TableRow]
+    totals: Totals
+    strengths: Strengths | None
+    published: dict[str, PublishedStars]
+    recommendations: list[Recommendation]
+    costs: list[dict[str, Any]]
+
+
+def award_stars(
+    scores: pd.DataFrame,
+    requests: pd.DataFrame | None,
+    controls: Sequence[ControlStatistic],
+    operations: Sequence[SystemOperations],
+    definition: EvalDefinition | None = None,
+    seed: int = 0,
+) -> Stars:
+    """Return the star table of a run with all that follows from it.
+
+    Parameters
+    ----------
+    scores, requests
+        The tables of the run, prompts that ask for the same under one id; ``requests`` is None where it does not tell
+        them.
+    controls, operations
+        What was computed from the tables already.
+    definition
+        The eval that the run is of. Without one, each suite gets a row a dimension.
+    seed
+        Of the bootstrap; the same tables and seed give the same stars.
+    """
+    told = requests is not None and not requests.empty
+    rows = definition.rows if definition else rows_without_eval(scores, told)
+    asked = (definition.systems, definition.size) if definition else ((), None)
+    given = material(scores, requests, controls, *asked)
+    rated = rate_rows(rows, given, seed)
+    table, systems = [one.row for one in rated], list(given.systems)
+    article = read_article(definition.published) if definition and definition.published else None
+    # No article speaks of a system that an eval invents, whatever name it gives it.
+    invented = {system.name for system in definition.simulated} if definition else set()
+    real = [system for system in systems if system not in invented]
+    advice = {case.id: case for case in article.use_cases} if article and not invented else {}
+    published = {row.id: row for row in article.stars} if article else {}
+    costs = monthly_costs(systems, definition.size if definition else "1K", operations=operations or None)
+    return Stars(
+        scales_version=VERSION,
+        systems=systems,
+        rows=table,
+        totals=totals(rated, systems),
+        strengths=strengths(rated, systems, seed),
+        published={
+            row["id"]: against_article(row, published[row["id"]], real) for row in table if row["id"] in published
+        },
+        recommendations=[recommend(case, rated, systems, advice.get(case.id)) for case in read_use_cases()],
+        costs=[asdict(cost) | {"sources": list(cost.sources), "notes": list(cost.notes)} for cost in costs],
+    )

@@ -1,0 +1,310 @@
+"""Every outcome of a row on the scale from 0 to 1: what was measured, what a system failed at, what was left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from evals.rating.operations import NEVER_SENT
+from evals.rating.stars.scales import SYSTEM_FAILURES, FrozenScale, share_of_scale
+from metrics.catalogue import metric
+from metrics.specification import SubjectKind
+
+WITHHELD = ("refused", "filtered")
+"""Outcomes in which the system gave no picture by its own will: they count as 0."""
+
+LOST = ("failed", "timeout", "unknown")
+"""Outcomes in which network, disk or host broke down: they are left out, and bounds say what they could change."""
+
+NOT_ASKED = (
+    "no_checkable_object",
+    "no_checkable_colour",
+    "no_checkable_relation",
+    "no_checkable_position",
+    "no_source",
+    "no_mask",
+    "mask_covers_all",
+    "mask_is_empty",
+    "texts_agree",
+    "no_decoys",
+)
+"""Reasons that lie in the prompt item: it asks nothing of the metric, of no system, and so is none of its prompts."""
+
+_GROUP = ["system", "suite", "prompt", "asked_as", "seed", "repeat"]
+"""What is delivered together: one asking of a prompt, or of a sequence with all of its shots."""
+
+_COUNTS = ["n_scored", "n_failed", "n_left_out"]
+
+
+@dataclass(frozen=True, slots=True)
+class PromptOutcomes:
+    """One metric (or one row of several) on one suite, by prompt and system.
+
+    Attributes
+    ----------
+    shares
+        Index prompt, one column a system: mean place on the scale, 0 to 1, failures of the system as 0; NaN where
+        nothing is known.
+    complete_case
+        The same without the system's failures.
+    lowest, highest
+        The same if everything that was left out had been worst, or best.
+    counts
+        Index system: ``n_scored``, ``n_failed`` and ``n_left_out`` outcomes.
+    reasons
+        For each system, how often each reason for a failure or for leaving out occurred.
+    """
+
+    shares: pd.DataFrame
+    complete_case: pd.DataFrame
+    lowest: pd.DataFrame
+    highest: pd.DataFrame
+    counts: pd.DataFrame
+    reasons: dict[str, dict[str, int]]
+
+    @classmethod
+    def of(cls, own: pd.DataFrame, absent: pd.DataFrame | None = None) -> PromptOutcomes:
+        """Average outcomes inside their prompts.
+
+        Parameters
+        ----------
+        own
+            One row an outcome: ``system prompt value reason share failed left_out``; ``share`` is NaN where it was
+            left out.
+        absent
+            Outcomes that no row speaks of: ``system prompt n_failed n_left_out``; what failed was withheld, what was
+            left out was lost.
+        """
+        keys = ["prompt", "system"]
+        counted = own[keys].assign(
+            total=own["share"].fillna(0.0),
+            n_scored=(own["value"].notna() & ~own["failed"]).astype(float),
+            n_failed=own["failed"].astype(float),
+            n_left_out=own["left_out"].astype(float),
+        )
+        table = counted.groupby(keys).sum()
+        if absent is not None and len(absent):
+            lacking = absent.groupby(keys)[["n_failed", "n_left_out"]].sum()
+            table = table.add(lacking, fill_value=0.0)[table.columns].fillna(0.0)
+        total, scored, failed, left_out = (_by_system(table[name]) for name in ("total", *_COUNTS))
+        # Where nothing is known, zero over zero is NaN.
+        return cls(
+            shares=total / (scored + failed),
+            complete_case=total / scored,
+            lowest=total / (scored + failed + left_out),
+            highest=(total + left_out) / (scored + failed + left_out),
+            counts=table.groupby("system")[_COUNTS].sum().astype(int),
+            reasons=_reasons(own, absent),
+        )
+
+
+def _by_system(column: pd.Series[float]) -> pd.DataFrame:
+    prompts = column.index.unique("prompt").sort_values()
+    systems = column.index.unique("system").sort_values()
+    sides = {system: column.xs(system, level="system").reindex(prompts) for system in systems}
+    return pd.DataFrame(sides, index=prompts, columns=systems, dtype=float)
+
+
+def with_units(requests: pd.DataFrame) -> pd.DataFrame:
+    """Return the requests of a run with the columns that outcomes are grouped by; ``prompt`` is the unit.
+
+    A request that names no prompt is a prompt of its own; one without a suite is of every suite (``suite`` is NaN).
+    """
+    n = len(requests)
+
+    def column(name: str) -> pd.Series[str]:
+        return requests[name] if name in requests else pd.Series([None] * n, requests.index, dtype=object)
+
+    unit = column("sequence_id").astype(object).where(column("sequence_id").notna(), column("prompt_id"))
+    own = pd.Series([f"request {place}" for place in range(n)], requests.index, dtype=object)
+    unit = unit.where(unit.notna(), own).astype(str)
+    asked_as = column("asked_as")
+    told = pd.DataFrame(
+        {
+            "system": column("system").astype(str),
+            "suite": column("suite").astype(object),
+            "prompt": unit,
+            "asked_as": asked_as.where(asked_as.notna(), unit).astype(str),
+            "prompt_id": column("prompt_id").astype(object).where(column("prompt_id").notna(), own).astype(str),
+            "shot": _numbered(column("shot"), np.inf),
+            "seed": _numbered(column("seed"), -1.0),
+            "repeat": _numbered(column("repeat"), 0.0),
+            "size": column("size"),
+            "latency_s": pd.to_numeric(column("latency_s"), errors="coerce"),
+            "cost_usd": pd.to_numeric(column("cost_usd"), errors="coerce"),
+        }
+    )
+    return told.assign(outcome=_whose_fault(told, column("outcome").astype(str), column("reason")))
+
+
+def _numbered(column: pd.Series[Any], nothing: float) -> pd.Series[float]:
+    return pd.to_numeric(column, errors="coerce").astype(float).fillna(nothing)
+
+
+def _whose_fault(told: pd.DataFrame, outcome: pd.Series[str], reason: pd.Series[str]) -> pd.Series[str]:
+    """Return the outcomes, later shots that were never sent as withheld where the first shot of them was."""
+    never_sent = reason.eq(NEVER_SENT)
+    if not never_sent.any():
+        return outcome
+    groups = [told[name] for name in _GROUP]
+    withheld_first = outcome.isin(WITHHELD).groupby(groups, dropna=False).transform("any")
+    return outcome.where(~(never_sent & withheld_first), WITHHELD[0])
+
+
+def prompt_outcomes(
+    measurements: pd.DataFrame, scores: pd.DataFrame, requests: pd.DataFrame | None, scale: FrozenScale
+) -> PromptOutcomes:
+    """Return where every prompt of every system lies on the scale of one metric on one suite.
+
+    Parameters
+    ----------
+    measurements, scores
+        Own rows (no controls) of the suite, as `evals.rating.comparison.with_prompts` returns them, and the same rows
+        of the score table.
+    requests
+        As `with_units` returns them, None where the run does not tell them.
+    scale
+        Of the metric on the suite. It may be without ends if there is no value to be put on it.
+    """
+    spec, suite = metric(scale["metric"]), scale["suite"] or ""
+    of_suite = measurements["suite"] == suite
+    is_own = of_suite & (measurements["metric"] == spec.id) & ~measurements["reason"].isin(NOT_ASKED)
+    own = _placed(measurements[is_own], scores[is_own], scale)
+    if requests is None:
+        return PromptOutcomes.of(own)
+    # On other prompts of the suite something was measured, so their pictures came: they ask nothing of the metric.
+    unasked = set(measurements.loc[of_suite, "prompt"]) - set(own["prompt"])
+    asked = _asked(requests, suite, unasked)
+    if spec.subject == "consecutive":
+        absent, broken = _absent_neighbours(asked)
+        # The neighbour never came: the scored pair is one with the shot after that, and nobody asked for it.
+        own = own[~_keys(own, [*_GROUP, "prompt_id"]).isin(broken)]
+        return PromptOutcomes.of(own, absent)
+    absent = _absent(asked, spec.subject)
+    if spec.subject == "sequence":
+        # Without one of its shots no sequence was delivered, whatever the others are like.
+        incomplete = _keys(own, _GROUP).isin(_keys(absent[absent["n_failed"] > 0], _GROUP))
+        own = own.assign(
+            share=own["share"].mask(incomplete, 0.0),
+            failed=own["failed"] | incomplete,
+            left_out=own["left_out"] & ~incomplete,
+            reason=own["reason"].mask(incomplete, "withheld"),
+        )
+        absent = absent[~_keys(absent, _GROUP).isin(_keys(own, _GROUP))]
+    return PromptOutcomes.of(own, absent)
+
+
+def _placed(measurements: pd.DataFrame, scores: pd.DataFrame, scale: FrozenScale) -> pd.DataFrame:
+    """Return measurements with their place on the scale and the group of requests that they come from."""
+    own = measurements[["system", "suite", "prompt", "prompt_id", "value", "reason"]].copy()
+    own["asked_as"] = scores["asked_as"] if "asked_as" in scores else own["prompt"]
+    own["seed"], own["repeat"] = _numbered(scores["seed"], -1.0), _numbered(scores["repeat"], 0.0)
+    own["failed"] = own["reason"].isin(SYSTEM_FAILURES)
+    places = share_of_scale(own["value"], scale) if own["value"].notna().any() else own["value"]
+    own["share"] = places.mask(own["failed"], 0.0)
+    own["left_out"] = own["share"].isna()
+    return own
+
+
+def _keys(rows: pd.DataFrame, columns: list[str]) -> pd.MultiIndex:
+    return pd.MultiIndex.from_frame(rows[columns])
+
+
+def _asked(requests: pd.DataFrame, suite: str, unasked: set[str]) -> pd.DataFrame:
+    """Return the requests of a suite that ask something of a metric, and how each ended: 1 in one of three columns."""
+    of_suite = requests[(requests["suite"] == suite) | requests["suite"].isna()]
+    of_suite = of_suite[~of_suite["prompt"].isin(unasked)].assign(suite=suite)
+    return of_suite.assign(
+        ok=of_suite["outcome"].eq("ok").astype(int),
+        withheld=of_suite["outcome"].isin(WITHHELD).astype(int),
+        lost=of_suite["outcome"].isin(LOST).astype(int),
+    )
+
+
+def _absent(asked: pd.DataFrame, subject: SubjectKind) -> pd.DataFrame:
+    """Return how many subjects each group of requests lacks, by whose fault: ``n_failed`` and ``n_left_out``."""
+    # Repeats are pictures of one seed, whatever their number.
+    group = _GROUP if subject != "repeats" else [*_GROUP[:-1], "prompt_id", "shot"]
+    counts = asked.groupby(group, as_index=False)[["ok", "withheld", "lost"]].sum()
+    if subject == "sequence":
+        counts["n_failed"] = (counts["withheld"] > 0).astype(int)
+        counts["n_left_out"] = ((counts["ok"] == 0) & (counts["withheld"] == 0)).astype(int)
+    else:
+        delivered = _subjects(counts["ok"], subject)
+        with_withheld = _subjects(counts["ok"] + counts["withheld"], subject)
+        with_all = _subjects(counts["ok"] + counts["withheld"] + counts["lost"], subject)
+        counts["n_failed"], counts["n_left_out"] = with_withheld - delivered, with_all - with_withheld
+    return counts[(counts["n_failed"] > 0) | (counts["n_left_out"] > 0)]
+
+
+def _subjects(n: pd.Series[int], subject: SubjectKind) -> pd.Series[int]:
+    """Return how many subjects so many pictures of one group make."""
+    return n * (n - 1) // 2 if subject in ("shots", "repeats", "pair") else n
+
+
+def _absent_neighbours(asked: pd.DataFrame) -> tuple[pd.DataFrame, pd.MultiIndex]:
+    """Return the pairs of a shot and the next one that each sequence lacks, and which shots lack their next one."""
+    ordered = asked.sort_values([*_GROUP, "shot"], kind="stable")
+    within = ordered.groupby(_GROUP, sort=False)
+    following = within[["ok", "withheld", "lost"]].shift(-1)
+    has_next = following["ok"].notna()
+    withheld = has_next & ((ordered["withheld"] == 1) | (following["withheld"] == 1))
+    lost = has_next & ~withheld & ((ordered["lost"] == 1) | (following["lost"] == 1))
+    absent = ordered.assign(n_failed=withheld.astype(int), n_left_out=lost.astype(int))[withheld | lost]
+    return absent, _keys(ordered[has_next & (following["ok"] != 1)], [*_GROUP, "prompt_id"])
+
+
+def _reasons(own: pd.DataFrame, absent: pd.DataFrame | None) -> dict[str, dict[str, int]]:
+    told = own[["system", "reason"]].dropna()
+    counts = Counter(zip(told["system"], told["reason"], strict=True))
+    if absent is not None:
+        for name, reason in (("n_failed", "withheld"), ("n_left_out", "lost")):
+            for system, n in zip(absent["system"], absent[name], strict=True):
+                counts[system, reason] += int(n)
+    found: dict[str, dict[str, int]] = {}
+    for (system, reason), n in sorted(counts.items()):
+        if n:
+            found.setdefault(str(system), {})[str(reason)] = n
+    return found
+
+
+def combined(parts: list[tuple[PromptOutcomes, float]]) -> PromptOutcomes:
+    """Return the weighted mean of several metrics on the same prompts.
+
+    A prompt that asks nothing of a metric is weighed by the others; one of which a metric could not be measured for a
+    system is unknown for that system. Each part enters with a weight above 0, so that lowering any never raises the
+    whole.
+    """
+    if len(parts) == 1:
+        return parts[0][0]
+    outcomes = [part for part, _ in parts]
+    prompts = pd.Index(sorted(set().union(*(part.shares.index for part in outcomes))), name="prompt")
+    systems = pd.Index(sorted(set().union(*(part.shares.columns for part in outcomes))), name="system")
+    asked = np.array([prompts.isin(part.shares.index) for part in outcomes])
+    weights = np.array([weight for _, weight in parts]) @ asked
+
+    def mean_of(name: str) -> pd.DataFrame:
+        total = np.zeros((len(prompts), len(systems)))
+        for (part, weight), has_it in zip(parts, asked, strict=True):
+            table: pd.DataFrame = getattr(part, name)
+            total += np.where(has_it[:, None], weight * table.reindex(index=prompts, columns=systems).to_numpy(), 0.0)
+        return pd.DataFrame(total / weights[:, None], prompts, systems)
+
+    counts = pd.concat([part.counts for part in outcomes]).groupby("system").sum()
+    reasons: dict[str, dict[str, int]] = {}
+    for part in outcomes:
+        for system, of_part in part.reasons.items():
+            for reason, n in of_part.items():
+                reasons.setdefault(system, {})[reason] = reasons.get(system, {}).get(reason, 0) + n
+    return PromptOutcomes(
+        shares=mean_of("shares"),
+        complete_case=mean_of("complete_case"),
+        lowest=mean_of("lowest"),
+        highest=mean_of("highest"),
+        counts=counts,
+        reasons=reasons,
+    )

@@ -1,0 +1,111 @@
+"""What an article published beside what was measured: supported, contradicted, cannot tell, or not comparable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from typing import Literal, TypedDict
+
+from evals.published import PublishedRow
+from evals.rating.stars.table import TableRow
+
+Verdict = Literal["supported", "contradicted", "cannot tell", "not comparable"]
+
+SAME_STARS = 0.5
+"""Two systems that are equal within half a star bear out an article that gives both the same stars, and contradict
+one that sets them farther apart."""
+
+
+class PublishedStars(TypedDict):
+    """A row of an article's star table against ours.
+
+    ``stars`` are the article's, by the names that it uses, ``models`` what each name may mean; ``why`` says which
+    systems of the run were held against each other and how they came out.
+    """
+
+    article: str
+    source: str
+    stars: dict[str, float]
+    models: dict[str, list[str]]
+    verdict: Verdict
+    why: str
+
+
+def against_article(row: TableRow, published: PublishedRow, systems: Sequence[str]) -> PublishedStars:
+    """Hold one row of an article's table against the same row of ours.
+
+    A name in the article may mean several models. Every pair of systems that the two names may mean is compared, and
+    a verdict is given only where they do not contradict one another.
+
+    Parameters
+    ----------
+    row
+        Ours, settled.
+    published
+        The article's row of the same id.
+    systems
+        Of the run. Simulated ones are never those that an article speaks of.
+    """
+    verdict, why = _verdict(row, published, systems)
+    return PublishedStars(
+        article=published.title,
+        source=published.source,
+        stars={column.name: column.stars for column in published.columns},
+        models={column.name: list(column.models) for column in published.columns},
+        verdict=verdict,
+        why=why,
+    )
+
+
+def systems_of(models: Sequence[str], systems: Sequence[str]) -> list[str]:
+    """Return the systems of a run that serve one of the models; a simulated one serves none.
+
+    Examples
+    --------
+    >>> systems_of(["flux-2-pro"], ["flux-2-pro@bfl", "flux-2-pro@simulated-bfl", "flux-2-max@bfl"])
+    ['flux-2-pro@bfl']
+    """
+    parts = ((system, *system.rpartition("@")[::2]) for system in systems)
+    return [system for system, model, host in parts if model in models and not host.startswith("simulated-")]
+
+
+def _verdict(row: TableRow, published: PublishedRow, systems: Sequence[str]) -> tuple[Verdict, str]:
+    first, second = published.columns
+    sides = [systems_of(column.models, systems) for column in (first, second)]
+    for column, side in zip((first, second), sides, strict=True):
+        if not side:
+            return "not comparable", f"no system of this run is what {column.name} may mean: {', '.join(column.models)}"
+    found = {(a, b): _of_pair(row, a, b, first.stars - second.stars) for a, b in product(*sides)}
+    words = "; ".join(f"{a} against {b}: {told}" for (a, b), (_, told) in found.items())
+    verdicts = {verdict for verdict, _ in found.values()}
+    if {"supported", "contradicted"} <= verdicts:
+        mixed = " and ".join(column.name for column, side in zip((first, second), sides, strict=True) if len(side) > 1)
+        return "not comparable", f"{mixed} may mean models that come out differently. {words}"
+    if len(verdicts) > 1:
+        return "cannot tell", words
+    return verdicts.pop(), words
+
+
+def _of_pair(row: TableRow, a: str, b: str, published: float) -> tuple[Verdict, str]:
+    if row["kind"] == "declared":
+        stars = {cell["system"]: cell["stars"] for cell in row["declared"]}
+        ours, theirs = stars.get(a), stars.get(b)
+        if ours is None or theirs is None:
+            return "cannot tell", "no cited fact for one of them"
+        return _held_against(ours - theirs, published), f"{ours:g} and {theirs:g} stars by cited facts"
+    if row["problem"] is not None:
+        return "cannot tell", row["problem"]
+    for difference in row["differences"]:
+        if {difference["system_a"], difference["system_b"]} == {a, b}:
+            better, equal = difference["better_system"], difference["equal_within"]
+            if better is not None:
+                return _held_against(1.0 if better == a else -1.0, published), difference["verdict"]
+            if equal is not None and equal <= SAME_STARS and not 0 < abs(published) <= SAME_STARS:
+                return _held_against(0.0, published), difference["verdict"]
+            return "cannot tell", difference["verdict"]
+    return "cannot tell", "they were not compared"
+
+
+def _held_against(ours: float, published: float) -> Verdict:
+    same_side = (ours > 0) == (published > 0) and (ours < 0) == (published < 0)
+    return "supported" if same_side else "contradicted"

@@ -1,0 +1,232 @@
+"""Recommendations by use case: the star table under declared weights, how sure, and what would change it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict
+
+from evals.capabilities import read_capabilities
+from evals.data_files import data_path
+from evals.fields import Section, meant, read_section
+from evals.generation.facts import FactsError, read_facts
+from evals.published import PublishedUseCase
+from evals.rating.stars.published import Verdict, systems_of
+from evals.rating.stars.table import RatedRow
+from evals.rating.stars.totals import TotalDifference, Totals, totals
+from evals.rating.statistics.intervals import MIN_PROMPTS
+
+ENOUGH = 0.5
+"""The least share of a profile's weight that must have been rated for a recommendation."""
+
+
+@dataclass(frozen=True, slots=True)
+class UseCase:
+    """A weight profile: how much each row counts for whom, and what a system must be able to do.
+
+    ``capability`` must not be answered with no by the cited facts, ``host`` must serve the model.
+    """
+
+    id: str
+    title: str
+    why: str
+    weights: Mapping[str, float]
+    capability: str | None = None
+    host: str | None = None
+
+
+class Requirement(TypedDict):
+    """Whether a system can do what the use case needs: by a cited fact, None where nobody knows."""
+
+    system: str
+    met: bool | None
+    says: str
+
+
+class Recommendation(TypedDict):
+    """The better system for a use case.
+
+    ``system`` is None where none can be named; ``verdict`` says which and how sure, ``would_change`` what would turn
+    it. ``rated`` is the share of the profile's weight that the table has stars for. ``article`` is what an article
+    recommends and whether this bears it out.
+    """
+
+    id: str
+    title: str
+    why: str
+    rated: float
+    requirements: list[Requirement]
+    totals: Totals
+    system: str | None
+    verdict: str
+    would_change: str
+    article: str | None
+    article_verdict: Verdict | None
+
+
+def read_use_cases(path: Path | None = None) -> tuple[UseCase, ...]:
+    """Read and check the use cases that come with TwinLens, or those of a file.
+
+    Raises
+    ------
+    FactsError
+        If something in the file is missing, unknown, of the wrong kind or given twice.
+
+    Examples
+    --------
+    >>> [case.id for case in read_use_cases()][:3]
+    ['production-at-scale', 'prototyping', 'budget']
+    """
+    top = read_section(path or data_path("facts/use-cases.yaml"), FactsError).only("version", "use_cases")
+    top.integer("version", least=1)
+    cases: dict[str, UseCase] = {}
+    for section in top.sections("use_cases"):
+        case = _use_case(section)
+        if case.id in cases:
+            raise section.refuse("id", f"there are two use cases {case.id!r}")
+        cases[case.id] = case
+    return tuple(cases.values())
+
+
+def _use_case(section: Section) -> UseCase:
+    section.only("id", "title", "why", "weights", "requires")
+    section = section.named(f"use case {section.text('id')!r}")
+    weights = section.numbers("weights")
+    if not weights:
+        raise section.refuse("weights", "it is empty; name the rows that count, as in {precise: 2}")
+    for row, weight in weights.items():
+        if not 0 < weight < float("inf"):
+            raise section.refuse("weights", f"the weight of {row} is {weight:g}; it is above 0")
+    capability = host = None
+    if section.has("requires"):
+        needed = section.section("requires").only("capability", "host")
+        if needed.has("capability"):
+            capability = _known(needed, "capability", list(read_capabilities()))
+        if needed.has("host"):
+            host = _known(needed, "host", list(read_facts().hosts))
+    return UseCase(section.text("id"), section.text("title"), section.text("why"), weights, capability, host)
+
+
+def _known(section: Section, key: str, known: Sequence[str]) -> str:
+    name = section.text(key)
+    if name not in known:
+        raise section.refuse(key, f"there is no {name!r} here; {meant(name, known)}")
+    return name
+
+
+def recommend(
+    case: UseCase, rated: Sequence[RatedRow], systems: Sequence[str], published: PublishedUseCase | None = None
+) -> Recommendation:
+    """Return the better system for a use case, how sure that is, and what would change it.
+
+    Parameters
+    ----------
+    case
+        The profile.
+    rated
+        The rows of the star table, settled.
+    systems
+        In the order of the table.
+    published
+        What an article recommends for the same use case.
+    """
+    requirements = [_requirement(case, system) for system in systems]
+    able = [found["system"] for found in requirements if found["met"] is not False]
+    weighed = totals(rated, able, case.weights)
+    with_stars = set(weighed["weights"]) - set(weighed["at_floor"])
+    rated_share = sum(case.weights[row] for row in with_stars) / sum(case.weights.values())
+    system, verdict, change = _verdict(case, able, len(systems), weighed, rated_share)
+    article, held = _against(system, systems, published)
+    return Recommendation(
+        id=case.id,
+        title=case.title,
+        why=case.why,
+        rated=rated_share,
+        requirements=requirements if case.capability or case.host else [],
+        totals=weighed,
+        system=system,
+        verdict=verdict,
+        would_change=change,
+        article=article,
+        article_verdict=held,
+    )
+
+
+def _requirement(case: UseCase, system: str) -> Requirement:
+    model, _, host = system.rpartition("@")
+    facts = read_facts()
+    if host.startswith("simulated-"):
+        return Requirement(system=system, met=None, says="it is simulated")
+    if not any(offer.model == model for offer in facts.offers.values()):
+        return Requirement(system=system, met=None, says="the facts know no such model")
+    if case.host is not None:
+        served = f"{model}@{case.host}" in facts.offers
+        title = facts.hosts[case.host].title
+        return Requirement(system=system, met=served, says=f"{title} {'serves' if served else 'does not serve'} it")
+    cell = read_capabilities()[case.capability].of(model, host) if case.capability is not None else None
+    if cell is None or cell.answer == "unknown":
+        return Requirement(system=system, met=None, says=cell.says if cell else "nobody looked into it")
+    return Requirement(system=system, met=cell.answer != "no", says=cell.says)
+
+
+def _verdict(
+    case: UseCase, able: Sequence[str], n_systems: int, weighed: Totals, rated_share: float
+) -> tuple[str | None, str, str]:
+    if not able:
+        return None, "no system here can do what it needs", "a system that can"
+    if len(able) == 1 and n_systems > 1:
+        return able[0], f"{able[0]}: the only one here that can do what it needs", "another system that can"
+    without_stars = set(case.weights) - (set(weighed["weights"]) - set(weighed["at_floor"]))
+    if rated_share < ENOUGH:
+        change = f"stars for {', '.join(sorted(without_stars))}"
+        return None, f"cannot tell: only {rated_share:.0%} of its weight was rated", change
+    ranked = sorted(weighed["systems"], key=lambda total: -(total["stars"] or 0.0))
+    if len(ranked) < 2:
+        return ranked[0]["system"], f"{ranked[0]['system']}: there is nothing to compare it with", "another system"
+    leader, runner_up = ranked[0]["system"], ranked[1]["system"]
+    pair = {leader, runner_up}
+    difference = next(row for row in weighed["differences"] if {row["system_a"], row["system_b"]} == pair)
+    if difference["better_system"] == leader:
+        return leader, f"{leader}, before {runner_up} by {_amount(difference)}", _would_change(difference)
+    return None, f"cannot tell {leader} from {runner_up}: {_doubt(difference)}", "more prompts, or other weights"
+
+
+def _doubt(difference: TotalDifference) -> str:
+    if difference["stars"] is None or difference["low"] is None:
+        return f"they have fewer than {MIN_PROMPTS} prompts in common in one of the rows"
+    if difference["better_system"] is not None:
+        return "on the prompts that both were rated on the other one is ahead"
+    return f"{_amount(difference)} includes zero"
+
+
+def _amount(difference: TotalDifference) -> str:
+    stars, low, high = difference["stars"] or 0.0, difference["low"] or 0.0, difference["high"] or 0.0
+    low, high = (low, high) if stars >= 0 else (-high, -low)
+    return f"{abs(stars):.2f} stars ({low:.2f} to {high:.2f})"
+
+
+def _would_change(difference: TotalDifference) -> str:
+    move = difference["weight_to_move"]
+    if move is None:
+        return "no weights at all: no row speaks for the other"
+    factors = {row: factor for row, factor in difference["decided_by"].items() if factor > 1}
+    told = f"moving {move:.0%} of the weight"
+    if factors:
+        row = min(factors, key=lambda name: factors[name])
+        told += f", or counting {row} {factors[row]:.1f} times as much"
+    return told
+
+
+def _against(
+    system: str | None, systems: Sequence[str], published: PublishedUseCase | None
+) -> tuple[str | None, Verdict | None]:
+    if published is None:
+        return None, None
+    meant_systems = systems_of(published.models, systems)
+    article = published.recommends + (f" (unless {published.unless})" if published.unless else "")
+    if not meant_systems or len(systems) < 2:
+        return article, "not comparable"
+    if system is None:
+        return article, "cannot tell"
+    return article, "supported" if system in meant_systems else "contradicted"

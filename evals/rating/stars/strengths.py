@@ -1,0 +1,77 @@
+"""More than two systems on one scale: who does better on how many prompts, whatever rows these are of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+import numpy as np
+import pandas as pd
+
+from evals.rating.comparison import number_or_none
+from evals.rating.stars.table import RatedRow
+from evals.rating.statistics.bradley_terry import bradley_terry
+
+
+class Strength(TypedDict):
+    """The log-strength of one system with its 95 % interval; all of them sum to zero."""
+
+    system: str
+    log_strength: float | None
+    low: float | None
+    high: float | None
+
+
+class Strengths(TypedDict):
+    """Bradley-Terry strengths over all prompts of a star table.
+
+    ``note`` says why a strength has no bound or why there are none.
+    """
+
+    n_prompts: int
+    systems: list[Strength]
+    note: str | None
+
+
+def strengths(rated: Sequence[RatedRow], systems: Sequence[str], seed: int = 0) -> Strengths | None:
+    """Return the strengths of three systems or more, None for fewer, whose paired difference says it all.
+
+    Every prompt is one meeting of all systems: rows that share it are averaged inside it first, so that no prompt
+    counts twice.
+
+    Parameters
+    ----------
+    rated
+        The rows, as `evals.rating.stars.table.rate_rows` returns them.
+    systems
+        In the order of the table.
+    seed
+        Of the bootstrap over prompts.
+    """
+    if len(systems) < 3:
+        return None
+    tables = [
+        one.outcomes.shares.reindex(columns=list(systems)).assign(suite=one.row["suite"] or one.row["id"])
+        for one in rated
+        if one.outcomes is not None
+    ]
+    if not tables:
+        return Strengths(n_prompts=0, systems=[], note="no row has stars")
+    meetings = pd.concat(tables).groupby(["suite", "prompt"]).mean()
+    try:
+        fitted = bradley_terry(meetings.to_numpy(np.float64), list(systems), seed)
+    except ValueError as error:
+        return Strengths(n_prompts=len(meetings), systems=[], note=str(error))
+    return Strengths(
+        n_prompts=len(meetings),
+        systems=[
+            Strength(
+                system=system,
+                log_strength=number_or_none(estimate.value),
+                low=number_or_none(estimate.low),
+                high=number_or_none(estimate.high),
+            )
+            for system, estimate in zip(fitted.systems, fitted.log_strengths, strict=True)
+        ],
+        note=fitted.unbounded,
+    )

@@ -1,0 +1,272 @@
+"""Totals: the rows of a star table weighed together, how sure that is, and what other weights would change."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import TypedDict
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from evals.rating.comparison import number_or_none
+from evals.rating.stars.cells import FEWEST, MOST
+from evals.rating.stars.table import RatedRow
+from evals.rating.statistics.intervals import CONFIDENCE, MIN_PROMPTS, Numbers, paired_differences
+from evals.rating.statistics.proportions import is_rate, newcombe_interval
+
+_STARS = MOST - FEWEST
+
+NOTHING = 1e-12
+"""What a difference on the scale is at least, to be more than the rounding of floats."""
+
+
+class SystemTotal(TypedDict):
+    """The weighted mean of a system's stars, None where a row gives it none."""
+
+    system: str
+    stars: float | None
+
+
+class TotalDifference(TypedDict):
+    """System A minus system B in weighted stars, with the 95 % interval and the two-sided p-value.
+
+    ``better_system`` is named where the interval excludes zero. ``weight_to_move`` is the smallest share of all weight
+    that must move between rows before the other system leads, None where no weights do that; ``decided_by`` are the
+    rows, each with the factor by which its weight alone would have to change for a draw.
+    """
+
+    system_a: str
+    system_b: str
+    stars: float | None
+    low: float | None
+    high: float | None
+    p_value: float | None
+    better_system: str | None
+    weight_to_move: float | None
+    decided_by: dict[str, float]
+
+
+class Totals(TypedDict):
+    """The totals over the rows that every system has stars in.
+
+    ``weights`` are those of the rows that count, as shares of 1. ``at_floor`` are those of them in which nobody has
+    stars because nobody can be told from the floor: they count as one star for everyone, since a row that dropped out
+    there would reward being bad at it; ``most`` is therefore what a perfect system would have. ``left_out`` says of
+    all other rows why they do not count; where nobody has stars in any row, none does.
+    """
+
+    weights: dict[str, float]
+    most: float | None
+    at_floor: dict[str, str]
+    left_out: dict[str, str]
+    systems: list[SystemTotal]
+    differences: list[TotalDifference]
+
+
+def totals(rated: Sequence[RatedRow], systems: Sequence[str], weights: Mapping[str, float] | None = None) -> Totals:
+    r"""Weigh the measured and computed rows of a star table together.
+
+    .. math:: T_s = \sum_r w_r \bar u_{rs}, \qquad \sum_r w_r = 1,
+
+    which no lower component can raise. Declared rows are never in it. Rows may share their prompts, so the variance of
+    a difference is summed over prompts, of what each of them adds in all rows together:
+
+    .. math:: \sum_p \Big( \sum_r w_r \frac{d_{rp} - \bar d_r}{\sqrt{n_r (n_r - 1)}} \Big)^2,
+
+    with degrees of freedom after Satterthwaite, the suites being the components. A row of rates varies at least as
+    much as Newcombe's interval of it says, so that a few prompts on which all agree are no certainty.
+
+    Parameters
+    ----------
+    rated
+        The rows, as `evals.rating.stars.table.rate_rows` returns them.
+    systems
+        In the order of the table; others have no say in which rows count.
+    weights
+        By row id, in place of the rows' own; rows that are not named have none.
+
+    References
+    ----------
+    Satterthwaite 1946, An approximate distribution of estimates of variance components, Biometrics Bulletin 2.
+    """
+    wanted = {one.row["id"]: one.row["weight"] for one in rated} if weights is None else dict(weights)
+    counting, at_floor, left_out = [], {}, {}
+    for one in rated:
+        row_id, weight = one.row["id"], wanted.get(one.row["id"], 0.0)
+        if weight > 0:
+            if one.at_floor:
+                at_floor[row_id] = one.row["problem"] or ""
+            elif why := _why_left_out(one, systems):
+                left_out[row_id] = why
+                continue
+            counting.append((one, weight))
+    if len(at_floor) == len(counting):
+        counting, at_floor, left_out = [], {}, left_out | at_floor
+    whole = sum(weight for _, weight in counting)
+    shares = [(one, weight / whole) for one, weight in counting]
+    return Totals(
+        weights={one.row["id"]: weight for one, weight in shares},
+        most=MOST - _STARS * sum(weight for one, weight in shares if one.at_floor) if shares else None,
+        at_floor=at_floor,
+        left_out=left_out,
+        systems=[SystemTotal(system=system, stars=_total(shares, system)) for system in systems],
+        differences=[_difference(shares, a, b) for a, b in combinations(systems, 2)] if shares else [],
+    )
+
+
+def _why_left_out(one: RatedRow, systems: Sequence[str]) -> str | None:
+    if one.row["kind"] == "declared":
+        return "declared, and declared rows are never mixed with measured ones"
+    if one.outcomes is None:
+        return one.row["problem"] or "it has no stars"
+    with_stars = {cell["system"] for cell in one.row["cells"] if cell["stars"] is not None}
+    missing = [system for system in systems if system not in with_stars]
+    return f"it has no stars for {', '.join(missing)}" if missing else None
+
+
+def _total(shares: Sequence[tuple[RatedRow, float]], system: str) -> float | None:
+    if not shares:
+        return None
+    total = 0.0
+    for one, weight in shares:
+        (stars,) = [cell["stars"] for cell in one.row["cells"] if cell["system"] == system] or [FEWEST]
+        total += weight * (FEWEST if stars is None else stars)
+    return total
+
+
+@dataclass
+class _Spread:
+    """What every prompt adds to the error of a weighted difference, by suite; and what rates add to it besides."""
+
+    by_suite: dict[str, dict[str, float]] = field(default_factory=dict)
+    of_rates: list[tuple[float, int]] = field(default_factory=list)
+
+    def add(self, prompts: Sequence[tuple[str, str]], weight: float, a: Numbers, b: Numbers) -> None:
+        """Add a row, from the places of two systems on the prompts that both were rated on."""
+        differences, n = paired_differences(a, b), len(prompts)
+        additions = weight * (differences - differences.mean()) / np.sqrt(n * (n - 1))
+        for (suite, prompt), addition in zip(prompts, additions, strict=True):
+            of_suite = self.by_suite.setdefault(suite, {})
+            of_suite[prompt] = of_suite.get(prompt, 0.0) + float(addition)
+        if is_rate(np.concatenate([a, b])):
+            low, high = newcombe_interval(a, b)
+            farther = max(high - differences.mean(), differences.mean() - low)
+            widest = weight * farther / stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)
+            self.of_rates.append((max(0.0, float(widest**2 - (additions**2).sum())), n - 1))
+
+    def interval(self, mean: float) -> tuple[float, float, float]:
+        """Return the interval of the weighted mean difference and its p-value."""
+        of_suites = [(math.fsum(a**2 for a in added.values()), len(added) - 1) for added in self.by_suite.values()]
+        components = [(variance, max(degrees, 1)) for variance, degrees in [*of_suites, *self.of_rates] if variance > 0]
+        variance = math.fsum(variance for variance, _ in components)
+        # Rows that cancel leave the rounding of floats, not a lead.
+        if math.sqrt(variance) < NOTHING:
+            return mean, mean, 1.0 if abs(mean) < NOTHING else 0.0
+        effective = variance**2 / math.fsum(part**2 / degrees for part, degrees in components)
+        error = math.sqrt(variance)
+        margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, effective)) * error
+        return mean - margin, mean + margin, float(2 * stats.t.sf(abs(mean) / error, effective))
+
+
+def _prompts(one: RatedRow, index: pd.Index[str]) -> list[tuple[str, str]]:
+    """Return suite and prompt of a row's prompts; those of a suite at another size are the same prompts."""
+    before = f"{one.row['suite']}/" if one.row["kind"] == "measured" else ""
+    parts = (f"{before}{prompt}".partition("/") for prompt in index)
+    return [(suite.partition("@")[0], prompt) for suite, _, prompt in parts]
+
+
+def _difference(shares: Sequence[tuple[RatedRow, float]], a: str, b: str) -> TotalDifference:
+    weights = {one.row["id"]: weight for one, weight in shares}
+    by_row: dict[str, float] = {}
+    spread, too_few = _Spread(), False
+    for one, weight in shares:
+        if one.outcomes is None:
+            by_row[one.row["id"]] = 0.0
+            continue
+        both = one.outcomes.shares[[a, b]].dropna()
+        first, second = np.asarray(both[a], np.float64), np.asarray(both[b], np.float64)
+        by_row[one.row["id"]] = float(paired_differences(first, second).mean()) if len(both) else np.nan
+        if len(both) < MIN_PROMPTS:
+            too_few = True
+        else:
+            spread.add(_prompts(one, both.index), weight, first, second)
+    mean = math.fsum(weights[row] * difference for row, difference in by_row.items())
+    low = high = p_value = np.nan
+    if not too_few:
+        low, high, p_value = spread.interval(mean)
+    low, high = np.clip([low, high], -1, 1)
+    separable = np.isfinite(p_value) and p_value < 1 - CONFIDENCE
+    return TotalDifference(
+        system_a=a,
+        system_b=b,
+        stars=number_or_none(_STARS * mean),
+        low=number_or_none(_STARS * low),
+        high=number_or_none(_STARS * high),
+        p_value=number_or_none(p_value),
+        better_system=(a if mean > 0 else b) if separable else None,
+        weight_to_move=weight_to_move(by_row, weights) if np.isfinite(mean) else None,
+        decided_by=deciding_factors(by_row, weights) if np.isfinite(mean) else {},
+    )
+
+
+def weight_to_move(differences: Mapping[str, float], weights: Mapping[str, float]) -> float | None:
+    """Return the smallest share of all weight that must move between rows for the totals to draw.
+
+    Weight goes from the rows that speak most for the leader to the row that speaks most against it.
+
+    Parameters
+    ----------
+    differences
+        First system minus second on the scale, by row.
+    weights
+        Of the rows, summing to 1.
+
+    Returns
+    -------
+    float or None
+        From 0 to 1; None where no weights make the other system lead, because no row speaks for it.
+
+    Examples
+    --------
+    >>> weight_to_move({"adherence": 0.5, "cost": -0.5}, {"adherence": 0.75, "cost": 0.25})
+    0.25
+    >>> weight_to_move({"adherence": 0.5, "cost": 0.1}, {"adherence": 0.5, "cost": 0.5}) is None
+    True
+    """
+    lead = sum(weights[row] * difference for row, difference in differences.items())
+    sign = 1.0 if lead >= 0 else -1.0
+    against = min(sign * difference for difference in differences.values())
+    if against >= 0:
+        return None if lead != 0 else 0.0
+    left, moved = abs(lead), 0.0
+    for row in sorted(differences, key=lambda row: -sign * differences[row]):
+        gain = sign * differences[row] - against
+        if gain <= 0:
+            break
+        step = min(weights[row], left / gain)
+        moved, left = moved + step, left - step * gain
+        if left <= 1e-15:
+            break
+    return moved
+
+
+def deciding_factors(differences: Mapping[str, float], weights: Mapping[str, float]) -> dict[str, float]:
+    """Return by which factor the weight of each row alone would have to change for the totals to draw.
+
+    Rows for which no factor does that are left out.
+
+    Examples
+    --------
+    >>> deciding_factors({"adherence": 0.5, "cost": -0.5}, {"adherence": 0.8, "cost": 0.2})
+    {'adherence': 0.25, 'cost': 4.0}
+    """
+    found = {}
+    for row, difference in differences.items():
+        others = sum(weights[other] * differences[other] for other in differences if other != row)
+        if difference and (factor := -others / (weights[row] * difference)) > 0:
+            found[row] = factor
+    return found

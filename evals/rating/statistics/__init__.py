@@ -1,0 +1,1 @@
+"""The statistics of rating: pure functions over arrays of scores, one value a prompt."""

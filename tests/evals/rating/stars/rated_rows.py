@@ -1,0 +1,33 @@
+"""Rated rows of the star table, made by hand from places on the scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from evals.rating.stars.cells import in_stars, settle, star_differences
+from evals.rating.stars.outcomes import PromptOutcomes
+from evals.rating.stars.table import RatedRow
+
+
+def rated_row(
+    row_id: str, kind: str = "measured", suite: str | None = "s", weight: float = 1.0, problem: str | None = None,
+    at_floor: bool = False, prompts: Sequence[str] | None = None, shares: dict[str, Sequence[float]] | None = None,
+    declared: dict[str, float | None] | None = None, **systems: Sequence[float],
+) -> RatedRow:  # fmt: skip
+    """Return a rated row from the places of systems, one a prompt; without any it has no stars."""
+    shares = shares or systems
+    n_prompts = len(next(iter(shares.values()), []))
+    table = pd.DataFrame(shares, index=pd.Index(prompts or range(n_prompts), name="prompt"))
+    nothing = pd.DataFrame()
+    outcomes = PromptOutcomes(table, nothing, nothing, nothing, nothing, {})
+    told: dict[str, Any] = {
+        "id": row_id, "kind": kind, "suite": suite, "weight": weight, "problem": problem,
+        "cells": [{"system": system, "stars": in_stars(table[system].mean())} for system in table],
+        "declared": [{"system": system, "stars": stars} for system, stars in (declared or {}).items()],
+        "differences": star_differences(outcomes, list(table)),
+    }  # fmt: skip
+    settle(told["differences"])
+    return RatedRow(told, outcomes if shares else None, at_floor)

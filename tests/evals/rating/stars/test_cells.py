@@ -1,0 +1,216 @@
+"""Stars and their differences by hand: halves, clipping, intervals, one Holm family, and the words of a verdict."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evals.rating.stars.cells import in_halves, in_stars, settle, star_cells, star_differences
+from evals.rating.stars.outcomes import PromptOutcomes
+from evals.rating.statistics.families import holm
+from evals.rating.statistics.intervals import estimate_differences, estimate_means
+from evals.rating.statistics.power import smallest_detectable_difference
+from evals.rating.statistics.proportions import newcombe_interval, rate_estimate
+
+
+def outcomes(**shares):
+    """Return outcomes of systems by name, one share a prompt; None where nothing is known."""
+    rows = [
+        {"system": system, "prompt": f"p{n:03d}", "value": value, "reason": None, "share": value, "failed": False,
+         "left_out": value is None}
+        for system, values in shares.items() for n, value in enumerate(values)
+    ]  # fmt: skip
+    return PromptOutcomes.of(pd.DataFrame(rows).astype({"share": float, "value": float}))
+
+
+def cells(**shares):
+    return star_cells(outcomes(**shares), list(shares), seed=0)
+
+
+def difference(**shares):
+    (found,) = star_differences(outcomes(**shares), list(shares))
+    settle([found])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("stars", "shown"),
+    [(1.0, 1.0), (1.24, 1.0), (1.25, 1.5), (3.74, 3.5), (3.75, 4.0), (4.76, 5.0), (5.0, 5.0), (None, None)],
+)
+def test_stars_are_shown_in_halves_rounded_up_in_the_middle(stars, shown):
+    assert in_halves(stars) == shown
+
+
+@pytest.mark.parametrize(("place", "stars"), [(0, 1.0), (0.25, 2.0), (1, 5.0), (-0.1, 1.0), (1.3, 5.0)])
+def test_one_star_is_the_floor_and_five_the_ceiling_and_nothing_lies_beyond(place, stars):
+    assert in_stars(place) == stars
+    assert in_stars(float("nan")) is None
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_a_higher_place_never_has_fewer_stars(a, b):
+    low, high = sorted((a, b))
+    assert in_stars(low) <= in_stars(high)
+    assert in_halves(in_stars(low)) <= in_halves(in_stars(high))
+
+
+def test_the_interval_of_stars_is_that_of_the_mean_place_stretched():
+    values = np.linspace(0.2, 0.7, 12)
+    (cell,) = cells(left=values)
+    (estimate,) = estimate_means(values[:, None], seed=0)
+    assert cell["stars"] == pytest.approx(1 + 4 * values.mean())
+    assert (cell["low"], cell["high"]) == pytest.approx((1 + 4 * estimate.low, 1 + 4 * estimate.high))
+    assert cell["shown"] == in_halves(cell["stars"])
+    assert (cell["n_prompts"], cell["n_scored"]) == (12, 12)
+
+
+def test_no_interval_leaves_the_scale():
+    (cell,) = cells(left=[1.0, 1.0, 1.0, 0.9, 1.0, 0.2])
+    assert 1 <= cell["low"] < cell["stars"] < cell["high"] <= 5
+
+
+def test_places_that_are_all_0_or_1_are_a_rate_and_no_certainty():
+    (cell,) = cells(left=[1.0] * 8)
+    estimate = rate_estimate(np.ones(8))
+    assert (cell["stars"], cell["high"]) == (5.0, 5.0)
+    assert cell["low"] == pytest.approx(1 + 4 * estimate.low)
+    assert cell["low"] < 4
+
+
+def test_below_five_prompts_there_are_stars_without_an_interval():
+    (cell,) = cells(left=[0.5, 0.7, 0.9, 0.3])
+    assert cell["stars"] == pytest.approx(3.4)
+    assert (cell["low"], cell["high"]) == (None, None)
+    found = difference(left=[0.5, 0.7, 0.9, 0.3], right=[0.1, 0.1, 0.1, 0.1])
+    assert found["stars"] == pytest.approx(2.0)
+    assert (found["low"], found["p_value"], found["p_holm"], found["better_system"]) == (None, None, None, None)
+    assert found["verdict"] == "not separable: 4 prompts in common, and there is no interval below 5"
+
+
+def test_a_system_that_was_not_asked_has_a_reason_and_no_stars():
+    left, right, third = star_cells(outcomes(left=[0.5] * 6, right=[None] * 6), ["left", "right", "third"], seed=0)
+    assert left["reason"] is None
+    for cell in (right, third):
+        assert (cell["stars"], cell["shown"], cell["low"]) == (None, None, None)
+        assert cell["reason"] == "nothing of it could be measured for this system"
+    assert (right["n_left_out"], right["lowest"], right["highest"]) == (6, 1.0, 5.0)
+    assert (third["n_left_out"], third["lowest"]) == (0, None)
+
+
+def test_other_policies_for_what_failed_and_what_was_left_out_are_given_beside_the_stars():
+    rows = pd.DataFrame(
+        [("left", "a", 0.8, 0.8, False, False), ("left", "b", None, 0.0, True, False), ("left", "c", None, None, False,
+                                                                                        True)],
+        columns=["system", "prompt", "value", "share", "failed", "left_out"],
+    ).assign(reason=[None, "no_face", "encoder_failed"])  # fmt: skip
+    (cell,) = star_cells(PromptOutcomes.of(rows), ["left"], seed=0)
+    assert cell["stars"] == pytest.approx(1 + 4 * 0.4)
+    assert cell["without_failures"] == pytest.approx(1 + 4 * 0.8)
+    assert (cell["lowest"], cell["highest"]) == pytest.approx((1 + 4 * 0.8 / 3, 1 + 4 * 1.8 / 3))
+    assert (cell["n_scored"], cell["n_failed"], cell["n_left_out"]) == (1, 1, 1)
+    assert cell["reasons"] == {"encoder_failed": 1, "no_face": 1}
+
+
+FIRST, SECOND = np.array([0.5, 0.62, 0.71, 0.4, 0.9, 0.66]), np.array([0.3, 0.5, 0.45, 0.35, 0.6, 0.51])
+
+
+def test_a_difference_is_students_t_of_paired_places_stretched():
+    found = difference(left=FIRST, right=SECOND)
+    (estimate,) = estimate_differences((FIRST - SECOND)[:, None])
+    assert found["stars"] == pytest.approx(4 * estimate.value)
+    assert (found["low"], found["high"]) == pytest.approx((4 * estimate.low, 4 * estimate.high))
+    assert found["p_value"] == found["p_holm"] == pytest.approx(estimate.p_value)
+    assert found["detectable"] == pytest.approx(4 * smallest_detectable_difference(FIRST - SECOND))
+    assert (found["wins"], found["ties"], found["losses"], found["n_prompts"]) == (6, 0, 0, 6)
+    assert (found["better_system"], found["verdict"]) == ("left", "left is ahead by 0.7 stars")
+
+
+def test_the_other_way_round_everything_changes_its_sign():
+    one, other = difference(left=FIRST, right=SECOND), difference(right=SECOND, left=FIRST)
+    assert (other["stars"], other["low"], other["high"]) == pytest.approx((-one["stars"], -one["high"], -one["low"]))
+    assert (other["better_system"], other["verdict"]) == (one["better_system"], one["verdict"])
+    assert (other["wins"], other["losses"]) == (0, 6)
+
+
+def test_only_prompts_that_both_were_rated_on_are_compared():
+    found = difference(left=[*FIRST, 1.0, None], right=[*SECOND, None, 1.0])
+    assert (found["n_prompts"], found["stars"]) == (6, pytest.approx(4 * (FIRST - SECOND).mean()))
+    found = difference(left=[0.5, None], right=[None, 0.5])
+    assert (found["n_prompts"], found["stars"]) == (0, None)
+    assert found["verdict"] == "not comparable: no prompt was rated for both"
+
+
+def test_two_rates_have_newcombes_interval():
+    first, second = np.array([1.0] * 9 + [0.0]), np.array([1.0] * 3 + [0.0] * 7)
+    found = difference(left=first, right=second)
+    low, high = newcombe_interval(first, second)
+    assert (found["low"], found["high"]) == pytest.approx((4 * low, 4 * high))
+
+
+def test_the_interval_of_a_difference_stays_within_four_stars():
+    found = difference(left=[1.0, 1.0, 1.0, 1.0, 1.0, 0.99], right=[0.0, 0.0, 0.0, 0.0, 0.9, 0.0])
+    assert found["stars"] > 3
+    assert found["high"] == 4.0
+
+
+def test_equal_systems_are_not_separable():
+    found = difference(left=[0.5, 0.7, 0.2, 0.9, 0.4, 0.6], right=[0.5, 0.7, 0.2, 0.9, 0.4, 0.6])
+    assert (found["stars"], found["low"], found["high"], found["p_value"]) == (0.0, 0.0, 0.0, 1.0)
+    assert (found["better_system"], found["verdict"], found["ties"]) == (None, "not separable", 6)
+
+
+def test_a_difference_that_never_varies_is_separated_and_one_of_rounding_is_not():
+    assert difference(left=[0.5] * 6, right=[0.25] * 6)["verdict"] == "left is ahead by 1.0 stars"
+    assert difference(left=[0.1 + 0.2] * 6, right=[0.3] * 6)["verdict"] == "not separable"
+
+
+def test_not_separable_says_how_equal_they_are_and_what_would_have_been_seen():
+    gains = np.array([0.02, 0.05, -0.01, -0.03, 0.04, 0, 0.01, -0.02, 0.03, -0.05])
+    found = difference(left=0.5 + gains, right=np.full(10, 0.5))
+    assert found["equal_within"] == pytest.approx(4 * (abs(gains.mean()) + 1.833113 * gains.std(ddof=1) / 10**0.5))
+    assert found["verdict"] == "not separable, equal within 0.09 stars; 0.1 stars would have been seen"
+
+
+def test_so_few_prompts_that_no_difference_would_have_been_seen_say_so():
+    found = difference(left=[1.0, 0.0, 0.9, 0.1, 1.0], right=[0.0, 1.0, 0.2, 0.95, 0.3])
+    assert found["detectable"] > 4
+    assert found["verdict"].endswith("; no difference on the scale would have been seen")
+
+
+def test_verdicts_are_corrected_over_the_whole_table():
+    # Twelve prompts that differ by 0.1 about leads of 0.3 (p < 1e-6), 0.07 (p = 0.034) and nothing.
+    gains = np.linspace(-1, 1, 12) / np.linspace(-1, 1, 12).std(ddof=1) / 10
+    rows = [(0.5 + lead + gains, np.full(12, 0.5)) for lead in (0.3, 0.07, 0.0, 0.0, 0.0)]
+    found = [star_differences(outcomes(left=left, right=right), ["left", "right"])[0] for left, right in rows]
+    settle(found)
+    p_values = [row["p_value"] for row in found]
+    assert [row["p_holm"] for row in found] == pytest.approx(holm(p_values))
+    assert p_values[1] < 0.05 < found[1]["p_holm"]
+    assert (found[0]["better_system"], found[1]["better_system"]) == ("left", None)
+    assert found[1]["verdict"].startswith(
+        "not separable among so many rows (alone its interval excludes zero), equal within"
+    )
+
+
+def test_a_row_without_a_test_does_not_count_as_one():
+    few, many = (star_differences(outcomes(left=left, right=right), ["left", "right"])[0]
+                 for left, right in (([0.5] * 3, [0.2] * 3), (FIRST, SECOND)))  # fmt: skip
+    settle([few, many])
+    assert (few["p_holm"], many["p_holm"]) == (None, many["p_value"])
+
+
+def test_three_systems_make_three_pairs_in_the_order_of_the_table():
+    found = star_differences(outcomes(a=FIRST, b=SECOND, c=SECOND), ["c", "a", "missing", "b"])
+    assert [(row["system_a"], row["system_b"]) for row in found] == [("c", "a"), ("c", "b"), ("a", "b")]
+
+
+def test_small_amounts_keep_one_digit():
+    assert difference(left=[0.51] * 6, right=[0.5] * 6)["verdict"] == "left is ahead by 0.04 stars"
+
+
+def test_cells_and_differences_are_json():
+    found = [*cells(left=[0.2, None, 0.4], right=[None] * 3), difference(left=FIRST, right=SECOND)]
+    assert json.loads(json.dumps(found, allow_nan=False)) == found

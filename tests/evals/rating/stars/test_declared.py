@@ -1,0 +1,117 @@
+"""Declared stars: they follow from a cited fact and the rubric, and where there is no fact there is a reason."""
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+
+from evals.capabilities import read_capabilities
+from evals.generation import facts as facts_module
+from evals.generation.facts import FactsError, read_facts
+from evals.rating.stars import declared
+from evals.rating.stars.declared import declared_row
+
+CAPABILITIES = read_capabilities()
+SYSTEMS = tuple(read_facts().offers)
+
+
+@pytest.mark.parametrize(
+    ("capability", "system", "stars"),
+    [
+        ("lora", "flux-2-pro@bfl", 1.0),
+        ("lora", "flux-2-klein-9b@bfl", 3.0),
+        ("lora", "flux-2-dev@fal", 4.0),
+        ("sla", "gemini-3-pro-image@vertex", 4.0),
+        ("sla", "gemini-3-pro-image@google", 1.0),
+        ("open_weights", "flux-2-pro@bfl", 1.0),
+        ("open_weights", "flux-1-schnell@local", 5.0),
+        ("batch", "gemini-nano-banana-2.1@google", 5.0),
+        ("batch", "flux-2-pro@bfl", 1.0),
+    ],
+)
+def test_stars_follow_from_the_level_of_the_cell(capability, system, stars):
+    row = declared_row(capability, system)
+    assert row.stars == stars
+    assert row.level == CAPABILITIES[capability].rubric[int(stars) - 1]
+    assert row.reason is None
+
+
+@pytest.mark.parametrize(
+    ("system", "stars", "counted"),
+    [
+        ("flux-3-image@bfl", 1.0, "1 company known here serves it (Black Forest Labs); its weights are not open."),
+        ("gemini-nano-banana-2.1@google", 2.0, "1 company known here serves it (Google); its weights are not open."),
+        ("gemini-3-pro-image@fal", 3.0, "2 companies known here serve it (fal, Google); its weights are not open."),
+        (
+            "flux-2-klein-9b@local",
+            3.0,
+            "1 company known here serves it (Black Forest Labs); its weights are open for non-commercial use.",
+        ),
+        (
+            "flux-2-pro@bfl",
+            4.0,
+            "4 companies known here serve it (AtlasCloud, Black Forest Labs, fal, Replicate); its weights are not",
+        ),
+        ("flux-2-klein-4b@bfl", 5.0, "1 company known here serves it (Black Forest Labs); its weights are open."),
+    ],
+)
+def test_deployment_counts_companies_and_open_weights(system, stars, counted):
+    row = declared_row("deployment", system)
+    assert (row.stars, row.level) == (stars, CAPABILITIES["deployment"].rubric[int(stars) - 1])
+    assert row.says.startswith(counted)
+
+
+def test_a_host_that_no_longer_serves_a_model_does_not_count(monkeypatch):
+    gone = {
+        system: replace(offer, retired=date(2020, 1, 1))
+        if offer.model == "flux-2-pro" and offer.host != "bfl"
+        else offer
+        for system, offer in read_facts().offers.items()
+    }
+    monkeypatch.setattr(declared, "read_facts", lambda: replace(facts_module.read_facts(), offers=gone))
+    assert declared_row("deployment", "flux-2-pro@bfl").stars == 1.0
+
+
+def test_a_model_that_nobody_serves_has_no_stars_for_deployment(monkeypatch):
+    gone = {system: replace(offer, retired=date(2020, 1, 1)) for system, offer in read_facts().offers.items()}
+    monkeypatch.setattr(declared, "read_facts", lambda: replace(facts_module.read_facts(), offers=gone))
+    row = declared_row("deployment", "flux-2-pro@bfl")
+    assert row.stars is None
+    assert "no company that is known here served it any more" in row.reason
+
+
+@pytest.mark.parametrize("capability", CAPABILITIES)
+def test_stars_have_a_dated_source_and_everything_else_a_reason(capability):
+    for system in SYSTEMS:
+        row = declared_row(capability, system)
+        if row.stars is None:
+            assert row.reason
+            assert row.level is None
+        else:
+            assert row.reason is None
+            assert 1 <= row.stars <= 5
+            assert row.sources
+            assert all(isinstance(source.read, date) and source.trust for source in row.sources)
+
+
+@pytest.mark.parametrize(
+    ("capability", "system", "reason"),
+    [
+        (
+            "sla",
+            "flux-2-pro@bfl",
+            "nobody knows: Nothing public was found; contracts with single customers are not published.",
+        ),
+        ("lora", "flux-3-image@bfl", "nobody looked into it"),
+        ("lora", "aurora-1@demo", "no model on no host that the facts know has this name"),
+        ("steps", "flux-2-flex@bfl", "it has no rubric: more of it is not better for everyone"),
+    ],
+)
+def test_no_fact_gives_a_reason_and_no_stars(capability, system, reason):
+    row = declared_row(capability, system)
+    assert (row.stars, row.reason) == (None, reason)
+
+
+def test_an_unknown_capability_is_refused_with_the_one_that_was_meant():
+    with pytest.raises(FactsError, match="did you mean 'deployment'"):
+        declared_row("deploiment", "flux-2-pro@bfl")

@@ -1,0 +1,330 @@
+"""Outcomes of a row by hand: what counts as zero, what is left out, and what was never asked."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from evals.rating.comparison import with_prompts
+from evals.rating.stars.outcomes import combined, prompt_outcomes, with_units
+from evals.rating.stars.scales import FrozenScale, scale_of
+from metrics.catalogue import METRICS
+from metrics.measurement import REASONS
+
+UNIT = {"floor": 0.0, "ceiling": 1.0, "floor_source": "", "ceiling_source": "", "problem": None, "untold": False}
+
+
+@pytest.fixture
+def outcomes(score_table):
+    """Return a function from rows of scores and requests to the outcomes of a metric, whose scale is 0 to 1."""
+
+    def of(metric_id, rows, requests=None, suite="s"):
+        scores = score_table([{"metric": metric_id, "suite": suite, **row} for row in rows])
+        asked = None if requests is None else with_units(pd.DataFrame(requests))
+        scale = FrozenScale(metric=metric_id, suite=suite, version=1, **UNIT)
+        return prompt_outcomes(with_prompts(scores), scores, asked, scale)
+
+    return of
+
+
+def asked(prompt_id, outcome="ok", system="left", **more):
+    return {"system": system, "suite": "s", "prompt_id": prompt_id, "seed": 1, "repeat": 0, "outcome": outcome, **more}
+
+
+def shots(*outcomes, sequence="kim", **more):
+    return [
+        asked(f"{sequence}-{n}", outcome, sequence_id=sequence, shot=n, **more)
+        for n, outcome in enumerate(outcomes, start=1)
+    ]
+
+
+def pair(first, second, value, sequence="kim", **more):
+    """Return the row of two shots, as scoring writes it: under the prompt of the first of them."""
+    ids = [f"{sequence}-{first}", f"{sequence}-{second}"]
+    return {"prompt_id": ids[0], "subject": ids, "sequence_id": sequence, "value": value, **more}
+
+
+def share(found, prompt, system="left", of="shares"):
+    return getattr(found, of).loc[prompt, system]
+
+
+def counts(found, system="left"):
+    return tuple(int(n) for n in found.counts.loc[system, ["n_scored", "n_failed", "n_left_out"]])
+
+
+SAMPLE = "structure.counts"
+
+
+def test_repeats_are_averaged_inside_their_prompt(outcomes):
+    found = outcomes(SAMPLE, [{"prompt_id": "a", "value": 0.2}, {"prompt_id": "a", "value": 0.6, "repeat": 1},
+                              {"prompt_id": "b", "value": 1.0}])  # fmt: skip
+    assert share(found, "a") == pytest.approx(0.4)
+    assert share(found, "b") == 1.0
+    assert counts(found) == (3, 0, 0)
+
+
+@pytest.mark.parametrize("outcome", ["refused", "filtered"])
+def test_a_withheld_picture_counts_as_zero(outcomes, outcome):
+    found = outcomes(SAMPLE, [{"prompt_id": "a", "value": 0.8}], [asked("a"), asked("b", outcome)])
+    assert (share(found, "a"), share(found, "b")) == (0.8, 0.0)
+    assert counts(found) == (1, 1, 0)
+    assert found.reasons == {"left": {"withheld": 1}}
+    # Without the failure nothing is known of the prompt; no other policy changes what is known.
+    assert pd.isna(share(found, "b", of="complete_case"))
+    assert (share(found, "b", of="lowest"), share(found, "b", of="highest")) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("outcome", ["failed", "timeout", "unknown"])
+def test_what_the_network_lost_is_left_out_with_bounds(outcomes, outcome):
+    requests = [asked("a"), asked("a", outcome, repeat=1), asked("b", outcome)]
+    found = outcomes(SAMPLE, [{"prompt_id": "a", "value": 0.8}], requests)
+    assert share(found, "a") == 0.8
+    assert pd.isna(found.shares["left"].get("b"))
+    assert (share(found, "a", of="lowest"), share(found, "a", of="highest")) == pytest.approx((0.4, 0.9))
+    assert (share(found, "b", of="lowest"), share(found, "b", of="highest")) == (0.0, 1.0)
+    assert counts(found) == (1, 0, 2)
+    assert found.reasons == {"left": {"lost": 2}}
+
+
+def test_no_face_and_no_text_count_as_zero_and_a_broken_encoder_is_left_out(outcomes):
+    rows = [{"prompt_id": name, "reason": reason} for name, reason in
+            [("a", "no_face"), ("b", "no_text"), ("c", "size_differs"), ("d", "encoder_failed")]]  # fmt: skip
+    found = outcomes(SAMPLE, rows)
+    assert [found.shares["left"].get(name) for name in "abc"] == [0.0, 0.0, 0.0]
+    assert pd.isna(found.shares["left"].get("d"))
+    assert counts(found) == (0, 3, 1)
+    assert found.reasons["left"] == {"encoder_failed": 1, "no_face": 1, "no_text": 1, "size_differs": 1}
+    assert set(found.reasons["left"]) <= set(REASONS)
+
+
+def test_a_refused_repeat_of_a_prompt_halves_it(outcomes):
+    found = outcomes(SAMPLE, [{"prompt_id": "a", "value": 0.8}], [asked("a"), asked("a", "refused", repeat=1)])
+    assert share(found, "a") == pytest.approx(0.4)
+
+
+def test_another_system_is_not_charged_with_a_refusal(outcomes):
+    rows = [{"prompt_id": "a", "value": 0.8, "system": system} for system in ("left", "right")]
+    found = outcomes(SAMPLE, rows, [asked("a"), asked("a", system="right"), asked("b", "refused", system="right")])
+    assert share(found, "b", "right") == 0.0
+    assert pd.isna(share(found, "b", "left"))
+    assert counts(found, "left") == (1, 0, 0)
+
+
+def test_a_refused_shot_takes_every_pair_that_it_is_in(outcomes):
+    # Four shots are six pairs; without the third one three are left, and the other three have failed.
+    rows = [pair(1, 2, 1.0), pair(1, 4, 0.5), pair(2, 4, 0.6)]
+    found = outcomes("identity.self", rows, shots("ok", "ok", "refused", "ok"))
+    assert share(found, "kim") == pytest.approx(2.1 / 6)
+    assert counts(found) == (3, 3, 0)
+
+
+def test_a_lost_shot_leaves_its_pairs_out(outcomes):
+    rows = [pair(1, 2, 1.0), pair(1, 4, 0.5), pair(2, 4, 0.6)]
+    found = outcomes("identity.self", rows, shots("ok", "ok", "timeout", "ok"))
+    assert share(found, "kim") == pytest.approx(0.7)
+    assert counts(found) == (3, 0, 3)
+
+
+def test_a_pair_of_a_lost_and_a_refused_shot_was_lost(outcomes):
+    found = outcomes("identity.self", [], shots("ok", "refused", "timeout"))
+    # 1-2 failed by the system; 1-3 and 2-3 by the network.
+    assert counts(found) == (0, 1, 2)
+
+
+def test_the_neighbours_of_a_refused_shot_fail_and_do_not_become_neighbours(outcomes):
+    # Scoring pairs the first shot with the third where the second never came; nobody asked for that pair.
+    rows = [pair(1, 3, 1.0), pair(3, 4, 0.9)]
+    found = outcomes("identity.previous", rows, shots("ok", "refused", "ok", "ok"))
+    assert share(found, "kim") == pytest.approx((0 + 0 + 0.9) / 3)
+    assert counts(found) == (1, 2, 0)
+
+
+def test_the_neighbours_of_a_lost_shot_are_left_out(outcomes):
+    rows = [pair(1, 3, 1.0), pair(3, 4, 0.9)]
+    found = outcomes("identity.previous", rows, shots("ok", "failed", "ok", "ok"))
+    assert share(found, "kim") == pytest.approx(0.9)
+    assert counts(found) == (1, 0, 2)
+
+
+def test_a_refused_shot_at_an_end_costs_one_neighbour(outcomes):
+    found = outcomes("identity.previous", [pair(1, 2, 0.9)], shots("ok", "ok", "refused"))
+    assert counts(found) == (1, 1, 0)
+    found = outcomes("identity.previous", [pair(2, 3, 0.9)], shots("refused", "ok", "ok"))
+    assert counts(found) == (1, 1, 0)
+
+
+def test_neighbours_are_told_by_shot_and_not_by_the_order_of_requests(outcomes):
+    requests = shots("ok", "refused", "ok", "ok")
+    for order in ([3, 1, 0, 2], [2, 0, 3, 1]):
+        found = outcomes("identity.previous", [pair(1, 3, 1.0), pair(3, 4, 0.9)], [requests[n] for n in order])
+        assert counts(found) == (1, 2, 0)
+
+
+STORY = {"prompt_id": "kim-1", "sequence_id": "kim", "subject": ["kim-1", "kim-2", "kim-3"]}
+
+
+def test_a_sequence_without_one_of_its_shots_was_not_delivered(outcomes):
+    found = outcomes("adherence.step_order", [{**STORY, "value": 1.0}], shots("ok", "refused", "ok", "ok"))
+    assert share(found, "kim") == 0.0
+    assert counts(found) == (0, 1, 0)
+    assert found.reasons == {"left": {"withheld": 1}}
+
+
+def test_only_the_repeat_that_lacks_a_shot_has_failed(outcomes):
+    rows = [{**STORY, "value": 1.0}, {**STORY, "value": 0.8, "repeat": 1}]
+    requests = shots("ok", "ok", "refused") + shots("ok", "ok", "ok", repeat=1)
+    found = outcomes("adherence.step_order", rows, requests)
+    assert share(found, "kim") == pytest.approx((0 + 0.8) / 2)
+    assert counts(found) == (1, 1, 0)
+
+
+def test_a_sequence_of_which_nothing_came_has_failed_or_was_lost(outcomes):
+    assert counts(outcomes("adherence.step_order", [], shots("refused", "ok"))) == (0, 1, 0)
+    assert counts(outcomes("adherence.step_order", [], shots("failed", "timeout"))) == (0, 0, 1)
+    # A lost shot does not break what was delivered: the sequence is measured on the others.
+    assert counts(outcomes("adherence.step_order", [{**STORY, "value": 1.0}], shots("ok", "failed", "ok"))) == (1, 0, 0)
+
+
+def test_seeds_may_be_whole_numbers_in_one_table_and_floats_in_the_other(outcomes):
+    rows = [{**STORY, "value": 1.0, "seed": 20260722.0}]
+    found = outcomes("adherence.step_order", rows, shots("ok", "refused", "ok", seed=20260722))
+    assert counts(found) == (0, 1, 0)
+    rows, requests = [{**STORY, "value": 1.0, "seed": None, "repeat": None}], shots("ok", "refused", "ok", seed=None)
+    assert counts(outcomes("adherence.step_order", rows, requests)) == (0, 1, 0)
+    for row in requests:
+        del row["seed"], row["repeat"]
+    assert counts(outcomes("adherence.step_order", rows, requests)) == (0, 1, 0)
+
+
+def test_a_refused_repeat_takes_the_pairs_of_its_seed(outcomes):
+    # Three repeats are three pairs; without one of them a single pair is left.
+    rows = [{"prompt_id": "a", "subject": ["1", "2"], "value": 0.9, "repeat": None}]
+    requests = [asked("a"), asked("a", repeat=1), asked("a", "refused", repeat=2)]
+    found = outcomes("reproducibility.ssim", rows, requests)
+    assert share(found, "a") == pytest.approx(0.3)
+    assert counts(found) == (1, 2, 0)
+    # Another seed is another matter, and one picture alone is no pair.
+    found = outcomes("reproducibility.ssim", rows, [*requests, asked("a", "refused", seed=2)])
+    assert counts(found) == (1, 2, 0)
+
+
+def later(outcome, message="no_first_shot"):
+    """Return a sequence whose first shot ended so, and whose later shots were therefore never sent."""
+    return [{**row, "reason": message if row["shot"] > 1 else None} for row in shots(outcome, "failed", "failed")]
+
+
+@pytest.mark.parametrize("metric_id", [SAMPLE, "identity.self", "identity.previous", "adherence.step_order"])
+def test_shots_that_were_never_sent_are_whose_the_first_shot_is(outcomes, metric_id):
+    n = {SAMPLE: 3, "identity.self": 3, "identity.previous": 2, "adherence.step_order": 1}[metric_id]
+    assert counts(outcomes(metric_id, [], later("refused"))) == (0, n, 0)
+    assert counts(outcomes(metric_id, [], later("timeout"))) == (0, 0, n)
+
+
+def test_a_repeat_whose_first_shot_was_lost_is_not_blamed_for_another_ones_refusal(outcomes):
+    found = outcomes(SAMPLE, [], later("refused") + [{**row, "repeat": 1} for row in later("timeout")])
+    assert counts(found) == (0, 3, 3)
+
+
+def test_a_shot_that_failed_by_itself_is_lost_although_another_was_refused(outcomes):
+    assert counts(outcomes(SAMPLE, [], shots("refused", "failed"))) == (0, 1, 1)
+
+
+def test_a_request_that_names_no_prompt_is_a_prompt_of_its_own(outcomes):
+    requests = [{"system": "left", "suite": "s", "outcome": "refused"}] * 2 + [asked("a")]
+    found = outcomes(SAMPLE, [{"prompt_id": "a", "value": 0.8}], requests)
+    assert found.shares["left"].tolist() == [0.8, 0.0, 0.0]
+    assert counts(found) == (1, 2, 0)
+
+
+def test_a_request_that_names_no_suite_counts_in_every_suite(outcomes):
+    requests = [{**asked("b", "refused"), "suite": None}, {**asked("c", "refused"), "suite": "another"}]
+    for suite in ("s", "t"):
+        found = outcomes(SAMPLE, [{"prompt_id": "a", "value": 0.8}], requests, suite=suite)
+        assert dict(found.shares["left"]) == {"a": 0.8, "b": 0.0}
+
+
+def test_requests_of_system_and_outcome_alone_are_enough(outcomes):
+    requests = [{"system": "left", "outcome": "ok"}, {"system": "left", "outcome": "filtered"}]
+    assert counts(outcomes(SAMPLE, [{"prompt_id": "a", "value": 0.8}], requests)) == (1, 1, 0)
+
+
+def test_prompts_that_ask_nothing_of_the_metric_are_not_counted(score_table):
+    # Two prompts of three have a text to be read; the third was drawn by one system and refused by the other.
+    drawn = [{"metric": SAMPLE, "prompt_id": name, "value": 1.0, "suite": "s"} for name in ("sign", "label", "cup")]
+    read = [{"metric": "text.similarity", "prompt_id": name, "value": 1.0, "suite": "s"} for name in ("sign", "label")]
+    scores = score_table([{**row, "system": "right"} for row in [*drawn, *read]] + drawn[:1] + read[:1])
+    requests = with_units(pd.DataFrame([asked("sign"), asked("label", "refused"), asked("cup", "refused")]))
+    scale = FrozenScale(metric="text.similarity", suite="s", version=1, **UNIT)
+    found = prompt_outcomes(with_prompts(scores), scores, requests, scale)
+    assert sorted(found.shares.index) == ["label", "sign"]
+    assert counts(found) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("reason", ["no_checkable_relation", "no_mask", "texts_agree", "no_decoys"])
+def test_an_item_that_asks_nothing_of_the_metric_is_none_of_its_prompts_whoever_refused_it(outcomes, reason):
+    rows = [{"prompt_id": "a", "value": 1.0}, {"prompt_id": "b", "reason": reason},
+            {"prompt_id": "a", "value": 1.0, "system": "right"}]  # fmt: skip
+    found = outcomes(SAMPLE, rows, [asked("a"), asked("b"), asked("b", "refused", system="right")])
+    assert found.shares.index.tolist() == ["a"]
+    assert (counts(found, "left"), counts(found, "right")) == ((1, 0, 0), (1, 0, 0))
+
+
+def test_a_prompt_that_all_systems_refused_counts_for_all(outcomes):
+    rows = [{"prompt_id": "a", "value": 1.0, "system": system} for system in ("left", "right")]
+    requests = [asked("b", "refused", system=system) for system in ("left", "right")]
+    found = outcomes(SAMPLE, rows, requests)
+    assert found.shares.loc["b"].tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("subject", ["sample", "repeats"])
+def test_askings_of_a_joined_prompt_are_not_paired_with_each_other(outcomes, subject):
+    # One prompt under two ids, each asked twice; the second repeat under the second id was refused.
+    ends = [("a", "ok", 0), ("a", "ok", 1), ("b", "ok", 0), ("b", "refused", 1)]
+    requests = [asked("a", outcome, repeat=repeat, asked_as=name) for name, outcome, repeat in ends]
+    if subject == "sample":
+        rows = [{"prompt_id": "a", "value": 1.0}] * 3
+        assert counts(outcomes(SAMPLE, rows, requests)) == (3, 1, 0)
+    else:
+        rows = [{"prompt_id": "a", "subject": ["1", "2"], "value": 1.0}]
+        # Two pairs were asked for, and not the six that four pictures make.
+        assert counts(outcomes("reproducibility.ssim", rows, requests)) == (1, 1, 0)
+
+
+def test_nothing_measured_and_nothing_asked_is_nothing(outcomes):
+    found = outcomes(SAMPLE, [])
+    assert found.shares.empty
+    assert found.counts.empty
+    assert found.reasons == {}
+
+
+def test_a_prompt_that_asks_nothing_of_one_metric_is_weighed_by_the_others(outcomes):
+    colours = outcomes(SAMPLE, [{"prompt_id": "a", "value": 0.4}, {"prompt_id": "b", "value": 0.6}])
+    texts = outcomes("text.similarity", [{"prompt_id": "a", "value": 1.0}])
+    whole = combined([(colours, 2.0), (texts, 1.0)])
+    assert share(whole, "a") == pytest.approx((2 * 0.4 + 1.0) / 3)
+    assert share(whole, "b") == pytest.approx(0.6)
+    assert counts(whole) == (3, 0, 0)
+    assert combined([(colours, 2.0)]) is colours
+
+
+def test_what_is_unknown_of_one_metric_leaves_the_prompt_unknown_with_bounds(outcomes):
+    colours = outcomes(SAMPLE, [{"prompt_id": "a", "value": 0.5}])
+    texts = outcomes("text.similarity", [{"prompt_id": "a", "reason": "encoder_failed"},
+                                         {"prompt_id": "a", "value": 1.0, "system": "right"}])  # fmt: skip
+    whole = combined([(colours, 1.0), (texts, 1.0)])
+    assert pd.isna(share(whole, "a"))
+    assert (share(whole, "a", of="lowest"), share(whole, "a", of="highest")) == (0.25, 0.75)
+    assert whole.reasons == {"left": {"encoder_failed": 1}}
+
+
+def test_every_kind_of_subject_is_counted_from_requests(outcomes):
+    expected = {"sample": 3, "shots": 3, "consecutive": 2, "sequence": 1, "repeats": 0}
+    assert set(expected) == {spec.subject for spec in METRICS if scale_of(spec) is not None}
+    for spec in {spec.subject: spec for spec in METRICS if spec.subject in expected}.values():
+        found = outcomes(spec.id, [], shots("refused", "refused", "refused"))
+        assert found.counts["n_failed"].sum() == expected[spec.subject]
+
+
+def test_counts_and_reasons_are_plain_numbers(outcomes):
+    found = outcomes(SAMPLE, [{"prompt_id": "a", "reason": "no_face"}], [asked("a"), asked("b", "refused")])
+    assert json.dumps(found.reasons) == '{"left": {"no_face": 1, "withheld": 1}}'

@@ -1,0 +1,110 @@
+"""An article's stars held against ours: borne out, contradicted, undecided, or about something else."""
+
+import numpy as np
+import pytest
+
+from evals.published import PublishedCell, PublishedRow, read_article
+from evals.rating.stars.published import against_article, systems_of
+from tests.evals.rating.stars.rated_rows import rated_row
+
+FLUX, GEMINI = "flux-2-pro@bfl", "gemini-3-pro-image@google"
+HIGH, LOW = np.linspace(0.7, 0.9, 12), np.linspace(0.2, 0.35, 12)
+"""Places on the scale that no twelve prompts confuse."""
+
+ALIKE = LOW + 0.02 * np.resize([1.0, -1.0], 12)
+UNSURE = LOW + 0.5 * np.resize([1.0, -0.9], 12)
+"""Nearly the same as the low ones, for certain; and anything from far above to far below."""
+
+
+def said(flux, gemini, flux_models=("flux-2-pro",), gemini_models=("gemini-3-pro-image",)):
+    """Return a row of an article; the second column is Gemini's."""
+    cells = PublishedCell("Flux", flux, tuple(flux_models)), PublishedCell("Banana", gemini, tuple(gemini_models))
+    return PublishedRow("precise", "Precise prompts", "a forum", cells)
+
+
+def held(published, systems=None, row=None, **shares):
+    row = row or rated_row("precise", shares=shares)
+    return against_article(row.row, published, systems or list(shares))
+
+
+@pytest.mark.parametrize(
+    ("flux", "gemini", "stars", "verdict"),
+    [
+        (HIGH, LOW, (5, 3), "supported"),
+        (HIGH, LOW, (3, 5), "contradicted"),
+        (HIGH, LOW, (4, 4), "contradicted"),
+        (LOW, HIGH, (3, 5), "supported"),
+        (LOW, ALIKE, (4, 4), "supported"),
+        (LOW, ALIKE, (5, 3), "contradicted"),
+        # Half a star and equal within half a star go together as well as not.
+        (LOW, ALIKE, (5, 4.5), "cannot tell"),
+        (LOW, UNSURE, (5, 3), "cannot tell"),
+        (LOW, UNSURE, (4, 4), "cannot tell"),
+    ],
+)
+def test_the_verdict_follows_from_who_is_ahead_for_certain(flux, gemini, stars, verdict):
+    found = held(said(*stars), **{FLUX: flux, GEMINI: gemini})
+    assert found["verdict"] == verdict
+    assert found["why"].startswith(f"{FLUX} against {GEMINI}: ")
+    assert found["stars"] == {"Flux": stars[0], "Banana": stars[1]}
+
+
+def test_the_order_of_systems_in_the_table_does_not_matter():
+    assert held(said(5, 3), **{GEMINI: LOW, FLUX: HIGH})["verdict"] == "supported"
+    assert held(said(3, 5), **{GEMINI: LOW, FLUX: HIGH})["verdict"] == "contradicted"
+
+
+MAX = "flux-2-max@bfl"
+
+
+@pytest.mark.parametrize(
+    ("pro", "largest", "verdict"),
+    [(HIGH, HIGH, "supported"), (HIGH, LOW - 0.15, "not comparable"), (HIGH, UNSURE, "cannot tell"),
+     (LOW - 0.15, LOW - 0.15, "contradicted")],
+)  # fmt: skip
+def test_a_name_that_means_two_models_needs_both_to_agree(pro, largest, verdict):
+    published = said(5, 3, flux_models=("flux-2-pro", "flux-2-max"))
+    found = held(published, **{FLUX: pro, MAX: largest, GEMINI: LOW})
+    assert found["verdict"] == verdict
+    assert found["models"]["Flux"] == ["flux-2-pro", "flux-2-max"]
+    if verdict == "not comparable":
+        assert found["why"].startswith("Flux may mean models that come out differently.")
+
+
+@pytest.mark.parametrize("others", [("aurora-1@demo",), ("gemini-3-pro-image@simulated-google",), ()])
+def test_without_a_system_that_the_name_may_mean_nothing_is_comparable(others):
+    found = held(said(5, 3), shares={FLUX: HIGH, **dict.fromkeys(others, LOW)}, systems=[FLUX, *others])
+    assert found["verdict"] == "not comparable"
+    assert found["why"] == "no system of this run is what Banana may mean: gemini-3-pro-image"
+
+
+def test_a_simulated_system_serves_no_model():
+    systems = ["flux-2-pro@simulated-bfl", "flux-2-pro@fal", "flux-2-pro-preview@bfl", "aurora-1@demo"]
+    assert systems_of(["flux-2-pro"], systems) == ["flux-2-pro@fal"]
+
+
+def test_a_row_without_stars_cannot_tell_and_says_why():
+    row = rated_row("precise", problem="its control fails here")
+    found = held(said(5, 3), systems=[FLUX, GEMINI], row=row)
+    assert (found["verdict"], found["why"]) == ("cannot tell", f"{FLUX} against {GEMINI}: its control fails here")
+    found = held(said(5, 3), systems=[FLUX, GEMINI], **{FLUX: HIGH})
+    assert found["why"].endswith("they were not compared")
+
+
+@pytest.mark.parametrize(
+    ("ours", "stars", "verdict"),
+    [((5, 1), (5, 2), "supported"), ((1, 5), (5, 2), "contradicted"), ((3, 3), (3, 3), "supported"),
+     ((3, 3), (5, 2), "contradicted"), ((5, None), (5, 2), "cannot tell")],
+)  # fmt: skip
+def test_declared_stars_are_held_against_the_articles_by_cited_facts(ours, stars, verdict):
+    row = rated_row("lora", kind="declared", declared=dict(zip((FLUX, GEMINI), ours, strict=True)))
+    assert held(said(*stars), systems=[FLUX, GEMINI], row=row)["verdict"] == verdict
+
+
+def test_every_row_of_the_article_can_be_held_against_a_row_of_ours():
+    for published in read_article().stars:
+        row = rated_row(published.id, **{FLUX: HIGH, MAX: HIGH, GEMINI: LOW, "gemini-3.1-flash-image@google": LOW})
+        found = against_article(row.row, published, [cell["system"] for cell in row.row["cells"]])
+        first, second = published.columns
+        # Ours has FLUX ahead everywhere; the article's first column is Gemini's.
+        assert found["verdict"] == ("supported" if second.stars > first.stars else "contradicted")

@@ -1,0 +1,218 @@
+"""Recommendations by use case: who is better, how sure that is, what would change it, and who cannot do it at all."""
+
+import numpy as np
+import pytest
+
+from evals.generation.facts import FactsError
+from evals.published import PublishedUseCase
+from evals.rating.stars.recommendations import UseCase, read_use_cases, recommend
+from tests.evals.rating.stars.rated_rows import rated_row
+
+FLUX, GEMINI, DEV, VERTEX = (
+    "flux-2-pro@bfl", "gemini-3-pro-image@google", "flux-2-dev@fal", "gemini-3-pro-image@vertex",
+)  # fmt: skip
+HIGH, LOW = np.linspace(0.7, 0.9, 12), np.linspace(0.2, 0.35, 12)
+UNSURE = LOW + 0.5 * np.resize([1.0, -0.9], 12)
+
+
+def case(weights=None, **more):
+    return UseCase("budget", "Small budget", "money", weights or {"precise": 1.0}, **more)
+
+
+def advice(*models, unless=None):
+    return PublishedUseCase("budget", "Budget", "FLUX.2 Pro", models, unless)
+
+
+def pair(row_id, left, right, suite="s"):
+    return rated_row(row_id, suite=suite, shares={FLUX: left, GEMINI: right})
+
+
+def test_the_better_system_is_named_with_its_lead_and_what_would_turn_it():
+    rows = [pair("precise", HIGH, LOW), pair("cost", LOW, HIGH, suite="t"), pair("scenes", HIGH, LOW, suite="u")]
+    found = recommend(case({"precise": 2.0, "cost": 1.0}), rows, [FLUX, GEMINI])
+    assert found["system"] == FLUX
+    assert found["verdict"].startswith(f"{FLUX}, before {GEMINI} by 0.70 stars (")
+    # Rows that the profile does not name have no say, however far apart the systems are there.
+    assert set(found["totals"]["weights"]) == {"precise", "cost"}
+    assert found["would_change"] == "moving 17% of the weight, or counting cost 2.0 times as much"
+    assert (found["rated"], found["requirements"], found["article"], found["article_verdict"]) == (1.0, [], None, None)
+
+
+def test_the_interval_is_told_from_the_leaders_side():
+    for systems in ([FLUX, GEMINI], [GEMINI, FLUX]):
+        verdict = recommend(case(), [pair("precise", HIGH, LOW)], systems)["verdict"]
+        low, high = verdict.partition("(")[2].rstrip(")").split(" to ")
+        assert 0 < float(low) < 2.1 < float(high)
+
+
+def test_what_no_row_speaks_against_no_weights_turn():
+    found = recommend(case(), [pair("precise", HIGH, LOW)], [FLUX, GEMINI])
+    assert found["would_change"] == "no weights at all: no row speaks for the other"
+
+
+def test_an_interval_over_zero_names_nobody():
+    found = recommend(case(), [pair("precise", UNSURE, LOW)], [FLUX, GEMINI])
+    assert found["system"] is None
+    assert found["verdict"].startswith(f"cannot tell {FLUX} from {GEMINI}: ")
+    assert found["verdict"].endswith("includes zero")
+    assert found["would_change"] == "more prompts, or other weights"
+
+
+def test_too_few_prompts_in_common_name_nobody():
+    found = recommend(case(), [pair("precise", HIGH[:4], LOW[:4])], [FLUX, GEMINI])
+    assert found["verdict"] == (
+        f"cannot tell {FLUX} from {GEMINI}: they have fewer than 5 prompts in common in one of the rows"
+    )
+
+
+def test_who_leads_only_where_the_other_was_not_asked_is_not_named():
+    left = np.concatenate([LOW, [np.nan] * 30])
+    right = np.concatenate([LOW - 0.1, np.ones(30)])
+    found = recommend(case(), [pair("precise", left, right)], [FLUX, GEMINI])
+    assert found["system"] is None
+    assert found["verdict"].endswith("on the prompts that both were rated on the other one is ahead")
+
+
+def test_less_than_half_of_the_weight_rated_is_too_little():
+    rows = [pair("precise", HIGH, LOW), rated_row("cost", problem="no picture has a known price")]
+    found = recommend(case({"precise": 1.0, "cost": 1.5, "unheard": 0.5}), rows, [FLUX, GEMINI])
+    assert found["rated"] == pytest.approx(1 / 3)
+    assert (found["system"], found["verdict"]) == (None, "cannot tell: only 33% of its weight was rated")
+    assert found["would_change"] == "stars for cost, unheard"
+    enough = recommend(case({"precise": 1.0, "cost": 1.0}), rows, [FLUX, GEMINI])
+    assert (enough["rated"], enough["system"]) == (0.5, FLUX)
+
+
+def test_a_row_in_which_nobody_is_told_from_the_floor_is_not_a_rated_one():
+    rows = [pair("precise", HIGH, LOW), rated_row("identity", problem="its control fails", at_floor=True)]
+    found = recommend(case({"precise": 1.0, "identity": 3.0}), rows, [FLUX, GEMINI])
+    assert (found["rated"], found["system"], found["would_change"]) == (0.25, None, "stars for identity")
+
+
+def test_one_system_has_nobody_to_be_compared_with():
+    found = recommend(case(), [rated_row("precise", shares={FLUX: HIGH})], [FLUX])
+    assert (found["system"], found["verdict"]) == (FLUX, f"{FLUX}: there is nothing to compare it with")
+
+
+def test_of_three_systems_the_first_two_decide():
+    row = rated_row("precise", shares={FLUX: LOW, GEMINI: HIGH, DEV: HIGH - 0.3})
+    found = recommend(case(), [row], [FLUX, GEMINI, DEV])
+    assert found["verdict"].startswith(f"{GEMINI}, before {DEV} by 1.20 stars")
+
+
+def test_teams_that_host_for_themselves_need_open_weights():
+    rows = [rated_row("precise", shares={DEV: LOW, GEMINI: HIGH})]
+    found = recommend(case(capability="open_weights"), rows, [DEV, GEMINI])
+    assert {row["system"]: row["met"] for row in found["requirements"]} == {DEV: True, GEMINI: False}
+    assert found["verdict"] == f"{DEV}: the only one here that can do what it needs"
+    assert "Non-Commercial" in found["requirements"][0]["says"]
+    nobody = recommend(case(capability="open_weights"), [pair("precise", HIGH, LOW)], [FLUX, GEMINI])
+    assert (nobody["system"], nobody["verdict"]) == (None, "no system here can do what it needs")
+
+
+def test_teams_on_a_cloud_need_a_model_that_it_serves():
+    rows = [pair("precise", HIGH, LOW)]
+    found = recommend(case(host="vertex"), rows, [FLUX, GEMINI])
+    flux, gemini = found["requirements"]
+    assert (flux["met"], gemini["met"]) == (False, True)
+    assert flux["says"].startswith("Google Cloud (Vertex AI")
+    assert (flux["says"].endswith(" does not serve it"), gemini["says"].endswith(" serves it")) == (True, True)
+    # The model counts, and not the host that it was asked at.
+    assert found["system"] == GEMINI
+
+
+def test_a_system_that_cannot_does_not_take_a_row_from_those_that_can():
+    row = rated_row("precise", shares={FLUX: HIGH * np.nan, GEMINI: HIGH, VERTEX: LOW})
+    found = recommend(case(host="vertex"), [row], [FLUX, GEMINI, VERTEX])
+    assert (found["rated"], found["system"]) == (1.0, GEMINI)
+
+
+@pytest.mark.parametrize(
+    ("system", "says"),
+    [("aurora-1@demo", "the facts know no such model"), ("flux-2-pro@simulated-bfl", "it is simulated")],
+)
+def test_nobody_knows_what_an_invented_system_can(system, says):
+    row = rated_row("precise", shares={system: HIGH, GEMINI: LOW})
+    found = recommend(case(capability="editing"), [row], [system, GEMINI])
+    assert found["requirements"][0] == {"system": system, "met": None, "says": says}
+    assert found["system"] == system
+
+
+@pytest.mark.parametrize(
+    ("flux", "models", "verdict"),
+    [
+        (HIGH, ("flux-2-pro",), "supported"),
+        (HIGH, ("gemini-3-pro-image",), "contradicted"),
+        (UNSURE, ("flux-2-pro",), "cannot tell"),
+        (HIGH, ("flux-2-max",), "not comparable"),
+    ],
+)
+def test_the_advice_of_an_article_is_held_against_ours(flux, models, verdict):
+    found = recommend(case(), [pair("precise", flux, LOW)], [FLUX, GEMINI], advice(*models, unless="it must edit"))
+    assert (found["article"], found["article_verdict"]) == ("FLUX.2 Pro (unless it must edit)", verdict)
+
+
+def test_advice_between_systems_needs_two_of_them():
+    found = recommend(case(), [rated_row("precise", shares={FLUX: HIGH})], [FLUX], advice("flux-2-pro"))
+    assert (found["article"], found["article_verdict"]) == ("FLUX.2 Pro", "not comparable")
+
+
+def test_the_seven_use_cases_of_the_article_have_weights():
+    from evals.published import read_article
+
+    cases = read_use_cases()
+    assert [found.id for found in cases] == [found.id for found in read_article().use_cases]
+    assert all(weight > 0 for found in cases for weight in found.weights.values())
+    by_id = {found.id: found for found in cases}
+    assert by_id["self-hosting"].capability == "open_weights"
+    assert by_id["google-cloud"].host == "vertex"
+
+
+def test_use_cases_weigh_rows_that_the_published_eval_has():
+    from evals.definition import read_definition
+
+    rows = {row.id: row for row in read_definition("flux2-vs-nano-banana").rows}
+    for found in read_use_cases():
+        assert set(found.weights) <= set(rows), found.id
+        assert all(rows[name].declared is None for name in found.weights)
+
+
+GOOD = "version: 1\nuse_cases:\n  - {id: a, title: A, why: because, weights: {precise: 1}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            GOOD.replace("weights: {precise: 1}", "weights: {precise: 0}"),
+            "use case 'a', field 'weights': the weight",
+        ),
+        (GOOD.replace("weights: {precise: 1}", "weights: {precise: many}"), "'many' is not a number"),
+        (GOOD.replace("why: because, ", ""), "field 'why'"),
+        (GOOD.replace("weights", "wieghts"), "there is no such field; did you mean 'weights'?"),
+        (
+            GOOD.replace("{precise: 1}", "{precise: 1}, requires: {capability: fly}"),
+            "there is no 'fly' here; known are",
+        ),
+        (GOOD.replace("{precise: 1}", "{precise: 1}, requires: {host: vortex}"), "did you mean 'vertex'?"),
+        (GOOD.replace("{precise: 1}", "{precise: 1}, requires: {money: much}"), "there is no such field; known are"),
+        (GOOD.replace("version: 1", "version: 0"), "field 'version': 0 is too small"),
+        (GOOD.replace("{precise: 1}", "{}"), "field 'weights': it is empty"),
+        (GOOD + GOOD.partition("use_cases:\n")[2], "there are two use cases 'a'"),
+        ("version: [", "not YAML"),
+    ],
+)
+def test_bad_use_cases_are_refused_in_one_sentence(tmp_path, text, sentence):
+    path = tmp_path / "use-cases.yaml"
+    path.write_text(text)
+    with pytest.raises(FactsError) as refused:
+        read_use_cases(path)
+    assert sentence in str(refused.value)
+    assert str(refused.value).startswith("use-cases.yaml, line ")
+    assert "\n" not in str(refused.value)
+
+
+def test_good_use_cases_are_read(tmp_path):
+    path = tmp_path / "use-cases.yaml"
+    path.write_text(GOOD)
+    assert read_use_cases(path) == (UseCase("a", "A", "because", {"precise": 1.0}),)

@@ -1,0 +1,220 @@
+"""Scales: where one star and five stars lie, by hand; and what takes the stars from everyone."""
+
+import json
+import math
+
+import pandas as pd
+import pytest
+
+from evals.rating.comparison import with_prompts
+from evals.rating.controls import control_statistics
+from evals.rating.stars.scales import NO_SCALE, SCALES, FrozenScale, freeze_scale, scale_of, share_of_scale
+from metrics.catalogue import METRICS, metric
+from metrics.specification import MetricSpec
+
+SUITE = "precise"
+
+
+def values(metric_id, *by_prompt, control=None, system="left"):
+    """Return rows of one control, or of own values, a prompt's values in each list."""
+    return [
+        {"metric": metric_id, "control": control, "system": system, "prompt_id": f"p{n}", "subject": [f"{system}{n}"],
+         "value": value}
+        for n, of_prompt in enumerate(by_prompt) for value in of_prompt
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def frozen(score_table):
+    """Return a function from a metric and rows of it to its frozen scale."""
+
+    def freeze(metric_id, rows, neutral=None):
+        measurements = with_prompts(score_table(rows))
+        statistics = control_statistics(measurements, seed=0)
+        return freeze_scale(metric(metric_id), SUITE, measurements, statistics, neutral)
+
+    return freeze
+
+
+def ends(scale):
+    return scale["floor"], scale["ceiling"]
+
+
+def test_a_measured_floor_is_the_mean_over_prompts_of_all_systems_together(frozen):
+    rows = (
+        values("identity.self", [0.7], [0.7])
+        + values("identity.self", [0.1, 0.3], control="impostor")
+        + values("identity.self", [0.2], [0.6], control="impostor", system="right")
+    )
+    scale = frozen("identity.self", rows)
+    # The first prompt has 0.1, 0.3 and 0.2, the second 0.6 alone: (0.2 + 0.6) / 2.
+    assert ends(scale) == (pytest.approx(0.4), 0.75)
+    assert scale["floor_source"] == "measured: impostor, 2 prompts"
+    assert scale["ceiling_source"] == "declared, version 1"
+    assert scale["problem"] is None
+
+
+def test_no_system_sets_its_own_floor(frozen):
+    controls = values("identity.self", *[[0.1]] * 6, control="impostor")
+    good = frozen("identity.self", values("identity.self", *[[0.7]] * 6) + controls)
+    better = frozen("identity.self", values("identity.self", *[[0.9]] * 6) + controls)
+    assert good == better
+    # Nobody has a floor of one's own: there is one scale a metric and suite, and no system is named in it.
+    assert "system" not in good
+
+
+def test_a_ceiling_in_deviations_lies_that_many_spreads_of_the_control_above_the_floor(frozen):
+    rows = values("adherence.margin", [9.0], [9.0]) + values(
+        "adherence.margin", [-1.0, 3.0], [-1.0, 3.0], control="shuffled_prompt"
+    )
+    scale = frozen("adherence.margin", rows)
+    # Mean 1, population standard deviation 2: 1 + 4 x 2.
+    assert ends(scale) == (pytest.approx(1.0), pytest.approx(9.0))
+    assert scale["ceiling_source"] == "declared, version 1: floor + 4 standard deviations of shuffled prompt"
+
+
+def test_a_prompt_that_was_asked_more_often_weighs_no_more_in_the_spread(frozen):
+    own = values("adherence.margin", [9.0], [9.0])
+    once = values("adherence.margin", [-1.0, 1.0], [-3.0, 3.0], control="shuffled_prompt")
+    often = values("adherence.margin", [-1.0, 1.0], [-3.0, 3.0] * 5, control="shuffled_prompt")
+    assert ends(frozen("adherence.margin", own + often)) == pytest.approx(ends(frozen("adherence.margin", own + once)))
+
+
+def test_of_a_share_both_ends_are_declared_at_the_ends_of_its_range(frozen):
+    scale = frozen("structure.counts", values("structure.counts", [0.5]))
+    assert ends(scale) == (0.0, 1.0)
+    assert scale["floor_source"] == scale["ceiling_source"] == "declared, version 1"
+
+
+def test_error_rates_run_downwards_from_everything_wrong_to_what_clean_text_gets(frozen):
+    rows = values("text.cer", [0.3], [2.5]) + values("text.cer", [0.0], [0.2], control="rendered_text")
+    scale = frozen("text.cer", rows)
+    assert ends(scale) == (1.0, pytest.approx(0.1))
+    assert share_of_scale(pd.Series([1.0, 0.55, 0.1, 0.0, 2.5]), scale).tolist() == pytest.approx([0, 0.5, 1, 1, 0])
+
+
+def test_each_value_is_clipped_by_itself():
+    scale = FrozenScale(metric="text.cer", suite=None, version=1, floor=1.0, floor_source="", ceiling=0.0,
+                        ceiling_source="", problem=None, untold=False)  # fmt: skip
+    places = share_of_scale(pd.Series([5.0, 0.0, math.nan]), scale)
+    # The mean of the two is 0.5, and not the 0 of their mean of 2.5.
+    assert places.mean() == 0.5
+    assert places.isna().tolist() == [False, False, True]
+
+
+def test_a_scale_without_ends_places_nothing(frozen):
+    with pytest.raises(ValueError, match=r"the scale of identity\.self has no ends"):
+        share_of_scale(pd.Series([0.5]), frozen("identity.self", values("identity.self", [0.5])))
+
+
+@pytest.mark.parametrize(
+    ("metric_id", "own", "control", "of_control", "why"),
+    [
+        # Own values that are as often above as below the control: an AUC of 0.5.
+        ("adherence.margin", [[1.0], [-1.0]] * 5, "shuffled_prompt", [[0.5, -0.5, 0.0]] * 10, "0.50 is chance"),
+        ("identity.self", [[0.3], [0.1]] * 5, "impostor", [[0.2]] * 10, "its control impostor fails here"),
+        ("editing.direction", [[0.3], [0.1]] * 5, "unrelated_picture", [[0.2, 0.25]] * 10, "fails here"),
+        # Below five prompts there is no interval, and the value itself must be above chance.
+        ("identity.self", [[0.1], [0.3]], "impostor", [[0.2]] * 2, "probability 0.50, and 0.50 is chance"),
+        ("adherence.step_order", [[0.9]] * 6, "shuffled_steps", [[0.55], [0.4], [0.5]] * 2, "wrong orders pass"),
+    ],
+)
+def test_what_cannot_be_told_from_its_control_gives_no_stars(frozen, metric_id, own, control, of_control, why):
+    scale = frozen(metric_id, values(metric_id, *own) + values(metric_id, *of_control, control=control))
+    assert why in scale["problem"]
+    assert scale["untold"]
+
+
+def test_an_auc_whose_interval_just_reaches_chance_is_no_proof(frozen):
+    # Six of eight prompts won: Wilson's interval of 0.75 starts at 0.41.
+    own = [[0.3]] * 6 + [[0.1]] * 2
+    rows = values("identity.self", *own) + values("identity.self", *[[0.2]] * 8, control="impostor")
+    assert "probability 0.75 (0.41 to 0.93), and 0.50 is chance" in frozen("identity.self", rows)["problem"]
+    rows = values("identity.self", *[[0.3]] * 8) + values("identity.self", *[[0.2]] * 8, control="impostor")
+    assert frozen("identity.self", rows)["problem"] is None
+
+
+def test_a_missing_control_gives_no_stars_and_no_invented_end(frozen):
+    scale = frozen("identity.self", values("identity.self", *[[0.7]] * 6))
+    assert scale["problem"] == "its control impostor could not be measured, so the scale has no ends"
+    assert (scale["floor"], scale["untold"]) == (None, False)
+    unmeasured = [{**row, "value": None, "reason": "no_face"} for row in values("identity.self", [0.0])]
+    unmeasured = [{**row, "control": "impostor"} for row in unmeasured]
+    assert frozen("identity.self", values("identity.self", [0.7]) + unmeasured)["floor"] is None
+
+
+def test_a_ceiling_that_is_no_better_than_its_floor_gives_no_stars(frozen):
+    rows = values("reproducibility.ssim", *[[0.9]] * 6)
+    rows += values("reproducibility.ssim", *[[1.0]] * 6, control="different_seed")
+    rows += values("reproducibility.ssim", *[[1.0]] * 6, control="identical_image")
+    assert frozen("reproducibility.ssim", rows)["problem"] == (
+        "its ceiling 1 is no better than its floor 1 here, so there is nothing to scale"
+    )
+
+
+def test_controls_that_are_all_the_same_up_to_rounding_are_no_scale(frozen):
+    same = [[0.1 + 0.2, 0.3], [0.3]] * 3
+    rows = values("adherence.margin", *[[0.9]] * 6) + values("adherence.margin", *same, control="shuffled_prompt")
+    assert "nothing to scale" in frozen("adherence.margin", rows)["problem"]
+
+
+def test_a_reader_that_misreads_clean_text_gives_no_stars(frozen):
+    rows = values("text.similarity", *[[0.3]] * 6)
+    rows += values("text.similarity", *[[0.4]] * 6, control="rendered_text")
+    assert frozen("text.similarity", rows)["problem"] == (
+        "its control rendered text fails here: the same words, cleanly drawn, get 0.40"
+    )
+
+
+@pytest.mark.parametrize(
+    ("neutral", "why"),
+    [(None, "was not measured"), (0.61, "texts that mean the same get 0.61"), (0.39, "get 0.39"), (0.6, None)],
+)
+def test_a_proxy_needs_an_encoder_without_a_bias_between_texts_that_mean_the_same(frozen, neutral, why):
+    problem = frozen("quality.lighting", values("quality.lighting", [0.7]), neutral)["problem"]
+    assert problem is None if why is None else why in problem
+
+
+def test_a_metric_without_a_direction_or_ends_says_so(frozen):
+    assert frozen("quality.noise", values("quality.noise", [3.0]))["problem"].endswith(
+        "has no better direction, so it has no stars"
+    )
+    assert "on purpose" in frozen("identity.pairs", values("identity.pairs", [0.3]))["problem"]
+    brought = MetricSpec("style.weight", 1, "Weight", "g", "higher", (0, None), "sample", (), "a:b", "own")
+    scale = freeze_scale(brought, "", pd.DataFrame(), ())
+    assert scale["problem"] == "Weight has no stars: nobody has said what its worst and best are"
+
+
+@pytest.mark.parametrize("spec", METRICS, ids=lambda spec: spec.id)
+def test_every_metric_with_a_direction_has_a_scale_or_an_explicit_reason(spec):
+    scale = scale_of(spec)
+    if spec.better == "neither":
+        assert scale is None
+        return
+    assert (scale is None) == (spec.id in NO_SCALE)
+    if scale is None:
+        return
+    declared = [anchor.declared for anchor in (scale.floor, scale.ceiling) if anchor.declared is not None]
+    low, high = spec.range
+    assert all((low is None or low <= end) and (high is None or end <= high) for end in declared)
+    if len(declared) == 2:
+        assert (declared[1] > declared[0]) == (spec.better == "higher")
+
+
+@pytest.mark.parametrize("metric_id", [*SCALES, *NO_SCALE])
+def test_scales_name_metrics_that_exist_and_controls_that_they_have(metric_id):
+    spec = metric(metric_id)
+    assert spec.better != "neither"
+    if metric_id in NO_SCALE:
+        assert metric_id not in SCALES
+        return
+    for anchor in (SCALES[metric_id].floor, SCALES[metric_id].ceiling):
+        assert (anchor.control is None) == (anchor.declared is not None)
+        assert anchor.control is None or anchor.control in spec.controls
+        if anchor.deviations is not None:
+            assert spec.better == "higher"
+
+
+def test_a_frozen_scale_is_json(frozen):
+    scale = frozen("identity.self", values("identity.self", [0.5]))
+    assert json.loads(json.dumps(scale, allow_nan=False)) == scale

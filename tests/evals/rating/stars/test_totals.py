@@ -1,0 +1,307 @@
+"""Totals against hand calculation, a bootstrap, and linear programming."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from scipy import optimize, stats
+
+from evals.rating.stars.totals import deciding_factors, totals, weight_to_move
+from evals.rating.statistics.intervals import estimate_differences
+from evals.rating.statistics.proportions import newcombe_interval
+from tests.evals.rating.stars.rated_rows import rated_row as row
+
+SYSTEMS = ["left", "right"]
+
+
+def only(rows, weights=None, systems=SYSTEMS):
+    (difference,) = totals(rows, systems, weights)["differences"]
+    return difference
+
+
+def ends(difference):
+    return difference["low"], difference["high"]
+
+
+def spread(n, mean, sd):
+    """Return n numbers with that mean and standard deviation."""
+    steps = np.linspace(-1, 1, n) ** 3
+    return mean + sd * steps / steps.std(ddof=1)
+
+
+A, B = spread(20, 0.6, 0.1), spread(8, 0.2, 0.05)
+
+
+def test_a_total_is_the_weighted_mean_of_stars():
+    rows = [row("a", weight=3, left=[1.0, 0.5], right=[0.0, 0.5]), row("b", left=[0.25, 0.25], right=[1.0, 1.0])]
+    found = totals(rows, SYSTEMS)
+    # Left has 4 and 2 stars, right 2 and 5.
+    assert [total["stars"] for total in found["systems"]] == pytest.approx([(3 * 4 + 2) / 4, (3 * 2 + 5) / 4])
+    assert found["weights"] == {"a": 0.75, "b": 0.25}
+    assert (found["most"], found["left_out"], found["at_floor"]) == (5.0, {}, {})
+
+
+def test_weights_by_row_take_the_place_of_the_rows_own():
+    rows = [row("a", weight=3, left=[1.0], right=[0.0]), row("b", left=[0.0], right=[1.0])]
+    found = totals(rows, SYSTEMS, {"b": 2.0, "unheard": 1.0})
+    assert found["weights"] == {"b": 1.0}
+    assert [total["stars"] for total in found["systems"]] == [1.0, 5.0]
+
+
+def test_the_total_of_one_row_is_that_row():
+    found, (estimate,) = only([row("a", left=A, right=A - B.mean())]), estimate_differences(np.full((20, 1), B.mean()))
+    assert found["stars"] == pytest.approx(4 * estimate.value)
+    gains = spread(20, 0.03, 0.1)
+    found = only([row("a", left=0.5 + gains, right=np.full(20, 0.5))])
+    (estimate,) = estimate_differences(gains[:, None])
+    assert ends(found) == pytest.approx((4 * estimate.low, 4 * estimate.high))
+    assert found["p_value"] == pytest.approx(estimate.p_value)
+
+
+def two_suites(n_first=20, n_second=8, weights=(2.0, 1.0)):
+    first, second = spread(n_first, 0.05, 0.1), spread(n_second, -0.02, 0.2)
+    rows = [
+        row("a", suite="s", weight=weights[0], left=0.5 + first, right=np.full(n_first, 0.5)),
+        row("b", suite="t", weight=weights[1], left=0.5 + second, right=np.full(n_second, 0.5)),
+    ]
+    return rows, first, second
+
+
+def test_variances_of_two_suites_add_and_degrees_are_satterthwaites():
+    rows, _, _ = two_suites()
+    a, b = (2 / 3) ** 2 * 0.1**2 / 20, (1 / 3) ** 2 * 0.2**2 / 8
+    mean, degrees = 2 / 3 * 0.05 - 1 / 3 * 0.02, (a + b) ** 2 / (a**2 / 19 + b**2 / 7)
+    margin = stats.t.ppf(0.975, degrees) * np.sqrt(a + b)
+    found = only(rows)
+    assert found["stars"] == pytest.approx(4 * mean)
+    assert ends(found) == pytest.approx((4 * (mean - margin), 4 * (mean + margin)))
+    assert found["p_value"] == pytest.approx(2 * stats.t.sf(mean / np.sqrt(a + b), degrees))
+
+
+def bootstrap_error(draw, n_resamples=8_000):
+    rng = np.random.default_rng(0)
+    return np.std([draw(rng) for _ in range(n_resamples)])
+
+
+def test_the_error_is_that_of_a_bootstrap_over_prompts_of_both_suites():
+    rows, first, second = two_suites(60, 40)
+    error = bootstrap_error(lambda rng: (2 * rng.choice(first, 60).mean() + rng.choice(second, 40).mean()) / 3)
+    found = only(rows)
+    half = (found["high"] - found["low"]) / 2
+    # Resamples vary by (n - 1) / n of the variance, a hundredth of the error here.
+    assert half / 4 / 1.99 == pytest.approx(error, rel=0.04)
+
+
+def test_the_error_of_rows_that_share_some_prompts_is_that_of_a_bootstrap_over_prompts():
+    rng = np.random.default_rng(1)
+    base = rng.normal(0.05, 0.1, 60)
+    first, second = base, base[:30] + rng.normal(0, 0.03, 30)
+    rows = [row("a", left=0.5 + first, right=np.full(60, 0.5)), row("b", left=0.5 + second, right=np.full(30, 0.5))]
+
+    def draw(rng):
+        prompts = rng.integers(0, 60, 60)
+        asked = prompts[prompts < 30]
+        return (first[prompts].mean() + second[asked].mean()) / 2
+
+    found = only(rows)
+    assert (found["high"] - found["low"]) / 8 / 2 == pytest.approx(bootstrap_error(draw), rel=0.05)
+
+
+def test_the_same_measurement_twice_is_no_surer_than_once():
+    gains = spread(20, 0.03, 0.1)
+    one = row("a", left=0.5 + gains, right=np.full(20, 0.5))
+    again = row("b", left=0.5 + gains, right=np.full(20, 0.5))
+    assert ends(only([one, again])) == pytest.approx(ends(only([one])))
+    elsewhere = row("b", suite="t", left=0.5 + gains, right=np.full(20, 0.5))
+    low, high = ends(only([one, elsewhere]))
+    assert high - low < 0.75 * (only([one])["high"] - only([one])["low"])
+
+
+def test_rows_that_pull_apart_on_the_same_prompts_leave_no_error():
+    gains = spread(20, 0.03, 0.1)
+    rows = [row("a", left=0.5 + gains, right=np.full(20, 0.5)), row("b", left=0.6 - gains, right=np.full(20, 0.5))]
+    assert ends(only(rows)) == pytest.approx((0.2, 0.2))
+
+
+@pytest.mark.parametrize("suite", ["s", "s@4K"])
+def test_cost_and_latency_share_their_prompts_with_what_is_measured_on_them(suite):
+    gains = spread(20, 0.03, 0.1)
+    measured = row("a", left=0.5 + gains, right=np.full(20, 0.5))
+    computed = row("cost", kind="computed", suite=None, prompts=[f"{suite}/{n}" for n in range(20)],
+                   left=0.5 + gains, right=np.full(20, 0.5))  # fmt: skip
+    latency = row("latency", kind="computed", suite=suite, prompts=[f"{suite}/{n}" for n in range(20)],
+                  left=0.5 + gains, right=np.full(20, 0.5))  # fmt: skip
+    assert ends(only([measured, computed, latency])) == pytest.approx(ends(only([measured])))
+
+
+def test_a_computed_row_over_suites_of_one_prompt_has_an_interval():
+    gains = spread(20, 0.03, 0.1)
+    alone = row("cost", kind="computed", suite=None, prompts=[f"s{n}/p" for n in range(20)],
+                left=0.5 + gains, right=np.full(20, 0.5))  # fmt: skip
+    found = only([alone])
+    assert found["low"] < found["stars"] < found["high"]
+
+
+def test_rates_on_which_all_prompts_agree_are_no_certainty():
+    first, second = np.ones(6), np.zeros(6)
+    found = only([row("a", left=first, right=second)])
+    low, _ = newcombe_interval(first, second)
+    assert ends(found) == pytest.approx((4 * low, 4.0))
+
+
+def test_no_interval_leaves_the_scale():
+    found = only([row("a", left=[1.0, 1.0, 1.0, 0.9, 1.0], right=[0.0, 0.0, 0.9, 0.0, 0.0])])
+    assert (found["low"] > -4, found["high"]) == (True, 4.0)
+
+
+def test_leads_that_cancel_leave_a_draw_and_not_the_rounding_of_floats():
+    for n in range(5, 15):
+        lead, none = [0.1 + 0.2] * n, [0.0] * n
+        found = only([row("a", left=lead, right=none), row("b", suite="t", left=none, right=[0.3] * n)])
+        assert (found["p_value"], found["better_system"]) == (1.0, None)
+
+
+def test_a_lead_is_named_where_the_interval_excludes_zero():
+    sure = row("a", left=spread(20, 0.6, 0.1), right=spread(20, 0.3, 0.05))
+    assert only([sure])["better_system"] == "left"
+    unsure = row("a", left=spread(20, 0.41, 0.1), right=spread(20, 0.4, 0.01))
+    assert only([unsure])["better_system"] is None
+
+
+def test_a_row_with_too_few_prompts_in_common_takes_the_interval_but_not_the_total():
+    rows = [row("a", left=[0.5] * 6, right=[0.25] * 6), row("b", left=[1.0] * 4, right=[0.0] * 4)]
+    found = totals(rows, SYSTEMS)
+    (difference,) = found["differences"]
+    assert difference["stars"] == pytest.approx(4 * (0.25 + 1) / 2)
+    assert (difference["low"], difference["p_value"], difference["better_system"]) == (None, None, None)
+    nothing = row("b", left=[1.0, np.nan], right=[np.nan, 0.0])
+    found = totals([rows[0], nothing], SYSTEMS)
+    assert [total["stars"] for total in found["systems"]] == [4.0, 1.5]
+    assert (found["differences"][0]["stars"], found["differences"][0]["weight_to_move"]) == (None, None)
+
+
+def test_declared_rows_and_rows_without_stars_never_count():
+    rows = [
+        row("a", left=[0.5], right=[0.25]),
+        row("lora", kind="declared", suite=None, weight=100),
+        row("b", problem="not measured: encoder_unavailable (6 times)"),
+        row("c", left=[0.5], right=[np.nan]),
+    ]
+    found = totals(rows, SYSTEMS)
+    assert found["weights"] == {"a": 1.0}
+    assert found["left_out"] == {
+        "lora": "declared, and declared rows are never mixed with measured ones",
+        "b": "not measured: encoder_unavailable (6 times)",
+        "c": "it has no stars for right",
+    }
+    assert [total["stars"] for total in found["systems"]] == [3.0, 2.0]
+
+
+def test_a_row_counts_for_the_systems_that_are_weighed_whatever_others_lack():
+    rows = [row("a", left=[0.5] * 5, right=[0.25] * 5, third=[np.nan] * 5)]
+    assert totals(rows, SYSTEMS)["weights"] == {"a": 1.0}
+    assert totals(rows, [*SYSTEMS, "third"])["left_out"] == {"a": "it has no stars for third"}
+
+
+def test_a_row_in_which_nobody_is_told_from_the_floor_counts_as_one_star_for_all():
+    rows = [row("a", left=[0.5] * 6, right=[0.25] * 6), row("b", problem="its control fails", at_floor=True)]
+    found = totals(rows, SYSTEMS)
+    assert found["weights"] == {"a": 0.5, "b": 0.5}
+    assert (found["at_floor"], found["left_out"]) == ({"b": "its control fails"}, {})
+    assert [total["stars"] for total in found["systems"]] == [2.0, 1.5]
+    assert found["most"] == 3.0
+    assert found["differences"][0]["stars"] == pytest.approx(0.5)
+    assert found["differences"][0]["weight_to_move"] is None
+
+
+def test_where_no_row_has_stars_there_is_no_total():
+    rows = [row("a", problem="its control fails", at_floor=True), row("lora", kind="declared", suite=None)]
+    found = totals(rows, SYSTEMS)
+    assert [total["stars"] for total in found["systems"]] == [None, None]
+    assert (found["weights"], found["most"], found["at_floor"], found["differences"]) == ({}, None, {}, [])
+    assert set(found["left_out"]) == {"a", "lora"}
+
+
+def test_one_system_has_a_total_and_nobody_to_be_compared_with():
+    found = totals([row("a", left=[0.5] * 6)], ["left"])
+    assert (found["systems"], found["differences"]) == ([{"system": "left", "stars": 3.0}], [])
+
+
+def test_three_systems_are_compared_two_by_two():
+    rows = [row("a", left=[0.5] * 6, right=[0.25] * 6, third=[0.75] * 6)]
+    pairs = {(found["system_a"], found["system_b"]): found["stars"]
+             for found in totals(rows, ["third", "left", "right"])["differences"]}  # fmt: skip
+    assert pairs == pytest.approx({("third", "left"): 1.0, ("third", "right"): 2.0, ("left", "right"): 1.0})
+
+
+def test_totals_are_json():
+    found = totals([row("a", left=A, right=A[::-1]), row("b", problem="x", at_floor=True)], SYSTEMS)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+@st.composite
+def weighed(draw, most=5):
+    n = draw(st.integers(1, most))
+    differences = draw(st.lists(st.integers(-10, 10).map(lambda k: k / 10), min_size=n, max_size=n))
+    weights = np.array(draw(st.lists(st.integers(1, 9), min_size=n, max_size=n)), float)
+    names = [f"r{k}" for k in range(n)]
+    return dict(zip(names, differences, strict=True)), dict(zip(names, (weights / weights.sum()).tolist(), strict=True))
+
+
+def least_weight_by_programming(differences, weights):
+    """Return the least half sum of changes of weights that makes the total zero, None where none does."""
+    d, w = np.array(list(differences.values())), np.array(list(weights.values()))
+    n = len(d)
+    # Unknowns: what each weight gains and what it loses.
+    found = optimize.linprog(
+        np.full(2 * n, 0.5),
+        A_eq=[np.concatenate([d, -d]), np.concatenate([np.ones(n), -np.ones(n)])],
+        b_eq=[-(w @ d), 0.0],
+        bounds=[(0, None)] * n + [(0, weight) for weight in w],
+    )
+    return found.fun if found.status == 0 else None
+
+
+@settings(max_examples=60)
+@given(weighed())
+def test_the_weight_to_move_is_the_least_that_makes_a_draw(case):
+    differences, weights = case
+    lead = sum(weights[name] * differences[name] for name in differences)
+    assume(abs(lead) > 1e-6)
+    sign = np.sign(lead)
+    found, least = weight_to_move(differences, weights), least_weight_by_programming(differences, weights)
+    if min(sign * difference for difference in differences.values()) == 0:
+        # All weight on a row without a difference is a draw too, but the other system never leads.
+        assert found is None
+    elif least is None:
+        assert found is None
+    else:
+        assert found == pytest.approx(least, abs=1e-9)
+
+
+@given(weighed())
+def test_a_deciding_factor_makes_a_draw_and_rows_without_one_never_do(case):
+    differences, weights = case
+    factors = deciding_factors(differences, weights)
+
+    def lead(name, factor):
+        return sum(weights[r] * differences[r] * (factor if r == name else 1.0) for r in differences)
+
+    for name in differences:
+        if name in factors:
+            assert factors[name] > 0
+            assert lead(name, factors[name]) == pytest.approx(0, abs=1e-9)
+        else:
+            sides = {np.sign(round(lead(name, factor), 9)) for factor in (1e-6, 0.01, 0.3, 1, 3, 100, 1e6)}
+            assert not {-1.0, 1.0} <= sides
+
+
+@given(weighed())
+def test_neither_depends_on_which_system_is_named_first(case):
+    differences, weights = case
+    turned = {name: -difference for name, difference in differences.items()}
+    assume(abs(sum(weights[name] * differences[name] for name in differences)) > 1e-9)
+    assert weight_to_move(differences, weights) == pytest.approx(weight_to_move(turned, weights))
+    assert deciding_factors(differences, weights) == pytest.approx(deciding_factors(turned, weights))
