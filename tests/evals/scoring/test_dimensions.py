@@ -9,6 +9,7 @@ import pytest
 
 from evals.console import print_run
 from evals.imageset import write_image_set
+from evals.run import Run
 from evals.scoring.stage import score
 from metrics.text_rendering import render_text
 from tests.metrics.encoders.conftest import CLIP_PREPROCESSING, TINY_CLIP, save_open_clip
@@ -82,8 +83,13 @@ def test_both_libraries_would_never_share_a_cached_feature(prompted, tiny_clip, 
     assert len({path.name for path in (second.path / "features/clip_image").iterdir()} - stores) == 1
 
 
-@pytest.fixture
-def signs(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def scored_signs(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("signs")
+    return score(signs(folder), folder / "run", ["text.cer"], ["rapidocr"])
+
+
+def signs(folder: Path) -> Path:
     samples = []
     for system, spoilt in (("a", False), ("b", True)):
         for text in ("OPEN 24 HOURS", "Fresh bread", "Museum", "Bahnhof", "Café du Port"):
@@ -96,11 +102,11 @@ def signs(tmp_path: Path) -> Path:
         samples.append((PIL.Image.new("RGB", (320, 160), "white" if spoilt else "beige"), facts))
         facts = {"system": system, "suite": "signs", "prompt": "a blank sign", "expected_text": "Nothing"}
         samples.append((PIL.Image.new("RGB", (320, 160), "gray" if spoilt else "silver"), facts))
-    return write_image_set(tmp_path / "signs", samples)
+    return write_image_set(folder / "signs", samples)
 
 
-def test_text_is_scored_against_the_same_words_rendered(signs, tmp_path):
-    run = score(signs, tmp_path / "run", ["text.cer"], ["rapidocr"])
+def test_text_is_scored_against_the_same_words_rendered(scored_signs):
+    run = scored_signs
     own = run.scores[run.scores.control.isna()]
     by_system = own.groupby("system").value.mean()
     assert by_system["a"] == 0
@@ -114,9 +120,8 @@ def test_text_is_scored_against_the_same_words_rendered(signs, tmp_path):
     assert difference["better_system"] == "a"
 
 
-def test_rendered_control_is_read_once_for_all_systems(signs, tmp_path):
-    run = score(signs, tmp_path / "run", ["text.cer"], ["rapidocr"])
-    shards = list((run.path / "features/ocr").rglob("*.shard"))
+def test_rendered_control_is_read_once_for_all_systems(scored_signs):
+    shards = list((scored_signs.path / "features/ocr").rglob("*.shard"))
     read = sum(shard.read_bytes().count(b"\n") for shard in shards)
     # 12 signs, the Thai pair left out, and 6 renderings, of which system a's 5 drawn signs are exact copies.
     assert read == 12 + 6 - 5
