@@ -4,13 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test slow lint benchmark encoder clean
+.PHONY: demo test coverage slow lint benchmark encoder clean
 
 demo: $(READY)
 	$(BIN)/twinlens demo --out runs/demo
 
+# Two processes on two cores: a model that took both would wait for the other process's.
 test: $(READY) lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+coverage: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
 slow: $(READY)
 	$(BIN)/python -m pytest -m slow -s

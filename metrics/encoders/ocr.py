@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import os
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any, TypedDict
 import numpy as np
 
 from metrics.encoders.catalogue import EncoderUnavailable, Image, library_of
+from metrics.encoders.threads import threads
 from metrics.encoders.weights import sha256_of
 from metrics.scripts import scripts_in
 
@@ -128,7 +128,7 @@ class RapidOcr:
                 "Global.log_level": "critical",
                 "Det.model_path": str(detector),
                 "Rec.model_path": str(recogniser),
-                "EngineConfig.onnxruntime.intra_op_num_threads": _threads(),
+                "EngineConfig.onnxruntime.intra_op_num_threads": threads(at_most=4),
                 "EngineConfig.onnxruntime.enable_cpu_mem_arena": True,
                 "EngineConfig.onnxruntime.use_cuda": device != "cpu"
                 and "CUDAExecutionProvider" in onnxruntime.get_available_providers(),
@@ -244,12 +244,6 @@ def _padded(image: Image) -> Image:
     height, width = image.shape[:2]
     down, right = max(0, -(-width // MAX_ASPECT) - height), max(0, -(-height // MAX_ASPECT) - width)
     return np.pad(image, ((0, down), (0, right), (0, 0)), mode="edge") if down or right else image
-
-
-def _threads() -> int:
-    """Return how many threads an image may use: ``OMP_NUM_THREADS``, else the cores at hand, at most four."""
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    return int(asked) if asked.isdigit() and int(asked) > 0 else min(4, os.cpu_count() or 1)
 
 
 def _dictionary(recogniser: Path) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
-import os
 import warnings
 import zipfile
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ import numpy.typing as npt
 import PIL.Image
 
 from metrics.encoders.catalogue import EncoderUnavailable
+from metrics.encoders.threads import threads
 from metrics.encoders.torchvision_guard import import_torchvision
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def load_image_tower(weights: Path) -> ImageTower:
             dynamic_axes={"pixels": {0: "n"}, "features": {0: "n"}},
         )
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = os.cpu_count() or 1  # its own default leaves every second hardware thread idle
+    options.intra_op_num_threads = threads()  # its own default leaves every second hardware thread idle
     session = onnxruntime.InferenceSession(graph.getvalue(), options, providers=["CPUExecutionProvider"])
     return ImageTower(session, rows, bias)
 

@@ -79,6 +79,8 @@ def test_every_piece_fits_and_no_character_is_lost(text, limit):
 
 @given(prose | st.text(max_size=200), st.integers(1, 30))
 def test_no_word_is_cut_that_fits_by_itself(text, limit):
+    # Scripts without spaces end their sentences inside what white space would call a word.
+    text = text.translate(dict.fromkeys(map(ord, "。！？，、；：")))
     assert " ".join(split_to_fit(text, at_most_words(limit))).split() == text.split()
 
 

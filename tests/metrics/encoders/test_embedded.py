@@ -147,6 +147,7 @@ def test_another_model_is_unavailable() -> None:
         load_encoder("embedded:heavy")
 
 
+@pytest.mark.slow
 def test_more_classes_lower_the_loss_and_raise_the_auc_on_others(classes: tuple[Classes, TowerPairs]) -> None:
     fitted_on, held_out = classes
     excluded = alike(held_out.embeddings)
@@ -163,6 +164,7 @@ def test_more_classes_lower_the_loss_and_raise_the_auc_on_others(classes: tuple[
     assert aucs[-1] > 0.75
 
 
+@pytest.mark.slow
 def test_pairs_that_are_fitted_on_are_closer_for_it(classes: tuple[Classes, TowerPairs]) -> None:
     fitted_on, pairs = classes
     without = pairs.similarities(fit_heads(fitted_on, pairs, choices=Choices(template_weight=0)))
@@ -170,6 +172,7 @@ def test_pairs_that_are_fitted_on_are_closer_for_it(classes: tuple[Classes, Towe
     assert np.diag(fitted).mean() > np.diag(without).mean()
 
 
+@pytest.mark.slow
 def test_fitting_twice_gives_the_same_heads_and_files_keep_them(
     classes: tuple[Classes, TowerPairs], tmp_path: Path
 ) -> None:
