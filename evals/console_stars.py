@@ -25,6 +25,8 @@ def print_stars(document: Mapping[str, Any] | None) -> None:
     told = [case for case in stars.advice if case.is_rated]
     if told:
         console.print(_advice(told, stars.has_article))
+    if stars.volumes:
+        console.print(_costs(stars))
     if untold := [case.title for case in stars.advice if not case.is_rated]:
         console.print(f"too little was rated to recommend for: {'; '.join(untold)}", markup=False)
 
@@ -52,6 +54,18 @@ def _cell(cell: Cell) -> str:
     if cell.absent:
         return cell.absent
     return f"{cell.glyphs} {cell.number}" + (f"\n{cell.interval}" if cell.interval else "")
+
+
+def _costs(stars: StarSection) -> Any:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title="US dollars a month, without discounts", title_justify="left")
+    for heading in ("system", *(f"{volume} pictures" for volume in stars.volumes), "price"):
+        table.add_column(heading)
+    for system, cells, basis in stars.costs:
+        table.add_row(*map(escape, (system, *cells, basis)))
+    return table
 
 
 def _advice(cases: Sequence[Advice], has_article: bool) -> Any:

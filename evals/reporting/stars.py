@@ -111,7 +111,9 @@ def section(document: Document | None) -> StarSection | None:
         advice=tuple(map(_advice, document["recommendations"])),
         volumes=tuple(f"{volume:,}" for volume in volumes),
         costs=tuple(_costs(document["costs"], system, volumes) for system in document["systems"]),
-        cost_notes=tuple(dict.fromkeys(note for cost in document["costs"] for note in cost["notes"])),
+        cost_notes=tuple(
+            dict.fromkeys(note for cost in document["costs"] for note in (*_discounts(cost), *cost["notes"]))
+        ),
     )
 
 
@@ -306,6 +308,18 @@ def _costs(costs: Sequence[Document], system: str, volumes: Sequence[int]) -> tu
     cells = tuple(_money(by_volume[volume]["usd"]) if volume in by_volume else "–" for volume in volumes)
     basis = next((cost["basis"] or cost["reason"] or "" for cost in by_volume.values()), "")
     return system, cells, basis
+
+
+def _discounts(cost: Document) -> list[str]:
+    """Return what a month costs with the discounts that are documented, and with those that are only claimed."""
+    told = []
+    month = f"{cost['system']}, {cost['n_images']:,} pictures"
+    if cost["usd_batch"] is not None:
+        told.append(f"{month} that may wait (batch): {_money(cost['usd_batch'])}")
+    if cost["what_if"] is not None:
+        found = cost["what_if"]
+        told.append(f"{month}, if it were true that {found['claim']}: ${found['low']:,.0f} to ${found['high']:,.0f}")
+    return told
 
 
 def _money(usd: Document | None) -> str:

@@ -1,6 +1,7 @@
 """The star section: what it draws, what it says where there is nothing to draw, and that nothing is lost on the way."""
 
 import re
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from evals.definition import StarRow
 from evals.rating.comparison import with_prompts
 from evals.rating.controls import control_statistics
 from evals.rating.stars.document import award_stars
+from evals.rating.stars.monthly_cost import monthly_costs
 from evals.rating.stars.recommendations import ENOUGH
 from evals.reporting import write_report
 from evals.reporting.star_figure import star_figure
@@ -115,3 +117,14 @@ def test_a_report_can_leave_all_pictures_out(run, document, tmp_path):
     assert "data:image" not in html
     assert "#pictures" not in html
     assert 'id="pictures' not in html
+
+
+def test_a_month_is_shown_with_documented_discounts_and_claimed_ones_named_as_such(document):
+    systems = ["gemini-3-pro-image@google", "flux-2-pro@bfl"]
+    costs = [asdict(cost) for cost in monthly_costs(systems, "1K")]
+    shown = section({**document, "systems": systems, "costs": costs})
+    assert shown.volumes == ("10,000", "50,000", "100,000", "500,000")
+    assert dict(zip(shown.volumes, shown.costs[1][1], strict=True))["100,000"] == "$3,000"
+    assert "gemini-3-pro-image@google, 100,000 pictures that may wait (batch): $6,720" in shown.cost_notes
+    (claimed,) = (note for note in shown.cost_notes if "if it were true" in note)
+    assert claimed.startswith("flux-2-pro@bfl, 500,000 pictures")
