@@ -14,6 +14,12 @@ from hypothesis import settings
 settings.register_profile("without a clock", deadline=None)
 settings.load_profile("without a clock")
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what waits for the demo first: it takes minutes, and started last it would leave one process idle."""
+    items.sort(key=lambda item: "demo_run" not in getattr(item, "fixturenames", ()))
+
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 

@@ -7,17 +7,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import PIL.Image
 import pytest
 from click.testing import CliRunner
 
-from evals import load_run
 from evals.cli import main
-from evals.definition import read_definition
-from evals.demo import DemoOutcome, check_truth
 from evals.imageset import write_image_set
-from evals.not_measured import not_measured
 from metrics.catalogue import METRICS
 
 
@@ -62,7 +57,6 @@ def test_lists_and_help_import_nothing_heavy(arguments):
 
 
 def test_every_metric_of_the_catalogue_is_listed_as_json():
-    from metrics.catalogue import METRICS
 
     listed = json.loads(run("metrics", "--json").stdout)
     assert [row["id"] for row in listed][: len(METRICS)] == [spec.id for spec in METRICS]
@@ -220,43 +214,6 @@ def test_full_disk_is_one_line_and_leaves_no_half_table(repeats, tmp_path):
 def test_folder_that_may_not_be_written_is_one_line(repeats, tmp_path):
     (tmp_path / "locked").mkdir(mode=0o500)
     assert "permission denied" in refused("score", str(repeats), "--out", str(tmp_path / "locked/run"))
-
-
-def test_demo_finds_the_scripted_truth_and_leaves_a_report(demo_run):
-    outcome = json.loads((demo_run / "outcome.json").read_text())
-    assert outcome["exit_code"] == 0
-    assert outcome["truth_found"]
-    by_metric = {(line["metric"], line["suite"]): line for line in outcome["truth"]}
-    scored = [line for line in outcome["truth"] if line["agrees"] is not None]
-    assert all(line["agrees"] for line in scored)
-    assert {line["metric"].split(".")[0] for line in scored} >= {"brand", "editing", "identity", "text"}
-    assert by_metric["text.cer", "demo-labels"]["measured"] == "tie"
-    assert Path(outcome["report"]).is_file()
-
-
-def test_demo_names_every_metric_that_it_could_not_measure_and_the_encoder_for_it(demo_run):
-    measured = set(pd.read_parquet(demo_run / "scores.parquet").dropna(subset="value")["metric"])
-    lacking = {each["metric"]: each for each in json.loads((demo_run / "outcome.json").read_text())["not_measured"]}
-    assert measured.isdisjoint(lacking)
-    assert measured | set(lacking) == {spec.id for spec in METRICS}
-    assert {each["reason"] for each in lacking.values()} == {"encoder_unavailable", "encoder_unfit", "not_asked"}
-    assert lacking["structure.objects"]["encoder"].partition(":")[0] in ("grounding_dino", "owlv2")
-
-
-def test_demo_without_json_prints_truth_and_what_was_not_measured(demo_run, monkeypatch):
-    run_again, definition = load_run(demo_run), read_definition("demo")
-    outcome = DemoOutcome(
-        run_again,
-        demo_run / "report/index.html",
-        tuple(check_truth(run_again.ratings(), definition.truth)),
-        tuple(not_measured(run_again.ratings(), run_again.provenance["encoders"])),
-    )
-    monkeypatch.setattr("evals.demo.score_demo", lambda images, progress: outcome)
-    again = run("demo", "--out", str(demo_run))
-    assert again.exit_code == 0
-    assert again.stdout.count("  found ") == len(definition.truth)
-    assert "NOT FOUND" not in again.stdout
-    assert "\nNot measured here:\n  adherence.vqa: the weights of vqa:" in again.stdout
 
 
 def test_doctor_tries_every_default_encoder_and_names_the_remedy(monkeypatch, tmp_path):
