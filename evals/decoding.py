@@ -17,8 +17,15 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     import PIL.Image
 
-DECODING_VERSION = "rgb8-2"
-"""Part of every cache key: change it when the same file would give other pixels."""
+DECODING_VERSION = "rgb8-3"
+"""Part of every cache key: change it when the same file would give other pixels, or none."""
+
+RASTER_FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
+"""The only formats that are opened, whatever a file is called, by Pillow's names.
+
+Pillow goes by content, and what it opens is not always a picture: of EPS it has Ghostscript execute the program that
+the file holds, and other plugins read scripts, documents and tables of other files.
+"""
 
 MAX_PIXELS = 200_000_000
 _TAIL_BYTES = 4096
@@ -98,7 +105,7 @@ def check_header(path: Path) -> str | None:
             if _ends_early(file):
                 return "is truncated"
             file.seek(0)
-            with _opened(file):
+            with open_picture(file):
                 return None
     except OSError as error:
         return f"cannot be read ({error.strerror or error})"
@@ -121,16 +128,23 @@ def _ends_early(file: BinaryIO) -> bool:
 
 
 @contextlib.contextmanager
-def _opened(file: BinaryIO) -> Iterator[PIL.Image.Image]:
-    """Open an image, turning whatever Pillow's format plugins raise on a damaged file into `UnreadableImage`."""
+def open_picture(source: bytes | BinaryIO) -> Iterator[PIL.Image.Image]:
+    """Open a picture of one of `RASTER_FORMATS`: the only door to Pillow for pictures that come from outside.
+
+    Raises
+    ------
+    UnreadableImage
+        If it is no such picture, has over 200 megapixels, or is damaged; in the block too, where pixels are decoded.
+    """
     import PIL.Image
 
     PIL.Image.MAX_IMAGE_PIXELS = None  # our own limit, below, is the one that is told
+    file = io.BytesIO(source) if isinstance(source, bytes) else source
     if not file.read(1):
         raise UnreadableImage("is empty")
     file.seek(0)
     try:
-        with PIL.Image.open(file) as opened:
+        with PIL.Image.open(file, formats=RASTER_FORMATS) as opened:
             width, height = opened.size
             if width * height > MAX_PIXELS:
                 limit = MAX_PIXELS // 1_000_000
@@ -139,11 +153,23 @@ def _opened(file: BinaryIO) -> Iterator[PIL.Image.Image]:
     except UnreadableImage:
         raise
     except PIL.UnidentifiedImageError:
-        raise UnreadableImage("is not an image that can be read") from None
+        *most, last = RASTER_FORMATS
+        raise UnreadableImage(f"is not an image that can be read ({', '.join(most)} or {last})") from None
     except MemoryError:
         raise UnreadableImage("needs more memory than the decoder may use") from None
     except Exception as error:  # the plugins raise what they trip over; it becomes the file's reason
         raise UnreadableImage(f"cannot be decoded ({' '.join(str(error).split()) or type(error).__name__})") from None
+
+
+def file_suffix(opened: PIL.Image.Image) -> str:
+    """Return the extension of an open picture's real format, without a dot."""
+    return (opened.format or "png").lower().replace("jpeg", "jpg")
+
+
+def picture_size(content: bytes) -> tuple[int, int]:
+    """Return width and height of a picture as its header tells (see `open_picture`)."""
+    with open_picture(content) as opened:
+        return opened.size
 
 
 def decode_file(path: Path) -> DecodedImage:
@@ -163,6 +189,6 @@ def decode_file(path: Path) -> DecodedImage:
 
 def decode_bytes(content: bytes) -> DecodedImage:
     """Decode the bytes of an image file (see `decode_file`)."""
-    with _opened(io.BytesIO(content)) as opened:
+    with open_picture(content) as opened:
         pixels = upright_rgb(opened)
     return DecodedImage(pixels, pixel_sha256(pixels), hashlib.sha256(content).hexdigest())

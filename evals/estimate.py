@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from evals.decoding import open_picture
 from evals.generation.facts import Facts, Offer
 from evals.generation.plan import ImageRequest
 from evals.generation.pricing import PROMPT_TOKENS_AT_MOST, likely_usd, megapixels, worst_usd
@@ -156,10 +157,8 @@ def _references_mp(request: ImageRequest) -> int:
 
 @functools.lru_cache(maxsize=4096)
 def _megapixels_of(path: Path) -> int:
-    from PIL import Image
-
-    with Image.open(path) as image:  # reads the head of the file only
-        return megapixels(*image.size)
+    with path.open("rb") as file, open_picture(file) as opened:  # reads the head of the file only
+        return megapixels(*opened.size)
 
 
 def _latency_s(offer: Offer, size: str) -> float | None:

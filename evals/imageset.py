@@ -141,9 +141,7 @@ def write_image_set(folder: str | Path, samples: Iterable[tuple[PIL.Image.Image 
     ImageSetError
         If the folder already holds an image set, or the rows would be refused on reading.
     """
-    import PIL.Image
-
-    from evals.decoding import pixel_sha256, upright_rgb
+    from evals.decoding import UnreadableImage, file_suffix, open_picture, pixel_sha256, upright_rgb
 
     folder = Path(folder)
     if (folder / METADATA).exists():
@@ -157,9 +155,13 @@ def write_image_set(folder: str | Path, samples: Iterable[tuple[PIL.Image.Image 
         content = picture if isinstance(picture, bytes) else _as_png(picture)
         digest = hashlib.sha256(content).hexdigest()
         uses[digest] += 1
-        with PIL.Image.open(io.BytesIO(content)) as opened:
-            suffix = (opened.format or "png").lower().replace("jpeg", "jpg")
-            pixels = upright_rgb(opened)
+        try:
+            with open_picture(content) as opened:
+                suffix = file_suffix(opened)
+                pixels = upright_rgb(opened)
+        except UnreadableImage as error:
+            no_image = Problem(len(rows) + 1, str(error), "give the bytes of an image file")
+            raise ImageSetError(folder, [no_image]) from None
         copy = f"-{uses[digest]}" if uses[digest] > 1 else ""
         name = f"images/{digest[:24]}{copy}.{suffix}"
         write_atomically(folder / name, content)

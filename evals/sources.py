@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evals.decoding import open_picture
 from evals.suite_items import SOURCE_SIDE, Edit, PackageSource, PromptItem
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def _package_file(source: PackageSource) -> Path:
 def _from_package(source: PackageSource) -> PIL.Image.Image:
     import PIL.Image
 
-    with PIL.Image.open(_package_file(source)) as opened:
+    with _package_file(source).open("rb") as file, open_picture(file) as opened:
         picture = opened.convert("RGB").crop(_middle(*opened.size))
     side = min(picture.width, SOURCE_SIDE)
     return picture if picture.width == side else picture.resize((side, side), PIL.Image.Resampling.LANCZOS)
@@ -177,7 +178,7 @@ def _package_mask(source: PackageSource) -> Pixels:
     import PIL.Image
     import PIL.ImageDraw
 
-    with PIL.Image.open(_package_file(source)) as opened:
+    with _package_file(source).open("rb") as file, open_picture(file) as opened:
         width, height = opened.size
     mask = PIL.Image.new("L", (width, height))
     left, top, right, bottom = source.box

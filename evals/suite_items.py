@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import yaml
 
+from evals.decoding import check_header
 from evals.fields import Section, meant
 
 POSITIONS = ("left", "centre", "right", "top", "bottom")
@@ -195,6 +196,8 @@ def _reference_images(item: Section) -> tuple[Path, ...]:
     for path in paths:
         if not path.is_file():
             raise item.refuse("reference_images", f"there is no file {path}; write paths relative to the suite's file")
+        if problem := check_header(path):
+            raise item.refuse("reference_images", f"{path.name} {problem}; replace the file")
     return paths
 
 

@@ -12,6 +12,8 @@ import PIL.ImageDraw
 import PIL.ImageEnhance
 import PIL.ImageFilter
 
+from evals.decoding import open_picture
+
 PHOTOGRAPHS: dict[str, tuple[str, str]] = {
     "astronaut": ("skimage", "data/astronaut.png"),
     "group": ("insightface", "data/images/t1.jpg"),
@@ -75,7 +77,7 @@ def photograph(name: str) -> PIL.Image.Image:
         raise FileNotFoundError(
             f"the demo's sample photograph {relative} is not in the package {package}; reinstall it"
         )
-    with PIL.Image.open(path) as opened:
+    with path.open("rb") as file, open_picture(file) as opened:
         return opened.convert("RGB")
 
 

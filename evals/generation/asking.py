@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from evals.decoding import picture_size
 from evals.generation.answers import (
     Accepted,
     Ended,
@@ -26,7 +27,7 @@ from evals.generation.facts import Offer
 from evals.generation.hosts.http_host import ForeignAddress
 from evals.generation.ledger import Ledger
 from evals.generation.pacing import Pace, Patience, Stop
-from evals.generation.pictures import Picture, Pictures, size_of
+from evals.generation.pictures import Picture, Pictures
 from evals.generation.plan import ImageRequest
 from evals.generation.pricing import PROMPT_TOKENS_AT_MOST, billed_usd, megapixels, worst_usd
 
@@ -213,7 +214,7 @@ def _accept(attempt: _Attempt, task: Task) -> None:
 def _worst_usd(request: ImageRequest, offer: Offer, references: Sequence[bytes]) -> float:
     """Return the most that a request can cost, 0 where no price is known."""
     prompt_tokens = max(PROMPT_TOKENS_AT_MOST, len(request.prompt.encode()))
-    references_mp = sum(megapixels(*size_of(reference)) for reference in references)
+    references_mp = sum(megapixels(*picture_size(reference)) for reference in references)
     return worst_usd(offer, request.size, len(references), prompt_tokens, references_mp) or 0.0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import shutil
 import threading
 from collections.abc import Iterable, Mapping
@@ -11,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from evals.decoding import UnreadableImage, decode_bytes, file_suffix, open_picture
 from evals.imageset import write_atomically
 
 PICTURES = "images"
@@ -73,11 +73,9 @@ class Pictures:
         OSError
             If they cannot be written.
         """
-        import PIL.Image
-
         with self._decoding:
             width, height, file_sha256, pixel_sha256 = _decoded(content)
-        with PIL.Image.open(io.BytesIO(content)) as opened:
+        with open_picture(content) as opened:
             kind = (opened.format or "png").lower()
         name = self._name(sample_id, file_sha256, kind.replace("jpeg", "jpg"))
         path = self.folder / name
@@ -116,28 +114,12 @@ class Pictures:
 
 def _decoded(content: bytes) -> tuple[int, int, str, str]:
     """Return width, height, and the hashes of file and pixels; the pixels themselves are let go of."""
-    from evals.decoding import UnreadableImage, decode_bytes
-
     try:
         decoded = decode_bytes(content)
     except UnreadableImage as error:
         raise NotAPicture(str(error)) from None
     height, width = decoded.pixels.shape[:2]
     return width, height, decoded.file_sha256, decoded.pixel_sha256
-
-
-def size_of(content: bytes) -> tuple[int, int]:
-    """Return width and height of a picture as its header tells.
-
-    Raises
-    ------
-    OSError
-        If it is no picture.
-    """
-    import PIL.Image
-
-    with PIL.Image.open(io.BytesIO(content)) as opened:
-        return opened.size
 
 
 def copy_references(folder: Path, references: Iterable[bytes]) -> list[str]:
@@ -151,11 +133,8 @@ def copy_mask(folder: Path, mask: bytes) -> str:
 
 
 def _copied(folder: Path, below: str, content: bytes) -> str:
-    import PIL.Image
-
-    with PIL.Image.open(io.BytesIO(content)) as opened:
-        kind = (opened.format or "png").lower().replace("jpeg", "jpg")
-    name = f"{below}/{hashlib.sha256(content).hexdigest()[:24]}.{kind}"
+    with open_picture(content) as opened:
+        name = f"{below}/{hashlib.sha256(content).hexdigest()[:24]}.{file_suffix(opened)}"
     if not (folder / name).exists():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / name, content)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import os
-import warnings
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
-from evals.decoding import MAX_PIXELS, upright_rgb
+from evals.decoding import UnreadableImage, open_picture, upright_rgb
 
 LONGEST_SIDE = 320
 """Pixels of a thumbnail's longer side."""
@@ -63,21 +62,16 @@ def read_thumbnail(path: Path | None) -> Thumbnail | str:
     if path is None or not path.is_file():
         return "The image file is no longer there."
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
-            with PIL.Image.open(path) as opened:
-                return _reduced(opened)
-    except PIL.Image.DecompressionBombError:
-        return "The image is too large to be shown."
-    # Pillow's format plugins raise all of these on damaged files.
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, OverflowError, MemoryError):
-        return "The image file could not be read."
+        with path.open("rb") as file, open_picture(file) as opened:
+            return _reduced(opened)
+    except UnreadableImage as error:
+        return f"The image file {error}."
+    except OSError as error:
+        return f"The image file cannot be read ({error.strerror or error})."
 
 
-def _reduced(opened: PIL.Image.Image) -> Thumbnail | str:
+def _reduced(opened: PIL.Image.Image) -> Thumbnail:
     width, height = opened.size
-    if width * height > MAX_PIXELS:
-        return "The image is too large to be shown."
     if opened.getexif().get(_EXIF_ORIENTATION) in _SWAPPED_SIDES:
         width, height = height, width
     side = (LONGEST_SIDE, LONGEST_SIDE)

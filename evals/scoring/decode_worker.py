@@ -1,35 +1,65 @@
-"""A decoder process: reads one path a line, answers with one JSON line and the raw pixels. Run by `decoders`."""
+"""A decoder process: reads one request a line, answers with one JSON line and the raw pixels. Run by `decoders`."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from evals.decoding import UnreadableImage, decode_file
 
 MEMORY_LIMIT_BYTES = 6 << 30
 
+_STARTS_A_PROGRAM = ("subprocess.Popen", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system")
+
 
 def main() -> None:
     """Serve until the input ends."""
-    # A damaged or hostile file must not take the machine down; systems without the limit go without it.
+    requests, answers = _private(0, "rb"), _private(1, "wb")
+    _confine()
+    for line in requests:
+        request = json.loads(line)
+        name = {"number": request["number"], "path": request["path"]}
+        try:
+            image = decode_file(Path(request["path"]))
+        except UnreadableImage as error:
+            answers.write(json.dumps({**name, "unreadable": str(error)}).encode() + b"\n")
+        else:
+            facts = {"shape": image.pixels.shape, "pixels": image.pixel_sha256, "file": image.file_sha256}
+            answers.write(json.dumps({**name, **facts}).encode() + b"\n")
+            answers.write(image.pixels.data.cast("B"))
+        answers.flush()
+
+
+def _private(descriptor: int, mode: str) -> BinaryIO:
+    """Move a standard stream to where no child inherits it, and leave nothing in its place.
+
+    Whoever could write to the answers could give a picture the pixels of another.
+    """
+    private = os.dup(descriptor)  # a duplicate is not inherited
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, descriptor)
+    os.close(nothing)
+    stream: BinaryIO = os.fdopen(private, mode)  # type: ignore[assignment]
+    return stream
+
+
+def _confine() -> None:
+    """Bound the memory, and let nothing that decodes start a program."""
+    # Systems without the limit go without it.
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
-    answers = sys.stdout.buffer
-    for line in sys.stdin.buffer:
-        try:
-            image = decode_file(Path(json.loads(line)))
-        except UnreadableImage as error:
-            answers.write(json.dumps({"unreadable": str(error)}).encode() + b"\n")
-        else:
-            facts = {"shape": image.pixels.shape, "pixels": image.pixel_sha256, "file": image.file_sha256}
-            answers.write(json.dumps(facts).encode() + b"\n")
-            answers.write(image.pixels.data.cast("B"))
-        answers.flush()
+
+    def refuse(event: str, _: tuple[Any, ...]) -> None:
+        if event in _STARTS_A_PROGRAM:
+            raise UnreadableImage("asks for another program to be started, which decoding never does")
+
+    sys.addaudithook(refuse)
 
 
 if __name__ == "__main__":

@@ -5,23 +5,26 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import contextlib
+import itertools
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
-from evals.decoding import DecodedImage
+from evals.decoding import DecodedImage, pixel_sha256
 
 TIME_LIMIT_S = 120.0
+WORKER = [sys.executable, "-m", "evals.scoring.decode_worker"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ class _Process:
     def __init__(self, time_limit_s: float) -> None:
         self.time_limit_s = time_limit_s
         self._child: subprocess.Popen[bytes] | None = None
+        self._requests = itertools.count()
 
     def decode(self, path: Path) -> DecodedImage | Unreadable:
         child = self._running()
@@ -92,17 +96,18 @@ class _Process:
 
         def give_up() -> None:
             late.set()
-            child.kill()
+            _kill(child)
 
         watchdog = threading.Timer(self.time_limit_s, give_up)
         watchdog.start()
         try:
             assert child.stdin is not None
             assert child.stdout is not None
-            child.stdin.write(json.dumps(str(path)).encode() + b"\n")
+            request = {"number": next(self._requests), "path": str(path)}
+            child.stdin.write(json.dumps(request).encode() + b"\n")
             child.stdin.flush()
-            return _answer(child.stdout)
-        except (OSError, EOFError):
+            return _answer(child.stdout, request)
+        except (OSError, EOFError, ValueError, KeyError, TypeError):  # an answer that is none is no answer
             self.stop()
             if late.is_set():
                 return Unreadable("decode_timeout", f"took over {self.time_limit_s:.0f} s to decode")
@@ -115,17 +120,18 @@ class _Process:
             root = str(Path(__file__).resolve().parents[2])
             search = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH")) if part)
             self._child = subprocess.Popen(
-                [sys.executable, "-m", "evals.scoring.decode_worker"],
+                WORKER,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,  # image libraries chat there about harmless damage
                 env={**os.environ, "PYTHONPATH": search},
+                start_new_session=True,  # a group of its own, so that it is ended with all that it may have started
             )
         return self._child
 
     def stop(self) -> None:
         if self._child is not None:
-            self._child.kill()
+            _kill(self._child)
             self._child.wait()
             for pipe in (self._child.stdin, self._child.stdout):
                 # What could not be written to a dead process is of no use any more.
@@ -135,11 +141,22 @@ class _Process:
             self._child = None
 
 
-def _answer(stream: IO[bytes]) -> DecodedImage | Unreadable:
+def _kill(child: subprocess.Popen[bytes]) -> None:
+    """Kill a child with its whole process group, where the system has groups."""
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
+    child.kill()
+
+
+def _answer(stream: IO[bytes], request: Mapping[str, Any]) -> DecodedImage | Unreadable:
+    """Read the answer to one request; EOFError or ValueError if there is none, or it is not the answer to this one."""
     line = stream.readline()
     if not line.endswith(b"\n"):
         raise EOFError
     facts = json.loads(line)
+    if any(facts[key] != value for key, value in request.items()):
+        raise ValueError("the answer is about another file")
     if "unreadable" in facts:
         return Unreadable("unreadable_image", facts["unreadable"])
     height, width, channels = facts["shape"]
@@ -147,4 +164,7 @@ def _answer(stream: IO[bytes]) -> DecodedImage | Unreadable:
     if len(content) < height * width * channels:
         raise EOFError
     pixels = np.frombuffer(content, dtype=np.uint8).reshape(height, width, channels)
+    # Features are kept under this hash: it is taken of the pixels that are encoded, not of what is said of them.
+    if pixel_sha256(pixels) != facts["pixels"]:
+        raise ValueError("the pixels are not those that were hashed")
     return DecodedImage(pixels, facts["pixels"], facts["file"])

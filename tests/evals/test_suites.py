@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import PIL.Image
 import pytest
 
 from evals.data_files import data_path
@@ -73,8 +74,14 @@ def test_a_suite_that_comes_with_twinlens_is_read_once():
     assert read_suite("scenes") is read_suite("scenes")
 
 
+def test_a_reference_that_is_no_picture_is_refused_at_the_door(tmp_path):
+    (tmp_path / "cat.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n")
+    with pytest.raises(SuiteError, match=r"cat\.png is not an image"):
+        read_suite(write(tmp_path, GOOD + "  - id: own\n    prompt: Paint it\n    reference_images: cat.png\n"))
+
+
 def test_an_edit_of_a_picture_of_ones_own_needs_no_source(tmp_path):
-    (tmp_path / "cat.png").write_bytes(b"x")
+    PIL.Image.new("RGB", (8, 8)).save(tmp_path / "cat.png")
     edit = "    edit: {does: restyle, target: picture, to: oil}"
     text = GOOD + f"  - id: own\n    prompt: Paint it\n    reference_images: cat.png\n{edit}\n"
     assert read_suite(write(tmp_path, text)).item("own").edit == Edit("restyle", "picture", "oil")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evals.decoding import open_picture
 from evals.generation.answers import Ended, Finished, PollAnswer, SubmitAnswer, Task, Told, TurnedAway
 from evals.generation.facts import HostFacts, Offer
 from evals.generation.hosts.http_host import ForeignAddress, HostUnavailable
@@ -209,9 +210,8 @@ def _revision(weights: str) -> str | None:
 
 
 def _opened(content: bytes) -> Image:
-    import PIL.Image
-
-    return PIL.Image.open(io.BytesIO(content)).convert("RGB")
+    with open_picture(content) as opened:
+        return opened.convert("RGB")
 
 
 def _png(picture: Image) -> bytes:

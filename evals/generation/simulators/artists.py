@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import random
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import PIL.Image
+
+from evals.decoding import open_picture
 
 if TYPE_CHECKING:
     from evals.definition import SimulatedSystem
@@ -74,7 +75,7 @@ def _edited(item: PromptItem, simulated: SimulatedSystem, references: Sequence[b
 
 
 def _opened(content: bytes) -> PIL.Image.Image:
-    with PIL.Image.open(io.BytesIO(content)) as opened:
+    with open_picture(content) as opened:
         return opened.convert("RGB")
 
 

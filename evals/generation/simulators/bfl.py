@@ -17,7 +17,7 @@ from evals.generation.simulators.charging import megapixels, price_usd
 from evals.generation.simulators.delivery import delivery_address, delivery_routes
 from evals.generation.simulators.faults import Problem, spoiled, turned_away
 from evals.generation.simulators.intake import Format, Intake, Job, Order, size_name
-from evals.generation.simulators.references import billed_megapixels, decoded, picture_size
+from evals.generation.simulators.references import billed_megapixels, decoded, size_if_picture
 from evals.generation.simulators.service import TASK_KIN, Behaviour, SimulatedModel
 from evals.sizes import SIZES
 
@@ -143,7 +143,7 @@ def _order(model: SimulatedModel, body: Mapping[str, Any]) -> Order:
     references = _references(model, given)
     width, height = _side(body, "width"), _side(body, "height")
     if not width or not height:
-        fitting = picture_size(references[0]) if references else None
+        fitting = size_if_picture(references[0]) if references else None
         auto = (
             (fitting[0] // 16 * 16, fitting[1] // 16 * 16)
             if fitting
@@ -230,7 +230,7 @@ def _reference(field: str, image: Any) -> bytes:
     if image.startswith(("http://", "https://")):
         return image.encode()  # not fetched: counted as a picture of unknown size
     content = decoded(image)
-    if content is None or picture_size(content) is None:
+    if content is None or size_if_picture(content) is None:
         raise Invalid(field, "Invalid image: neither an address nor base64 of a picture", "value_error")
     return content
 

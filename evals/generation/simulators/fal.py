@@ -19,7 +19,7 @@ from aiohttp import web
 from evals.generation.simulators.delivery import delivery_address, delivery_routes
 from evals.generation.simulators.faults import Problem
 from evals.generation.simulators.intake import Format, Intake, Job, Order, size_name
-from evals.generation.simulators.references import picture_size
+from evals.generation.simulators.references import size_if_picture
 from evals.generation.simulators.service import SimulatedModel
 from evals.generation.simulators.tasks import bearer, conclude, is_whole, json_object, picked_seed, reference, take_in
 from evals.sizes import SIZES
@@ -240,7 +240,7 @@ def _order(model: SimulatedModel, body: Mapping[str, Any], is_edit: bool) -> Ord
 def _pixels(body: Mapping[str, Any], references: Sequence[bytes], is_edit: bool) -> tuple[int, int]:
     asked = body.get("image_size", "auto" if is_edit else "landscape_4_3")
     if is_edit and asked == "auto":
-        return picture_size(references[0]) or IMAGE_SIZES["square_hd"]
+        return size_if_picture(references[0]) or IMAGE_SIZES["square_hd"]
     if isinstance(asked, dict):
         for side in ("width", "height"):
             if not is_whole(asked.get(side), 1):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from evals.generation.simulators.intake import Format, Order
-from evals.generation.simulators.references import decoded, picture_size
+from evals.generation.simulators.references import decoded, size_if_picture
 from evals.generation.simulators.service import SimulatedModel
 from evals.sizes import SIZES
 
@@ -199,7 +199,7 @@ def _reference(inline: Mapping[str, Any], path: str, surface: Surface) -> bytes:
         raise InvalidArgument(f"Unsupported MIME type: {inline.get('mimeType')}")
     if surface == "vertex" and len(content) > _LARGEST_FILE_ON_VERTEX:
         raise InvalidArgument("The inline data is larger than 7 MB.")
-    size = picture_size(content)
+    size = size_if_picture(content)
     if size is None or min(size) < _LEAST_SIDE:
         raise InvalidArgument("Unable to process input image. Please retry or report the problem.")
     return content
@@ -225,7 +225,7 @@ def _format(image: Mapping[str, Any], surface: Surface) -> Format:
 
 def _like(references: tuple[bytes, ...], ratios: list[str]) -> str:
     """Return the ratio that comes closest to the first reference's; squares without one."""
-    size = picture_size(references[0]) if references else None
+    size = size_if_picture(references[0]) if references else None
     if size is None:
         return "1:1"
     wanted = size[0] / size[1]

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
 import re
 
-import PIL.Image
-
+from evals.decoding import UnreadableImage, picture_size
 from evals.generation.simulators.charging import megapixels
 
 _DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,", re.ASCII)
@@ -30,16 +28,15 @@ def decoded(text: str) -> bytes | None:
         return None
 
 
-def picture_size(content: bytes) -> tuple[int, int] | None:
+def size_if_picture(content: bytes) -> tuple[int, int] | None:
     """Return width and height of a picture, None if the bytes are no picture that opens."""
     try:
-        with PIL.Image.open(io.BytesIO(content)) as picture:
-            return picture.size
-    except (OSError, ValueError, PIL.Image.DecompressionBombError):
+        return picture_size(content)
+    except UnreadableImage:
         return None
 
 
 def billed_megapixels(references: tuple[bytes, ...]) -> list[int]:
     """Return the megapixels that each reference is billed, 1 where its size is unknown (an address, say)."""
-    sizes = [picture_size(reference) for reference in references]
+    sizes = [size_if_picture(reference) for reference in references]
     return [megapixels(*size) if size else 1 for size in sizes]

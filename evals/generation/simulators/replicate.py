@@ -18,7 +18,7 @@ from aiohttp import web
 from evals.generation.simulators.delivery import delivery_address, delivery_routes
 from evals.generation.simulators.faults import Problem
 from evals.generation.simulators.intake import Format, Intake, Job, Order, size_name
-from evals.generation.simulators.references import picture_size
+from evals.generation.simulators.references import size_if_picture
 from evals.generation.simulators.service import SimulatedModel
 from evals.generation.simulators.tasks import bearer, conclude, is_whole, json_object, reference, take_in
 
@@ -222,7 +222,7 @@ def _pixels(given: Mapping[str, Any], references: tuple[bytes, ...]) -> tuple[in
             _wrong(side, f"{side} is required when aspect_ratio is custom", "required")
     if shape == "custom":
         return tuple(round(given[side] / 32) * 32 for side in ("width", "height"))
-    first = picture_size(references[0]) if references else None
+    first = size_if_picture(references[0]) if references else None
     if shape == "match_input_image":
         ratio = first[0] / first[1] if first else 1.0
     else:

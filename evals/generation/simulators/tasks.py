@@ -12,7 +12,7 @@ from evals.generation.simulators.books import Ending
 from evals.generation.simulators.charging import price_usd
 from evals.generation.simulators.faults import Problem, spoiled, turned_away
 from evals.generation.simulators.intake import Intake, Job, Order
-from evals.generation.simulators.references import billed_megapixels, decoded, picture_size
+from evals.generation.simulators.references import billed_megapixels, decoded, size_if_picture
 from evals.generation.simulators.service import TASK_KIN, Behaviour
 
 _ENDINGS: Mapping[Behaviour, Ending] = {
@@ -106,7 +106,7 @@ def reference(text: str) -> bytes | None:
     if text.startswith(("http://", "https://")):
         return text.encode()
     content = decoded(text)
-    return content if content is not None and picture_size(content) is not None else None
+    return content if content is not None and size_if_picture(content) is not None else None
 
 
 def picked_seed(job: Job) -> int:

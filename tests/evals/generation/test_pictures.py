@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import PIL.Image
 import pytest
 
-from evals.generation.pictures import NotAPicture, Pictures, copy_mask, copy_references, size_of
+from evals.decoding import picture_size
+from evals.generation.pictures import NotAPicture, Pictures, copy_mask, copy_references
 
 
 def test_a_stored_picture_is_the_bytes_that_came_with_what_they_really_are(tmp_path, scripted):
@@ -75,7 +76,7 @@ def test_a_deleted_file_is_not_held(tmp_path, scripted):
 
 
 def test_the_size_comes_from_the_header_alone(scripted):
-    assert size_of(scripted.png("red")[:-20]) == (8, 8)
+    assert picture_size(scripted.png("red")[:-20]) == (8, 8)
 
 
 def test_references_are_copied_once_under_names_of_their_content(tmp_path, scripted):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import PIL.Image
 import pytest
 
 from evals.definition import DefinitionError, read_definition
@@ -82,7 +83,7 @@ def a_suite(tmp_path, more="", item=""):
 
 
 def test_reference_images_of_an_item_are_found_beside_the_suite(tmp_path):
-    (tmp_path / "cat.png").write_bytes(b"x")
+    PIL.Image.new("RGB", (8, 8)).save(tmp_path / "cat.png")
     (item,) = a_suite(tmp_path, item=", reference_images: cat.png").items
     assert item.reference_images == (tmp_path / "cat.png",)
 

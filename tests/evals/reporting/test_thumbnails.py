@@ -69,7 +69,7 @@ def test_a_file_that_is_gone_or_broken_has_a_sentence(tmp_path: Path) -> None:
     whole = tmp_path / "whole.png"
     PIL.Image.effect_noise((64, 64), 50).save(whole)
     (tmp_path / "cut.png").write_bytes(whole.read_bytes()[:900])
-    assert read_thumbnail(tmp_path / "cut.png") == "The image file could not be read."
+    assert "The image file cannot be decoded" in str(read_thumbnail(tmp_path / "cut.png"))
 
 
 def test_equal_pictures_have_a_black_map() -> None:
