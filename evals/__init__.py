@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from evals.rating.stage import RunRatings
     from evals.run import Run
 
-__all__ = ["load_run"]
+__all__ = ["load_run", "rate_run"]
 
 
 def load_run(path: str | Path) -> Run:
-    """Load a scored run for a notebook: ``.scores`` and ``.samples`` are pandas tables, ``.ratings()`` a dict.
+    """Load a scored run for a notebook: ``.scores``, ``.samples`` and ``.requests`` are pandas tables.
 
     Raises
     ------
@@ -22,3 +23,10 @@ def load_run(path: str | Path) -> Run:
     from evals.run import Run
 
     return Run(path)
+
+
+def rate_run(run: Run) -> RunRatings:
+    """Return the ratings of a run: stars, means with intervals, paired differences, controls (see `evals.rating`)."""
+    from evals.rating.stage import rate_run
+
+    return rate_run(run)

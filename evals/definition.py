@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import get_args
 
 from evals.data_files import data_path
-from evals.fields import Section, meant, read_section
-from evals.sizes import SIZES
-from evals.suites import read_suite, suite_names
+from evals.facts.sizes import SIZES
+from evals.suites.suite import read_suite, suite_names
+from evals.yaml_files import Section, meant, read_section
 from metrics.catalogue import METRICS
 from metrics.catalogue import metric as spec_of
 from metrics.encoders.catalogue import ENCODERS, Role
+
+EVAL = "eval.yaml"
+"""The frozen definition in a run folder."""
 
 LARGEST_SEED = 2**31 - 1001
 """The largest seed of an eval: hosts take 31 bits, and a suite asks with up to a thousand seeds from there."""
@@ -204,7 +207,7 @@ def _checked_names(section: Section, key: str, known: list[str] | None = None, n
 
 def _why_no_system(given: str) -> str:
     """Return what to write in place of a name that has not the form of a system, such as a marketing name."""
-    from evals.generation.facts import FactsError, read_facts
+    from evals.facts.models import FactsError, read_facts
 
     try:
         return f"{given!r} is not a system; write {read_facts().find(given).system}"
@@ -283,7 +286,7 @@ def _rows(top: Section, suites: tuple[str, ...]) -> tuple[StarRow, ...]:
 
 
 def _declared(section: Section) -> str:
-    from evals.capabilities import read_capabilities
+    from evals.facts.capabilities import read_capabilities
 
     return _one_of(section, "declared", tuple(id_ for id_, row in read_capabilities().items() if row.rubric))
 

@@ -1,22 +1,21 @@
-"""A scored run as pandas tables: what notebooks, ratings and reports read."""
+"""The files of a scored run as pandas tables: what notebooks, ratings and reports read. Computes nothing."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evals.imageset_checks import REQUESTS
+from evals.definition import EVAL
+from evals.imageset.validation import REQUESTS
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from evals.definition import EvalDefinition
-    from evals.rating.operations import SystemOperations
 
 PROVENANCE = "provenance.json"
 SAMPLES = "samples.jsonl"
@@ -70,8 +69,7 @@ class Run:
     @functools.cached_property
     def scores(self) -> pd.DataFrame:
         """The score table, one measurement a row, ``details`` as dicts."""
-        with _damage(self.path / SCORES):
-            return _read_scores(self.path / SCORES)
+        return self.read_scores()
 
     @functools.cached_property
     def requests(self) -> pd.DataFrame | None:
@@ -105,8 +103,8 @@ class Run:
         A run stays readable when suites and metrics of its time are gone; its stars are then those of no eval.
         """
         from evals.definition import DefinitionError, read_definition
-        from evals.generation.facts import FactsError
-        from evals.suites import SuiteError
+        from evals.facts.models import FactsError
+        from evals.suites.suite import SuiteError
 
         with contextlib.suppress(DefinitionError, SuiteError, FactsError):
             return read_definition(self._eval_file)
@@ -114,69 +112,27 @@ class Run:
 
     @property
     def _eval_file(self) -> Path:
-        from evals.generation.stage import EVAL
-
         return Path(self.provenance["image_set"]["path"]).parent / EVAL
 
-    def operations(self) -> list[SystemOperations]:
-        """Return outcomes, latency, cost and throughput by system and size, nothing where no requests are known."""
-        from evals.rating.operations import operations
-
-        return [] if self.requests is None else operations(self.requests)
-
-    def size_comparison(self) -> list[SystemOperations]:
-        """Return the same over prompts that a system was asked at several sizes, nothing where there are none."""
-        from evals.rating.size_comparison import size_comparison
-
-        return [] if self.requests is None else size_comparison(self.requests)
-
-    def ratings(self) -> dict[str, Any]:
-        """Return means, intervals, paired differences, controls and stars, anew when a table or a fact has changed."""
-        from evals.imageset import write_atomically
-
-        path, made_from = self.path / RATINGS, self._fingerprint()
-        if path.is_file():
-            with contextlib.suppress(ValueError):
-                stored: Any = json.loads(path.read_text(encoding="utf-8"))
-                if isinstance(stored, dict) and stored.pop("made_from", None) == made_from:
-                    return stored
-        from evals.rating import award_stars, one_id_per_prompt, rate
-
+    def read_scores(self, with_details: bool = True) -> pd.DataFrame:
+        """Read the score table anew, ``details`` parsed to dicts or, where nobody looks at them, left on disk."""
         with _damage(self.path / SCORES):
-            scores = _read_scores(self.path / SCORES, with_details=False)
-        table = one_id_per_prompt(scores, self.samples, self.requests)
-        ratings = rate(table)
-        requests = None if self.requests is None else one_id_per_prompt(self.requests, self.samples, self.requests)
-        stars = award_stars(table, requests, ratings["controls"], self.operations(), self.definition)
-        fresh: dict[str, Any] = {**ratings, "stars": stars}
-        content = json.dumps({**fresh, "made_from": made_from}, indent=2, ensure_ascii=False, allow_nan=False)
-        write_atomically(path, content.encode())
-        return fresh
+            return _read_scores(self.path / SCORES, with_details)
+
+    def tables(self) -> tuple[Path, ...]:
+        """Return the files that say what was asked and measured; not each of them need be there."""
+        requests = Path(self.provenance["image_set"]["path"]) / REQUESTS
+        return self.path / SCORES, self.path / SAMPLES, self._eval_file, requests
 
     def image_path(self, sample_id: str) -> Path | None:
         """Return where a sample's image lies, None if it is not there any more."""
         path = Path(self.provenance["image_set"]["path"]) / str(self.samples.loc[sample_id, "file_name"])
         return path if path.is_file() else None
 
-    def _fingerprint(self) -> str:
-        from importlib.metadata import version
-
-        from evals.data_files import data_path
-        from evals.rating.ratings import SCHEMA
-
-        digest = hashlib.sha256(f"{version('twinlens')} {SCHEMA}".encode())
-        requests = Path(self.provenance["image_set"]["path"]) / REQUESTS
-        own = (self.path / SCORES, self.path / SAMPLES, self._eval_file, requests)
-        for path in (*own, *sorted(data_path("facts").glob("*.yaml"))):
-            if path.is_file():
-                with path.open("rb") as file:
-                    digest.update(hashlib.file_digest(file, "sha256").digest())
-        return digest.hexdigest()
-
 
 def _with_prompt_id(row: Any) -> Any:
     """Return a request under the ``prompt_id`` that its picture has, or would have, in the image set."""
-    from evals.imageset import id_of_prompt
+    from evals.imageset.imageset import id_of_prompt
 
     if not isinstance(row, dict) or row.get("prompt_id") or not isinstance(row.get("prompt"), str):
         return row

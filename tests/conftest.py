@@ -43,7 +43,7 @@ def demo_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     The demo takes a minute or two and is therefore run once, also where several processes share the tests.
     """
-    from evals.cli import main
+    from evals.cli.main import main
 
     root = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:

@@ -16,13 +16,13 @@ import numpy as np
 import PIL.Image
 import yaml
 
-from evals.definition import EvalDefinition, definition_path, read_definition
-from evals.generation.facts import read_facts
+from evals.definition import EVAL, EvalDefinition, definition_path, read_definition
+from evals.facts.models import read_facts
+from evals.facts.pricing import likely_usd
 from evals.generation.plan import ImageRequest, plan_requests
-from evals.generation.pricing import likely_usd
-from evals.generation.stage import EVAL, IMAGES
-from evals.imageset import read_image_set, write_metadata
-from evals.imageset_checks import REQUESTS
+from evals.generation.stage import IMAGES
+from evals.imageset.imageset import read_image_set, write_metadata
+from evals.imageset.validation import REQUESTS
 from evals.run import PROVENANCE, SAMPLES
 from evals.scoring.subjects import Plan, plan_subjects
 from evals.scoring.table import ScoreTableWriter, table_row

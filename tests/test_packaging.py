@@ -26,13 +26,14 @@ def test_wheel_holds_packages_and_data_and_nothing_else(wheel):
     assert {name.split("/")[0] for name in names} == {"evals", "metrics", "twinlens-0.1.0.dist-info"}
     assert "evals/datasets/suites/demo-signs.yaml" in names
     assert "evals/definitions/demo.yaml" in names
+    assert not [name for name in names if "/training/" in name]
     assert any(name.startswith("evals/reporting/templates/") for name in names)
     assert {"metrics/encoders/embedded/heads.npz", "metrics/encoders/embedded/metrics.json"} <= set(names)
 
 
 def test_installed_wheel_lists_its_suites_without_the_checkout(wheel, tmp_path):
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
-    code = "import evals; print(evals.__file__); from evals.cli import main; main(['suites'])"
+    code = "import evals; print(evals.__file__); from evals.cli.main import main; main(['suites'])"
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from evals.decoding import picture_size
+from evals.facts.models import Offer
+from evals.facts.pricing import PROMPT_TOKENS_AT_MOST, billed_usd, megapixels, worst_usd
 from evals.generation.answers import (
     Accepted,
     Ended,
@@ -23,13 +24,12 @@ from evals.generation.answers import (
 )
 from evals.generation.budget import Budget
 from evals.generation.delivering import FOREIGN_ADDRESS, UNDELIVERED, deliver
-from evals.generation.facts import Offer
 from evals.generation.hosts.http_host import ForeignAddress
 from evals.generation.ledger import Ledger
 from evals.generation.pacing import Pace, Patience, Stop
 from evals.generation.pictures import Picture, Pictures
 from evals.generation.plan import ImageRequest
-from evals.generation.pricing import PROMPT_TOKENS_AT_MOST, billed_usd, megapixels, worst_usd
+from evals.imageset.decoding import picture_size
 
 
 class Call(Protocol):
@@ -342,7 +342,7 @@ def _cost(attempt: _Attempt, answer: Finished | Ended) -> tuple[float | None, st
     no_work = isinstance(answer, Ended) and answer.reason not in UNDELIVERED and attempt.task is None
     if no_work and told.cost_usd is None and told.usage is None:
         return 0.0, "none"
-    return billed_usd(attempt.line.offer, told, attempt.request.size, attempt.request.n_references)
+    return billed_usd(attempt.line.offer, told.cost_usd, told.usage, attempt.request.size, attempt.request.n_references)
 
 
 def _as_record(told: Told) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
-    from evals.generation.facts import HostFacts
+    from evals.facts.models import HostFacts
 
 REMOVED = "•••"
 """What stands where a key or a signature was. No key contains it, as keys are ASCII."""

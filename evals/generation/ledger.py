@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from evals.generation.answers import Task
-from evals.imageset_checks import OUTCOMES
+from evals.imageset.validation import OUTCOMES
 
 LEDGER = "ledger.jsonl"
 

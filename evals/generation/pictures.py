@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from evals.decoding import UnreadableImage, decode_bytes, file_suffix, open_picture
-from evals.imageset import write_atomically
+from evals.imageset.decoding import UnreadableImage, decode_bytes, file_suffix, open_picture
+from evals.imageset.imageset import write_atomically
 
 PICTURES = "images"
 """The folder of the pictures, below the image set."""

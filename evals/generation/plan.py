@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from evals import sources
 from evals.definition import EvalDefinition
-from evals.sizes import SIZES
-from evals.suites import PromptItem, Suite, read_suite
+from evals.facts.sizes import SIZES
+from evals.suites import references
+from evals.suites.suite import PromptItem, Suite, read_suite
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class ImageRequest:
     seed, repeat
         The seed that is sent, and which of the requests with that seed this is, from 0.
     size
-        One of `evals.sizes.SIZES`; pictures are square.
+        One of `evals.facts.sizes.SIZES`; pictures are square.
     first_shot
         The ``sample_id`` of the sequence's first shot, whose picture is sent along as a reference; None without one.
     """
@@ -53,7 +53,7 @@ class ImageRequest:
     @property
     def n_references(self) -> int:
         """Return how many images are sent along, the picture to be edited and the first shot's included."""
-        return sources.n_references(self.item) + (self.first_shot is not None)
+        return references.n_references(self.item) + (self.first_shot is not None)
 
     @property
     def side(self) -> int:
@@ -105,7 +105,7 @@ def _of_suite(definition: EvalDefinition, suite: Suite, size: str, systems: Sequ
     seeds = range(definition.seed, definition.seed + suite.seeds)
     repeats = range(suite.repeats or definition.repeats)
     first_shots = _first_shots(suite) if suite.first_shot_as_reference else {}
-    sent_along = {item.id: sources.reference_hashes(item) for item in suite.items}
+    sent_along = {item.id: references.reference_hashes(item) for item in suite.items}
 
     def name_of(item: PromptItem, system: str, seed: int, repeat: int) -> str:
         # Only what the host is sent, so that another caption or tag leaves a paid picture its name.

@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evals.definition import EvalDefinition, SimulatedSystem
+from evals.facts.models import Facts, Offer
 from evals.generation.asking import Line
-from evals.generation.facts import Facts, Offer
 from evals.generation.hosts import load_host
 from evals.generation.ledger import fold, read_events
 from evals.generation.lines import GenerationError, OpenSystems, plan_of
 from evals.generation.pacing import Pace
 from evals.generation.plan import ImageRequest
-from evals.suites import read_suite
+from evals.suites.suite import read_suite
 
 if TYPE_CHECKING:
-    from evals.generation.simulators.service import Artist, Behaviour, SimulatedModel
+    from evals.generation.simulated.service import Artist, Behaviour, SimulatedModel
 
 _KEY = "simulated-key"
 _TINT = "#dddddd"
@@ -48,9 +48,9 @@ def simulated_systems(definition: EvalDefinition, facts: Facts, ledger: Path) ->
     GenerationError
         If a system's host cannot be simulated.
     """
-    from evals.generation.simulators.artists import demo_artist
-    from evals.generation.simulators.server import FORMATS, serve
-    from evals.generation.simulators.service import SimulatedHost, Simulation
+    from evals.generation.simulated.artists import demo_artist
+    from evals.generation.simulated.server import FORMATS, serve
+    from evals.generation.simulated.service import SimulatedHost, Simulation
 
     invented = tuple(system.name for system in definition.simulated)
     definition = _renamed(definition)
@@ -103,7 +103,7 @@ def _behaviours(system: SimulatedSystem) -> dict[str, Behaviour]:
 
 
 def _model(offer: Offer, artist: Artist, behaviours: Mapping[str, Behaviour]) -> SimulatedModel:
-    from evals.generation.simulators.service import SimulatedModel
+    from evals.generation.simulated.service import SimulatedModel
 
     return SimulatedModel(
         api_id=offer.api_id,

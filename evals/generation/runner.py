@@ -15,7 +15,7 @@ from typing import Any
 from evals.generation.asking import Desk, Line, ask
 from evals.generation.ledger import Standing
 from evals.generation.plan import ImageRequest
-from evals.sources import reference_contents
+from evals.suites.references import reference_contents
 
 
 async def run_requests(requests: Sequence[ImageRequest], lines: Mapping[str, Line], desk: Desk) -> None:

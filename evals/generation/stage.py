@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from evals.definition import DefinitionError, definition_path, read_definition
+from evals.definition import EVAL, DefinitionError, definition_path, read_definition
+from evals.facts.pricing import worst_usd
 from evals.generation.asking import Desk
 from evals.generation.budget import Budget
 from evals.generation.keys import scrubbed
@@ -21,12 +22,10 @@ from evals.generation.lines import GenerationError, OpenSystems
 from evals.generation.pacing import Patience, Stop
 from evals.generation.pictures import Pictures
 from evals.generation.plan import ImageRequest, plan_sha256
-from evals.generation.pricing import worst_usd
 from evals.generation.runner import is_open, run_requests
 from evals.generation.tables import write_tables
-from evals.imageset import write_atomically
+from evals.imageset.imageset import write_atomically
 
-EVAL = "eval.yaml"
 IMAGES = "images"
 
 

@@ -11,10 +11,10 @@ from typing import Any
 from evals.generation.ledger import Standing
 from evals.generation.pictures import PICTURES, copy_mask, copy_references
 from evals.generation.plan import ImageRequest
-from evals.imageset import write_atomically, write_metadata
-from evals.imageset_checks import METADATA, REQUESTS
-from evals.sources import edit_mask, reference_contents
-from evals.suites import PromptItem
+from evals.imageset.imageset import write_atomically, write_metadata
+from evals.imageset.validation import METADATA, REQUESTS
+from evals.suites.references import edit_mask, reference_contents
+from evals.suites.suite import PromptItem
 
 NO_FIRST_SHOT = "no_first_shot"
 FILE_MISSING = "file_missing"

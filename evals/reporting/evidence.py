@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +14,7 @@ from evals.rating.stars.headlines import HEADLINES
 from evals.reporting import wording
 from evals.reporting.reading import Line, legible_boxes, read_lines
 from evals.reporting.thumbnails import DifferenceMap, Thumbnail, difference_map, read_thumbnails
+from evals.run import Run
 from metrics.catalogue import METRICS
 
 PROMPTS_PER_SUITE = 12
@@ -29,28 +29,6 @@ _NO_NEWS = {("identity.faces", "no_face"), ("text.confidence", "no_text")}
 """What need not be said at a picture: that it shows nothing of a kind that these metrics only look for."""
 
 Polygon = tuple[tuple[float, float], ...]
-
-
-class ScoredRun(Protocol):
-    """What a report is made from; ``evals.load_run`` returns one."""
-
-    @property
-    def scores(self) -> pd.DataFrame:
-        """The score table, ``details`` parsed."""
-
-    @property
-    def samples(self) -> pd.DataFrame:
-        """The rows of the image set."""
-
-    @property
-    def provenance(self) -> Mapping[str, Any]:
-        """Versions, encoders and counts."""
-
-    def ratings(self) -> Mapping[str, Any]:
-        """Return means, differences and controls."""
-
-    def image_path(self, sample_id: str) -> Path | None:
-        """Return where a sample's image lies, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +95,7 @@ class SuiteEvidence:
     total: int
 
 
-def collect(run: ScoredRun, systems: Sequence[str], prompts_per_suite: int = PROMPTS_PER_SUITE) -> list[SuiteEvidence]:
+def collect(run: Run, systems: Sequence[str], prompts_per_suite: int = PROMPTS_PER_SUITE) -> list[SuiteEvidence]:
     """Return the side-by-side evidence of every suite.
 
     At most ``prompts_per_suite`` prompts of a suite are shown: first those on which the systems differ most in a

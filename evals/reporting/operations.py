@@ -6,11 +6,12 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
+from evals.facts.sizes import SIZES
 from evals.rating.operations import MISSING, Figure, SystemOperations, notes
+from evals.rating.stage import operations_of, size_comparison_of
 from evals.reporting import wording
-from evals.sizes import SIZES
+from evals.run import Run
 from metrics.operations import OPERATIONS
 
 FIGURES: Mapping[str, tuple[str, str, str]] = {row.id: (row.title, row.unit, row.better) for row in OPERATIONS}
@@ -29,22 +30,6 @@ SIDE_BY_SIDE = (
 """What is told of small and large pictures side by side."""
 
 GREATER_OR_EQUAL = "\N{GREATER-THAN OR EQUAL TO}"
-
-
-@runtime_checkable
-class AskedRun(Protocol):
-    """A run that may know the requests behind its pictures; one whose pictures were brought from elsewhere need not."""
-
-    def operations(self) -> list[SystemOperations]:
-        """Return outcomes, latency, cost and throughput by system and size."""
-
-
-@runtime_checkable
-class SizedRun(Protocol):
-    """A run that may have asked for the same prompts at several sizes."""
-
-    def size_comparison(self) -> list[SystemOperations]:
-        """Return the same as ``operations``, over those prompts alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +92,14 @@ class OperationsSection:
     side_by_side: tuple[SystemSizes, ...]
 
 
-def rows_of(run: object) -> list[SystemOperations]:
+def rows_of(run: Run) -> list[SystemOperations]:
     """Return the operations of a run without the folders of this computer, none where it does not know its requests."""
-    return [_public(row) for row in run.operations()] if isinstance(run, AskedRun) else []
+    return [_public(row) for row in operations_of(run)]
 
 
-def compared_sizes(run: object) -> list[SystemOperations]:
+def compared_sizes(run: Run) -> list[SystemOperations]:
     """Return the operations over prompts that were asked at several sizes, none where there are no such prompts."""
-    return [_public(row) for row in run.size_comparison()] if isinstance(run, SizedRun) else []
+    return [_public(row) for row in size_comparison_of(run)]
 
 
 def _public(row: SystemOperations) -> SystemOperations:

@@ -6,9 +6,9 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from evals.reporting.evidence import ScoredRun
 from evals.reporting.figures import COLOURS, SETTINGS
 from evals.reporting.thumbnails import Thumbnail, difference_levels, heat, read_thumbnail
+from evals.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,7 +20,7 @@ _NARROWEST, _WIDEST = 6.0, 11.0
 """Inches in which a title of some words has room, and those that a page has."""
 
 
-def deciding_figure(run: ScoredRun, row: Mapping[str, Any], systems: Sequence[str], pictures: int = 4) -> Figure:
+def deciding_figure(run: Run, row: Mapping[str, Any], systems: Sequence[str], pictures: int = 4) -> Figure:
     """Draw the pictures of the prompts that decide a row of the star table: a line a prompt, the systems side by side.
 
     Parameters
@@ -69,7 +69,7 @@ def deciding_figure(run: ScoredRun, row: Mapping[str, Any], systems: Sequence[st
     return figure
 
 
-def pair_figure(run: ScoredRun, pairs: Sequence[tuple[str, Sequence[str]]]) -> Figure:
+def pair_figure(run: Run, pairs: Sequence[tuple[str, Sequence[str]]]) -> Figure:
     """Draw pairs of pictures with the map of their difference.
 
     Parameters
@@ -104,7 +104,7 @@ def pair_figure(run: ScoredRun, pairs: Sequence[tuple[str, Sequence[str]]]) -> F
     return figure
 
 
-def _prompts(run: ScoredRun) -> dict[tuple[str, str], str]:
+def _prompts(run: Run) -> dict[tuple[str, str], str]:
     """Return the words of every prompt by suite and id, of a sequence those of its first shot."""
     samples, found = run.samples, dict[tuple[str, str], str]()
     for column in ("sequence_id", "prompt_id"):

@@ -13,8 +13,9 @@ from typing import Any
 
 import jinja2
 
-from evals.imageset import write_atomically
+from evals.imageset.imageset import write_atomically
 from evals.rating.operations import SystemOperations
+from evals.rating.stage import rate_run
 from evals.reporting import (
     agreement,
     comparison,
@@ -28,7 +29,7 @@ from evals.reporting import (
     thumbnails,
     wording,
 )
-from evals.run import cautions
+from evals.run import Run, cautions
 
 COMPARISON_COLUMNS = (
     "dimension", "metric", "title", "unit", "better", "suite", "system", "encoder",
@@ -39,7 +40,7 @@ DIFFERENCE_COLUMNS = (
 )  # fmt: skip
 
 
-def write_report(run: evidence.ScoredRun, out: Path, prompts_per_suite: int = evidence.PROMPTS_PER_SUITE) -> Path:
+def write_report(run: Run, out: Path, prompts_per_suite: int = evidence.PROMPTS_PER_SUITE) -> Path:
     """Write ``index.html``, ``report.md``, ``report.json``, ``comparison.csv`` and ``differences.csv`` into ``out``.
 
     Everything is made in memory first and each file then replaced whole, the page last; other files in ``out`` stay.
@@ -60,7 +61,7 @@ def write_report(run: evidence.ScoredRun, out: Path, prompts_per_suite: int = ev
         The page, ``out / "index.html"``.
     """
     out = Path(out)
-    ratings = _named_without_folders(run.ratings())
+    ratings = _named_without_folders(rate_run(run))
     ratings["systems"] = ratings["systems"] or _systems_asked(run)
     provenance = _public(run.provenance)
     asked = operations.rows_of(run)
@@ -90,7 +91,7 @@ def _named_without_folders(ratings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _contents(
-    run: evidence.ScoredRun, ratings: Mapping[str, Any], provenance: Mapping[str, Any], prompts_per_suite: int
+    run: Run, ratings: Mapping[str, Any], provenance: Mapping[str, Any], prompts_per_suite: int
 ) -> dict[str, Any]:
     """Return everything that the templates print."""
     systems: Sequence[str] = ratings["systems"]
@@ -128,7 +129,7 @@ def _contents(
     }
 
 
-def _systems_asked(run: evidence.ScoredRun) -> list[str]:
+def _systems_asked(run: Run) -> list[str]:
     return [] if run.samples.empty else sorted(set(run.samples["system"]))
 
 

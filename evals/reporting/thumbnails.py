@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
-from evals.decoding import UnreadableImage, open_picture, upright_rgb
+from evals.imageset.decoding import UnreadableImage, open_picture, upright_rgb
 
 LONGEST_SIDE = 320
 """Pixels of a thumbnail's longer side."""

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from evals.decoding import UnreadableImage, decode_file
+from evals.imageset.decoding import UnreadableImage, decode_file
 
 MEMORY_LIMIT_BYTES = 6 << 30
 

@@ -21,7 +21,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from evals.decoding import DecodedImage, pixel_sha256
+from evals.imageset.decoding import DecodedImage, pixel_sha256
 
 TIME_LIMIT_S = 120.0
 WORKER = [sys.executable, "-m", "evals.scoring.decode_worker"]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from evals.decoding import DECODING_VERSION, DecodedImage, Pixels, pixel_sha256
+from evals.imageset.decoding import DECODING_VERSION, DecodedImage, Pixels, pixel_sha256
 from evals.scoring.decoders import Decoders, Unreadable
 from evals.scoring.features import FeatureCache, FeatureStore
 from evals.scoring.subjects import ImageKey, Plan

@@ -11,10 +11,9 @@ from typing import Any
 
 import filelock
 
-from evals.decoding import check_header
-from evals.fields import meant
-from evals.imageset import ImageSet, ImageSetError, read_image_set, write_atomically
-from evals.imageset_checks import METADATA, Problem, file_names
+from evals.imageset.decoding import check_header
+from evals.imageset.imageset import ImageSet, ImageSetError, read_image_set, write_atomically
+from evals.imageset.validation import METADATA, Problem, file_names
 from evals.run import PROVENANCE, SAMPLES, Run, image_set_of
 from evals.scoring import provenance
 from evals.scoring.decoders import Decoders, Unreadable
@@ -24,6 +23,7 @@ from evals.scoring.features import FeatureCache
 from evals.scoring.measuring import collect_needs, measure
 from evals.scoring.subjects import ImageKey, is_given
 from evals.scoring.table import ScoreTableWriter
+from evals.yaml_files import meant
 from metrics.catalogue import METRICS
 from metrics.specification import MetricSpec
 

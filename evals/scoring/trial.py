@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evals.imageset import read_image_set
+from evals.imageset.imageset import read_image_set
 from evals.run import Run
 from evals.scoring.decoders import Decoders
 from evals.scoring.encoders import choose_encoders, roles_of
@@ -40,7 +40,7 @@ def measure_metric(run: Run, spec: MetricSpec, device: str = "auto") -> pd.DataF
 
     Raises
     ------
-    evals.imageset.ImageSetError
+    evals.imageset.imageset.ImageSetError
         If the pictures are gone, or no row of them is good any more.
     """
     import pandas as pd

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evals.decoding import DecodedImage
+from evals.imageset.decoding import DecodedImage
 from evals.scoring.decoders import Decoders
 from metrics.encoders.catalogue import load_encoder
 from tests.benchmarks.scoring import pictures

@@ -21,15 +21,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from evals.generation.simulators.artists import plain_artist
-from evals.generation.simulators.books import Books
-from evals.generation.simulators.server import serve
+from evals.facts.sizes import SIZES
+from evals.generation.simulated.artists import plain_artist
+from evals.generation.simulated.books import Books
+from evals.generation.simulated.server import serve
 from evals.generation.stage import IMAGES as IMAGE_FOLDER
 from evals.generation.stage import generate
-from evals.imageset_checks import REQUESTS
+from evals.imageset.validation import REQUESTS
 from evals.rating.operations import Figure
 from evals.rating.size_comparison import size_comparison
-from evals.sizes import SIZES
 from tests.evals.generation.simulated_runs import a_plan, a_simulation, open_systems
 
 FORMATS = {"google": "gemini-3.1-flash-image@google", "bfl": "flux-2-pro@bfl"}

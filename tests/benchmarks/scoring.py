@@ -17,7 +17,7 @@ import numpy as np
 import PIL.Image
 import skimage.data
 
-from evals.imageset import write_image_set
+from evals.imageset.imageset import write_image_set
 from evals.scoring.decoders import Decoders
 from evals.scoring.stage import score
 from metrics.encoders.catalogue import load_encoder

@@ -3,7 +3,7 @@
 import pytest
 
 from evals.definition import DefinitionError, definition_names, read_definition
-from evals.suites import read_suite
+from evals.suites.suite import read_suite
 
 GOOD = """\
 name: mine

@@ -8,8 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import evals
-import evals.imageset
+import evals.imageset.imageset
 from evals import data_files, rating
+from evals.rating.stage import rate_run
 from evals.run import Run
 from evals.scoring.table import schema
 
@@ -86,7 +87,7 @@ def stars(ratings, row):
 
 
 def test_a_run_with_an_eval_has_the_rows_systems_and_article_of_it(usual):
-    found = evals.load_run(usual).ratings()["stars"]
+    found = rate_run(evals.load_run(usual))["stars"]
     assert [row["id"] for row in found["rows"]] == ["scenes", "cost", "lora"]
     assert found["systems"] == [RIGHT, LEFT]
     assert found["totals"]["weights"] == {"scenes": pytest.approx(2 / 3), "cost": pytest.approx(1 / 3)}
@@ -99,7 +100,7 @@ def test_a_run_without_an_eval_has_a_row_a_suite_and_headline(scored):
     rows = pictures()
     all_there = [row | {"metric": "structure.all"} for row in scores_of(rows)]
     run = Run(scored(rows, scores_of(rows) + all_there, requests_of(rows)))
-    found = run.ratings()["stars"]
+    found = rate_run(run)["stars"]
     assert run.definition is None
     assert [(row["id"], row["suite"]) for row in found["rows"]] == [
         ("scenes:structure", "scenes"), ("cost", None), ("latency", None),
@@ -111,7 +112,7 @@ def test_a_brought_set_without_requests_has_stars_for_what_was_measured(scored):
     rows = pictures()
     run = Run(scored(rows, [row | {"metric": "structure.all"} for row in scores_of(rows)]))
     assert run.requests is None
-    assert [row["id"] for row in run.ratings()["stars"]["rows"]] == ["scenes:structure"]
+    assert [row["id"] for row in rate_run(run)["stars"]["rows"]] == ["scenes:structure"]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,7 @@ def test_an_eval_that_can_no_longer_be_read_is_none(scored, frozen):
 def test_a_run_whose_eval_can_no_longer_be_read_is_rated_without_one(scored):
     frozen = EVAL.replace("structure.counts", "structure.of_1999")
     run = Run(scored(pictures(), scores_of(pictures()), requests_of(pictures()), frozen))
-    assert [row["id"] for row in run.ratings()["stars"]["rows"]] == ["cost", "latency"]
+    assert [row["id"] for row in rate_run(run)["stars"]["rows"]] == ["cost", "latency"]
 
 
 @pytest.fixture
@@ -145,7 +146,7 @@ def n_rated(monkeypatch):
 
 
 def test_a_rating_is_kept_and_read_back_as_it_was(usual):
-    fresh, stored = Run(usual).ratings(), Run(usual).ratings()
+    fresh, stored = rate_run(Run(usual)), rate_run(Run(usual))
     assert fresh == stored
     assert json.loads((usual / "ratings.json").read_text())["stars"] == fresh["stars"]
 
@@ -154,7 +155,7 @@ def test_a_run_is_rated_anew_when_what_it_is_rated_from_has_changed(scored, usua
     facts = tmp_path / "facts"
     shutil.copytree(data_files.data_path("facts"), facts)
     monkeypatch.setattr(data_files, "data_path", lambda relative: tmp_path / relative)
-    Run(usual).ratings()
+    rate_run(Run(usual))
     changes = [
         lambda: scored(scores=scores_of(pictures(), lambda row: 0.5)),
         lambda: scored(requests=requests_of(pictures(), cost_usd=0.1)),
@@ -166,42 +167,42 @@ def test_a_run_is_rated_anew_when_what_it_is_rated_from_has_changed(scored, usua
     ]
     for n, change in enumerate(changes, start=2):
         change()
-        Run(usual).ratings()
+        rate_run(Run(usual))
         assert n_rated() == n
-    Run(usual).ratings()
+    rate_run(Run(usual))
     assert n_rated() == len(changes) + 1
 
 
 def test_a_run_is_not_rated_anew_for_anything_else(usual, n_rated):
-    first = Run(usual).ratings()
+    first = rate_run(Run(usual))
     (usual / "report").mkdir()
     (usual / "report/index.html").write_text("a report")
     (usual / "provenance.json").write_text((usual / "provenance.json").read_text() + "\n")
     (usual / "scores.parquet").touch()
-    assert Run(usual).ratings() == first
+    assert rate_run(Run(usual)) == first
     assert n_rated() == 1
 
 
 def test_a_damaged_rating_is_made_anew(usual, n_rated):
-    first = Run(usual).ratings()
+    first = rate_run(Run(usual))
     for n, content in enumerate(["{", "[]", '{"made_from": 3}', "\xff"], start=2):
         (usual / "ratings.json").write_text(content, encoding="latin-1")
-        assert Run(usual).ratings() == first
+        assert rate_run(Run(usual)) == first
         assert n_rated() == n
 
 
 def test_changed_numbers_change_the_stars(scored, usual):
-    assert stars(Run(usual).ratings(), "scenes")[LEFT] == 2.0
+    assert stars(rate_run(Run(usual)), "scenes")[LEFT] == 2.0
     scored(scores=scores_of(pictures(), lambda row: 1.0), requests=requests_of(pictures(), cost_usd=0.2))
-    after = Run(usual).ratings()
+    after = rate_run(Run(usual))
     assert (stars(after, "scenes")[LEFT], stars(after, "cost")[LEFT]) == (5.0, 1.0)
 
 
 def test_a_prompt_that_is_asked_under_two_ids_counts_once(scored):
     rows = pictures() + [row | {"prompt_id": f"{row['prompt_id']}-again", "sample_id": f"{row['sample_id']}-again"}
                          for row in pictures()]  # fmt: skip
-    once = Run(scored(pictures(), scores_of(pictures()), requests_of(pictures()), EVAL)).ratings()
-    twice = Run(scored(rows, scores_of(rows), requests_of(rows))).ratings()
+    once = rate_run(Run(scored(pictures(), scores_of(pictures()), requests_of(pictures()), EVAL)))
+    twice = rate_run(Run(scored(rows, scores_of(rows), requests_of(rows))))
     for before, after in zip(once["stars"]["rows"], twice["stars"]["rows"], strict=True):
         for first, second in zip(before["cells"], after["cells"], strict=True):
             assert second["n_scored"] == 2 * first["n_scored"]
@@ -211,13 +212,13 @@ def test_a_prompt_that_is_asked_under_two_ids_counts_once(scored):
 
 def test_a_request_without_an_id_is_of_the_prompt_that_its_words_are(scored):
     rows = [row for row in pictures() if row["sample_id"] != f"{LEFT}-3"]
-    named = [row | {"prompt_id": evals.imageset.id_of_prompt(row["prompt"])} for row in rows]
+    named = [row | {"prompt_id": evals.imageset.imageset.id_of_prompt(row["prompt"])} for row in rows]
     asked = [{name: row[name] for name in ("system", "prompt", "outcome", "cost_usd", "latency_s")}
              for row in requests_of(pictures())]  # fmt: skip
     asked[3]["outcome"] = "refused"
     run = Run(scored(named, scores_of(named), asked, EVAL))
     assert set(run.requests["prompt_id"]) == set(run.samples["prompt_id"])
-    (cell,) = [cell for cell in run.ratings()["stars"]["rows"][0]["cells"] if cell["system"] == LEFT]
+    (cell,) = [cell for cell in rate_run(run)["stars"]["rows"][0]["cells"] if cell["system"] == LEFT]
     assert (cell["n_prompts"], cell["n_failed"], cell["stars"]) == (6, 1, pytest.approx(1 + 4 * 0.25 * 5 / 6))
-    (difference,) = run.ratings()["stars"]["rows"][0]["differences"]
+    (difference,) = rate_run(run)["stars"]["rows"][0]["differences"]
     assert difference["n_prompts"] == 6

@@ -9,7 +9,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from evals.imageset import write_image_set
+from evals.imageset.imageset import write_image_set
 
 MODULE = '''
 from metrics.measurement import scored, unscored
@@ -37,7 +37,7 @@ def package(tmp_path):
 
     def run(*arguments):
         paths = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
-        command = [sys.executable, "-W", "default", "-m", "evals.cli", *map(str, arguments)]
+        command = [sys.executable, "-W", "default", "-m", "evals.cli.main", *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths})
 
     run.folder = tmp_path

@@ -13,7 +13,8 @@ from nbclient import NotebookClient
 
 from evals import load_run
 from evals.definition import read_definition
-from evals.imageset import write_image_set
+from evals.imageset.imageset import write_image_set
+from evals.rating.stage import rate_run
 from evals.scoring.stage import score
 from tests.synthetic_run import BANANA, BETTER, FLUX, write_synthetic_run
 
@@ -31,7 +32,7 @@ ARTICLE = (
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that has everything: all rows of the real eval, controls, requests, pictures."""
     folder = write_synthetic_run(tmp_path_factory.mktemp("notebooks") / "run")
-    load_run(folder).ratings()
+    rate_run(load_run(folder))
     return folder
 
 
@@ -130,7 +131,7 @@ def test_the_article_s_eleven_rows_and_ours_are_in_the_table_with_stars_and_verd
 
 
 def test_the_stars_have_the_sign_that_was_scripted(run):
-    rows = {row["id"]: row for row in load_run(run).ratings()["stars"]["rows"]}
+    rows = {row["id"]: row for row in rate_run(load_run(run))["stars"]["rows"]}
     for name, better in BETTER.items():
         (difference,) = rows[name]["differences"]
         assert difference["better_system"] == better, name

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from evals.generation.facts import HostFacts
+    from evals.facts.models import HostFacts
     from evals.generation.hosts.http_host import HttpHost
     from evals.generation.hosts.local import Local
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from evals.facts.models import Offer
 from evals.generation.answers import Accepted, Ended, PollAnswer, Running, SubmitAnswer, Task, Told
-from evals.generation.facts import Offer
 from evals.generation.hosts.delivery import as_data_uri, as_seconds, finished
 from evals.generation.hosts.http_answer import Garbled, HttpAnswer
 from evals.generation.hosts.http_host import HttpCall

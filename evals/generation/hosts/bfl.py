@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from evals.facts.models import Offer
 from evals.generation.answers import (
     Accepted,
     Ended,
@@ -18,7 +19,6 @@ from evals.generation.answers import (
     Told,
     TurnedAway,
 )
-from evals.generation.facts import Offer
 from evals.generation.hosts.http_host import Garbled, HttpAnswer, HttpCall, as_base64
 from evals.generation.hosts.polling_host import PollingHost
 from evals.generation.hosts.refusals import refused_submission

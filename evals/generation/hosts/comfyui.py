@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
+from evals.facts.models import HostFacts, Offer
 from evals.generation.answers import (
     Accepted,
     Ended,
@@ -18,7 +19,6 @@ from evals.generation.answers import (
     Told,
     TurnedAway,
 )
-from evals.generation.facts import HostFacts, Offer
 from evals.generation.hosts.addresses import is_owned
 from evals.generation.hosts.delivery import as_seconds
 from evals.generation.hosts.http_answer import Garbled, HttpAnswer

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from evals.facts.models import HostFacts, Offer
 from evals.generation.answers import Accepted, Ended, PollAnswer, Running, SubmitAnswer, Task, Told
-from evals.generation.facts import HostFacts, Offer
 from evals.generation.hosts.delivery import as_data_uri, as_seconds, finished
 from evals.generation.hosts.http_answer import Garbled, HttpAnswer, message_of, refused_call
 from evals.generation.hosts.http_host import HttpCall

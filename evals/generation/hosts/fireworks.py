@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from evals.facts.models import Offer
 from evals.generation.answers import Accepted, Ended, Finished, PollAnswer, Running, SubmitAnswer, Task, Told
-from evals.generation.facts import Offer
 from evals.generation.hosts.delivery import as_seconds, finished, media_type
 from evals.generation.hosts.http_answer import Garbled, HttpAnswer
 from evals.generation.hosts.http_host import HttpCall, as_base64

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from evals.facts.models import HostFacts, Offer
 from evals.generation.answers import Ended, Finished, SubmitAnswer, Told, TurnedAway
-from evals.generation.facts import HostFacts, Offer
 from evals.generation.hosts.delivery import media_type
 from evals.generation.hosts.http_host import (
     Garbled,

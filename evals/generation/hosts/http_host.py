@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from evals.facts.models import HostFacts, Offer
 from evals.generation.answers import Finished, Lost, PollAnswer, Running, SubmitAnswer, Task, TurnedAway
-from evals.generation.facts import HostFacts, Offer
 from evals.generation.hosts.addresses import host_of, is_loopback, is_owned, joined, keeps_secrets, may_deliver
 from evals.generation.hosts.http_answer import Garbled, HttpAnswer, message_of, refused_call, retry_after_s
 from evals.generation.hosts.quoting import quotable

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evals.decoding import open_picture
+from evals.facts.models import HostFacts, Offer
 from evals.generation.answers import Ended, Finished, PollAnswer, SubmitAnswer, Task, Told, TurnedAway
-from evals.generation.facts import HostFacts, Offer
 from evals.generation.hosts.http_host import ForeignAddress, HostUnavailable
 from evals.generation.hosts.quoting import quotable
 from evals.generation.plan import ImageRequest
+from evals.imageset.decoding import open_picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image

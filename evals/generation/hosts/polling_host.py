@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from evals.facts.models import HostFacts
 from evals.generation.answers import Ended, PollAnswer, Running, Task, Told, TurnedAway
-from evals.generation.facts import HostFacts
 from evals.generation.hosts.http_answer import HttpAnswer, message_of, refused_call
 from evals.generation.hosts.http_host import HttpCall, HttpHost
 from evals.generation.hosts.refusals import withheld

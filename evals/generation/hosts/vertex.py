@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from evals.facts.models import HostFacts, Offer
 from evals.generation.answers import SubmitAnswer, TurnedAway
-from evals.generation.facts import HostFacts, Offer
 from evals.generation.hosts.addresses import is_loopback
 from evals.generation.hosts.google import generation_body, read_generation
 from evals.generation.hosts.http_host import HostUnavailable, HttpAnswer, HttpCall, HttpHost

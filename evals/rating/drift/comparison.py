@@ -8,7 +8,6 @@ from typing import TypedDict
 import numpy as np
 import pandas as pd
 
-from evals.fields import meant
 from evals.rating.comparison import number_or_none
 from evals.rating.drift.pairing import NotCompared, Pairing, pair_runs, unscored
 from evals.rating.drift.records import (
@@ -24,6 +23,7 @@ from evals.rating.drift.tables import RunTables, prompts_of, reworded, with_one_
 from evals.rating.statistics.families import holm
 from evals.rating.statistics.intervals import Estimate
 from evals.rating.statistics.power import ALPHA, smallest_detectable_effect
+from evals.yaml_files import meant
 from metrics.specification import Better
 
 

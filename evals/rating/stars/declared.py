@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from evals.capabilities import Capability, Cell, read_capabilities, read_companies
-from evals.fields import meant
-from evals.generation.facts import FactsError, read_facts
-from evals.generation.facts_reading import Source
+from evals.facts.capabilities import Capability, Cell, read_capabilities, read_companies
+from evals.facts.models import FactsError, read_facts
+from evals.facts.models_reading import Source
+from evals.yaml_files import meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class DeclaredStars:
     level
         The rubric's sentence for that many stars.
     answer, says
-        Of the capability's cell (`evals.capabilities.Cell`); None where there is none. A computed level is told first.
+        Of the capability's cell (`evals.facts.capabilities.Cell`); None where there is none. Computed levels first.
     sources
         Each with its day and how far it is to be trusted; there is at least one where there are stars.
     """

@@ -9,11 +9,11 @@ from typing import Any, TypedDict
 import pandas as pd
 
 from evals.definition import EvalDefinition
-from evals.published import read_article
+from evals.facts.article import read_article
 from evals.rating.controls import ControlStatistic
+from evals.rating.monthly_cost import monthly_costs
 from evals.rating.operations import SystemOperations
 from evals.rating.stars.headlines import rows_without_eval
-from evals.rating.stars.monthly_cost import monthly_costs
 from evals.rating.stars.published import PublishedStars, against_article
 from evals.rating.stars.recommendations import Recommendation, read_use_cases, recommend
 from evals.rating.stars.scales import VERSION

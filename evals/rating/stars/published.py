@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Literal, TypedDict
 
-from evals.published import PublishedRow
+from evals.facts.article import PublishedRow
 from evals.rating.stars.table import TableRow
 
 Verdict = Literal["supported", "contradicted", "cannot tell", "not comparable"]

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-from evals.capabilities import read_capabilities
 from evals.data_files import data_path
-from evals.fields import Section, meant, read_section
-from evals.generation.facts import FactsError, read_facts
-from evals.published import PublishedUseCase
+from evals.facts.article import PublishedUseCase
+from evals.facts.capabilities import read_capabilities
+from evals.facts.models import FactsError, read_facts
 from evals.rating.stars.published import Verdict, systems_of
 from evals.rating.stars.table import RatedRow
 from evals.rating.stars.totals import TotalDifference, Totals, totals
 from evals.rating.statistics.intervals import MIN_PROMPTS
+from evals.yaml_files import Section, meant, read_section
 
 ENOUGH = 0.5
 """The least share of a profile's weight that must have been rated for a recommendation."""

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from evals.definition import StarRow
-from evals.generation.facts_reading import Source
+from evals.facts.models_reading import Source
 from evals.rating.comparison import number_or_none, with_prompts
 from evals.rating.controls import ControlStatistic
 from evals.rating.stars.cells import StarCell, StarDifference, in_halves, settle, star_cells, star_differences

@@ -15,16 +15,16 @@ from types import SimpleNamespace
 import PIL.Image
 import pytest
 
+from evals.facts.models import Offer, Quote
 from evals.generation.answers import Accepted, Finished, Task
 from evals.generation.asking import Line
-from evals.generation.facts import Offer, Quote
 from evals.generation.hosts.http_host import Expired
 from evals.generation.lines import OpenSystems
 from evals.generation.pacing import Pace, Patience
 from evals.generation.plan import ImageRequest
 from evals.generation.runner import run_requests
 from evals.generation.stage import generate
-from evals.suites import PromptItem
+from evals.suites.suite import PromptItem
 
 QUICK = Patience(
     attempts=4,

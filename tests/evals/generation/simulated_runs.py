@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from evals.facts.models import read_facts
 from evals.generation.asking import Line
-from evals.generation.facts import read_facts
 from evals.generation.hosts import load_host
 from evals.generation.lines import OpenSystems
 from evals.generation.pacing import Pace, Patience
 from evals.generation.plan import ImageRequest
 from evals.generation.stage import Generation, generate
-from evals.suites import PromptItem
+from evals.suites.suite import PromptItem
 
 SYSTEMS = (
     "gemini-3.1-flash-image@google",
@@ -46,7 +46,7 @@ def a_plan(n: int, systems: Sequence[str] = SYSTEMS, size: str = "1K") -> list[I
 
 def a_simulation(books, artist, systems: Sequence[str] = SYSTEMS, script_of=lambda host: {}, **settings):
     """Return the simulation of the systems' hosts, with the prices of the real ones, each with a script of its own."""
-    from evals.generation.simulators.service import SimulatedHost, SimulatedModel, Simulation
+    from evals.generation.simulated.service import SimulatedHost, SimulatedModel, Simulation
 
     facts = read_facts()
     models: dict[str, list[SimulatedModel]] = {}

@@ -8,10 +8,10 @@ from collections import Counter
 import pytest
 
 from evals.generation.ledger import LEDGER, fold, read_events
-from evals.generation.simulators.artists import plain_artist
-from evals.generation.simulators.books import Books
-from evals.generation.simulators.server import serve
-from evals.imageset import read_image_set
+from evals.generation.simulated.artists import plain_artist
+from evals.generation.simulated.books import Books
+from evals.generation.simulated.server import serve
+from evals.imageset.imageset import read_image_set
 from tests.evals.generation.simulated_runs import FREE_HOST, a_plan, a_simulation, run_once
 
 N_REQUESTS = 100

@@ -4,9 +4,9 @@ import pytest
 from rapidfuzz.distance import Levenshtein
 
 from evals.definition import read_definition
-from evals.drawing.faces import CHARACTERS
-from evals.generation.simulators.defects import another_step, as_understood, defects_of, misspelt, off_colours
-from evals.suites import read_suite
+from evals.generation.simulated.defects import another_step, as_understood, defects_of, misspelt, off_colours
+from evals.suites.drawing.faces import CHARACTERS
+from evals.suites.suite import read_suite
 from metrics.colours import colour_differences, lab_of
 
 DEMO = read_definition("demo")

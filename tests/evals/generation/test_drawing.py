@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from evals.definition import Defect, SimulatedSystem, read_definition
-from evals.drawing.backdrops import setting_of
-from evals.drawing.faces import photograph
-from evals.drawing.pictograms import COLOURS, PICTOGRAMS, draw_pictogram
-from evals.generation.simulators.drawing import NOISE_LEVELS, draw
-from evals.suites import PromptItem, SceneObject, read_suite
+from evals.generation.simulated.drawing import NOISE_LEVELS, draw
+from evals.suites.drawing.backdrops import setting_of
+from evals.suites.drawing.faces import photograph
+from evals.suites.drawing.pictograms import COLOURS, PICTOGRAMS, draw_pictogram
+from evals.suites.suite import PromptItem, SceneObject, read_suite
 
 AURORA, BOREALIS = read_definition("demo").simulated
 PLAIN = SimulatedSystem("plain@demo", "#dddddd", "m@h")
@@ -43,8 +43,8 @@ def test_the_same_arguments_give_the_same_pixels_and_each_argument_counts(suite,
 
 def test_another_process_draws_the_same_pixels():
     code = (
-        "from evals.definition import read_definition; from evals.suites import read_suite;"
-        "from evals.generation.simulators.drawing import draw; import hashlib;"
+        "from evals.definition import read_definition; from evals.suites.suite import read_suite;"
+        "from evals.generation.simulated.drawing import draw; import hashlib;"
         "item = read_suite('demo-repeats').item('fair'); system = read_definition('demo').simulated[0];"
         "print(hashlib.sha256(draw(item, 5, 1, system).tobytes()).hexdigest())"
     )

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from evals.definition import read_definition
-from evals.generation.simulators.defects import as_understood
-from evals.generation.simulators.drawing import draw
-from evals.suites import read_suite
+from evals.generation.simulated.defects import as_understood
+from evals.generation.simulated.drawing import draw
+from evals.suites.suite import read_suite
 
 AURORA, BOREALIS = read_definition("demo").simulated
 SEED = read_definition("demo").seed

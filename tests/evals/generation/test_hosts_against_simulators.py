@@ -12,17 +12,17 @@ import httpx2 as httpx
 import PIL.Image
 import pytest
 
+from evals.facts.models import read_facts
+from evals.facts.sizes import SIZES
 from evals.generation.answers import Accepted, Ended, Finished, Lost, Running, TurnedAway
-from evals.generation.facts import read_facts
 from evals.generation.hosts import HOSTS
 from evals.generation.hosts.http_host import Expired
 from evals.generation.hosts.vertex import Vertex
 from evals.generation.plan import ImageRequest
-from evals.generation.simulators.artists import plain_artist
-from evals.generation.simulators.server import FORMATS, serve
-from evals.generation.simulators.service import SimulatedHost, SimulatedModel, Simulation
-from evals.sizes import SIZES
-from evals.suites import PromptItem
+from evals.generation.simulated.artists import plain_artist
+from evals.generation.simulated.server import FORMATS, serve
+from evals.generation.simulated.service import SimulatedHost, SimulatedModel, Simulation
+from evals.suites.suite import PromptItem
 
 KEY = "a-secret-key"
 WAIT_S = 7.0

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from evals.generation.facts import HostFacts
+from evals.facts.models import HostFacts
 from evals.generation.keys import REMOVED, SECRET_PARAMETERS, UnusableKey, find_key, scrubbed
 
 FACTS = HostFacts("google", "Google", "https://g.example", ("FIRST_KEY", "SECOND_KEY"), (), 1, None, ())

@@ -6,8 +6,8 @@ from datetime import date
 
 import pytest
 
+from evals.facts.models import Quote
 from evals.generation.answers import Ended, Finished, Lost, Running, Told, TurnedAway
-from evals.generation.facts import Quote
 from evals.generation.ledger import Ledger
 from evals.generation.lines import GenerationError
 from evals.generation.pictures import Pictures

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import PIL.Image
 import pytest
 
-from evals.decoding import picture_size
 from evals.generation.pictures import NotAPicture, Pictures, copy_mask, copy_references
+from evals.imageset.decoding import picture_size
 
 
 def test_a_stored_picture_is_the_bytes_that_came_with_what_they_really_are(tmp_path, scripted):

@@ -7,7 +7,7 @@ import pytest
 
 from evals.definition import DefinitionError, read_definition
 from evals.generation.plan import plan_requests, plan_sha256
-from evals.suites import SuiteError, read_suite
+from evals.suites.suite import SuiteError, read_suite
 
 DEFINITION = """\
 name: mine

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from evals.definition import Defect, read_definition
-from evals.generation.facts import read_facts
+from evals.facts.models import read_facts
 from evals.generation.ledger import LEDGER
 from evals.generation.rehearsal import simulated_systems
 from evals.generation.stage import IMAGES, generate
-from evals.imageset import read_image_set
+from evals.imageset.imageset import read_image_set
 
 DEMO = read_definition("demo")
 AURORA, BOREALIS = DEMO.simulated

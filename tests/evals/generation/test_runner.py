@@ -6,12 +6,12 @@ from datetime import date
 import httpx2 as httpx
 import pytest
 
+from evals.facts.models import Quote
 from evals.generation.answers import Ended, Finished, Lost, Running, Told, TurnedAway
-from evals.generation.facts import Quote
 from evals.generation.hosts.http_host import ForeignAddress
 from evals.generation.lines import GenerationError
 from evals.generation.stage import generate, still_open
-from evals.imageset import read_image_set
+from evals.imageset.imageset import read_image_set
 
 
 def outcomes(generation):

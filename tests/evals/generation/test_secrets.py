@@ -10,17 +10,17 @@ import httpx2 as httpx
 import pytest
 from click.testing import CliRunner
 
-from evals.cli import main
+from evals.cli.generation import print_generation
+from evals.cli.main import main
+from evals.facts.models import read_facts
 from evals.generation.asking import Line
-from evals.generation.console import print_generation
-from evals.generation.facts import read_facts
 from evals.generation.hosts.bfl import Bfl
 from evals.generation.lines import OpenSystems
 from evals.generation.pacing import Pace
-from evals.generation.simulators.artists import plain_artist
-from evals.generation.simulators.books import Books
-from evals.generation.simulators.server import FORMATS, serve
-from evals.generation.simulators.service import PASSING_FAULTS, storm
+from evals.generation.simulated.artists import plain_artist
+from evals.generation.simulated.books import Books
+from evals.generation.simulated.server import FORMATS, serve
+from evals.generation.simulated.service import PASSING_FAULTS, storm
 from evals.generation.stage import generate
 from tests.evals.generation.simulated_runs import HASTE, SYSTEMS, a_plan, a_simulation
 
@@ -82,7 +82,7 @@ def test_a_run_with_every_fault_leaves_no_key_and_no_signed_address(tmp_path, mo
     with serve(replace(simulation, hosts=keyed)) as addresses:
         here = {name: replace(facts.hosts[name], base_url=address) for name, address in addresses.items()}
         monkeypatch.setattr(
-            "evals.generation.facts.read_facts", lambda path=None: replace(facts, hosts={**facts.hosts, **here})
+            "evals.facts.models.read_facts", lambda path=None: replace(facts, hosts={**facts.hosts, **here})
         )
         for arguments in (
             ["generate", str(eval_file), "--out", str(out), "--budget", "50"],

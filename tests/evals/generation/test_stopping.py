@@ -11,7 +11,7 @@ from evals.generation.answers import Finished, Running, TurnedAway
 from evals.generation.lines import GenerationError
 from evals.generation.pictures import Pictures
 from evals.generation.stage import freeze_definition
-from evals.imageset import read_image_set
+from evals.imageset.imageset import read_image_set
 
 
 def outcomes(generation):

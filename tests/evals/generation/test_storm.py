@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from evals.generation.simulators.artists import plain_artist
-from evals.generation.simulators.books import Books
-from evals.generation.simulators.server import FORMATS, serve
-from evals.generation.simulators.service import storm
+from evals.generation.simulated.artists import plain_artist
+from evals.generation.simulated.books import Books
+from evals.generation.simulated.server import FORMATS, serve
+from evals.generation.simulated.service import storm
 from evals.generation.stage import generate
-from evals.imageset_checks import OUTCOMES
+from evals.imageset.validation import OUTCOMES
 from tests.evals.generation.simulated_runs import HASTE, a_plan, a_simulation, open_systems
 
 FAULTS = (

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from evals.generation.answers import Ended, Finished, Lost, Running, Told, TurnedAway
-from evals.imageset import ImageSetError, read_image_set
-from evals.sources import edit_mask
-from evals.suites import PromptItem, read_suite
+from evals.imageset.imageset import ImageSetError, read_image_set
+from evals.suites.references import edit_mask
+from evals.suites.suite import PromptItem, read_suite
 
 
 def metadata_of(run):

@@ -13,6 +13,7 @@ from scipy import stats
 
 from evals import load_run
 from evals.rating.operations import MISSING, notes, operations, quantile_ranks, wilson
+from evals.rating.stage import operations_of
 from evals.run import RunError
 
 LATENCIES = [1.2, 1.3, 1.25, 1.4, 9.8, 1.31, 1.28, 1.33, 1.27, 1.5]
@@ -325,7 +326,7 @@ def test_a_run_reads_its_requests_and_takes_the_size_of_a_picture_from_its_sampl
     asked = as_lines(request(sample_id="s1", latency_s=4.0), request("refused", sample_id="s2"))
     run = run_folder(asked)
     assert list(run.requests["sample_id"]) == ["s1", "s2"]
-    (row,) = run.operations()
+    (row,) = operations_of(run)
     assert row["outcomes"] == {"ok": 1, "refused": 1}
     assert row["figures"]["operations.seconds_per_megapixel"]["value"] == 2.0
 
@@ -333,17 +334,17 @@ def test_a_run_reads_its_requests_and_takes_the_size_of_a_picture_from_its_sampl
 def test_a_run_without_requests_has_no_operations(run_folder):
     run = run_folder(None)
     assert run.requests is None
-    assert run.operations() == []
+    assert operations_of(run) == []
 
 
 def test_an_empty_file_of_requests_gives_no_operations(run_folder):
-    assert run_folder("\n").operations() == []
+    assert operations_of(run_folder("\n")) == []
 
 
 @pytest.mark.parametrize("line", ["{", "[]", "3", "{}"])
 def test_damaged_requests_are_told_in_one_sentence(run_folder, line):
     with pytest.raises(RunError, match=r"requests\.jsonl is damaged"):
-        run_folder(line).operations()
+        operations_of(run_folder(line))
 
 
 @pytest.mark.parametrize(
@@ -357,5 +358,5 @@ def test_damaged_requests_are_told_in_one_sentence(run_folder, line):
     ],
 )
 def test_a_run_knows_which_of_its_systems_were_simulated(run_folder, system, frozen_eval, simulated):
-    (row,) = run_folder(as_lines({**request(), "system": system}), frozen_eval).operations()
+    (row,) = operations_of(run_folder(as_lines({**request(), "system": system}), frozen_eval))
     assert row["simulated"] is simulated

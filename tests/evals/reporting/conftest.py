@@ -32,9 +32,7 @@ class FakeRun:
     scores: pd.DataFrame
     provenance: dict[str, Any]
     rated: dict[str, Any] = field(default_factory=dict)
-
-    def ratings(self) -> dict[str, Any]:
-        return self.rated
+    requests: pd.DataFrame | None = None
 
     def image_path(self, sample_id: str) -> Path | None:
         return self.folder / f"{sample_id}.png"
@@ -219,8 +217,9 @@ def draw(folder: Path, sample_ids: list[str]) -> None:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> FakeRun:
+def run(tmp_path: Path, monkeypatch) -> FakeRun:
     """The run; a test may change it."""
+    monkeypatch.setattr("evals.reporting.report.rate_run", lambda run: run.rated)
     samples = _samples()
     folder = tmp_path / "images"
     draw(folder, [sample["sample_id"] for sample in samples])

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from evals.console import print_operations, print_run
+from evals.cli.tables import print_operations, print_run
 from evals.rating.operations import SystemOperations, operations
 from evals.rating.size_comparison import size_comparison
 from evals.reporting import write_report
@@ -28,13 +28,13 @@ def asked(**more: Any) -> list[SystemOperations]:
 
 
 @pytest.fixture
-def files(run: Any, tmp_path: Path) -> Any:
+def files(run: Any, tmp_path: Path, monkeypatch: Any) -> Any:
     """Return a function that gives the run operations, writes its report and returns the files."""
 
     def write(rows: list[SystemOperations] | None, at_sizes: Sequence[SystemOperations] = ()) -> dict[str, str]:
         if rows is not None:
-            run.operations = lambda: rows
-            run.size_comparison = lambda: list(at_sizes)
+            monkeypatch.setattr("evals.reporting.operations.operations_of", lambda run: rows)
+            monkeypatch.setattr("evals.reporting.operations.size_comparison_of", lambda run: list(at_sizes))
         write_report(run, tmp_path / "out")
         return {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "out").iterdir()}
 
@@ -183,8 +183,9 @@ def test_names_in_the_terminal_are_no_markup(capsys: Any) -> None:
     assert "[b]" in shown
 
 
-def test_a_scored_run_is_printed_with_its_operations(run: Any, capsys: Any) -> None:
+def test_a_scored_run_is_printed_with_its_operations(run: Any, capsys: Any, monkeypatch: Any) -> None:
     run.provenance["unreadable"] = []
-    run.operations = asked
+    monkeypatch.setattr("evals.cli.tables.rate_run", lambda run: run.rated)
+    monkeypatch.setattr("evals.cli.tables.operations_of", lambda run: asked())
     print_run(run)
     assert "latency p50, s" in capsys.readouterr().out

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from evals.console_stars import print_stars
+from evals.cli.star_tables import print_stars
 from evals.definition import StarRow
 from evals.rating.comparison import with_prompts
 from evals.rating.controls import control_statistics
+from evals.rating.monthly_cost import monthly_costs
 from evals.rating.stars.document import award_stars
-from evals.rating.stars.monthly_cost import monthly_costs
 from evals.rating.stars.recommendations import ENOUGH
 from evals.reporting import write_report
 from evals.reporting.star_figure import star_figure

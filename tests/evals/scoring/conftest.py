@@ -11,7 +11,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from evals.imageset import write_image_set
+from evals.imageset.imageset import write_image_set
 from metrics.encoders import catalogue
 
 

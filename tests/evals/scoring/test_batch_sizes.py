@@ -11,9 +11,9 @@ import PIL.Image
 import PIL.ImageDraw
 import pytest
 
-from evals.drawing.faces import draw_portrait
-from evals.imageset import write_metadata
+from evals.imageset.imageset import write_metadata
 from evals.scoring.stage import score
+from evals.suites.drawing.faces import draw_portrait
 from metrics.catalogue import FEATURES, METRICS, metric
 from metrics.encoders import aesthetic, catalogue
 from metrics.encoders.aesthetic import AestheticHead

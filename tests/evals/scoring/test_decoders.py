@@ -7,7 +7,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from evals.decoding import DecodedImage, decode_file
+from evals.imageset.decoding import DecodedImage, decode_file
 from evals.scoring.decoders import Decoders, Unreadable
 
 

@@ -7,8 +7,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from evals.console import print_run
-from evals.imageset import write_image_set
+from evals.cli.tables import print_run
+from evals.imageset.imageset import write_image_set
+from evals.rating.stage import rate_run
 from evals.run import Run
 from evals.scoring.stage import score
 from metrics.text_rendering import render_text
@@ -51,7 +52,7 @@ def test_adherence_is_scored_with_shuffled_prompts_and_the_share_of_long_ones(pr
     (encoder,) = run.provenance["encoders"]
     assert len(encoder["weights_sha256"]) == 64
     assert (own.weights_sha256 == encoder["weights_sha256"]).all()
-    (auc,) = run.ratings()["controls"]
+    (auc,) = rate_run(run)["controls"]
     assert auc["statistic"] == "auc"
     print_run(run)
     assert "1 of 4 prompts exceed the encoder's context" in capsys.readouterr().out
@@ -116,7 +117,7 @@ def test_text_is_scored_against_the_same_words_rendered(scored_signs):
     rendered = run.scores[(run.scores.control == "rendered_text") & run.scores.value.notna()]
     assert (rendered.value == 0).all()
     assert len(rendered) == 12
-    (difference,) = run.ratings()["differences"]
+    (difference,) = rate_run(run)["differences"]
     assert difference["better_system"] == "a"
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from evals.decoding import RASTER_FORMATS, DecodedImage, UnreadableImage, check_header, decode_bytes
 from evals.generation.pictures import NotAPicture, Pictures
-from evals.imageset import ImageSetError, write_image_set
+from evals.imageset.decoding import RASTER_FORMATS, DecodedImage, UnreadableImage, check_header, decode_bytes
+from evals.imageset.imageset import ImageSetError, write_image_set
 from evals.reporting.thumbnails import read_thumbnail
 from evals.scoring import decode_worker
 from evals.scoring.decoders import Decoders, Unreadable

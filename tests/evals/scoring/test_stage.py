@@ -13,8 +13,9 @@ import PIL.Image
 import pytest
 
 from evals import load_run
-from evals.console import print_run
-from evals.imageset import ImageSetError
+from evals.cli.tables import print_run
+from evals.imageset.imageset import ImageSetError
+from evals.rating.stage import rate_run
 from evals.reporting import write_report
 from evals.run import RunError
 from evals.scoring import encoders
@@ -280,11 +281,11 @@ def test_every_encoder_is_loaded_once(sequences, tmp_path, face_encoder, monkeyp
 
 def test_ratings_follow_the_table_that_they_are_made_from(repeats, tmp_path):
     first = score(repeats, tmp_path / "run", ["reproducibility.psnr"])
-    stored = first.ratings()
-    assert load_run(first.path).ratings() == stored
+    stored = rate_run(first)
+    assert rate_run(load_run(first.path)) == stored
     other = score(repeats, tmp_path / "other", ["reproducibility.ssim"])
     shutil.copy(other.path / "scores.parquet", first.path / "scores.parquet")
-    assert {row["metric"] for row in load_run(first.path).ratings()["rows"]} == {"reproducibility.ssim"}
+    assert {row["metric"] for row in rate_run(load_run(first.path))["rows"]} == {"reproducibility.ssim"}
 
 
 def test_second_writer_is_kept_out(repeats, tmp_path):
@@ -301,12 +302,12 @@ def test_run_folder_inside_the_image_set_is_refused(sequences):
 @pytest.mark.parametrize("name", ["provenance.json", "samples.jsonl", "scores.parquet"])
 def test_damaged_run_is_told_in_one_sentence_and_can_be_scored_again(repeats, tmp_path, name):
     run = score(repeats, tmp_path / "run", ["reproducibility.psnr"])
-    before = run.ratings()
+    before = rate_run(run)
     (run.path / name).write_bytes(b"{ damaged")
     again = load_run(run.path)
     with pytest.raises(RunError, match=r"is damaged .*score the image set again"):
         _ = (again.provenance, again.samples, again.scores)
-    assert score(repeats, tmp_path / "run", ["reproducibility.psnr"]).ratings() == before
+    assert rate_run(score(repeats, tmp_path / "run", ["reproducibility.psnr"])) == before
 
 
 def test_damaged_feature_is_computed_again(repeats, tmp_path):
@@ -335,12 +336,12 @@ def test_file_replaced_in_place_is_decoded_again(repeats, tmp_path):
 
 
 def test_refusals_are_counted_and_told_and_never_change_a_mean(repeats, tmp_path, capsys):
-    before = score(repeats, tmp_path / "before", ["reproducibility.psnr"]).ratings()
+    before = rate_run(score(repeats, tmp_path / "before", ["reproducibility.psnr"]))
     requests = [{"system": "b", "outcome": outcome} for outcome in ("ok", "refused", "refused", "filtered")]
     (repeats / "requests.jsonl").write_text("\n".join(map(json.dumps, requests)))
     run = score(repeats, tmp_path / "run", ["reproducibility.psnr"])
     assert run.provenance["image_set"]["outcomes"] == {"b": {"filtered": 1, "refused": 2}}
-    assert {**run.ratings(), "stars": None} == {**before, "stars": None}
+    assert {**rate_run(run), "stars": None} == {**before, "stars": None}
     print_run(run)
     assert "b: requests that gave no image: 1 filtered, 2 refused" in capsys.readouterr().out
     assert "1 filtered, 2 refused" in write_report(run, tmp_path / "report").read_text()

@@ -6,7 +6,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from evals.imageset import write_image_set
+from evals.imageset.imageset import write_image_set
 from evals.scoring.stage import score
 from evals.scoring.trial import measure_metric
 from metrics.catalogue import metric

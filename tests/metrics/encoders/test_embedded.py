@@ -13,14 +13,14 @@ import skimage.data
 from metrics.adherence import similarity_matrix
 from metrics.encoders.catalogue import EncoderUnavailable, default_names, library_of, load_encoder
 from metrics.encoders.embedded import towers
-from metrics.encoders.embedded.card import CARD, tables_of
 from metrics.encoders.embedded.colours import colour_shares, colour_words
 from metrics.encoders.embedded.encoder import METRICS, load_embedded
-from metrics.encoders.embedded.evaluate import alike, auc, auc_estimate, margins, swap_estimate, swaps
-from metrics.encoders.embedded.fit import Choices, Classes, TowerPairs, classes_of, fit_heads
 from metrics.encoders.embedded.heads import Heads
-from metrics.encoders.embedded.pairs import Pair, SourceMissing, clip_art_pairs, template_pairs
-from metrics.encoders.embedded.train import families
+from metrics.encoders.embedded.training.card import CARD, tables_of
+from metrics.encoders.embedded.training.evaluate import alike, auc, auc_estimate, margins, swap_estimate, swaps
+from metrics.encoders.embedded.training.fit import Choices, Classes, TowerPairs, classes_of, fit_heads
+from metrics.encoders.embedded.training.pairs import Pair, SourceMissing, clip_art_pairs, template_pairs
+from metrics.encoders.embedded.training.train import families
 
 CAPTIONS = {
     "astronaut": "A portrait of a woman in an orange space suit before an American flag and a space shuttle",

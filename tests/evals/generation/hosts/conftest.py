@@ -11,10 +11,10 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
-from evals.generation.facts import HostFacts, Offer
+from evals.facts.models import HostFacts, Offer
 from evals.generation.hosts.http_host import HttpAnswer
 from evals.generation.plan import ImageRequest
-from evals.suites import PromptItem
+from evals.suites.suite import PromptItem
 
 
 @pytest.fixture

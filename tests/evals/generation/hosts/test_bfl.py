@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evals.facts.models import HostFacts
 from evals.generation.answers import Accepted, Ended, Finished, Lost, Running, Task, Told, TurnedAway
-from evals.generation.facts import HostFacts
 from evals.generation.hosts.bfl import Bfl
 from evals.generation.hosts.http_host import ForeignAddress, Garbled, HttpAnswer
 

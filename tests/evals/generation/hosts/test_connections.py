@@ -13,8 +13,8 @@ from dataclasses import replace
 import httpx2 as httpx
 import pytest
 
+from evals.facts.models import read_facts
 from evals.generation.answers import Finished, Lost
-from evals.generation.facts import read_facts
 from evals.generation.hosts import load_host
 from evals.generation.hosts.bfl import Bfl
 from evals.generation.hosts.http_host import Garbled, HostUnavailable, HttpCall, HttpHost, new_client

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evals.facts.pricing import Quote, billed_usd
 from evals.generation.answers import Ended, Finished, Lost, Told, TurnedAway
 from evals.generation.hosts.google import WITHOUT_PICTURE, Google, read_generation, token_usage
 from evals.generation.hosts.http_host import Garbled, HttpAnswer
-from evals.generation.pricing import Quote, billed_usd
 
 KEY = "AIzaSy-0123456789abcdef"
 BASE = "https://generativelanguage.googleapis.com"
@@ -267,7 +267,7 @@ def test_the_price_formula_gives_the_worked_examples(offer):
         terms = dict(zip(("input_per_m", "output_text_per_m", "output_image_per_m"), rates, strict=True))
         quote = Quote("tokens", {**terms, "image_tokens": {"1K": 1120}}, "s", None)
         told = Told(usage=token_usage(usage, has_picture=True))
-        return billed_usd(offer(model, "google", quotes=(quote,)), told, "1K")[0]
+        return billed_usd(offer(model, "google", quotes=(quote,)), told.cost_usd, told.usage, "1K")[0]
 
     assert usd("gemini-3-pro-image", RECORDED_USAGE, (2, 12, 120)) == pytest.approx(0.13636, abs=1e-5)
     nb2 = {

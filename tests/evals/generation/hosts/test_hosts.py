@@ -14,7 +14,7 @@ KEYED = ("google", "bfl", "replicate", "fal", "fireworks", "atlascloud")
 
 
 def test_the_table_holds_every_host_of_the_facts():
-    from evals.generation.facts import read_facts
+    from evals.facts.models import read_facts
 
     assert set(read_facts().hosts) == set(HOSTS)
 

@@ -10,8 +10,8 @@ from importlib import import_module
 import httpx2 as httpx
 import pytest
 
+from evals.facts.models import read_facts
 from evals.generation.answers import Accepted, Ended, Finished, Task, Told
-from evals.generation.facts import read_facts
 from evals.generation.hosts import HOSTS
 from evals.generation.hosts.http_host import ForeignAddress
 from evals.generation.hosts.quoting import quotable

@@ -5,9 +5,9 @@ from datetime import date
 
 import pytest
 
-from evals.capabilities import read_capabilities
-from evals.generation import facts as facts_module
-from evals.generation.facts import FactsError, read_facts
+from evals.facts import models as facts_module
+from evals.facts.capabilities import read_capabilities
+from evals.facts.models import FactsError, read_facts
 from evals.rating.stars import declared
 from evals.rating.stars.declared import declared_row
 

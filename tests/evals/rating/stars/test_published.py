@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evals.published import PublishedCell, PublishedRow, read_article
+from evals.facts.article import PublishedCell, PublishedRow, read_article
 from evals.rating.stars.published import against_article, systems_of
 from tests.evals.rating.stars.rated_rows import rated_row
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from evals.generation.facts import FactsError
-from evals.published import PublishedUseCase
+from evals.facts.article import PublishedUseCase
+from evals.facts.models import FactsError
 from evals.rating.stars.recommendations import UseCase, read_use_cases, recommend
 from tests.evals.rating.stars.rated_rows import rated_row
 
@@ -158,7 +158,7 @@ def test_advice_between_systems_needs_two_of_them():
 
 
 def test_the_seven_use_cases_of_the_article_have_weights():
-    from evals.published import read_article
+    from evals.facts.article import read_article
 
     cases = read_use_cases()
     assert [found.id for found in cases] == [found.id for found in read_article().use_cases]

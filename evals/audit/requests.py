@@ -1,0 +1,97 @@
+"""The request that TwinLens itself makes to a system, in parts that documents can be held against; nothing is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from evals.facts.models import Facts
+
+_A_PICTURE = b"\x89PNG\r\n\x1a\n"
+"""The beginning of a PNG: enough for the media type of a reference picture that is never sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRequest:
+    """What is sent to ask for one picture, with a reference picture where the model takes one.
+
+    Attributes
+    ----------
+    method, url
+        The call.
+    headers
+        The names of the headers that carry the key, lower case.
+    fields
+        Every field of the body with its path, ``contents[].parts[].text``.
+    is_polled
+        Whether the answer is a task that is asked for again, not the picture.
+    """
+
+    method: str
+    url: str
+    headers: tuple[str, ...]
+    fields: tuple[str, ...]
+    is_polled: bool
+
+    @property
+    def host(self) -> str:
+        """Return the name of the server."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def path(self) -> str:
+        """Return the path on the server."""
+        return urlsplit(self.url).path
+
+
+def own_request(facts: Facts, system: str) -> OwnRequest:
+    """Return the request that TwinLens makes for a 1K picture, made by the very code that asks.
+
+    Raises
+    ------
+    FactsError
+        If the facts do not know the system.
+    ValueError
+        If the system is not asked over HTTP.
+
+    Examples
+    --------
+    >>> from evals.facts.models import read_facts
+    >>> request = own_request(read_facts(), "flux-2-pro@bfl")
+    >>> request.url, request.headers, request.is_polled, "input_image" in request.fields
+    ('https://api.bfl.ai/v1/flux-2-pro', ('x-key',), True, True)
+    """
+    from evals.generation.hosts import load_host
+    from evals.generation.hosts.http_host import HttpHost
+    from evals.generation.hosts.polling_host import PollingHost
+    from evals.generation.plan import ImageRequest
+    from evals.suites.items import PromptItem
+
+    offer = facts.find(system)
+    host = load_host(facts.hosts[offer.host], key="no-key")
+    if not isinstance(host, HttpHost):
+        raise ValueError(f"{system} is not asked over HTTP")
+    item = PromptItem(id="asked", suite="audit", prompt="a harbour")
+    asked = ImageRequest("s0", system, item.suite, item, seed=1, repeat=0, size="1K")
+    call = host.submission(asked, offer, [_A_PICTURE] if offer.references_at_most else [])
+    return OwnRequest(
+        method=call.method,
+        url=call.url,
+        headers=tuple(sorted(name.lower() for name in call.headers)),
+        fields=tuple(_paths(call.body or {})),
+        is_polled=isinstance(host, PollingHost),
+    )
+
+
+def _paths(body: Any, path: str = "") -> Iterator[str]:
+    """Yield the path of every field, those that hold others included."""
+    if isinstance(body, dict):
+        for name, value in body.items():
+            inner = f"{path}.{name}" if path else name
+            yield inner
+            yield from _paths(value, inner)
+    elif isinstance(body, list):
+        for value in body:
+            yield from _paths(value, f"{path}[]")

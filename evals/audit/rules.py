@@ -1,0 +1,144 @@
+"""The rules by which a published claim is right, imprecise or wrong, and the finding that each check returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from evals.facts.claims import Stated
+from evals.facts.models_reading import Source
+
+ARITHMETIC_TOLERANCE = 0.05
+"""How far a result may be off, as a share of what was stated, and still be called imprecise."""
+
+APPROXIMATE_TOLERANCE = 0.10
+"""The same for prices and times, before which the article puts a tilde."""
+
+RULES: Mapping[str, str] = {
+    "right": "What is computed, cited or measured rounds to the stated number with its digits, lies in the stated "
+    "span, or is what the claim says.",
+    "imprecise": f"It is off by at most {ARITHMETIC_TOLERANCE:.0%} of what is stated for arithmetic and by at most "
+    f"{APPROXIMATE_TOLERANCE:.0%} for prices and times, which the article calls approximate; or the claim holds for "
+    "some of the models that its words mean and not for others, or in part.",
+    "wrong": "It is off by more than what is called imprecise, or the facts say otherwise.",
+    "outdated": "It was so, and no longer is.",
+    "untested": "No arithmetic and no document that was read decides it: that takes a measurement, or a source.",
+}
+"""The meaning of each verdict, as reports print it."""
+
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found.
+
+    Attributes
+    ----------
+    verdict
+        Of `RULES`.
+    sentence
+        Why, with the numbers.
+    computed, unit
+        The value that was computed, cited or measured anew; None where the claim is about no number.
+    sources
+        Who says so, besides those that the claim names.
+    notes
+        What else to know: which measurements were not used, and why.
+    """
+
+    verdict: str
+    sentence: str
+    computed: float | None = None
+    unit: str | None = None
+    sources: tuple[Source, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def judged(computed: float, stated: Stated, tolerance: float) -> str:
+    r"""Return the verdict on a stated number, by the computed one.
+
+    Right if the computed value lies in what the words mean: for a number with its digits, half a unit of the last one
+    to either side. Else the distance :math:`|computed - stated| / |stated|` (from the nearer end of a span) decides.
+
+    Examples
+    --------
+    >>> said = Stated("22", 21.5, 22.5, 22.0)
+    >>> [judged(computed, said, 0.05) for computed in (22.4, 22.7, 37.5)]
+    ['right', 'imprecise', 'wrong']
+    """
+    if stated.low - _ROUNDING <= computed <= stated.high + _ROUNDING:
+        return "right"
+    nearer = stated.low if computed < stated.low else stated.high
+    reference = nearer if stated.value is None else stated.value
+    return "imprecise" if abs(computed - reference) <= tolerance * abs(reference) else "wrong"
+
+
+def distance(computed: float, stated: Stated) -> float:
+    """Return how far a value lies from what was stated, 0 within a span."""
+    if stated.value is not None:
+        return abs(computed - stated.value)
+    return max(stated.low - computed, computed - stated.high, 0.0)
+
+
+def judged_by_interval(low: float, high: float, stated: Stated, tolerance: float) -> str:
+    """Return the verdict on a stated number by an interval of what was measured.
+
+    Right if the two overlap; for a span or a least value the whole interval must lie in it, and if it does so in part
+    nothing is decided. Else the distance of their nearest ends decides as in `judged`.
+
+    Examples
+    --------
+    >>> above = Stated("above 1", 1.0, float("inf"))
+    >>> [judged_by_interval(low, high, above, 0.1) for low, high in ((2, 3), (0.9, 1.1), (0.2, 0.4))]
+    ['right', 'untested', 'wrong']
+    """
+    if low <= stated.high and high >= stated.low:
+        if stated.value is not None or (stated.low <= low and high <= stated.high):
+            return "right"
+        return "untested"
+    return judged(high if high < stated.low else low, stated, tolerance)
+
+
+def of_several(verdicts: Iterable[str]) -> str:
+    """Return the verdict on a claim about several systems, by those on each.
+
+    What is not known of some leaves the claim untested, unless it is refuted for the others: then those decide.
+
+    Examples
+    --------
+    >>> of_several(["right", "wrong"]), of_several(["right", "outdated"]), of_several(["wrong", "wrong"])
+    ('imprecise', 'outdated', 'wrong')
+    """
+    each = set(verdicts)
+    decided = each - {"untested"}
+    if not decided or (decided == {"right"} and decided != each):
+        return "untested"
+    if len(decided) == 1:
+        return decided.pop()
+    if decided <= {"right", "outdated"}:
+        return "outdated"
+    return "imprecise" if decided & {"right", "imprecise"} else "wrong"
+
+
+def number(value: float, decimals: int = 2) -> str:
+    """Return a number as people read it: thousands apart, no zeros at the end.
+
+    Examples
+    --------
+    >>> number(11000), number(3.0556), number(37.5), number(3.14159, 4)
+    ('11,000', '3.06', '37.5', '3.1416')
+    """
+    shown = f"{value:,.{decimals}f}"
+    return shown.rstrip("0").rstrip(".") if "." in shown else shown
+
+
+def usd(value: float) -> str:
+    """Return a price of a picture.
+
+    Examples
+    --------
+    >>> usd(0.06827), usd(0.03), usd(0.13636)
+    ('$0.06827', '$0.03', '$0.1364')
+    """
+    return f"${value:.4g}"

@@ -1,0 +1,83 @@
+"""The command ``twinlens audit``: holds an article's claims against facts, arithmetic and, if there is one, a run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from evals.cli.json_output import as_json, print_json
+from evals.rating.stage import operations_of
+
+if TYPE_CHECKING:
+    from evals.audit.verdicts import ClaimVerdict
+    from evals.facts.article import Article
+
+
+@click.command()
+@click.option("--run", type=click.Path(path_type=Path), help="A scored run, whose latencies and costs decide as well.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Also write the audit as a Markdown page.")
+@as_json
+def audit(run: Path | None, out: Path | None, json_wanted: bool) -> None:
+    """Check every claim of the article against facts and arithmetic.
+
+    Each is right, wrong, imprecise, outdated or untested, with the value computed anew, the source and its date. The
+    exit code is 0 whatever is found: the claims are somebody else's, and what is wrong with them is the report.
+    """
+    from evals import load_run
+    from evals.audit.page import audit_page, counts
+    from evals.audit.rules import RULES
+    from evals.audit.verdicts import audit as audit_claims
+    from evals.facts.article import read_article
+    from evals.facts.capabilities import read_capabilities
+    from evals.facts.models import read_facts
+    from evals.rating.operations import notes as how_to_read
+
+    article = read_article()
+    operations = None if run is None else operations_of(load_run(run))
+    notes = how_to_read(operations or ())
+    claims = audit_claims(article, read_facts(), read_capabilities(), operations)
+    if out is not None:
+        of_run = ' --run "$RUN"' if run else ""
+        command = f'twinlens audit{of_run} --out "$REPORTS/{out.name}"'
+        out.write_text(audit_page(article, claims, command), encoding="utf-8", newline="\n")
+    if json_wanted:
+        told = {"title": article.title, "url": article.url, "day": str(article.day)}
+        verdicts = [claim.as_dict() for claim in claims]
+        found = {"counts": counts(claims), "rules": dict(RULES), "notes": notes, "claims": verdicts}
+        print_json({"article": told, "run": run, **found})
+    else:
+        _print(article, claims, notes)
+        if out is not None:
+            click.echo(f"report: {out}")
+
+
+def _print(article: Article, claims: Sequence[ClaimVerdict], notes: Sequence[str]) -> None:
+    """Print the counts, what to know of the run, then a table for each verdict."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from evals.audit.page import by_verdict, said
+    from evals.audit.rules import RULES
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+    grouped = by_verdict(claims)
+    found = ", ".join(f"{len(of_verdict)} {verdict}" for verdict, of_verdict in grouped.items())
+    console.print(f"{article.title}, {article.day}\n{len(claims)} claims: {found}", markup=False)
+    for note in notes:
+        console.print(f"note: {note}", markup=False)
+    for verdict, of_verdict in grouped.items():
+        title = f"\n{verdict}: {RULES[verdict]}"
+        table = Table(title=escape(title), title_justify="left", show_lines=True, expand=True)
+        table.add_column("the article says", ratio=2)
+        table.add_column("found", ratio=4)
+        table.add_column("read", no_wrap=True)
+        for claim in of_verdict:
+            sources = ", ".join(source.id for source in claim.sources)
+            cells = (f"“{claim.quote}”", f"{said(claim)} [{sources}]", str(claim.read))
+            table.add_row(*map(escape, cells))
+        console.print(table)

@@ -1,0 +1,206 @@
+"""The command ``twinlens compare``: has a system changed between two runs?"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from evals.cli.errors import FOUND_A_PROBLEM, WRONG_USE
+from evals.cli.json_output import as_json, print_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from evals.rating.drift.comparison import Drift, MetricDrift
+    from evals.rating.drift.pairing import NotCompared
+    from evals.rating.drift.tables import RunTables
+    from evals.rating.operations import Figure
+
+_NAMED_SAMPLES = 2
+
+
+def _parsed(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> list[tuple[str, str]]:
+    pairs = []
+    for value in values:
+        old, sign, new = (part.strip() for part in value.partition("="))
+        if not (old and sign and new):
+            raise click.BadParameter(f"{value!r} is not OLD=NEW.", ctx, param)
+        pairs.append((old, new))
+    return pairs
+
+
+@click.command()
+@click.argument("run_a", type=click.Path(path_type=Path))
+@click.argument("run_b", type=click.Path(path_type=Path))
+@click.option(
+    "--systems",
+    multiple=True,
+    metavar="OLD=NEW",
+    callback=_parsed,
+    help="Compare OLD of run A with NEW of run B, repeatable (default: systems of one name).",
+)
+@as_json
+def compare(run_a: Path, run_b: Path, systems: list[tuple[str, str]], json_wanted: bool) -> None:
+    """Say whether systems have changed between two scored runs; exit code 1 if a measured difference is separable.
+
+    Prompts that both runs asked are paired; Holm's correction is over all rows. Latency, cost, versions and equal
+    pixels are shown beside, and do not count for the exit code.
+    """
+    from evals.rating.drift.comparison import DriftError, drift
+    from evals.run import RunError
+
+    try:
+        found = drift(_tables(run_a), _tables(run_b), systems)
+    except DriftError as error:
+        raise RunError(str(error)) from error
+    if json_wanted:
+        print_json(found)
+    else:
+        print_drift(found, str(run_a), str(run_b))
+    if not found["rows"]:
+        click.echo("twinlens: nothing could be compared; score both runs with the same encoders and metrics", err=True)
+        sys.exit(WRONG_USE)
+    if found["changed"]:
+        sys.exit(FOUND_A_PROBLEM)
+
+
+def _tables(path: Path) -> RunTables:
+    from evals import load_run
+    from evals.rating.drift.tables import RunTables
+
+    run = load_run(path)
+    return RunTables(run.scores, run.samples, run.requests, run.provenance)
+
+
+def print_drift(found: Drift, name_a: str, name_b: str) -> None:
+    """Print by system what changed, what did not, what could not be compared, and what the runs' records say."""
+    from rich.console import Console
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+    console.print(f"run A: {name_a}\nrun B: {name_b}", markup=False)
+    for pair in found["systems"]:
+        rows = [row for row in found["rows"] if _is_of(row, pair)]
+        changed = [row for row in rows if row["changed"]]
+        console.print(f"\n{_system(*pair)}: {len(changed) or 'none'} of {len(rows)} rows changed", markup=False)
+        _print_rows(console, changed, [row for row in rows if not row["changed"]])
+        unpaired = [entry for entry in found["not_compared"] if _is_of(entry, pair)]
+        for line in (*_unscored(rows), *_not_compared(unpaired), *_records(found, pair)):
+            console.print(line, markup=False)
+    for note in found["notes"]:
+        console.print(f"note: {note}", markup=False)
+
+
+def _is_of(row: Mapping[str, Any], pair: tuple[str, str]) -> bool:
+    return (row["system_a"], row["system_b"]) == pair
+
+
+def _system(name_a: str, name_b: str) -> str:
+    return name_a if name_a == name_b else f"{name_a} \N{RIGHTWARDS ARROW} {name_b}"
+
+
+def _print_rows(console: Console, changed: Sequence[MetricDrift], others: Sequence[MetricDrift]) -> None:
+    if changed:
+        verdicts = [row["direction"] if row["direction"] != "other" else "changed" for row in changed]
+        title = "Changed: Holm's p over all rows is below 0.05"
+        console.print(_table(title, "verdict", [(row, str(word)) for row, word in zip(changed, verdicts, strict=True)]))
+        for row in changed:
+            for line in _largest(row):
+                console.print(line, markup=False, soft_wrap=True)
+    differing = [row for row in others if row["difference"] or row["smallest_detectable"] is not None]
+    if differing:
+        title = "Not separable, and the smallest difference that would have been seen with 80% power"
+        seen = [(row, "" if (least := row["smallest_detectable"]) is None else f"{least:.2g}") for row in differing]
+        console.print(_table(title, "would see", seen))
+    if equal := [row for row in others if row not in differing]:
+        console.print(f"equal on every prompt: {_by_metric(equal)}", markup=False)
+
+
+def _table(title: str, last: str, rows: Sequence[tuple[MetricDrift, str]]) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for heading in ("suite", "metric"):
+        table.add_column(heading, no_wrap=heading == "metric")
+    for heading in ("prompts", "A", "B", "B - A", "95%", "p", last):
+        table.add_column(heading, justify="right", no_wrap=True)
+    arrows = {"higher": " \u2191", "lower": " \u2193", "neither": ""}
+    for row, word in rows:
+        interval = f"[{row['low']:+.2g}, {row['high']:+.2g}]" if row["low"] is not None else ""
+        p = "<0.001" if row["p_holm"] < 0.001 else f"{row['p_holm']:.3f}"
+        values = (f"{row['mean_a']:.3g}", f"{row['mean_b']:.3g}", f"{row['difference']:+.3g}")
+        cells = (row["suite"] or "all", row["metric"] + arrows[row["better"]], str(row["n_prompts"]), *values)
+        table.add_row(*map(escape, (*cells, interval, p, word)))
+    return table
+
+
+def _largest(row: MetricDrift) -> Iterator[str]:
+    yield f"{_by_metric([row])}: changed most"
+    for change in row["largest"]:
+        samples = " against ".join(_few(change[side]) for side in ("samples_a", "samples_b"))
+        yield f"  {change['prompt']}: {change['a']:.3g} to {change['b']:.3g} ({change['change']:+.3g}); {samples}"
+
+
+def _few(samples: Sequence[str]) -> str:
+    more = len(samples) - _NAMED_SAMPLES
+    return ", ".join(samples[:_NAMED_SAMPLES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _unscored(rows: Sequence[MetricDrift]) -> Iterator[str]:
+    """Yield what else a run could not score: a prompt that has lost its value is in no difference."""
+    for row in rows:
+        if row["unscored_a"] != row["unscored_b"]:
+            told = (
+                ", ".join(f"{reason} x{n}" for reason, n in side.items()) or "none"
+                for side in (row["unscored_a"], row["unscored_b"])
+            )
+            yield f"without a value: {_by_metric([row])}: {' in run A, '.join(told)} in run B"
+
+
+def _not_compared(entries: Sequence[NotCompared]) -> Iterator[str]:
+    by_reason: dict[str, list[NotCompared]] = {}
+    for entry in entries:
+        by_reason.setdefault(entry["reason"], []).append(entry)
+    for reason, alike in by_reason.items():
+        yield f"not compared: {_by_metric(alike)}: {reason}"
+
+
+def _by_metric(rows: Sequence[MetricDrift] | Sequence[NotCompared]) -> str:
+    """Return the metrics of rows, each with its suites in brackets."""
+    suites: dict[str, list[str]] = {}
+    for row in rows:
+        suites.setdefault(row["metric"], []).append(row["suite"] or "all")
+    return ", ".join(f"{metric} ({', '.join(of_metric)})" for metric, of_metric in suites.items())
+
+
+def _records(found: Drift, pair: tuple[str, str]) -> Iterator[str]:
+    for figure in found["figures"]:
+        if _is_of(figure, pair) and (figure["a"]["value"] is not None or figure["b"]["value"] is not None):
+            verdict = {True: "moved", False: "as it was", None: "cannot tell"}[figure["moved"]]
+            size = f" ({figure['size']})" if figure["size"] else ""
+            yield f"{figure['title']}{size}: {_figure(figure['a'])} to {_figure(figure['b'])}: {verdict}"
+    for version in found["versions"]:
+        if _is_of(version, pair):
+            told = f": {_versions(version['a'])} to {_versions(version['b'])}" if version["a"] or version["b"] else ""
+            changed = {True: "another one", False: "the same", None: "not told in both runs"}[version["changed"]]
+            yield f"Version of the model, as the host told: {changed}{told}"
+    for pixels in found["pixels"]:
+        if _is_of(pixels, pair):
+            equal = f"{pixels['n_identical']} of {pixels['n_same_key']} with the same prompt, seed and repeat"
+            yield f"Pictures equal to the pixel: {pixels['reason'] or equal}"
+
+
+def _figure(figure: Figure) -> str:
+    if figure["value"] is None:
+        return figure["reason"] or "none"
+    interval = f" [{figure['low']:.3g}, {figure['high']:.3g}]" if figure["low"] is not None else ""
+    return f"{figure['value']:.3g}{interval}"
+
+
+def _versions(counts: dict[str, int]) -> str:
+    return ", ".join(f"{version} x{n}" for version, n in counts.items()) or "none"

@@ -1,0 +1,165 @@
+"""The demo: two invented systems are asked over HTTP, scored and compared, and held against the scripted truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evals.cli.not_measured import NotMeasured, most_frequent_reason, not_measured
+from evals.definition import TIE, Truth, read_definition
+from evals.rating.stage import rate_run
+from metrics.measurement import REASONS
+
+if TYPE_CHECKING:
+    from evals.generation.stage import Generation, Watch
+    from evals.run import Run
+    from evals.scoring.engine import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One line of the truth check: what was scripted, what was measured, and whether they agree.
+
+    ``measured`` is a system's name or ``tie``, None where nothing could be compared; ``agrees`` is None then, and
+    ``note`` says why.
+    """
+
+    dimension: str
+    metric: str
+    suite: str
+    scripted: str
+    measured: str | None
+    agrees: bool | None
+    note: str
+
+    def sentence(self) -> str:
+        """Return the verdict as one line.
+
+        Examples
+        --------
+        >>> Verdict("Text", "text.cer", "signs", "a@demo", "tie", False, "b misspells").sentence()
+        'NOT FOUND  Text (text.cer, signs): scripted a@demo, measured tie; b misspells'
+        """
+        word = {True: "found", False: "NOT FOUND", None: "unknown"}[self.agrees]
+        measured = f", measured {self.measured}" if self.measured else ""
+        scripted = f"{self.dimension} ({self.metric}, {self.suite}): scripted {self.scripted}"
+        return f"{word:<9}  {scripted}{measured}; {self.note}"
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOutcome:
+    """What the demo leaves: scored run, the report's page, verdicts on the scripted truth, what was not measured."""
+
+    run: Run
+    report: Path
+    verdicts: tuple[Verdict, ...]
+    not_measured: tuple[NotMeasured, ...] = ()
+
+    @property
+    def truth_found(self) -> bool:
+        """Whether no verdict contradicts the script; what could not be compared contradicts nothing."""
+        return all(verdict.agrees is not False for verdict in self.verdicts)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the outcome as JSON types."""
+        return {
+            "run": str(self.run.path),
+            "report": str(self.report),
+            "truth_found": self.truth_found,
+            "truth": [asdict(verdict) for verdict in self.verdicts],
+            "not_measured": [asdict(metric) for metric in self.not_measured],
+        }
+
+
+def generate_demo(out: Path, watch: Watch = lambda count: None) -> Generation:
+    """Ask the demo's two simulated systems for every picture that the run lacks, each in a real host's wire format.
+
+    Parameters
+    ----------
+    out
+        The run folder.
+    watch
+        Called with the count of requests as they end.
+
+    Raises
+    ------
+    evals.generation.lines.GenerationError
+        If the folder holds another run, or the generation was stopped before its end.
+    """
+    from evals.facts.models import read_facts
+    from evals.generation.ledger import LEDGER
+    from evals.generation.lines import GenerationError
+    from evals.generation.pacing import Patience
+    from evals.generation.rehearsal import simulated_systems
+    from evals.generation.stage import IMAGES, freeze_definition, generate
+
+    freeze_definition("demo", out)
+    with simulated_systems(read_definition("demo"), read_facts(), out / IMAGES / LEDGER) as systems:
+        generation = generate(systems, out, patience=Patience(first_poll_s=0.05), watch=watch)
+    if generation.interrupted:
+        raise KeyboardInterrupt
+    if generation.problem:
+        raise GenerationError(generation.problem)
+    return generation
+
+
+def score_demo(images: Path, progress: Progress) -> DemoOutcome:
+    """Score and rate the demo's pictures, write the report beside them, and check the scripted truth.
+
+    Parameters
+    ----------
+    images
+        The image set that `generate_demo` made; the run is the folder around it, the report goes to ``report`` there.
+    progress
+        Called with a label, the number done and the total.
+    """
+    from evals.imageset.imageset import read_image_set
+    from evals.reporting import write_report
+    from evals.scoring.stage import score, select_metrics
+
+    definition, out = read_definition("demo"), images.parent
+    # Whether there is a face, or anything to be read, would be looked for in every picture, for no row here.
+    fitting = select_metrics((), read_image_set(images).rows)
+    metrics = [spec.id for spec in fitting if spec.columns or not {"faces", "ocr"}.intersection(spec.features)]
+    run = score(images, out, metrics, tuple(definition.encoders.values()), progress=progress)
+    report = write_report(run, out / "report")
+    ratings = rate_run(run)
+    verdicts = check_truth(ratings, definition.truth)
+    return DemoOutcome(run, report, tuple(verdicts), tuple(not_measured(ratings, run.provenance["encoders"])))
+
+
+def check_truth(ratings: Mapping[str, Any], truth: Iterable[Truth]) -> list[Verdict]:
+    """Hold the ratings against the script: for each line of the truth, is the better system the one that was scripted?
+
+    A tie is measured where the paired difference is not separable from zero. Nothing is said where a metric has no
+    value or too few prompts for an interval.
+
+    Parameters
+    ----------
+    ratings
+        The content of ``ratings.json``: ``rows`` and ``differences``.
+    truth
+        The scripted order of two systems, by metric and suite.
+    """
+    return [_verdict(ratings, line) for line in truth]
+
+
+def _verdict(ratings: Mapping[str, Any], line: Truth) -> Verdict:
+    def verdict(measured: str | None, note: str) -> Verdict:
+        agrees = None if measured is None else measured == line.better
+        return Verdict(line.dimension, line.metric, line.suite, line.better, measured, agrees, note)
+
+    key = (line.metric, line.suite)
+    difference = next((row for row in ratings["differences"] if (row["metric"], row["suite"]) == key), None)
+    if difference is None or difference["mean"] is None:
+        return verdict(None, _why_unscored([row for row in ratings["rows"] if (row["metric"], row["suite"]) == key]))
+    if difference["low"] is None:
+        return verdict(None, f"{difference['n_prompts']} prompts are too few for an interval")
+    return verdict(difference["better_system"] or TIE, line.why)
+
+
+def _why_unscored(rows: Sequence[Mapping[str, Any]]) -> str:
+    most = most_frequent_reason(rows)
+    return "the metric was not measured in this run" if most is None else f"not scored: {REASONS.get(most, most)}"

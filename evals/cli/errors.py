@@ -1,0 +1,65 @@
+"""Turns every refusal of a command into one line on standard error and exit code 2."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import Any
+
+import click
+
+FOUND_A_PROBLEM, WRONG_USE, STOPPED = 1, 2, 130
+
+
+class RefusingGroup(click.Group):
+    """A command with others below it, none of which shows a traceback for what is no defect of ours."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; end with code 2 on a refusal, with 130 if the user stopped it."""
+        # A terminal that cannot show a character must not cost the run that was just finished.
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")
+        try:
+            return super().invoke(ctx)
+        except (click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except click.ClickException as error:
+            seen = error.ctx if isinstance(error, click.UsageError) and error.ctx else ctx
+            click.echo(f"twinlens: {error.format_message()} See: {seen.command_path} --help", err=True)
+            sys.exit(WRONG_USE)
+        except KeyboardInterrupt:
+            click.echo("twinlens: stopped; the same command goes on where it was", err=True)
+            sys.exit(STOPPED)
+        except Exception as error:
+            if not _is_refusal(error):
+                raise
+            click.echo(f"twinlens: {_one_line(error)}", err=True)
+            sys.exit(WRONG_USE)
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Tell bad input, missing weights, a full disk and the like from a defect of ours, which keeps its traceback."""
+    from evals.definition import DefinitionError
+    from evals.facts.models import FactsError
+    from evals.generation.hosts.http_host import HostUnavailable
+    from evals.generation.keys import UnusableKey
+    from evals.generation.ledger import LedgerError
+    from evals.generation.lines import GenerationError
+    from evals.imageset.imageset import ImageSetError
+    from evals.run import RunError
+    from evals.scoring.stage import ScoringError
+    from evals.suites.suite import SuiteError
+    from metrics.encoders.catalogue import EncoderUnavailable
+
+    scoring = (ImageSetError, ScoringError, RunError, EncoderUnavailable, SuiteError, DefinitionError)
+    generation = (FactsError, GenerationError, LedgerError, HostUnavailable, UnusableKey)
+    return isinstance(error, (*scoring, *generation, OSError))
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        problem = error.strerror[:1].lower() + error.strerror[1:]
+        return f"{where}{problem}; nothing was lost, the same command goes on once this is mended"
+    return " ".join(str(error).split())

@@ -1,0 +1,155 @@
+"""Lists every system that can be asked: what it offers and costs, whether its key is set, what to know about it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Iterable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evals.facts.models import HostFacts, Offer, cautions, read_facts
+from evals.facts.pricing import likely_usd, worst_usd
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_USUAL_SIZE = "1K"
+_WIDEST = 1000
+_HEADINGS = ("system", "title", "sizes", "refs", "seed", "usual", "at most", "until")
+
+
+def list_systems(environ: Mapping[str, str], today: date, facts_path: Path | None = None) -> list[dict[str, Any]]:
+    """Return one row a system, in the order of the facts, ready for JSON.
+
+    Parameters
+    ----------
+    environ
+        The environment; only whether a key is in it is told, never the key.
+    today
+        The day that life cycles are held against.
+    facts_path
+        Other facts than those that come with TwinLens.
+
+    Returns
+    -------
+    list of dict
+        ``price_size`` is the size that ``likely_usd`` and ``worst_usd`` are for: 1K where it is offered. Both are
+        None where no source gives a price. ``key_is_set`` is None where access is no matter of a key, and true where
+        none is needed. ``notes`` holds cautions first.
+
+    Raises
+    ------
+    FactsError
+        If the facts cannot be read.
+    """
+    facts = read_facts(facts_path)
+    return [_row(offer, facts.hosts[offer.host], environ, today) for offer in facts.offers.values()]
+
+
+def key_status(host: HostFacts, environ: Mapping[str, str]) -> str:
+    """Return whether a host's key is set and by which variable, never the key.
+
+    Examples
+    --------
+    >>> bfl = read_facts().hosts["bfl"]
+    >>> key_status(bfl, {"BFL_API_KEY": "secret"}), key_status(bfl, {})
+    ('set (BFL_API_KEY)', 'not set: BFL_API_KEY')
+    """
+    if not host.key_variables:
+        return host.credentials or "no key needed"
+    found = _variable(host, environ)
+    return f"set ({found})" if found else f"not set: {' or '.join(host.key_variables)}"
+
+
+def _variable(host: HostFacts, environ: Mapping[str, str]) -> str | None:
+    return next((name for name in host.key_variables if environ.get(name, "").strip()), None)
+
+
+def _is_set(host: HostFacts, environ: Mapping[str, str]) -> bool | None:
+    if host.credentials:
+        return None
+    return not host.key_variables or _variable(host, environ) is not None
+
+
+def _row(offer: Offer, host: HostFacts, environ: Mapping[str, str], today: date) -> dict[str, Any]:
+    size = _USUAL_SIZE if _USUAL_SIZE in offer.sizes else offer.sizes[0]
+    warned = cautions(offer, today)
+    return {
+        "system": offer.system,
+        "title": offer.title,
+        "host": host.title,
+        "api_id": offer.api_id,
+        "sizes": list(offer.sizes),
+        "references_at_most": offer.references_at_most,
+        "takes_seed": offer.takes_seed,
+        "price_size": size,
+        "likely_usd": likely_usd(offer, size),
+        "worst_usd": worst_usd(offer, size),
+        "key": key_status(host, environ),
+        "key_is_set": _is_set(host, environ),
+        "released": offer.released.isoformat() if offer.released else None,
+        "retired": offer.retired.isoformat() if offer.retired else None,
+        "replaced_by": offer.replaced_by,
+        "licence": offer.licence,
+        "cautions": warned,
+        "notes": [*warned, *offer.notes, *host.notes],
+        "sources": list(offer.sources),
+    }
+
+
+def print_systems(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print the systems as a table, below it the keys by host, and what to know before using some of them.
+
+    A terminal that is too narrow for all columns shows the table without the titles, a narrower one without the last
+    days as well.
+    """
+    from rich.console import Console
+    from rich.measure import Measurement
+
+    rows = list(rows)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+    table = _table(rows)
+    for left_out in (("title",), ("title", "until")):
+        if Measurement.get(console, console.options.update(max_width=_WIDEST), table).maximum > console.width:
+            table = _table(rows, left_out)
+    console.print(table)
+    keys = {row["system"].partition("@")[2]: row["key"] for row in rows}
+    for host, key in keys.items():
+        console.print(f"key of {host}: {key}", markup=False)
+    for row in rows:
+        for caution in row["cautions"]:
+            console.print(f"note: {row['system']}: {caution}", markup=False)
+    console.print("Prices and dates with their sources: datasets/facts/models.yaml; everything: --json", markup=False)
+
+
+def _table(rows: Iterable[Mapping[str, Any]], left_out: Collection[str] = ()) -> Table:
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    title = f"Systems, with the price in USD of a picture in {_USUAL_SIZE}, else in the smallest size"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    numbers = ("refs", "usual", "at most")
+    for heading in _HEADINGS:
+        if heading not in left_out:
+            table.add_column(heading, no_wrap=True, justify="right" if heading in numbers else "left")
+    for row in rows:
+        cells = {
+            "system": row["system"],
+            "title": row["title"],
+            "sizes": " ".join(row["sizes"]),
+            "refs": str(row["references_at_most"] or "none"),
+            "seed": "yes" if row["takes_seed"] else "no",
+            "usual": _usd(row["likely_usd"]),
+            "at most": _usd(row["worst_usd"]),
+            "until": row["retired"] or "",
+        }
+        table.add_row(*(escape(cells[heading]) for heading in _HEADINGS if heading not in left_out))
+    return table
+
+
+def _usd(value: float | None) -> str:
+    if value is None:
+        return "unknown"
+    return "free" if value == 0 else f"{value:.4f}"

@@ -1,0 +1,70 @@
+"""Where finished pictures are fetched: signed addresses that expire, and a watch over keys that are sent there."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from evals.generation.simulated.intake import Intake, Job
+
+_KEY_HEADERS = ("authorization", "x-key", "x-goog-api-key", "x-api-key")
+_EXPIRED = (
+    '<?xml version="1.0" encoding="utf-8"?><Error><Code>AuthenticationFailed</Code><Message>Server failed to '
+    "authenticate the request. Signature not valid in the specified time frame</Message></Error>"
+)
+
+
+def delivery_address(request: web.Request, intake: Intake, job: Job) -> str:
+    """Return the signed address of a job's picture: ``.../delivery/results/{task}_sample.png?se=...&sig=...``.
+
+    It is served until ``address_valid_s`` after the picture was ready.
+    """
+    until = datetime.fromtimestamp(_valid_until(intake, job), UTC)
+    query = {
+        "se": until.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "sp": "r",
+        "sv": "2024-11-04",
+        "sr": "b",
+        "rsct": f"image/{job.order.format}",
+        "sig": _signature(intake, job),
+    }
+    name = f"{job.task_id}_sample.{job.order.format}"
+    return f"{intake.address(request)}/delivery/results/{name}?{urlencode(query)}"
+
+
+def delivery_routes(intake: Intake) -> list[web.RouteDef]:
+    """Return the route that delivers a host's pictures; every format with delivery addresses adds it to its own."""
+
+    async def deliver(request: web.Request) -> web.StreamResponse:
+        job = intake.jobs.get(request.match_info["task_id"])
+        if job is None:
+            return web.Response(status=404, text="BlobNotFound")
+        intake.books.count_delivery(job.number, carries_key(request, intake))
+        in_time = time.time() < _valid_until(intake, job)
+        if not in_time or job.behaviour == "expired" or request.query.get("sig") != _signature(intake, job):
+            return web.Response(status=403, text=_EXPIRED, content_type="application/xml")
+        if job.phase != "ready":
+            return web.Response(status=404, text="BlobNotFound")
+        return web.Response(body=await intake.picture(job), content_type=f"image/{job.order.format}")
+
+    return [web.get("/delivery/results/{task_id}_sample.{format}", deliver)]
+
+
+def carries_key(request: web.Request, intake: Intake) -> bool:
+    """Tell whether a request carries a key: in a header that is made for it, or the host's key anywhere."""
+    if any(name in request.headers for name in _KEY_HEADERS):
+        return True
+    sent = [word for value in request.headers.values() for word in value.split()]
+    return intake.host.key is not None and intake.host.key in [*sent, *request.query.values()]
+
+
+def _valid_until(intake: Intake, job: Job) -> float:
+    return job.ready_at + intake.host.address_valid_s
+
+
+def _signature(intake: Intake, job: Job) -> str:
+    return hashlib.sha256(f"{intake.name} {job.task_id} {job.ready_at}".encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""The image set: the contract between generating and scoring, read, written, checked and decoded."""

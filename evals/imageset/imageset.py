@@ -1,0 +1,311 @@
+"""The image-set format: a folder that Hugging Face's imagefolder loader opens as it is; read, write and check it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evals.imageset.validation import (
+    METADATA,
+    OUTCOMES,
+    REQUESTS,
+    FolderIndex,
+    Problem,
+    loader_warnings,
+    mixed_columns,
+    path_problem,
+    row_problem,
+)
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+
+class ImageSetError(ValueError):
+    """The image set was refused. ``problems`` holds each of them, the message the first and how many more."""
+
+    def __init__(self, folder: Path, problems: list[Problem]) -> None:
+        """Keep the problems and make the one-line message."""
+        self.problems = problems
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        super().__init__(f"{folder.name}: {problems[0]}{more}")
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """An image set that was read and found good.
+
+    Attributes
+    ----------
+    folder
+        Where it lies; ``folder / row["file_name"]`` is an image.
+    rows
+        One dict a sample. ``sample_id``, ``suite`` and ``prompt_id`` are always there, the other columns where given.
+    line_numbers
+        The line of ``metadata.jsonl`` that each row stands on, counted from 1.
+    skipped
+        What was left out, if leaving out was allowed.
+    warnings
+        Sentences about what works here but trips other loaders.
+    outcomes
+        How many requests of each system ended without an image, by outcome, as ``requests.jsonl`` tells (if there is
+        one): no row of the set speaks of them.
+    """
+
+    folder: Path
+    rows: list[dict[str, Any]]
+    line_numbers: list[int]
+    skipped: list[Problem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    outcomes: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def path(self, file_name: str) -> Path:
+        """Return the path of a file of the set."""
+        return self.folder / file_name
+
+
+def read_image_set(folder: str | Path, skip_bad: bool = False) -> ImageSet:
+    """Read ``metadata.jsonl`` and check every row, without opening an image.
+
+    Parameters
+    ----------
+    folder
+        The folder that holds ``metadata.jsonl`` and the images.
+    skip_bad
+        Leave bad rows out and list them in ``skipped`` instead of refusing the whole set.
+
+    Raises
+    ------
+    ImageSetError
+        If there is no image set, or a row is bad and ``skip_bad`` is false, or no good row is left.
+    """
+    folder = Path(folder)
+    parsed, problems = _parse(folder)
+    problems += mixed_columns(parsed)
+    files = FolderIndex(folder)
+    bad = {problem.row for problem in problems}
+    seen_files: dict[str, int] = {}
+    seen_keys: dict[tuple[Any, ...], int] = {}
+    seen_ids: dict[str, int] = {}
+    rows: list[dict[str, Any]] = []
+    line_numbers: list[int] = []
+    for number, row in parsed:
+        if number in bad:
+            continue
+        problem = (
+            row_problem(number, row)
+            or path_problem(number, row, files)
+            or _repeated(number, row["file_name"], seen_files, "file", "give every sample its own file")
+            or _repeated(
+                number,
+                _sample_key(row),
+                seen_keys,
+                "(system, prompt, seed, repeat, shot)",
+                "number the samples in a repeat column (0, 1, 2 ...)",
+            )
+        )
+        row = _completed(row)
+        problem = problem or _repeated(number, row["sample_id"], seen_ids, "sample_id", "make it unique in the set")
+        if problem:
+            problems.append(problem)
+        else:
+            rows.append(row)
+            line_numbers.append(number)
+    problems.sort(key=lambda problem: problem.row or 0)
+    if problems and not skip_bad:
+        raise ImageSetError(folder, problems)
+    if not rows:
+        nothing = Problem(None, "holds no usable row", "write one JSON object a line with file_name, system and prompt")
+        raise ImageSetError(folder, problems or [nothing])
+    return ImageSet(folder, rows, line_numbers, problems, loader_warnings(rows), _outcomes(folder))
+
+
+def write_image_set(folder: str | Path, samples: Iterable[tuple[PIL.Image.Image | bytes, Mapping[str, Any]]]) -> Path:
+    """Write images and their rows as an image set and return the folder.
+
+    A picture is stored losslessly as PNG, bytes are stored untouched under the extension of their real format. Files
+    are named by content, so that no name tells the system or reads as a split; equal content gets a running number.
+    Columns that are null in every row are left out; all rows get the same columns. ``metadata.jsonl`` appears only
+    when everything else is on disk.
+
+    Raises
+    ------
+    ImageSetError
+        If the folder already holds an image set, or the rows would be refused on reading.
+    """
+    from evals.imageset.decoding import UnreadableImage, file_suffix, open_picture, pixel_sha256, upright_rgb
+
+    folder = Path(folder)
+    if (folder / METADATA).exists():
+        exists = Problem(None, "already exists", "choose a new folder, an image set is never overwritten")
+        raise ImageSetError(folder, [exists])
+    images = folder / "images"
+    images.mkdir(parents=True, exist_ok=True)
+    uses: Counter[str] = Counter()
+    rows: list[dict[str, Any]] = []
+    for picture, row in samples:
+        content = picture if isinstance(picture, bytes) else _as_png(picture)
+        digest = hashlib.sha256(content).hexdigest()
+        uses[digest] += 1
+        try:
+            with open_picture(content) as opened:
+                suffix = file_suffix(opened)
+                pixels = upright_rgb(opened)
+        except UnreadableImage as error:
+            no_image = Problem(len(rows) + 1, str(error), "give the bytes of an image file")
+            raise ImageSetError(folder, [no_image]) from None
+        copy = f"-{uses[digest]}" if uses[digest] > 1 else ""
+        name = f"images/{digest[:24]}{copy}.{suffix}"
+        write_atomically(folder / name, content)
+        facts = {
+            "file_name": name,
+            "width": pixels.shape[1],
+            "height": pixels.shape[0],
+            "file_sha256": digest,
+            "pixel_sha256": pixel_sha256(pixels),
+        }
+        rows.append({**row, **facts})
+    write_metadata(folder, rows)
+    return read_image_set(folder).folder
+
+
+def write_metadata(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write ``metadata.jsonl``: the same columns in every row, those that are null in all of them left out."""
+    rows = list(rows)
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    columns = [column for column in columns if any(row.get(column) is not None for row in rows)]
+    lines = [json.dumps({column: row.get(column) for column in columns}, ensure_ascii=False) for row in rows]
+    write_atomically(folder / METADATA, ("\n".join(lines) + "\n").encode())
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all, also when the process dies."""
+    staged = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        with staged.open("wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(staged, path)
+    finally:
+        staged.unlink(missing_ok=True)
+
+
+def _as_png(picture: PIL.Image.Image) -> bytes:
+    import PIL.Image
+    import PIL.ImageOps
+
+    from evals.imageset.decoding import upright_rgb
+
+    upright = PIL.ImageOps.exif_transpose(picture)
+    if upright.mode not in ("1", "L", "LA", "P", "RGB", "RGBA"):
+        upright = PIL.Image.fromarray(upright_rgb(picture))
+    buffer = io.BytesIO()
+    upright.save(buffer, format="PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def _parse(folder: Path) -> tuple[list[tuple[int, dict[str, Any]]], list[Problem]]:
+    if not folder.is_dir():
+        missing = Problem(None, "there is no folder of that name", "check the path", str(folder))
+        raise ImageSetError(folder, [missing])
+    path = folder / METADATA
+    if not path.is_file():
+        missing = Problem(None, "does not exist", "write one JSON object a line with file_name, system and prompt")
+        raise ImageSetError(folder, [missing])
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ImageSetError(folder, [Problem(None, "is not UTF-8 text", "save it as UTF-8")]) from None
+    parsed: list[tuple[int, dict[str, Any]]] = []
+    problems: list[Problem] = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line, parse_constant=_refuse_constant, parse_float=_finite)
+            if "\\u" in line:
+                json.dumps(row, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            problems.append(Problem(number, "holds half a character (a lone surrogate)", "write the text as UTF-8"))
+            continue
+        except (ValueError, RecursionError) as error:
+            problems.append(Problem(number, f"is not valid JSON ({error})", "write one JSON object a line"))
+            continue
+        if isinstance(row, dict):
+            parsed.append((number, row))
+        else:
+            problems.append(Problem(number, "is not a JSON object", "write one JSON object a line"))
+    return parsed, problems
+
+
+def _outcomes(folder: Path) -> dict[str, dict[str, int]]:
+    """Count the requests of ``requests.jsonl`` that did not end ``ok``."""
+    path = folder / REQUESTS
+    if not path.is_file():
+        return {}
+    counts: dict[str, Counter[str]] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            system, outcome = row["system"], row["outcome"]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise ImageSetError(
+                folder, [_bad_request(number, "is not a JSON object with system and outcome")]
+            ) from None
+        if outcome not in OUTCOMES or not isinstance(system, str):
+            raise ImageSetError(folder, [_bad_request(number, f"has the outcome {outcome!r}")])
+        if outcome != "ok":
+            counts.setdefault(system, Counter())[outcome] += 1
+    return {system: dict(sorted(found.items())) for system, found in sorted(counts.items())}
+
+
+def _bad_request(number: int, what: str) -> Problem:
+    return Problem(number, what, f"outcomes are {', '.join(OUTCOMES)}", REQUESTS)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is beyond any number")
+    return number
+
+
+def _repeated(number: int, key: Any, seen: dict[Any, int], what: str, remedy: str) -> Problem | None:
+    first = seen.setdefault(key, number)
+    return None if first == number else Problem(number, f"repeats the {what} of row {first}", remedy)
+
+
+def _sample_key(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    prompt = row.get("prompt_id") or row["prompt"]
+    rest = ("seed", "repeat", "sequence_id", "shot")
+    return (row["system"], row.get("suite"), prompt, *(row.get(column) for column in rest))
+
+
+def id_of_prompt(prompt: str) -> str:
+    """Return the ``prompt_id`` of a prompt that was given none."""
+    return "p" + hashlib.sha256(prompt.encode()).hexdigest()[:12]
+
+
+def _completed(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill in what every later stage relies on: suite, prompt_id and sample_id."""
+    filled = dict(row)
+    filled["suite"] = row.get("suite") or "default"
+    filled["prompt_id"] = row.get("prompt_id") or id_of_prompt(str(row.get("prompt")))
+    key = json.dumps([row.get("file_name"), row.get("system")], ensure_ascii=False)
+    filled["sample_id"] = row.get("sample_id") or "s" + hashlib.sha256(key.encode()).hexdigest()[:15]
+    return filled

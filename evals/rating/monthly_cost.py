@@ -1,0 +1,260 @@
+"""What many pictures a month cost: list prices with their sources, or what a run was charged; discounts apart."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+from evals.facts.capabilities import BATCH, VOLUME_DISCOUNT, Cell, read_capabilities
+from evals.facts.models import Facts, Offer, read_facts
+from evals.facts.pricing import PROMPT_TOKENS_USUAL, likely_usd
+from evals.facts.sizes import SIZES
+from evals.rating.operations import SystemOperations
+
+VOLUMES = (10_000, 50_000, 100_000, 500_000)
+"""Pictures a month."""
+
+CostBasis: TypeAlias = Literal["measured", "listed", "simulated"]
+
+
+@dataclass(frozen=True, slots=True)
+class UsdRange:
+    """US dollars: the least, the middle and the most; equal where there is one source."""
+
+    low: float
+    middle: float
+    high: float
+
+    def times(self, factor: float) -> UsdRange:
+        """Return all three multiplied by a factor from 0 on."""
+        return UsdRange(self.low * factor, self.middle * factor, self.high * factor)
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """What a month would cost if a claim were true that no vendor's document bears out; no fact."""
+
+    claim: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class MonthlyCost:
+    """What a number of pictures a month costs on one system.
+
+    Attributes
+    ----------
+    n_images
+        Accepted pictures a month.
+    basis
+        ``measured``: what a run was charged for each accepted picture, refusals, prompts and references included.
+        ``listed``: the pictures alone by the price list. ``simulated``: as measured, of a simulated system that no
+        price list knows. None where there is no price; ``reason`` says why.
+    usd_per_image, usd
+        For one picture and for the month. Listed prices range over the sources; measured ones up to what requests
+        with a lost answer may have cost.
+    usd_with_text
+        Listed prices with the tokens of a usual prompt and of the thoughts, where the host charges those; else None.
+    usd_batch
+        The month with the discount for pictures that may wait; None where a cited document offers none.
+    batch
+        What that document says; None where nobody looked.
+    what_if
+        A claimed volume discount, where somebody claims one for that many pictures.
+    n_requests
+        How many requests a measured price comes from.
+    sources
+        Who says all this, each with its day and how far it is to be trusted.
+    notes
+        Sentences to read beside the numbers.
+    """
+
+    system: str
+    size: str
+    n_images: int
+    basis: CostBasis | None
+    usd_per_image: UsdRange | None
+    usd: UsdRange | None
+    usd_with_text: UsdRange | None
+    usd_batch: UsdRange | None
+    batch: str | None
+    what_if: WhatIf | None
+    n_requests: int | None
+    sources: tuple[str, ...]
+    notes: tuple[str, ...]
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Price:
+    basis: CostBasis | None = None
+    usd: UsdRange | None = None
+    with_text: UsdRange | None = None
+    n_requests: int | None = None
+    sources: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    reason: str | None = None
+
+
+def monthly_costs(
+    systems: Iterable[str],
+    size: str,
+    volumes: Sequence[int] = VOLUMES,
+    operations: Sequence[SystemOperations] | None = None,
+) -> list[MonthlyCost]:
+    r"""Return what each number of pictures a month costs on each system, without references.
+
+    The month is :math:`n \cdot p`, with :math:`p` the price of one accepted picture: what a run was charged for it
+    where ``operations`` tell that, the list price of the picture elsewhere. No discount is in it.
+
+    Parameters
+    ----------
+    systems
+        Names ``model@host``. One without a price has a row with the reason.
+    size
+        Of `evals.facts.sizes.SIZES`; pictures are square.
+    volumes
+        Accepted pictures a month, each at least 1.
+    operations
+        Of a run (`evals.rating.operations.operations`); rows of other sizes are passed over, and simulated money never
+        stands for a real system's.
+
+    Returns
+    -------
+    list of MonthlyCost
+        By system in the order given, then by volume in the order given.
+
+    Raises
+    ------
+    ValueError
+        If there is no such size, or a volume is less than 1.
+
+    Examples
+    --------
+    >>> [round(row.usd.middle) for row in monthly_costs(["flux-2-pro@bfl", "flux-2-max@bfl"], "1K", [100_000])]
+    [3000, 7000]
+    >>> (row,) = monthly_costs(["gemini-nano-banana-2.1@google"], "1K", [100_000])
+    >>> round(row.usd.middle), round(row.usd_with_text.middle), round(row.usd_batch.middle)
+    (3360, 4006, 1680)
+    """
+    if size not in SIZES:
+        raise ValueError(f"there is no size {size!r}; known are {', '.join(SIZES)}")
+    if wrong := [volume for volume in volumes if volume < 1]:
+        raise ValueError(f"{wrong[0]} is no number of pictures a month; it is at least 1")
+    facts = read_facts()
+    return [
+        row
+        for system in systems
+        for price in [_price_of(system, size, facts, operations or ())]
+        for row in _months(system, size, volumes, price, facts.offers.get(system))
+    ]
+
+
+def _months(
+    system: str, size: str, volumes: Sequence[int], price: _Price, offer: Offer | None
+) -> Iterable[MonthlyCost]:
+    batch, volume_discount = (_cell(id_, offer) for id_ in (BATCH, VOLUME_DISCOUNT))
+    for n_images in volumes:
+        usd = price.usd.times(n_images) if price.usd else None
+        claimed = _what_if(volume_discount, n_images, usd)
+        cited = [cell for cell in (batch, volume_discount if claimed else None) if cell]
+        sources = (*price.sources, *(str(source) for cell in cited for source in cell.sources))
+        yield MonthlyCost(
+            system=system,
+            size=size,
+            n_images=n_images,
+            basis=price.basis,
+            usd_per_image=price.usd,
+            usd=usd,
+            usd_with_text=price.with_text.times(n_images) if price.with_text else None,
+            usd_batch=usd.times(1 - batch.discount) if usd and batch and batch.discount else None,
+            batch=batch.says if batch else None,
+            what_if=claimed,
+            n_requests=price.n_requests,
+            sources=tuple(dict.fromkeys(sources)),
+            notes=price.notes,
+            reason=price.reason,
+        )
+
+
+def _cell(capability: str, offer: Offer | None) -> Cell | None:
+    return read_capabilities()[capability].of(offer.model, offer.host) if offer else None
+
+
+def _what_if(cell: Cell | None, n_images: int, usd: UsdRange | None) -> WhatIf | None:
+    if cell is None or cell.claimed is None or usd is None or n_images < cell.claimed.from_images:
+        return None
+    claimed = cell.claimed
+    claim = (
+        f"{claimed.least:.0%} to {claimed.most:.0%} off from {claimed.from_images:,} pictures a month on, as an "
+        "article says without a source"
+    )
+    return WhatIf(claim, usd.low * (1 - claimed.most), usd.high * (1 - claimed.least))
+
+
+def _price_of(system: str, size: str, facts: Facts, operations: Sequence[SystemOperations]) -> _Price:
+    offer = facts.offers.get(system)
+    listed = _listed(offer, size, facts) if offer else None
+    if listed and offer and offer.is_free:
+        return listed  # a run on one's own machine is told to cost nothing, which is no price
+    run = next((row for row in operations if (row["system"], row["size"]) == (system, size)), None)
+    measured = _measured(run) if run and not (run["simulated"] and listed) else None
+    if measured is None:
+        return listed or _Price(
+            reason="no model on no host that the facts know has this name, and no run tells its cost"
+        )
+    return replace(measured, notes=(*measured.notes, *_life_cycle(facts, system)))
+
+
+def _measured(run: SystemOperations) -> _Price | None:
+    figures = run["figures"]
+    told = figures["operations.cost_per_accepted_image"]
+    at_most = figures["operations.cost_per_accepted_image_at_most"]["value"]
+    if told["value"] is None:
+        return None
+    notes = [f"Charged in a run of {told['n']} requests, with its prompts, references and refusals."]
+    if told["at_least"]:
+        notes.append("Some of its requests do not say what they cost, so the price can only be higher.")
+    usd = UsdRange(told["value"], told["value"], max(told["value"], at_most or 0.0))
+    basis: CostBasis = "simulated" if run["simulated"] else "measured"
+    return _Price(basis, usd, n_requests=told["n"], notes=tuple(notes))
+
+
+def _listed(offer: Offer, size: str, facts: Facts) -> _Price:
+    """Return the list price of a picture over all sources, or why there is none."""
+    if size not in offer.sizes:
+        return _Price(reason=f"it makes no {size} pictures; its sizes are {', '.join(offer.sizes)}")
+    if not offer.quotes:
+        return _Price(reason="no source gives its price")
+    if offer.is_free:
+        return _Price(reason="nothing is charged for a picture; what one's own machine costs is not known here")
+    pictures = _over_sources(offer, size, with_text=False)
+    whole = _over_sources(offer, size, with_text=True)
+    notes = [*_life_cycle(facts, offer.system)]
+    if pictures.low < pictures.high:
+        notes.append(f"{len(offer.quotes)} sources disagree on the price.")
+    if whole != pictures:
+        notes.append("The host also charges for the tokens of prompts and thoughts, which the list price leaves out.")
+    sources = tuple(dict.fromkeys(quote.source for quote in offer.quotes))
+    return _Price("listed", pictures, whole if whole != pictures else None, sources=sources, notes=tuple(notes))
+
+
+def _over_sources(offer: Offer, size: str, *, with_text: bool) -> UsdRange:
+    prices = []
+    for quote in offer.quotes:
+        if not with_text and quote.kind == "tokens":
+            quote = replace(quote, terms={**quote.terms, "text_tokens_usual": 0.0})
+        tokens = PROMPT_TOKENS_USUAL if with_text else 0
+        price = likely_usd(replace(offer, quotes=(quote,)), size, prompt_tokens=tokens)
+        if price is not None:
+            prices.append(price)
+    return UsdRange(min(prices), statistics.median(prices), max(prices))
+
+
+def _life_cycle(facts: Facts, system: str) -> Iterable[str]:
+    offer = facts.offers.get(system)
+    if offer and offer.retired and offer.retired < facts.read:
+        yield f"It was to be shut down on {offer.retired}{f'; use {offer.replaced_by}' if offer.replaced_by else ''}."

@@ -1,0 +1,68 @@
+"""The rating stage: a scored run in, its ratings out, kept beside the scores until a table or a fact changes."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from importlib.metadata import version
+from typing import Any
+
+from evals.data_files import data_path
+from evals.imageset.imageset import write_atomically
+from evals.rating.operations import SystemOperations, operations
+from evals.rating.ratings import SCHEMA, Ratings, rate
+from evals.rating.size_comparison import size_comparison
+from evals.rating.stars.document import Stars, award_stars
+from evals.rating.stars.same_prompts import one_id_per_prompt
+from evals.run import RATINGS, Run
+
+
+class RunRatings(Ratings):
+    """All that is said of a run: its ratings with the stars."""
+
+    stars: Stars
+
+
+def rate_run(run: Run) -> RunRatings:
+    """Return means, intervals, paired differences, controls and stars of a run, anew when a table or a fact changed.
+
+    Raises
+    ------
+    evals.run.RunError
+        If a table of the run is damaged.
+    """
+    path, made_from = run.path / RATINGS, _fingerprint(run)
+    if path.is_file():
+        with contextlib.suppress(ValueError):
+            stored: Any = json.loads(path.read_text(encoding="utf-8"))
+            if isinstance(stored, dict) and stored.pop("made_from", None) == made_from:
+                return stored  # type: ignore[return-value]
+    table = one_id_per_prompt(run.read_scores(with_details=False), run.samples, run.requests)
+    ratings = rate(table)
+    requests = None if run.requests is None else one_id_per_prompt(run.requests, run.samples, run.requests)
+    stars = award_stars(table, requests, ratings["controls"], operations_of(run), run.definition)
+    fresh = RunRatings(**ratings, stars=stars)
+    content = json.dumps({**fresh, "made_from": made_from}, indent=2, ensure_ascii=False, allow_nan=False)
+    write_atomically(path, content.encode())
+    return fresh
+
+
+def operations_of(run: Run) -> list[SystemOperations]:
+    """Return outcomes, latency, cost and throughput by system and size, nothing where no requests are known."""
+    return [] if run.requests is None else operations(run.requests)
+
+
+def size_comparison_of(run: Run) -> list[SystemOperations]:
+    """Return the same over prompts that a system was asked at several sizes, nothing where there are none."""
+    return [] if run.requests is None else size_comparison(run.requests)
+
+
+def _fingerprint(run: Run) -> str:
+    """Return a hash of all that ratings are made from: tables, requests, the eval, the facts, this code's version."""
+    digest = hashlib.sha256(f"{version('twinlens')} {SCHEMA}".encode())
+    for path in (*run.tables(), *sorted(data_path("facts").glob("*.yaml"))):
+        if path.is_file():
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()

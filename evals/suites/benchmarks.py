@@ -1,0 +1,139 @@
+"""Reads published prompt files (tables, JSON, plain text) into entries that know their line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from evals.suites.suite import SuiteError
+from evals.yaml_files import meant
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedEntry:
+    """One prompt of a published file; ``where`` names its place there in sentences."""
+
+    where: str
+    values: Mapping[str, Any]
+
+    def refuse(self, problem: str) -> SuiteError:
+        """Return the error that says where and what."""
+        return SuiteError(f"{self.where}: {problem}")
+
+    def text(self, field: str) -> str:
+        """Return a field that is a text of at least one character."""
+        value = self.values.get(field)
+        if not isinstance(value, str) or not value.strip():
+            raise self.refuse(f"{field!r} holds no text")
+        if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise self.refuse(f"{field!r} holds half a character; save the file as UTF-8")
+        return value.strip()
+
+    def name(self, field: str) -> str:
+        """Return a field that is a text or a whole number, as a text."""
+        value = self.values.get(field)
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else self.text(field)
+
+    def tags(self, *fields: str) -> tuple[str, ...]:
+        """Return the words in some fields as tags, without those that are missing or empty."""
+        given = (self.values.get(field) for field in fields)
+        words = (slug(value) for value in given if isinstance(value, str))
+        return tuple(dict.fromkeys(word for word in words if word not in ("", "none", "nan")))
+
+
+def slug(text: str) -> str:
+    """Return a text in small letters with hyphens between its words, for ids and tags.
+
+    Examples
+    --------
+    >>> slug("Food & Beverage")
+    'food-beverage'
+    """
+    return "-".join(re.findall(r"[^\W_]+", text.casefold()))
+
+
+def text_of(path: Path) -> str:
+    """Return the text of a UTF-8 file.
+
+    Raises
+    ------
+    SuiteError
+        If there is none; the message names the line that is not UTF-8.
+    """
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise SuiteError(f"{path}: there is no such file") from None
+    except IsADirectoryError:
+        raise SuiteError(f"{path} is a folder; name the file in it") from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise SuiteError(f"{path.name}, line {line}: it is not UTF-8 text") from None
+
+
+def text_files(folder: Path) -> list[Path]:
+    """Return the ``.txt`` files of a folder in the order of their names."""
+    return sorted(file for file in folder.iterdir() if file.suffix == ".txt")
+
+
+def read_table(path: Path, columns: Sequence[str], delimiter: str = ",") -> Iterator[tuple[int, PublishedEntry]]:
+    """Yield the rows of a table with the line in which each begins; column names may be written in capitals."""
+    # A table separated by tabs quotes nothing: a quotation mark is part of the prompt.
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
+    rows = csv.reader(io.StringIO(text_of(path), newline=""), delimiter=delimiter, quoting=quoting, strict=True)
+    header: list[str] = []
+    line = 1
+    try:
+        for row in rows:
+            first_line, line = line, rows.line_num + 1
+            if not header:
+                header = [name.strip().casefold() for name in row]
+                for column in columns:
+                    if column not in header:
+                        raise SuiteError(
+                            f"{path.name}, line {first_line}: there is no column {column!r}; {meant(column, header)}"
+                        )
+            elif any(cell.strip() for cell in row):
+                entry = PublishedEntry(f"{path.name}, line {first_line}", dict(zip(header, row, strict=False)))
+                if len(row) > len(header):
+                    raise entry.refuse(f"it has {len(row)} cells for {len(header)} columns; check the separator")
+                yield first_line, entry
+    except csv.Error as error:
+        raise SuiteError(f"{path.name}, line {rows.line_num}: not a table that can be read: {error}") from None
+
+
+def read_json_lines(path: Path) -> Iterator[PublishedEntry]:
+    """Yield the objects of a file with one in each line."""
+    for line, text in enumerate(text_of(path).split("\n"), 1):
+        if text.strip():
+            yield _json_entry(f"{path.name}, line {line}", _json(path, text, line))
+
+
+def read_json_list(path: Path) -> list[PublishedEntry]:
+    """Return the objects of a file that is a list of them."""
+    given = _json(path, text_of(path), 1)
+    if not isinstance(given, list):
+        raise SuiteError(f"{path.name}, line 1: it is no list of prompts")
+    return [_json_entry(f"{path.name}, entry {number}", value) for number, value in enumerate(given, 1)]
+
+
+def _json_entry(where: str, value: Any) -> PublishedEntry:
+    if not isinstance(value, dict):
+        raise SuiteError(f"{where}: it holds no fields such as 'prompt'")
+    return PublishedEntry(where, value)
+
+
+def _json(path: Path, text: str, first_line: int) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        line = first_line + error.lineno - 1
+        raise SuiteError(f"{path.name}, line {line}: not JSON: {error.msg[:1].lower()}{error.msg[1:]}") from None
+    except (RecursionError, ValueError):
+        raise SuiteError(f"{path.name}, line {first_line}: not JSON that can be read") from None

@@ -1,0 +1,251 @@
+"""Reads a YAML file into a pydantic model; a refusal is one sentence with file, line, field and what was meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+Model = TypeVar("Model", bound=BaseModel)
+Item = TypeVar("Item")
+
+_DEEPEST = 50
+
+
+class FileModel(BaseModel):
+    """Base of everything that is read from a file of ours: immutable, strictly typed, without unknown fields.
+
+    The validation context (``info.context``) holds what ``read_yaml`` was given beside the file, and its ``path``.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_fields(cls, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            names = {field.alias or name for name, field in cls.model_fields.items()}
+            for key in value:
+                if key not in names:
+                    raise refused(f"there is no such field; {suggestion(str(key), names)}", str(key))
+        return value
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
+    twice = next((value for value in values if values.count(value) > 1), None)
+    if twice is not None:
+        raise refused(f"{twice!r} is listed twice")
+    return values
+
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+"""A text of at least one character."""
+
+Entries = Annotated[tuple[Item, ...], Field(strict=False)]
+"""A list in the file, a tuple in the model."""
+
+Texts = Annotated[Entries[Text], BeforeValidator(_as_list), Field(min_length=1)]
+"""A list of texts; a single text is a list of one."""
+
+Names = Annotated[Texts, AfterValidator(_distinct)]
+"""A list of texts, none of them twice."""
+
+Day = Annotated[date, Field(strict=True)]
+"""A day, written 2026-11-22."""
+
+
+def refused(problem: str, field: str | None = None, entry: int | None = None) -> PydanticCustomError:
+    """Return the error of a validator: what is wrong, in which field of the model, in which entry of its list."""
+    return PydanticCustomError("refused", "{problem}", {"problem": problem, "field": field, "entry": entry})
+
+
+def suggestion(given: str, known: Iterable[str]) -> str:
+    """Return the clause that helps with an unknown name: the nearest known one, or all of them.
+
+    Examples
+    --------
+    >>> suggestion("promt", ["id", "prompt"])
+    "did you mean 'prompt'?"
+    >>> suggestion("zzz", ["id", "prompt"])
+    'known are id, prompt'
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(given, names, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(names) or 'none'}"
+
+
+def check_known(name: str, known: Iterable[str], noun: str, field: str | None = None) -> str:
+    """Return a name that is among the known ones; refuse any other, for use in validators."""
+    names = list(known)
+    if name not in names:
+        raise refused(f"there is no {noun} {name!r}; {suggestion(name, names)}", field)
+    return name
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """PyYAML's safe loader (in C, ten times as fast), for which only ``true`` and ``false`` are booleans."""
+
+
+# YAML 1.1 takes yes, no, on and off for booleans too; to people, and to YAML 1.2, they are texts.
+_Loader.yaml_implicit_resolvers = {
+    letter: [(tag, rule) for tag, rule in rules if tag != "tag:yaml.org,2002:bool" or letter in "tTfF"]
+    for letter, rules in _Loader.yaml_implicit_resolvers.items()
+}
+
+
+def read_yaml(path: Path, model: type[Model], error: type[ValueError], **context: Any) -> Model:
+    """Read and validate a file.
+
+    Raises
+    ------
+    ValueError
+        As ``error``, one sentence: the file is missing, not UTF-8 text, not YAML, nested too deeply, has a field
+        twice, uses aliases, or does not fit the model.
+    """
+    node = _composed(path, error)
+    data = _constructed(node, path, error)
+    try:
+        return model.model_validate(data, context={"path": path, **context})
+    except ValidationError as problems:
+        first = problems.errors(include_url=False)[0]
+        raise error(f"{_place(path, node, first)}: {_sentence(first)}") from None
+
+
+def _composed(path: Path, error: type[ValueError]) -> yaml.MappingNode:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise error(f"{path}: there is no such file") from None
+    except (UnicodeDecodeError, PermissionError):
+        raise error(f"{path}: the file cannot be read as UTF-8 text") from None
+    try:
+        events = list(yaml.parse(text, _Loader))
+        for event in events:
+            if isinstance(event, yaml.AliasEvent):
+                line = event.start_mark.line + 1
+                raise error(f"{path.name}, line {line}: aliases (*name) are not used here; write it out")
+        if _depth(events) > _DEEPEST:
+            raise error(f"{path.name}: not YAML that can be read: it is nested more than {_DEEPEST} levels deep")
+        node = yaml.compose(text, _Loader)
+    except yaml.MarkedYAMLError as problem:
+        mark = problem.problem_mark
+        raise error(f"{path.name}, line {mark.line + 1 if mark else 1}: not YAML: {problem.problem}") from None
+    except yaml.YAMLError:
+        raise error(f"{path.name}: not YAML that can be read") from None
+    if not isinstance(node, yaml.MappingNode):
+        raise error(f"{path.name}, line 1: the file holds no fields; write them as 'name: value'")
+    return node
+
+
+def _depth(events: Iterable[yaml.Event]) -> int:
+    """Return how deep lists and mappings are nested; the C loader itself would follow them until its stack ends."""
+    depth = deepest = 0
+    for event in events:
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _constructed(node: yaml.Node, path: Path, error: type[ValueError]) -> Any:
+    """Return plain Python values; a field without a value is a field that is not given."""
+    if isinstance(node, yaml.MappingNode):
+        lines: dict[str, int] = {}
+        fields = {}
+        for key_node, value_node in node.value:
+            key, line = str(key_node.value), key_node.start_mark.line + 1
+            if key in lines:
+                raise error(f"{path.name}, line {line}, field {key!r}: it was given before, in line {lines[key]}")
+            lines[key] = line
+            value = _constructed(value_node, path, error)
+            if value is not None:
+                fields[key] = value
+        return fields
+    if isinstance(node, yaml.SequenceNode):
+        return [_constructed(child, path, error) for child in node.value]
+    try:
+        return yaml.constructor.SafeConstructor().construct_object(node, deep=True)
+    except (yaml.YAMLError, ValueError, TypeError):
+        return f"<{node.tag}>"
+
+
+def _place(path: Path, node: yaml.Node, problem: ErrorDetails) -> str:
+    """Return file, line, the entries on the way and the field that an error of pydantic is about."""
+    steps: Sequence[int | str | None] = problem["loc"]
+    context = problem.get("ctx", {}) if problem["type"] == "refused" else {}
+    steps = [*steps, *(step for step in (context.get("field"), context.get("entry")) if step is not None)]
+    line, field, entries = 1, "", []
+    for step in steps:
+        if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            node = node.value[step]
+            line = node.start_mark.line + 1
+            if isinstance(node, yaml.MappingNode):
+                entries.append(_entry_name(field, node, step))
+                field = ""
+        elif isinstance(node, yaml.MappingNode):
+            pair = next(((key, value) for key, value in node.value if key.value == step), None)
+            if pair is not None:
+                if field:
+                    entries.append(field)
+                line, node, field = pair[0].start_mark.line + 1, pair[1], str(step)
+            elif step == steps[-1] and isinstance(step, str):
+                field = step  # it is missing
+    place = (path.name, f"line {line}", *entries, f"field {field!r}" if field else "")
+    return ", ".join(part for part in place if part)
+
+
+def _entry_name(field: str, node: yaml.MappingNode, step: int) -> str:
+    name = next((value.value for key, value in node.value if key.value == "id"), None)
+    return f"{field.removesuffix('s')} {name!r}" if isinstance(name, str) else f"entry {step + 1} of {field}"
+
+
+_KINDS = {
+    "string_type": "text; put it in quotes", "int_type": "a whole number", "int_from_float": "a whole number",
+    "float_type": "a number", "bool_type": "true or false", "finite_number": "a finite number",
+    "date_type": "a day; write it as 2026-11-22", "is_instance_of": "of the right kind",
+}  # fmt: skip
+
+
+def _sentence(problem: ErrorDetails) -> str:
+    """Return what an error of pydantic means, in the words that all files of ours are refused in."""
+    kind, given, context = problem["type"], problem["input"], problem.get("ctx", {})
+    if kind == "refused":
+        return str(context["problem"])
+    if kind in _KINDS:
+        return f"{given!r} is not {_KINDS[kind]}"
+    if kind == "literal_error":
+        known = [word.strip().strip("'") for word in str(context["expected"]).replace(" or ", ", ").split(", ")]
+        return f"there is no {problem['loc'][-1]} {given!r}; {suggestion(str(given), known)}"
+    if kind in ("greater_than_equal", "greater_than"):
+        return f"{given} is too small; it is at least {context.get('ge', context.get('gt'))}"
+    if kind in ("less_than_equal", "less_than"):
+        return f"{given} is too large; it is at most {context.get('le', context.get('lt'))}"
+    return {
+        "missing": "it is missing",
+        "string_too_short": "the text is empty",
+        "too_short": "the list is empty",
+        "tuple_type": "it is a list; begin each entry with '- '",
+        "model_type": "it holds no fields; write them as 'name: value'",
+        "model_attributes_type": "it holds no fields; write them as 'name: value'",
+        "dict_type": "it holds no fields; write them as 'name: value'",
+        "mapping_type": "it holds no fields; write them as 'name: value'",
+        "union_tag_not_found": "it does not say of which kind it is",
+    }.get(kind, problem["msg"].removeprefix("Value error, "))

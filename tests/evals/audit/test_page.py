@@ -1,0 +1,55 @@
+"""The audit's page: the published one is what its command makes, and cells stay cells whatever a quote holds."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from evals.audit.page import audit_page, by_verdict, counts
+from evals.audit.verdicts import audit
+from evals.cli.audit import audit as command
+from evals.facts.article import read_article
+from evals.facts.capabilities import read_capabilities
+from evals.facts.claims import VERDICTS
+from evals.facts.models import read_facts
+
+PUBLISHED = Path(__file__).parents[3] / "reports" / "article-audit.md"
+ARTICLE = read_article()
+CLAIMS = audit(ARTICLE, read_facts(), read_capabilities())
+
+
+@pytest.mark.skipif(not PUBLISHED.parent.is_dir(), reason="reports are published in the repository only")
+def test_the_published_page_is_what_its_command_makes(tmp_path):
+    made = tmp_path / PUBLISHED.name
+    assert CliRunner().invoke(command, ["--out", str(made)], catch_exceptions=False).exit_code == 0
+    assert made.read_bytes() == PUBLISHED.read_bytes()
+    assert '\n    twinlens audit --out "$REPORTS/article-audit.md"\n' in made.read_text(encoding="utf-8")
+
+
+def test_every_claim_stands_under_its_verdict_and_every_source_in_the_list():
+    page = audit_page(ARTICLE, CLAIMS, "twinlens audit")
+    sections = dict(part.split("\n", 1) for part in page.split("\n## ")[1:])
+    assert list(sections) == [*(verdict.capitalize() for verdict in VERDICTS), "Sources"]
+    for claim in CLAIMS:
+        quote = claim.quote.replace("|", "\\|")
+        assert f"“{quote}”" in sections[claim.verdict.capitalize()]
+        assert all(f"\n| {source.id} | " in sections["Sources"] for source in claim.sources)
+
+
+def test_a_pipe_in_a_quote_is_no_new_cell():
+    (row,) = [
+        line
+        for line in audit_page(ARTICLE, [replace(CLAIMS[0], quote="a | b")], "x").splitlines()
+        if line.startswith("| “a")
+    ]
+    assert row.replace("\\|", "").count("|") == 4
+
+
+def test_counts_add_up_and_tell_verdicts_that_no_claim_got():
+    assert sum(counts(CLAIMS).values()) == len(CLAIMS)
+    assert counts([]) == dict.fromkeys(VERDICTS, 0)
+    assert by_verdict([]) == {}
+    assert [claim for found in by_verdict(CLAIMS).values() for claim in found] == sorted(
+        CLAIMS, key=lambda claim: VERDICTS.index(claim.verdict)
+    )

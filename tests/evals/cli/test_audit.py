@@ -1,0 +1,117 @@
+"""`twinlens audit`: counts first, JSON for programs, a run beside it; code 0 whatever is found, 2 for wrong use."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from evals.cli.main import main
+
+SECONDS = (8.0, 9.0, 9.5, 10.0, 10.5, 11.0, 12.0, 9.2)
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(main, ["audit", *arguments], catch_exceptions=False)
+
+
+@pytest.fixture
+def scored_run(tmp_path):
+    """Return a function that writes as much of a scored run as its operations need."""
+
+    def write(system: str, frozen_eval: str = "") -> str:
+        images = tmp_path / "run" / "images"
+        images.mkdir(parents=True)
+        requests = [
+            {"system": system, "suite": "s", "prompt_id": str(n), "size": "1K", "outcome": "ok", "latency_s": seconds}
+            for n, seconds in enumerate(SECONDS)
+        ]
+        files = {
+            "provenance.json": json.dumps({"image_set": {"path": str(images)}}),
+            "samples.jsonl": json.dumps({"sample_id": "s1", "system": system}) + "\n",
+            "scores.parquet": "",
+            "eval.yaml": frozen_eval,
+            "images/requests.jsonl": "".join(json.dumps(row) + "\n" for row in requests),
+        }
+        for name, text in files.items():
+            (images.parent / name).write_text(text)
+        return str(images.parent)
+
+    return write
+
+
+def test_people_read_the_counts_first_then_the_claims_by_verdict():
+    done = run()
+    assert done.exit_code == 0
+    lines = done.stdout.splitlines()
+    assert lines[0] == "Google Nano Banana 2 vs Flux Pro API: Image Generation 2026, 2026-07-15"
+    n_claims, verdicts = lines[1].split(" claims: ")
+    told = {verdict: int(count) for count, verdict in (part.split() for part in verdicts.split(", "))}
+    assert list(told) == ["wrong", "outdated", "imprecise", "untested", "right"]
+    assert sum(told.values()) == int(n_claims) >= 45
+    heads = [line.split(":")[0] for line in lines if line.startswith(("wrong:", "outdated:", "right:", "untested:"))]
+    assert heads == ["wrong", "outdated", "untested", "right"]
+    assert max(map(len, lines)) <= 140
+
+
+def test_json_holds_verdict_value_sentence_source_and_day_of_every_claim():
+    document = json.loads(run("--json").stdout)
+    claims = {claim["id"]: claim for claim in document["claims"]}
+    assert document["run"] is None
+    assert sum(document["counts"].values()) == len(claims) >= 30
+    assert set(document["rules"]) == set(document["counts"])
+    hours = claims["additional-hours"]
+    assert (hours["verdict"], hours["stated"], round(hours["computed"], 2)) == ("wrong", "3.3", 3.06)
+    server = claims["bfl-server"]
+    assert server["verdict"] == "outdated"
+    assert server["sources"][0]["url"] == "https://github.com/tryAGI/BlackForestLabs"
+    assert server["read"] == server["sources"][0]["read"] == "2026-11-22"
+
+
+def test_the_page_is_written_beside_either_output(tmp_path):
+    page = tmp_path / "audit.md"
+    assert run("--out", str(page)).stdout.endswith(f"report: {page}\n")
+    json.loads(run("--out", str(page), "--json").stdout)
+    assert str(tmp_path) not in page.read_text(encoding="utf-8")
+
+
+def test_a_real_run_replaces_untested(scored_run, tmp_path):
+    page = tmp_path / "audit.md"
+    folder = scored_run("flux-2-pro@bfl")
+    document = json.loads(run("--run", folder, "--out", str(page), "--json").stdout)
+    (latency,) = [claim for claim in document["claims"] if claim["id"] == "latency-flux-1k"]
+    assert (latency["verdict"], latency["computed"]) == ("wrong", 9.75)
+    assert document["run"] == folder
+    assert 'twinlens audit --run "$RUN" --out "$REPORTS/audit.md"' in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("system", "frozen_eval"),
+    [("flux-2-pro@simulated-bfl", ""), ("flux-2-pro@bfl", "simulated:\n  - system: flux-2-pro@bfl\n")],
+)
+def test_a_simulated_run_is_refused_with_a_note(scored_run, system, frozen_eval):
+    folder = scored_run(system, frozen_eval)
+    document = json.loads(run("--run", folder, "--json").stdout)
+    (latency,) = [claim for claim in document["claims"] if claim["id"] == "latency-flux-1k"]
+    assert latency["verdict"] == "untested"
+    assert latency["notes"] == [f"{system} of the run is simulated: it says nothing about the real one."]
+    assert document["notes"][0].startswith(f"{system}: simulated. Times are those of simulators")
+    assert f"note: {system}: simulated." in run("--run", folder).stdout
+
+
+def test_a_folder_that_is_no_run_is_wrong_use(tmp_path):
+    done = run("--run", str(tmp_path))
+    assert done.exit_code == 2
+    assert "is not a scored run" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_help_loads_nothing_heavy():
+    script = (
+        "import sys; from evals.cli.main import main\n"
+        "try: main(['audit', '--help'])\n"
+        "except SystemExit: print([m for m in ('pandas', 'rich', 'yaml', 'evals.rating') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("[]\n")

@@ -1,0 +1,445 @@
+"""The commands that ask for pictures: what a user sees when it works, when it is stopped, and when it is refused."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import PIL.Image
+import pytest
+from click.testing import CliRunner
+
+import evals
+import evals.generation.pictures
+from evals.cli.generation import print_generation
+from evals.cli.main import main
+from evals.data_files import data_path
+from evals.facts.models import read_facts
+from evals.generation.ledger import LEDGER, read_events
+from evals.generation.stage import Generation
+from evals.imageset.imageset import read_image_set
+from evals.rating.stage import rate_run
+
+SMALL = """\
+name: small
+systems:
+  - flux-2-pro@bfl
+  - flux-2-klein-4b@bfl
+suites: [tiny]
+seed: 7
+size: 512
+encoders: {text: "rapidocr:pp-ocrv6-small"}
+"""
+TINY = """\
+name: tiny
+version: 1
+purpose: A few signs.
+made: By hand.
+limits: For tests only.
+items:
+  - {id: bread, prompt: A shop sign that reads BREAD, expected_text: BREAD}
+  - {id: tea, prompt: A shop sign that reads TEA, expected_text: TEA}
+"""
+KEYS = sorted(variable for host in read_facts().hosts.values() for variable in host.key_variables)
+PROGRAM = [sys.executable, "-c", "from evals.cli.main import main; main()"]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """Work in an empty folder with an eval and a suite of one's own, and without keys."""
+    shutil.copytree(data_path("suites"), tmp_path / "suites")
+    (tmp_path / "suites/tiny.yaml").write_text(TINY)
+    (tmp_path / "small.yaml").write_text(SMALL)
+    monkeypatch.setattr("evals.suites.suite.data_path", lambda name: tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    for variable in KEYS:
+        monkeypatch.delenv(variable, raising=False)
+    return tmp_path
+
+
+def write(name, **changes):
+    text = SMALL
+    for old, new in changes.values():
+        assert old in text
+        text = text.replace(old, new)
+    Path(name).write_text(text)
+    return name
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, list(map(str, arguments)), catch_exceptions=False)
+
+
+def refused(*arguments):
+    """Return the one line on standard error with which a command is refused."""
+    done = run(*arguments)
+    assert done.exit_code == 2
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("twinlens: ")
+    return done.stderr.strip()
+
+
+def contents(path):
+    return {file: file.read_bytes() for file in sorted(Path(path).rglob("*")) if file.is_file()}
+
+
+def program(*arguments, **options):
+    return subprocess.run([*PROGRAM, *arguments], capture_output=True, text=True, check=False, timeout=120, **options)
+
+
+# ---- What works
+
+
+def test_a_rehearsal_makes_an_image_set_and_says_that_nothing_was_spent():
+    done = run("generate", "small.yaml", "--simulated", "--out", "R")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "simulated, nothing was spent; at real prices at most: 0.0880 USD" in done.stdout
+    rows = read_image_set("R/images").rows
+    assert Counter(row["system"] for row in rows) == {
+        "flux-2-pro@simulated-bfl": 2,
+        "flux-2-klein-4b@simulated-bfl": 2,
+    }
+    assert Path("R/eval.yaml").read_text() == SMALL
+
+
+def test_the_same_command_again_asks_for_nothing():
+    first = json.loads(run("generate", "small.yaml", "--simulated", "--out", "R", "--json").stdout)
+    before = read_events(Path("R/images") / LEDGER)[0]
+    again = json.loads(run("generate", "small.yaml", "--simulated", "--out", "R", "--json").stdout)
+    after = read_events(Path("R/images") / LEDGER)[0]
+    assert again == first
+    assert first["simulated"] is True
+    assert first["outcomes"]["flux-2-pro@simulated-bfl"] == {"ok": 2}
+    assert [event["event"] for event in after[len(before) :]] == ["opened"]
+
+
+def test_all_stages_run_and_the_report_calls_the_systems_simulated():
+    done = run("run", "small.yaml", "--simulated", "--out", "R", "--json")
+    assert (done.exit_code, done.stderr) == (0, "")
+    told = json.loads(done.stdout)
+    assert told["generation"]["simulated"] is True
+    assert {row["system"] for row in told["ratings"]["rows"]} == set(told["generation"]["outcomes"])
+    page = Path(told["report"]).read_text()
+    assert "flux-2-pro@simulated-bfl" in page
+    assert "flux-2-pro@bfl" not in page
+    loaded = evals.load_run("R")
+    assert len(loaded.samples) == 4
+    assert rate_run(loaded)["rows"]
+    assert run("score", "R", "--out", "R", "--metrics", "text.cer").exit_code == 0
+    assert run("report", "R", "--out", "elsewhere").exit_code == 0
+
+
+def test_a_dry_run_sends_and_writes_nothing():
+    done = run("generate", "small.yaml", "--out", "R", "--dry-run", "--json")
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["n_images"] == 4
+    assert not Path("R").exists()
+    run("generate", "small.yaml", "--simulated", "--out", "R", "--budget", "0.05")
+    before = contents("R")
+    assert run("generate", "small.yaml", "--out", "R", "--dry-run").exit_code == 0
+    assert contents("R") == before
+
+
+def test_an_estimate_tells_images_money_and_what_to_know_of_the_systems():
+    write("old.yaml", system=("flux-2-klein-4b@bfl", "gemini-3.1-flash-image@google"))
+    done = run("estimate", "old.yaml", "--json")
+    told = json.loads(done.stdout)
+    assert (told["n_images"], told["likely_usd"]) == (4, pytest.approx(2 * 0.03 + 2 * 0.0459, abs=0.001))
+    assert "note: gemini-3.1-flash-image@google: it was to be shut down on 2026-10-29" in done.stderr
+    assert done.stderr == run("generate", "old.yaml", "--out", "R", "--dry-run").stderr
+    assert "no interval is given below 5 prompts" in run("estimate", "old.yaml").stdout
+
+
+def test_systems_can_be_read_by_programs(monkeypatch):
+    monkeypatch.setenv("BFL_API_KEY", "kept-secret-0123456789")
+    done = run("systems", "--json")
+    rows = {row["system"]: row for row in json.loads(done.stdout)}
+    assert rows["flux-2-pro@bfl"]["key"] == "set (BFL_API_KEY)"
+    assert "kept-secret" not in done.stdout + run("systems").stdout
+
+
+# ---- Budget and lost answers
+
+
+def test_a_budget_leaves_requests_unasked_and_says_so():
+    done = run("generate", "small.yaml", "--simulated", "--out", "R", "--budget", "0.05", "--json")
+    told = json.loads(done.stdout)
+    assert done.exit_code == 2
+    assert done.stderr.count("\n") == 1
+    assert "the budget of 0.05 USD allows no more" in done.stderr
+    assert told["budget_reached"] is True
+    assert 0 < told["spent_usd"] <= 0.05
+    pending = sum(counts.get("pending", 0) for counts in told["outcomes"].values())
+    assert f"{pending} requests were not asked" in done.stderr
+    more = run("generate", "small.yaml", "--simulated", "--out", "R", "--json")
+    assert more.exit_code == 0
+    assert json.loads(more.stdout)["spent_usd"] == pytest.approx(0.088)
+
+
+def test_a_budget_of_nothing_asks_for_nothing():
+    done = run("generate", "small.yaml", "--simulated", "--out", "R", "--budget", "0")
+    assert done.exit_code == 2
+    assert [event["event"] for event in read_events(Path("R/images") / LEDGER)[0]] == ["opened"]
+
+
+def test_a_rehearsal_asks_again_by_itself_what_was_cut_off():
+    run("generate", "small.yaml", "--simulated", "--out", "R", "--budget", "0.05")
+    ledger = Path("R/images") / LEDGER
+    lines = ledger.read_text().splitlines(keepends=True)
+    cut = next(number for number, line in enumerate(lines) if '"submitted"' in line) + 1
+    ledger.write_text("".join(lines[:cut]))
+    again = json.loads(run("generate", "small.yaml", "--simulated", "--out", "R", "--json").stdout)
+    assert again["unknown"] == []
+    assert {outcome for counts in again["outcomes"].values() for outcome in counts} == {"ok"}
+
+
+def test_lost_answers_are_listed_with_what_they_may_have_cost(capsys):
+    row = {"system": "a@b", "suite": "s", "prompt_id": "p", "seed": 1, "repeat": 0, "reason": "ReadTimeout"}
+    unknown = [row | {"may_have_cost_usd": 0.03}] * 12
+    print_generation(Generation(Path("R/images"), {"a@b": {"unknown": 12}}, 0.36, unknown=unknown))
+    told = capsys.readouterr().out
+    assert "12 answers were lost" in told
+    assert told.count("a@b, s/p, seed 1, repeat 0: up to 0.0300 USD (ReadTimeout)") == 10
+    assert "and 2 more, in R/images/requests.jsonl" in told
+    assert "ask for them again with --retry-unknown" in told
+
+
+# ---- Refusals: one line, exit code 2, nothing lost
+
+SYSTEM = "flux-2-klein-4b@bfl"
+WRONG_SYSTEMS = {
+    "typo": ("flux-2-por@bfl", "there is no system 'flux-2-por@bfl'; did you mean flux-2-pro@bfl?"),
+    "no host": ("flux-2-pro", "the host is missing; write flux-2-pro@bfl or flux-2-pro@replicate"),
+    "host typo": ("flux-2-pro@bfll", "there is no host 'bfll' in 'flux-2-pro@bfll'; did you mean 'bfl'?"),
+    "not on that host": ("flux-2-pro@fireworks", "flux-2-pro is not known on fireworks; write flux-2-pro@bfl"),
+    "marketing name": ("Nano Banana Pro@google", "is called gemini-3-pro-image here; write gemini-3-pro-image@google"),
+    "invented id": ("nano-banana-pro@google", "is called gemini-3-pro-image here; write gemini-3-pro-image@google"),
+    "retired": ("gemini-3-pro-image-preview@google", "was shut down on 2026-06-25; write gemini-3-pro-image@google"),
+}
+
+
+@pytest.mark.parametrize("command", ["estimate", "generate", "run"])
+@pytest.mark.parametrize("case", WRONG_SYSTEMS)
+def test_a_wrong_system_is_refused_with_its_line_and_what_was_meant(case, command):
+    given, sentence = WRONG_SYSTEMS[case]
+    write("wrong.yaml", system=(SYSTEM, given))
+    more = [] if command == "estimate" else ["--simulated", "--out", "R"]
+    message = refused(command, "wrong.yaml", *more)
+    assert re.match(r"twinlens: wrong\.yaml, line 4\b", message), message
+    assert sentence in message
+    assert not Path("R").exists()
+
+
+IMPOSSIBLE = {
+    "size": ({"system": (SYSTEM, "gemini-3-pro-image@google")}, "line 4: gemini-3-pro-image@google has no 512"),
+    "references": (
+        {"system": (SYSTEM, "flux-1.1-pro@bfl"), "suite": ("[tiny]", "[identity-reference]")},
+        "line 4: flux-1.1-pro@bfl takes no reference images, suite 'identity-reference' sends 1",
+    ),
+    "suite": ({"suite": ("[tiny]", "[tinny]")}, "line 5, field 'suites': there is no suite 'tinny'; did you mean"),
+    "field": ({"seed": ("seed:", "sede:")}, "line 6, field 'sede': there is no such field; did you mean 'seed'?"),
+    "no YAML": ({"seed": ("seed: 7", "seed: [7")}, "line 7: not YAML"),
+}
+
+
+@pytest.mark.parametrize("case", IMPOSSIBLE)
+def test_what_cannot_be_done_is_refused_with_its_line_before_anything_is_sent(case):
+    changes, sentence = IMPOSSIBLE[case]
+    write("wrong.yaml", **changes)
+    assert f"wrong.yaml, {sentence}" in refused("generate", "wrong.yaml", "--simulated", "--out", "R")
+    assert not Path("R").exists()
+
+
+WRONG_USE = {
+    "no eval": (["generate", "--out", "R"], "Missing argument 'EVAL'"),
+    "no folder": (["generate", "small.yaml"], "Missing option '--out'"),
+    "unknown eval": (["estimate", "dmeo"], "there is no eval 'dmeo'; did you mean 'demo'?"),
+    "no such file": (["run", "nowhere.yaml", "--out", "R"], "nowhere.yaml: there is no such file"),
+    "folder is a file": (["generate", "small.yaml", "--simulated", "--out", "small.yaml"], "'small.yaml' is a file"),
+    "negative budget": (["generate", "small.yaml", "--out", "R", "--budget", "-1"], "-1.0 is not in the range"),
+    "budget of nan": (["generate", "small.yaml", "--out", "R", "--budget", "nan"], "nan is no amount of money"),
+    "endless budget": (["run", "small.yaml", "--out", "R", "--budget", "inf"], "inf is no amount of money"),
+    "misspelt option": (["generate", "small.yaml", "--out", "R", "--simulate"], "Did you mean '--simulated'?"),
+    "no key": (["generate", "small.yaml", "--out", "R"], "set BFL_API_KEY in the environment (or rehearse without"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_USE)
+def test_wrong_use_is_one_line_and_writes_nothing(case, folder):
+    before = contents(folder)
+    arguments, sentence = WRONG_USE[case]
+    assert sentence in refused(*arguments)
+    assert contents(folder) == before
+    assert not Path("R").exists()
+
+
+@pytest.mark.parametrize("key", ["", "  ", "two\nlines", "schlüssel"])
+def test_a_strange_key_is_refused_by_its_variable_and_not_shown(key, monkeypatch):
+    monkeypatch.setenv("BFL_API_KEY", key)
+    message = refused("generate", "small.yaml", "--out", "R")
+    assert "BFL_API_KEY" in message
+    assert not key.strip() or key.split()[0] not in message
+    assert not Path("R").exists()
+
+
+def test_no_budget_can_be_kept_where_no_price_is_known():
+    write("unknown.yaml", system=(SYSTEM, "flux-2-max@fal"))
+    message = refused("generate", "unknown.yaml", "--simulated", "--out", "R", "--budget", "5")
+    assert "no price of flux-2-max@simulated-fal" in message
+    assert run("generate", "unknown.yaml", "--simulated", "--out", "R").exit_code == 0
+
+
+def test_a_folder_with_something_else_in_it_is_left_as_it_is(folder):
+    Path("mine").mkdir()
+    Path("mine/thesis.txt").write_text("Years of work")
+    assert "is not empty and holds no run" in refused("generate", "small.yaml", "--simulated", "--out", "mine")
+    run("generate", "small.yaml", "--simulated", "--out", "R")
+    before = contents(folder)
+    write("other.yaml", seed=("seed: 7", "seed: 8"))
+    before |= contents(folder)
+    assert "R holds a run of another eval" in refused("generate", "other.yaml", "--simulated", "--out", "R")
+    assert "R holds a run of another eval" in refused("run", "other.yaml", "--simulated", "--out", "R")
+    assert contents(folder) == before
+
+
+def test_a_suite_that_changed_between_two_runs_is_refused(folder):
+    run("generate", "small.yaml", "--simulated", "--out", "R")
+    before = contents("R/images")
+    (folder / "suites/tiny.yaml").write_text(TINY.replace("reads TEA", "says TEA"))
+    assert "one of its suites has changed" in refused("generate", "small.yaml", "--simulated", "--out", "R")
+    assert contents("R/images") == before
+
+
+def test_a_damaged_ledger_is_refused_with_its_line():
+    run("generate", "small.yaml", "--simulated", "--out", "R")
+    ledger = Path("R/images") / LEDGER
+    lines = ledger.read_text().splitlines(keepends=True)
+    ledger.write_text("".join([*lines[:2], lines[2][:30] + "\n", *lines[3:]]))
+    before = contents("R")
+    assert "ledger.jsonl, line 3: the ledger is damaged" in refused(
+        "generate", "small.yaml", "--simulated", "--out", "R"
+    )
+    assert {path: content for path, content in contents("R").items() if path.suffix != ".lock"} == {
+        path: content for path, content in before.items() if path.suffix != ".lock"
+    }
+
+
+def test_a_full_disk_stops_the_run_and_the_next_one_finishes_it(monkeypatch):
+    def full(path):
+        return type("usage", (), {"free": 1000})
+
+    with monkeypatch.context() as patched:
+        patched.setattr(evals.generation.pictures.shutil, "disk_usage", full)
+        message = refused("generate", "small.yaml", "--simulated", "--out", "R")
+    assert "are free" in message
+    done = json.loads(run("generate", "small.yaml", "--simulated", "--out", "R", "--json").stdout)
+    assert {outcome for counts in done["outcomes"].values() for outcome in counts} == {"ok"}
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="needs a user who may not write everywhere")
+def test_a_folder_that_may_not_be_written_is_one_line():
+    Path("locked").mkdir(mode=0o500)
+    assert "permission denied" in refused("generate", "small.yaml", "--simulated", "--out", "locked/R")
+
+
+def test_a_host_that_is_down_is_told_and_nothing_is_lost():
+    write("own.yaml", first=("flux-2-pro@bfl", "flux-1-dev@comfyui"), system=(f"  - {SYSTEM}\n", ""))
+    done = run("generate", "own.yaml", "--out", "R")
+    assert done.exit_code == 2
+    assert done.stderr.splitlines()[-1].startswith("twinlens: flux-1-dev@comfyui was stopped: it cannot be reached")
+    assert "2 requests were not asked; the same command asks them" in done.stderr
+
+
+# ---- As real processes
+
+SLOW = SMALL.replace("tiny", "demo-signs").replace("size: 512", "size: 1K")
+
+
+@pytest.fixture
+def started():
+    """Start the generation of a small eval and return its process once a few pictures are there."""
+    processes = []
+
+    def start():
+        Path("slow.yaml").write_text(SLOW)
+        arguments = [*PROGRAM, "generate", "slow.yaml", "--simulated", "--out", "R"]
+        process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        processes.append(process)
+        ledger, end = Path("R/images") / LEDGER, time.monotonic() + 60
+        while not (ledger.exists() and ledger.read_text().count('"completed"') >= 3):
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def test_ctrl_c_is_one_line_and_exit_130_and_the_same_command_goes_on(started):
+    process = started()
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    stopping, stopped = told.splitlines()
+    assert stopping == "stopping: what is in flight is waited for; once more leaves at once"
+    assert stopped == "twinlens: stopped; the same command goes on where it was"
+    assert read_image_set("R/images").rows
+    done = program("generate", "slow.yaml", "--simulated", "--out", "R", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {tuple(counts.items()) for counts in json.loads(done.stdout)["outcomes"].values()} == {(("ok", 14),)}
+    submitted = Counter(
+        event["sample_id"] for event in read_events(Path("R/images") / LEDGER)[0] if event["event"] == "submitted"
+    )
+    assert set(submitted.values()) == {1}
+
+
+def test_a_second_process_in_the_same_folder_is_turned_away(started):
+    process = started()
+    message = refused("generate", "slow.yaml", "--simulated", "--out", "R")
+    assert "another process is generating in R" in message
+    assert process.wait(60) == 0
+
+
+def test_a_killed_run_keeps_its_pictures_and_goes_on(started):
+    process = started()
+    process.kill()
+    process.wait()
+    made = {event["sample_id"] for event in read_events(Path("R/images") / LEDGER)[0] if event["event"] == "completed"}
+    done = program("generate", "slow.yaml", "--simulated", "--out", "R", "--json")
+    assert done.returncode == 0
+    rows = read_image_set("R/images").rows
+    assert made <= {row["sample_id"] for row in rows}
+    for row in rows:
+        with PIL.Image.open(Path("R/images") / row["file_name"]) as picture:
+            assert picture.size == (1024, 1024)
+
+
+@pytest.mark.parametrize("command", ["generate", "run", "estimate", "systems", "demo"])
+def test_help_is_quick_and_imports_nothing_heavy(command):
+    code = (
+        "import sys, time\nbegan = time.perf_counter()\nfrom evals.cli.main import main\n"
+        f"try: main([{command!r}, '--help'])\nexcept SystemExit as end: assert not end.code\n"
+        "took = time.perf_counter() - began\n"
+        "heavy = {'torch', 'numpy', 'pandas', 'cv2', 'PIL', 'httpx2', 'aiohttp', 'yaml', 'rich', 'asyncio'}\n"
+        "print('HEAVY', sorted(heavy & set(sys.modules)), took)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("HEAVY [] ")
+    assert float(last.rpartition(" ")[2]) < 0.5
+
+
+@pytest.mark.parametrize("command", [["systems", "--json"], ["estimate", "demo", "--json"]])
+def test_lists_as_json_are_one_document_for_a_pipe(command):
+    done = program(*command)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)

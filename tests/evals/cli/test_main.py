@@ -1,0 +1,225 @@
+"""The command line: quick where it lists, one line and exit code 2 where it is used wrongly, JSON where asked."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+from click.testing import CliRunner
+
+from evals.cli.main import main
+from evals.imageset.imageset import write_image_set
+from metrics.catalogue import METRICS
+
+
+@pytest.fixture
+def repeats(tmp_path: Path) -> Path:
+    random = np.random.default_rng(1)
+    samples = []
+    for system in ("a", "b"):
+        for prompt in range(5):
+            for repeat in (0, 1):
+                pixels = random.integers(0, 255, (32, 32, 3), dtype=np.uint8)
+                facts = {"system": system, "suite": "s", "prompt": f"p{prompt}", "seed": 1, "repeat": repeat}
+                samples.append((PIL.Image.fromarray(pixels), facts))
+    return write_image_set(tmp_path / "set", samples)
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(main, list(arguments), catch_exceptions=False)
+
+
+LISTS = [
+    ["--help"],
+    ["metrics"],
+    ["metrics", "--json"],
+    ["models"],
+    ["models", "--json"],
+    ["suites"],
+    ["score", "--help"],
+]
+
+
+@pytest.mark.parametrize("arguments", LISTS, ids=" ".join)
+def test_lists_and_help_import_nothing_heavy(arguments):
+    code = (
+        "import sys\nfrom evals.cli.main import main\n"
+        f"try: main({arguments!r})\nexcept SystemExit as end: assert not end.code, end.code\n"
+        "heavy = {'torch', 'transformers', 'open_clip', 'cv2', 'pandas', 'onnxruntime', 'dlib', 'insightface'}\n"
+        "print('HEAVY', sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "HEAVY []"
+
+
+def test_every_metric_of_the_catalogue_is_listed_as_json():
+
+    listed = json.loads(run("metrics", "--json").stdout)
+    assert [row["id"] for row in listed][: len(METRICS)] == [spec.id for spec in METRICS]
+    assert all({"version", "unit", "better", "range", "source", "controls"} <= row.keys() for row in listed)
+    assert all(row["unit"] and row["source"] and row["title"] for row in listed)
+
+
+def test_score_prints_the_comparison_and_where_the_scores_are(repeats, tmp_path):
+    done = run("score", str(repeats), "--metrics", "reproducibility.identical", "--out", str(tmp_path / "run"))
+    assert done.exit_code == 0
+    assert "reproducibility.identical" in done.stdout
+    assert "scores.parquet" in done.stdout
+
+
+def test_score_as_json_is_one_document(repeats, tmp_path):
+    done = run(
+        "score", str(repeats), "--metrics", "reproducibility.identical", "--out", str(tmp_path / "run"), "--json"
+    )
+    ratings = json.loads(done.stdout)
+    assert {row["system"] for row in ratings["rows"]} == {"a", "b"}
+    assert json.loads(run("rate", str(tmp_path / "run"), "--json").stdout) == ratings
+
+
+def test_report_is_made_of_a_scored_run(repeats, tmp_path):
+    run("score", str(repeats), "--metrics", "reproducibility.psnr", "--out", str(tmp_path / "run"))
+    done = run("report", str(tmp_path / "run"), "--out", str(tmp_path / "report"))
+    assert done.exit_code == 0
+    assert (tmp_path / "report/index.html").is_file()
+
+
+def refused(*arguments: str) -> str:
+    done = run(*arguments)
+    assert done.exit_code == 2
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+WRONG_USE = {
+    "no such folder": (["score", "{tmp}/nowhere", "--out", "{tmp}/run"], "there is no folder"),
+    "not an image set": (["score", "{tmp}", "--out", "{tmp}/run"], "metadata.jsonl: does not exist"),
+    "unknown metric": (["score", "{set}", "--out", "{tmp}/run", "--metrics", "txt"], "did you mean 'text'"),
+    "metric without its column": (["score", "{set}", "--out", "{tmp}/run", "--metrics", "text.cer"], "expected_text"),
+    "encoder with nothing to do": (
+        ["score", "{set}", "--out", "{tmp}/run", "--metrics", "identity", "--encoder", "rapidocr"],
+        "no metric that is asked for uses rapidocr",
+    ),
+    "unknown encoder": (["score", "{set}", "--out", "{tmp}/run", "--encoder", "clipp:x"], "unknown encoder"),
+    "encoder without a model": (["score", "{set}", "--out", "{tmp}/run", "--encoder", "insightface"], "needs a model"),
+    "missing pack": (
+        ["score", "{set}", "--out", "{tmp}/run", "--metrics", "identity.faces", "--encoder", "insightface:{tmp}/pack"],
+        "pack",
+    ),
+    "two encoders in one role": (
+        [
+            "score",
+            "{set}",
+            "--out",
+            "{tmp}/run",
+            "--metrics",
+            "identity",
+            "--encoder",
+            "dlib",
+            "--encoder",
+            "insightface:x",
+        ],
+        "one encoder for identity at a time",
+    ),
+    "output is a file": (["score", "{set}", "--out", "{set}/metadata.jsonl"], "is a file"),
+    "output is the set": (["score", "{set}", "--out", "{set}"], "in the image set itself"),
+    "no output": (["score", "{set}"], "--out"),
+    "unknown option": (["score", "{set}", "--out", "{tmp}/run", "--skipbad"], "--skip-bad"),
+    "unknown device": (["score", "{set}", "--out", "{tmp}/run", "--device", "tpu"], "tpu"),
+    "rate without a run": (["rate", "{tmp}/nowhere"], "is not a scored run"),
+    "report without a run": (["report", "{tmp}", "--out", "{tmp}/report"], "is not a scored run"),
+    "non-commercial weights": (["models", "fetch", "insightface:buffalo_l"], "--accept-noncommercial"),
+    "nothing to fetch": (["models", "fetch", "dlib:resnet_v1"], "nothing that can be fetched"),
+    "unknown command": (["scroe"], "scroe"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_USE)
+def test_wrong_use_is_one_line_and_exit_code_2(case, repeats, tmp_path):
+    arguments, expected = WRONG_USE[case]
+    arguments = [argument.replace("{tmp}", str(tmp_path)).replace("{set}", str(repeats)) for argument in arguments]
+    message = refused(*arguments)
+    assert expected in message
+    assert not (tmp_path / "run/scores.parquet").exists()
+
+
+NASTY = {
+    "markup in names": {"system": "flux [/b] x", "prompt": "[bold] | <b> & **p**"},
+    "brackets in names": {"system": "flux [dev]"},
+    "line separators": {"prompt": "one\u2028two\u0085three\x0bfour"},
+    "right to left": {"system": "\u05d0\u05d1", "prompt": "\u202e backwards"},
+    "paths as systems": {"system": "/models/a/dev"},
+}
+
+
+@pytest.mark.parametrize("case", NASTY)
+def test_strange_text_passes_through_all_stages(case, repeats, tmp_path):
+    rows = [json.loads(line) for line in (repeats / "metadata.jsonl").read_text().split("\n") if line]
+    for number, row in enumerate(rows):
+        if row["system"] == "b":
+            row |= {key: f"{value} {number // 2}" if key == "prompt" else value for key, value in NASTY[case].items()}
+    (repeats / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    done = run("score", str(repeats), "--metrics", "reproducibility.psnr", "--out", str(tmp_path / "run"))
+    assert done.exit_code == 0
+    assert run("report", str(tmp_path / "run"), "--out", str(tmp_path / "report")).exit_code == 0
+    if "system" in NASTY[case] and case != "right to left":
+        assert NASTY[case]["system"] in done.stdout
+        assert NASTY[case]["system"] in (tmp_path / "report/comparison.csv").read_text()
+
+
+def test_terminal_without_unicode_costs_no_run(repeats, tmp_path):
+    arguments = ["score", str(repeats), "--metrics", "reproducibility.psnr", "--out", str(tmp_path / "run")]
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; from evals.cli.main import main; main(sys.argv[1:])", *arguments],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0
+
+
+def test_refused_set_is_one_line_with_row_and_remedy(repeats, tmp_path):
+    lines = (repeats / "metadata.jsonl").read_text().splitlines()
+    row = json.loads(lines[3]) | {"file_name": "../elsewhere.png"}
+    (repeats / "metadata.jsonl").write_text("\n".join([*lines[:3], json.dumps(row), *lines[4:]]))
+    message = refused("score", str(repeats), "--out", str(tmp_path / "run"))
+    assert message.count("\n") == 1
+    assert "row 4" in message
+    assert not (tmp_path / "run").exists()
+    done = run("score", str(repeats), "--out", str(tmp_path / "run"), "--skip-bad", "--metrics", "reproducibility.psnr")
+    assert done.exit_code == 0
+    assert "1 rows skipped" in done.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_full_disk_is_one_line_and_leaves_no_half_table(repeats, tmp_path):
+    code = (
+        "import errno, sys\nimport evals.scoring.table as table\n"
+        "def full(*a, **k): raise OSError(errno.ENOSPC, 'No space left on device')\n"
+        "table.os.replace = full\n"
+        "from evals.cli.main import main\nmain(sys.argv[1:])"
+    )
+    arguments = ["score", str(repeats), "--metrics", "reproducibility.psnr", "--out", str(tmp_path / "run")]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "no space left on device" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert [path.name for path in (tmp_path / "run").iterdir() if path.name != ".lock"] == ["features"]
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="needs a user who may not write everywhere")
+def test_folder_that_may_not_be_written_is_one_line(repeats, tmp_path):
+    (tmp_path / "locked").mkdir(mode=0o500)
+    assert "permission denied" in refused("score", str(repeats), "--out", str(tmp_path / "locked/run"))
+
+
+def test_doctor_tries_every_default_encoder_and_names_the_remedy(monkeypatch, tmp_path):
+    monkeypatch.setenv("TWINLENS_WEIGHTS", str(tmp_path))
+    checks = {(check["what"], check["state"]): check["note"] for check in json.loads(run("doctor", "--json").stdout)}
+    assert "dlib:resnet_v1" in checks["identity", "ready"]
+    assert "rapidocr" in checks["text", "ready"]
+    assert "lpips_alex.onnx" in checks["perceptual", "missing"]
+    assert "dlib:resnet_v1" in run("doctor").stdout

@@ -1,0 +1,143 @@
+"""The commands of `twinlens suites`: a list by default, exit code 1 where a suite has faults, 2 where use is wrong."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from evals.cli.main import main
+from evals.suites.formats import FORMATS
+from evals.suites.suite import read_suite, suite_names
+
+FAULTY = """\
+name: faulty
+version: 1
+purpose: A suite with one fault that the check finds.
+made: Written by hand for a test of the command.
+limits: It holds five prompts and measures nothing.
+items:
+  - {id: cup, prompt: A mug in a room, objects: [{name: cup}], tags: [indoor]}
+  - {id: sign, prompt: 'A sign: "OPEN"', expected_text: [OPEN], language: en}
+  - {id: gate, prompt: A gate in the snow, absent: [dog]}
+  - {id: boat-1, prompt: A boat leaves, sequence_id: boat, shot: 1}
+  - {id: boat-2, prompt: The wreck on a reef, sequence_id: boat, shot: 2}
+"""
+
+
+@pytest.fixture
+def faulty(tmp_path: Path) -> str:
+    path = tmp_path / "faulty.yaml"
+    path.write_text(FAULTY, encoding="utf-8")
+    return str(path)
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(main, ["suites", *arguments], catch_exceptions=False)
+
+
+def test_without_a_command_every_suite_is_listed():
+    done = run()
+    assert done.exit_code == 0
+    assert [line.split()[0] for line in done.stdout.splitlines()] == suite_names()
+    assert [suite["name"] for suite in json.loads(run("--json").stdout)] == suite_names()
+
+
+def test_show_prints_the_card_and_every_prompt(faulty):
+    shown = run("show", faulty).stdout
+    assert shown.startswith("faulty v1, 5 items\npurpose: A suite with one fault")
+    assert "\ncup  [indoor; 1 cup]\n  A mug in a room\n" in shown
+    assert '\nsign  [text in en: OPEN]\n  A sign: "OPEN"\n' in shown
+    assert "\ngate  [no dog]\n" in shown
+    assert "\nboat-2  [boat shot 2]\n" in shown
+
+
+def test_show_says_how_often_a_suite_is_asked():
+    shown = run("show", "repeatability").stdout
+    assert "asked:   with 2 seed(s), 3 time(s) each" in shown
+    assert "first shot is sent along" in run("show", "identity-reference").stdout
+
+
+@pytest.mark.parametrize("name", suite_names())
+def test_show_as_json_is_one_document_of_every_suite(name):
+    document = json.loads(run("show", name, "--json").stdout)
+    assert [item["id"] for item in document["items"]] == [item.id for item in read_suite(name).items]
+
+
+def test_reference_images_are_shown_by_their_path(tmp_path):
+    (tmp_path / "face.png").write_bytes(b"png")
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "name: mine\nversion: 1\npurpose: p\nmade: m\nlimits: l\n"
+        "items: [{id: a, prompt: The same face, reference_images: [face.png]}]\n",
+        encoding="utf-8",
+    )
+    assert json.loads(run("show", str(path), "--json").stdout)["items"][0]["reference_images"] == [
+        str(tmp_path / "face.png")
+    ]
+
+
+def test_check_passes_faultless_suites_with_code_0():
+    done = run("check", "demo-signs", "demo-scenes")
+    number = sum(len(read_suite(name).items) for name in ("demo-signs", "demo-scenes"))
+    assert (done.exit_code, done.stdout) == (0, f"2 suites, {number} items: no problems\n")
+    assert json.loads(run("check", "demo-signs", "--json").stdout)["problems"] == []
+
+
+def test_check_names_faults_with_code_1(faulty):
+    done = run("check", faulty, "demo-signs")
+    assert done.exit_code == 1
+    sentence, count = done.stdout.splitlines()
+    assert sentence.startswith("faulty, item 'cup': neither prompt nor caption names the object 'cup'; ")
+    assert count.endswith(" items: 1 problem")
+    as_json = run("check", faulty, "--json")
+    assert as_json.exit_code == 1
+    assert [(each["suite"], each["item"]) for each in json.loads(as_json.stdout)["problems"]] == [("faulty", "cup")]
+
+
+def test_check_of_all_suites_loads_no_encoder():
+    code = (
+        "import sys\nfrom evals.cli.main import main\n"
+        "try: main(['suites', 'check'])\nexcept SystemExit as end: assert not end.code, end.code\n"
+        "print('HEAVY', sorted({'torch', 'transformers', 'open_clip'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "HEAVY []"
+
+
+def test_import_writes_a_suite_that_check_and_show_take(tmp_path):
+    source, out = tmp_path / "DrawBench.csv", tmp_path / "mine.yaml"
+    rows = ("A goat on a stile", "Rain on a tin roof", "Nine blue kites", "A clock without hands", "Fish for sale")
+    source.write_text("Prompts,Category\n" + "".join(f"{row},Ours\n" for row in rows), encoding="utf-8")
+    done = run("import", "DrawBench", str(source), "--out", str(out))
+    assert (done.exit_code, done.stdout.splitlines()[0]) == (0, f"suite: {out} (5 items)")
+    assert "no licence stated" in done.stdout
+    assert run("check", str(out)).stdout == "1 suite, 5 items: no problems\n"
+    assert "ours-4" in run("show", str(out)).stdout
+    again = run("import", "drawbench", str(source), "--out", str(tmp_path / "other.yaml"), "--json")
+    assert json.loads(again.stdout) == {"suite": str(tmp_path / "other.yaml"), "items": 5}
+
+
+def test_a_bad_file_to_import_is_one_line_with_code_2(tmp_path):
+    source = tmp_path / "DrawBench.csv"
+    source.write_text("Prompts,Category\n,Ours\n", encoding="utf-8")
+    done = run("import", "drawbench", str(source), "--out", str(tmp_path / "mine.yaml"))
+    assert done.exit_code == 2
+    assert done.stderr == "twinlens: DrawBench.csv, line 2: 'prompts' holds no text\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("show", "demo-sings"), ("check", "demo-sings"), ("import", "x", "y", "--out", "z.yaml"), ("remove", "logic")],
+    ids=" ".join,
+)
+def test_wrong_use_is_one_line_with_code_2(arguments):
+    done = run(*arguments)
+    assert (done.exit_code, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+
+
+def test_help_names_every_format():
+    told = run("import", "--help").stdout
+    assert [name for name in FORMATS if name not in told] == []

@@ -1,0 +1,173 @@
+"""Prices: the worked numbers of the vendors' own lists and of recorded answers, then what must hold for any offer."""
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evals.facts.models import Quote, read_facts
+from evals.facts.pricing import billed_usd, likely_usd, megapixels, worst_usd
+from evals.facts.sizes import SIZES
+
+FACTS = read_facts()
+PRICED = [offer for offer in FACTS.offers.values() if offer.quotes]
+any_offer = st.sampled_from(PRICED)
+
+
+def offer_of(system):
+    return FACTS.find(system)
+
+
+@pytest.mark.parametrize(
+    ("system", "usage", "usd"),
+    [
+        # recorded: 10 tokens in, an image of 1120, 60 of text and 102 of thoughts
+        ("gemini-3-pro-image@google", {"input_text": 10, "output_image": 1120, "output_text": 162}, 0.13636),
+        # recorded: 10 in, 1460 out of which the image is 1120
+        ("gemini-3.1-flash-image@google", {"input_text": 10, "output_image": 1120, "output_text": 340}, 0.06823),
+        # recorded edit: 1156 in of which the reference is 1120, 1488 out, 483 of thoughts
+        (
+            "gemini-nano-banana-2.1@google",
+            {"input_text": 36, "input_image": 1120, "output_image": 1120, "output_text": 1488 - 1120 + 483},
+            0.04172,
+        ),
+        ("flux-2-pro@bfl", {"output_mp": 1.0, "input_mp": 0.0}, 0.03),
+        ("flux-2-max@bfl", {"output_mp": 4.0}, 0.16),
+        ("flux-2-flex@bfl", {"output_mp": 1.0, "input_mp": 1.0}, 0.12),  # by the dearer of two sources
+    ],
+)
+def test_recorded_usage_costs_what_the_list_says(system, usage, usd):
+    cost, basis = billed_usd(offer_of(system), None, usage, "1K")
+    assert cost == pytest.approx(usd, abs=6e-6)
+    assert basis == "usage"
+
+
+@pytest.mark.parametrize(
+    ("system", "one_mp", "four_mp", "edit"),
+    [
+        ("flux-2-pro@bfl", 0.03, 0.075, 0.045),
+        ("flux-2-max@bfl", 0.07, 0.16, 0.10),
+        ("flux-2-klein-4b@bfl", 0.014, 0.017, 0.015),
+        ("flux-2-klein-9b@bfl", 0.015, 0.021, 0.017),
+    ],
+)
+def test_megapixels_cost_what_the_price_list_works_out(system, one_mp, four_mp, edit):
+    offer = offer_of(system)
+    for price in (likely_usd, worst_usd):
+        assert price(offer, "1K") == pytest.approx(one_mp)
+        assert price(offer, "512") == pytest.approx(one_mp)  # begun megapixels count as whole
+        assert price(offer, "2K") == pytest.approx(four_mp)
+        assert price(offer, "1K", 1) == pytest.approx(edit)
+
+
+def test_sources_that_disagree_give_a_middle_and_a_highest_price():
+    flex = offer_of("flux-2-flex@bfl")
+    assert likely_usd(flex, "1K") == pytest.approx(0.055)
+    assert worst_usd(flex, "1K") == pytest.approx(0.06)
+    assert worst_usd(flex, "2K") == pytest.approx(0.24)
+    assert worst_usd(flex, "1K", 1) == pytest.approx(0.12)
+
+
+def test_tokens_are_priced_by_size_with_usual_text_and_with_its_bound():
+    pro = offer_of("gemini-3-pro-image@google")
+    assert likely_usd(pro, "1K", prompt_tokens=10) == pytest.approx(0.136364)
+    assert likely_usd(pro, "4K", prompt_tokens=10) - likely_usd(pro, "1K", prompt_tokens=10) == pytest.approx(0.1056)
+    assert worst_usd(pro, "1K", prompt_tokens=10) == pytest.approx(10 * 2e-6 + 1120 * 120e-6 + 4096 * 12e-6)
+    one_reference = worst_usd(pro, "1K", 1) - worst_usd(pro, "1K")
+    assert one_reference == pytest.approx(560 * 2e-6)
+
+
+@pytest.mark.parametrize(
+    ("system", "size", "usd"),
+    [
+        ("flux-3-image@bfl", "1K", 0.048),
+        ("flux-3-image@bfl", "4K", 0.607),
+        ("gemini-3.1-flash-image@fal", "512", 0.06),
+        ("flux-1.1-pro@bfl", "1K", 0.04),
+        ("flux-1-dev@bfl", "1K", 0.025),
+        ("flux-1-dev@local", "1K", 0.0),
+    ],
+)
+def test_a_price_by_the_image_is_that_price(system, size, usd):
+    assert likely_usd(offer_of(system), size) == worst_usd(offer_of(system), size) == usd
+
+
+def test_an_article_of_november_2026_prices_a_hundred_thousand_pictures_as_the_lists_do():
+    per_100_000 = {"flux-2-pro@bfl": 3_000, "flux-2-max@bfl": 7_000}
+    for system, usd in per_100_000.items():
+        assert likely_usd(offer_of(system), "1K") * 100_000 == pytest.approx(usd)
+
+
+def test_what_the_host_reports_counts_before_everything_else():
+    pro = offer_of("gemini-3-pro-image@google")
+    assert billed_usd(pro, 0.5, {"output_image": 1120}, "1K") == (0.5, "reported")
+    assert billed_usd(pro, 0.0, None, "1K") == (0.0, "reported")
+
+
+def test_a_host_that_tells_nothing_is_billed_by_the_list():
+    flux = offer_of("flux-2-pro@fal")
+    assert billed_usd(flux, None, None, "1K", 1) == (pytest.approx(0.045), "listed")
+    # counts that no price of the offer knows are no usage
+    assert billed_usd(flux, None, {"output_image": 1120}, "1K") == (pytest.approx(0.03), "listed")
+    assert billed_usd(flux, None, {}, "1K") == (pytest.approx(0.03), "listed")
+
+
+def test_without_any_price_nothing_is_made_up():
+    unpriced = offer_of("flux-2-dev@replicate")
+    assert worst_usd(unpriced, "1K") is None
+    assert likely_usd(unpriced, "1K") is None
+    assert billed_usd(unpriced, None, None, "1K") == (None, "none")
+    assert billed_usd(unpriced, None, {"output_mp": 1}, "1K") == (None, "none")
+
+
+def test_a_source_without_that_size_is_passed_over():
+    quote = Quote("per_image", {"usd": {"1K": 0.1}}, "a list", date(2026, 11, 22))
+    offer = replace(offer_of("flux-3-image@bfl"), quotes=(quote,))
+    assert worst_usd(offer, "4K") is None
+    assert worst_usd(offer, "1K") == 0.1
+
+
+def test_a_refused_prompt_costs_its_tokens_only():
+    cost, basis = billed_usd(offer_of("gemini-3-pro-image@google"), None, {"input_text": 8}, "1K")
+    assert (cost, basis) == (pytest.approx(16e-6), "usage")
+
+
+@pytest.mark.parametrize(("width", "height", "mp"), [(1, 1, 1), (1024, 1024, 1), (1025, 1024, 2), (4096, 4096, 16)])
+def test_begun_megapixels_count_as_whole(width, height, mp):
+    assert megapixels(width, height) == mp
+
+
+@given(any_offer, st.data(), st.integers(0, 8))
+def test_the_worst_price_is_never_below_the_likely_one(offer, data, n_references):
+    size = data.draw(st.sampled_from(offer.sizes))
+    assert worst_usd(offer, size, n_references) >= likely_usd(offer, size, n_references) >= 0
+
+
+@given(any_offer, st.data(), st.integers(0, 8))
+def test_more_references_and_larger_pictures_never_cost_less(offer, data, n):
+    sizes = [size for size in SIZES if size in offer.sizes]
+    size = data.draw(st.sampled_from(sizes))
+    for price in (worst_usd, likely_usd):
+        assert price(offer, size, n) <= price(offer, size, n + 1)
+        assert price(offer, sizes[0], n) <= price(offer, size, n) <= price(offer, sizes[-1], n)
+
+
+@given(any_offer, st.data(), st.integers(0, 1000), st.floats(0, 1), st.integers(0, 4))
+def test_no_answer_within_the_bounds_costs_more_than_was_held_for_it(offer, data, prompt_tokens, share, n_references):
+    size = data.draw(st.sampled_from(offer.sizes))
+    kind = offer.quotes[0].kind
+    if kind == "tokens":
+        terms = offer.quotes[0].terms
+        usage = {
+            "input_text": prompt_tokens,
+            "input_image": n_references * terms["reference_tokens"],
+            "output_image": terms["image_tokens"][size],
+            "output_text": share * terms["text_tokens_at_most"],
+        }
+    else:
+        mp = megapixels(SIZES[size], SIZES[size])
+        usage = {"output_mp": mp, "input_mp": n_references * mp}
+    cost, _ = billed_usd(offer, None, usage, size, n_references)
+    assert cost <= worst_usd(offer, size, n_references) + 1e-12

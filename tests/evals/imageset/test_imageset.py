@@ -1,0 +1,312 @@
+"""The image-set format: what is read, what is written, and what is refused, with row, reason and remedy."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+from PIL.PngImagePlugin import PngInfo
+
+from evals.imageset.imageset import ImageSetError, read_image_set, write_image_set
+
+
+def picture(seed: int = 0, size: tuple[int, int] = (32, 24)) -> PIL.Image.Image:
+    pixels = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
+    return PIL.Image.fromarray(pixels)
+
+
+def make(folder: Path, rows: list[dict], text: str | None = None) -> Path:
+    """Write pictures for the rows and metadata.jsonl as given, so that anything can be wrong in it."""
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    for n, row in enumerate(rows):
+        name = row.get("file_name")
+        if isinstance(name, str) and name.startswith("images/") and ".." not in name:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            if not (folder / name).exists():
+                picture(n).save(folder / name)
+    lines = text if text is not None else "\n".join(json.dumps(row) for row in rows)
+    (folder / "metadata.jsonl").write_text(lines, encoding="utf-8")
+    return folder
+
+
+def row(n: int = 0, **more) -> dict:
+    return {"file_name": f"images/{n}.png", "system": "a", "prompt": f"prompt {n}", **more}
+
+
+def refusal(folder: Path) -> str:
+    with pytest.raises(ImageSetError) as caught:
+        read_image_set(folder)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+BAD_ROWS = {
+    "parent folder": (row(1, file_name="../1.png"), "leads out of the folder", "copy the file"),
+    "hidden parent": (row(1, file_name="images/../../1.png"), "leads out of the folder", "copy the file"),
+    "absolute": (row(1, file_name="/etc/hostname"), "absolute path", "relative to the folder"),
+    "drive letter": (row(1, file_name="C:/1.png"), "absolute path", "relative to the folder"),
+    "backslash": (row(1, file_name="images\\1.png"), "not a portable path", "write it as folder/name.png"),
+    "dot part": (row(1, file_name="images/./1.png"), "not a portable path", "write it as folder/name.png"),
+    "missing file": (row(1, file_name="elsewhere/1.png"), "does not exist", "take the row out"),
+    "a folder": (row(1, file_name="images"), "does not exist", "take the row out"),
+    "missing reference": (row(1, reference_images=["refs/r.png"]), "does not exist", "take the row out"),
+    "reference outside": (row(1, reference_images=["../r.png"]), "leads out", "copy the file"),
+    "mask outside": (row(1, mask="../m.png"), "leads out", "copy the file"),
+    "no system": ({"file_name": "images/1.png", "prompt": "p"}, "has no 'system'", "every row needs"),
+    "no prompt": ({"file_name": "images/1.png", "system": "a"}, "has no 'prompt'", "every row needs"),
+    "no file name": ({"system": "a", "prompt": "p"}, "has no 'file_name'", "every row needs"),
+    "null system": (row(1, system=None), "has no 'system'", "every row needs"),
+    "empty prompt": (row(1, prompt="  "), "empty 'prompt'", "fill it in"),
+    "number as system": (row(1, system=3), "column 'system' holds an integer", "one type"),
+    "text as seed": (row(1, seed="7"), "column 'seed' holds a string", "one type"),
+    "fraction as shot": (row(1, shot=1.5), "column 'shot' holds a number", "one type"),
+    "boolean as repeat": (row(1, repeat=True), "column 'repeat' holds a boolean", "one type"),
+    "text as references": (row(1, reference_images="r.png"), "column 'reference_images' holds a string", "one type"),
+    "object as prompt": (row(1, prompt={"text": "p"}), "column 'prompt' holds an object", "one type"),
+    "list of mixed types": (row(1, tags=["a", 1]), "column 'tags' holds a list of mixed types", "one type"),
+    "null in a list": (row(1, reference_images=[None]), "holds a list with null", "one type"),
+    "null among lines": (row(1, expected_text=["OPEN", None]), "holds a list with null", "one type"),
+    "names as objects": (row(1, objects=["cup"]), "column 'objects' holds a list of string", "one type"),
+    "text as edit": (row(1, edit="recolour"), "column 'edit' holds a string", "one type"),
+    "nameless object": (row(1, objects=[{"count": 2}]), "an entry of 'objects' without a 'name'", "as a text"),
+    "number as name": (row(1, objects=[{"name": 2}]), "an entry of 'objects' without a 'name'", "as a text"),
+    "half a relation": (row(1, relations=[{"first": "a", "relation": "on"}]), "without a 'second'", "as a text"),
+    "seed beyond 64 bits": (row(1, seed=2**64 - 1), "an integer beyond 64 bits", "one type"),
+    "half a character": (row(1, prompt="\ud83d"), "half a character", "UTF-8"),
+    "same file": (row(1, file_name="images/0.png"), "repeats the file of row 1", "its own file"),
+    "same sample": (row(1, prompt="prompt 0"), "repeats the (system, prompt, seed, repeat, shot) of row 1", "repeat"),
+    "same sample_id": (row(1, sample_id="x"), "repeats the sample_id of row 1", "unique"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_ROWS)
+def test_bad_row_is_refused_with_row_reason_and_remedy(tmp_path, case):
+    bad, reason, remedy = BAD_ROWS[case]
+    first = row(0, sample_id="x") if case == "same sample_id" else row(0)
+    message = refusal(make(tmp_path / "set", [first, bad]))
+    assert "row 2" in message
+    assert reason in message
+    assert remedy in message
+
+
+@pytest.mark.parametrize("case", BAD_ROWS)
+def test_bad_row_is_left_out_and_counted_when_allowed(tmp_path, case):
+    bad, reason, _ = BAD_ROWS[case]
+    first = row(0, sample_id="x") if case == "same sample_id" else row(0)
+    image_set = read_image_set(make(tmp_path / "set", [first, bad]), skip_bad=True)
+    assert [kept["file_name"] for kept in image_set.rows] == ["images/0.png"]
+    assert [problem.row for problem in image_set.skipped] == [2]
+    assert reason in image_set.skipped[0].what
+
+
+BAD_FILES = {
+    "invalid JSON": ('{"file_name": "images/0.png", ', "row 1: is not valid JSON"),
+    "beyond any number": ('{"file_name": "images/0.png", "system": "a", "prompt": "p", "x": 1e999}', "not valid JSON"),
+    "NaN": ('{"file_name": "images/0.png", "system": "a", "prompt": "p", "x": NaN}', "not valid JSON"),
+    "a list": ('["images/0.png"]', "row 1: is not a JSON object"),
+    "deep nesting": ("[" * 100_000, "row 1: is not valid JSON"),
+    "empty": ("", "holds no usable row"),
+    "blank lines": ("\n\n  \n", "holds no usable row"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_bad_metadata_is_refused(tmp_path, case):
+    text, reason = BAD_FILES[case]
+    assert reason in refusal(make(tmp_path / "set", [], text))
+
+
+def test_missing_folder_and_missing_metadata_are_told_apart(tmp_path):
+    assert "there is no folder" in refusal(tmp_path / "nowhere")
+    assert "metadata.jsonl: does not exist" in refusal(tmp_path)
+
+
+def test_text_that_is_not_utf8_is_refused(tmp_path):
+    (tmp_path / "metadata.jsonl").write_bytes(b'{"prompt": "\xff\xfe"}')
+    assert "not UTF-8" in refusal(tmp_path)
+
+
+def test_file_behind_a_link_out_of_the_folder_is_refused(tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    picture().save(outside / "1.png")
+    folder = make(tmp_path / "set", [row(0), row(1)])
+    (folder / "images/1.png").unlink()
+    (folder / "images/1.png").symlink_to(outside / "1.png")
+    assert "through a link" in refusal(folder)
+
+
+def test_folder_behind_a_link_out_of_the_set_is_refused(tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    picture().save(outside / "1.png")
+    folder = make(tmp_path / "set", [row(0), row(1, file_name="linked/1.png")])
+    (folder / "linked").symlink_to(outside)
+    assert "through a link" in refusal(folder)
+
+
+def test_link_within_the_folder_is_fine(tmp_path):
+    folder = make(tmp_path / "set", [row(0)])
+    (folder / "images/again.png").symlink_to(folder / "images/0.png")
+    (folder / "metadata.jsonl").write_text(json.dumps(row(1, file_name="images/again.png")))
+    assert len(read_image_set(folder).rows) == 1
+
+
+def test_mixed_column_names_the_minority(tmp_path):
+    rows = [row(n, style=style) for n, style in enumerate(["x", "y", 3])]
+    message = refusal(make(tmp_path / "set", rows))
+    assert "row 3: column 'style' holds an integer where a string is expected" in message
+
+
+def test_whole_and_fractional_numbers_share_a_column(tmp_path):
+    rows = [row(0, latency_s=1), row(1, latency_s=1.5), row(2, latency_s=None)]
+    assert len(read_image_set(make(tmp_path / "set", rows)).rows) == 3
+
+
+def test_split_name_in_a_path_is_a_warning(tmp_path):
+    image_set = read_image_set(make(tmp_path / "set", [row(0, file_name="images/flux-dev/0.png")]))
+    assert "'dev'" in image_set.warnings[0]
+    assert not read_image_set(make(tmp_path / "other", [row(0, file_name="images/device/0.png")])).warnings
+
+
+def test_late_column_is_a_warning(tmp_path):
+    image_set = read_image_set(make(tmp_path / "set", [row(0), row(1, seed=3)]))
+    assert "seed" in image_set.warnings[0]
+
+
+def test_one_id_for_different_prompts_is_a_warning(tmp_path):
+    image_set = read_image_set(make(tmp_path / "set", [row(0, prompt_id="x"), row(1, prompt_id="x", system="b")]))
+    assert "prompt_id 'x' stands for different prompts" in image_set.warnings[0]
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "LAB", "HSV", "1", "P", "LA", "I;16"])
+def test_picture_of_any_mode_is_written(tmp_path, mode):
+    drawn = picture(0).convert("RGB").convert(mode) if mode != "LAB" else PIL.Image.new("LAB", (8, 8), (128, 9, 9))
+    folder = write_image_set(tmp_path / "set", [(drawn, {"system": "a", "prompt": "p"})])
+    assert read_image_set(folder).rows[0]["width"] == drawn.width
+
+
+def test_rotated_picture_is_written_upright(tmp_path):
+    buffer, exif = io.BytesIO(), PIL.Image.Exif()
+    exif[0x0112] = 6
+    picture(0, (16, 8)).save(buffer, format="JPEG", exif=exif)
+    folder = write_image_set(tmp_path / "set", [(PIL.Image.open(buffer), {"system": "a", "prompt": "p"})])
+    (only,) = read_image_set(folder).rows
+    assert (only["width"], only["height"]) == (8, 16)
+    with PIL.Image.open(folder / only["file_name"]) as stored:
+        assert stored.size == (8, 16)
+
+
+def test_missing_ids_are_filled_in_and_stable(tmp_path):
+    folder = make(tmp_path / "set", [row(0), row(1)])
+    first, second = read_image_set(folder).rows
+    assert first["suite"] == "default"
+    assert first["sample_id"] != second["sample_id"]
+    lines = (folder / "metadata.jsonl").read_text().splitlines()
+    (folder / "metadata.jsonl").write_text("\n".join(reversed(lines)))
+    assert [r["sample_id"] for r in read_image_set(folder).rows] == [second["sample_id"], first["sample_id"]]
+
+
+def test_written_set_has_the_same_columns_in_every_row_and_no_empty_one(tmp_path):
+    folder = write_image_set(
+        tmp_path / "set",
+        [
+            (picture(0), {"system": "a", "prompt": "p", "seed": 1, "mask": None}),
+            (picture(1), {"system": "b", "prompt": "p", "language": "en"}),
+        ],
+    )
+    rows = [json.loads(line) for line in (folder / "metadata.jsonl").read_text().splitlines()]
+    assert rows[0].keys() == rows[1].keys()
+    assert "mask" not in rows[0]
+    assert rows[0]["language"] is None
+
+
+def test_written_picture_is_lossless_and_named_by_content(tmp_path):
+    original = picture(3)
+    folder = write_image_set(tmp_path / "set", [(original, {"system": "train", "prompt": "p"})])
+    (only,) = read_image_set(folder).rows
+    assert "train" not in only["file_name"]
+    assert only["file_sha256"].startswith(Path(only["file_name"]).stem)
+    with PIL.Image.open(folder / only["file_name"]) as stored:
+        assert np.array_equal(np.asarray(stored), np.asarray(original))
+
+
+def test_written_bytes_are_untouched_and_keep_their_format(tmp_path):
+    buffer = io.BytesIO()
+    picture(4).save(buffer, format="JPEG")
+    folder = write_image_set(tmp_path / "set", [(buffer.getvalue(), {"system": "a", "prompt": "p"})])
+    (only,) = read_image_set(folder).rows
+    assert only["file_name"].endswith(".jpg")
+    assert (folder / only["file_name"]).read_bytes() == buffer.getvalue()
+
+
+def test_equal_pictures_get_files_of_their_own_and_share_the_pixel_hash(tmp_path):
+    facts = [{"system": "a", "prompt": "p", "seed": 1, "repeat": n} for n in range(3)]
+    folder = write_image_set(tmp_path / "set", [(picture(5), fact) for fact in facts])
+    rows = read_image_set(folder).rows
+    assert len({r["file_name"] for r in rows}) == 3
+    assert len({r["pixel_sha256"] for r in rows}) == 1
+
+
+def test_pixel_hash_ignores_how_the_png_was_packed(tmp_path):
+    packed = []
+    for level, note in ((0, ""), (9, "x"), (6, "other")):
+        buffer, info = io.BytesIO(), PngInfo()
+        info.add_text("note", note)
+        picture(6).save(buffer, format="PNG", compress_level=level, pnginfo=info)
+        packed.append(buffer.getvalue())
+    facts = [{"system": "a", "prompt": "p", "seed": 1, "repeat": n} for n in range(3)]
+    rows = read_image_set(write_image_set(tmp_path / "set", zip(packed, facts, strict=True))).rows
+    assert len({r["file_sha256"] for r in rows}) == 3
+    assert len({r["pixel_sha256"] for r in rows}) == 1
+
+
+def test_existing_set_is_never_overwritten(tmp_path):
+    folder = write_image_set(tmp_path / "set", [(picture(0), {"system": "a", "prompt": "p"})])
+    before = (folder / "metadata.jsonl").read_bytes()
+    with pytest.raises(ImageSetError, match="already exists"):
+        write_image_set(folder, [(picture(1), {"system": "a", "prompt": "q"})])
+    assert (folder / "metadata.jsonl").read_bytes() == before
+
+
+def test_interrupted_writing_leaves_no_image_set(tmp_path):
+    def pictures():
+        yield picture(0), {"system": "a", "prompt": "p"}
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_image_set(tmp_path / "set", pictures())
+    assert not (tmp_path / "set/metadata.jsonl").exists()
+
+
+def test_hugging_face_opens_a_written_set_as_it_is(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    facts = [
+        {"system": "a", "prompt": "p", "seed": 1, "repeat": 0, "expected_text": "OPEN"},
+        {"system": "b", "prompt": "q", "seed": 2, "repeat": 0, "expected_text": None},
+    ]
+    folder = write_image_set(tmp_path / "set", [(picture(n), fact) for n, fact in enumerate(facts)])
+    loaded = datasets.load_dataset("imagefolder", data_dir=str(folder), cache_dir=str(tmp_path / "cache"))
+    (split,) = loaded.values()
+    assert split.num_rows == 2
+    by_system = {r["system"]: r for r in split}
+    assert by_system["a"]["expected_text"] == "OPEN"
+    assert by_system["b"]["expected_text"] is None
+    assert by_system["b"]["image"].size == (32, 24)
+
+
+def test_a_hundred_thousand_rows_open_without_touching_an_image(tmp_path, monkeypatch):
+    (tmp_path / "images").mkdir()
+    with (tmp_path / "metadata.jsonl").open("w") as out:
+        for n in range(100_000):
+            (tmp_path / f"images/{n}.png").touch()
+            out.write(json.dumps(row(n, seed=1, repeat=0)) + "\n")
+
+    def touched(*_args, **_kwargs):
+        raise AssertionError("an image was opened")
+
+    monkeypatch.setattr(PIL.Image, "open", touched)
+    assert len(read_image_set(tmp_path).rows) == 100_000

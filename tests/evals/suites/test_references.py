@@ -1,0 +1,177 @@
+"""Sources and masks: the same picture every time, and a mask that holds the edit and spares everything else."""
+
+import hashlib
+import io
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from evals.suites.edit_scenes import draw_edited
+from evals.suites.items import SOURCE_SIDE, DrawnSource, Edit, PackageSource, PromptItem, SceneObject
+from evals.suites.references import edit_mask, n_references, reference_contents, reference_hashes, source_picture
+from evals.suites.suite import read_suite
+
+EDITING = {item.id: item for item in read_suite("editing").items}
+CUP, BOOK = SceneObject("cup", 1, "red", "left"), SceneObject("book", 1, "blue", "right")
+CHANGED_LEVELS = 10
+
+
+def an_edit(does, target="picture", to=None, objects=(CUP, BOOK), after=()):
+    source = DrawnSource("beach", objects)
+    return PromptItem("mine", "a", "Do it", objects=after, source=source, edit=Edit(does, target, to))
+
+
+ONE_OF_EACH = {
+    "recolour": an_edit("recolour", "cup", "green"),
+    "remove": an_edit("remove", "cup"),
+    "replace": an_edit("replace", "cup", "cat"),
+    "add": an_edit("add", to="cat", after=(SceneObject("cat", position="centre"),)),
+    "write": an_edit("write", "jar", "HONEY", objects=(SceneObject("jar", 1, "yellow", "left"), BOOK)),
+    "background": an_edit("background", to="snow"),
+}
+
+
+def pixels(content):
+    with PIL.Image.open(io.BytesIO(content)) as opened:
+        return np.asarray(opened).astype(np.int16)
+
+
+def changed_by(item):
+    """Tell which pixels an edit that the renderer draws changes."""
+    after = np.asarray(draw_edited(item)).astype(np.int16)
+    return np.abs(after - pixels(source_picture(item))).max(axis=2) > CHANGED_LEVELS
+
+
+@pytest.mark.parametrize("does", ONE_OF_EACH)
+def test_the_mask_holds_the_edit_and_nothing_but_it_changes(does):
+    item = ONE_OF_EACH[does]
+    may_change, changed = pixels(edit_mask(item)) > 127, changed_by(item)
+    assert changed.sum() > 1000
+    assert not (changed & ~may_change).any()
+    assert may_change.mean() < (0.95 if does == "background" else 0.5)
+
+
+@pytest.mark.parametrize("does", ["recolour", "remove", "replace", "add"])
+def test_a_mask_spares_the_things_that_must_stay(does):
+    item = ONE_OF_EACH[does]
+    other = replace(item, source=DrawnSource("beach", (CUP, replace(BOOK, colour="red"))))
+    book = np.abs(pixels(source_picture(item)) - pixels(source_picture(other))).max(axis=2) > CHANGED_LEVELS
+    assert book.sum() > 1000
+    assert not (book & (pixels(edit_mask(item)) > 127)).any()
+
+
+def test_the_mask_of_a_thing_follows_its_outline_and_is_no_box():
+    may_change = pixels(edit_mask(ONE_OF_EACH["recolour"])) > 127
+    rows, columns = np.nonzero(may_change)
+    box = (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
+    assert 0.4 < may_change.sum() / box < 0.95
+
+
+def test_a_background_may_change_everywhere_but_in_the_things():
+    may_change = pixels(edit_mask(ONE_OF_EACH["background"])) > 127
+    things = changed_by(ONE_OF_EACH["remove"])
+    assert may_change[0].all()
+    assert (may_change & things).sum() < 0.2 * things.sum()
+
+
+def test_writing_may_change_the_label_only():
+    may_change = pixels(edit_mask(ONE_OF_EACH["write"])) > 127
+    recolouring = replace(ONE_OF_EACH["write"], edit=Edit("recolour", "jar", "red"))
+    assert may_change.sum() < 0.5 * (pixels(edit_mask(recolouring)) > 127).sum()
+
+
+def test_restyling_must_keep_nothing_and_has_no_mask():
+    assert edit_mask(EDITING["mushroom-embroidery"]) is None
+    assert edit_mask(EDITING["cat-watercolour"]) is None
+    assert edit_mask(PromptItem("mine", "a", "A cat")) is None
+
+
+@pytest.mark.parametrize("item_id", EDITING)
+def test_every_source_of_the_suite_is_a_square_and_its_mask_as_large(item_id):
+    item = EDITING[item_id]
+    with PIL.Image.open(io.BytesIO(source_picture(item))) as source:
+        assert (source.format, source.mode) == ("PNG", "RGB")
+        assert source.width == source.height <= SOURCE_SIDE
+    mask = edit_mask(item)
+    if mask is not None:
+        may_change = pixels(mask)
+        assert may_change.shape == source.size
+        assert set(np.unique(may_change)) == {0, 255}
+
+
+def test_a_packages_picture_is_the_middle_of_its_file_and_the_box_lies_where_it_did():
+    item = EDITING["spoon-away"]
+    source, may_change = pixels(source_picture(item)), pixels(edit_mask(item)) > 127
+    assert source.shape == (400, 400, 3)
+    rows, columns = np.nonzero(may_change)
+    assert (columns.min(), columns.max()) == (round(0.52 * 600) - 100, round(0.73 * 600) - 101)
+    assert (rows.min(), rows.max()) == (round(0.13 * 400), round(0.85 * 400) - 1)
+
+
+def test_a_source_of_another_side_is_that_large_and_another_request():
+    item = ONE_OF_EACH["recolour"]
+    small = replace(item, source=replace(item.source, side=512))
+    assert pixels(source_picture(small)).shape == (*pixels(edit_mask(small)).shape, 3) == (512, 512, 3)
+    assert not (changed_by(small) & ~(pixels(edit_mask(small)) > 127)).any()
+    assert reference_hashes(small) != reference_hashes(item)
+
+
+def test_sources_of_the_usual_side_are_known_by_the_name_that_they_always_had():
+    assert reference_hashes(EDITING["cup-green"]) == [
+        "be03bd88a152ad88b70f7b2288d6922f4a6ba0fb633247b84ee22e5f5ea9fc25"
+    ]
+
+
+def test_a_missing_package_is_named():
+    item = replace(EDITING["spoon-away"], source=PackageSource("nothing_of_that_name", "a.png", (0, 0, 1, 1)))
+    with pytest.raises(FileNotFoundError, match=r"a\.png is not in the package nothing_of_that_name"):
+        source_picture(item)
+
+
+def test_an_item_without_a_source_has_no_picture_to_edit():
+    with pytest.raises(ValueError, match="item 'a': there is no source to draw"):
+        source_picture(PromptItem("mine", "a", "A cat"))
+
+
+def test_another_process_makes_the_same_pictures_and_finds_packages_without_importing_them():
+    code = (
+        "import sys; from evals.suites.suite import read_suite; from evals.suites.references import *; import hashlib;"
+        "items = [read_suite('editing').item(name) for name in ('cup-green', 'spoon-away')];"
+        "made = [part for item in items for part in (source_picture(item), edit_mask(item))];"
+        "assert 'skimage' not in sys.modules and 'torch' not in sys.modules;"
+        "print(hashlib.sha256(b''.join(made)).hexdigest())"
+    )
+    there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    edit_mask.cache_clear()
+    source_picture.cache_clear()
+    items = [EDITING["cup-green"], EDITING["spoon-away"]]
+    made = [part for item in items for part in (source_picture(item), edit_mask(item))]
+    assert there == hashlib.sha256(b"".join(made)).hexdigest()
+
+
+def test_references_are_the_files_and_then_the_source(tmp_path):
+    path = tmp_path / "style.png"
+    path.write_bytes(b"style")
+    item = replace(EDITING["cup-green"], reference_images=(path,))
+    assert reference_contents(item) == [b"style", source_picture(item)]
+    assert n_references(item) == len(reference_hashes(item)) == 2
+    assert (reference_contents(PromptItem("m", "a", "A")), n_references(PromptItem("m", "a", "A"))) == ([], 0)
+
+
+def test_a_reference_is_known_by_what_it_shows(tmp_path):
+    path = tmp_path / "style.png"
+    path.write_bytes(b"style")
+    item = replace(EDITING["cup-green"], reference_images=(path,))
+    before = reference_hashes(item)
+    assert reference_hashes(replace(item, tags=("other",), caption="other")) == before
+    other_source = replace(item, source=replace(item.source, setting="forest"))
+    assert reference_hashes(other_source)[1] != before[1]
+    path.write_bytes(b"another")
+    assert reference_hashes(item)[0] != before[0]
+    photo = EDITING["spoon-away"]
+    other_photo = replace(photo, source=replace(photo.source, file="data/rocket.jpg"))
+    assert reference_hashes(other_photo) != reference_hashes(photo)
