@@ -141,7 +141,7 @@ def _composed(path: Path, error: type[ValueError]) -> yaml.MappingNode:
         events = list(yaml.parse(text, _Loader))
         for event in events:
             if isinstance(event, yaml.AliasEvent):
-                line = event.start_mark.line + 1
+                line = event.start_mark.line + 1 if event.start_mark else 1
                 raise error(f"{path.name}, line {line}: aliases (*name) are not used here; write it out")
         if _depth(events) > _DEEPEST:
             raise error(f"{path.name}: not YAML that can be read: it is nested more than {_DEEPEST} levels deep")
