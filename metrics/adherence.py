@@ -1,4 +1,9 @@
-"""Prompt adherence: how close an image is to what was asked for, in the shared space of an image and a text encoder."""
+"""Prompt adherence: does a picture show what was asked for?
+
+Three ways to tell: how close it is to its prompt in the shared space of an image and a text encoder
+(:func:`clip_similarity`, :func:`decoy_margin`), what a vision-language model answers about it (:func:`vqa_score`), and
+whether each picture of a story shows its own step rather than another one (:func:`step_order`).
+"""
 
 from __future__ import annotations
 
@@ -9,9 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from metrics.encoders.clauses import EmbeddedPrompt
+from metrics.encoders.vqa import Answer
 from metrics.measurement import Measurement, Subject, scored, unscored
 
 FloatArray = npt.NDArray[np.floating]
+Floats = npt.NDArray[np.float64]
 
 
 def prompt_adherence(image_vector: FloatArray, chunk_matrix: FloatArray) -> float:
@@ -43,9 +50,7 @@ def prompt_adherence(image_vector: FloatArray, chunk_matrix: FloatArray) -> floa
     return float(np.mean(_cosines(image_vector, chunk_matrix)) * 100)
 
 
-def similarity_matrix(
-    image_vectors: Sequence[FloatArray], prompts: Sequence[EmbeddedPrompt]
-) -> npt.NDArray[np.float64]:
+def similarity_matrix(image_vectors: Sequence[FloatArray], prompts: Sequence[EmbeddedPrompt]) -> Floats:
     """Return the prompt adherence of every image to every prompt.
 
     The diagonal of a suite's own matrix is the metric; what lies beside it is what shuffled prompts and decoys score.
@@ -113,10 +118,10 @@ def decoy_margin(subjects: Sequence[Subject]) -> list[Measurement]:
     Returns
     -------
     measurements
-        In order. ``details`` carries ``adherence`` (the raw value), ``decoy_mean``, ``rank`` (of the own prompt among
+        In order. ``details`` carries ``adherence`` (the raw value), ``decoy_mean``, ``rank`` (of its prompt among
         all, 1 is best, ties count against it) and ``n_prompts``. Reason: ``no_decoys`` in a suite of one prompt.
     """
-    found: dict[int, Measurement] = {}
+    margins: dict[int, Measurement] = {}
     suites: dict[int, list[int]] = {}
     for n, subject in enumerate(subjects):
         suites.setdefault(id(subject.given["decoys"]), []).append(n)
@@ -125,19 +130,144 @@ def decoy_margin(subjects: Sequence[Subject]) -> list[Measurement]:
         place = {text: n for n, text in enumerate(prompts)}
         similarities = similarity_matrix([subjects[n].images[0]["clip_image"] for n in members], list(prompts.values()))
         for n, row in zip(members, similarities, strict=True):
-            found[n] = _margin(subjects[n], row, place[subjects[n].given["prompt_text"]])
-    return [found[n] for n in range(len(subjects))]
+            margins[n] = _margin(subjects[n], row, place[subjects[n].given["prompt_text"]])
+    return [margins[n] for n in range(len(subjects))]
 
 
-def _margin(subject: Subject, similarities: npt.NDArray[np.float64], own: int) -> Measurement:
-    others = np.delete(similarities, own)
+def _margin(subject: Subject, similarities: Floats, target: int) -> Measurement:
+    others = np.delete(similarities, target)
     if others.size == 0:
         return unscored(subject, "no_decoys")
-    rank = 1 + int((others >= similarities[own]).sum())
-    value, mean = float(similarities[own]), float(others.mean())
+    rank = 1 + int((others >= similarities[target]).sum())
+    value, mean = float(similarities[target]), float(others.mean())
     return scored(subject, value - mean, adherence=value, decoy_mean=mean, rank=rank, n_prompts=len(similarities))
 
 
-def _cosines(image_vector: FloatArray, chunk_matrix: FloatArray) -> npt.NDArray[np.float64]:
+def _cosines(image_vector: FloatArray, chunk_matrix: FloatArray) -> Floats:
     # float64 keeps a cosine of unit float32 vectors from straying past 1 by more than they do themselves
     return np.asarray(chunk_matrix, np.float64) @ np.asarray(image_vector, np.float64)
+
+
+def question_text(row: Mapping[str, Any]) -> str:
+    """Return the text that a picture is asked about: the row's caption if it has one, else its prompt.
+
+    A caption says what the picture shows; a prompt may also say how to make it.
+
+    Examples
+    --------
+    >>> question_text({"prompt": "Draw me a red fox, please, in 4K.", "caption": "a red fox"})
+    'a red fox'
+    >>> question_text({"prompt": "a red fox", "caption": None})
+    'a red fox'
+    """
+    return (row.get("caption") or "").strip() or str(row["prompt"])
+
+
+def vqa_score(subjects: Sequence[Subject]) -> list[Measurement]:
+    r"""Measure ``adherence.vqa``: the probability of Yes to "Does this figure show ...? Please answer yes or no.".
+
+    .. math:: P(\text{yes} \mid \text{image}, \text{question})
+
+    VQAScore of Lin et al. (2024, "Evaluating Text-to-Visual Generation with Image-to-Text Generation"), over all tokens
+    that spell yes. As in the paper it is not divided by P(yes) + P(no): what a model gives to neither is doubt too.
+    Values are specific to the model and to the wording: never compare them across either.
+
+    Needs the feature ``vqa_answer``: the answer of the encoder about the picture and the text of :func:`question_text`.
+
+    Returns
+    -------
+    measurements
+        In order, in 0..1. ``details`` carries ``no`` (the probability of No), and ``yes_or_no`` (how much of the
+        answer is either; a model that leaves little of it was not answering the question).
+    """
+    measurements = []
+    for subject in subjects:
+        answer: Answer = subject.images[0]["vqa_answer"]
+        yes = min(answer["yes"], 1.0)  # a sum of probabilities may stray past it by a rounding error
+        measurements.append(scored(subject, yes, no=answer["no"], yes_or_no=min(yes + answer["no"], 1.0)))
+    return measurements
+
+
+def step_texts(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the texts that a row's step is recognised by: its prompt.
+
+    Examples
+    --------
+    >>> step_texts({"prompt": "an egg in a nest", "shot": 1})
+    ('an egg in a nest',)
+    """
+    return (str(row["prompt"]),)
+
+
+def target_step_wins(similarities: Floats, tells_apart: npt.NDArray[np.bool_]) -> float:
+    r"""Return the share of (picture, other step) pairs in which the picture's own step is the closer one.
+
+    .. math:: \frac{1}{|P|} \sum_{(i, j) \in P} [s_{ii} > s_{ij}] + \tfrac{1}{2} [s_{ii} = s_{ij}]
+
+    It is the area under the ROC curve of own against other steps, picture by picture, and so needs no scale. 0.5 is
+    chance, 1 the right order for certain.
+
+    Parameters
+    ----------
+    similarities
+        Shape (n, n): picture i against the prompt of step j; the diagonal is each picture's own step.
+    tells_apart
+        Shape (n, n): whether the prompts of steps i and j differ, as some must. Pairs of equal prompts are not in P.
+
+    Returns
+    -------
+    share
+        In 0..1, higher is better.
+
+    Examples
+    --------
+    >>> target_step_wins(np.array([[30.0, 20.0], [25.0, 25.0]]), ~np.eye(2, dtype=bool))
+    0.75
+    """
+    target = np.diag(similarities)[:, None]
+    wins = np.where(target > similarities, 1.0, np.where(target == similarities, 0.5, 0.0))
+    return float(wins[tells_apart].mean())
+
+
+def step_order(subjects: Sequence[Subject]) -> list[Measurement]:
+    """Measure ``adherence.step_order``: :func:`target_step_wins` over the pictures of one story, in the order of shots.
+
+    ``rows[i]["prompt"]`` is the step that ``images[i]`` is held to be of; needs the feature ``clip_image`` of each
+    picture and, in ``given["texts"]``, the embedded prompt of every step by its text. Similarities are those of
+    :func:`similarity_matrix`.
+
+    With every picture in the place of its neighbour (``images`` rotated by one against ``rows``) a perfect story of n
+    steps is at (n - 2) / (2n - 2), below chance for any n: each picture loses to the one step that it shows, and to
+    the others its claim is as good as theirs. Values of stories of different length compare: chance is 0.5 in all.
+
+    Returns
+    -------
+    measurements
+        In order. ``details`` carries ``winners`` (the shot whose step is closest, for each picture; of equally close
+        ones the first), ``accuracy`` (the share of pictures won by their own step), ``rank_correlation`` (Kendall's
+        tau-b between the shots and the winners; None where one step wins everywhere) and ``similarities`` (picture by
+        step). Reason: ``too_few_shots`` where fewer than two steps have a picture and a prompt of their own.
+    """
+    return [_step_order(subject) for subject in subjects]
+
+
+def _step_order(subject: Subject) -> Measurement:
+    from scipy.stats import kendalltau
+
+    prompts = [text for row in subject.rows for text in step_texts(row)]
+    tells_apart = np.array([[one != other for other in prompts] for one in prompts])
+    if not tells_apart.any():
+        return unscored(subject, "too_few_shots")
+    texts: Mapping[str, EmbeddedPrompt] = subject.given["texts"]
+    vectors = [image["clip_image"] for image in subject.images]
+    similarities = similarity_matrix(vectors, [texts[prompt] for prompt in prompts])
+    winners = similarities.argmax(axis=1)
+    one_wins_everywhere = len(set(winners.tolist())) == 1
+    return scored(
+        subject,
+        target_step_wins(similarities, tells_apart),
+        winners=[subject.rows[n]["shot"] for n in winners],
+        accuracy=float(np.mean([prompts[n] == target for n, target in zip(winners, prompts, strict=True)])),
+        rank_correlation=None if one_wins_everywhere else float(kendalltau(np.arange(len(winners)), winners).statistic),
+        similarities=similarities.round(4).tolist(),
+    )

@@ -7,7 +7,7 @@ from evals.definition import read_definition
 from evals.generation.simulated.defects import another_step, as_understood, defects_of, misspelt, off_colours
 from evals.suites.drawing.faces import CHARACTERS
 from evals.suites.suite import read_suite
-from metrics.colours import colour_differences, lab_of
+from metrics.brand import colour_differences, lab_of
 
 DEMO = read_definition("demo")
 SYSTEMS = {system.name.partition("-")[0]: system for system in DEMO.simulated}

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metrics.colours import colour_differences, lab_of, palette_adherence, palette_consistency, palette_distance
+from metrics.brand import colour_differences, lab_of, palette_adherence, palette_consistency, palette_distance
 from metrics.encoders.colour_palette import dominant_colours
 from metrics.measurement import Subject
 
