@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -50,10 +51,13 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
-    twice = next((value for value in values if values.count(value) > 1), None)
-    if twice is not None:
-        raise refused(f"{twice!r} is listed twice")
+def _distinct(values: tuple[Item, ...]) -> tuple[Item, ...]:
+    seen: set[Any] = set()
+    for n, value in enumerate(values):
+        name = getattr(value, "id", value)
+        if name in seen:
+            raise refused(f"{name!r} is listed twice", n)
+        seen.add(name)
     return values
 
 
@@ -63,41 +67,47 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Entries = Annotated[tuple[Item, ...], Field(strict=False)]
 """A list in the file, a tuple in the model."""
 
+DistinctEntries = Annotated[Entries[Item], Field(min_length=1), AfterValidator(_distinct)]
+"""A list of at least one entry, in which no entry, or no ``id`` of one, comes twice."""
+
 Texts = Annotated[Entries[Text], BeforeValidator(_as_list), Field(min_length=1)]
 """A list of texts; a single text is a list of one."""
 
-Names = Annotated[Texts, AfterValidator(_distinct)]
-"""A list of texts, none of them twice."""
+Names = Annotated[DistinctEntries[Item], BeforeValidator(_as_list)]
+"""A list of texts (``Names[Text]``, or of a narrower kind), none of them twice; a single text is a list of one."""
 
 Day = Annotated[date, Field(strict=True)]
 """A day, written 2026-11-22."""
 
 
-def refused(problem: str, field: str | None = None, entry: int | None = None) -> PydanticCustomError:
-    """Return the error of a validator: what is wrong, in which field of the model, in which entry of its list."""
-    return PydanticCustomError("refused", "{problem}", {"problem": problem, "field": field, "entry": entry})
+def refused(problem: str, *steps: str | int) -> PydanticCustomError:
+    """Return the error of a validator: what is wrong, and the way to it: fields, and numbers of entries from 0."""
+    return PydanticCustomError("refused", "{problem}", {"problem": problem, "steps": steps})
 
 
 def suggestion(given: str, known: Iterable[str]) -> str:
-    """Return the clause that helps with an unknown name: the nearest known one, or all of them.
+    """Return the clause that helps with an unknown name: the nearest known one in any case, or all of them.
 
     Examples
     --------
     >>> suggestion("promt", ["id", "prompt"])
     "did you mean 'prompt'?"
+    >>> suggestion("4k", ["2K", "4K"])
+    "did you mean '4K'?"
     >>> suggestion("zzz", ["id", "prompt"])
     'known are id, prompt'
     """
     names = sorted(known)
-    close = difflib.get_close_matches(given, names, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(names) or 'none'}"
+    by_plain_name = {name.casefold(): name for name in names}
+    close = difflib.get_close_matches(given.casefold(), by_plain_name, n=1)
+    return f"did you mean {by_plain_name[close[0]]!r}?" if close else f"known are {', '.join(names) or 'none'}"
 
 
-def check_known(name: str, known: Iterable[str], noun: str, field: str | None = None) -> str:
+def check_known(name: str, known: Iterable[str], noun: str, *steps: str | int) -> str:
     """Return a name that is among the known ones; refuse any other, for use in validators."""
     names = list(known)
     if name not in names:
-        raise refused(f"there is no {noun} {name!r}; {suggestion(name, names)}", field)
+        raise refused(f"there is no {noun} {name!r}; {suggestion(name, names)}", *steps)
     return name
 
 
@@ -183,17 +193,19 @@ def _constructed(node: yaml.Node, path: Path, error: type[ValueError]) -> Any:
         return [_constructed(child, path, error) for child in node.value]
     try:
         return yaml.constructor.SafeConstructor().construct_object(node, deep=True)
-    except (yaml.YAMLError, ValueError, TypeError):
-        return f"<{node.tag}>"
+    except ValueError:  # a day that no calendar has
+        return node.value
+    except (yaml.YAMLError, TypeError):
+        raise error(
+            f"{path.name}, line {node.start_mark.line + 1}: values of the type {node.tag} are not used here"
+        ) from None
 
 
 def _place(path: Path, node: yaml.Node, problem: ErrorDetails) -> str:
     """Return file, line, the entries on the way and the field that an error of pydantic is about."""
-    steps: Sequence[int | str | None] = problem["loc"]
-    context = problem.get("ctx", {}) if problem["type"] == "refused" else {}
-    steps = [*steps, *(step for step in (context.get("field"), context.get("entry")) if step is not None)]
+    steps = (*problem["loc"], *(problem["ctx"]["steps"] if problem["type"] == "refused" else ()))
     line, field, entries = 1, "", []
-    for step in steps:
+    for n, step in enumerate(steps, start=1):
         if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
             node = node.value[step]
             line = node.start_mark.line + 1
@@ -206,15 +218,20 @@ def _place(path: Path, node: yaml.Node, problem: ErrorDetails) -> str:
                 if field:
                     entries.append(field)
                 line, node, field = pair[0].start_mark.line + 1, pair[1], str(step)
-            elif step == steps[-1] and isinstance(step, str):
-                field = step  # it is missing
+            elif n == len(steps) and isinstance(step, str):  # it is missing; others are tags of pydantic's unions
+                field = step
     place = (path.name, f"line {line}", *entries, f"field {field!r}" if field else "")
     return ", ".join(part for part in place if part)
 
 
 def _entry_name(field: str, node: yaml.MappingNode, step: int) -> str:
-    name = next((value.value for key, value in node.value if key.value == "id"), None)
-    return f"{field.removesuffix('s')} {name!r}" if isinstance(name, str) else f"entry {step + 1} of {field}"
+    texts = {key.value: value.value for key, value in node.value if isinstance(value, yaml.ScalarNode)}
+    name = next((texts[key] for key in ("id", "model", "name", "host") if key in texts), None)
+    return f"entry {step + 1} of {field}" if name is None else f"{_singular(field)} {name!r}"
+
+
+def _singular(field: str) -> str:
+    return field.removesuffix("s").replace("_", " ")
 
 
 _KINDS = {
@@ -222,30 +239,40 @@ _KINDS = {
     "float_type": "a number", "bool_type": "true or false", "finite_number": "a finite number",
     "date_type": "a day; write it as 2026-11-22", "is_instance_of": "of the right kind",
 }  # fmt: skip
+_NO_FIELDS = dict.fromkeys(
+    ("model_type", "model_attributes_type", "dict_type", "mapping_type"),
+    "it holds no fields; write them as 'name: value'",
+)
+_SENTENCES = {
+    "missing": "it is missing",
+    "string_too_short": "the text is empty",
+    "too_short": "the list is empty",
+    "tuple_type": "it is a list; begin each entry with '- '",
+    "union_tag_not_found": "it does not say of which kind it is",
+    **_NO_FIELDS,
+}
 
 
 def _sentence(problem: ErrorDetails) -> str:
     """Return what an error of pydantic means, in the words that all files of ours are refused in."""
-    kind, given, context = problem["type"], problem["input"], problem.get("ctx", {})
+    kind, value, context = problem["type"], problem["input"], problem.get("ctx", {})
     if kind == "refused":
         return str(context["problem"])
+    if kind == "literal_error" and not isinstance(value, str):
+        kind = "string_type"
     if kind in _KINDS:
-        return f"{given!r} is not {_KINDS[kind]}"
-    if kind == "literal_error":
-        known = [word.strip().strip("'") for word in str(context["expected"]).replace(" or ", ", ").split(", ")]
-        return f"there is no {problem['loc'][-1]} {given!r}; {suggestion(str(given), known)}"
+        return f"{value!r} is not {_KINDS[kind]}"
+    if kind in ("literal_error", "union_tag_invalid"):
+        field = next((step for step in reversed(problem["loc"]) if isinstance(step, str)), "")
+        name, noun = (value, _singular(field)) if kind == "literal_error" else (context["tag"], "kind")
+        known = re.findall(r"'([^']+)'", context.get("expected") or context["expected_tags"])
+        return f"there is no {noun} {name!r}; {suggestion(str(name), known)}"
     if kind in ("greater_than_equal", "greater_than"):
-        return f"{given} is too small; it is at least {context.get('ge', context.get('gt'))}"
+        return f"{value} is too small; it is {'at least' if 'ge' in context else 'above'} {_bound(context)}"
     if kind in ("less_than_equal", "less_than"):
-        return f"{given} is too large; it is at most {context.get('le', context.get('lt'))}"
-    return {
-        "missing": "it is missing",
-        "string_too_short": "the text is empty",
-        "too_short": "the list is empty",
-        "tuple_type": "it is a list; begin each entry with '- '",
-        "model_type": "it holds no fields; write them as 'name: value'",
-        "model_attributes_type": "it holds no fields; write them as 'name: value'",
-        "dict_type": "it holds no fields; write them as 'name: value'",
-        "mapping_type": "it holds no fields; write them as 'name: value'",
-        "union_tag_not_found": "it does not say of which kind it is",
-    }.get(kind, problem["msg"].removeprefix("Value error, "))
+        return f"{value} is too large; it is {'at most' if 'le' in context else 'below'} {_bound(context)}"
+    return _SENTENCES.get(kind, problem["msg"].removeprefix("Value error, "))
+
+
+def _bound(context: Mapping[str, Any]) -> str:
+    return f"{next(context[name] for name in ('ge', 'gt', 'le', 'lt') if name in context):g}"
