@@ -76,7 +76,8 @@ class Run:
         """The requests behind the image set, one a row, None where the set does not tell them.
 
         A picture's ``width`` and ``height`` are added where it was scored, to each row whether its system was
-        ``simulated``, and the ``prompt_id`` that the image set gives a prompt without one.
+        ``simulated`` (not, where the set does not say), and the ``prompt_id`` that the image set gives a prompt without
+        one.
         """
         import pandas as pd
 
@@ -89,8 +90,9 @@ class Run:
             table = pd.DataFrame(rows)
             if not rows:
                 return table
-            invented = _invented_systems(self._eval_file)
-            table["simulated"] = [name in invented or "@simulated-" in str(name) for name in table["system"]]
+            if "system" not in table:
+                raise KeyError("system")
+            table["simulated"] = table["simulated"].eq(True) if "simulated" in table else False
             if "sample_id" in table:
                 for side in {"width", "height"} & set(self.samples):
                     table[side] = table["sample_id"].map(self.samples[side])
@@ -156,17 +158,6 @@ def image_set_of(folder: Path) -> Path | None:
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         return Path(json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))["image_set"]["path"])
     return None
-
-
-def _invented_systems(path: Path) -> frozenset[str]:
-    """Return the systems that a run's frozen eval invents; none where the run has no eval."""
-    import yaml
-
-    # Not the whole definition: a run stays readable when suites and defects of its time are gone.
-    with contextlib.suppress(OSError, ValueError, yaml.YAMLError, AttributeError, KeyError, TypeError):
-        frozen = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return frozenset(str(system["system"]) for system in frozen.get("simulated") or ())
-    return frozenset()
 
 
 def cautions(provenance: Mapping[str, Any]) -> list[str]:

@@ -253,7 +253,7 @@ def _generate(
             _run(run_requests(requests, systems.lines, desk), desk.stop)
         finally:
             hosts = {system: line.offer.host for system, line in systems.lines.items()}
-            rows = write_tables(folder, requests, ledger.standings, hosts)
+            rows = write_tables(folder, requests, ledger.standings, hosts, systems.simulated)
     finally:
         ledger.close()
     stopped = {system: scrubbed(line.stopped, systems.keys) for system, line in systems.lines.items() if line.stopped}

@@ -21,7 +21,11 @@ FILE_MISSING = "file_missing"
 
 
 def write_tables(
-    folder: Path, requests: Sequence[ImageRequest], standings: Mapping[str, Standing], hosts: Mapping[str, str]
+    folder: Path,
+    requests: Sequence[ImageRequest],
+    standings: Mapping[str, Standing],
+    hosts: Mapping[str, str],
+    simulated: bool = False,
 ) -> list[dict[str, Any]]:
     """Write both tables anew, in the order of the plan, and return the rows of the requests.
 
@@ -35,14 +39,21 @@ def write_tables(
         How each request stands.
     hosts
         The host of each system.
+    simulated
+        Whether the systems were simulated, which every row of both tables says.
     """
     stored = {f"{PICTURES}/{path.name}" for path in (folder / PICTURES).glob("*")}
-    rows = [row for request in requests if (row := request_row(request, standings, stored)) is not None]
+    rows = [
+        {**row, "simulated": simulated}
+        for request in requests
+        if (row := request_row(request, standings, stored)) is not None
+    ]
     content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     write_atomically(folder / REQUESTS, content.encode())
     made = [request for request in requests if _is_stored(standings.get(request.sample_id, Standing()), stored)]
     if made:
-        write_metadata(folder, [_metadata(folder, request, standings, hosts, stored) for request in made])
+        described = [_metadata(folder, request, standings, hosts, stored) for request in made]
+        write_metadata(folder, [{**row, "simulated": simulated} for row in described])
     else:
         (folder / METADATA).unlink(missing_ok=True)
     return rows

@@ -42,6 +42,7 @@ COLUMN_TYPES: Mapping[str, tuple[str, ...]] = {
     "height": ("integer",),
     "latency_s": ("number", "integer"),
     "cost_usd": ("number", "integer"),
+    "simulated": ("boolean",),
 }
 """The type of every column that TwinLens knows. Other columns are kept and need one type each."""
 

@@ -68,10 +68,10 @@ def award_stars(
     rated = rate_rows(rows, given, seed)
     table, systems = [one.row for one in rated], list(given.systems)
     article = read_article(definition.published) if definition and definition.published else None
-    # No article speaks of a system that an eval invents, whatever name it gives it.
-    invented = {system.name for system in definition.simulated} if definition else set()
-    real = [system for system in systems if system not in invented]
-    advice = {case.id: case for case in article.use_cases} if article and not invented else {}
+    # No article speaks of a simulated system, whatever its name.
+    simulated = {row["system"] for row in operations if row["simulated"]}
+    real = [system for system in systems if system not in simulated]
+    advice = {case.id: case for case in article.use_cases} if article and not simulated else {}
     published = {row.id: row for row in article.stars} if article else {}
     costs = monthly_costs(systems, definition.size if definition else "1K", operations=operations or None)
     return Stars(
@@ -83,6 +83,6 @@ def award_stars(
         published={
             row["id"]: against_article(row, published[row["id"]], real) for row in table if row["id"] in published
         },
-        recommendations=[recommend(case, rated, systems, advice.get(case.id)) for case in read_use_cases()],
+        recommendations=[recommend(case, rated, systems, advice.get(case.id), simulated) for case in read_use_cases()],
         costs=[asdict(cost) | {"sources": list(cost.sources), "notes": list(cost.notes)} for cost in costs],
     )

@@ -44,7 +44,7 @@ def against_article(row: TableRow, published: PublishedRow, systems: Sequence[st
     published
         The article's row of the same id.
     systems
-        Of the run. Simulated ones are never those that an article speaks of.
+        Of the run, without simulated ones: no article speaks of those.
     """
     verdict, why = _verdict(row, published, systems)
     return PublishedStars(
@@ -58,15 +58,14 @@ def against_article(row: TableRow, published: PublishedRow, systems: Sequence[st
 
 
 def systems_of(models: Sequence[str], systems: Sequence[str]) -> list[str]:
-    """Return the systems of a run that serve one of the models; a simulated one serves none.
+    """Return the systems of a run that serve one of the models.
 
     Examples
     --------
-    >>> systems_of(["flux-2-pro"], ["flux-2-pro@bfl", "flux-2-pro@simulated-bfl", "flux-2-max@bfl"])
+    >>> systems_of(["flux-2-pro"], ["flux-2-pro@bfl", "flux-2-pro-preview@bfl", "flux-2-max@bfl"])
     ['flux-2-pro@bfl']
     """
-    parts = ((system, *system.rpartition("@")[::2]) for system in systems)
-    return [system for system, model, host in parts if model in models and not host.startswith("simulated-")]
+    return [system for system in systems if system.rpartition("@")[0] in models]
 
 
 def _verdict(row: TableRow, published: PublishedRow, systems: Sequence[str]) -> tuple[Verdict, str]:

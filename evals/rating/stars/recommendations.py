@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -116,7 +116,11 @@ def _known(section: Section, key: str, known: Sequence[str]) -> str:
 
 
 def recommend(
-    case: UseCase, rated: Sequence[RatedRow], systems: Sequence[str], published: PublishedUseCase | None = None
+    case: UseCase,
+    rated: Sequence[RatedRow],
+    systems: Sequence[str],
+    published: PublishedUseCase | None = None,
+    simulated: Container[str] = (),
 ) -> Recommendation:
     """Return the better system for a use case, how sure that is, and what would change it.
 
@@ -130,8 +134,10 @@ def recommend(
         In the order of the table.
     published
         What an article recommends for the same use case.
+    simulated
+        The systems of which nothing can be said that is true of the real ones.
     """
-    requirements = [_requirement(case, system) for system in systems]
+    requirements = [_requirement(case, system, system in simulated) for system in systems]
     able = [found["system"] for found in requirements if found["met"] is not False]
     weighed = totals(rated, able, case.weights)
     with_stars = set(weighed["weights"]) - set(weighed["at_floor"])
@@ -153,13 +159,13 @@ def recommend(
     )
 
 
-def _requirement(case: UseCase, system: str) -> Requirement:
+def _requirement(case: UseCase, system: str, simulated: bool) -> Requirement:
     model, _, host = system.rpartition("@")
     facts = read_facts()
-    if host.startswith("simulated-"):
-        return Requirement(system=system, met=None, says="it is simulated")
     if not any(offer.model == model for offer in facts.offers.values()):
         return Requirement(system=system, met=None, says="the facts know no such model")
+    if simulated:
+        return Requirement(system=system, met=None, says="it is simulated")
     if case.host is not None:
         served = f"{model}@{case.host}" in facts.offers
         title = facts.hosts[case.host].title

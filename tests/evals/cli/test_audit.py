@@ -20,18 +20,18 @@ def run(*arguments: str):
 def scored_run(tmp_path):
     """Return a function that writes as much of a scored run as its operations need."""
 
-    def write(system: str, frozen_eval: str = "") -> str:
+    def write(system: str, simulated: bool = False) -> str:
         images = tmp_path / "run" / "images"
         images.mkdir(parents=True)
         requests = [
-            {"system": system, "suite": "s", "prompt_id": str(n), "size": "1K", "outcome": "ok", "latency_s": seconds}
+            {"system": system, "suite": "s", "prompt_id": str(n), "size": "1K", "outcome": "ok", "latency_s": seconds,
+             "simulated": simulated}
             for n, seconds in enumerate(SECONDS)
-        ]
+        ]  # fmt: skip
         files = {
             "provenance.json": json.dumps({"image_set": {"path": str(images)}}),
             "samples.jsonl": json.dumps({"sample_id": "s1", "system": system}) + "\n",
             "scores.parquet": "",
-            "eval.yaml": frozen_eval,
             "images/requests.jsonl": "".join(json.dumps(row) + "\n" for row in requests),
         }
         for name, text in files.items():
@@ -86,12 +86,9 @@ def test_a_real_run_replaces_untested(scored_run, tmp_path):
     assert 'twinlens audit --run "$RUN" --out "$REPORTS/audit.md"' in page.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    ("system", "frozen_eval"),
-    [("flux-2-pro@simulated-bfl", ""), ("flux-2-pro@bfl", "simulated:\n  - system: flux-2-pro@bfl\n")],
-)
-def test_a_simulated_run_is_refused_with_a_note(scored_run, system, frozen_eval):
-    folder = scored_run(system, frozen_eval)
+@pytest.mark.parametrize("system", ["flux-2-pro@simulated-bfl", "flux-2-pro@bfl"])
+def test_a_simulated_run_is_refused_with_a_note(scored_run, system):
+    folder = scored_run(system, simulated=True)
     document = json.loads(run("--run", folder, "--json").stdout)
     (latency,) = [claim for claim in document["claims"] if claim["id"] == "latency-flux-1k"]
     assert latency["verdict"] == "untested"

@@ -71,15 +71,15 @@ def test_a_name_that_means_two_models_needs_both_to_agree(pro, largest, verdict)
         assert found["why"].startswith("Flux may mean models that come out differently.")
 
 
-@pytest.mark.parametrize("others", [("aurora-1@demo",), ("gemini-3-pro-image@simulated-google",), ()])
+@pytest.mark.parametrize("others", [("aurora-1@demo",), ("gemini-3-flash@google",), ()])
 def test_without_a_system_that_the_name_may_mean_nothing_is_comparable(others):
     found = held(said(5, 3), shares={FLUX: HIGH, **dict.fromkeys(others, LOW)}, systems=[FLUX, *others])
     assert found["verdict"] == "not comparable"
     assert found["why"] == "no system of this run is what Banana may mean: gemini-3-pro-image"
 
 
-def test_a_simulated_system_serves_no_model():
-    systems = ["flux-2-pro@simulated-bfl", "flux-2-pro@fal", "flux-2-pro-preview@bfl", "aurora-1@demo"]
+def test_a_system_serves_the_model_of_exactly_its_name():
+    systems = ["flux-2-pro@fal", "flux-2-pro-preview@bfl", "aurora-1@demo"]
     assert systems_of(["flux-2-pro"], systems) == ["flux-2-pro@fal"]
 
 

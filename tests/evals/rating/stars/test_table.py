@@ -6,8 +6,9 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from evals.definition import SimulatedSystem, StarRow, read_definition
+from evals.definition import StarRow, read_definition
 from evals.rating import rate
+from evals.rating.operations import operations
 from evals.rating.stars.document import award_stars
 from evals.rating.stars.headlines import rows_without_eval
 from evals.rating.stars.table import material, rate_rows
@@ -291,12 +292,13 @@ def test_the_document_is_json_and_the_same_every_time(score_table):
     assert len(first["recommendations"]) == 7
 
 
-def test_an_invented_system_is_none_that_an_article_speaks_of_whatever_its_name(score_table):
+def test_a_simulated_system_is_none_that_an_article_speaks_of_whatever_its_name(score_table):
     flux, gemini = "flux-2-pro@bfl", "gemini-3-pro-image@google"
     scores = score_table(measured(COUNTS, [0.2, 0.3] * 4, flux) + measured(COUNTS, [0.9, 1.0] * 4, gemini))
     real = replace(read_definition("flux2-vs-nano-banana"), systems=(flux, gemini), rows=(COUNT_ROW,))
-    invented = replace(real, simulated=(SimulatedSystem(flux, "#ffffff", flux),))
-    found, made_up = (award_stars(scores, None, [], [], eval_) for eval_ in (real, invented))
+    measured_real = operations(pd.DataFrame([{"system": flux, "outcome": "ok", "prompt_id": "p"}]))
+    measured_simulated = [{**row, "simulated": True} for row in measured_real]
+    found, made_up = (award_stars(scores, None, [], o, real) for o in (measured_real, measured_simulated))
     assert found["published"]["scenes"]["verdict"] == "supported"
     assert made_up["published"]["scenes"]["verdict"] == "not comparable"
     assert {one["article"] is None for one in found["recommendations"]} == {False}
