@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evals.rating.agreement import CLIP, MISSING, VQA
-from evals.reporting import wording
+from evals.reporting import formatting
 from metrics.catalogue import metric
 
 _SHARE = "share of prompts"
@@ -44,7 +44,7 @@ def lines(agreements: Sequence[Mapping[str, Any]]) -> list[AgreementLine]:
     """
     said: dict[str, list[str]] = {}
     for row in agreements:
-        said.setdefault(_said_of(row), []).append(wording.suite_name(row["suite"]))
+        said.setdefault(_said_of(row), []).append(formatting.suite_name(row["suite"]))
     return [AgreementLine(", ".join(suites), text) for text, suites in said.items()]
 
 
@@ -59,14 +59,14 @@ def _correlations(row: Mapping[str, Any]) -> str:
     if reason := row["spearman"]["reason"]:
         return f"no rank correlation, because {MISSING[reason]}"
     rho, tau = (_estimate(row[name]) for name in ("spearman", "kendall"))
-    return f"Spearman's rho {rho}, Kendall's tau-b {tau} over {wording.counted(row['spearman']['n'], 'prompt')}"
+    return f"Spearman's rho {rho}, Kendall's tau-b {tau} over {formatting.pluralize(row['spearman']['n'], 'prompt')}"
 
 
 def _winners(share: Mapping[str, Any], n_systems: int) -> str:
     if share["reason"]:
         return f"nothing to say of who is better, because {MISSING[share['reason']]}"
-    chance = wording.quantity(1 / n_systems, _SHARE)
-    prompts = wording.counted(share["n"], "prompt")
+    chance = formatting.quantity(1 / n_systems, _SHARE)
+    prompts = formatting.pluralize(share["n"], "prompt")
     return (
         f"the same system is first for both on {_estimate(share, _SHARE)} of the {prompts} on which each puts one "
         f"first ({chance} by chance)"
@@ -74,5 +74,5 @@ def _winners(share: Mapping[str, Any], n_systems: int) -> str:
 
 
 def _estimate(found: Mapping[str, Any], unit: str = "") -> str:
-    value, interval = wording.estimate(found["value"], found["low"], found["high"], unit)
+    value, interval = formatting.estimate(found["value"], found["low"], found["high"], unit)
     return f"{value} ({interval})" if interval else value

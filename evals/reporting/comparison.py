@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from evals.reporting import wording
+from evals.reporting import formatting
 
 Ratings = Mapping[str, Any]
 Row = Mapping[str, Any]
@@ -79,8 +79,8 @@ def metric_lines(rows: Sequence[Row], ratings: Ratings) -> tuple[MetricLine, ...
             MetricLine(
                 metric,
                 first["title"],
-                wording.unit_label(first["unit"]),
-                wording.direction(first["better"]),
+                formatting.unit_label(first["unit"]),
+                formatting.direction(first["better"]),
                 tuple(sorted({row["encoder"] for row in by_system.values() if row["encoder"]})),
                 tuple(_cell(system, by_system.get(system), first["unit"]) for system in ratings["systems"]),
                 tuple(difference(row, first["unit"], first["better"]) for row in differences_of(first, ratings)),
@@ -93,12 +93,12 @@ def _cell(system: str, row: Row | None, unit: str) -> Cell:
     if row is None:
         return Cell(system, "not measured", "", "", "", True, ())
     total = row["n_scored"] + row["n_unscored"]
-    missing = tuple(f"{wording.reason(code)} ({n:,})" for code, n in sorted(row["reasons"].items()))
+    missing = tuple(f"{formatting.reason(code)} ({n:,})" for code, n in sorted(row["reasons"].items()))
     mean, interval = ("not scored", "")
     if row["mean"] is not None:
-        mean, interval = wording.estimate(row["mean"], row["low"], row["high"], unit)
+        mean, interval = formatting.estimate(row["mean"], row["low"], row["high"], unit)
     coverage = f"{row['n_scored']:,} of {total:,} scored"
-    prompts = wording.counted(row["n_prompts"], "prompt")
+    prompts = formatting.pluralize(row["n_prompts"], "prompt")
     return Cell(system, mean, interval, prompts if row["n_scored"] else "", coverage, not row["n_unscored"], missing)
 
 
@@ -113,7 +113,7 @@ def difference(row: Row, unit: str, better: str) -> Difference:
     note = row.get("note") or ""
     if row["mean"] is None:
         return Difference(row["system_a"], row["system_b"], "", "", note or "not compared", "none", None)
-    mean, interval = wording.difference(row["mean"], row["low"], row["high"], unit)
+    mean, interval = formatting.difference(row["mean"], row["low"], row["high"], unit)
     winner = row["better_system"]
     kind: Kind = "none"
     if winner:
@@ -133,9 +133,9 @@ def missing(ratings: Ratings) -> list[Missing]:
     suites: dict[tuple[str, str], dict[str, None]] = {}
     for row in ratings["rows"]:
         for code, n in row["reasons"].items():
-            key = (wording.reason(code), row["title"])
+            key = (formatting.reason(code), row["title"])
             counts.setdefault(key, Counter())[row["system"]] += n
-            suites.setdefault(key, {})[wording.suite_name(row["suite"])] = None
+            suites.setdefault(key, {})[formatting.suite_name(row["suite"])] = None
     found = [
         Missing(*key, tuple(suites[key]), tuple(by_system[system] for system in ratings["systems"]))
         for key, by_system in counts.items()

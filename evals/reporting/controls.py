@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evals.reporting import wording
+from evals.reporting import formatting
 from evals.reporting.comparison import Ratings, Row, dimension_of
 from metrics.catalogue import METRICS
 
@@ -43,20 +43,20 @@ def control_groups(ratings: Ratings) -> list[ControlGroup]:
         unit = unit if row["statistic"] == "mean" else ""
         value, interval = "not measured", ""
         if row["value"] is not None:
-            value, interval = wording.estimate(row["value"], row["low"], row["high"], unit)
+            value, interval = formatting.estimate(row["value"], row["low"], row["high"], unit)
         group = groups.setdefault((row["control"], row["statistic"]), {})
         group.setdefault((title, unit, row["system"] or "all systems", value, interval), []).append(row)
     return [
         ControlGroup(
             control.replace("_", " "),
-            wording.STATISTICS.get(statistic, statistic),
-            wording.CONTROLS.get((control, statistic), ""),
+            formatting.STATISTICS.get(statistic, statistic),
+            formatting.CONTROLS.get((control, statistic), ""),
             tuple(
                 ControlLine(
                     title,
-                    "" if wording.is_share(unit) else unit,
+                    "" if formatting.is_share(unit) else unit,
                     system,
-                    tuple(dict.fromkeys(wording.suite_name(row["suite"]) for row in rows)),
+                    tuple(dict.fromkeys(formatting.suite_name(row["suite"]) for row in rows)),
                     _span([row["n"] for row in rows]),
                     value,
                     interval,
@@ -75,9 +75,9 @@ def _span(counts: Sequence[int]) -> str:
 def seed_ratios(name: str, ratings: Ratings) -> tuple[str, ...]:
     """Return the seed ratio of each system and suite in a sentence, for the dimension that it belongs to."""
     return tuple(
-        f"Seed ratio of {row['system'] or 'all systems'} on {wording.suite_name(row['suite'])}: "
+        f"Seed ratio of {row['system'] or 'all systems'} on {formatting.suite_name(row['suite'])}: "
         + " ".join(filter(None, [value, f"({interval})" if interval else ""]))
         for row in ratings["controls"]
         if row["statistic"] == "seed_ratio" and row["value"] is not None and dimension_of(row["metric"]) == name
-        for value, interval in [wording.estimate(row["value"], row["low"], row["high"])]
+        for value, interval in [formatting.estimate(row["value"], row["low"], row["high"])]
     )

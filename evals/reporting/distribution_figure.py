@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evals.reporting import wording
+from evals.reporting import formatting
 from evals.reporting.figures import COLOURS, INK, SETTINGS, axis_label, bare
 from metrics.specification import Control, MetricSpec
 
@@ -55,7 +55,7 @@ def distribution_figure(
     if scale is not None and scale["suite"]:
         rows = rows[rows["suite"] == scale["suite"]]
     shown = rows[rows["control"].isna() | (rows["control"] == control)]
-    factor = 100.0 if wording.is_share(spec.unit) else 1.0
+    factor = 100.0 if formatting.is_share(spec.unit) else 1.0
     ends = [factor * value for value in _ends(scale) if value is not None]
     values = factor * shown["value"].to_numpy(np.float64)
     edges = np.histogram_bin_edges(np.concatenate([values, ends]) if len(values) else np.array([0.0, 1.0]), _BINS)

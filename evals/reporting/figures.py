@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from evals.reporting import wording
+from evals.reporting import formatting
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,9 +54,9 @@ def interval_figure(rows: Sequence[Mapping[str, Any]], systems: Sequence[str]) -
     scored = [row for row in rows if row["mean"] is not None]
     suites = list(dict.fromkeys(row["suite"] for row in scored))
     unit, better, title = (rows[0]["unit"], rows[0]["better"], rows[0]["title"]) if rows else ("", "neither", "")
-    factor = 100.0 if wording.is_share(unit) else 1.0
+    factor = 100.0 if formatting.is_share(unit) else 1.0
     by_system = len(suites) == 1
-    labels = list(systems) if by_system else [wording.suite_name(suite) for suite in suites]
+    labels = list(systems) if by_system else [formatting.suite_name(suite) for suite in suites]
     spread = 0.0 if by_system or len(systems) == 1 else min(0.24, 0.64 / (len(systems) - 1))
     lane = 0.36 if by_system else 0.3 + 0.1 * len(systems)
     with matplotlib.rc_context(SETTINGS):
@@ -157,7 +157,7 @@ def axis_label(unit: str, better: str) -> str:
     '% of pairs, higher is better →'
     """
     arrow = {"higher": " \N{RIGHTWARDS ARROW}", "lower": " \N{LEFTWARDS ARROW}"}.get(better, "")
-    return ", ".join(part for part in (wording.unit_label(unit), wording.direction(better) + arrow) if part)
+    return ", ".join(part for part in (formatting.unit_label(unit), formatting.direction(better) + arrow) if part)
 
 
 def shortened(name: str, longest: int = 22) -> str:

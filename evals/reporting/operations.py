@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from evals.facts.sizes import SIZES
 from evals.rating.operations import MISSING, Figure, SystemOperations, notes
 from evals.rating.stage import operations_of, size_comparison_of
-from evals.reporting import wording
+from evals.reporting import formatting
 from evals.run import Run
 from metrics.operations import OPERATIONS
 
@@ -106,8 +106,8 @@ def _public(row: SystemOperations) -> SystemOperations:
     # Requests may be brought from anywhere, and their reasons be whole messages.
     reasons: Counter[str] = Counter()
     for reason, n in row["reasons"].items():
-        reasons[wording.without_folders(reason)] += n
-    size: str | None = wording.without_folders(row["size"])
+        reasons[formatting.without_folders(reason)] += n
+    size: str | None = formatting.without_folders(row["size"])
     return {**row, "size": size, "reasons": dict(reasons)}
 
 
@@ -146,7 +146,7 @@ def _side_by_side(system: str, rows: Sequence[SystemOperations], sizes: Sequence
     by_size = {str(row["size"]): row for row in rows if row["system"] == system}
     lines = tuple(_line(name, by_size, sizes) for name in SIDE_BY_SIDE)
     n_prompts = max(row["n_prompts"] for row in by_size.values())
-    return SystemSizes(system, wording.counted(n_prompts, "prompt"), lines)
+    return SystemSizes(system, formatting.pluralize(n_prompts, "prompt"), lines)
 
 
 def _size(size: str | None, by_system: Mapping[str, SystemOperations], systems: Sequence[str]) -> SizeOperations:
@@ -159,7 +159,7 @@ def _line(name: str, rows: Mapping[str, SystemOperations], columns: Sequence[str
     title, unit, better = FIGURES[name]
     figures = {column: row["figures"][name] for column, row in rows.items()}
     cells = tuple(_cell(column, figures.get(column), unit) for column in columns)
-    return OperationsLine(title, wording.unit_label(unit), wording.direction(better), cells)
+    return OperationsLine(title, formatting.unit_label(unit), formatting.direction(better), cells)
 
 
 def _cell(column: str, figure: Figure | None, unit: str) -> OperationsCell:
@@ -167,14 +167,14 @@ def _cell(column: str, figure: Figure | None, unit: str) -> OperationsCell:
         return OperationsCell(column, "not asked", "", "", "")
     if figure["value"] is None:
         return OperationsCell(column, "not known", "", "", MISSING[figure["reason"] or ""])
-    value, interval = wording.estimate(figure["value"], figure["low"], figure["high"], unit)
+    value, interval = formatting.estimate(figure["value"], figure["low"], figure["high"], unit)
     bound = f"{GREATER_OR_EQUAL} " if figure["at_least"] else ""
-    return OperationsCell(column, bound + value, interval, wording.counted(figure["n"], "request"), "")
+    return OperationsCell(column, bound + value, interval, formatting.pluralize(figure["n"], "request"), "")
 
 
 def _asked(row: SystemOperations) -> Asked:
     unsent = row["n_requests"] - row["n_sent"]
-    requests = f"{wording.counted(row['n_sent'], 'request')} of {wording.counted(row['n_prompts'], 'prompt')}"
+    requests = f"{formatting.pluralize(row['n_sent'], 'request')} of {formatting.pluralize(row['n_prompts'], 'prompt')}"
     return Asked(
         row["system"],
         requests + (f", {unsent:,} more never sent" if unsent else ""),

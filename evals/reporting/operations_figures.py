@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from evals.rating.operations import SystemOperations
-from evals.reporting import wording
+from evals.reporting import formatting
 from evals.reporting.figures import COLOURS, MARKERS, SETTINGS, axis_label, bare, mark, scaled, with_legend
 from evals.reporting.operations import FIGURES, GREATER_OR_EQUAL
 
@@ -65,7 +65,7 @@ def _draw(axes: Any, found: Mapping[str, Any], unit: str, y: float, place: int) 
     if found["value"] is None:
         axes.text(0.02, y, "not known", transform=axes.get_yaxis_transform(), va="center", fontsize=7.5, color=colour)
         return
-    factor = 100.0 if wording.is_share(unit) else 1.0
+    factor = 100.0 if formatting.is_share(unit) else 1.0
     estimate = scaled((found["value"], found["low"], found["high"]), factor)
     mark(axes, estimate, y, place)
     if found["at_least"]:

@@ -20,14 +20,14 @@ from evals.reporting import (
     agreement,
     comparison,
     controls,
-    evidence,
     figures,
+    formatting,
+    gallery,
     operations,
     star_figure,
     stars,
     summary,
     thumbnails,
-    wording,
 )
 from evals.run import Run, cautions
 
@@ -40,7 +40,7 @@ DIFFERENCE_COLUMNS = (
 )  # fmt: skip
 
 
-def write_report(run: Run, out: Path, prompts_per_suite: int = evidence.PROMPTS_PER_SUITE) -> Path:
+def write_report(run: Run, out: Path, prompts_per_suite: int = gallery.PROMPTS_PER_SUITE) -> Path:
     """Write ``index.html``, ``report.md``, ``report.json``, ``comparison.csv`` and ``differences.csv`` into ``out``.
 
     Everything is made in memory first and each file then replaced whole, the page last; other files in ``out`` stay.
@@ -83,7 +83,7 @@ def write_report(run: Run, out: Path, prompts_per_suite: int = evidence.PROMPTS_
 
 def _named_without_folders(ratings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the ratings without the folders of this computer, the names of systems as they are."""
-    cleaned: dict[str, Any] = wording.without_folders(dict(ratings))
+    cleaned: dict[str, Any] = formatting.without_folders(dict(ratings))
     for table in ("rows", "differences", "controls"):
         for clean, row in zip(cleaned[table], ratings[table], strict=True):
             clean |= {column: value for column, value in row.items() if "system" in column}
@@ -103,7 +103,7 @@ def _contents(
     return {
         "title": _title(systems),
         "systems": systems,
-        "suites": [wording.suite_name(suite) for suite in suites],
+        "suites": [formatting.suite_name(suite) for suite in suites],
         "image_set": image_set,
         "n_images": len(samples),
         "n_prompts": n_prompts,
@@ -123,7 +123,7 @@ def _contents(
         "missing": comparison.missing(ratings),
         "skipped": image_set.get("skipped", []),
         "long_prompts": _long_prompts(provenance.get("long_prompts")),
-        "evidence": evidence.collect(run, systems, prompts_per_suite),
+        "gallery": gallery.collect(run, systems, prompts_per_suite),
         "prompts_per_suite": prompts_per_suite,
         "full_heat": thumbnails.FULL_HEAT,
     }
@@ -136,7 +136,9 @@ def _systems_asked(run: Run) -> list[str]:
 def _title(systems: Sequence[str]) -> str:
     if len(systems) == 2:
         return " against ".join(systems)
-    return (wording.listed(list(systems)) or "Nothing measured") if len(systems) < 5 else f"{len(systems)} systems"
+    return (
+        (formatting.join_names(list(systems)) or "Nothing measured") if len(systems) < 5 else f"{len(systems)} systems"
+    )
 
 
 def _figures(part: summary.Dimension, ratings: Mapping[str, Any]) -> list[str]:
@@ -146,7 +148,7 @@ def _figures(part: summary.Dimension, ratings: Mapping[str, Any]) -> list[str]:
         for row in ratings["rows"]
         if comparison.dimension_of(row["metric"]) == part.id
         and row["better"] != "neither"
-        and wording.suite_name(row["suite"]) in part.asked
+        and formatting.suite_name(row["suite"]) in part.asked
     ]
     drawn: list[str] = []
     for metric in dict.fromkeys(row["metric"] for row in rows):
@@ -180,15 +182,13 @@ def _long_prompts(found: Mapping[str, Any] | None) -> str:
     """Return the sentence about prompts that are longer than the text encoder's context, or nothing."""
     if not found or not found["n"]:
         return ""
-    return (
-        f"{found['n']} of {wording.counted(found['of'], 'prompt')} are longer than the text encoder reads at once; "
-        "they were scored clause by clause."
-    )
+    prompts = f"{found['n']} of {formatting.pluralize(found['of'], 'prompt')}"
+    return f"{prompts} are longer than the text encoder reads at once; they were scored clause by clause."
 
 
 def _public(provenance: Mapping[str, Any]) -> dict[str, Any]:
     """Return the provenance without the places of this machine."""
-    cleaned: dict[str, Any] = wording.without_folders(dict(provenance))
+    cleaned: dict[str, Any] = formatting.without_folders(dict(provenance))
     cleaned["image_set"] = {key: value for key, value in cleaned.get("image_set", {}).items() if key != "path"}
     return cleaned
 
@@ -202,8 +202,8 @@ def _rendered(template: str, page: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["counted"] = wording.counted
-    environment.filters["suite_name"] = wording.suite_name
+    environment.filters["pluralize"] = formatting.pluralize
+    environment.filters["suite_name"] = formatting.suite_name
     environment.filters["markdown"] = _markdown
     return environment.get_template(template).render(page)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from evals.reporting import wording
+from evals.reporting import formatting
 from evals.reporting.stars import section
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def outcome_frame(stars: Document) -> pd.DataFrame:
         {
             "row": row["title"],
             "system": cell["system"],
-            "value": None if cell["value"] is None else wording.quantity(cell["value"], row["unit"]),
+            "value": None if cell["value"] is None else formatting.quantity(cell["value"], row["unit"]),
             "unit": row["unit"],
             "scored": cell["n_scored"],
             "counted as zero": cell["n_failed"],

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evals.rating.stars.recommendations import ENOUGH
-from evals.reporting import wording
+from evals.reporting import formatting
 
 Document = Mapping[str, Any]
 
@@ -162,12 +162,12 @@ def _cell(cell: Document, unit: str) -> Cell:
 def _notes(cell: Document, unit: str) -> list[str]:
     notes = []
     if cell["value"] is not None:
-        label = "" if wording.is_share(unit) else f" {unit}"
-        notes.append(f"{wording.quantity(cell['value'], unit)}{label}")
+        label = "" if formatting.is_share(unit) else f" {unit}"
+        notes.append(f"{formatting.quantity(cell['value'], unit)}{label}")
     counts = [f"{cell['n_scored']:,} scored"]
     counts += [f"{cell['n_failed']:,} counted as zero"] * bool(cell["n_failed"])
     counts += [f"{cell['n_left_out']:,} left out"] * bool(cell["n_left_out"])
-    notes.append(f"{wording.counted(cell['n_prompts'], 'prompt')}, {', '.join(counts)}")
+    notes.append(f"{formatting.pluralize(cell['n_prompts'], 'prompt')}, {', '.join(counts)}")
     if cell["reasons"]:
         notes.append(", ".join(f"{code.replace('_', ' ')} ×{n}" for code, n in cell["reasons"].items()))
     if cell["n_failed"] and cell["without_failures"] is not None:
@@ -191,7 +191,7 @@ def _verdict(found: Document, n_systems: int) -> str:
     verdict: str = found["verdict"]
     if found["better_system"] is not None:
         low, high = sorted((abs(found["low"]), abs(found["high"])))
-        return f"{verdict} ({low:.1f} to {high:.1f}) over {wording.counted(found['n_prompts'], 'prompt')}" + (
+        return f"{verdict} ({low:.1f} to {high:.1f}) over {formatting.pluralize(found['n_prompts'], 'prompt')}" + (
             "" if n_systems == 2 else f", against {_other(found)}"
         )
     return verdict if n_systems == 2 else f"{found['system_a']} and {found['system_b']}: {verdict}"
@@ -200,13 +200,13 @@ def _verdict(found: Document, n_systems: int) -> str:
 def _pair(found: Document) -> str:
     told = [
         f"{found['system_a']} wins {found['wins']}, ties {found['ties']} and loses {found['losses']} of "
-        f"{wording.counted(found['n_prompts'], 'prompt')} against {found['system_b']}"
+        f"{formatting.pluralize(found['n_prompts'], 'prompt')} against {found['system_b']}"
         + (f" (sign test p = {found['sign_test']:.2g})" if found["sign_test"] is not None else "")
     ]
     if found["p_value"] is not None:
         told.append(f"of the difference p = {found['p_value']:.2g}, {found['p_holm']:.2g} after Holm's correction")
     if found["prompts_for_half_a_star"] is not None:
-        told.append(f"half a star would show on {wording.counted(found['prompts_for_half_a_star'], 'prompt')}")
+        told.append(f"half a star would show on {formatting.pluralize(found['prompts_for_half_a_star'], 'prompt')}")
     if found["caution"]:
         told.append(f"read with care: {found['caution']}")
     return "; ".join(told)
@@ -272,7 +272,7 @@ def _at_floor(totals: Document) -> tuple[str, ...]:
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", wording.MINUS)
+    return f"{value:+.2f}".replace("-", formatting.MINUS)
 
 
 def _strengths(found: Document | None) -> list[str]:
@@ -283,7 +283,7 @@ def _strengths(found: Document | None) -> list[str]:
         + (f" ({_signed(one['low'])} to {_signed(one['high'])})" if one["low"] is not None else "")
         for one in sorted(found["systems"], key=lambda one: -one["log_strength"])
     ]
-    over = wording.counted(found["n_prompts"], "prompt")
+    over = formatting.pluralize(found["n_prompts"], "prompt")
     lines = [f"Bradley-Terry log-strengths over {over}: {', '.join(told)}"] if told else []
     return [*lines, found["note"]] if found["note"] else lines
 

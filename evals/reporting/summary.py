@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evals.rating.stars.headlines import HEADLINES
-from evals.reporting import wording
+from evals.reporting import formatting
 from evals.reporting.comparison import Kind, MetricLine, Ratings, Row, differences_of, dimension_of, metric_lines
 from evals.reporting.controls import seed_ratios
 from metrics.catalogue import FEATURES, METRICS
@@ -73,12 +73,12 @@ def dimensions(ratings: Ratings, provenance: Mapping[str, Any], columns: Collect
     ``columns`` are those that the image set fills; they tell why a dimension was not measured.
     """
     found = [dimension_of(row["metric"]) for row in ratings["rows"]]
-    order = list(dict.fromkeys([*wording.DIMENSIONS, *found]))
+    order = list(dict.fromkeys([*formatting.DIMENSIONS, *found]))
     return [_dimension(name, ratings, provenance, columns) for name in order]
 
 
 def _dimension(name: str, ratings: Ratings, provenance: Mapping[str, Any], columns: Collection[str]) -> Dimension:
-    title, question = wording.DIMENSIONS.get(name, (name.replace("_", " ").capitalize(), ""))
+    title, question = formatting.DIMENSIONS.get(name, (name.replace("_", " ").capitalize(), ""))
     rows = [row for row in ratings["rows"] if dimension_of(row["metric"]) == name]
     suites = list(dict.fromkeys(row["suite"] for row in rows))
     by_suite = {suite: [row for row in rows if row["suite"] == suite] for suite in suites}
@@ -87,7 +87,7 @@ def _dimension(name: str, ratings: Ratings, provenance: Mapping[str, Any], colum
         found for suite, mine in by_suite.items() if (found := _verdict(name, suite, mine, ratings, absent))
     )
     kind, winner, headline = _headline(verdicts) or ("none", None, f"not scored: {absent or _nothing(name, columns)}")
-    tables = tuple((wording.suite_name(suite), metric_lines(mine, ratings)) for suite, mine in by_suite.items())
+    tables = tuple((formatting.suite_name(suite), metric_lines(mine, ratings)) for suite, mine in by_suite.items())
     asked = {verdict.suite for verdict in verdicts} or {suite for suite, _ in tables}
     first, rest = (tuple(table for table in tables if (table[0] in asked) == wanted) for wanted in (True, False))
     return Dimension(name, title, question, kind, winner, headline, verdicts, seed_ratios(name, ratings), first, rest)
@@ -100,26 +100,26 @@ def _verdict(name: str, suite: str | None, rows: Sequence[Row], ratings: Ratings
     asked = [row for metric in wanted for row in directed if row["metric"] == metric]
     if not asked:
         return None
-    label = wording.suite_name(suite)
+    label = formatting.suite_name(suite)
     scored = [row for row in asked if row["mean"] is not None]
     if not scored:
         reasons: Counter[str] = Counter()
         for row in asked:
             reasons.update(row["reasons"])
         because = reasons.most_common(1)[0][0] if reasons else ""
-        text = f"not scored: {wording.reason(because)}" if because else "not scored"
+        text = f"not scored: {formatting.reason(because)}" if because else "not scored"
         remedy = unavailable if because == "encoder_unavailable" else ""
         return Verdict(label, "none", None, text, "", remedy or asked[0]["title"])
     chosen = [row for row in scored if row["metric"] == scored[0]["metric"]]
-    metric = f"{chosen[0]['title']}, {wording.unit_label(chosen[0]['unit'])}"
+    metric = f"{chosen[0]['title']}, {formatting.unit_label(chosen[0]['unit'])}"
     if _KINDS.get(chosen[0]["metric"]) == "pair":
         return Verdict(label, "none", None, "measured to calibrate the encoder, not to compare", "", metric)
     if len(chosen) == 1:
-        mean, interval = wording.estimate(chosen[0]["mean"], chosen[0]["low"], chosen[0]["high"], chosen[0]["unit"])
+        mean, interval = formatting.estimate(chosen[0]["mean"], chosen[0]["low"], chosen[0]["high"], chosen[0]["unit"])
         amount = mean + (f" ({interval})" if interval else "")
         system = chosen[0]["system"]
         others = [other for other in ratings["systems"] if other != system]
-        text = f"{system} scored alone, {wording.listed(others)} not" if others else system
+        text = f"{system} scored alone, {formatting.join_names(others)} not" if others else system
         return Verdict(label, "single", None, text, amount, metric)
     return _compared(label, metric, chosen, differences_of(chosen[0], ratings))
 
@@ -132,12 +132,16 @@ def _compared(label: str, metric: str, rows: Sequence[Row], found: Sequence[Row]
     leaders = [system for system in systems if losers[system] and system not in lost]
     amount = _amount(found[0], unit) if len(found) == 1 else ""
     if len(leaders) > 1:
-        return Verdict(label, "tie", None, f"{wording.listed(leaders)} lead, not separable", "", metric)
+        return Verdict(label, "tie", None, f"{formatting.join_names(leaders)} lead, not separable", "", metric)
     if leaders:
         leader = leaders[0]
-        text = f"{leader} is ahead" if len(systems) == 2 else f"{leader} is ahead of {wording.listed(losers[leader])}"
+        text = (
+            f"{leader} is ahead"
+            if len(systems) == 2
+            else f"{leader} is ahead of {formatting.join_names(losers[leader])}"
+        )
         unclear = [system for system in systems if system != leader and system not in losers[leader]]
-        text += f", not separable from {wording.listed(unclear)}" if unclear else ""
+        text += f", not separable from {formatting.join_names(unclear)}" if unclear else ""
         return Verdict(label, "ahead", leader, text, amount, metric)
     if any(row["low"] is not None for row in found):
         text = "not separable" if len(systems) == 2 else "no system is clearly first"
@@ -160,10 +164,10 @@ def _amount(row: Row, unit: str) -> str:
     if mean is None:
         return ""
     if row["better_system"] is None:
-        written, interval = wording.difference(mean, low, high, unit)
+        written, interval = formatting.difference(mean, low, high, unit)
         return f"difference {written} ({interval})" if interval else f"difference {written}"
     low, high = sorted([abs(low), abs(high)])
-    written, interval = wording.difference(abs(mean), low, high, unit)
+    written, interval = formatting.difference(abs(mean), low, high, unit)
     return f"by {written} ({interval})".replace("+", "")
 
 
@@ -185,7 +189,7 @@ def _headline(verdicts: Sequence[Verdict]) -> tuple[Kind, str | None, str] | Non
             "none": "no verdict in any suite",
         }
         return kind, None, said[kind]
-    parts = [f"{system} is ahead in {wording.counted(n, 'suite')}" for system, n in wins.most_common()]
+    parts = [f"{system} is ahead in {formatting.pluralize(n, 'suite')}" for system, n in wins.most_common()]
     rest = len(verdicts) - sum(wins.values())
     if rest:
         parts.append(f"no clear winner in {rest}")
@@ -198,7 +202,7 @@ def _nothing(name: str, columns: Collection[str]) -> str:
     speaking = [row for row in METRICS if row.id in HEADLINES.get(name, ()) and not row.on_request]
     if any(set(row.columns) <= set(columns) for row in speaking):
         return "it was not measured in this run"
-    return wording.NOTHING_TO_MEASURE.get(name, "nothing was measured")
+    return formatting.NOTHING_TO_MEASURE.get(name, "nothing was measured")
 
 
 def _unavailable(name: str, provenance: Mapping[str, Any]) -> str:
@@ -208,4 +212,4 @@ def _unavailable(name: str, provenance: Mapping[str, Any]) -> str:
     encoders = [encoder for encoder in provenance.get("encoders", ()) if encoder["role"] in roles]
     if any(encoder["status"] == "used" for encoder in encoders):
         return ""
-    return next((encoder["note"] or wording.reason("encoder_unavailable") for encoder in encoders), "")
+    return next((encoder["note"] or formatting.reason("encoder_unavailable") for encoder in encoders), "")

@@ -179,7 +179,7 @@ def test_a_missing_image_is_said_in_its_place(run: Any, tmp_path: Path) -> None:
     (run.folder / "b-bakery.png").write_bytes(b"not a picture")
     page, _ = written(run, tmp_path / "out")
     assert "The image file is no longer there." in page.text
-    assert "The image file could not be read." in page.text
+    assert "The image file is not an image that can be read" in page.text
 
 
 def test_a_foreign_file_stays_and_an_old_report_is_replaced(run: Any, tmp_path: Path) -> None:

@@ -183,23 +183,23 @@ def reason(code: str) -> str:
     return REASONS.get(code, code.replace("_", " "))
 
 
-def counted(n: int, noun: str) -> str:
+def pluralize(n: int, noun: str) -> str:
     """Return a count with its noun.
 
     Examples
     --------
-    >>> counted(1, "prompt"), counted(1200, "image")
+    >>> pluralize(1, "prompt"), pluralize(1200, "image")
     ('1 prompt', '1,200 images')
     """
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
-def listed(names: list[str]) -> str:
+def join_names(names: list[str]) -> str:
     """Join names as a sentence does.
 
     Examples
     --------
-    >>> listed(["a", "b", "c"])
+    >>> join_names(["a", "b", "c"])
     'a, b and c'
     """
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""

@@ -32,7 +32,7 @@ def legible_boxes(details: Mapping[str, Any], sample_id: str) -> list[Mapping[st
     return [box for box in found if box["score"] >= MIN_SCORE]
 
 
-def read_lines(details: Mapping[str, Any], sample_id: str) -> tuple[Line, ...]:
+def overlay_lines(details: Mapping[str, Any], sample_id: str) -> tuple[Line, ...]:
     """Return the marked lines of a text measurement from its ``details``.
 
     ``expected`` and ``read`` go together line by line, ``unexpected`` is the rest; without ``expected`` the image
@@ -40,7 +40,7 @@ def read_lines(details: Mapping[str, Any], sample_id: str) -> tuple[Line, ...]:
 
     Examples
     --------
-    >>> read_lines({"expected": ["OPEN"], "read": ["OPN"], "unexpected": ["x"]}, "s1")[0].pieces
+    >>> overlay_lines({"expected": ["OPEN"], "read": ["OPN"], "unexpected": ["x"]}, "s1")[0].pieces
     (('same', 'OP'), ('missing', 'E'), ('same', 'N'))
     """
     if "expected" not in details:

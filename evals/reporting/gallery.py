@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from evals.rating.stars.headlines import HEADLINES
-from evals.reporting import wording
-from evals.reporting.reading import Line, legible_boxes, read_lines
+from evals.reporting import formatting
+from evals.reporting.ocr_overlay import Line, legible_boxes, overlay_lines
 from evals.reporting.thumbnails import DifferenceMap, Thumbnail, difference_map, read_thumbnails
 from evals.run import Run
 from metrics.catalogue import METRICS
@@ -87,7 +87,7 @@ class Exhibit:
 
 
 @dataclass(frozen=True, slots=True)
-class SuiteEvidence:
+class SuiteGallery:
     """The exhibits of one suite, and out of how many they were chosen."""
 
     suite: str
@@ -95,7 +95,7 @@ class SuiteEvidence:
     total: int
 
 
-def collect(run: Run, systems: Sequence[str], prompts_per_suite: int = PROMPTS_PER_SUITE) -> list[SuiteEvidence]:
+def collect(run: Run, systems: Sequence[str], prompts_per_suite: int = PROMPTS_PER_SUITE) -> list[SuiteGallery]:
     """Return the side-by-side evidence of every suite.
 
     At most ``prompts_per_suite`` prompts of a suite are shown: first those on which the systems differ most in a
@@ -122,8 +122,8 @@ def collect(run: Run, systems: Sequence[str], prompts_per_suite: int = PROMPTS_P
     ]
     thumbnails = read_thumbnails((sample_id, run.image_path(sample_id)) for sample_id in wanted)
     return [
-        SuiteEvidence(
-            wording.suite_name(suite),
+        SuiteGallery(
+            formatting.suite_name(suite),
             tuple(
                 _exhibit(group, why, by_group[suite, group], scores_of.get((suite, group)), systems, thumbnails)
                 for group, why in groups
@@ -237,11 +237,11 @@ def _picture(
 ) -> Picture:
     read = _text_details(scores)
     texts = tuple(_polygon(box["box"]) for box in legible_boxes(read, sample_id))
-    reading = read_lines(read, sample_id)
+    reading = overlay_lines(read, sample_id)
     listed = tuple(_score(score) for score in scores if (score["metric"], score["reason"]) not in _NO_NEWS)
     alt = f"Image by {system}" + (f", {label}" if label else "")
     if faces:
-        alt += f"; {wording.counted(len(faces), 'face')} marked"
+        alt += f"; {formatting.pluralize(len(faces), 'face')} marked"
     if isinstance(thumbnail, str):
         return Picture(label, alt, "", thumbnail, 1, 1, (), (), reading, listed)
     width, height = thumbnail.full_width, thumbnail.full_height
@@ -276,19 +276,19 @@ def _text_details(scores: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
 def _score(score: Mapping[str, Any]) -> Score:
     title = _TITLES.get(score["metric"], score["metric"])
     if _is_missing(score["value"]):
-        return Score(title, wording.reason(str(score["reason"])), False)
-    return Score(title, wording.quantity(score["value"], _UNITS.get(score["metric"], "")), True)
+        return Score(title, formatting.reason(str(score["reason"])), False)
+    return Score(title, formatting.quantity(score["value"], _UNITS.get(score["metric"], "")), True)
 
 
 def _over_subjects(metric: str, scores: Sequence[Mapping[str, Any]]) -> Score:
     """Return the mean of a metric over the pairs or sequences of one prompt, and what is missing from it."""
     title = _TITLES.get(metric, metric)
     values = [float(score["value"]) for score in scores if not _is_missing(score["value"])]
-    reasons = Counter(wording.reason(str(score["reason"])) for score in scores if _is_missing(score["value"]))
+    reasons = Counter(formatting.reason(str(score["reason"])) for score in scores if _is_missing(score["value"]))
     missing = "; ".join(f"{text} ({n})" if len(scores) > 1 else text for text, n in sorted(reasons.items()))
     if not values:
         return Score(title, missing, False)
-    text = wording.quantity(sum(values) / len(values), _UNITS.get(metric, ""))
+    text = formatting.quantity(sum(values) / len(values), _UNITS.get(metric, ""))
     if len(values) > 1:
         text += f" (mean of {len(values)})"
     return Score(title, f"{text}; {missing}" if missing else text, True)

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import PIL.Image
 
-from evals.reporting import evidence
-from evals.reporting.evidence import collect
+from evals.reporting import gallery
+from evals.reporting.gallery import collect
 
 SYSTEMS = ["beryl@fake", "onyx@fake"]
 
@@ -73,7 +73,7 @@ def test_repeats_of_other_sizes_have_no_map(run: Any) -> None:
 
 
 def test_many_pictures_are_cut_and_counted(run: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(evidence, "PICTURES_PER_SYSTEM", 1)
+    monkeypatch.setattr(gallery, "PICTURES_PER_SYSTEM", 1)
     scenes = next(suite for suite in collect(run, SYSTEMS) if suite.suite == "scenes")
     column = scenes.exhibits[0].columns[0]
     assert (len(column.pictures), column.more) == (1, 1)
