@@ -259,32 +259,33 @@ _OWN: tuple[MetricSpec, ...] = (
     ),
     MetricSpec(
         "text.cer", 1, "Character error rate", "errors per expected character", "lower", (0, None), "sample",
-        ("ocr",), "metrics.text:character_error_rate", "Levenshtein 1966; ICDAR convention, insertions counted",
+        ("ocr",), "metrics.text.accuracy:character_error_rate",
+        "Levenshtein 1966; ICDAR convention, insertions counted",
         columns=("expected_text",), controls=("rendered_text",),
     ),
     MetricSpec(
         "text.wer", 1, "Word error rate", "errors per expected word", "lower", (0, None), "sample",
-        ("ocr",), "metrics.text:word_error_rate", "Levenshtein over words, insertions counted",
+        ("ocr",), "metrics.text.accuracy:word_error_rate", "Levenshtein over words, insertions counted",
         columns=("expected_text",), controls=("rendered_text",),
     ),
     MetricSpec(
         "text.similarity", 1, "Text similarity", "1 - normalised edit distance", "higher", (0, 1), "sample",
-        ("ocr",), "metrics.text:edit_similarity", "1-NED of ICDAR 2019 and AnyText 2023",
+        ("ocr",), "metrics.text.accuracy:edit_similarity", "1-NED of ICDAR 2019 and AnyText 2023",
         columns=("expected_text",), controls=("rendered_text",),
     ),
     MetricSpec(
         "text.exact_lines", 1, "Lines read exactly", "share of expected lines", "higher", (0, 1), "sample",
-        ("ocr",), "metrics.text:exact_line_rate", "sentence accuracy of AnyText 2023",
+        ("ocr",), "metrics.text.accuracy:exact_line_rate", "sentence accuracy of AnyText 2023",
         columns=("expected_text",), controls=("rendered_text",),
     ),
     MetricSpec(
         "text.hallucinated", 1, "Hallucinated characters", "share of read characters", "lower", (0, 1), "sample",
-        ("ocr",), "metrics.text:hallucinated_character_rate", "inserted characters over characters read",
+        ("ocr",), "metrics.text.accuracy:hallucinated_character_rate", "inserted characters over characters read",
         columns=("expected_text",), controls=("rendered_text",),
     ),
     MetricSpec(
         "text.confidence", 1, "Legibility", "mean recognition score", "higher", (0, 1), "sample",
-        ("ocr",), "metrics.text:reading_confidence", "the OCR engine's own score, weighted by characters",
+        ("ocr",), "metrics.text.accuracy:reading_confidence", "the OCR engine's own score, weighted by characters",
     ),
     MetricSpec(
         "reproducibility.identical", 1, "Pixel-identical repeats", "share of pairs", "higher", (0, 1), "repeats",

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any, Literal
 
-from metrics.text import MIN_SCORE
-from metrics.text_normalisation import normalise
+from metrics.text.accuracy import MIN_SCORE
+from metrics.text.normalisation import normalise
 
 Mark = Literal["same", "missing", "extra"]
 

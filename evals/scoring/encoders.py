@@ -25,7 +25,7 @@ class Encoders:
 
     def reading(self, text: str) -> Encoder | None:
         """Return the first text engine that reads every script of ``text``, None if none does."""
-        from metrics.scripts import readable
+        from metrics.encoders.scripts import readable
 
         engines: Sequence[Any] = self.loaded.get("text", ())
         return next((engine for engine in engines if readable(text, engine.scripts)), None)

@@ -264,7 +264,7 @@ class FeatureTable:
 
 def render(text: str) -> DecodedImage | Unreadable:
     """Draw the control picture of a text: the same words, cleanly rendered."""
-    from metrics.text_rendering import render_text
+    from metrics.text.rendering import render_text
 
     pixels = render_text(text)
     if pixels is None:

@@ -21,7 +21,7 @@ from evals.suites.benchmarks import (
 )
 from evals.suites.suite import PromptItem, Relation, SceneObject, Suite, SuiteError, read_suite
 from evals.yaml_files import meant
-from metrics.scripts import scripts_of
+from metrics.encoders.scripts import scripts_of
 
 _GENEVAL_RELATIONS = ("left of", "right of", "above", "below")
 

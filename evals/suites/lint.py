@@ -10,7 +10,7 @@ from pathlib import Path
 
 from evals.suites.clip_tokens import CONTEXT_TOKENS, count_tokens
 from evals.suites.suite import PromptItem, Suite, SuiteError, read_suite, suite_names
-from metrics.scripts import scripts_of
+from metrics.encoders.scripts import scripts_of
 
 NEAR_DUPLICATE = 92
 """Prompts whose words agree this much (rapidfuzz's ``token_set_ratio``, 0 to 100) are taken for one prompt."""

@@ -13,9 +13,9 @@ from typing import Any, TypedDict
 import numpy as np
 
 from metrics.encoders.catalogue import EncoderUnavailable, Image, library_of
+from metrics.encoders.scripts import scripts_in
 from metrics.encoders.threads import threads
 from metrics.encoders.weights import sha256_of
-from metrics.scripts import scripts_in
 
 
 class TextLine(TypedDict):

@@ -17,8 +17,8 @@ from PIL import ImageDraw, ImageFont
 
 from metrics.encoders.catalogue import Image, load_encoder
 from metrics.measurement import Measurement, Subject
-from metrics.text import character_error_rate
-from metrics.text_normalisation import cuts, words_of
+from metrics.text.accuracy import character_error_rate
+from metrics.text.normalisation import cuts, words_of
 
 SIDE = 512
 ROW = 0.92 * SIDE

@@ -12,7 +12,7 @@ from evals.imageset.imageset import write_image_set
 from evals.rating.stage import rate_run
 from evals.run import Run
 from evals.scoring.stage import score
-from metrics.text_rendering import render_text
+from metrics.text.rendering import render_text
 from tests.metrics.encoders.conftest import CLIP_PREPROCESSING, TINY_CLIP, save_open_clip
 
 LONG = ", ".join(f"a {colour} thing number {n}" for n in range(20) for colour in ("red", "blue"))

@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 from metrics.encoders import ocr
 from metrics.encoders.catalogue import EncoderUnavailable, load_encoder
 from metrics.measurement import Subject
-from metrics.text import character_error_rate
-from metrics.text_rendering import render_text
+from metrics.text.accuracy import character_error_rate
+from metrics.text.rendering import render_text
 from tests.benchmarks import ocr_signs
 
 needs_chinese_fonts = pytest.mark.skipif(

@@ -1,7 +1,7 @@
 """Text accuracy: does the text in an image say what it should?
 
 Expected text is a string with one line of writing per line, or a list of such lines. What an OCR engine reads is
-given to the expected lines by :func:`metrics.text_matching.match_lines`. Every value is *strict*: Unicode NFKC,
+given to the expected lines by :func:`metrics.text.matching.match_lines`. Every value is *strict*: Unicode NFKC,
 straight quotes and white space are normalised and case counts; ``details`` holds its lenient twin, which folds case,
 what was ``read`` of each expected line, what was ``unexpected``, and the ``boxes`` to draw, keyed by sample.
 """
@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 
 from metrics.encoders.ocr import TextLine
 from metrics.measurement import Measurement, Subject, scored, unscored
-from metrics.text_matching import Matching, match_lines, reading_order
-from metrics.text_normalisation import normalise, words_of
+from metrics.text.matching import Matching, match_lines, reading_order
+from metrics.text.normalisation import normalise, words_of
 
 MIN_SCORE = 0.7
 """Readings below this are left out: true lines score 0.97 and more, what is read into textures about 0.5."""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.text_normalisation import cuts, joined, normalise, words_of
+from metrics.text.normalisation import cuts, joined, normalise, words_of
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import importlib.util
 import numpy as np
 import pytest
 
-from metrics import text_rendering
-from metrics.text_rendering import SIDE, font_for, render_text
+from metrics.text import rendering
+from metrics.text.rendering import SIDE, font_for, render_text
 
 
 def rows_of_ink(image):
@@ -40,7 +40,7 @@ def test_a_word_wider_than_the_page_is_not_cut_off():
 
 
 def test_no_font_with_the_characters_means_no_rendering(monkeypatch):
-    monkeypatch.setattr(text_rendering, "_system_fonts", tuple)
+    monkeypatch.setattr(rendering, "_system_fonts", tuple)
     assert font_for("\U0001d9f1") is None
     assert render_text("\U0001d9f1") is None
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
 from metrics.encoders.ocr import TextLine
-from metrics.text_matching import match_lines, reading_order
-from metrics.text_normalisation import joined
+from metrics.text.matching import match_lines, reading_order
+from metrics.text.normalisation import joined
 
 WORDS = ["open", "hours", "sale", "fresh", "bread", "coffee", "exit", "june", "grand", "day", "a", "to", "24", "12"]
 

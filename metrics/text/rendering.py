@@ -13,9 +13,9 @@ from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont, features
 
 from metrics.encoders.catalogue import Image
-from metrics.scripts import scripts_of
-from metrics.text import Text, expected_lines
-from metrics.text_normalisation import cuts
+from metrics.encoders.scripts import scripts_of
+from metrics.text.accuracy import Text, expected_lines
+from metrics.text.normalisation import cuts
 
 SIDE = 1200
 """The rendering is this wide and about this high at most: engines read it without shrinking it."""

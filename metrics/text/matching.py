@@ -9,7 +9,7 @@ import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from metrics.encoders.ocr import TextLine
-from metrics.text_normalisation import cuts, joined, words_of
+from metrics.text.normalisation import cuts, joined, words_of
 
 UNEXPECTED = -1
 """Stands for the line of a text that belongs to no expected line."""

@@ -4,7 +4,7 @@ import string
 
 import pytest
 
-from metrics.scripts import readable, scripts_in, scripts_of
+from metrics.encoders.scripts import readable, scripts_in, scripts_of
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Text accuracy: what an OCR engine reads, held against what an image should say."""
