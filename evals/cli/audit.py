@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import click
 
 from evals.cli.json_output import as_json, print_json
-from evals.rating.stage import operations_of
 
 if TYPE_CHECKING:
     from evals.audit.verdicts import ClaimVerdict
@@ -35,6 +34,7 @@ def audit(run: Path | None, out: Path | None, json_wanted: bool) -> None:
     from evals.facts.capabilities import read_capabilities
     from evals.facts.models import read_facts
     from evals.rating.operations import notes as how_to_read
+    from evals.rating.stage import operations_of
 
     article = read_article()
     operations = None if run is None else operations_of(load_run(run))

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evals import rate_run
 from evals.cli.not_measured import NotMeasured, most_frequent_reason, not_measured
 from evals.definition import TIE, Truth, read_definition
-from evals.rating.stage import rate_run
 from metrics.measurement import REASONS
 
 if TYPE_CHECKING:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evals import rate_run
 from evals.cli.audit import audit
 from evals.cli.compare import compare
 from evals.cli.errors import FOUND_A_PROBLEM, WRONG_USE, RefusingGroup
 from evals.cli.json_output import as_json, print_json
 from evals.cli.suites import suites
-from evals.rating.stage import rate_run
 
 if TYPE_CHECKING:
     from evals.generation.stage import Generation

@@ -61,6 +61,7 @@ def shown_progress() -> Iterator[Progress]:
 
 def print_run(run: Run) -> None:
     """Print what was scored, the comparison, the controls, the reasons and the warnings."""
+
     facts, unreadable = run.provenance["image_set"], run.provenance["unreadable"]
     skipped = f", {len(facts['skipped'])} rows skipped" if facts["skipped"] else ""
     damaged = f", {len(unreadable)} with a file that cannot be decoded" if unreadable else ""

@@ -9,7 +9,8 @@ import pytest
 
 import evals
 import evals.imageset.imageset
-from evals import data_files, rating
+from evals import data_files
+from evals.rating import stage
 from evals.rating.stage import rate_run
 from evals.run import Run
 from evals.scoring.table import schema
@@ -141,7 +142,7 @@ def test_a_run_whose_eval_can_no_longer_be_read_is_rated_without_one(scored):
 def n_rated(monkeypatch):
     """Return a function that counts how often stars were awarded; there are none, as nobody looks at them."""
     times = []
-    monkeypatch.setattr(rating, "award_stars", lambda *given: times.append(1))
+    monkeypatch.setattr(stage, "award_stars", lambda *given: times.append(1))
     return lambda: len(times)
 
 
@@ -154,7 +155,7 @@ def test_a_rating_is_kept_and_read_back_as_it_was(usual):
 def test_a_run_is_rated_anew_when_what_it_is_rated_from_has_changed(scored, usual, n_rated, tmp_path, monkeypatch):
     facts = tmp_path / "facts"
     shutil.copytree(data_files.data_path("facts"), facts)
-    monkeypatch.setattr(data_files, "data_path", lambda relative: tmp_path / relative)
+    monkeypatch.setattr(stage, "data_path", lambda relative: tmp_path / relative)
     rate_run(Run(usual))
     changes = [
         lambda: scored(scores=scores_of(pictures(), lambda row: 0.5)),

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import PIL.Image
 import pytest
 from click.testing import CliRunner
 
@@ -67,7 +68,7 @@ def test_show_as_json_is_one_document_of_every_suite(name):
 
 
 def test_reference_images_are_shown_by_their_path(tmp_path):
-    (tmp_path / "face.png").write_bytes(b"png")
+    PIL.Image.new("RGB", (8, 8)).save(tmp_path / "face.png")
     path = tmp_path / "mine.yaml"
     path.write_text(
         "name: mine\nversion: 1\npurpose: p\nmade: m\nlimits: l\n"

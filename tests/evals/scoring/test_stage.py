@@ -156,10 +156,8 @@ def test_file_that_is_no_image_is_a_reason_where_going_on_was_allowed(sequences,
     run = score(sequences, tmp_path / "run", ["identity.self"], skip_bad=True)
     reasons = run.scores[run.scores.control.isna()].reason.value_counts()
     assert reasons["unreadable_image"] == 2
-    assert (
-        run.scores.details[run.scores.reason == "unreadable_image"].iloc[0]["what"]
-        == "is not an image that can be read"
-    )
+    details = run.scores.details[run.scores.reason == "unreadable_image"].iloc[0]
+    assert details["what"].startswith("is not an image that can be read")
 
 
 def test_bad_file_is_refused_before_any_encoder_is_loaded(sequences, tmp_path, monkeypatch):
