@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
-from metrics import text
 from metrics.catalogue import METRICS
 from metrics.encoders.ocr import TextLine
 from metrics.measurement import Subject
+from metrics.text import accuracy
+from metrics.text.normalisation import normalise
 
 words = st.lists(st.text("abcdeÄéß", min_size=1, max_size=6), min_size=1, max_size=8).map(" ".join)
 
@@ -42,32 +43,32 @@ def rows(*contents):
     ],
 )
 def test_known_values(expected, read, distance, similarity, wer, cer):
-    assert text.similarity(expected, read) == pytest.approx(similarity, abs=1e-6)
-    assert text.wer(expected, read) == pytest.approx(wer, abs=1e-6)
-    assert text.cer(expected, read) == pytest.approx(cer, abs=1e-6)
-    assert text.cer(expected, read) * len(text.normalise(expected)) == pytest.approx(distance)
+    assert accuracy.similarity(expected, read) == pytest.approx(similarity, abs=1e-6)
+    assert accuracy.wer(expected, read) == pytest.approx(wer, abs=1e-6)
+    assert accuracy.cer(expected, read) == pytest.approx(cer, abs=1e-6)
+    assert accuracy.cer(expected, read) * len(normalise(expected)) == pytest.approx(distance)
 
 
 def test_case_is_an_error_unless_lenient():
-    assert text.cer("Straße", "STRASSE") == pytest.approx(6 / 6)
-    assert text.cer("Straße", "STRASSE", lenient=True) == 0
+    assert accuracy.cer("Straße", "STRASSE") == pytest.approx(6 / 6)
+    assert accuracy.cer("Straße", "STRASSE", lenient=True) == 0
 
 
 def test_without_expected_text_insertions_are_counted_as_in_jiwer():
-    assert (text.wer("", "ghost"), text.cer("", "ghost")) == (1, 5)
+    assert (accuracy.wer("", "ghost"), accuracy.cer("", "ghost")) == (1, 5)
 
 
 @given(words, words)
 @settings(max_examples=200)
 def test_single_lines_agree_with_jiwer_and_rapidfuzz(expected, read):
-    assert text.cer(expected, read) == pytest.approx(jiwer.cer(expected, read), abs=1e-12)
-    assert text.wer(expected, read) == pytest.approx(jiwer.wer(expected, read), abs=1e-12)
+    assert accuracy.cer(expected, read) == pytest.approx(jiwer.cer(expected, read), abs=1e-12)
+    assert accuracy.wer(expected, read) == pytest.approx(jiwer.wer(expected, read), abs=1e-12)
     normalised = Levenshtein.normalized_similarity(expected, read)
-    assert text.similarity(expected, read) == pytest.approx(normalised, abs=1e-12)
+    assert accuracy.similarity(expected, read) == pytest.approx(normalised, abs=1e-12)
 
 
 def test_lines_are_pooled_as_jiwer_pools_a_corpus_not_averaged():
-    assert text.wer("a b c d\nxx", "a b c d\nyy") == jiwer.wer(["a b c d", "xx"], ["a b c d", "yy"]) == 0.2
+    assert accuracy.wer("a b c d\nxx", "a b c d\nyy") == jiwer.wer(["a b c d", "xx"], ["a b c d", "yy"]) == 0.2
 
 
 @given(st.lists(words, min_size=1, max_size=4, unique=True), st.randoms(use_true_random=False))
@@ -75,7 +76,7 @@ def test_lines_are_pooled_as_jiwer_pools_a_corpus_not_averaged():
 def test_the_order_of_lines_and_of_readings_does_not_matter(expected, rng):
     drawn = rows(*rng.sample(expected, len(expected)))
     for boxes in (drawn, drawn[::-1]):
-        (measured,) = text.character_error_rate([subject("\n".join(expected), boxes)])
+        (measured,) = accuracy.character_error_rate([subject("\n".join(expected), boxes)])
         assert measured.value == 0
         assert measured.details["read"] == expected
 
@@ -95,10 +96,10 @@ SIGN = "the quick brown fox jumps over one lazy dog"
 )
 def test_damaged_text_loses_points(damage, damaged):
     """Word recall alone would call the shuffled and the padded sign perfect."""
-    assert text.cer(SIGN, damaged) > 0, damage
-    assert text.wer(SIGN, damaged) > 0, damage
-    assert text.similarity(SIGN, damaged) < 1, damage
-    assert text.exact_lines(SIGN, damaged) == 0, damage
+    assert accuracy.cer(SIGN, damaged) > 0, damage
+    assert accuracy.wer(SIGN, damaged) > 0, damage
+    assert accuracy.similarity(SIGN, damaged) < 1, damage
+    assert accuracy.exact_lines(SIGN, damaged) == 0, damage
 
 
 @given(st.lists(st.text("abcde", min_size=2, max_size=6), min_size=2, max_size=7, unique=True), st.data())
@@ -108,31 +109,31 @@ def test_every_further_dropped_word_costs_more(sentence, data):
     once = sentence[:victim] + sentence[victim + 1 :]
     other = data.draw(st.integers(0, len(once) - 1))
     twice = once[:other] + once[other + 1 :]
-    errors = [text.cer(" ".join(sentence), " ".join(kept)) for kept in (sentence, once, twice)]
+    errors = [accuracy.cer(" ".join(sentence), " ".join(kept)) for kept in (sentence, once, twice)]
     assert errors[0] < errors[1] < errors[2]
 
 
 @given(words, st.text("xyz", min_size=1, max_size=8))
 def test_unexpected_text_lowers_similarity_and_counts_as_hallucinated(expected, extra):
-    (similar,) = text.edit_similarity([subject(expected, rows(expected, extra))])
-    (share,) = text.hallucinated_character_rate([subject(expected, rows(expected, extra))])
+    (similar,) = accuracy.edit_similarity([subject(expected, rows(expected, extra))])
+    (share,) = accuracy.hallucinated_character_rate([subject(expected, rows(expected, extra))])
     assert 0 < similar.value < 1
-    assert share.value == pytest.approx(len(extra) / len(text.normalise(expected) + extra))
+    assert share.value == pytest.approx(len(extra) / len(normalise(expected) + extra))
     assert similar.details["unexpected"] == [extra]
 
 
 @given(st.lists(words, max_size=4), st.lists(words, max_size=4))
 @settings(max_examples=50)
 def test_values_keep_their_range(expected, read):
-    for function in (text.similarity, text.exact_lines, text.hallucinated):
+    for function in (accuracy.similarity, accuracy.exact_lines, accuracy.hallucinated):
         assert 0 <= function(expected, read) <= 1
-    assert text.cer(expected, read) >= 0
-    assert text.wer(expected, read) >= 0
+    assert accuracy.cer(expected, read) >= 0
+    assert accuracy.wer(expected, read) >= 0
 
 
 @given(words)
 def test_leniency_forgives_every_difference_of_case(expected):
-    assert text.cer(expected, expected.swapcase(), lenient=True) == 0
+    assert accuracy.cer(expected, expected.swapcase(), lenient=True) == 0
 
 
 @pytest.mark.parametrize("row", [row for row in METRICS if row.dimension == "text"], ids=lambda row: row.id)
@@ -157,13 +158,13 @@ def test_values_stay_with_their_subjects_whatever_the_batch(row):
 
 def test_readings_in_textures_are_left_out():
     noise = line("zqx", y=90.0, score=0.546)
-    (measured,) = text.character_error_rate([subject("OPEN", [line("OPEN"), noise])])
+    (measured,) = accuracy.character_error_rate([subject("OPEN", [line("OPEN"), noise])])
     assert measured.value == 0
 
 
 def test_details_hold_what_a_report_shows():
     boxes = [line("open", y=40.0, score=0.9), line("SALE"), line("xx", y=80.0)]
-    (measured,) = text.character_error_rate([subject(["OPEN", "SALE"], boxes)])
+    (measured,) = accuracy.character_error_rate([subject(["OPEN", "SALE"], boxes)])
     assert measured.value == pytest.approx(6 / 8)
     assert measured.details["lenient"] == pytest.approx(2 / 8)
     assert measured.details["suite"] == "typography"
@@ -175,17 +176,17 @@ def test_details_hold_what_a_report_shows():
 
 
 def test_expected_text_may_be_a_string_or_a_list_of_lines():
-    assert text.expected_lines("OPEN\n\n 24 HOURS ") == ("OPEN", " 24 HOURS ")
-    assert text.expected_lines(["OPEN", "24\nHOURS", " "]) == ("OPEN", "24", "HOURS")
+    assert accuracy.expected_lines("OPEN\n\n 24 HOURS ") == ("OPEN", " 24 HOURS ")
+    assert accuracy.expected_lines(["OPEN", "24\nHOURS", " "]) == ("OPEN", "24", "HOURS")
 
 
 def test_confidence_weighs_readings_by_their_characters():
-    (measured,) = text.reading_confidence([subject(None, [line("abcdefgh", score=1.0), line("xy", score=0.5)])])
+    (measured,) = accuracy.reading_confidence([subject(None, [line("abcdefgh", score=1.0), line("xy", score=0.5)])])
     assert measured.value == pytest.approx((8 * 1.0 + 2 * 0.5) / 10)
 
 
 def test_chinese_rows_are_joined_without_spaces_and_counted_by_character():
-    (cer,) = text.character_error_rate([subject("欢迎光临", rows("欢迎", "光临"))])
-    (wer,) = text.word_error_rate([subject("欢迎光临", rows("欢迎", "光"))])
+    (cer,) = accuracy.character_error_rate([subject("欢迎光临", rows("欢迎", "光临"))])
+    (wer,) = accuracy.word_error_rate([subject("欢迎光临", rows("欢迎", "光"))])
     assert cer.value == 0
     assert wer.value == pytest.approx(1 / 4)
