@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, TypedDict
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from typing_extensions import TypedDict
 
 from evals.rating.comparison import number_or_none
 from evals.rating.statistics.intervals import MIN_PROMPTS, Numbers, bootstrap_estimate

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TypedDict
 
 import numpy as np
 import pandas as pd
+from typing_extensions import TypedDict
 
 from evals.rating.statistics.estimates import score_differences, score_means
 from evals.rating.statistics.intervals import MIN_PROMPTS, Estimate

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+from typing_extensions import TypedDict
+
 from evals.facts.capabilities import BATCH, VOLUME_DISCOUNT, Cell, read_capabilities
 from evals.facts.models import Facts, Offer, read_facts
 from evals.facts.pricing import PROMPT_TOKENS_USUAL, likely_usd
@@ -19,21 +21,15 @@ VOLUMES = (10_000, 50_000, 100_000, 500_000)
 CostBasis: TypeAlias = Literal["measured", "listed", "simulated"]
 
 
-@dataclass(frozen=True, slots=True)
-class UsdRange:
+class UsdRange(TypedDict):
     """US dollars: the least, the middle and the most; equal where there is one source."""
 
     low: float
     middle: float
     high: float
 
-    def times(self, factor: float) -> UsdRange:
-        """Return all three multiplied by a factor from 0 on."""
-        return UsdRange(self.low * factor, self.middle * factor, self.high * factor)
 
-
-@dataclass(frozen=True, slots=True)
-class WhatIf:
+class ClaimedDiscount(TypedDict):
     """What a month would cost if a claim were true that no vendor's document bears out; no fact."""
 
     claim: str
@@ -41,8 +37,7 @@ class WhatIf:
     high: float
 
 
-@dataclass(frozen=True, slots=True)
-class MonthlyCost:
+class MonthlyCost(TypedDict):
     """What a number of pictures a month costs on one system.
 
     Attributes
@@ -62,7 +57,7 @@ class MonthlyCost:
         The month with the discount for pictures that may wait; None where a cited document offers none.
     batch
         What that document says; None where nobody looked.
-    what_if
+    claimed_discount
         A claimed volume discount, where somebody claims one for that many pictures.
     n_requests
         How many requests a measured price comes from.
@@ -81,10 +76,10 @@ class MonthlyCost:
     usd_with_text: UsdRange | None
     usd_batch: UsdRange | None
     batch: str | None
-    what_if: WhatIf | None
+    claimed_discount: ClaimedDiscount | None
     n_requests: int | None
-    sources: tuple[str, ...]
-    notes: tuple[str, ...]
+    sources: list[str]
+    notes: list[str]
     reason: str | None
 
 
@@ -134,11 +129,11 @@ def monthly_costs(
 
     Examples
     --------
-    >>> [round(row.usd.middle) for row in monthly_costs(["flux-2-pro@bfl", "flux-2-max@bfl"], "1K", [100_000])]
+    >>> [round(row["usd"]["middle"]) for row in monthly_costs(["flux-2-pro@bfl", "flux-2-max@bfl"], "1K", [100_000])]
     [3000, 7000]
     >>> (row,) = monthly_costs(["gemini-nano-banana-2.1@google"], "1K", [100_000])
-    >>> round(row.usd.middle), round(row.usd_with_text.middle), round(row.usd_batch.middle)
-    (3360, 4006, 1680)
+    >>> [round(row[name]["middle"]) for name in ("usd", "usd_with_text", "usd_batch")]
+    [3360, 4006, 1680]
     """
     if size not in SIZES:
         raise ValueError(f"there is no size {size!r}; known are {', '.join(SIZES)}")
@@ -158,8 +153,8 @@ def _months(
 ) -> Iterable[MonthlyCost]:
     batch, volume_discount = (_cell(id_, offer) for id_ in (BATCH, VOLUME_DISCOUNT))
     for n_images in volumes:
-        usd = price.usd.times(n_images) if price.usd else None
-        claimed = _what_if(volume_discount, n_images, usd)
+        usd = _times(price.usd, n_images) if price.usd else None
+        claimed = _claimed_discount(volume_discount, n_images, usd)
         cited = [cell for cell in (batch, volume_discount if claimed else None) if cell]
         sources = (*price.sources, *(str(source) for cell in cited for source in cell.sources))
         yield MonthlyCost(
@@ -169,22 +164,26 @@ def _months(
             basis=price.basis,
             usd_per_image=price.usd,
             usd=usd,
-            usd_with_text=price.with_text.times(n_images) if price.with_text else None,
-            usd_batch=usd.times(1 - batch.discount) if usd and batch and batch.discount else None,
+            usd_with_text=_times(price.with_text, n_images) if price.with_text else None,
+            usd_batch=_times(usd, 1 - batch.discount) if usd and batch and batch.discount else None,
             batch=batch.says if batch else None,
-            what_if=claimed,
+            claimed_discount=claimed,
             n_requests=price.n_requests,
-            sources=tuple(dict.fromkeys(sources)),
-            notes=price.notes,
+            sources=list(dict.fromkeys(sources)),
+            notes=list(price.notes),
             reason=price.reason,
         )
+
+
+def _times(usd: UsdRange, factor: float) -> UsdRange:
+    return UsdRange(low=usd["low"] * factor, middle=usd["middle"] * factor, high=usd["high"] * factor)
 
 
 def _cell(capability: str, offer: Offer | None) -> Cell | None:
     return read_capabilities()[capability].of(offer.model, offer.host) if offer else None
 
 
-def _what_if(cell: Cell | None, n_images: int, usd: UsdRange | None) -> WhatIf | None:
+def _claimed_discount(cell: Cell | None, n_images: int, usd: UsdRange | None) -> ClaimedDiscount | None:
     if cell is None or cell.claimed is None or usd is None or n_images < cell.claimed.from_images:
         return None
     claimed = cell.claimed
@@ -192,7 +191,7 @@ def _what_if(cell: Cell | None, n_images: int, usd: UsdRange | None) -> WhatIf |
         f"{claimed.least:.0%} to {claimed.most:.0%} off from {claimed.from_images:,} pictures a month on, as an "
         "article says without a source"
     )
-    return WhatIf(claim, usd.low * (1 - claimed.most), usd.high * (1 - claimed.least))
+    return ClaimedDiscount(claim=claim, low=usd["low"] * (1 - claimed.most), high=usd["high"] * (1 - claimed.least))
 
 
 def _price_of(system: str, size: str, facts: Facts, operations: Sequence[SystemOperations]) -> _Price:
@@ -218,7 +217,8 @@ def _measured(run: SystemOperations) -> _Price | None:
     notes = [f"Charged in a run of {told['n']} requests, with its prompts, references and refusals."]
     if told["at_least"]:
         notes.append("Some of its requests do not say what they cost, so the price can only be higher.")
-    usd = UsdRange(told["value"], told["value"], max(told["value"], at_most or 0.0))
+    price = told["value"]
+    usd = UsdRange(low=price, middle=price, high=max(price, at_most or 0.0))
     basis: CostBasis = "simulated" if run["simulated"] else "measured"
     return _Price(basis, usd, n_requests=told["n"], notes=tuple(notes))
 
@@ -234,7 +234,7 @@ def _listed(offer: Offer, size: str, facts: Facts) -> _Price:
     pictures = _over_sources(offer, size, with_text=False)
     whole = _over_sources(offer, size, with_text=True)
     notes = [*_life_cycle(facts, offer.system)]
-    if pictures.low < pictures.high:
+    if pictures["low"] < pictures["high"]:
         notes.append(f"{len(offer.quotes)} sources disagree on the price.")
     if whole != pictures:
         notes.append("The host also charges for the tokens of prompts and thoughts, which the list price leaves out.")
@@ -251,7 +251,7 @@ def _over_sources(offer: Offer, size: str, *, with_text: bool) -> UsdRange:
         price = likely_usd(replace(offer, quotes=(quote,)), size, prompt_tokens=tokens)
         if price is not None:
             prices.append(price)
-    return UsdRange(min(prices), statistics.median(prices), max(prices))
+    return UsdRange(low=min(prices), middle=statistics.median(prices), high=max(prices))
 
 
 def _life_cycle(facts: Facts, system: str) -> Iterable[str]:

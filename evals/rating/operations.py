@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, TypedDict
+from typing import Final
 
 import numpy as np
 import pandas as pd
 from scipy import stats
+from typing_extensions import TypedDict
 
 from evals.rating.statistics.intervals import CONFIDENCE, MIN_PROMPTS, Numbers
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TypedDict
 
 import pandas as pd
+from typing_extensions import TypedDict
 
 from evals.rating.agreement import JudgeAgreement, judge_agreements
 from evals.rating.comparison import PairedDifference, SystemMean, compare_systems, with_prompts

@@ -6,7 +6,10 @@ import contextlib
 import hashlib
 import json
 from importlib.metadata import version
-from typing import Any
+from pathlib import Path
+from typing import NotRequired
+
+from pydantic import TypeAdapter, ValidationError
 
 from evals.data_files import data_path
 from evals.imageset.imageset import write_atomically
@@ -24,6 +27,12 @@ class RunRatings(Ratings):
     stars: Stars
 
 
+class _StoredRatings(RunRatings):
+    """The ratings as they lie on disk, with the fingerprint of what they were made from."""
+
+    made_from: NotRequired[str]
+
+
 def rate_run(run: Run) -> RunRatings:
     """Return means, intervals, paired differences, controls and stars of a run, anew when a table or a fact changed.
 
@@ -33,11 +42,8 @@ def rate_run(run: Run) -> RunRatings:
         If a table of the run is damaged.
     """
     path, made_from = run.path / RATINGS, _fingerprint(run)
-    if path.is_file():
-        with contextlib.suppress(ValueError):
-            stored: Any = json.loads(path.read_text(encoding="utf-8"))
-            if isinstance(stored, dict) and stored.pop("made_from", None) == made_from:
-                return stored  # type: ignore[return-value]
+    if stored := _read_stored(path, made_from):
+        return stored
     table = one_id_per_prompt(run.read_scores(with_details=False), run.samples, run.requests)
     ratings = rate(table)
     requests = None if run.requests is None else one_id_per_prompt(run.requests, run.samples, run.requests)
@@ -46,6 +52,15 @@ def rate_run(run: Run) -> RunRatings:
     content = json.dumps({**fresh, "made_from": made_from}, indent=2, ensure_ascii=False, allow_nan=False)
     write_atomically(path, content.encode())
     return fresh
+
+
+def _read_stored(path: Path, made_from: str) -> RunRatings | None:
+    """Return the stored ratings, None if there are none, they are of other tables, or they are damaged."""
+    with contextlib.suppress(OSError, ValidationError):
+        stored = TypeAdapter(_StoredRatings).validate_json(path.read_bytes())
+        if stored.pop("made_from", None) == made_from:
+            return stored
+    return None
 
 
 def operations_of(run: Run) -> list[SystemOperations]:

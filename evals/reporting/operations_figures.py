@@ -80,7 +80,7 @@ def monthly_cost_figure(costs: Sequence[Mapping[str, Any]], systems: Sequence[st
     Parameters
     ----------
     costs
-        The rows ``costs`` of the star document (`evals.rating.monthly_cost.MonthlyCost` as dicts).
+        The rows ``costs`` of the star document (`evals.rating.monthly_cost.MonthlyCost`).
     systems
         In the order of the table.
 

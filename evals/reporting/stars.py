@@ -316,8 +316,8 @@ def _discounts(cost: Document) -> list[str]:
     month = f"{cost['system']}, {cost['n_images']:,} pictures"
     if cost["usd_batch"] is not None:
         told.append(f"{month} that may wait (batch): {_money(cost['usd_batch'])}")
-    if cost["what_if"] is not None:
-        found = cost["what_if"]
+    if cost["claimed_discount"] is not None:
+        found = cost["claimed_discount"]
         told.append(f"{month}, if it were true that {found['claim']}: ${found['low']:,.0f} to ${found['high']:,.0f}")
     return told
 

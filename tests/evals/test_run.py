@@ -9,7 +9,7 @@ import pytest
 
 import evals
 import evals.imageset.imageset
-from evals import data_files
+from evals.data_files import data_path
 from evals.rating import stage
 from evals.rating.stage import rate_run
 from evals.run import Run
@@ -140,9 +140,10 @@ def test_a_run_whose_eval_can_no_longer_be_read_is_rated_without_one(scored):
 
 @pytest.fixture
 def n_rated(monkeypatch):
-    """Return a function that counts how often stars were awarded; there are none, as nobody looks at them."""
+    """Return a function that counts how often stars were awarded."""
     times = []
-    monkeypatch.setattr(stage, "award_stars", lambda *given: times.append(1))
+    award = stage.award_stars
+    monkeypatch.setattr(stage, "award_stars", lambda *tables: times.append(1) or award(*tables))
     return lambda: len(times)
 
 
@@ -154,7 +155,7 @@ def test_a_rating_is_kept_and_read_back_as_it_was(usual):
 
 def test_a_run_is_rated_anew_when_what_it_is_rated_from_has_changed(scored, usual, n_rated, tmp_path, monkeypatch):
     facts = tmp_path / "facts"
-    shutil.copytree(data_files.data_path("facts"), facts)
+    shutil.copytree(data_path("facts"), facts)
     monkeypatch.setattr(stage, "data_path", lambda relative: tmp_path / relative)
     rate_run(Run(usual))
     changes = [
@@ -186,7 +187,7 @@ def test_a_run_is_not_rated_anew_for_anything_else(usual, n_rated):
 
 def test_a_damaged_rating_is_made_anew(usual, n_rated):
     first = rate_run(Run(usual))
-    for n, content in enumerate(["{", "[]", '{"made_from": 3}', "\xff"], start=2):
+    for n, content in enumerate(["{", "[]", '{"made_from": 3}', json.dumps(first), "\xff"], start=2):
         (usual / "ratings.json").write_text(content, encoding="latin-1")
         assert rate_run(Run(usual)) == first
         assert n_rated() == n

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypedDict
 
 import numpy as np
 import pandas as pd
+from typing_extensions import TypedDict
 
 from evals.rating.comparison import number_or_none
 from evals.rating.drift.pairing import NotCompared, Pairing, pair_runs, unscored

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, TypedDict
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
+from typing_extensions import TypedDict
 
 from evals.rating.comparison import with_prompts
 from evals.rating.drift.tables import RunTables, asked_requests

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TypedDict
 
 import pandas as pd
+from typing_extensions import TypedDict
 
 from evals.rating.drift.tables import RunTables, column_of
 from evals.rating.operations import Figure, operations

@@ -2,42 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing_extensions import TypedDict
 
 from evals.facts.capabilities import Capability, Cell, read_capabilities, read_companies
 from evals.facts.models import FactsError, read_facts
-from evals.facts.models_reading import Source
 from evals.yaml_files import meant
 
 
-@dataclass(frozen=True, slots=True)
-class DeclaredStars:
-    """What is declared of one system: its stars, the sentence of the rubric that earns them, and who says so.
+class CitedSource(TypedDict):
+    """Who says a fact: the document, where it lies, the day it was read, how far it is to be trusted (A to C)."""
 
-    Attributes
-    ----------
-    stars
-        1 to 5, None where there is no fact to hold against the rubric; ``reason`` then says why.
-    level
-        The rubric's sentence for that many stars.
-    answer, says
-        Of the capability's cell (`evals.facts.capabilities.Cell`); None where there is none. Computed levels first.
-    sources
-        Each with its day and how far it is to be trusted; there is at least one where there are stars.
+    what: str
+    url: str
+    read: str
+    trust: str
+
+
+class DeclaredCell(TypedDict):
+    """What cited facts and a rubric give one system.
+
+    ``stars`` from 1 to 5, None where there is no fact to hold against the rubric: ``reason`` then says why. ``level``
+    is the rubric's sentence for that many stars, ``says`` the fact's; where there are stars there is a source.
     """
 
-    capability: str
-    question: str
     system: str
     stars: float | None
     level: str | None
-    answer: str | None
     says: str | None
-    sources: tuple[Source, ...]
+    sources: list[CitedSource]
     reason: str | None
 
 
-def declared_row(capability_id: str, system: str) -> DeclaredStars:
+def declared_row(capability_id: str, system: str) -> DeclaredCell:
     """Return the stars that cited facts earn a system by the rubric of ``datasets/facts/capabilities.yaml``.
 
     Parameters
@@ -55,12 +51,12 @@ def declared_row(capability_id: str, system: str) -> DeclaredStars:
     Examples
     --------
     >>> row = declared_row("lora", "flux-2-pro@bfl")
-    >>> row.stars, row.level, row.sources[0].trust, str(row.sources[0].read)
+    >>> row["stars"], row["level"], row["sources"][0]["trust"], row["sources"][0]["read"]
     (1.0, 'Nobody offers it for this system, and its weights are closed.', 'A', '2026-11-22')
     >>> row = declared_row("sla", "flux-2-pro@bfl")
-    >>> row.stars, row.reason[:38]
+    >>> row["stars"], row["reason"][:38]
     (None, 'nobody knows: Nothing public was found')
-    >>> declared_row("deployment", "flux-2-klein-4b@bfl").stars
+    >>> declared_row("deployment", "flux-2-klein-4b@bfl")["stars"]
     5.0
     """
     capabilities = read_capabilities()
@@ -85,16 +81,16 @@ def declared_row(capability_id: str, system: str) -> DeclaredStars:
 
 def _row(
     capability: Capability, system: str, cell: Cell | None, level: int | None, reason: str | None, counted: str = ""
-) -> DeclaredStars:
-    return DeclaredStars(
-        capability=capability.id,
-        question=capability.question,
+) -> DeclaredCell:
+    return DeclaredCell(
         system=system,
         stars=float(level) if level else None,
         level=capability.rubric[level - 1] if level else None,
-        answer=cell.answer if cell else None,
         says=f"{counted} {cell.says}".strip() if cell else None,
-        sources=cell.sources if cell else (),
+        sources=[
+            CitedSource(what=source.what, url=source.url or "", read=str(source.read), trust=source.trust)
+            for source in (cell.sources if cell else ())
+        ],
         reason=reason,
     )
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any, TypedDict
 
 import pandas as pd
+from typing_extensions import TypedDict
 
 from evals.definition import EvalDefinition
 from evals.facts.article import read_article
 from evals.rating.controls import ControlStatistic
-from evals.rating.monthly_cost import monthly_costs
+from evals.rating.monthly_cost import MonthlyCost, monthly_costs
 from evals.rating.operations import SystemOperations
 from evals.rating.stars.headlines import rows_without_eval
 from evals.rating.stars.published import PublishedStars, against_article
@@ -36,7 +35,7 @@ class Stars(TypedDict):
     strengths: Strengths | None
     published: dict[str, PublishedStars]
     recommendations: list[Recommendation]
-    costs: list[dict[str, Any]]
+    costs: list[MonthlyCost]
 
 
 def award_stars(
@@ -84,5 +83,5 @@ def award_stars(
             row["id"]: against_article(row, published[row["id"]], real) for row in table if row["id"] in published
         },
         recommendations=[recommend(case, rated, systems, advice.get(case.id), simulated) for case in read_use_cases()],
-        costs=[asdict(cost) | {"sources": list(cost.sources), "notes": list(cost.notes)} for cost in costs],
+        costs=costs,
     )

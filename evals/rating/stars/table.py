@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import Literal
 
 import numpy as np
 import pandas as pd
+from typing_extensions import TypedDict
 
 from evals.definition import StarRow
-from evals.facts.models_reading import Source
 from evals.rating.comparison import number_or_none, with_prompts
 from evals.rating.controls import ControlStatistic
-from evals.rating.stars.cells import StarCell, StarDifference, in_halves, settle, star_cells, star_differences
+from evals.rating.stars.cells import StarCell, StarDifference, settle, star_cells, star_differences
 from evals.rating.stars.computed import LOG_SCALES, computed_outcomes, frozen_log_scale, typical_values
-from evals.rating.stars.declared import declared_row
+from evals.rating.stars.declared import DeclaredCell, declared_row
 from evals.rating.stars.outcomes import WITHHELD, PromptOutcomes, combined, prompt_outcomes, with_units
 from evals.rating.stars.scales import NEUTRAL, SYSTEM_FAILURES, FrozenScale, freeze_scale
 from metrics.catalogue import metric
@@ -41,17 +41,6 @@ class Component(TypedDict):
     weight: float
     scale: FrozenScale
     cells: list[StarCell]
-
-
-class DeclaredCell(TypedDict):
-    """What a cited fact and the rubric give one system."""
-
-    system: str
-    stars: float | None
-    level: str | None
-    says: str | None
-    sources: list[dict[str, str]]
-    reason: str | None
 
 
 class TableRow(TypedDict):
@@ -311,20 +300,5 @@ def _computed(row: StarRow, given: Material, seed: int) -> RatedRow:
 
 def _declared(row: StarRow, given: Material) -> TableRow:
     found = _empty(row, "declared", None, "rubric, 1 to 5", None)
-    for system in given.systems:
-        fact = declared_row(str(row.declared), system)
-        found["declared"].append(
-            DeclaredCell(
-                system=system,
-                stars=in_halves(fact.stars),
-                level=fact.level,
-                says=fact.says,
-                sources=[_source(source) for source in fact.sources],
-                reason=fact.reason,
-            )
-        )
+    found["declared"] = [declared_row(str(row.declared), system) for system in given.systems]
     return found
-
-
-def _source(source: Source) -> dict[str, str]:
-    return {"what": source.what, "url": source.url or "", "read": str(source.read), "trust": source.trust}

@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import TypedDict
 
 import numpy as np
 import pandas as pd
 from scipy import stats
+from typing_extensions import TypedDict
 
 from evals.rating.comparison import number_or_none
 from evals.rating.stars.cells import FEWEST, MOST

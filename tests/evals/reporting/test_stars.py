@@ -1,7 +1,6 @@
 """The star section: what it draws, what it says where there is nothing to draw, and that nothing is lost on the way."""
 
 import re
-from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -121,7 +120,7 @@ def test_a_report_can_leave_all_pictures_out(run, document, tmp_path):
 
 def test_a_month_is_shown_with_documented_discounts_and_claimed_ones_named_as_such(document):
     systems = ["gemini-3-pro-image@google", "flux-2-pro@bfl"]
-    costs = [asdict(cost) for cost in monthly_costs(systems, "1K")]
+    costs = monthly_costs(systems, "1K")
     shown = section({**document, "systems": systems, "costs": costs})
     assert shown.volumes == ("10,000", "50,000", "100,000", "500,000")
     assert dict(zip(shown.volumes, shown.costs[1][1], strict=True))["100,000"] == "$3,000"
