@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ResponseMetadata:
     """What a host told about a request beside the picture; None where it told nothing.
 
     Attributes
@@ -71,7 +71,7 @@ class Finished:
 
     content: bytes | None = None
     url: str | None = field(default=None, repr=False)  # signed: who holds it can read the picture
-    told: Told = Told()
+    metadata: ResponseMetadata = ResponseMetadata()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Ended:
     outcome: Literal["refused", "filtered", "failed"]
     reason: str
     message: str = ""
-    told: Told = Told()
+    metadata: ResponseMetadata = ResponseMetadata()
 
 
 @dataclass(frozen=True, slots=True)

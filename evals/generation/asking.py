@@ -16,10 +16,10 @@ from evals.generation.answers import (
     Finished,
     Lost,
     PollAnswer,
+    ResponseMetadata,
     Running,
     SubmitAnswer,
     Task,
-    Told,
     TurnedAway,
 )
 from evals.generation.budget import Budget
@@ -97,13 +97,22 @@ class _Clock:
     ready: float | None = None
     delivered: float | None = None
 
-    def as_facts(self, told: Told) -> dict[str, float | None]:
+    def as_facts(self, metadata: ResponseMetadata) -> dict[str, float | None]:
         """Return queue, generation and download time in seconds, the host's own word first."""
         if self.sent is None or self.ready is None:
-            return {"queue_s": told.queue_s, "generation_s": told.generation_s, "download_s": None, "latency_s": None}
+            return {
+                "queue_s": metadata.queue_s,
+                "generation_s": metadata.generation_s,
+                "download_s": None,
+                "latency_s": None,
+            }
         end = self.delivered or self.ready
-        queue = told.queue_s if told.queue_s is not None else (self.began - self.sent if self.began else None)
-        work = told.generation_s if told.generation_s is not None else max(0.0, self.ready - self.sent - (queue or 0.0))
+        queue = metadata.queue_s if metadata.queue_s is not None else (self.began - self.sent if self.began else None)
+        work = (
+            metadata.generation_s
+            if metadata.generation_s is not None
+            else max(0.0, self.ready - self.sent - (queue or 0.0))
+        )
         download = self.delivered - self.ready if self.delivered else None
         times = {"queue_s": queue, "generation_s": work, "download_s": download, "latency_s": end - self.sent}
         return {name: None if seconds is None else round(seconds, 4) for name, seconds in times.items()}
@@ -311,20 +320,25 @@ async def _conclude(attempt: _Attempt, answer: Finished | Ended | Lost) -> None:
         desk.changed("unknown")
         return
     picture: Picture | None = None
-    told = answer.told
+    metadata = answer.metadata
     if isinstance(answer, Finished):
         found = await deliver(answer, attempt.task, line.host, attempt.store, desk.patience, desk.stop)
         if found is None:
             return
         if isinstance(found, Ended):
-            answer = replace(found, told=told)
+            answer = replace(found, metadata=metadata)
         else:
             picture, attempt.clock.delivered = found.picture, found.at
     cost, basis = _cost(attempt, answer)
     # A list price is a guess among the sources': the budget goes by the highest.
     at_most = max(cost or 0.0, standing.worst_usd) if basis == "listed" else cost or 0.0
-    facts: dict[str, Any] = {"cost_usd": cost, "cost_basis": basis, "at_most_usd": at_most, "told": _as_record(told)}
-    facts |= attempt.clock.as_facts(told)
+    facts: dict[str, Any] = {
+        "cost_usd": cost,
+        "cost_basis": basis,
+        "at_most_usd": at_most,
+        "metadata": _as_record(metadata),
+    }
+    facts |= attempt.clock.as_facts(metadata)
     if picture is not None:
         attempt.record("completed", picture=picture.as_dict(), **facts)
     elif isinstance(answer, Ended):
@@ -336,15 +350,17 @@ async def _conclude(attempt: _Attempt, answer: Finished | Ended | Lost) -> None:
 
 def _cost(attempt: _Attempt, answer: Finished | Ended) -> tuple[float | None, str]:
     """Return what the request cost and how that is known. What ended before any work was taken up cost nothing."""
-    told = answer.told
-    if told.cost_usd is None and attempt.task is not None and attempt.task.cost_usd is not None:
-        told = replace(told, cost_usd=attempt.task.cost_usd)
+    metadata = answer.metadata
+    if metadata.cost_usd is None and attempt.task is not None and attempt.task.cost_usd is not None:
+        metadata = replace(metadata, cost_usd=attempt.task.cost_usd)
     no_work = isinstance(answer, Ended) and answer.reason not in UNDELIVERED and attempt.task is None
-    if no_work and told.cost_usd is None and told.usage is None:
+    if no_work and metadata.cost_usd is None and metadata.usage is None:
         return 0.0, "none"
-    return billed_usd(attempt.line.offer, told.cost_usd, told.usage, attempt.request.size, attempt.request.n_references)
+    return billed_usd(
+        attempt.line.offer, metadata.cost_usd, metadata.usage, attempt.request.size, attempt.request.n_references
+    )
 
 
-def _as_record(told: Told) -> dict[str, Any]:
-    fields = {name: getattr(told, name) for name in Told.__slots__}
+def _as_record(metadata: ResponseMetadata) -> dict[str, Any]:
+    fields = {name: getattr(metadata, name) for name in ResponseMetadata.__slots__}
     return {name: dict(value) if name == "usage" else value for name, value in fields.items() if value is not None}

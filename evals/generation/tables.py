@@ -84,7 +84,7 @@ def request_row(
         outcome, ending = "failed", {"reason": NO_FIRST_SHOT, "message": "the first shot brought no picture to send"}
     elif outcome == "ok" and not _is_stored(standing, stored):
         outcome, ending = "failed", {**ending, "reason": FILE_MISSING, "message": "it was made, its file is gone"}
-    told = ending.get("told", {})
+    metadata = ending.get("metadata", {})
     unknown = outcome == "unknown"
     cost_usd = None if unknown else ending.get("cost_usd")
     return {
@@ -98,10 +98,10 @@ def request_row(
         "may_have_cost_usd": round(standing.spent_usd - (cost_usd or 0.0), 9),
         **{name: ending.get(name) for name in ("latency_s", "queue_s", "generation_s", "download_s")},
         "task_id": standing.task.id if standing.task else None,
-        "model_version": told.get("model_version"),
-        "prompt_used": told.get("prompt_used"),
-        "seed_used": told.get("seed_used"),
-        "answer_text": told.get("text"),
+        "model_version": metadata.get("model_version"),
+        "prompt_used": metadata.get("prompt_used"),
+        "seed_used": metadata.get("seed_used"),
+        "answer_text": metadata.get("text"),
         "file_name": ending["picture"]["file_name"] if outcome == "ok" else None,
         "sent_at": standing.sent_at,
         "ended_at": ending.get("at"),
@@ -151,7 +151,7 @@ def _metadata(
     stored: Container[str],
 ) -> dict[str, Any]:
     ending = standings[request.sample_id].ending
-    picture, told = ending["picture"], ending.get("told", {})
+    picture, metadata = ending["picture"], ending.get("metadata", {})
     references = copy_references(folder, reference_contents(request.item))
     if request.first_shot is not None and _is_stored(standings[request.first_shot], stored):
         references.insert(0, standings[request.first_shot].ending["picture"]["file_name"])
@@ -167,8 +167,8 @@ def _metadata(
         **{name: ending.get(name) for name in ("cost_usd", "cost_basis")},
         "model": request.system.rpartition("@")[0],
         "host": hosts[request.system],
-        "model_version": told.get("model_version"),
-        "prompt_used": told.get("prompt_used"),
-        "seed_used": told.get("seed_used"),
+        "model_version": metadata.get("model_version"),
+        "prompt_used": metadata.get("prompt_used"),
+        "seed_used": metadata.get("seed_used"),
         "created_at": ending["at"],
     }

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from evals.facts.models import Offer
-from evals.generation.answers import Accepted, Ended, PollAnswer, Running, SubmitAnswer, Task, Told
+from evals.generation.answers import Accepted, Ended, PollAnswer, ResponseMetadata, Running, SubmitAnswer, Task
 from evals.generation.hosts.delivery import as_data_uri, as_seconds, finished
 from evals.generation.hosts.http_answer import Garbled, HttpAnswer
 from evals.generation.hosts.http_host import HttpCall
@@ -85,18 +85,18 @@ def _prediction(answer: HttpAnswer) -> dict[str, Any]:
 def _read(prediction: Mapping[str, Any]) -> PollAnswer:
     status = str(prediction.get("status"))
     inference_ms = as_seconds((prediction.get("timings") or {}).get("inference"))
-    told = Told(
+    metadata = ResponseMetadata(
         model_version=str(prediction["model"]) if prediction.get("model") else None,
         generation_s=inference_ms / 1000 if inference_ms is not None else None,
     )
     error = str(prediction.get("error") or "")
     if status in ("completed", "succeeded"):
         if any(prediction.get("has_nsfw_contents") or ()):
-            return Ended("filtered", "has_nsfw_contents", error, told)
+            return Ended("filtered", "has_nsfw_contents", error, metadata)
         outputs = prediction.get("outputs") or []
         if not outputs:
-            return Ended(withheld(error) or "failed", "no_output", error, told)
-        return finished(str(outputs[0]), told)
+            return Ended(withheld(error) or "failed", "no_output", error, metadata)
+        return finished(str(outputs[0]), metadata)
     if status in ("failed", "canceled", "timeout"):
-        return Ended(withheld(error) or "failed", status, error, told)
+        return Ended(withheld(error) or "failed", status, error, metadata)
     return Running(status, queued=status in ("created", "queued", "starting"))

@@ -13,10 +13,10 @@ from evals.generation.answers import (
     Ended,
     Finished,
     PollAnswer,
+    ResponseMetadata,
     Running,
     SubmitAnswer,
     Task,
-    Told,
     TurnedAway,
 )
 from evals.generation.hosts.http_host import Garbled, HttpAnswer, HttpCall, as_base64
@@ -36,7 +36,7 @@ class Bfl(PollingHost):
     """FLUX models at their maker.
 
     The prompt is sent as it is: the rewriting that the models do by default is switched off where there is a field
-    for it, and ``told.prompt_used`` shows whether that worked.
+    for it, and ``metadata.prompt_used`` shows whether that worked.
     """
 
     def key_header(self) -> dict[str, str]:
@@ -111,7 +111,7 @@ def _outcome(status: str, body: Mapping[str, Any], task: Task) -> PollAnswer:
     result = result if isinstance(result, dict) else {}
     named_usd = _usd(body.get("cost"))
     prompt, seed = result.get("prompt"), result.get("seed")
-    told = Told(
+    metadata = ResponseMetadata(
         prompt_used=prompt if isinstance(prompt, str) and prompt else None,
         seed_used=seed if isinstance(seed, int) and not isinstance(seed, bool) else None,
         cost_usd=task.cost_usd if named_usd is None else named_usd,
@@ -120,13 +120,13 @@ def _outcome(status: str, body: Mapping[str, Any], task: Task) -> PollAnswer:
         sample = result.get("sample")
         if not isinstance(sample, str) or not sample:
             raise Garbled("a task that is ready without an address of its picture")
-        return Finished(url=sample, told=told)
+        return Finished(url=sample, metadata=metadata)
     if status == "Request Moderated":
-        return Ended("refused", status, _details(body), told)
+        return Ended("refused", status, _details(body), metadata)
     if status == "Content Moderated":
-        return Ended("filtered", status, _details(body), told)
+        return Ended("filtered", status, _details(body), metadata)
     if status in ("Error", "Failed"):
-        return Ended("failed", status, _details(body), told)
+        return Ended("failed", status, _details(body), metadata)
     return Running(status, queued=status in _QUEUED)
 
 

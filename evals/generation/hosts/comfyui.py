@@ -13,10 +13,10 @@ from evals.generation.answers import (
     Ended,
     Finished,
     PollAnswer,
+    ResponseMetadata,
     Running,
     SubmitAnswer,
     Task,
-    Told,
     TurnedAway,
 )
 from evals.generation.hosts.addresses import is_owned
@@ -103,17 +103,17 @@ class ComfyUI(PollingHost):
     def _read_history(self, entry: Mapping[str, Any]) -> PollAnswer:
         status = entry.get("status") or {}
         events = {str(name): details for name, details in status.get("messages") or ()}
-        told = Told(generation_s=_work_s(events))
+        metadata = ResponseMetadata(generation_s=_work_s(events))
         for name in ("execution_error", "execution_interrupted"):
             if name in events:
-                return Ended("failed", name, _node_message(events[name]), told)
+                return Ended("failed", name, _node_message(events[name]), metadata)
         images = list(_images(entry.get("outputs") or {}))
         if images:
             place = {key: str(images[0].get(key, "")) for key in ("filename", "subfolder", "type")}
-            return Finished(url=f"{self.base_url}/view?{urlencode(place)}", told=told)
+            return Finished(url=f"{self.base_url}/view?{urlencode(place)}", metadata=metadata)
         if status.get("completed") is False and status.get("status_str") != "error":
             return Running(str(status.get("status_str")))
-        return Ended("failed", "no_images", "the workflow ended without a picture", told)
+        return Ended("failed", "no_images", "the workflow ended without a picture", metadata)
 
 
 def text_to_image(asked: ImageRequest, offer: Offer) -> dict[str, Any]:

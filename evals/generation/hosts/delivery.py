@@ -8,7 +8,7 @@ import urllib.parse
 from datetime import datetime
 from typing import Any
 
-from evals.generation.answers import Finished, Told
+from evals.generation.answers import Finished, ResponseMetadata
 from evals.generation.hosts.http_answer import Garbled
 from evals.generation.hosts.http_host import as_base64
 
@@ -35,7 +35,7 @@ def media_type(content: bytes) -> str:
     return "application/octet-stream"
 
 
-def finished(place: str, told: Told) -> Finished:
+def finished(place: str, metadata: ResponseMetadata) -> Finished:
     """Return the finished picture from its address, its data URI or its base64.
 
     Raises
@@ -44,7 +44,7 @@ def finished(place: str, told: Told) -> Finished:
         If it is none of them.
     """
     if place.startswith(("https://", "http://")):
-        return Finished(url=place, told=told)
+        return Finished(url=place, metadata=metadata)
     kind, comma, encoded = place.partition(",")
     if place.startswith("data:") and not kind.endswith(";base64"):
         raise Garbled("a data URI that is not base64")
@@ -54,7 +54,7 @@ def finished(place: str, told: Told) -> Finished:
         content = b""
     if not content:
         raise Garbled("neither an address nor a picture where the picture should be")
-    return Finished(content=content, told=told)
+    return Finished(content=content, metadata=metadata)
 
 
 def seconds_between(begin: Any, end: Any) -> float | None:

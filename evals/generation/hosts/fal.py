@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from evals.facts.models import HostFacts, Offer
-from evals.generation.answers import Accepted, Ended, PollAnswer, Running, SubmitAnswer, Task, Told
+from evals.generation.answers import Accepted, Ended, PollAnswer, ResponseMetadata, Running, SubmitAnswer, Task
 from evals.generation.hosts.delivery import as_data_uri, as_seconds, finished
 from evals.generation.hosts.http_answer import Garbled, HttpAnswer, message_of, refused_call
 from evals.generation.hosts.http_host import HttpCall
@@ -104,18 +104,18 @@ class Fal(PollingHost):
         from_status_s = self._inference_s.pop(task.id, None)
         in_result_s = as_seconds((found.get("timings") or {}).get("inference"))
         seed = found.get("seed")
-        told = Told(
+        metadata = ResponseMetadata(
             prompt_used=str(found["prompt"]) if found.get("prompt") else None,
             seed_used=seed if isinstance(seed, int) else None,
             generation_s=in_result_s if in_result_s is not None else from_status_s,
             text=str(found["description"]) if found.get("description") else None,  # Nano Banana's words
         )
         if any(found.get("has_nsfw_concepts") or ()):
-            return Ended("filtered", "has_nsfw_concepts", "fal's safety checker withheld the picture", told)
+            return Ended("filtered", "has_nsfw_concepts", "fal's safety checker withheld the picture", metadata)
         images = found.get("images") or [image for image in [found.get("image")] if image]
         if not images:
-            return Ended("failed", "no_images", "the result holds no picture", told)
-        return finished(str(images[0]["url"]), told)
+            return Ended("failed", "no_images", "the result holds no picture", metadata)
+        return finished(str(images[0]["url"]), metadata)
 
 
 def _own_error(answer: HttpAnswer) -> Ended | None:

@@ -8,7 +8,16 @@ from dataclasses import replace
 from typing import Any
 
 from evals.facts.models import Offer
-from evals.generation.answers import Accepted, Ended, Finished, PollAnswer, Running, SubmitAnswer, Task, Told
+from evals.generation.answers import (
+    Accepted,
+    Ended,
+    Finished,
+    PollAnswer,
+    ResponseMetadata,
+    Running,
+    SubmitAnswer,
+    Task,
+)
 from evals.generation.hosts.delivery import as_seconds, finished, media_type
 from evals.generation.hosts.http_answer import Garbled, HttpAnswer
 from evals.generation.hosts.http_host import HttpCall, as_base64
@@ -68,14 +77,15 @@ class Fireworks(PollingHost):
         said = answer.headers.get("content-type", "")
         if said.startswith("image/") or media_type(answer.content).startswith("image/"):
             seed = answer.headers.get("seed", "")
-            told = Told(seed_used=int(seed) if re.fullmatch(r"[0-9]{1,19}", seed) else None)
-            return _unless_filtered(answer.headers.get("finish-reason"), Finished(answer.content, told=told))
+            metadata = ResponseMetadata(seed_used=int(seed) if re.fullmatch(r"[0-9]{1,19}", seed) else None)
+            return _unless_filtered(answer.headers.get("finish-reason"), Finished(answer.content, metadata=metadata))
         body = answer.json()
         if "request_id" in body:
             return Accepted(Task(str(body["request_id"]), polling_url=""))
         encoded = body["base64"]
         picture = finished(
-            str(encoded[0] if isinstance(encoded, list) else encoded), Told(seed_used=_integer(body.get("seed")))
+            str(encoded[0] if isinstance(encoded, list) else encoded),
+            ResponseMetadata(seed_used=_integer(body.get("seed"))),
         )
         return _unless_filtered(body.get("finishReason"), picture)
 
@@ -93,7 +103,7 @@ class Fireworks(PollingHost):
         body = answer.json()
         status, result = str(body.get("status")), body.get("result")
         details = {"sample": result} if isinstance(result, str) else result or {}
-        told = Told(
+        metadata = ResponseMetadata(
             prompt_used=str(details["prompt"]) if details.get("prompt") else None,
             seed_used=_integer(details.get("seed")),
             generation_s=as_seconds(details.get("duration")),
@@ -101,11 +111,11 @@ class Fireworks(PollingHost):
         if status == "Ready":
             if not details.get("sample"):
                 raise Garbled("a ready task without a picture")
-            return finished(str(details["sample"]), told)
+            return finished(str(details["sample"]), metadata)
         if status in ("Request Moderated", "Content Moderated"):
-            return Ended("refused" if status == "Request Moderated" else "filtered", status, _reasons(body), told)
+            return Ended("refused" if status == "Request Moderated" else "filtered", status, _reasons(body), metadata)
         if status in ("Error", "Failed"):
-            return Ended("failed", status, _reasons(body), told)
+            return Ended("failed", status, _reasons(body), metadata)
         return Running(status)
 
 
@@ -117,7 +127,7 @@ def _at_most_one(references: Sequence[bytes], offer: Offer) -> Sequence[bytes]:
 
 def _unless_filtered(finish_reason: Any, picture: Finished) -> SubmitAnswer:
     if finish_reason == "CONTENT_FILTERED":
-        return Ended("filtered", "CONTENT_FILTERED", told=picture.told)
+        return Ended("filtered", "CONTENT_FILTERED", metadata=picture.metadata)
     return picture
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from evals.facts.models import HostFacts, Offer
-from evals.generation.answers import Ended, Finished, SubmitAnswer, Told, TurnedAway
+from evals.generation.answers import Ended, Finished, ResponseMetadata, SubmitAnswer, TurnedAway
 from evals.generation.hosts.delivery import media_type
 from evals.generation.hosts.http_host import (
     Garbled,
@@ -143,21 +143,21 @@ def read_generation(answer: HttpAnswer) -> SubmitAnswer:
     parts = _maps(_map(candidates[0].get("content")).get("parts")) if candidates else []
     pictures = [_map(part["inlineData"]) for part in parts if part.get("inlineData") and not part.get("thought")]
     written = "\n".join(_text(part["text"]) for part in parts if part.get("text") and not part.get("thought"))
-    told = Told(
+    metadata = ResponseMetadata(
         model_version=_text(body.get("modelVersion")) or None,
         usage=token_usage(body.get("usageMetadata"), has_picture=bool(pictures)),
         text=written[:_LONG_TEXT] or None,
     )
     if pictures:
-        return Finished(content=_decoded(pictures[-1].get("data")), told=told)
+        return Finished(content=_decoded(pictures[-1].get("data")), metadata=metadata)
     if candidates:
-        return _ended(candidates[0], told)
+        return _ended(candidates[0], metadata)
     feedback = _map(body.get("promptFeedback"))
     if feedback:
         reason = _text(feedback.get("blockReason")) or "prompt_blocked"
-        return Ended("refused", reason, _text(feedback.get("blockReasonMessage")), told)
+        return Ended("refused", reason, _text(feedback.get("blockReasonMessage")), metadata)
     if body.get("usageMetadata") or body.get("candidates") == []:
-        return Ended("failed", "no_candidates", "the answer is empty", told)
+        return Ended("failed", "no_candidates", "the answer is empty", metadata)
     raise Garbled("an answer without candidates")
 
 
@@ -192,16 +192,16 @@ def token_usage(metadata: Any, has_picture: bool) -> dict[str, float] | None:
     return {kind: float(count) for kind, count in tokens.items()}
 
 
-def _ended(candidate: Mapping[str, Any], told: Told) -> Ended:
+def _ended(candidate: Mapping[str, Any], metadata: ResponseMetadata) -> Ended:
     """Return why a candidate holds no picture."""
     reason = _text(candidate.get("finishReason"))
-    message = _text(candidate.get("finishMessage")) or told.text or ""
+    message = _text(candidate.get("finishMessage")) or metadata.text or ""
     if reason not in ("", "STOP", "FINISH_REASON_UNSPECIFIED"):
         default: Literal["refused", "filtered"] = "filtered" if reason.startswith("IMAGE_") else "refused"
-        return Ended(WITHOUT_PICTURE.get(reason, default), reason, message, told)
-    if told.text:
-        return Ended("refused", "text_only", message, told)
-    return Ended("failed", "no_picture", message or "the model stopped without a picture or a word", told)
+        return Ended(WITHOUT_PICTURE.get(reason, default), reason, message, metadata)
+    if metadata.text:
+        return Ended("refused", "text_only", message, metadata)
+    return Ended("failed", "no_picture", message or "the model stopped without a picture or a word", metadata)
 
 
 def _read_error(answer: HttpAnswer) -> TurnedAway | Ended:

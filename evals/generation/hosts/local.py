@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evals.facts.models import HostFacts, Offer
-from evals.generation.answers import Ended, Finished, PollAnswer, SubmitAnswer, Task, Told, TurnedAway
+from evals.generation.answers import Ended, Finished, PollAnswer, ResponseMetadata, SubmitAnswer, Task, TurnedAway
 from evals.generation.hosts.http_host import ForeignAddress, HostUnavailable
 from evals.generation.hosts.quoting import quotable
 from evals.generation.plan import ImageRequest
@@ -142,7 +142,7 @@ class Local:
             picture = _png(made.images[0])
         except _BROKEN as error:
             return Ended("failed", type(error).__name__, " ".join(str(error).split()))
-        told = Told(
+        metadata = ResponseMetadata(
             model_version=loaded.version,
             seed_used=call.seed,
             queue_s=begun_s - sent_s,
@@ -150,8 +150,10 @@ class Local:
         )
         flags = getattr(made, "nsfw_content_detected", None)
         if flags is not None and any(flags):
-            return Ended("filtered", "nsfw_content_detected", "the pipeline's safety checker blanked the picture", told)
-        return Finished(picture, told=told)
+            return Ended(
+                "filtered", "nsfw_content_detected", "the pipeline's safety checker blanked the picture", metadata
+            )
+        return Finished(picture, metadata=metadata)
 
 
 def _load(weights: str) -> _Loaded:

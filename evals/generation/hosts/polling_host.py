@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from evals.facts.models import HostFacts
-from evals.generation.answers import Ended, PollAnswer, Running, Task, Told, TurnedAway
+from evals.generation.answers import Ended, PollAnswer, ResponseMetadata, Running, Task, TurnedAway
 from evals.generation.hosts.http_answer import HttpAnswer, message_of, refused_call
 from evals.generation.hosts.http_host import HttpCall, HttpHost
 from evals.generation.hosts.refusals import withheld
@@ -57,5 +57,5 @@ class PollingHost(HttpHost):
         if misses + 1 < MISSES_AT_MOST or now - since < MISSING_S:
             return Running("not found yet")
         del self._misses[task.id]
-        told = Told(cost_usd=task.cost_usd)
-        return Ended("failed", "task_not_found", message or "the host does not know the task (any more)", told)
+        metadata = ResponseMetadata(cost_usd=task.cost_usd)
+        return Ended("failed", "task_not_found", message or "the host does not know the task (any more)", metadata)

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from evals.generation.answers import PollAnswer, SubmitAnswer, Told
+from evals.generation.answers import PollAnswer, ResponseMetadata, SubmitAnswer
 from evals.generation.keys import scrubbed
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _Read = TypeVar("_Read", bound="SubmitAnswer | PollAnswer")
 
 _WORDS = ("reason", "message", "status")
-_WORDS_TOLD = ("model_version", "prompt_used", "text")
+_METADATA_WORDS = ("model_version", "prompt_used", "text")
 _LONGEST = 20_000
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """What a terminal acts upon instead of showing it, and what turns the order of text around."""
@@ -34,9 +34,9 @@ def quotable(read: _Read, keys: Collection[str]) -> _Read:
     'bad header •••'
     """
     changes: dict[str, Any] = _cleaned(read, _WORDS, keys)
-    told = getattr(read, "told", None)
-    if isinstance(told, Told):
-        changes["told"] = replace(told, **_cleaned(told, _WORDS_TOLD, keys))
+    metadata = getattr(read, "metadata", None)
+    if isinstance(metadata, ResponseMetadata):
+        changes["metadata"] = replace(metadata, **_cleaned(metadata, _METADATA_WORDS, keys))
     return replace(read, **changes)
 
 

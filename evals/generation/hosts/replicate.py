@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evals.facts.models import Offer
-from evals.generation.answers import Accepted, Ended, PollAnswer, Running, SubmitAnswer, Task, Told
+from evals.generation.answers import Accepted, Ended, PollAnswer, ResponseMetadata, Running, SubmitAnswer, Task
 from evals.generation.hosts.delivery import as_data_uri, as_seconds, finished, seconds_between
 from evals.generation.hosts.http_answer import HttpAnswer
 from evals.generation.hosts.http_host import HttpCall
@@ -68,28 +68,28 @@ class Replicate(PollingHost):
 
 def _read(prediction: Mapping[str, Any]) -> PollAnswer:
     status = str(prediction.get("status"))
-    told = _told(prediction)
+    metadata = _metadata(prediction)
     if status == "succeeded":
         output = prediction.get("output")
         first = output[0] if isinstance(output, list) and output else output
         if isinstance(first, str) and first:
-            return finished(first, told)
+            return finished(first, metadata)
         logs = str(prediction.get("logs") or "")
-        return Ended(withheld(logs) or "failed", "no_output", "the prediction succeeded without a picture", told)
+        return Ended(withheld(logs) or "failed", "no_output", "the prediction succeeded without a picture", metadata)
     if status == "failed":
         error = str(prediction.get("error") or "no reason was given")
         code = re.search(r"\bE\d{3,4}\b", error)
-        return Ended(withheld(error) or "failed", code.group() if code else "failed", error, told)
+        return Ended(withheld(error) or "failed", code.group() if code else "failed", error, metadata)
     if status in ("canceled", "aborted"):
-        return Ended("failed", status, str(prediction.get("error") or ""), told)
+        return Ended("failed", status, str(prediction.get("error") or ""), metadata)
     return Running(status, queued=status in ("starting", "queued"))
 
 
-def _told(prediction: Mapping[str, Any]) -> Told:
+def _metadata(prediction: Mapping[str, Any]) -> ResponseMetadata:
     version = prediction.get("version")
     created, started, completed = (prediction.get(f"{event}_at") for event in ("created", "started", "completed"))
     measured = as_seconds((prediction.get("metrics") or {}).get("predict_time"))
-    return Told(
+    return ResponseMetadata(
         # Replicate says "hidden" where a vendor does not publish its versions.
         model_version=str(version) if version and version != "hidden" else None,
         queue_s=seconds_between(created, started),

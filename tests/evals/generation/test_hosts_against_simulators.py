@@ -193,14 +193,14 @@ def test_odd_statuses_and_drafts_do_not_hide_the_picture(typical, behaviour):
 def test_the_hosts_own_clock_is_read(typical):
     offer = typical_offer(typical)
     with simulated(offer, work_s=0.05) as (ask, _):
-        assert ask(request(offer)).answer.told.generation_s == pytest.approx(0.05, abs=0.002)
+        assert ask(request(offer)).answer.metadata.generation_s == pytest.approx(0.05, abs=0.002)
 
 
 @pytest.mark.parametrize("typical", ["bfl", "fal", "fireworks, a picture", "fireworks, a task"])
 def test_the_seed_that_was_used_is_read(typical):
     offer = typical_offer(typical)
     with simulated(offer) as (ask, _):
-        assert ask(request(offer)).answer.told.seed_used == 42
+        assert ask(request(offer)).answer.metadata.seed_used == 42
 
 
 # Requests that are not taken in

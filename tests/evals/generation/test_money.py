@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from evals.facts.models import Quote
-from evals.generation.answers import Ended, Finished, Lost, Running, Told, TurnedAway
+from evals.generation.answers import Ended, Finished, Lost, ResponseMetadata, Running, TurnedAway
 from evals.generation.ledger import Ledger
 from evals.generation.lines import GenerationError
 from evals.generation.pictures import Pictures
@@ -96,14 +96,14 @@ def test_where_the_host_names_no_price_the_highest_source_counts_against_the_bud
 
 
 def test_a_price_that_the_host_named_counts_as_named(run, scripted):
-    host = scripted.Host({"s0": [Finished(content=scripted.png("red"), told=Told(cost_usd=0.02))]})
+    host = scripted.Host({"s0": [Finished(content=scripted.png("red"), metadata=ResponseMetadata(cost_usd=0.02))]})
     generation = run(host, scripted.requests(1), quotes=quotes_of(0.01, 0.02, 0.09))
     assert generation.spent_usd == pytest.approx(0.02)
     assert run.rows()[0]["may_have_cost_usd"] == 0
 
 
 def test_a_price_above_the_worst_is_counted_in_full(run, scripted):
-    dear = [Finished(content=scripted.png("red"), told=Told(cost_usd=0.5))]
+    dear = [Finished(content=scripted.png("red"), metadata=ResponseMetadata(cost_usd=0.5))]
     generation = run(scripted.Host({"s0": dear}, work_s=0.1), scripted.requests(5), budget_usd=0.30, concurrency=1)
     assert generation.budget_reached
     n_in_flight = generation.outcomes["m@h"]["ok"] - 1
@@ -112,7 +112,9 @@ def test_a_price_above_the_worst_is_counted_in_full(run, scripted):
 
 
 def test_a_refusal_that_cost_is_counted(run, scripted):
-    host = scripted.Host({"s0": [Ended("refused", "SAFETY", told=Told(cost_usd=0.004))], "s1": [Ended("refused", "x")]})
+    host = scripted.Host(
+        {"s0": [Ended("refused", "SAFETY", metadata=ResponseMetadata(cost_usd=0.004))], "s1": [Ended("refused", "x")]}
+    )
     assert run(host, scripted.requests(2)).spent_usd == pytest.approx(0.004)
 
 
@@ -128,7 +130,7 @@ def test_every_way_to_end_is_counted_the_same_in_rows_in_ledger_and_in_the_sum(r
             "s0": [Lost("ReadTimeout")],
             "s1": [TurnedAway("http_500", may_have_cost=True)] * 2,
             "s2": [scripted.accepted("t")],
-            "s3": [Ended("filtered", "IMAGE_SAFETY", told=Told(cost_usd=0.02))],
+            "s3": [Ended("filtered", "IMAGE_SAFETY", metadata=ResponseMetadata(cost_usd=0.02))],
             "s4": [Finished(content=b"no picture")],
             "s5": [TurnedAway("http_503")] * 4,
         },

@@ -7,7 +7,7 @@ import httpx2 as httpx
 import pytest
 
 from evals.facts.models import Quote
-from evals.generation.answers import Ended, Finished, Lost, Running, Told, TurnedAway
+from evals.generation.answers import Ended, Finished, Lost, ResponseMetadata, Running, TurnedAway
 from evals.generation.hosts.http_host import ForeignAddress
 from evals.generation.lines import GenerationError
 from evals.generation.stage import generate, still_open
@@ -88,10 +88,10 @@ def test_a_request_in_flight_when_the_process_died_is_unknown_to_the_next_one(ru
 
 
 def test_a_task_is_asked_for_until_it_is_ready_and_its_picture_fetched(run, scripted):
-    told = Told(prompt_used="rewritten", seed_used=9, model_version="v3")
+    metadata = ResponseMetadata(prompt_used="rewritten", seed_used=9, model_version="v3")
     host = scripted.Host(
         {"s0": [scripted.accepted("t", cost=0.045)]},
-        polls={"t": [Running("Pending", queued=True), Running("Odd"), Finished(url="u", told=told)]},
+        polls={"t": [Running("Pending", queued=True), Running("Odd"), Finished(url="u", metadata=metadata)]},
         downloads={"u": [scripted.png("blue")]},
     )
     run(host, scripted.requests(1))

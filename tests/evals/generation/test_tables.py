@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from evals.generation.answers import Ended, Finished, Lost, Running, Told, TurnedAway
+from evals.generation.answers import Ended, Finished, Lost, ResponseMetadata, Running, TurnedAway
 from evals.imageset.imageset import ImageSetError, read_image_set
 from evals.suites.references import edit_mask
 from evals.suites.suite import PromptItem, read_suite
@@ -17,10 +17,10 @@ def metadata_of(run):
 
 def a_mixed_run(run, scripted):
     """Run requests that end in every way, with what hosts tell about some of them only."""
-    rich = Told("v1", "rewritten", 5, 0.02, {"output_image": 10.0}, 0.25, 1.5, "Here it is")
+    rich = ResponseMetadata("v1", "rewritten", 5, 0.02, {"output_image": 10.0}, 0.25, 1.5, "Here it is")
     host = scripted.Host(
         {
-            "s0": [Finished(content=scripted.png("red"), told=rich)],
+            "s0": [Finished(content=scripted.png("red"), metadata=rich)],
             "s1": [Lost("ReadTimeout")],
             "s2": [Ended("refused", "SAFETY", "no")],
             "s3": [scripted.accepted("t")],
@@ -178,7 +178,7 @@ def test_a_timeout_has_the_latency_of_the_whole_wait(run, scripted):
 def test_an_earlier_process_leaves_no_times_that_nobody_measured(run, scripted):
     host = scripted.Host({"s0": [scripted.accepted()]}, {"t": [Running("Pending")]}, {"u": [scripted.png("red")]})
     run(host, scripted.requests(1))
-    host.polls["t"] = [Finished(url="u", told=Told(generation_s=2.5))]
+    host.polls["t"] = [Finished(url="u", metadata=ResponseMetadata(generation_s=2.5))]
     run(host, scripted.requests(1))
     (row,) = run.rows()
     assert (row["latency_s"], row["queue_s"], row["generation_s"], row["download_s"]) == (None, None, 2.5, None)
@@ -193,8 +193,8 @@ def test_the_times_are_those_of_the_last_attempt(run, scripted):
 
 
 def test_a_host_whose_clock_makes_no_sense_makes_no_negative_times(run, scripted):
-    told = Told(queue_s=3600.0)
-    run(scripted.Host({"s0": [Finished(content=scripted.png("red"), told=told)]}), scripted.requests(1))
+    metadata = ResponseMetadata(queue_s=3600.0)
+    run(scripted.Host({"s0": [Finished(content=scripted.png("red"), metadata=metadata)]}), scripted.requests(1))
     (row,) = run.rows()
     assert row["generation_s"] == 0.0
     assert row["queue_s"] == 3600.0

@@ -70,7 +70,7 @@ def test_a_success_names_the_picture(host, answer, status):
     )
     read = host.read_poll(answer(body), TASK)
     assert isinstance(read, Finished)
-    assert (read.url, read.told.model_version, read.told.generation_s) == (
+    assert (read.url, read.metadata.model_version, read.metadata.generation_s) == (
         PICTURE,
         "black-forest-labs/flux-2-pro",
         5.25,

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.facts.models import HostFacts
-from evals.generation.answers import Accepted, Ended, Finished, Lost, Running, Task, Told, TurnedAway
+from evals.generation.answers import Accepted, Ended, Finished, Lost, ResponseMetadata, Running, Task, TurnedAway
 from evals.generation.hosts.bfl import Bfl
 from evals.generation.hosts.http_host import ForeignAddress, Garbled, HttpAnswer
 
@@ -27,7 +27,7 @@ SAMPLE = (
 )
 SUBMITTED = {"id": ID, "polling_url": POLLING_URL, "cost": 3.0, "input_mp": 0.0, "output_mp": 1.0}
 TASK = Task(ID, POLLING_URL, cost_usd=0.03)
-CHARGED = Told(cost_usd=0.03)
+CHARGED = ResponseMetadata(cost_usd=0.03)
 
 
 def state(status: Any, result: Any = None, details: Any = None, **more: Any) -> dict[str, Any]:
@@ -185,13 +185,13 @@ def test_any_other_status_is_still_running(host, answer, status):
 
 def test_a_ready_task_has_its_picture_its_prompt_and_its_seed(host, answer):
     result = {"start_time": 1764253858.8486362, "prompt": "a majestic cat", "seed": 1601288383, "sample": SAMPLE}
-    told = Told(prompt_used="a majestic cat", seed_used=1601288383, cost_usd=0.03)
-    assert host.read_poll(answer(state("Ready", result)), TASK) == Finished(url=SAMPLE, told=told)
+    metadata = ResponseMetadata(prompt_used="a majestic cat", seed_used=1601288383, cost_usd=0.03)
+    assert host.read_poll(answer(state("Ready", result)), TASK) == Finished(url=SAMPLE, metadata=metadata)
 
 
 def test_a_price_that_is_named_at_the_end_counts(host, answer):
     read = host.read_poll(answer(state("Ready", {"sample": SAMPLE}, cost=4.8)), TASK)
-    assert read.told.cost_usd == pytest.approx(0.048)
+    assert read.metadata.cost_usd == pytest.approx(0.048)
 
 
 @pytest.mark.parametrize("result", [None, [], "x", {}, {"sample": None}, {"sample": ""}, {"sample": 7}])
@@ -234,7 +234,7 @@ def test_a_task_that_is_not_found_has_ten_seconds_to_appear(host, answer, monkey
         clock[0] += 2.0
     assert reads[:5] == [Running("not found yet")] * 5
     assert isinstance(reads[5], Ended)
-    assert (reads[5].outcome, reads[5].reason, reads[5].told) == ("failed", "task_not_found", CHARGED)
+    assert (reads[5].outcome, reads[5].reason, reads[5].metadata) == ("failed", "task_not_found", CHARGED)
 
 
 def test_a_task_that_appears_is_not_held_to_an_earlier_absence(host, answer, monkeypatch):

@@ -141,7 +141,7 @@ def test_a_success_names_the_picture_on_the_server_and_the_time(host, answer):
     end = ["execution_success", {"prompt_id": TASK.id, "timestamp": 1_764_253_862_500}]
     read = host.read_poll(answer(history(start, end, images=[IMAGE])), TASK)
     assert isinstance(read, Finished)
-    assert (read.url, read.told.generation_s) == (PICTURE, 4.5)
+    assert (read.url, read.metadata.generation_s) == (PICTURE, 4.5)
 
 
 def test_the_saved_picture_counts_and_no_preview(host, answer):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from evals.generation.answers import Told
+from evals.generation.answers import ResponseMetadata
 from evals.generation.hosts.delivery import as_data_uri, finished, media_type, seconds_between
 from evals.generation.hosts.http_answer import Garbled
 
@@ -22,13 +22,13 @@ def test_the_first_bytes_show_the_type(content, kind):
 
 def test_a_data_uri_comes_back_as_the_same_bytes():
     content = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
-    assert finished(as_data_uri(content), Told()).content == content
+    assert finished(as_data_uri(content), ResponseMetadata()).content == content
 
 
 @pytest.mark.parametrize("place", ["", "not there", "ftp://example.org/x.png", "data:image/png,raw", "data:;base64,"])
 def test_what_is_neither_address_nor_picture_is_garbled(place):
     with pytest.raises(Garbled):
-        finished(place, Told())
+        finished(place, ResponseMetadata())
 
 
 @pytest.mark.parametrize(

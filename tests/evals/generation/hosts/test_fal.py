@@ -125,13 +125,13 @@ def test_a_result_names_picture_seed_and_prompt(host, answer):
     read = host.read_poll(answer(result(timings={"inference": 2.5})), TASK)
     assert isinstance(read, Finished)
     assert read.url == PICTURE
-    assert (read.told.seed_used, read.told.prompt_used, read.told.generation_s) == (42, "a cat", 2.5)
+    assert (read.metadata.seed_used, read.metadata.prompt_used, read.metadata.generation_s) == (42, "a cat", 2.5)
 
 
 def test_the_inference_time_of_the_status_reaches_the_result(host, answer):
     host.read_poll(answer({"status": "COMPLETED", "metrics": {"inference_time": 3.75}}), TASK)
-    assert host.read_poll(answer(result()), TASK).told.generation_s == 3.75
-    assert host.read_poll(answer(result()), TASK).told.generation_s is None
+    assert host.read_poll(answer(result()), TASK).metadata.generation_s == 3.75
+    assert host.read_poll(answer(result()), TASK).metadata.generation_s is None
 
 
 def test_a_picture_inside_the_result_is_its_content(host, answer):
@@ -228,7 +228,7 @@ def test_a_request_from_queue_to_picture(host_facts, asked, flux, client):
         return read, await host.download(read.url)
 
     read, content = asyncio.run(whole())
-    assert (read.told.generation_s, content) == (1.5, PNG)
+    assert (read.metadata.generation_s, content) == (1.5, PNG)
     assert seen == [
         ("POST", f"{BASE}/fal-ai/flux-2-pro", "Key fal_secret"),
         ("GET", STATUS, "Key fal_secret"),

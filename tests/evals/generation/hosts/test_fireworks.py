@@ -66,20 +66,20 @@ def test_references_that_cannot_be_sent_are_an_error_and_never_dropped(host, ask
 def test_the_answer_of_dev_is_the_picture_itself(host, answer):
     read = host.read_submission(answer(PNG, content_type="image/png", finish_reason="SUCCESS", seed="42"))
     assert isinstance(read, Finished)
-    assert (read.content, read.told.seed_used) == (PNG, 42)
+    assert (read.content, read.metadata.seed_used) == (PNG, 42)
 
 
 @pytest.mark.parametrize("seed", ["²", "-", "9" * 5000])
 def test_an_odd_seed_does_not_cost_the_picture(host, answer, seed):
     read = host.read_submission(answer(PNG, content_type="image/png", seed=seed))
-    assert (read.content, read.told.seed_used) == (PNG, None)
+    assert (read.content, read.metadata.seed_used) == (PNG, None)
 
 
 def test_the_answer_of_dev_may_be_json(host, answer):
     read = host.read_submission(
         answer({"id": "1", "base64": ["data:image/png;base64,iVBORw0K"], "finishReason": "SUCCESS", "seed": 42})
     )
-    assert (read.content, read.told.seed_used) == (b"\x89PNG\r\n", 42)
+    assert (read.content, read.metadata.seed_used) == (b"\x89PNG\r\n", 42)
 
 
 def test_a_filtered_picture_is_no_picture(host, answer):
@@ -111,8 +111,8 @@ def test_a_ready_task_names_or_holds_the_picture(host, answer, result, url, cont
 
 def test_a_ready_task_tells_seed_prompt_and_duration(host, answer):
     result = {"sample": PICTURE, "seed": 7, "prompt": "a fluffy cat", "duration": 4.5}
-    told = host.read_poll(answer({"status": "Ready", "result": result}), TASK).told
-    assert (told.seed_used, told.prompt_used, told.generation_s) == (7, "a fluffy cat", 4.5)
+    metadata = host.read_poll(answer({"status": "Ready", "result": result}), TASK).metadata
+    assert (metadata.seed_used, metadata.prompt_used, metadata.generation_s) == (7, "a fluffy cat", 4.5)
 
 
 def test_a_ready_task_without_a_picture_is_not_believed(host, answer):

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.facts.pricing import Quote, billed_usd
-from evals.generation.answers import Ended, Finished, Lost, Told, TurnedAway
+from evals.generation.answers import Ended, Finished, Lost, ResponseMetadata, TurnedAway
 from evals.generation.hosts.google import WITHOUT_PICTURE, Google, read_generation, token_usage
 from evals.generation.hosts.http_host import Garbled, HttpAnswer
 
@@ -138,7 +138,7 @@ def test_the_last_picture_that_is_no_thought_is_taken(answer):
     )
     assert read_generation(answer(body)) == Finished(
         content=FINAL,
-        told=Told(
+        metadata=ResponseMetadata(
             model_version="gemini-3-pro-image",
             usage={"input_text": 10, "input_image": 0, "output_image": 1120, "output_text": 162},
         ),
@@ -154,13 +154,13 @@ def test_a_draft_after_the_picture_does_not_replace_it(answer):
 def test_a_thought_alone_is_no_picture(answer):
     read = read_generation(answer(generated(image(DRAFT, thought=True), {"text": "Hm.", "thought": True})))
     assert isinstance(read, Ended)
-    assert (read.outcome, read.reason, read.told.text) == ("failed", "no_picture", None)
+    assert (read.outcome, read.reason, read.metadata.text) == ("failed", "no_picture", None)
 
 
 def test_words_beside_a_picture_are_kept(answer):
     read = read_generation(answer(generated({"text": "Here it is."}, image(FINAL), {"text": "Enjoy!"})))
     assert isinstance(read, Finished)
-    assert read.told.text == "Here it is.\nEnjoy!"
+    assert read.metadata.text == "Here it is.\nEnjoy!"
 
 
 def test_url_safe_base64_is_read_as_well(answer):
@@ -192,8 +192,8 @@ def test_a_refused_prompt_is_refused(answer):
         "modelVersion": "gemini-3.1-flash-image",
     }
     usage = {"input_text": 8, "input_image": 0, "output_image": 0, "output_text": 0}
-    told = Told(model_version="gemini-3.1-flash-image", usage=usage)
-    assert read_generation(answer(body)) == Ended("refused", "PROHIBITED_CONTENT", "Not this.", told)
+    metadata = ResponseMetadata(model_version="gemini-3.1-flash-image", usage=usage)
+    assert read_generation(answer(body)) == Ended("refused", "PROHIBITED_CONTENT", "Not this.", metadata)
 
 
 def test_a_withheld_picture_is_filtered(answer):
@@ -232,7 +232,7 @@ def test_every_reason_that_the_sdk_knows_is_in_the_table():
 def test_a_reason_without_a_picture_has_its_outcome(answer, reason, outcome):
     read = read_generation(answer(generated({"text": "I cannot."}, reason=reason)))
     assert isinstance(read, Ended)
-    assert (read.outcome, read.reason, read.message, read.told.text) == (outcome, reason, "I cannot.", "I cannot.")
+    assert (read.outcome, read.reason, read.message, read.metadata.text) == (outcome, reason, "I cannot.", "I cannot.")
 
 
 def test_a_picture_counts_whatever_the_reason(answer):
@@ -243,7 +243,7 @@ def test_a_picture_counts_whatever_the_reason(answer):
 def test_text_alone_is_a_refusal(answer, reason):
     read = read_generation(answer(generated({"text": "I'd rather talk."}, reason=reason)))
     assert isinstance(read, Ended)
-    assert (read.outcome, read.reason, read.told.text) == ("refused", "text_only", "I'd rather talk.")
+    assert (read.outcome, read.reason, read.metadata.text) == ("refused", "text_only", "I'd rather talk.")
 
 
 def test_an_answer_without_picture_or_word_has_failed(answer):
@@ -266,8 +266,8 @@ def test_the_price_formula_gives_the_worked_examples(offer):
     def usd(model: str, usage: dict[str, Any], rates: tuple[float, float, float]) -> float | None:
         terms = dict(zip(("input_per_m", "output_text_per_m", "output_image_per_m"), rates, strict=True))
         quote = Quote("tokens", {**terms, "image_tokens": {"1K": 1120}}, "s", None)
-        told = Told(usage=token_usage(usage, has_picture=True))
-        return billed_usd(offer(model, "google", quotes=(quote,)), told.cost_usd, told.usage, "1K")[0]
+        metadata = ResponseMetadata(usage=token_usage(usage, has_picture=True))
+        return billed_usd(offer(model, "google", quotes=(quote,)), metadata.cost_usd, metadata.usage, "1K")[0]
 
     assert usd("gemini-3-pro-image", RECORDED_USAGE, (2, 12, 120)) == pytest.approx(0.13636, abs=1e-5)
     nb2 = {

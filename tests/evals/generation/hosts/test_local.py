@@ -127,10 +127,10 @@ def test_a_picture_is_a_png_of_the_size_asked_for_and_tells_how_it_was_made(fact
         assert (picture.format, picture.size) == ("PNG", (512, 512))
         assert np.asarray(picture).std() > 0
     version = f"StableDiffusionPipeline diffusers {diffusers.__version__} torch {torch.__version__}"
-    assert read.told.model_version == version
-    assert read.told.seed_used == 42
-    assert read.told.generation_s > 0
-    assert read.told.queue_s >= 0
+    assert read.metadata.model_version == version
+    assert read.metadata.seed_used == 42
+    assert read.metadata.generation_s > 0
+    assert read.metadata.queue_s >= 0
 
 
 def stubbed(monkeypatch: pytest.MonkeyPatch, run: Callable[[], Any]) -> None:

@@ -11,7 +11,7 @@ import httpx2 as httpx
 import pytest
 
 from evals.facts.models import read_facts
-from evals.generation.answers import Accepted, Ended, Finished, Task, Told
+from evals.generation.answers import Accepted, Ended, Finished, ResponseMetadata, Task
 from evals.generation.hosts import HOSTS
 from evals.generation.hosts.http_host import ForeignAddress
 from evals.generation.hosts.quoting import quotable
@@ -75,7 +75,7 @@ def test_no_key_no_signature_and_no_control_character_is_told_by_any_host(name, 
     answer = {}
     host = opened(name, lambda request: httpx.Response(**answer))
     offer = an_offer(name)
-    told = []
+    reads = []
 
     async def everything():
         task = Task("t", f"{host.base_url}/tasks/t", f"{host.base_url}/results/t")
@@ -83,12 +83,12 @@ def test_no_key_no_signature_and_no_control_character_is_told_by_any_host(name, 
             for status in STATUSES:
                 answer.clear()
                 answer.update(status_code=status, json=body, headers={"Location": SIGNED})
-                told.append(await host.submit(host.prepare(asked(size=offer.sizes[0]), offer, [])))
+                reads.append(await host.submit(host.prepare(asked(size=offer.sizes[0]), offer, [])))
                 if name in POLLING_HOSTS:
-                    told.append(await host.poll(task))
+                    reads.append(await host.poll(task))
 
     asyncio.run(everything())
-    heard = [read for read in told if not isinstance(read, Accepted)]
+    heard = [read for read in reads if not isinstance(read, Accepted)]
     assert any("refused: " in written(read) for read in heard), "the vendor's words should be told"
     for read in heard:
         for secret in (KEY, SIGNATURE, "\\u001b", "\\u0007", "\x9b", "\u202e"):
@@ -98,8 +98,12 @@ def test_no_key_no_signature_and_no_control_character_is_told_by_any_host(name, 
 def test_addresses_to_ask_at_and_pictures_stay_as_they_are():
     accepted = Accepted(Task("t", SIGNED))
     assert quotable(accepted, [KEY]) == accepted
-    found = quotable(Finished(b"bytes", SIGNED, Told(seed_used=7, text="two\nlines")), [KEY])
-    assert (found.content, found.url, found.told) == (b"bytes", SIGNED, Told(seed_used=7, text="two\nlines"))
+    found = quotable(Finished(b"bytes", SIGNED, ResponseMetadata(seed_used=7, text="two\nlines")), [KEY])
+    assert (found.content, found.url, found.metadata) == (
+        b"bytes",
+        SIGNED,
+        ResponseMetadata(seed_used=7, text="two\nlines"),
+    )
 
 
 def test_a_key_with_control_characters_strewn_in_is_still_found():
@@ -107,8 +111,8 @@ def test_a_key_with_control_characters_strewn_in_is_still_found():
 
 
 def test_words_without_end_are_cut():
-    read = quotable(Ended("failed", "x", "a" * 10**6, Told(prompt_used="b" * 10**6)), [])
-    assert (len(read.message), len(read.told.prompt_used)) == (20_000, 20_000)
+    read = quotable(Ended("failed", "x", "a" * 10**6, ResponseMetadata(prompt_used="b" * 10**6)), [])
+    assert (len(read.message), len(read.metadata.prompt_used)) == (20_000, 20_000)
 
 
 @pytest.mark.parametrize("name", POLLING_HOSTS)

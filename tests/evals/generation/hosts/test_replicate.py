@@ -120,15 +120,15 @@ def test_a_success_names_the_picture_the_version_and_the_times(host, answer, out
     read = host.read_poll(answer(body), TASK)
     assert isinstance(read, Finished)
     assert read.url == PICTURE
-    assert read.told.model_version.startswith("2aea4586")
-    assert (read.told.queue_s, read.told.generation_s) == (1.5, 5.25)
+    assert read.metadata.model_version.startswith("2aea4586")
+    assert (read.metadata.queue_s, read.metadata.generation_s) == (1.5, 5.25)
     del body["metrics"]
-    assert host.read_poll(answer(body), TASK).told.generation_s == 5.5
+    assert host.read_poll(answer(body), TASK).metadata.generation_s == 5.5
 
 
 def test_a_hidden_version_is_none(host, answer):
     read = host.read_poll(answer(prediction(status="succeeded", output=PICTURE, version="hidden")), TASK)
-    assert read.told.model_version is None
+    assert read.metadata.model_version is None
 
 
 def test_a_picture_inside_the_answer_is_its_content(host, answer):
