@@ -85,12 +85,12 @@ def generate_demo(out: Path, watch: Watch = lambda count: None) -> Generation:
 
     Raises
     ------
-    evals.generation.lines.GenerationError
+    evals.generation.clients.GenerationError
         If the folder holds another run, or the generation was stopped before its end.
     """
     from evals.facts.models import read_facts
+    from evals.generation.clients import GenerationError
     from evals.generation.ledger import LEDGER
-    from evals.generation.lines import GenerationError
     from evals.generation.pacing import Patience
     from evals.generation.rehearsal import simulated_systems
     from evals.generation.stage import IMAGES, freeze_definition, generate

@@ -188,8 +188,8 @@ def _generate(eval_name: str, out: Path, budget: float | None, retry_unknown: bo
     from evals.cli.generation import print_warnings, shown_generation
     from evals.definition import read_definition
     from evals.facts.models import read_facts
+    from evals.generation.clients import real_systems
     from evals.generation.ledger import LEDGER
-    from evals.generation.lines import real_systems
     from evals.generation.rehearsal import simulated_systems
     from evals.generation.stage import IMAGES, freeze_definition
     from evals.generation.stage import generate as ask_for_pictures
@@ -232,7 +232,7 @@ def _estimate(eval_name: str, json_wanted: bool, out: Path | None, retry_unknown
     from evals.cli.generation import print_warnings
     from evals.definition import read_definition
     from evals.facts.models import read_facts
-    from evals.generation.lines import cautions_about, plan_of
+    from evals.generation.clients import cautions_about, plan_of
     from evals.generation.stage import check_folder, still_open
 
     definition, facts = read_definition(eval_name), read_facts()

@@ -22,7 +22,7 @@ UNDELIVERED = frozenset({NOT_A_PICTURE, DELIVERY_EXPIRED, DELIVERY_FAILED, FOREI
 
 
 class Source(Protocol):
-    """The host that made the picture (see `evals.generation.asking.Host`)."""
+    """The host that made the picture (see `evals.generation.request_loop.Host`)."""
 
     async def poll(self, task: Task) -> PollAnswer:
         """Ask once how an accepted task is doing."""

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from evals.definition import EvalDefinition, SimulatedSystem
 from evals.facts.models import Facts, Offer
-from evals.generation.asking import Line
+from evals.generation.clients import GenerationError, OpenSystems, plan_of
 from evals.generation.hosts import load_host
 from evals.generation.ledger import fold, read_events
-from evals.generation.lines import GenerationError, OpenSystems, plan_of
 from evals.generation.pacing import Pace
 from evals.generation.plan import ImageRequest
+from evals.generation.request_loop import SystemClient
 from evals.suites.suite import read_suite
 
 if TYPE_CHECKING:
@@ -76,7 +76,10 @@ def simulated_systems(definition: EvalDefinition, facts: Facts, ledger: Path) ->
         paces = {name: Pace(facts.hosts[name].concurrency) for name in hosts}
         yield OpenSystems(
             requests,
-            {system: Line(system, opened[offer.host], offer, paces[offer.host]) for system, offer in offers.items()},
+            {
+                system: SystemClient(system, opened[offer.host], offer, paces[offer.host])
+                for system, offer in offers.items()
+            },
             simulated=True,
         )
 

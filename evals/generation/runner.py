@@ -12,22 +12,24 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
-from evals.generation.asking import Desk, Line, ask
 from evals.generation.ledger import Standing
 from evals.generation.plan import ImageRequest
+from evals.generation.request_loop import RunContext, SystemClient, run_request
 from evals.suites.references import reference_contents
 
 
-async def run_requests(requests: Sequence[ImageRequest], lines: Mapping[str, Line], desk: Desk) -> None:
+async def run_requests(
+    requests: Sequence[ImageRequest], clients: Mapping[str, SystemClient], context: RunContext
+) -> None:
     """Bring every request that has no outcome yet to one, as far as hosts, budget and the user allow.
 
     Parameters
     ----------
     requests
         The plan, in the order in which it is sent.
-    lines
+    clients
         Every system that the plan asks.
-    desk
+    context
         Ledger, budget, pictures, patience and the wish to stop.
 
     Raises
@@ -35,30 +37,30 @@ async def run_requests(requests: Sequence[ImageRequest], lines: Mapping[str, Lin
     OSError
         If the disk fails. Nothing more is sent then, what is in flight is waited for, and the first error is raised.
     """
-    asked = [request for request in requests if is_open(desk.ledger.standing(request.sample_id))]
+    asked = [request for request in requests if is_open(context.ledger.standing(request.sample_id))]
     # Accepted tasks come first: others may wait for money that is held for them, in slots that they need.
-    asked.sort(key=lambda request: not desk.ledger.standing(request.sample_id).may_be_followed)
+    asked.sort(key=lambda request: not context.ledger.standing(request.sample_id).may_be_followed)
     shots = {request.sample_id: asyncio.Event() for request in asked}
 
     async def attend(request: ImageRequest) -> None:
         try:
-            if not desk.ledger.standing(request.sample_id).may_be_followed:
+            if not context.ledger.standing(request.sample_id).may_be_followed:
                 if request.first_shot in shots:
                     await shots[request.first_shot].wait()
-                if not _has_first_shot(request, desk):
+                if not _has_first_shot(request, context):
                     return
-            await ask(request, lines[request.system], desk, partial(_references, request, desk))
+            await run_request(request, clients[request.system], context, partial(_references, request, context))
         except BaseException:
-            desk.stop.ask()
+            context.stop.ask()
             raise
         finally:
             shots[request.sample_id].set()
 
     tasks = [asyncio.create_task(attend(request)) for request in asked]
-    with _interruptible(desk.stop.ask):
+    with _interruptible(context.stop.ask):
         if tasks:
             await asyncio.wait(tasks)
-    hosts = {id(line.host): line.host for line in lines.values()}
+    hosts = {id(client.host): client.host for client in clients.values()}
     await asyncio.gather(*(host.aclose() for host in hosts.values()))
     errors = [error for task in tasks if (error := task.exception()) is not None]
     if errors:
@@ -71,19 +73,19 @@ def is_open(standing: Standing) -> bool:
     return standing.status == "pending" or standing.may_be_followed or bool(turned_away)
 
 
-def _has_first_shot(request: ImageRequest, desk: Desk) -> bool:
+def _has_first_shot(request: ImageRequest, context: RunContext) -> bool:
     """Tell whether the picture that is to be sent along is there, if there is to be one."""
     if request.first_shot is None:
         return True
-    first = desk.ledger.standing(request.first_shot)
-    return first.status == "ok" and desk.pictures.holds(first.ending["picture"]["file_name"])
+    first = context.ledger.standing(request.first_shot)
+    return first.status == "ok" and context.pictures.holds(first.ending["picture"]["file_name"])
 
 
-def _references(request: ImageRequest, desk: Desk) -> list[bytes]:
+def _references(request: ImageRequest, context: RunContext) -> list[bytes]:
     references = reference_contents(request.item)
     if request.first_shot is not None:
-        first = desk.ledger.standing(request.first_shot)
-        references.insert(0, desk.pictures.read(first.ending["picture"]["file_name"]))
+        first = context.ledger.standing(request.first_shot)
+        references.insert(0, context.pictures.read(first.ending["picture"]["file_name"]))
     return references
 
 

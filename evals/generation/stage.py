@@ -14,14 +14,14 @@ from typing import Any, TypeAlias
 
 from evals.definition import EVAL, DefinitionError, definition_path, read_definition
 from evals.facts.pricing import worst_usd
-from evals.generation.asking import Desk
 from evals.generation.budget import Budget
+from evals.generation.clients import GenerationError, OpenSystems
 from evals.generation.keys import scrubbed
 from evals.generation.ledger import LEDGER, Ledger, Standing, fold, read_events
-from evals.generation.lines import GenerationError, OpenSystems
 from evals.generation.pacing import Patience, Stop
 from evals.generation.pictures import Pictures
 from evals.generation.plan import ImageRequest, plan_sha256
+from evals.generation.request_loop import RunContext
 from evals.generation.runner import is_open, run_requests
 from evals.generation.tables import write_tables
 from evals.imageset.imageset import write_atomically
@@ -163,7 +163,7 @@ def generate(
     Parameters
     ----------
     systems
-        The plan and the systems, opened (see `evals.generation.lines`).
+        The plan and the systems, opened (see `evals.generation.clients`).
     out
         The run folder; the image set goes to ``images``.
     budget_usd
@@ -208,7 +208,7 @@ def _check_budget(systems: OpenSystems, budget_usd: float | None) -> None:
     if budget_usd is None:
         return
     for system, size in dict.fromkeys((request.system, request.size) for request in systems.requests):
-        if worst_usd(systems.lines[system].offer, size) is None:
+        if worst_usd(systems.clients[system].offer, size) is None:
             raise GenerationError(
                 f"no price of {system} in {size} is known, so no budget can be kept; leave out the system or --budget"
             )
@@ -230,7 +230,7 @@ def _generate(
         ledger.open_for(plan_sha256(requests), twinlens=version("twinlens"), requests=len(requests))
         if systems.simulated:
             _start_over(requests, ledger)
-        free = {system for system, line in systems.lines.items() if line.offer.is_free}
+        free = {system for system, client in systems.clients.items() if client.offer.is_free}
         _allow_again((request for request in requests if retry_unknown or request.system in free), ledger)
         budget = _opened_budget(requests, ledger, budget_usd)
         stored = {
@@ -238,8 +238,8 @@ def _generate(
             for sample_id, standing in ledger.standings.items()
             if standing.status == "ok"
         }
-        desk = Desk(ledger, budget, Pictures(folder, stored), patience, Stop())
-        count = _counted(requests, desk)
+        context = RunContext(ledger, budget, Pictures(folder, stored), patience, Stop())
+        count = _counted(requests, context)
         watch(count)
 
         def changed(outcome: str) -> None:
@@ -248,24 +248,26 @@ def _generate(
             count.spent_usd = budget.spent_usd
             watch(count)
 
-        desk.changed = changed
+        context.changed = changed
         try:
-            _run(run_requests(requests, systems.lines, desk), desk.stop)
+            _run(run_requests(requests, systems.clients, context), context.stop)
         finally:
-            hosts = {system: line.offer.host for system, line in systems.lines.items()}
+            hosts = {system: client.offer.host for system, client in systems.clients.items()}
             rows = write_tables(folder, requests, ledger.standings, hosts, systems.simulated)
     finally:
         ledger.close()
-    stopped = {system: scrubbed(line.stopped, systems.keys) for system, line in systems.lines.items() if line.stopped}
+    stopped = {
+        system: scrubbed(client.stopped, systems.keys) for system, client in systems.clients.items() if client.stopped
+    }
     return Generation(
         folder=folder,
         outcomes=_outcomes(requests, rows),
         spent_usd=sum(standing.spent_usd for standing in ledger.standings.values()),
         budget_usd=budget_usd,
-        budget_reached=budget.exhausted and not desk.stop.wanted,
+        budget_reached=budget.exhausted and not context.stop.wanted,
         unknown=[row for row in rows if row["outcome"] == "unknown"],
         stopped=stopped,
-        interrupted=desk.stop.wanted,
+        interrupted=context.stop.wanted,
         warnings=systems.warnings,
         simulated=systems.simulated,
     )
@@ -306,10 +308,10 @@ def _opened_budget(requests: Sequence[ImageRequest], ledger: Ledger, limit_usd: 
     return budget
 
 
-def _counted(requests: Sequence[ImageRequest], desk: Desk) -> Count:
-    closed = [request for request in requests if not is_open(desk.ledger.standing(request.sample_id))]
-    pictures = sum(desk.ledger.standing(request.sample_id).status == "ok" for request in closed)
-    return Count(len(closed), len(requests), pictures, desk.budget.spent_usd)
+def _counted(requests: Sequence[ImageRequest], context: RunContext) -> Count:
+    closed = [request for request in requests if not is_open(context.ledger.standing(request.sample_id))]
+    pictures = sum(context.ledger.standing(request.sample_id).status == "ok" for request in closed)
+    return Count(len(closed), len(requests), pictures, context.budget.spent_usd)
 
 
 def _outcomes(requests: Sequence[ImageRequest], rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:

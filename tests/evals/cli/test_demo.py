@@ -8,7 +8,7 @@ import pytest
 
 from evals.cli.demo import DemoOutcome, check_truth, generate_demo
 from evals.definition import Truth, read_definition
-from evals.generation.lines import GenerationError
+from evals.generation.clients import GenerationError
 from evals.generation.plan import plan_requests
 from evals.imageset.imageset import read_image_set
 from evals.suites.suite import read_suite

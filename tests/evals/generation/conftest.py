@@ -17,11 +17,11 @@ import pytest
 
 from evals.facts.models import Offer, Quote
 from evals.generation.answers import Accepted, Finished, Task
-from evals.generation.asking import Line
+from evals.generation.clients import OpenSystems
 from evals.generation.hosts.http_host import Expired
-from evals.generation.lines import OpenSystems
 from evals.generation.pacing import Pace, Patience
 from evals.generation.plan import ImageRequest
+from evals.generation.request_loop import SystemClient
 from evals.generation.runner import run_requests
 from evals.generation.stage import generate
 from evals.suites.suite import PromptItem
@@ -119,8 +119,8 @@ class ScriptedHost:
 def systems_of(host, requests, concurrency=4, price=0.01, **changes):
     pace = Pace(concurrency)
     names = dict.fromkeys(request.system for request in requests)
-    lines = {name: Line(name, host, an_offer(name, price, **changes), pace) for name in names}
-    return OpenSystems(requests, lines)
+    clients = {name: SystemClient(name, host, an_offer(name, price, **changes), pace) for name in names}
+    return OpenSystems(requests, clients)
 
 
 def accepted(task_id="t", cost=None):

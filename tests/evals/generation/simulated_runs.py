@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from evals.facts.models import read_facts
-from evals.generation.asking import Line
+from evals.generation.clients import OpenSystems
 from evals.generation.hosts import load_host
-from evals.generation.lines import OpenSystems
 from evals.generation.pacing import Pace, Patience
 from evals.generation.plan import ImageRequest
+from evals.generation.request_loop import SystemClient
 from evals.generation.stage import Generation, generate
 from evals.suites.suite import PromptItem
 
@@ -78,8 +78,10 @@ def open_systems(requests: Sequence[ImageRequest], addresses: Mapping[str, str],
     offers = {request.system: facts.find(request.system) for request in requests}
     hosts = {name: load_host(facts.hosts[name], KEY, address) for name, address in addresses.items()}
     paces = {name: Pace(concurrency) for name in addresses}
-    lines = {system: Line(system, hosts[offer.host], offer, paces[offer.host]) for system, offer in offers.items()}
-    return OpenSystems(requests, lines, (KEY,))
+    clients = {
+        system: SystemClient(system, hosts[offer.host], offer, paces[offer.host]) for system, offer in offers.items()
+    }
+    return OpenSystems(requests, clients, (KEY,))
 
 
 def run_once(out: Path, n: int, addresses: Mapping[str, str], **options) -> Generation:

@@ -8,8 +8,8 @@ import pytest
 
 from evals.facts.models import Quote
 from evals.generation.answers import Ended, Finished, Lost, ResponseMetadata, Running, TurnedAway
+from evals.generation.clients import GenerationError
 from evals.generation.ledger import Ledger
-from evals.generation.lines import GenerationError
 from evals.generation.pictures import Pictures
 from evals.generation.plan import plan_sha256
 

@@ -8,8 +8,8 @@ import pytest
 
 from evals.facts.models import Quote
 from evals.generation.answers import Ended, Finished, Lost, ResponseMetadata, Running, TurnedAway
+from evals.generation.clients import GenerationError
 from evals.generation.hosts.http_host import ForeignAddress
-from evals.generation.lines import GenerationError
 from evals.generation.stage import generate, still_open
 from evals.imageset.imageset import read_image_set
 

@@ -13,10 +13,10 @@ from click.testing import CliRunner
 from evals.cli.generation import print_generation
 from evals.cli.main import main
 from evals.facts.models import read_facts
-from evals.generation.asking import Line
+from evals.generation.clients import OpenSystems
 from evals.generation.hosts.bfl import Bfl
-from evals.generation.lines import OpenSystems
 from evals.generation.pacing import Pace
+from evals.generation.request_loop import SystemClient
 from evals.generation.simulated.artists import plain_artist
 from evals.generation.simulated.books import Books
 from evals.generation.simulated.server import FORMATS, serve
@@ -119,7 +119,9 @@ def test_a_vendor_that_repeats_the_key_tells_it_to_no_table_and_no_terminal(tmp_
     system, facts = "flux-2-pro@bfl", read_facts()
     answering = httpx.MockTransport(lambda request: httpx.Response(status, json={"detail": told}))
     host = Bfl(facts.hosts["bfl"], key, client=httpx.AsyncClient(transport=answering, trust_env=False))
-    systems = OpenSystems(a_plan(2, [system]), {system: Line(system, host, facts.find(system), Pace(2))}, (key,))
+    systems = OpenSystems(
+        a_plan(2, [system]), {system: SystemClient(system, host, facts.find(system), Pace(2))}, (key,)
+    )
     generation = generate(systems, tmp_path / "run", patience=replace(HASTE, attempts=2, backoff_s=0.001))
     print_generation(generation)
     printed = capsys.readouterr()

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from evals.generation.answers import Finished, Running, TurnedAway
-from evals.generation.lines import GenerationError
+from evals.generation.clients import GenerationError
 from evals.generation.pictures import Pictures
 from evals.generation.stage import freeze_definition
 from evals.imageset.imageset import read_image_set

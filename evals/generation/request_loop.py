@@ -65,7 +65,7 @@ class Host(Protocol):
 
 
 @dataclass(slots=True)
-class Line:
+class SystemClient:
     """One system as it is being asked: its host, its pace, why it is asked no more, whether it has ever answered."""
 
     system: str
@@ -77,7 +77,7 @@ class Line:
 
 
 @dataclass(slots=True)
-class Desk:
+class RunContext:
     """What all requests of a run share; ``changed`` is called with the outcome when a request has one."""
 
     ledger: Ledger
@@ -123,26 +123,28 @@ class _Attempt:
     """One request at work."""
 
     request: ImageRequest
-    line: Line
-    desk: Desk
+    client: SystemClient
+    context: RunContext
     clock: _Clock = field(default_factory=_Clock)
     task: Task | None = None
 
     def record(self, kind: str, **facts: Any) -> None:
-        self.desk.ledger.append(kind, self.request.sample_id, **facts)
+        self.context.ledger.append(kind, self.request.sample_id, **facts)
 
     async def store(self, content: bytes) -> Picture:
-        return await asyncio.to_thread(self.desk.pictures.store, self.request.sample_id, content)
+        return await asyncio.to_thread(self.context.pictures.store, self.request.sample_id, content)
 
 
-async def ask(request: ImageRequest, line: Line, desk: Desk, references: Callable[[], Sequence[bytes]]) -> None:
+async def run_request(
+    request: ImageRequest, client: SystemClient, context: RunContext, references: Callable[[], Sequence[bytes]]
+) -> None:
     """Ask for a picture until the request has its outcome, the system is stopped, or the run is.
 
     An accepted task of an earlier process is asked for again; a request whose answer was lost is never sent again.
 
     Parameters
     ----------
-    request, line, desk
+    request, client, context
         What is asked for, of whom, and what all requests share.
     references
         Reads the images that are sent along, when it is the request's turn: those of a whole plan fill no memory.
@@ -152,12 +154,12 @@ async def ask(request: ImageRequest, line: Line, desk: Desk, references: Callabl
     OSError
         If ledger or picture cannot be written, or a reference cannot be read.
     """
-    attempt = _Attempt(request, line, desk)
+    attempt = _Attempt(request, client, context)
     try:
-        standing = desk.ledger.standing(request.sample_id)
+        standing = context.ledger.standing(request.sample_id)
         if standing.may_be_followed:
             attempt.task = standing.task
-            async with line.pace.slots:
+            async with client.pace.slots:
                 found = None if _halted(attempt) else await _wait_for(attempt)
             if found is not None:
                 await _conclude(attempt, found)
@@ -165,14 +167,14 @@ async def ask(request: ImageRequest, line: Line, desk: Desk, references: Callabl
             await _ask_anew(attempt, references)
     finally:
         # A task that is left to a later run may still cost what is held for it, and others must not wait for that.
-        await desk.budget.leave(request.sample_id)
+        await context.budget.leave(request.sample_id)
 
 
 async def _ask_anew(attempt: _Attempt, references: Callable[[], Sequence[bytes]]) -> None:
-    for number in range(1, attempt.desk.patience.attempts + 1):
+    for number in range(1, attempt.context.patience.attempts + 1):
         attempt.clock = _Clock()
         answer: SubmitAnswer | None
-        async with attempt.line.pace.slots:
+        async with attempt.client.pace.slots:
             answer = await _submit(attempt, references)
             if isinstance(answer, Accepted):
                 _accept(attempt, answer.task)
@@ -188,25 +190,25 @@ async def _ask_anew(attempt: _Attempt, references: Callable[[], Sequence[bytes]]
 
 async def _submit(attempt: _Attempt, references: Callable[[], Sequence[bytes]]) -> SubmitAnswer | None:
     """Send the request when it is its turn; None if it was not sent: the run or the system stopped, or no money."""
-    request, line, desk = attempt.request, attempt.line, attempt.desk
+    request, client, context = attempt.request, attempt.client, attempt.context
     if _halted(attempt):
         return None
     sent_along = references()
-    worst = _worst_usd(request, line.offer, sent_along)
-    if not await desk.budget.hold(request.sample_id, worst):
+    worst = _worst_usd(request, client.offer, sent_along)
+    if not await context.budget.hold(request.sample_id, worst):
         return None
-    await line.pace.turn(desk.stop.sleep)
+    await client.pace.turn(context.stop.sleep)
     if _halted(attempt):
-        await desk.budget.settle(request.sample_id, 0.0)
+        await context.budget.settle(request.sample_id, 0.0)
         return None
-    desk.pictures.check_space()
+    context.pictures.check_space()
     try:
-        call = line.host.prepare(request, line.offer, sent_along)
+        call = client.host.prepare(request, client.offer, sent_along)
     except ValueError as error:
         return TurnedAway("not_sendable", str(error), stops="nothing was sent; see what it offers: twinlens systems")
     attempt.record("submitted", system=request.system, worst_usd=worst, sent=call.record())
     attempt.clock.sent = time.monotonic()
-    answer = await line.host.submit(call)
+    answer = await client.host.submit(call)
     attempt.clock.ready = time.monotonic()
     return answer
 
@@ -215,9 +217,9 @@ def _accept(attempt: _Attempt, task: Task) -> None:
     attempt.task = task
     attempt.record("accepted", task=task)
     sample_id = attempt.request.sample_id
-    worst = attempt.desk.ledger.standing(sample_id).worst_usd
+    worst = attempt.context.ledger.standing(sample_id).worst_usd
     if task.cost_usd is not None and task.cost_usd > worst:
-        attempt.desk.budget.set_aside(sample_id, task.cost_usd)
+        attempt.context.budget.set_aside(sample_id, task.cost_usd)
 
 
 def _worst_usd(request: ImageRequest, offer: Offer, references: Sequence[bytes]) -> float:
@@ -228,7 +230,7 @@ def _worst_usd(request: ImageRequest, offer: Offer, references: Sequence[bytes])
 
 
 def _halted(attempt: _Attempt) -> bool:
-    return bool(attempt.line.stopped) or attempt.desk.stop.wanted
+    return bool(attempt.client.stopped) or attempt.context.stop.wanted
 
 
 async def _wait_for(attempt: _Attempt) -> Finished | Ended | None:
@@ -236,38 +238,38 @@ async def _wait_for(attempt: _Attempt) -> Finished | Ended | None:
 
     It is paid for, and some hosts serve its picture for minutes only: a later run may come too late.
     """
-    desk, clock = attempt.desk, attempt.clock
+    context, clock = attempt.context, attempt.clock
     assert attempt.task is not None
     started = clock.sent if clock.sent is not None else time.monotonic()
-    wait = desk.patience.first_poll_s if clock.sent is not None else 0.0
+    wait = context.patience.first_poll_s if clock.sent is not None else 0.0
     leave_at: float | None = None
     while True:
-        if await desk.stop.sleep(wait) or attempt.line.stopped:
-            leave_at = leave_at or time.monotonic() + desk.patience.grace_s
+        if await context.stop.sleep(wait) or attempt.client.stopped:
+            leave_at = leave_at or time.monotonic() + context.patience.grace_s
             left_s = leave_at - time.monotonic()
             if left_s <= 0:
                 return None
             await asyncio.sleep(min(wait, left_s))
         try:
-            answer = await attempt.line.host.poll(attempt.task)
+            answer = await attempt.client.host.poll(attempt.task)
         except ForeignAddress as error:
             answer = Ended("failed", FOREIGN_ADDRESS, str(error))
         clock.ready = time.monotonic()
         elapsed = clock.ready - started
-        wait = min(max(elapsed / 8, desk.patience.first_poll_s / 2), desk.patience.longest_poll_s)
+        wait = min(max(elapsed / 8, context.patience.first_poll_s / 2), context.patience.longest_poll_s)
         if isinstance(answer, (Finished, Ended)):
             return answer
         if isinstance(answer, TurnedAway):
             if answer.stops:
-                attempt.line.stopped = _why(answer)
+                attempt.client.stopped = _why(answer)
                 return None
-            wait = answer.delay_s if answer.delay_s is not None else desk.patience.longest_poll_s
+            wait = answer.delay_s if answer.delay_s is not None else context.patience.longest_poll_s
         elif not answer.queued and clock.began is None and clock.sent is not None:
             clock.began = clock.ready
-        if elapsed > desk.patience.task_s:
+        if elapsed > context.patience.task_s:
             status = answer.status if isinstance(answer, Running) else answer.reason
             return Ended("failed", _TIMEOUT, f"not ready after {elapsed:.0f} s; its last status was {status!r}")
-        wait = min(wait, desk.patience.task_s - elapsed)
+        wait = min(wait, context.patience.task_s - elapsed)
 
 
 _TIMEOUT = "timeout"
@@ -275,26 +277,26 @@ _TIMEOUT = "timeout"
 
 async def _turned_away(attempt: _Attempt, answer: TurnedAway, number: int) -> bool:
     """Record that a request was turned away and wait; False if it is not to be sent again in this run."""
-    line, desk = attempt.line, attempt.desk
-    line.answered = line.answered or answer.reason != "no_connection"
-    doubtful = desk.ledger.standing(attempt.request.sample_id).worst_usd if answer.may_have_cost else 0.0
+    client, context = attempt.client, attempt.context
+    client.answered = client.answered or answer.reason != "no_connection"
+    doubtful = context.ledger.standing(attempt.request.sample_id).worst_usd if answer.may_have_cost else 0.0
     facts = {"reason": answer.reason, "message": answer.message}
     attempt.record("rejected", **facts, delay_s=answer.delay_s, doubtful_usd=doubtful)
-    await desk.budget.settle(attempt.request.sample_id, doubtful)
+    await context.budget.settle(attempt.request.sample_id, doubtful)
     if answer.stops:
-        line.stopped = line.stopped or _why(answer)
-    elif answer.delay_s is not None and answer.delay_s > desk.patience.longest_wait_s:
-        line.stopped = line.stopped or f"{answer.message or answer.reason}; it asks to wait {answer.delay_s:.0f} s"
-    elif answer.reason == "no_connection" and number >= (desk.patience.attempts if line.answered else _KNOCKS):
-        line.stopped = line.stopped or f"it cannot be reached ({answer.message})"
-    elif number == desk.patience.attempts or (answer.may_have_cost and number >= _COSTLY_TRIES):
+        client.stopped = client.stopped or _why(answer)
+    elif answer.delay_s is not None and answer.delay_s > context.patience.longest_wait_s:
+        client.stopped = client.stopped or f"{answer.message or answer.reason}; it asks to wait {answer.delay_s:.0f} s"
+    elif answer.reason == "no_connection" and number >= (context.patience.attempts if client.answered else _KNOCKS):
+        client.stopped = client.stopped or f"it cannot be reached ({answer.message})"
+    elif number == context.patience.attempts or (answer.may_have_cost and number >= _COSTLY_TRIES):
         # What the host never took in, a later run may ask again; what may have been charged, it may not.
         turned_away = not answer.may_have_cost
         attempt.record("failed", **facts, cost_usd=0.0, cost_basis="none", turned_away=turned_away)
-        desk.changed("failed")
+        context.changed("failed")
     else:
-        line.pace.pause(answer.delay_s if answer.delay_s is not None else desk.patience.backoff(number))
-        return not desk.stop.wanted
+        client.pace.pause(answer.delay_s if answer.delay_s is not None else context.patience.backoff(number))
+        return not context.stop.wanted
     return False
 
 
@@ -311,18 +313,18 @@ def _why(answer: TurnedAway) -> str:
 
 async def _conclude(attempt: _Attempt, answer: Finished | Ended | Lost) -> None:
     """Bring the picture home, if there is one, and write the event that ends the request."""
-    request, line, desk = attempt.request, attempt.line, attempt.desk
-    line.answered = True
-    standing = desk.ledger.standing(request.sample_id)
+    request, client, context = attempt.request, attempt.client, attempt.context
+    client.answered = True
+    standing = context.ledger.standing(request.sample_id)
     if isinstance(answer, Lost):
         attempt.record("unknown", reason=answer.reason, message=answer.message)
-        await desk.budget.settle(request.sample_id, standing.worst_usd)
-        desk.changed("unknown")
+        await context.budget.settle(request.sample_id, standing.worst_usd)
+        context.changed("unknown")
         return
     picture: Picture | None = None
     metadata = answer.metadata
     if isinstance(answer, Finished):
-        found = await deliver(answer, attempt.task, line.host, attempt.store, desk.patience, desk.stop)
+        found = await deliver(answer, attempt.task, client.host, attempt.store, context.patience, context.stop)
         if found is None:
             return
         if isinstance(found, Ended):
@@ -344,8 +346,8 @@ async def _conclude(attempt: _Attempt, answer: Finished | Ended | Lost) -> None:
     elif isinstance(answer, Ended):
         kind = "timeout" if answer.reason == _TIMEOUT else answer.outcome
         attempt.record(kind, reason=answer.reason, message=answer.message, **facts)
-    await desk.budget.settle(request.sample_id, at_most)
-    desk.changed(standing.status)
+    await context.budget.settle(request.sample_id, at_most)
+    context.changed(standing.status)
 
 
 def _cost(attempt: _Attempt, answer: Finished | Ended) -> tuple[float | None, str]:
@@ -357,7 +359,7 @@ def _cost(attempt: _Attempt, answer: Finished | Ended) -> tuple[float | None, st
     if no_work and metadata.cost_usd is None and metadata.usage is None:
         return 0.0, "none"
     return billed_usd(
-        attempt.line.offer, metadata.cost_usd, metadata.usage, attempt.request.size, attempt.request.n_references
+        attempt.client.offer, metadata.cost_usd, metadata.usage, attempt.request.size, attempt.request.n_references
     )
 
 

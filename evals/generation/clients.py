@@ -8,11 +8,11 @@ from datetime import date
 
 from evals.definition import DefinitionError, EvalDefinition
 from evals.facts.models import Facts, FactsError, Offer, cautions
-from evals.generation.asking import Line
 from evals.generation.hosts import load_host
 from evals.generation.keys import find_key
 from evals.generation.pacing import Pace
 from evals.generation.plan import ImageRequest, plan_requests
+from evals.generation.request_loop import SystemClient
 
 
 class GenerationError(ValueError):
@@ -27,7 +27,7 @@ class OpenSystems:
     """
 
     requests: Sequence[ImageRequest]
-    lines: Mapping[str, Line]
+    clients: Mapping[str, SystemClient]
     keys: tuple[str, ...] = field(default=(), repr=False)
     warnings: tuple[str, ...] = ()
     simulated: bool = False
@@ -94,6 +94,8 @@ def real_systems(
         )
     opened = {name: load_host(host, keys[name]) for name, host in hosts.items()}
     paces = {name: Pace(host.concurrency, host.per_minute) for name, host in hosts.items()}
-    lines = {system: Line(system, opened[offer.host], offer, paces[offer.host]) for system, offer in offers.items()}
+    clients = {
+        system: SystemClient(system, opened[offer.host], offer, paces[offer.host]) for system, offer in offers.items()
+    }
     warnings = cautions_about(offers, today or date.today())
-    return OpenSystems(requests, lines, tuple(key for key in keys.values() if key), warnings)
+    return OpenSystems(requests, clients, tuple(key for key in keys.values() if key), warnings)
