@@ -91,13 +91,13 @@ def generate_demo(out: Path, watch: Watch = lambda count: None) -> Generation:
     from evals.facts.models import read_facts
     from evals.generation.clients import GenerationError
     from evals.generation.ledger import LEDGER
-    from evals.generation.pacing import Patience
+    from evals.generation.pacing import RetryPolicy
     from evals.generation.rehearsal import simulated_systems
     from evals.generation.stage import IMAGES, freeze_definition, generate
 
     freeze_definition("demo", out)
     with simulated_systems(read_definition("demo"), read_facts(), out / IMAGES / LEDGER) as systems:
-        generation = generate(systems, out, patience=Patience(first_poll_s=0.05), watch=watch)
+        generation = generate(systems, out, retry_policy=RetryPolicy(first_poll_s=0.05), watch=watch)
     if generation.interrupted:
         raise KeyboardInterrupt
     if generation.problem:

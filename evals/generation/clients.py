@@ -10,7 +10,7 @@ from evals.definition import DefinitionError, EvalDefinition
 from evals.facts.models import Facts, FactsError, Offer, cautions
 from evals.generation.hosts import load_host
 from evals.generation.keys import find_key
-from evals.generation.pacing import Pace
+from evals.generation.pacing import RateLimiter
 from evals.generation.plan import ImageRequest, plan_requests
 from evals.generation.request_loop import SystemClient
 
@@ -93,9 +93,10 @@ def real_systems(
             f"{', '.join(missing)} in the environment (or rehearse without keys: --simulated)"
         )
     opened = {name: load_host(host, keys[name]) for name, host in hosts.items()}
-    paces = {name: Pace(host.concurrency, host.per_minute) for name, host in hosts.items()}
+    rate_limiters = {name: RateLimiter(host.concurrency, host.per_minute) for name, host in hosts.items()}
     clients = {
-        system: SystemClient(system, opened[offer.host], offer, paces[offer.host]) for system, offer in offers.items()
+        system: SystemClient(system, opened[offer.host], offer, rate_limiters[offer.host])
+        for system, offer in offers.items()
     }
     warnings = cautions_about(offers, today or date.today())
     return OpenSystems(requests, clients, tuple(key for key in keys.values() if key), warnings)

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from evals.generation.answers import Ended, Finished, PollAnswer, Task
 from evals.generation.hosts.http_host import Expired, ForeignAddress, Garbled
-from evals.generation.pacing import Patience, Stop
+from evals.generation.pacing import RetryPolicy, Stop
 from evals.generation.pictures import NotAPicture, Picture
 
 NOT_A_PICTURE = "not_a_picture"
@@ -46,7 +46,7 @@ async def deliver(
     task: Task | None,
     source: Source,
     store: Callable[[bytes], Awaitable[Picture]],
-    patience: Patience,
+    retry_policy: RetryPolicy,
     stop: Stop,
 ) -> Delivered | Ended | None:
     """Download, check and store a picture.
@@ -64,7 +64,7 @@ async def deliver(
     import httpx2 as httpx
 
     trouble = Ended("failed", DELIVERY_FAILED, "it was made, but never arrived")
-    for number in range(1, patience.attempts + 1):
+    for number in range(1, retry_policy.attempts + 1):
         try:
             if finished.url is None:
                 return Delivered(await store(finished.content or b""))
@@ -91,7 +91,7 @@ async def deliver(
                 trouble = Ended("failed", DELIVERY_FAILED, f"{expired}; the host names no other address yet")
         except (httpx.HTTPError, httpx.StreamError, Garbled) as error:
             trouble = Ended("failed", DELIVERY_FAILED, f"it was made, but never arrived ({type(error).__name__})")
-        if number < patience.attempts and not await _waited(patience.backoff(number), task, stop):
+        if number < retry_policy.attempts and not await _waited(retry_policy.backoff(number), task, stop):
             return None
     return trouble
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How often and how long things are tried.
 
     Attributes
@@ -70,7 +70,7 @@ class Stop:
         return self.wanted
 
 
-class Pace:
+class RateLimiter:
     """The pace of one host.
 
     Parameters

@@ -14,7 +14,7 @@ from evals.facts.models import Facts, Offer
 from evals.generation.clients import GenerationError, OpenSystems, plan_of
 from evals.generation.hosts import load_host
 from evals.generation.ledger import fold, read_events
-from evals.generation.pacing import Pace
+from evals.generation.pacing import RateLimiter
 from evals.generation.plan import ImageRequest
 from evals.generation.request_loop import SystemClient
 from evals.suites.suite import read_suite
@@ -73,11 +73,11 @@ def simulated_systems(definition: EvalDefinition, facts: Facts, ledger: Path) ->
     }
     with serve(Simulation(hosts)) as addresses:
         opened = {name: load_host(facts.hosts[name], _KEY, addresses[name]) for name in hosts}
-        paces = {name: Pace(facts.hosts[name].concurrency) for name in hosts}
+        rate_limiters = {name: RateLimiter(facts.hosts[name].concurrency) for name in hosts}
         yield OpenSystems(
             requests,
             {
-                system: SystemClient(system, opened[offer.host], offer, paces[offer.host])
+                system: SystemClient(system, opened[offer.host], offer, rate_limiters[offer.host])
                 for system, offer in offers.items()
             },
             simulated=True,

@@ -26,7 +26,7 @@ from evals.generation.budget import Budget
 from evals.generation.delivering import FOREIGN_ADDRESS, UNDELIVERED, deliver
 from evals.generation.hosts.http_host import ForeignAddress
 from evals.generation.ledger import Ledger
-from evals.generation.pacing import Pace, Patience, Stop
+from evals.generation.pacing import RateLimiter, RetryPolicy, Stop
 from evals.generation.pictures import Picture, Pictures
 from evals.generation.plan import ImageRequest
 from evals.imageset.decoding import picture_size
@@ -71,7 +71,7 @@ class SystemClient:
     system: str
     host: Host
     offer: Offer
-    pace: Pace
+    rate_limiter: RateLimiter
     stopped: str = ""
     answered: bool = False
 
@@ -83,7 +83,7 @@ class RunContext:
     ledger: Ledger
     budget: Budget
     pictures: Pictures
-    patience: Patience
+    retry_policy: RetryPolicy
     stop: Stop
     changed: Callable[[str], None] = lambda outcome: None
 
@@ -159,7 +159,7 @@ async def run_request(
         standing = context.ledger.standing(request.sample_id)
         if standing.may_be_followed:
             attempt.task = standing.task
-            async with client.pace.slots:
+            async with client.rate_limiter.slots:
                 found = None if _halted(attempt) else await _wait_for(attempt)
             if found is not None:
                 await _conclude(attempt, found)
@@ -171,10 +171,10 @@ async def run_request(
 
 
 async def _ask_anew(attempt: _Attempt, references: Callable[[], Sequence[bytes]]) -> None:
-    for number in range(1, attempt.context.patience.attempts + 1):
+    for number in range(1, attempt.context.retry_policy.attempts + 1):
         attempt.clock = _Clock()
         answer: SubmitAnswer | None
-        async with attempt.client.pace.slots:
+        async with attempt.client.rate_limiter.slots:
             answer = await _submit(attempt, references)
             if isinstance(answer, Accepted):
                 _accept(attempt, answer.task)
@@ -197,7 +197,7 @@ async def _submit(attempt: _Attempt, references: Callable[[], Sequence[bytes]]) 
     worst = _worst_usd(request, client.offer, sent_along)
     if not await context.budget.hold(request.sample_id, worst):
         return None
-    await client.pace.turn(context.stop.sleep)
+    await client.rate_limiter.turn(context.stop.sleep)
     if _halted(attempt):
         await context.budget.settle(request.sample_id, 0.0)
         return None
@@ -241,11 +241,11 @@ async def _wait_for(attempt: _Attempt) -> Finished | Ended | None:
     context, clock = attempt.context, attempt.clock
     assert attempt.task is not None
     started = clock.sent if clock.sent is not None else time.monotonic()
-    wait = context.patience.first_poll_s if clock.sent is not None else 0.0
+    wait = context.retry_policy.first_poll_s if clock.sent is not None else 0.0
     leave_at: float | None = None
     while True:
         if await context.stop.sleep(wait) or attempt.client.stopped:
-            leave_at = leave_at or time.monotonic() + context.patience.grace_s
+            leave_at = leave_at or time.monotonic() + context.retry_policy.grace_s
             left_s = leave_at - time.monotonic()
             if left_s <= 0:
                 return None
@@ -256,20 +256,20 @@ async def _wait_for(attempt: _Attempt) -> Finished | Ended | None:
             answer = Ended("failed", FOREIGN_ADDRESS, str(error))
         clock.ready = time.monotonic()
         elapsed = clock.ready - started
-        wait = min(max(elapsed / 8, context.patience.first_poll_s / 2), context.patience.longest_poll_s)
+        wait = min(max(elapsed / 8, context.retry_policy.first_poll_s / 2), context.retry_policy.longest_poll_s)
         if isinstance(answer, (Finished, Ended)):
             return answer
         if isinstance(answer, TurnedAway):
             if answer.stops:
                 attempt.client.stopped = _why(answer)
                 return None
-            wait = answer.delay_s if answer.delay_s is not None else context.patience.longest_poll_s
+            wait = answer.delay_s if answer.delay_s is not None else context.retry_policy.longest_poll_s
         elif not answer.queued and clock.began is None and clock.sent is not None:
             clock.began = clock.ready
-        if elapsed > context.patience.task_s:
+        if elapsed > context.retry_policy.task_s:
             status = answer.status if isinstance(answer, Running) else answer.reason
             return Ended("failed", _TIMEOUT, f"not ready after {elapsed:.0f} s; its last status was {status!r}")
-        wait = min(wait, context.patience.task_s - elapsed)
+        wait = min(wait, context.retry_policy.task_s - elapsed)
 
 
 _TIMEOUT = "timeout"
@@ -285,17 +285,19 @@ async def _turned_away(attempt: _Attempt, answer: TurnedAway, number: int) -> bo
     await context.budget.settle(attempt.request.sample_id, doubtful)
     if answer.stops:
         client.stopped = client.stopped or _why(answer)
-    elif answer.delay_s is not None and answer.delay_s > context.patience.longest_wait_s:
+    elif answer.delay_s is not None and answer.delay_s > context.retry_policy.longest_wait_s:
         client.stopped = client.stopped or f"{answer.message or answer.reason}; it asks to wait {answer.delay_s:.0f} s"
-    elif answer.reason == "no_connection" and number >= (context.patience.attempts if client.answered else _KNOCKS):
+    elif answer.reason == "no_connection" and number >= (context.retry_policy.attempts if client.answered else _KNOCKS):
         client.stopped = client.stopped or f"it cannot be reached ({answer.message})"
-    elif number == context.patience.attempts or (answer.may_have_cost and number >= _COSTLY_TRIES):
+    elif number == context.retry_policy.attempts or (answer.may_have_cost and number >= _COSTLY_TRIES):
         # What the host never took in, a later run may ask again; what may have been charged, it may not.
         turned_away = not answer.may_have_cost
         attempt.record("failed", **facts, cost_usd=0.0, cost_basis="none", turned_away=turned_away)
         context.changed("failed")
     else:
-        client.pace.pause(answer.delay_s if answer.delay_s is not None else context.patience.backoff(number))
+        client.rate_limiter.pause(
+            answer.delay_s if answer.delay_s is not None else context.retry_policy.backoff(number)
+        )
         return not context.stop.wanted
     return False
 
@@ -324,7 +326,7 @@ async def _conclude(attempt: _Attempt, answer: Finished | Ended | Lost) -> None:
     picture: Picture | None = None
     metadata = answer.metadata
     if isinstance(answer, Finished):
-        found = await deliver(answer, attempt.task, client.host, attempt.store, context.patience, context.stop)
+        found = await deliver(answer, attempt.task, client.host, attempt.store, context.retry_policy, context.stop)
         if found is None:
             return
         if isinstance(found, Ended):

@@ -18,7 +18,7 @@ from evals.generation.budget import Budget
 from evals.generation.clients import GenerationError, OpenSystems
 from evals.generation.keys import scrubbed
 from evals.generation.ledger import LEDGER, Ledger, Standing, fold, read_events
-from evals.generation.pacing import Patience, Stop
+from evals.generation.pacing import RetryPolicy, Stop
 from evals.generation.pictures import Pictures
 from evals.generation.plan import ImageRequest, plan_sha256
 from evals.generation.request_loop import RunContext
@@ -155,7 +155,7 @@ def generate(
     *,
     budget_usd: float | None = None,
     retry_unknown: bool = False,
-    patience: Patience | None = None,
+    retry_policy: RetryPolicy | None = None,
     watch: Watch = lambda count: None,
 ) -> Generation:
     """Ask the systems for every picture that the run still lacks.
@@ -191,7 +191,7 @@ def generate(
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / f".{LEDGER}.lock", timeout=0):
-            return _generate(systems, folder, budget_usd, retry_unknown, patience or Patience(), watch)
+            return _generate(systems, folder, budget_usd, retry_unknown, retry_policy or RetryPolicy(), watch)
     except Timeout:
         raise GenerationError(f"another process is generating in {out}; wait for it or choose another folder") from None
 
@@ -219,7 +219,7 @@ def _generate(
     folder: Path,
     budget_usd: float | None,
     retry_unknown: bool,
-    patience: Patience,
+    retry_policy: RetryPolicy,
     watch: Watch,
 ) -> Generation:
     from importlib.metadata import version
@@ -238,7 +238,7 @@ def _generate(
             for sample_id, standing in ledger.standings.items()
             if standing.status == "ok"
         }
-        context = RunContext(ledger, budget, Pictures(folder, stored), patience, Stop())
+        context = RunContext(ledger, budget, Pictures(folder, stored), retry_policy, Stop())
         count = _counted(requests, context)
         watch(count)
 

@@ -19,14 +19,14 @@ from evals.facts.models import Offer, Quote
 from evals.generation.answers import Accepted, Finished, Task
 from evals.generation.clients import OpenSystems
 from evals.generation.hosts.http_host import Expired
-from evals.generation.pacing import Pace, Patience
+from evals.generation.pacing import RateLimiter, RetryPolicy
 from evals.generation.plan import ImageRequest
 from evals.generation.request_loop import SystemClient
 from evals.generation.runner import run_requests
 from evals.generation.stage import generate
 from evals.suites.suite import PromptItem
 
-QUICK = Patience(
+QUICK = RetryPolicy(
     attempts=4,
     backoff_s=0.001,
     longest_backoff_s=0.002,
@@ -117,9 +117,9 @@ class ScriptedHost:
 
 
 def systems_of(host, requests, concurrency=4, price=0.01, **changes):
-    pace = Pace(concurrency)
+    rate_limiter = RateLimiter(concurrency)
     names = dict.fromkeys(request.system for request in requests)
-    clients = {name: SystemClient(name, host, an_offer(name, price, **changes), pace) for name in names}
+    clients = {name: SystemClient(name, host, an_offer(name, price, **changes), rate_limiter) for name in names}
     return OpenSystems(requests, clients)
 
 
@@ -151,10 +151,10 @@ def run(tmp_path, scripted, monkeypatch):
 
     monkeypatch.setattr("evals.generation.stage.run_requests", in_time)
 
-    def generated(host, requests, patience=scripted.quick, budget_usd=None, retry_unknown=False, **facts):
+    def generated(host, requests, retry_policy=scripted.quick, budget_usd=None, retry_unknown=False, **facts):
         systems = scripted.systems(host, requests, **facts)
         return generate(
-            systems, tmp_path / "run", budget_usd=budget_usd, retry_unknown=retry_unknown, patience=patience
+            systems, tmp_path / "run", budget_usd=budget_usd, retry_unknown=retry_unknown, retry_policy=retry_policy
         )
 
     generated.folder = tmp_path / "run" / "images"

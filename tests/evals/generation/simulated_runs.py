@@ -6,7 +6,7 @@ from pathlib import Path
 from evals.facts.models import read_facts
 from evals.generation.clients import OpenSystems
 from evals.generation.hosts import load_host
-from evals.generation.pacing import Pace, Patience
+from evals.generation.pacing import RateLimiter, RetryPolicy
 from evals.generation.plan import ImageRequest
 from evals.generation.request_loop import SystemClient
 from evals.generation.stage import Generation, generate
@@ -25,7 +25,9 @@ SYSTEMS = (
 FREE_HOST = "comfyui"
 KEY = "kept-secret-0123456789"
 
-HASTE = Patience(attempts=8, backoff_s=0.02, longest_backoff_s=0.1, first_poll_s=0.02, longest_poll_s=0.1, task_s=1.5)
+HASTE = RetryPolicy(
+    attempts=8, backoff_s=0.02, longest_backoff_s=0.1, first_poll_s=0.02, longest_poll_s=0.1, task_s=1.5
+)
 
 
 def a_plan(n: int, systems: Sequence[str] = SYSTEMS, size: str = "1K") -> list[ImageRequest]:
@@ -77,9 +79,10 @@ def open_systems(requests: Sequence[ImageRequest], addresses: Mapping[str, str],
     facts = read_facts()
     offers = {request.system: facts.find(request.system) for request in requests}
     hosts = {name: load_host(facts.hosts[name], KEY, address) for name, address in addresses.items()}
-    paces = {name: Pace(concurrency) for name in addresses}
+    rate_limiters = {name: RateLimiter(concurrency) for name in addresses}
     clients = {
-        system: SystemClient(system, hosts[offer.host], offer, paces[offer.host]) for system, offer in offers.items()
+        system: SystemClient(system, hosts[offer.host], offer, rate_limiters[offer.host])
+        for system, offer in offers.items()
     }
     return OpenSystems(requests, clients, (KEY,))
 
@@ -87,4 +90,4 @@ def open_systems(requests: Sequence[ImageRequest], addresses: Mapping[str, str],
 def run_once(out: Path, n: int, addresses: Mapping[str, str], **options) -> Generation:
     """Generate what a run of ``n`` requests still lacks."""
     requests = a_plan(n)
-    return generate(open_systems(requests, addresses), out, patience=HASTE, **options)
+    return generate(open_systems(requests, addresses), out, retry_policy=HASTE, **options)

@@ -20,7 +20,7 @@ OLD = Finished(url="old")
 def delivered(scripted):
     """Deliver what is at ``old`` and return what came of it."""
 
-    def brought(downloads, polls=(OLD,), finished=OLD, stop=None, with_task=True, **patience):
+    def brought(downloads, polls=(OLD,), finished=OLD, stop=None, with_task=True, **retry_policy):
         host = scripted.Host(polls={"t": list(polls)}, downloads=downloads)
         task = scripted.accepted("t").task if with_task else None
 
@@ -30,7 +30,7 @@ def delivered(scripted):
             return content
 
         async def scene():
-            patient = replace(scripted.quick, **patience)
+            patient = replace(scripted.quick, **retry_policy)
             return await deliver(finished, task, host, store, patient, stop or Stop())
 
         return asyncio.run(asyncio.wait_for(scene(), 5))

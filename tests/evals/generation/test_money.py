@@ -82,7 +82,7 @@ def test_a_price_that_only_the_task_names_is_held_while_it_is_at_work(run, scrip
         {"u": [scripted.png("blue")]},
     )
 
-    generation = run(host, scripted.requests(2), budget_usd=0.035, patience=replace(scripted.quick, task_s=60.0))
+    generation = run(host, scripted.requests(2), budget_usd=0.035, retry_policy=replace(scripted.quick, task_s=60.0))
     assert generation.outcomes == {"m@h": {"ok": 1, "pending": 1}}
     assert generation.spent_usd == pytest.approx(0.03)
 
@@ -154,7 +154,7 @@ def test_an_error_while_a_task_is_asked_for_leaves_the_task_to_a_later_run(run, 
 
     host.poll = poll
     with pytest.raises(OSError, match="I/O"):
-        run(host, scripted.requests(3), budget_usd=0.015, patience=patient)
+        run(host, scripted.requests(3), budget_usd=0.015, retry_policy=patient)
     host.poll, host.polls["t"], host.downloads = inner, [Finished(url="u")], {"u": [scripted.png("blue")]}
     generation = run(host, scripted.requests(3), budget_usd=0.03)
     assert generation.outcomes == {"m@h": {"ok": 3}}

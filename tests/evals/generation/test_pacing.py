@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from evals.generation.pacing import Pace, Stop
+from evals.generation.pacing import RateLimiter, Stop
 
 
 @pytest.fixture
@@ -28,9 +28,9 @@ def clock(monkeypatch):
 
 def test_requests_are_spread_over_the_minute(clock):
     async def scene():
-        pace, times = Pace(10, per_minute=30), []
+        rate_limiter, times = RateLimiter(10, per_minute=30), []
         for _ in range(4):
-            await pace.turn(clock.sleep)
+            await rate_limiter.turn(clock.sleep)
             times.append(clock.now)
         return times
 
@@ -39,9 +39,9 @@ def test_requests_are_spread_over_the_minute(clock):
 
 def test_without_a_limit_nobody_waits(clock):
     async def scene():
-        pace = Pace(10)
+        rate_limiter = RateLimiter(10)
         for _ in range(100):
-            await pace.turn(clock.sleep)
+            await rate_limiter.turn(clock.sleep)
         return clock.now
 
     assert asyncio.run(scene()) == 100
@@ -49,10 +49,10 @@ def test_without_a_limit_nobody_waits(clock):
 
 def test_a_pause_holds_for_every_request_and_a_shorter_one_does_not_cut_it(clock):
     async def scene():
-        pace = Pace(10)
-        pace.pause(30)
-        pace.pause(5)
-        await asyncio.gather(*(pace.turn(clock.sleep) for _ in range(5)))
+        rate_limiter = RateLimiter(10)
+        rate_limiter.pause(30)
+        rate_limiter.pause(5)
+        await asyncio.gather(*(rate_limiter.turn(clock.sleep) for _ in range(5)))
         return clock.now
 
     assert asyncio.run(scene()) == 130

@@ -77,7 +77,7 @@ def test_a_free_system_is_asked_again_without_being_allowed_to(run, scripted):
 
 
 def test_a_request_in_flight_when_the_process_died_is_unknown_to_the_next_one(run, scripted):
-    generate(scripted.systems(scripted.Host(), scripted.requests(1)), run.out, patience=scripted.quick)
+    generate(scripted.systems(scripted.Host(), scripted.requests(1)), run.out, retry_policy=scripted.quick)
     ledger = run.folder / "ledger.jsonl"
     ledger.write_text("".join(line for line in ledger.open() if "completed" not in line))
     host = scripted.Host()
@@ -251,7 +251,9 @@ def test_shots_without_a_first_picture_are_not_sent_and_come_when_it_does(run, s
 def test_a_count_is_told_after_every_outcome(tmp_path, scripted):
     seen = []
     systems = scripted.systems(scripted.Host({"s1": [Ended("refused", "no")]}), scripted.requests(3))
-    generate(systems, tmp_path, patience=scripted.quick, watch=lambda count: seen.append((count.ended, count.pictures)))
+    generate(
+        systems, tmp_path, retry_policy=scripted.quick, watch=lambda count: seen.append((count.ended, count.pictures))
+    )
     assert seen[0] == (0, 0)
     assert seen[-1] == (3, 2)
     assert len(seen) == 4

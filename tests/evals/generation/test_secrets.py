@@ -15,7 +15,7 @@ from evals.cli.main import main
 from evals.facts.models import read_facts
 from evals.generation.clients import OpenSystems
 from evals.generation.hosts.bfl import Bfl
-from evals.generation.pacing import Pace
+from evals.generation.pacing import RateLimiter
 from evals.generation.request_loop import SystemClient
 from evals.generation.simulated.artists import plain_artist
 from evals.generation.simulated.books import Books
@@ -65,7 +65,7 @@ def test_a_run_with_every_fault_leaves_no_key_and_no_signed_address(tmp_path, mo
     caplog.set_level(logging.NOTSET)
     for variable, key in KEYS.values():
         monkeypatch.setenv(variable, key)
-    monkeypatch.setattr("evals.generation.stage.Patience", lambda: HASTE)
+    monkeypatch.setattr("evals.generation.stage.RetryPolicy", lambda: HASTE)
     monkeypatch.setattr("evals.generation.hosts.http_host.ANSWER_S", dict.fromkeys(("512", "1K", "2K", "4K"), 3.0))
     faults = (*PASSING_FAULTS, "expired", "drop", "garbage")
 
@@ -120,9 +120,9 @@ def test_a_vendor_that_repeats_the_key_tells_it_to_no_table_and_no_terminal(tmp_
     answering = httpx.MockTransport(lambda request: httpx.Response(status, json={"detail": told}))
     host = Bfl(facts.hosts["bfl"], key, client=httpx.AsyncClient(transport=answering, trust_env=False))
     systems = OpenSystems(
-        a_plan(2, [system]), {system: SystemClient(system, host, facts.find(system), Pace(2))}, (key,)
+        a_plan(2, [system]), {system: SystemClient(system, host, facts.find(system), RateLimiter(2))}, (key,)
     )
-    generation = generate(systems, tmp_path / "run", patience=replace(HASTE, attempts=2, backoff_s=0.001))
+    generation = generate(systems, tmp_path / "run", retry_policy=replace(HASTE, attempts=2, backoff_s=0.001))
     print_generation(generation)
     printed = capsys.readouterr()
     assert "bad x-key •••" in (generation.folder / "requests.jsonl").read_text()

@@ -64,7 +64,7 @@ def test_an_interrupt_leaves_accepted_tasks_to_a_later_run(run, scripted, interr
     host = scripted.Host({"s0": [scripted.accepted()]}, {"t": [Running("Pending")]}, {"u": [scripted.png("blue")]})
     interrupted_when(lambda: host.submitted)
     patient = replace(scripted.quick, task_s=60.0)
-    assert outcomes(run(host, scripted.requests(1), patience=patient)) == {"pending": 1}
+    assert outcomes(run(host, scripted.requests(1), retry_policy=patient)) == {"pending": 1}
     host.polls["t"] = [Finished(url="u")]
     assert outcomes(run(host, scripted.requests(1))) == {"ok": 1}
     assert host.submitted == ["s0"]
@@ -152,7 +152,7 @@ def test_an_interrupt_still_fetches_the_pictures_of_tasks_that_are_about_to_end(
         {"u": [scripted.png("blue")]},
     )
     interrupted_when(lambda: host.submitted)
-    generation = run(host, scripted.requests(1), patience=replace(scripted.quick, task_s=60.0, grace_s=10.0))
+    generation = run(host, scripted.requests(1), retry_policy=replace(scripted.quick, task_s=60.0, grace_s=10.0))
     assert generation.interrupted
     assert outcomes(generation) == {"ok": 1}
 
@@ -163,7 +163,7 @@ def test_a_system_that_stops_still_fetches_what_is_paid_for(run, scripted):
         {"t": [*[Running("Pending")] * 30, Finished(url="u")]},
         {"u": [scripted.png("blue")]},
     )
-    generation = run(host, scripted.requests(3), patience=replace(scripted.quick, task_s=60.0, grace_s=10.0))
+    generation = run(host, scripted.requests(3), retry_policy=replace(scripted.quick, task_s=60.0, grace_s=10.0))
     assert generation.outcomes["m@h"]["ok"] >= 1
     assert {row["sample_id"]: row["outcome"] for row in run.rows()}["s0"] == "ok"
     assert "no credit" in generation.stopped["m@h"]

@@ -57,7 +57,9 @@ def a_storm(tmp_path, n, monkeypatch, seed, **options):
 
     simulation = a_simulation(books, plain_artist, script_of=script_of, retry_after_s=0.05, work_s=0.02)
     with serve(simulation) as addresses:
-        generation = generate(open_systems(requests, addresses, concurrency=6), tmp_path, patience=PATIENCE, **options)
+        generation = generate(
+            open_systems(requests, addresses, concurrency=6), tmp_path, retry_policy=PATIENCE, **options
+        )
     rows = [json.loads(line) for line in (tmp_path / "images" / "requests.jsonl").open()]
     return generation, books, rows
 

@@ -207,6 +207,6 @@ def test_a_run_in_which_nothing_was_asked_yet_has_an_empty_table(run, scripted):
 
 
 def test_rows_without_any_picture_are_json(run, scripted):
-    patience = replace(scripted.quick, attempts=1)
-    run(scripted.Host({"s0": [TurnedAway("http_503", "busy")]}), scripted.requests(1), patience=patience)
+    retry_policy = replace(scripted.quick, attempts=1)
+    run(scripted.Host({"s0": [TurnedAway("http_503", "busy")]}), scripted.requests(1), retry_policy=retry_policy)
     assert [json.loads(line)["message"] for line in (run.folder / "requests.jsonl").open()] == ["busy"]
