@@ -88,7 +88,7 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class TurnedAway:
+class Rejected:
     """The host did not take the request in; it can be sent again.
 
     Attributes
@@ -112,12 +112,12 @@ class TurnedAway:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class OutcomeUnknown:
     """The request was sent and nobody knows what became of it: it may have been charged."""
 
     reason: str
     message: str = ""
 
 
-SubmitAnswer: TypeAlias = Accepted | Finished | Ended | TurnedAway | Lost
-PollAnswer: TypeAlias = Running | Finished | Ended | TurnedAway
+SubmitAnswer: TypeAlias = Accepted | Finished | Ended | Rejected | OutcomeUnknown
+PollAnswer: TypeAlias = Running | Finished | Ended | Rejected

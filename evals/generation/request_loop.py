@@ -14,13 +14,13 @@ from evals.generation.answers import (
     Accepted,
     Ended,
     Finished,
-    Lost,
+    OutcomeUnknown,
     PollAnswer,
+    Rejected,
     ResponseMetadata,
     Running,
     SubmitAnswer,
     Task,
-    TurnedAway,
 )
 from evals.generation.budget import Budget
 from evals.generation.delivering import FOREIGN_ADDRESS, UNDELIVERED, deliver
@@ -179,8 +179,8 @@ async def _ask_anew(attempt: _Attempt, references: Callable[[], Sequence[bytes]]
             if isinstance(answer, Accepted):
                 _accept(attempt, answer.task)
                 answer = await _wait_for(attempt)
-        if isinstance(answer, TurnedAway):
-            if not await _turned_away(attempt, answer, number):
+        if isinstance(answer, Rejected):
+            if not await _rejected(attempt, answer, number):
                 return
         else:
             if answer is not None:
@@ -205,7 +205,7 @@ async def _submit(attempt: _Attempt, references: Callable[[], Sequence[bytes]]) 
     try:
         call = client.host.prepare(request, client.offer, sent_along)
     except ValueError as error:
-        return TurnedAway("not_sendable", str(error), stops="nothing was sent; see what it offers: twinlens systems")
+        return Rejected("not_sendable", str(error), stops="nothing was sent; see what it offers: twinlens systems")
     attempt.record("submitted", system=request.system, worst_usd=worst, sent=call.record())
     attempt.clock.sent = time.monotonic()
     answer = await client.host.submit(call)
@@ -259,7 +259,7 @@ async def _wait_for(attempt: _Attempt) -> Finished | Ended | None:
         wait = min(max(elapsed / 8, context.retry_policy.first_poll_s / 2), context.retry_policy.longest_poll_s)
         if isinstance(answer, (Finished, Ended)):
             return answer
-        if isinstance(answer, TurnedAway):
+        if isinstance(answer, Rejected):
             if answer.stops:
                 attempt.client.stopped = _why(answer)
                 return None
@@ -275,7 +275,7 @@ async def _wait_for(attempt: _Attempt) -> Finished | Ended | None:
 _TIMEOUT = "timeout"
 
 
-async def _turned_away(attempt: _Attempt, answer: TurnedAway, number: int) -> bool:
+async def _rejected(attempt: _Attempt, answer: Rejected, number: int) -> bool:
     """Record that a request was turned away and wait; False if it is not to be sent again in this run."""
     client, context = attempt.client, attempt.context
     client.answered = client.answered or answer.reason != "no_connection"
@@ -291,8 +291,8 @@ async def _turned_away(attempt: _Attempt, answer: TurnedAway, number: int) -> bo
         client.stopped = client.stopped or f"it cannot be reached ({answer.message})"
     elif number == context.retry_policy.attempts or (answer.may_have_cost and number >= _COSTLY_TRIES):
         # What the host never took in, a later run may ask again; what may have been charged, it may not.
-        turned_away = not answer.may_have_cost
-        attempt.record("failed", **facts, cost_usd=0.0, cost_basis="none", turned_away=turned_away)
+        rejected = not answer.may_have_cost
+        attempt.record("failed", **facts, cost_usd=0.0, cost_basis="none", rejected=rejected)
         context.changed("failed")
     else:
         client.rate_limiter.pause(
@@ -309,16 +309,16 @@ _KNOCKS = 3
 """How often a host is tried that has not answered once in this run: it is down, or there is no network at all."""
 
 
-def _why(answer: TurnedAway) -> str:
+def _why(answer: Rejected) -> str:
     return f"{answer.message or answer.reason}; {answer.stops}"
 
 
-async def _conclude(attempt: _Attempt, answer: Finished | Ended | Lost) -> None:
+async def _conclude(attempt: _Attempt, answer: Finished | Ended | OutcomeUnknown) -> None:
     """Bring the picture home, if there is one, and write the event that ends the request."""
     request, client, context = attempt.request, attempt.client, attempt.context
     client.answered = True
     standing = context.ledger.standing(request.sample_id)
-    if isinstance(answer, Lost):
+    if isinstance(answer, OutcomeUnknown):
         attempt.record("unknown", reason=answer.reason, message=answer.message)
         await context.budget.settle(request.sample_id, standing.worst_usd)
         context.changed("unknown")

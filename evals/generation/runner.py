@@ -69,8 +69,8 @@ async def run_requests(
 
 def is_open(standing: Standing) -> bool:
     """Tell whether a request is to be sent or its accepted task asked for."""
-    turned_away = standing.status == "failed" and standing.ending.get("turned_away")
-    return standing.status == "pending" or standing.may_be_followed or bool(turned_away)
+    rejected = standing.status == "failed" and standing.ending.get("rejected")
+    return standing.status == "pending" or standing.may_be_followed or bool(rejected)
 
 
 def _has_first_shot(request: ImageRequest, context: RunContext) -> bool:

@@ -13,11 +13,11 @@ from evals.generation.answers import (
     Ended,
     Finished,
     PollAnswer,
+    Rejected,
     ResponseMetadata,
     Running,
     SubmitAnswer,
     Task,
-    TurnedAway,
 )
 from evals.generation.hosts.http_host import Garbled, HttpAnswer, HttpCall, as_base64
 from evals.generation.hosts.polling_host import PollingHost
@@ -53,7 +53,7 @@ class Bfl(PollingHost):
         """Return the task; the polling address is the vendor's own, as another cluster would not know the task."""
         refused = refused_submission(answer)
         if refused:
-            if isinstance(refused, TurnedAway) and refused.delay_s is None:
+            if isinstance(refused, Rejected) and refused.delay_s is None:
                 return replace(refused, delay_s=_retry_after_s(answer))
             return refused
         body = answer.json()

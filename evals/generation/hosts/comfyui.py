@@ -13,11 +13,11 @@ from evals.generation.answers import (
     Ended,
     Finished,
     PollAnswer,
+    Rejected,
     ResponseMetadata,
     Running,
     SubmitAnswer,
     Task,
-    TurnedAway,
 )
 from evals.generation.hosts.addresses import is_owned
 from evals.generation.hosts.delivery import as_seconds
@@ -158,7 +158,7 @@ def _settings(checkpoint: str) -> tuple[int, float, str]:
     return 20, 8.0, "normal"
 
 
-def _objection(body: Mapping[str, Any]) -> Ended | TurnedAway:
+def _objection(body: Mapping[str, Any]) -> Ended | Rejected:
     error = body.get("error")
     summary = error if isinstance(error, Mapping) else {"message": error}
     reason = str(summary.get("type") or "http_400")
@@ -168,7 +168,7 @@ def _objection(body: Mapping[str, Any]) -> Ended | TurnedAway:
             words.append(f"{node.get('class_type')} ({node_id}): {problem.get('message')}: {problem.get('details')}")
             unknown_file = problem.get("type") == "value_not_in_list"
             if unknown_file and node.get("class_type") == "CheckpointLoaderSimple":
-                return TurnedAway(reason, words[-1], stops="put the checkpoint into the server's models/checkpoints")
+                return Rejected(reason, words[-1], stops="put the checkpoint into the server's models/checkpoints")
     message = "; ".join(words) or f"{summary.get('message') or ''} {summary.get('details') or ''}".strip()
     return Ended("failed", reason, message)
 

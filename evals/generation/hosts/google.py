@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from evals.facts.models import HostFacts, Offer
-from evals.generation.answers import Ended, Finished, ResponseMetadata, SubmitAnswer, TurnedAway
+from evals.generation.answers import Ended, Finished, Rejected, ResponseMetadata, SubmitAnswer
 from evals.generation.hosts.delivery import media_type
 from evals.generation.hosts.http_host import (
     Garbled,
@@ -204,7 +204,7 @@ def _ended(candidate: Mapping[str, Any], metadata: ResponseMetadata) -> Ended:
     return Ended("failed", "no_picture", message or "the model stopped without a picture or a word", metadata)
 
 
-def _read_error(answer: HttpAnswer) -> TurnedAway | Ended:
+def _read_error(answer: HttpAnswer) -> Rejected | Ended:
     """Return what an HTTP error means. Google says in the body how long to wait and whether another key would help."""
     try:
         error = _map(answer.json().get("error"))
@@ -213,14 +213,14 @@ def _read_error(answer: HttpAnswer) -> TurnedAway | Ended:
     reason, message = _text(error.get("status")) or f"http_{answer.status}", message_of(answer)
     details = _maps(error.get("details"))
     if any(_text(detail.get("reason")).startswith("API_KEY_") for detail in details):
-        return TurnedAway(reason, message, stops="check the key and what it may be used for")
+        return Rejected(reason, message, stops="check the key and what it may be used for")
     if answer.status == 400 and reason == "FAILED_PRECONDITION":
-        return TurnedAway(reason, message, stops="check the project's billing and whether Google serves your region")
+        return Rejected(reason, message, stops="check the project's billing and whether Google serves your region")
     refused = refused_call(answer)
     if refused is None:
         return Ended("failed", reason, message)
     if answer.status == 429 and any("PerDay" in quota for quota in _quotas(details)):
-        return TurnedAway(reason, message, stops="the day's quota is used up; go on after midnight Pacific time")
+        return Rejected(reason, message, stops="the day's quota is used up; go on after midnight Pacific time")
     delay_s = next(_delays_s(details), refused.delay_s)
     # Google answers "unavailable" to work that it had begun, too.
     may_have_cost = refused.may_have_cost or answer.status == 503

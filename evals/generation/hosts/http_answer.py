@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from evals.generation.answers import TurnedAway
+from evals.generation.answers import Rejected
 
 _LONG_TEXT = 2_000
 
@@ -48,7 +48,7 @@ class HttpAnswer:
         return found
 
 
-def refused_call(answer: HttpAnswer) -> TurnedAway | None:
+def refused_call(answer: HttpAnswer) -> Rejected | None:
     """Return what an HTTP error means wherever it comes from, None where the status is no error of that kind.
 
     401 and 403 (key), 402 (credit) and 404 (model) stop the system; 429 and 503 ask to wait; 500 asks to wait too, but
@@ -56,15 +56,15 @@ def refused_call(answer: HttpAnswer) -> TurnedAway | None:
     """
     reason, message, delay = f"http_{answer.status}", message_of(answer), retry_after_s(answer)
     if answer.status in (401, 403):
-        return TurnedAway(reason, message, stops="check the key and what it may be used for")
+        return Rejected(reason, message, stops="check the key and what it may be used for")
     if answer.status == 402:
-        return TurnedAway(reason, message, stops="the account has no credit left; top it up")
+        return Rejected(reason, message, stops="the account has no credit left; top it up")
     if answer.status == 404:
-        return TurnedAway(reason, message, stops="the host does not know this model (any more); see: twinlens systems")
+        return Rejected(reason, message, stops="the host does not know this model (any more); see: twinlens systems")
     if answer.status in (425, 429, 503, 529):
-        return TurnedAway(reason, message, delay)
+        return Rejected(reason, message, delay)
     if answer.status >= 500:
-        return TurnedAway(reason, message, delay, may_have_cost=True)
+        return Rejected(reason, message, delay, may_have_cost=True)
     return None
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from evals.facts.models import HostFacts, Offer
-from evals.generation.answers import Finished, Lost, PollAnswer, Running, SubmitAnswer, Task, TurnedAway
+from evals.generation.answers import Finished, OutcomeUnknown, PollAnswer, Rejected, Running, SubmitAnswer, Task
 from evals.generation.hosts.addresses import host_of, is_loopback, is_owned, joined, keeps_secrets, may_deliver
 from evals.generation.hosts.http_answer import Garbled, HttpAnswer, message_of, refused_call, retry_after_s
 from evals.generation.hosts.quoting import quotable
@@ -140,7 +140,7 @@ class HttpHost:
         return replace(self.submission(asked, offer, references), answer_s=ANSWER_S[asked.size])
 
     async def submit(self, call: HttpCall) -> SubmitAnswer:
-        """Send a prepared call once and say what became of it; an answer that was lost is `Lost`, never sent again."""
+        """Send a prepared call once and say what became of it; an answer that was lost is `OutcomeUnknown`, never sent again."""
         return quotable(await self._submitted(call), (self._key,))
 
     async def _submitted(self, call: HttpCall) -> SubmitAnswer:
@@ -151,19 +151,19 @@ class HttpHost:
         except (ForeignAddress, httpx.LocalProtocolError) as error:
             # Another message could quote the header with the key.
             words = _words(error) if isinstance(error, ForeignAddress) else "it cannot be sent by HTTP"
-            return TurnedAway("not_sendable", words, stops="check the host's address and its key")
+            return Rejected("not_sendable", words, stops="check the host's address and its key")
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
-            return TurnedAway("no_connection", _words(error))
+            return Rejected("no_connection", _words(error))
         except (httpx.RequestError, httpx.StreamError, Garbled) as error:
-            return Lost(type(error).__name__, _words(error))
+            return OutcomeUnknown(type(error).__name__, _words(error))
         if answer.status in _ANSWER_LOST:
-            return Lost(f"http_{answer.status}", message_of(answer))
+            return OutcomeUnknown(f"http_{answer.status}", message_of(answer))
         if answer.status in _MOVED:
-            return TurnedAway(f"http_{answer.status}", _redirect(answer), stops="the host's address has changed")
+            return Rejected(f"http_{answer.status}", _redirect(answer), stops="the host's address has changed")
         try:
             return _complete(self.read_submission(answer))
         except _UNREADABLE as error:
-            return Lost("garbled", f"HTTP {answer.status}: {_words(error)}")
+            return OutcomeUnknown("garbled", f"HTTP {answer.status}: {_words(error)}")
 
     async def poll(self, task: Task) -> PollAnswer:
         """Ask once how a task is doing. What cannot be understood counts as still running.

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evals.facts.models import HostFacts, Offer
-from evals.generation.answers import Ended, Finished, PollAnswer, ResponseMetadata, SubmitAnswer, Task, TurnedAway
+from evals.generation.answers import Ended, Finished, PollAnswer, Rejected, ResponseMetadata, SubmitAnswer, Task
 from evals.generation.hosts.http_host import ForeignAddress, HostUnavailable
 from evals.generation.hosts.quoting import quotable
 from evals.generation.plan import ImageRequest
@@ -134,7 +134,7 @@ class Local:
             if loaded is None:
                 loaded = self._loaded[call.weights] = _load(call.weights)
         except HostUnavailable as error:
-            return TurnedAway("no_weights", str(error), stops="get the weights, or leave the system out")
+            return Rejected("no_weights", str(error), stops="get the weights, or leave the system out")
         begun_s = time.perf_counter()
         try:
             made = _run(loaded, call)

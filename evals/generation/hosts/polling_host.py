@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from evals.facts.models import HostFacts
-from evals.generation.answers import Ended, PollAnswer, ResponseMetadata, Running, Task, TurnedAway
+from evals.generation.answers import Ended, PollAnswer, Rejected, ResponseMetadata, Running, Task
 from evals.generation.hosts.http_answer import HttpAnswer, message_of, refused_call
 from evals.generation.hosts.http_host import HttpCall, HttpHost
 from evals.generation.hosts.refusals import withheld
@@ -43,9 +43,9 @@ class PollingHost(HttpHost):
             return None
         if answer.status in (408, 499):  # somebody on the way gave up on the question, not the host on the task
             return Running(f"http_{answer.status}")
-        turned_away = refused_call(answer)
-        if turned_away:  # what a question is answered with cannot have cost anything
-            return TurnedAway(turned_away.reason, turned_away.message, turned_away.delay_s, turned_away.stops)
+        rejected = refused_call(answer)
+        if rejected:  # what a question is answered with cannot have cost anything
+            return Rejected(rejected.reason, rejected.message, rejected.delay_s, rejected.stops)
         message = message_of(answer)
         return Ended(withheld(message) or "failed", f"http_{answer.status}", message)
 

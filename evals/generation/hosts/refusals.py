@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from evals.generation.answers import Ended, TurnedAway
+from evals.generation.answers import Ended, Rejected
 from evals.generation.hosts.http_answer import HttpAnswer, message_of, refused_call
 
 _WITHHELD = re.compile(
@@ -40,7 +40,7 @@ def withheld(words: str) -> Literal["refused", "filtered"] | None:
     return None
 
 
-def refused_submission(answer: HttpAnswer) -> TurnedAway | Ended | None:
+def refused_submission(answer: HttpAnswer) -> Rejected | Ended | None:
     """Return what an HTTP error means for the request that was sent, None where the status is no error."""
     if answer.status < 400:
         return None

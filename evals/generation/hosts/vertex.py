@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from evals.facts.models import HostFacts, Offer
-from evals.generation.answers import SubmitAnswer, TurnedAway
+from evals.generation.answers import Rejected, SubmitAnswer
 from evals.generation.hosts.addresses import is_loopback
 from evals.generation.hosts.google import generation_body, read_generation
 from evals.generation.hosts.http_host import HostUnavailable, HttpAnswer, HttpCall, HttpHost
@@ -89,9 +89,9 @@ class Vertex(HttpHost):
         try:
             token = await asyncio.to_thread(self._token)
         except ConnectionError as error:
-            return TurnedAway("no_connection", str(error))
+            return Rejected("no_connection", str(error))
         except HostUnavailable as error:
-            return TurnedAway("no_token", str(error), stops=_SIGN_IN)
+            return Rejected("no_token", str(error), stops=_SIGN_IN)
         self._key = token  # what is told about the answer must not hold it
         return await super().submit(replace(call, headers={**call.headers, "Authorization": f"Bearer {token}"}))
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import httpx2 as httpx
 import pytest
 
-from evals.generation.answers import Ended, Finished, Running, TurnedAway
+from evals.generation.answers import Ended, Finished, Rejected, Running
 from evals.generation.delivering import Delivered, deliver
 from evals.generation.hosts.http_host import ForeignAddress
 from evals.generation.pacing import Stop
@@ -55,14 +55,14 @@ def test_trouble_on_the_way_is_got_over(delivered, trouble):
     assert delivered({"old": [trouble, b"picture"]}).picture == b"picture"
 
 
-@pytest.mark.parametrize("trouble", [TurnedAway("http_503"), TurnedAway("http_401", stops="check"), Running("garbled")])
+@pytest.mark.parametrize("trouble", [Rejected("http_503"), Rejected("http_401", stops="check"), Running("garbled")])
 def test_trouble_in_asking_for_a_fresh_address_does_not_give_a_paid_picture_up(delivered, scripted, trouble):
     found = delivered({"old": [scripted.expired()], "new": [b"picture"]}, [trouble, OLD, Finished(url="new")])
     assert found.picture == b"picture"
 
 
 def test_a_host_that_names_no_fresh_address_in_time_is_asked_again_by_a_later_run(delivered, scripted):
-    found = delivered({"old": [scripted.expired()]}, [TurnedAway("http_503")])
+    found = delivered({"old": [scripted.expired()]}, [Rejected("http_503")])
     assert (found.outcome, found.reason) == ("failed", "delivery_failed")
 
 

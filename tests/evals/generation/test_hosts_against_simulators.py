@@ -14,7 +14,7 @@ import pytest
 
 from evals.facts.models import read_facts
 from evals.facts.sizes import SIZES
-from evals.generation.answers import Accepted, Ended, Finished, Lost, Running, TurnedAway
+from evals.generation.answers import Accepted, Ended, Finished, OutcomeUnknown, Rejected, Running
 from evals.generation.hosts import HOSTS
 from evals.generation.hosts.http_host import Expired
 from evals.generation.hosts.vertex import Vertex
@@ -212,7 +212,7 @@ def test_a_passing_error_is_turned_away_and_may_be_sent_again(typical, behaviour
     offer = typical_offer(typical)
     with simulated(offer, behaviour) as (ask, books):
         answer = ask(request(offer)).answer
-    assert isinstance(answer, TurnedAway)
+    assert isinstance(answer, Rejected)
     assert answer.stops == ""
     assert answer.delay_s == (WAIT_S if behaviour == "rate_limited" else None)
     assert answer.may_have_cost or behaviour != "internal"
@@ -225,7 +225,7 @@ def test_a_wrong_key_or_an_empty_account_stops_the_system(typical, behaviour):
     offer = typical_offer(typical)
     with simulated(offer, behaviour) as (ask, _):
         answer = ask(request(offer)).answer
-    assert isinstance(answer, TurnedAway)
+    assert isinstance(answer, Rejected)
     assert answer.stops
 
 
@@ -234,7 +234,7 @@ def test_the_days_quota_stops_the_system_where_the_host_tells_it_from_a_rate_lim
     offer = typical_offer(typical)
     with simulated(offer, "daily_quota") as (ask, _):
         answer = ask(request(offer)).answer
-    assert isinstance(answer, TurnedAway)
+    assert isinstance(answer, Rejected)
     assert answer.stops
 
 
@@ -243,7 +243,7 @@ def test_an_unknown_model_stops_the_system(typical):
     offer = typical_offer(typical)
     with simulated(offer) as (ask, books):
         answer = ask(request(offer), offer=replace(offer, api_id=f"{offer.api_id}-x")).answer
-    assert isinstance(answer, TurnedAway)
+    assert isinstance(answer, Rejected)
     assert answer.stops
     assert books.entries == ()
 
@@ -257,7 +257,7 @@ def test_an_answer_that_is_lost_is_never_taken_for_anything_else(typical, behavi
     offer = typical_offer(typical)
     with simulated(offer, behaviour) as (ask, books):
         answer = ask(request(offer), answer_s=0.3 if behaviour == "stall" else 5.0).answer
-    assert isinstance(answer, Lost), answer
+    assert isinstance(answer, OutcomeUnknown), answer
     assert [entry.outcome for entry in books.entries] == ["turned_away" if behaviour == "drop_before" else "lost"]
 
 
@@ -284,7 +284,7 @@ def test_an_end_without_a_picture_is_read_as_what_it_was(typical, behaviour):
     with simulated(offer, behaviour) as (ask, books):
         answer = ask(request(offer)).answer
     if typical in SYNCHRONOUS and behaviour == "error_status":
-        assert isinstance(answer, TurnedAway)
+        assert isinstance(answer, Rejected)
         return
     expected = ENDS[behaviour]
     assert books.entries[0].outcome == expected
@@ -299,7 +299,7 @@ def test_one_that_is_never_ready_keeps_running_or_never_answers(typical):
     offer = typical_offer(typical)
     with simulated(offer, "never_ready") as (ask, _):
         answer = ask(request(offer), answer_s=0.3).answer
-    assert isinstance(answer, Lost if typical in SYNCHRONOUS else Running)
+    assert isinstance(answer, OutcomeUnknown if typical in SYNCHRONOUS else Running)
 
 
 @pytest.mark.parametrize("typical", [name for name in TYPICAL if name != "fireworks, a picture"])

@@ -73,7 +73,7 @@ def test_only_a_task_that_may_still_bring_its_picture_is_followed(tmp_path, kind
 
 
 def test_a_request_that_is_sent_again_forgets_its_old_task(tmp_path):
-    events = [SUBMITTED, ACCEPTED, ("failed", "a", {"turned_away": True}), SUBMITTED]
+    events = [SUBMITTED, ACCEPTED, ("failed", "a", {"rejected": True}), SUBMITTED]
     assert standing(written(tmp_path / "l", *events)).task is None
 
 

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from evals.facts.models import Quote
-from evals.generation.answers import Ended, Finished, Lost, ResponseMetadata, Running, TurnedAway
+from evals.generation.answers import Ended, Finished, OutcomeUnknown, Rejected, ResponseMetadata, Running
 from evals.generation.clients import GenerationError
 from evals.generation.ledger import Ledger
 from evals.generation.pictures import Pictures
@@ -59,7 +59,7 @@ def test_doubtful_money_of_earlier_runs_stays_counted_while_its_task_is_followed
 
 def test_nobody_waits_for_money_held_for_a_task_of_a_system_that_stopped(run, scripted):
     requests = [scripted.request(0, system="x@h"), scripted.request(1)]
-    stopping = [Running("Pending"), TurnedAway("http_401", stops="check the key")]
+    stopping = [Running("Pending"), Rejected("http_401", stops="check the key")]
     host = scripted.Host({"s0": [scripted.accepted("t")]}, {"t": stopping})
     generation = run(host, requests, budget_usd=0.015)
     assert generation.outcomes == {"x@h": {"pending": 1}, "m@h": {"pending": 1}}
@@ -77,7 +77,7 @@ def test_nobody_waits_for_money_held_by_a_request_that_the_disk_ended(run, scrip
 
 def test_a_price_that_only_the_task_names_is_held_while_it_is_at_work(run, scripted):
     host = scripted.Host(
-        {"s0": [scripted.accepted("t", cost=0.03)], "s1": [TurnedAway("http_429", delay_s=0.01)]},
+        {"s0": [scripted.accepted("t", cost=0.03)], "s1": [Rejected("http_429", delay_s=0.01)]},
         {"t": [*[Running("Pending")] * 20, Finished(url="u")]},
         {"u": [scripted.png("blue")]},
     )
@@ -127,12 +127,12 @@ def test_a_budget_needs_a_price_for_the_size_that_is_asked_for(run, scripted):
 def test_every_way_to_end_is_counted_the_same_in_rows_in_ledger_and_in_the_sum(run, scripted):
     host = scripted.Host(
         {
-            "s0": [Lost("ReadTimeout")],
-            "s1": [TurnedAway("http_500", may_have_cost=True)] * 2,
+            "s0": [OutcomeUnknown("ReadTimeout")],
+            "s1": [Rejected("http_500", may_have_cost=True)] * 2,
             "s2": [scripted.accepted("t")],
             "s3": [Ended("filtered", "IMAGE_SAFETY", metadata=ResponseMetadata(cost_usd=0.02))],
             "s4": [Finished(content=b"no picture")],
-            "s5": [TurnedAway("http_503")] * 4,
+            "s5": [Rejected("http_503")] * 4,
         },
         {"t": [Running("Pending")]},
     )

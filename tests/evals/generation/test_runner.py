@@ -7,7 +7,7 @@ import httpx2 as httpx
 import pytest
 
 from evals.facts.models import Quote
-from evals.generation.answers import Ended, Finished, Lost, ResponseMetadata, Running, TurnedAway
+from evals.generation.answers import Ended, Finished, OutcomeUnknown, Rejected, ResponseMetadata, Running
 from evals.generation.clients import GenerationError
 from evals.generation.hosts.http_host import ForeignAddress
 from evals.generation.stage import generate, still_open
@@ -45,7 +45,7 @@ def test_the_original_bytes_are_kept_untouched_and_equal_ones_apart(run, scripte
         (Ended("refused", "SAFETY", "no"), "refused", "SAFETY"),
         (Ended("filtered", "IMAGE_SAFETY"), "filtered", "IMAGE_SAFETY"),
         (Ended("failed", "http_422", "width: too large"), "failed", "http_422"),
-        (Lost("ReadTimeout"), "unknown", "ReadTimeout"),
+        (OutcomeUnknown("ReadTimeout"), "unknown", "ReadTimeout"),
         (Finished(content=b"no picture"), "failed", "not_a_picture"),
     ],
 )
@@ -58,7 +58,7 @@ def test_an_answer_leads_to_its_outcome_and_is_final(run, scripted, answer, outc
 
 
 def test_what_nobody_knows_counts_at_its_worst_and_is_asked_again_only_if_allowed(run, scripted):
-    host = scripted.Host({"s0": [Lost("ReadTimeout")]})
+    host = scripted.Host({"s0": [OutcomeUnknown("ReadTimeout")]})
     generation = run(host, scripted.requests(2))
     assert [row["sample_id"] for row in generation.unknown] == ["s0"]
     assert generation.unknown[0]["may_have_cost_usd"] == pytest.approx(0.01)
@@ -71,7 +71,7 @@ def test_what_nobody_knows_counts_at_its_worst_and_is_asked_again_only_if_allowe
 
 def test_a_free_system_is_asked_again_without_being_allowed_to(run, scripted):
     free = Quote("free", {}, "test", date(2026, 11, 22))
-    host = scripted.Host({"s0": [Lost("ReadTimeout")]})
+    host = scripted.Host({"s0": [OutcomeUnknown("ReadTimeout")]})
     assert outcomes(run(host, scripted.requests(1), quotes=(free,))) == {"unknown": 1}
     assert outcomes(run(host, scripted.requests(1), quotes=(free,))) == {"ok": 1}
 
@@ -160,7 +160,7 @@ def test_a_picture_that_never_arrived_is_fetched_by_a_later_run(run, scripted):
 
 
 def test_a_request_that_is_turned_away_is_sent_again(run, scripted):
-    host = scripted.Host({"s0": [TurnedAway("http_429", delay_s=0.001), TurnedAway("http_503")]})
+    host = scripted.Host({"s0": [Rejected("http_429", delay_s=0.001), Rejected("http_503")]})
     generation = run(host, scripted.requests(1))
     assert outcomes(generation) == {"ok": 1}
     assert host.submitted == ["s0"] * 3
@@ -169,12 +169,12 @@ def test_a_request_that_is_turned_away_is_sent_again(run, scripted):
 
 
 def test_an_attempt_that_may_have_cost_stays_counted(run, scripted):
-    host = scripted.Host({"s0": [TurnedAway("http_500", may_have_cost=True)]})
+    host = scripted.Host({"s0": [Rejected("http_500", may_have_cost=True)]})
     assert run(host, scripted.requests(1)).spent_usd == pytest.approx(0.02)
 
 
 def test_a_request_that_is_always_turned_away_failed_and_is_asked_again_by_a_later_run(run, scripted):
-    host = scripted.Host({"s0": [TurnedAway("http_503", "overloaded")] * 4})
+    host = scripted.Host({"s0": [Rejected("http_503", "overloaded")] * 4})
     assert outcomes(run(host, scripted.requests(1))) == {"failed": 1}
     assert run.rows()[0]["message"] == "overloaded"
     assert outcomes(run(host, scripted.requests(1))) == {"ok": 1}
@@ -183,9 +183,9 @@ def test_a_request_that_is_always_turned_away_failed_and_is_asked_again_by_a_lat
 @pytest.mark.parametrize(
     ("answers", "said"),
     [
-        ([TurnedAway("http_401", "bad key", stops="check the key")], "bad key; check the key"),
-        ([TurnedAway("http_429", "slow down", delay_s=9000)], "asks to wait 9000 s"),
-        ([TurnedAway("no_connection", "refused")] * 4, "cannot be reached"),
+        ([Rejected("http_401", "bad key", stops="check the key")], "bad key; check the key"),
+        ([Rejected("http_429", "slow down", delay_s=9000)], "asks to wait 9000 s"),
+        ([Rejected("no_connection", "refused")] * 4, "cannot be reached"),
     ],
 )
 def test_a_system_that_cannot_go_on_is_stopped_while_the_others_go_on(run, scripted, answers, said):
@@ -200,7 +200,7 @@ def test_a_system_that_cannot_go_on_is_stopped_while_the_others_go_on(run, scrip
 
 
 def test_a_stopped_system_is_finished_by_a_later_run(run, scripted):
-    host = scripted.Host({"s1": [TurnedAway("http_402", "no credit", stops="top it up")]})
+    host = scripted.Host({"s1": [Rejected("http_402", "no credit", stops="top it up")]})
     assert outcomes(run(host, scripted.requests(5), concurrency=1)) == {"ok": 1, "pending": 4}
     assert outcomes(run(host, scripted.requests(5), concurrency=1)) == {"ok": 5}
     assert sorted(host.submitted) == ["s0", "s1", "s1", "s2", "s3", "s4"]
@@ -241,7 +241,7 @@ def test_later_shots_are_sent_with_the_first_shots_picture(run, scripted):
 
 def test_shots_without_a_first_picture_are_not_sent_and_come_when_it_does(run, scripted):
     requests = [scripted.request(0, shot=1), scripted.request(1, shot=2, first_shot="s0")]
-    host = scripted.Host({"s0": [Lost("ReadTimeout")]})
+    host = scripted.Host({"s0": [OutcomeUnknown("ReadTimeout")]})
     assert outcomes(run(host, requests)) == {"unknown": 1, "failed": 1}
     assert run.rows()[1]["reason"] == "no_first_shot"
     assert host.submitted == ["s0"]
@@ -277,7 +277,7 @@ def test_a_request_that_cannot_be_put_stops_its_system_and_no_other(run, scripte
 
 
 def test_a_poll_that_is_to_wait_for_hours_does_not_hold_the_run_longer_than_a_task_may_take(run, scripted):
-    host = scripted.Host({"s0": [scripted.accepted()]}, {"t": [TurnedAway("http_429", delay_s=9000.0)]})
+    host = scripted.Host({"s0": [scripted.accepted()]}, {"t": [Rejected("http_429", delay_s=9000.0)]})
     assert outcomes(run(host, scripted.requests(1))) == {"timeout": 1}
 
 

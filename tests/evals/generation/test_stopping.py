@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from evals.generation.answers import Finished, Running, TurnedAway
+from evals.generation.answers import Finished, Rejected, Running
 from evals.generation.clients import GenerationError
 from evals.generation.pictures import Pictures
 from evals.generation.stage import freeze_definition
@@ -159,7 +159,7 @@ def test_an_interrupt_still_fetches_the_pictures_of_tasks_that_are_about_to_end(
 
 def test_a_system_that_stops_still_fetches_what_is_paid_for(run, scripted):
     host = scripted.Host(
-        {"s0": [scripted.accepted()], "s1": [TurnedAway("http_402", "no credit", stops="top it up")]},
+        {"s0": [scripted.accepted()], "s1": [Rejected("http_402", "no credit", stops="top it up")]},
         {"t": [*[Running("Pending")] * 30, Finished(url="u")]},
         {"u": [scripted.png("blue")]},
     )

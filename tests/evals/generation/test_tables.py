@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from evals.generation.answers import Ended, Finished, Lost, ResponseMetadata, Running, TurnedAway
+from evals.generation.answers import Ended, Finished, OutcomeUnknown, Rejected, ResponseMetadata, Running
 from evals.imageset.imageset import ImageSetError, read_image_set
 from evals.suites.references import edit_mask
 from evals.suites.suite import PromptItem, read_suite
@@ -21,10 +21,10 @@ def a_mixed_run(run, scripted):
     host = scripted.Host(
         {
             "s0": [Finished(content=scripted.png("red"), metadata=rich)],
-            "s1": [Lost("ReadTimeout")],
+            "s1": [OutcomeUnknown("ReadTimeout")],
             "s2": [Ended("refused", "SAFETY", "no")],
             "s3": [scripted.accepted("t")],
-            "s4": [TurnedAway("http_500", may_have_cost=True)],
+            "s4": [Rejected("http_500", may_have_cost=True)],
             "s5": [Finished(content=b"no picture")],
         },
         {"t": [Running("Pending")]},
@@ -150,7 +150,7 @@ def test_a_set_whose_every_file_was_deleted_keeps_no_stale_rows(run, scripted):
 
 def test_shots_whose_first_picture_was_deleted_are_not_sent_and_the_run_goes_on(run, scripted):
     requests = [scripted.request(0, shot=1), scripted.request(1, shot=2, first_shot="s0"), scripted.request(2)]
-    stopped = scripted.Host({"s1": [TurnedAway("http_503")] * 4})
+    stopped = scripted.Host({"s1": [Rejected("http_503")] * 4})
     run(stopped, requests)
     (run.folder / metadata_of(run)["s0"]["file_name"]).unlink()
     host = scripted.Host()
@@ -185,7 +185,7 @@ def test_an_earlier_process_leaves_no_times_that_nobody_measured(run, scripted):
 
 
 def test_the_times_are_those_of_the_last_attempt(run, scripted):
-    host = scripted.Host({"s0": [TurnedAway("http_429", delay_s=0.3)]}, work_s=0.01)
+    host = scripted.Host({"s0": [Rejected("http_429", delay_s=0.3)]}, work_s=0.01)
     run(host, scripted.requests(1))
     (row,) = run.rows()
     assert row["attempts"] == 2
@@ -201,12 +201,12 @@ def test_a_host_whose_clock_makes_no_sense_makes_no_negative_times(run, scripted
 
 
 def test_a_run_in_which_nothing_was_asked_yet_has_an_empty_table(run, scripted):
-    host = scripted.Host({f"s{n}": [TurnedAway("http_401", stops="check the key")] for n in range(2)})
+    host = scripted.Host({f"s{n}": [Rejected("http_401", stops="check the key")] for n in range(2)})
     assert run(host, scripted.requests(2)).n_pending == 2
     assert run.rows() == []
 
 
 def test_rows_without_any_picture_are_json(run, scripted):
     retry_policy = replace(scripted.quick, attempts=1)
-    run(scripted.Host({"s0": [TurnedAway("http_503", "busy")]}), scripted.requests(1), retry_policy=retry_policy)
+    run(scripted.Host({"s0": [Rejected("http_503", "busy")]}), scripted.requests(1), retry_policy=retry_policy)
     assert [json.loads(line)["message"] for line in (run.folder / "requests.jsonl").open()] == ["busy"]

@@ -6,7 +6,7 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
-from evals.generation.answers import Accepted, Ended, Finished, Lost, Running, Task, TurnedAway
+from evals.generation.answers import Accepted, Ended, Finished, OutcomeUnknown, Rejected, Running, Task
 from evals.generation.hosts.atlascloud import AtlasCloud
 from evals.generation.hosts.http_host import ForeignAddress
 from evals.generation.hosts.polling_host import MISSES_AT_MOST
@@ -112,7 +112,7 @@ def test_the_ends_without_a_picture(host, answer, data, outcome, reason):
 @pytest.mark.parametrize("in_envelope", [False, True])
 def test_errors_turn_a_request_away_as_http_status_or_in_the_envelope(host, answer, status, stops, in_envelope):
     read = host.read_submission(answer({"code": status, "message": "in words"}, 200 if in_envelope else status))
-    assert isinstance(read, TurnedAway)
+    assert isinstance(read, Rejected)
     assert (bool(read.stops), read.message) == (stops, "in words")
 
 
@@ -136,7 +136,7 @@ def test_an_answer_without_an_id_is_a_lost_request(host_facts, asked, flux, clie
         )
         return await host.submit(host.prepare(asked(), flux, []))
 
-    assert isinstance(asyncio.run(send()), Lost)
+    assert isinstance(asyncio.run(send()), OutcomeUnknown)
 
 
 def test_a_polling_address_elsewhere_gets_no_key(host):

@@ -13,7 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.facts.models import HostFacts
-from evals.generation.answers import Accepted, Ended, Finished, Lost, ResponseMetadata, Running, Task, TurnedAway
+from evals.generation.answers import (
+    Accepted,
+    Ended,
+    Finished,
+    OutcomeUnknown,
+    Rejected,
+    ResponseMetadata,
+    Running,
+    Task,
+)
 from evals.generation.hosts.bfl import Bfl
 from evals.generation.hosts.http_host import ForeignAddress, Garbled, HttpAnswer
 
@@ -151,7 +160,7 @@ def test_a_task_without_an_id_is_garbled(host, answer, task_id):
 )
 def test_what_no_other_request_would_change_stops_the_system(host, answer, status, detail, stops):
     read = host.read_submission(answer({"detail": detail}, status))
-    assert isinstance(read, TurnedAway)
+    assert isinstance(read, Rejected)
     assert (read.reason, read.message) == (f"http_{status}", detail)
     assert stops in read.stops
 
@@ -163,12 +172,12 @@ def test_a_wrong_field_fails_alone_with_its_message(host, answer):
 
 
 def test_too_many_tasks_wait_as_long_as_header_or_body_say(host, answer):
-    assert host.read_submission(answer({"detail": "slow"}, 429)) == TurnedAway("http_429", "slow")
+    assert host.read_submission(answer({"detail": "slow"}, 429)) == Rejected("http_429", "slow")
     assert host.read_submission(answer({"detail": "slow"}, 429, retry_after="7")).delay_s == 7.0
     limited = {"error": "rate_limit_exceeded", "retry_after": 5}
-    assert host.read_submission(answer(limited, 429)) == TurnedAway("http_429", "rate_limit_exceeded", 5.0)
+    assert host.read_submission(answer(limited, 429)) == Rejected("http_429", "rate_limit_exceeded", 5.0)
     assert host.read_submission(answer({"error": "x", "retry_after": "soon"}, 429)).delay_s is None
-    assert host.read_submission(answer(b"busy", 429)) == TurnedAway("http_429", "busy")
+    assert host.read_submission(answer(b"busy", 429)) == Rejected("http_429", "busy")
 
 
 def test_a_failure_at_work_may_have_cost(host, answer):
@@ -218,8 +227,8 @@ def test_a_task_without_a_picture_has_its_outcome_and_its_reasons(host, answer, 
 
 def test_an_error_of_the_server_may_carry_the_end_of_the_task(host, answer):
     assert host.read_poll(answer(state("Error"), 500), TASK) == Ended("failed", "Error", "", CHARGED)
-    assert isinstance(host.read_poll(answer(state("Pending"), 503), TASK), TurnedAway)
-    assert host.read_poll(answer(b"oops", 500), TASK) == TurnedAway("http_500", "oops")
+    assert isinstance(host.read_poll(answer(state("Pending"), 503), TASK), Rejected)
+    assert host.read_poll(answer(b"oops", 500), TASK) == Rejected("http_500", "oops")
 
 
 @pytest.mark.parametrize(
@@ -310,7 +319,7 @@ def test_the_key_does_not_go_to_the_delivery_host(answered):
 def test_an_answer_that_says_nothing_is_lost_for_a_task_and_nothing_new_for_a_poll(answered, asked, offer):
     host, _ = answered(httpx.Response(200, content=b"<html>"))
     call = host.prepare(asked(), offer("flux-2-pro", "bfl"), [])
-    assert isinstance(asyncio.run(host.submit(call)), Lost)
+    assert isinstance(asyncio.run(host.submit(call)), OutcomeUnknown)
     assert isinstance(asyncio.run(host.poll(TASK)), Running)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
-from evals.generation.answers import Accepted, Ended, Finished, Running, Task, TurnedAway
+from evals.generation.answers import Accepted, Ended, Finished, Rejected, Running, Task
 from evals.generation.hosts.comfyui import ComfyUI, text_to_image
 from evals.generation.hosts.http_host import ForeignAddress, HttpCall
 from evals.generation.hosts.polling_host import MISSES_AT_MOST
@@ -101,7 +101,7 @@ def test_an_unknown_checkpoint_stops_the_system(host, answer):
         "node_errors": {"4": {"errors": [problem], "class_type": "CheckpointLoaderSimple"}},
     }
     read = host.read_submission(answer(body, 400))
-    assert isinstance(read, TurnedAway)
+    assert isinstance(read, Rejected)
     assert "models/checkpoints" in read.stops
     assert "ckpt_name: 'x'" in read.message
 

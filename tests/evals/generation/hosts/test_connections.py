@@ -14,7 +14,7 @@ import httpx2 as httpx
 import pytest
 
 from evals.facts.models import read_facts
-from evals.generation.answers import Finished, Lost
+from evals.generation.answers import Finished, OutcomeUnknown
 from evals.generation.hosts import load_host
 from evals.generation.hosts.bfl import Bfl
 from evals.generation.hosts.http_host import Garbled, HostUnavailable, HttpCall, HttpHost, new_client
@@ -98,7 +98,7 @@ def test_layers_of_compression_are_refused_before_they_are_unpacked(host_facts):
             return await post(host)
 
     read = asyncio.run(run())
-    assert isinstance(read, Lost)
+    assert isinstance(read, OutcomeUnknown)
     assert read.reason == "Garbled"
 
 
@@ -132,7 +132,7 @@ class _Damaged(httpx.AsyncByteStream):
 def test_a_damaged_record_costs_one_answer_and_not_the_run(host_facts, client):
     facts = host_facts("vendor", "https://api.vendor.ai", "vendor.ai")
     host = Plain(facts, "a-secret-key", client=client(lambda request: httpx.Response(200, stream=_Damaged())))
-    assert asyncio.run(post(host)) == Lost("ReadError", "the connection broke (SSLError)")
+    assert asyncio.run(post(host)) == OutcomeUnknown("ReadError", "the connection broke (SSLError)")
     with pytest.raises(httpx.TransportError):
         asyncio.run(host.download("https://pictures.example/1.png"))
 

@@ -6,7 +6,7 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
-from evals.generation.answers import Accepted, Ended, Finished, Running, Task, TurnedAway
+from evals.generation.answers import Accepted, Ended, Finished, Rejected, Running, Task
 from evals.generation.hosts.fal import Fal
 from evals.generation.hosts.http_host import ForeignAddress, HttpCall
 from evals.generation.hosts.polling_host import MISSES_AT_MOST
@@ -172,9 +172,9 @@ def test_errors_of_the_model_end_the_task_with_their_type(host, answer, body, st
 
 @pytest.mark.parametrize("status", [500, 502, 503])
 def test_errors_of_the_queue_do_not_end_the_task(host, answer, status):
-    assert isinstance(host.read_poll(answer(b"<html>bad gateway</html>", status), TASK), TurnedAway)
+    assert isinstance(host.read_poll(answer(b"<html>bad gateway</html>", status), TASK), Rejected)
     unexpected = answer({"detail": "unexpected", "error_type": "internal_error"}, status)
-    assert isinstance(host.read_poll(unexpected, TASK), TurnedAway)
+    assert isinstance(host.read_poll(unexpected, TASK), Rejected)
 
 
 def test_an_unknown_task_is_waited_for_and_then_given_up(host, answer):
@@ -188,7 +188,7 @@ def test_an_unknown_task_is_waited_for_and_then_given_up(host, answer):
 )
 def test_http_errors_turn_a_request_away(host, answer, status, stops):
     read = host.read_submission(answer({"detail": "in words"}, status))
-    assert isinstance(read, TurnedAway)
+    assert isinstance(read, Rejected)
     assert (bool(read.stops), read.message) == (stops, "in words")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
-from evals.generation.answers import Accepted, Ended, Finished, Running, Task, TurnedAway
+from evals.generation.answers import Accepted, Ended, Finished, Rejected, Running, Task
 from evals.generation.hosts.fireworks import Fireworks
 from evals.generation.hosts.http_answer import Garbled
 from evals.generation.hosts.http_host import ForeignAddress, HttpCall
@@ -148,7 +148,7 @@ def test_an_unknown_task_is_waited_for_and_then_given_up(host, answer, body, sta
 )
 def test_http_errors_turn_a_request_away(host, answer, status, stops):
     read = host.read_submission(answer({"error": {"message": "in words", "code": "X"}}, status))
-    assert isinstance(read, TurnedAway)
+    assert isinstance(read, Rejected)
     assert (bool(read.stops), read.message) == (stops, "in words")
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.facts.pricing import Quote, billed_usd
-from evals.generation.answers import Ended, Finished, Lost, ResponseMetadata, TurnedAway
+from evals.generation.answers import Ended, Finished, OutcomeUnknown, Rejected, ResponseMetadata
 from evals.generation.hosts.google import WITHOUT_PICTURE, Google, read_generation, token_usage
 from evals.generation.hosts.http_host import Garbled, HttpAnswer
 
@@ -309,20 +309,20 @@ def test_sums_that_are_missing_are_made_of_their_parts():
 
 
 def test_the_wait_is_read_from_the_body(answer):
-    assert read_generation(answer(QUOTA, 429)) == TurnedAway(
+    assert read_generation(answer(QUOTA, 429)) == Rejected(
         "RESOURCE_EXHAUSTED", "You exceeded your current quota, please check your plan.", 34.4
     )
 
 
 def test_the_header_counts_where_the_body_says_nothing(answer):
     body = {"error": {"code": 429, "message": "slow down", "status": "RESOURCE_EXHAUSTED"}}
-    assert read_generation(answer(body, 429, retry_after="7")) == TurnedAway("RESOURCE_EXHAUSTED", "slow down", 7.0)
+    assert read_generation(answer(body, 429, retry_after="7")) == Rejected("RESOURCE_EXHAUSTED", "slow down", 7.0)
 
 
 def test_the_quota_of_a_day_stops_the_system_until_midnight(answer):
     body = json.loads(json.dumps(QUOTA).replace("PerMinute", "PerDay"))
     read = read_generation(answer(body, 429))
-    assert isinstance(read, TurnedAway)
+    assert isinstance(read, Rejected)
     assert "midnight Pacific" in read.stops
 
 
@@ -330,7 +330,7 @@ def test_a_bad_key_stops_the_system_although_it_is_answered_as_a_bad_request(ans
     details = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}]
     error = {"code": 400, "message": "API key not valid.", "status": "INVALID_ARGUMENT", "details": details}
     read = read_generation(answer({"error": error}, 400))
-    assert isinstance(read, TurnedAway)
+    assert isinstance(read, Rejected)
     assert read.stops == "check the key and what it may be used for"
 
 
@@ -345,7 +345,7 @@ def test_a_bad_key_stops_the_system_although_it_is_answered_as_a_bad_request(ans
 )
 def test_what_no_other_request_would_change_stops_the_system(answer, code, status, stops):
     read = read_generation(answer({"error": {"code": code, "message": "in words", "status": status}}, code))
-    assert isinstance(read, TurnedAway)
+    assert isinstance(read, Rejected)
     assert (read.reason, read.message) == (status, "in words")
     assert stops in read.stops
 
@@ -360,13 +360,13 @@ def test_a_bad_request_fails_alone(answer):
 @pytest.mark.parametrize(("code", "status"), [(500, "INTERNAL"), (503, "UNAVAILABLE")])
 def test_an_overloaded_model_is_asked_again_and_may_have_charged(answer, code, status):
     read = read_generation(answer({"error": {"code": code, "message": "overloaded", "status": status}}, code))
-    assert read == TurnedAway(status, "overloaded", None, may_have_cost=True)
+    assert read == Rejected(status, "overloaded", None, may_have_cost=True)
 
 
 def test_an_error_of_another_shape_is_read_by_its_status(answer):
     for body in (b"", {"error": "x"}, {"error": {"details": {"a": 1}}}, {"error": {"details": [None, {"reason": 3}]}}):
         read = read_generation(answer(body, 429, retry_after="2"))
-        assert isinstance(read, TurnedAway)
+        assert isinstance(read, Rejected)
         assert (read.reason, read.delay_s) == ("http_429", 2.0)
 
 
@@ -395,7 +395,7 @@ def test_any_json_is_an_outcome_or_garbled(body, status):
     if isinstance(read, Finished):
         assert read.content
     else:
-        assert isinstance(read, (Ended, TurnedAway))
+        assert isinstance(read, (Ended, Rejected))
         assert read.reason
 
 
@@ -424,4 +424,4 @@ def test_a_picture_comes_over_http_and_the_key_goes_in_its_header_only(google, a
 def test_an_answer_that_says_nothing_is_lost(google, asked, offer, response):
     host = google(lambda request: response)
     read = asyncio.run(host.submit(host.prepare(asked(), offer("gemini-3-pro-image", "google"), [])))
-    assert isinstance(read, Lost)
+    assert isinstance(read, OutcomeUnknown)

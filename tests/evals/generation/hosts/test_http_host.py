@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.generation.answers import Accepted, Finished, Lost, Running, Task, TurnedAway
+from evals.generation.answers import Accepted, Finished, OutcomeUnknown, Rejected, Running, Task
 from evals.generation.hosts import http_host
 from evals.generation.hosts.http_host import (
     Expired,
@@ -155,7 +155,7 @@ def test_a_larger_picture_may_take_longer(plain, asked, offer, size, seconds):
 )
 def test_what_never_left_can_be_sent_again(plain, call, error):
     read = asyncio.run(plain(raising(error)).submit(call))
-    assert isinstance(read, TurnedAway)
+    assert isinstance(read, Rejected)
     assert (read.reason, read.stops, read.may_have_cost) == ("no_connection", "", False)
 
 
@@ -172,21 +172,21 @@ def test_what_never_left_can_be_sent_again(plain, call, error):
     ],
 )
 def test_what_was_sent_and_not_answered_is_lost(plain, call, error):
-    assert isinstance(asyncio.run(plain(raising(error)).submit(call)), Lost)
+    assert isinstance(asyncio.run(plain(raising(error)).submit(call)), OutcomeUnknown)
 
 
 def test_an_address_that_is_none_stops_the_system_before_anything_is_sent(host_facts):
     host = Plain(host_facts("vendor", BASE), KEY)
     for url in ("ftp://vendor.ai/make", "vendor.ai/make", "https://vendor.ai:port/make"):
         read = asyncio.run(host.submit(HttpCall("POST", url, {}, {})))
-        assert isinstance(read, TurnedAway), url
+        assert isinstance(read, Rejected), url
         assert read.stops == "check the host's address and its key"
 
 
 @pytest.mark.parametrize("key", ["line\r\nbreak-secret", "schlüssel-secret"])
 def test_a_key_that_no_header_can_carry_stops_the_system_and_is_not_quoted(host_facts, asked, offer, key):
     read = submitted_to(b"HTTP/1.1 200 OK\r\n\r\n", host_facts, asked, offer, key=key)
-    assert isinstance(read, TurnedAway)
+    assert isinstance(read, Rejected)
     assert read.stops
     assert "secret" not in repr(read)
 
@@ -194,13 +194,13 @@ def test_a_key_that_no_header_can_carry_stops_the_system_and_is_not_quoted(host_
 @pytest.mark.parametrize("status", [408, 499, 502, 504, 520, 524])
 def test_a_gateway_that_gave_up_says_nothing_about_the_work(plain, call, status):
     read = asyncio.run(plain([httpx.Response(status, text="Bad gateway")]).submit(call))
-    assert read == Lost(f"http_{status}", "Bad gateway")
+    assert read == OutcomeUnknown(f"http_{status}", "Bad gateway")
 
 
 @pytest.mark.parametrize("content", [b"<html>", b"", b"[]", b'{"neither": 1}', b'{"url": ""}', b"[" * 100_000])
 def test_garbage_with_200_is_lost(plain, call, content):
     read = asyncio.run(plain([httpx.Response(200, content=content)]).submit(call))
-    assert isinstance(read, Lost)
+    assert isinstance(read, OutcomeUnknown)
     assert read.reason == "garbled"
 
 
@@ -210,7 +210,7 @@ def test_an_answer_that_breaks_off_is_lost(host_facts, asked, offer):
 
 
 def test_a_connection_that_is_closed_without_an_answer_is_lost(host_facts, asked, offer):
-    assert isinstance(submitted_to(b"", host_facts, asked, offer), Lost)
+    assert isinstance(submitted_to(b"", host_facts, asked, offer), OutcomeUnknown)
 
 
 def test_compressed_bytes_that_cannot_be_unpacked_are_lost(host_facts, asked, offer):
@@ -218,7 +218,7 @@ def test_compressed_bytes_that_cannot_be_unpacked_are_lost(host_facts, asked, of
     broken = b"\x1f\x8b" + b"\0" * 40
     for body in (broken, packed[:10] + b"\xff" * 10):
         raw = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body) + body
-        assert submitted_to(raw, host_facts, asked, offer) == Lost(
+        assert submitted_to(raw, host_facts, asked, offer) == OutcomeUnknown(
             "ReadError", "the compressed answer cannot be unpacked"
         )
 
@@ -226,14 +226,14 @@ def test_compressed_bytes_that_cannot_be_unpacked_are_lost(host_facts, asked, of
 def test_an_answer_that_trickles_in_is_given_up(host_facts, asked, offer):
     raw = b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + b" " * 5000
     read = submitted_to(raw, host_facts, asked, offer, answer_s=0.1, silent_s=0.05)
-    assert isinstance(read, Lost)
+    assert isinstance(read, OutcomeUnknown)
     assert read.reason == "ReadTimeout"
 
 
 def test_an_answer_without_end_is_given_up(plain, call, monkeypatch):
     monkeypatch.setattr(http_host, "_LARGEST_ANSWER", 1000)
     read = asyncio.run(plain([httpx.Response(200, content=b" " * 1001)]).submit(call))
-    assert isinstance(read, Lost)
+    assert isinstance(read, OutcomeUnknown)
     assert read.reason == "Garbled"
 
 
@@ -246,7 +246,7 @@ def test_a_submission_that_is_redirected_stops_the_system_and_the_key_does_not_t
         return httpx.Response(status, headers={"Location": "https://elsewhere.example/make?sig=1"})
 
     read = asyncio.run(plain(answer).submit(call))
-    assert isinstance(read, TurnedAway)
+    assert isinstance(read, Rejected)
     assert read.stops
     assert read.message == "it redirects to elsewhere.example"
     assert seen == ["api.vendor.ai"]
@@ -255,7 +255,7 @@ def test_a_submission_that_is_redirected_stops_the_system_and_the_key_does_not_t
 def test_a_submission_that_is_told_to_look_elsewhere_may_have_been_taken_in(plain, call):
     for status in (302, 303):
         answer = httpx.Response(status, headers={"Location": f"{BASE}/tasks/t1"})
-        assert isinstance(asyncio.run(plain([answer]).submit(call)), Lost)
+        assert isinstance(asyncio.run(plain([answer]).submit(call)), OutcomeUnknown)
 
 
 # Polling

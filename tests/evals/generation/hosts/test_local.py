@@ -16,7 +16,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from evals.generation.answers import Ended, Finished, Task, TurnedAway
+from evals.generation.answers import Ended, Finished, Rejected, Task
 from evals.generation.hosts import local
 from evals.generation.hosts.http_host import ForeignAddress, HostUnavailable
 from evals.generation.hosts.local import Local, LocalCall
@@ -215,7 +215,7 @@ def test_a_folder_without_a_pipeline_is_unavailable(facts, asked, offer, tmp_pat
 def test_weights_that_cannot_be_loaded_stop_the_system(facts, tmp_path):
     (tmp_path / "model_index.json").write_text('{"_class_name": "NoSuchPipeline"}')
     (read,) = answers_of(facts, LocalCall(str(tmp_path), "a cat", 1, 512))
-    assert isinstance(read, TurnedAway)
+    assert isinstance(read, Rejected)
     assert read.stops
     assert str(tmp_path) in read.message
 

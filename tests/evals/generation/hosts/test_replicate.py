@@ -7,7 +7,7 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
-from evals.generation.answers import Accepted, Ended, Finished, Running, Task, TurnedAway
+from evals.generation.answers import Accepted, Ended, Finished, Rejected, Running, Task
 from evals.generation.hosts.http_answer import Garbled
 from evals.generation.hosts.http_host import ForeignAddress
 from evals.generation.hosts.polling_host import MISSES_AT_MOST
@@ -181,7 +181,7 @@ def test_an_end_without_a_picture_says_why(host, answer, changes, outcome, reaso
 def test_http_errors_turn_a_request_away(host, answer, status, stops, may_have_cost):
     body = {"type": "about:blank", "title": "Error", "status": status, "detail": "in words"}
     read = host.read_submission(answer(body, status, retry_after="7"))
-    assert isinstance(read, TurnedAway)
+    assert isinstance(read, Rejected)
     assert (bool(read.stops), read.may_have_cost, read.message) == (stops, may_have_cost, "in words")
     if status == 429:
         assert read.delay_s == 7
@@ -213,7 +213,7 @@ def test_a_task_that_turns_up_is_no_longer_counted_as_missing(host, answer):
 def test_errors_while_polling_cost_nothing_and_may_pass(host, answer):
     assert host.read_poll(answer({"detail": "slow down"}, 429, retry_after="3"), TASK).delay_s == 3
     broken = host.read_poll(answer(b"<html>", 500), TASK)
-    assert isinstance(broken, TurnedAway)
+    assert isinstance(broken, Rejected)
     assert not broken.may_have_cost
     assert host.read_poll(answer({"detail": "no"}, 401), TASK).stops
 

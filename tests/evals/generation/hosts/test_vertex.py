@@ -11,7 +11,7 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
-from evals.generation.answers import Finished, TurnedAway
+from evals.generation.answers import Finished, Rejected
 from evals.generation.hosts.http_host import HostUnavailable
 from evals.generation.hosts.vertex import Vertex, application_token
 
@@ -177,7 +177,7 @@ def test_without_a_token_nothing_is_sent_and_the_system_stops(submitted):
         raise HostUnavailable("Google gave no access token (expired)")
 
     read, seen = submitted(token=token)
-    assert isinstance(read, TurnedAway)
+    assert isinstance(read, Rejected)
     assert "gcloud auth" in read.stops
     assert seen == []
 
@@ -187,7 +187,7 @@ def test_without_a_connection_for_the_token_it_is_tried_again(submitted):
         raise ConnectionError("cannot be reached")
 
     read, seen = submitted(token=token)
-    assert read == TurnedAway("no_connection", "cannot be reached")
+    assert read == Rejected("no_connection", "cannot be reached")
     assert seen == []
 
 
