@@ -26,7 +26,7 @@ class LedgerError(ValueError):
 
 
 @dataclass(slots=True)
-class Standing:
+class RequestState:
     """How a request stands, folded from its events.
 
     Attributes
@@ -99,7 +99,7 @@ class Ledger:
 
     Attributes
     ----------
-    standings
+    states
         How each request that was ever sent stands, by ``sample_id``.
     """
 
@@ -121,7 +121,7 @@ class Ledger:
         self.path = path
         self._scrub = scrub
         events, torn = read_events(path)
-        self.standings = fold(events)
+        self.states = replay(events)
         self.opened = [event for event in events if event["event"] == "opened"]
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         if torn:
@@ -142,9 +142,9 @@ class Ledger:
             )
         self._write({"event": "opened", "at": now(), "plan_sha256": plan_sha256, **facts})
 
-    def standing(self, sample_id: str) -> Standing:
+    def state(self, sample_id: str) -> RequestState:
         """Return how a request stands; one that was never sent is pending."""
-        return self.standings.setdefault(sample_id, Standing())
+        return self.states.setdefault(sample_id, RequestState())
 
     def append(self, kind: str, sample_id: str, **facts: Any) -> None:
         """Write one event of a request, wait until it is on disk, and take it in.
@@ -157,7 +157,7 @@ class Ledger:
         event: dict[str, Any] = {"event": kind, "at": now(), "sample_id": sample_id}
         event.update({key: asdict(value) if isinstance(value, Task) else value for key, value in facts.items()})
         # What the run goes on with is what was written: neither holds a key.
-        self.standing(sample_id).apply(self._write(event))
+        self.state(sample_id).apply(self._write(event))
 
     def close(self) -> None:
         """Close the file."""
@@ -213,13 +213,13 @@ def read_events(path: Path) -> tuple[list[dict[str, Any]], bool]:
     )
 
 
-def fold(events: Iterable[Mapping[str, Any]]) -> dict[str, Standing]:
+def replay(events: Iterable[Mapping[str, Any]]) -> dict[str, RequestState]:
     """Return how each request stands after these events."""
-    standings: dict[str, Standing] = {}
+    states: dict[str, RequestState] = {}
     for event in events:
         if event["event"] != "opened":
-            standings.setdefault(event["sample_id"], Standing()).apply(event)
-    return standings
+            states.setdefault(event["sample_id"], RequestState()).apply(event)
+    return states
 
 
 def now() -> str:
@@ -235,12 +235,10 @@ def _parse(line: bytes) -> dict[str, Any] | None:
         if event["event"] == "opened":
             event["plan_sha256"]
         else:
-            standing = Standing()
-            standing.apply(event)
+            state = RequestState()
+            state.apply(event)
             event["sample_id"]
-            if standing.task and not all(
-                isinstance(part, str) for part in (standing.task.id, standing.task.polling_url)
-            ):
+            if state.task and not all(isinstance(part, str) for part in (state.task.id, state.task.polling_url)):
                 return None
         if event["event"] == "completed":
             event["picture"]["file_name"]

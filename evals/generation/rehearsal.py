@@ -13,7 +13,7 @@ from evals.definition import EvalDefinition, SimulatedSystem
 from evals.facts.models import Facts, Offer
 from evals.generation.clients import GenerationError, OpenSystems, plan_of
 from evals.generation.hosts import load_host
-from evals.generation.ledger import fold, read_events
+from evals.generation.ledger import read_events, replay
 from evals.generation.pacing import RateLimiter
 from evals.generation.plan import ImageRequest
 from evals.generation.request_loop import SystemClient
@@ -121,11 +121,11 @@ def _model(offer: Offer, artist: Artist, behaviours: Mapping[str, Behaviour]) ->
 
 
 def _drawn_before(requests: Sequence[ImageRequest], ledger: Path) -> Counter[tuple[str, str, int | None]]:
-    standings = fold(read_events(ledger)[0])
+    states = replay(read_events(ledger)[0])
     drawn: Counter[tuple[str, str, int | None]] = Counter()
     for request in requests:
-        if request.sample_id in standings:
-            drawn[request.system, request.prompt, request.seed] += standings[request.sample_id].attempts
+        if request.sample_id in states:
+            drawn[request.system, request.prompt, request.seed] += states[request.sample_id].attempts
     return drawn
 
 

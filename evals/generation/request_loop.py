@@ -156,9 +156,9 @@ async def run_request(
     """
     attempt = _Attempt(request, client, context)
     try:
-        standing = context.ledger.standing(request.sample_id)
-        if standing.may_be_followed:
-            attempt.task = standing.task
+        state = context.ledger.state(request.sample_id)
+        if state.may_be_followed:
+            attempt.task = state.task
             async with client.rate_limiter.slots:
                 found = None if _halted(attempt) else await _wait_for(attempt)
             if found is not None:
@@ -217,7 +217,7 @@ def _accept(attempt: _Attempt, task: Task) -> None:
     attempt.task = task
     attempt.record("accepted", task=task)
     sample_id = attempt.request.sample_id
-    worst = attempt.context.ledger.standing(sample_id).worst_usd
+    worst = attempt.context.ledger.state(sample_id).worst_usd
     if task.cost_usd is not None and task.cost_usd > worst:
         attempt.context.budget.set_aside(sample_id, task.cost_usd)
 
@@ -279,7 +279,7 @@ async def _rejected(attempt: _Attempt, answer: Rejected, number: int) -> bool:
     """Record that a request was turned away and wait; False if it is not to be sent again in this run."""
     client, context = attempt.client, attempt.context
     client.answered = client.answered or answer.reason != "no_connection"
-    doubtful = context.ledger.standing(attempt.request.sample_id).worst_usd if answer.may_have_cost else 0.0
+    doubtful = context.ledger.state(attempt.request.sample_id).worst_usd if answer.may_have_cost else 0.0
     facts = {"reason": answer.reason, "message": answer.message}
     attempt.record("rejected", **facts, delay_s=answer.delay_s, doubtful_usd=doubtful)
     await context.budget.settle(attempt.request.sample_id, doubtful)
@@ -317,10 +317,10 @@ async def _conclude(attempt: _Attempt, answer: Finished | Ended | OutcomeUnknown
     """Bring the picture home, if there is one, and write the event that ends the request."""
     request, client, context = attempt.request, attempt.client, attempt.context
     client.answered = True
-    standing = context.ledger.standing(request.sample_id)
+    state = context.ledger.state(request.sample_id)
     if isinstance(answer, OutcomeUnknown):
         attempt.record("unknown", reason=answer.reason, message=answer.message)
-        await context.budget.settle(request.sample_id, standing.worst_usd)
+        await context.budget.settle(request.sample_id, state.worst_usd)
         context.changed("unknown")
         return
     picture: Picture | None = None
@@ -335,7 +335,7 @@ async def _conclude(attempt: _Attempt, answer: Finished | Ended | OutcomeUnknown
             picture, attempt.clock.delivered = found.picture, found.at
     cost, basis = _cost(attempt, answer)
     # A list price is a guess among the sources': the budget goes by the highest.
-    at_most = max(cost or 0.0, standing.worst_usd) if basis == "listed" else cost or 0.0
+    at_most = max(cost or 0.0, state.worst_usd) if basis == "listed" else cost or 0.0
     facts: dict[str, Any] = {
         "cost_usd": cost,
         "cost_basis": basis,
@@ -349,7 +349,7 @@ async def _conclude(attempt: _Attempt, answer: Finished | Ended | OutcomeUnknown
         kind = "timeout" if answer.reason == _TIMEOUT else answer.outcome
         attempt.record(kind, reason=answer.reason, message=answer.message, **facts)
     await context.budget.settle(request.sample_id, at_most)
-    context.changed(standing.status)
+    context.changed(state.status)
 
 
 def _cost(attempt: _Attempt, answer: Finished | Ended) -> tuple[float | None, str]:

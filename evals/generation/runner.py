@@ -12,7 +12,7 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
-from evals.generation.ledger import Standing
+from evals.generation.ledger import RequestState
 from evals.generation.plan import ImageRequest
 from evals.generation.request_loop import RunContext, SystemClient, run_request
 from evals.suites.references import reference_contents
@@ -37,14 +37,14 @@ async def run_requests(
     OSError
         If the disk fails. Nothing more is sent then, what is in flight is waited for, and the first error is raised.
     """
-    asked = [request for request in requests if is_open(context.ledger.standing(request.sample_id))]
+    asked = [request for request in requests if is_open(context.ledger.state(request.sample_id))]
     # Accepted tasks come first: others may wait for money that is held for them, in slots that they need.
-    asked.sort(key=lambda request: not context.ledger.standing(request.sample_id).may_be_followed)
+    asked.sort(key=lambda request: not context.ledger.state(request.sample_id).may_be_followed)
     shots = {request.sample_id: asyncio.Event() for request in asked}
 
     async def attend(request: ImageRequest) -> None:
         try:
-            if not context.ledger.standing(request.sample_id).may_be_followed:
+            if not context.ledger.state(request.sample_id).may_be_followed:
                 if request.first_shot in shots:
                     await shots[request.first_shot].wait()
                 if not _has_first_shot(request, context):
@@ -67,24 +67,24 @@ async def run_requests(
         raise errors[0]
 
 
-def is_open(standing: Standing) -> bool:
+def is_open(state: RequestState) -> bool:
     """Tell whether a request is to be sent or its accepted task asked for."""
-    rejected = standing.status == "failed" and standing.ending.get("rejected")
-    return standing.status == "pending" or standing.may_be_followed or bool(rejected)
+    rejected = state.status == "failed" and state.ending.get("rejected")
+    return state.status == "pending" or state.may_be_followed or bool(rejected)
 
 
 def _has_first_shot(request: ImageRequest, context: RunContext) -> bool:
     """Tell whether the picture that is to be sent along is there, if there is to be one."""
     if request.first_shot is None:
         return True
-    first = context.ledger.standing(request.first_shot)
+    first = context.ledger.state(request.first_shot)
     return first.status == "ok" and context.pictures.holds(first.ending["picture"]["file_name"])
 
 
 def _references(request: ImageRequest, context: RunContext) -> list[bytes]:
     references = reference_contents(request.item)
     if request.first_shot is not None:
-        first = context.ledger.standing(request.first_shot)
+        first = context.ledger.state(request.first_shot)
         references.insert(0, context.pictures.read(first.ending["picture"]["file_name"]))
     return references
 

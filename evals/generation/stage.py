@@ -17,7 +17,7 @@ from evals.facts.pricing import worst_usd
 from evals.generation.budget import Budget
 from evals.generation.clients import GenerationError, OpenSystems
 from evals.generation.keys import scrubbed
-from evals.generation.ledger import LEDGER, Ledger, Standing, fold, read_events
+from evals.generation.ledger import LEDGER, Ledger, RequestState, read_events, replay
 from evals.generation.pacing import RetryPolicy, Stop
 from evals.generation.pictures import Pictures
 from evals.generation.plan import ImageRequest, plan_sha256
@@ -198,10 +198,10 @@ def generate(
 
 def still_open(requests: Sequence[ImageRequest], out: Path, retry_unknown: bool = False) -> list[ImageRequest]:
     """Return the requests of a plan that a run folder has no outcome for; it may not exist yet."""
-    standings = fold(read_events(out / IMAGES / LEDGER)[0])
-    standing = {request.sample_id: standings.get(request.sample_id, Standing()) for request in requests}
+    states = replay(read_events(out / IMAGES / LEDGER)[0])
+    state = {request.sample_id: states.get(request.sample_id, RequestState()) for request in requests}
     again = ("unknown",) if retry_unknown else ()
-    return [r for r in requests if is_open(standing[r.sample_id]) or standing[r.sample_id].outcome in again]
+    return [r for r in requests if is_open(state[r.sample_id]) or state[r.sample_id].outcome in again]
 
 
 def _check_budget(systems: OpenSystems, budget_usd: float | None) -> None:
@@ -234,9 +234,7 @@ def _generate(
         _allow_again((request for request in requests if retry_unknown or request.system in free), ledger)
         budget = _opened_budget(requests, ledger, budget_usd)
         stored = {
-            sample_id: standing.ending["picture"]
-            for sample_id, standing in ledger.standings.items()
-            if standing.status == "ok"
+            sample_id: state.ending["picture"] for sample_id, state in ledger.states.items() if state.status == "ok"
         }
         context = RunContext(ledger, budget, Pictures(folder, stored), retry_policy, Stop())
         count = _counted(requests, context)
@@ -253,7 +251,7 @@ def _generate(
             _run(run_requests(requests, systems.clients, context), context.stop)
         finally:
             hosts = {system: client.offer.host for system, client in systems.clients.items()}
-            rows = write_tables(folder, requests, ledger.standings, hosts, systems.simulated)
+            rows = write_tables(folder, requests, ledger.states, hosts, systems.simulated)
     finally:
         ledger.close()
     stopped = {
@@ -262,7 +260,7 @@ def _generate(
     return Generation(
         folder=folder,
         outcomes=_outcomes(requests, rows),
-        spent_usd=sum(standing.spent_usd for standing in ledger.standings.values()),
+        spent_usd=sum(state.spent_usd for state in ledger.states.values()),
         budget_usd=budget_usd,
         budget_reached=budget.exhausted and not context.stop.wanted,
         unknown=[row for row in rows if row["outcome"] == "unknown"],
@@ -276,16 +274,16 @@ def _generate(
 def _allow_again(requests: Iterable[ImageRequest], ledger: Ledger) -> None:
     """Put the requests whose answer was lost back to pending; what they may have cost stays counted."""
     for request in requests:
-        standing = ledger.standings.get(request.sample_id, Standing())
-        if standing.outcome == "unknown":
-            facts = {"reason": "retry_unknown", "doubtful_usd": standing.worst_usd}
+        state = ledger.states.get(request.sample_id, RequestState())
+        if state.outcome == "unknown":
+            facts = {"reason": "retry_unknown", "doubtful_usd": state.worst_usd}
             ledger.append("rejected", request.sample_id, **facts)
 
 
 def _start_over(requests: Iterable[ImageRequest], ledger: Ledger) -> None:
     """Put requests that simulators of an earlier process were at work on back to pending: they are gone, and free."""
     for request in requests:
-        if ledger.standings.get(request.sample_id, Standing()).status in (
+        if ledger.states.get(request.sample_id, RequestState()).status in (
             "sent",
             "unknown",
             "accepted",
@@ -299,18 +297,18 @@ def _opened_budget(requests: Sequence[ImageRequest], ledger: Ledger, limit_usd: 
     """Return the budget with what was spent, and what accepted tasks may still cost held."""
     budget = Budget(limit_usd)
     for request in requests:
-        standing = ledger.standings.get(request.sample_id, Standing())
-        if standing.may_be_followed:
-            budget.spent_usd += standing.doubtful_usd
-            budget.set_aside(request.sample_id, standing.spent_usd - standing.doubtful_usd)
+        state = ledger.states.get(request.sample_id, RequestState())
+        if state.may_be_followed:
+            budget.spent_usd += state.doubtful_usd
+            budget.set_aside(request.sample_id, state.spent_usd - state.doubtful_usd)
         else:
-            budget.spent_usd += standing.spent_usd
+            budget.spent_usd += state.spent_usd
     return budget
 
 
 def _counted(requests: Sequence[ImageRequest], context: RunContext) -> Count:
-    closed = [request for request in requests if not is_open(context.ledger.standing(request.sample_id))]
-    pictures = sum(context.ledger.standing(request.sample_id).status == "ok" for request in closed)
+    closed = [request for request in requests if not is_open(context.ledger.state(request.sample_id))]
+    pictures = sum(context.ledger.state(request.sample_id).status == "ok" for request in closed)
     return Count(len(closed), len(requests), pictures, context.budget.spent_usd)
 
 

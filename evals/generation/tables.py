@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from evals.generation.ledger import Standing
+from evals.generation.ledger import RequestState
 from evals.generation.pictures import PICTURES, copy_mask, copy_references
 from evals.generation.plan import ImageRequest
 from evals.imageset.imageset import write_atomically, write_metadata
@@ -23,7 +23,7 @@ FILE_MISSING = "file_missing"
 def write_tables(
     folder: Path,
     requests: Sequence[ImageRequest],
-    standings: Mapping[str, Standing],
+    states: Mapping[str, RequestState],
     hosts: Mapping[str, str],
     simulated: bool = False,
 ) -> list[dict[str, Any]]:
@@ -35,7 +35,7 @@ def write_tables(
         The image set.
     requests
         The plan.
-    standings
+    states
         How each request stands.
     hosts
         The host of each system.
@@ -46,13 +46,13 @@ def write_tables(
     rows = [
         {**row, "simulated": simulated}
         for request in requests
-        if (row := request_row(request, standings, stored)) is not None
+        if (row := request_row(request, states, stored)) is not None
     ]
     content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     write_atomically(folder / REQUESTS, content.encode())
-    made = [request for request in requests if _is_stored(standings.get(request.sample_id, Standing()), stored)]
+    made = [request for request in requests if _is_stored(states.get(request.sample_id, RequestState()), stored)]
     if made:
-        described = [_metadata(folder, request, standings, hosts, stored) for request in made]
+        described = [_metadata(folder, request, states, hosts, stored) for request in made]
         write_metadata(folder, [{**row, "simulated": simulated} for row in described])
     else:
         (folder / METADATA).unlink(missing_ok=True)
@@ -60,7 +60,7 @@ def write_tables(
 
 
 def request_row(
-    request: ImageRequest, standings: Mapping[str, Standing], stored: Container[str]
+    request: ImageRequest, states: Mapping[str, RequestState], stored: Container[str]
 ) -> dict[str, Any] | None:
     """Return a request with its outcome, None while it has none.
 
@@ -70,19 +70,19 @@ def request_row(
 
     Parameters
     ----------
-    request, standings
+    request, states
         The request, and how all of them stand.
     stored
         The file names of the pictures that are there.
     """
-    standing = standings.get(request.sample_id, Standing())
-    outcome, ending = standing.outcome, standing.ending
+    state = states.get(request.sample_id, RequestState())
+    outcome, ending = state.outcome, state.ending
     if outcome is None:
-        first = standings.get(request.first_shot, Standing()) if request.first_shot is not None else Standing()
+        first = states.get(request.first_shot, RequestState()) if request.first_shot is not None else RequestState()
         if first.outcome is None or _is_stored(first, stored):
             return None
         outcome, ending = "failed", {"reason": NO_FIRST_SHOT, "message": "the first shot brought no picture to send"}
-    elif outcome == "ok" and not _is_stored(standing, stored):
+    elif outcome == "ok" and not _is_stored(state, stored):
         outcome, ending = "failed", {**ending, "reason": FILE_MISSING, "message": "it was made, its file is gone"}
     metadata = ending.get("metadata", {})
     unknown = outcome == "unknown"
@@ -92,24 +92,24 @@ def request_row(
         "outcome": outcome,
         "reason": ending.get("reason", "answer_lost" if unknown else None),
         "message": ending.get("message", "the run ended while it was in flight" if unknown else None),
-        "attempts": standing.attempts,
+        "attempts": state.attempts,
         "cost_usd": cost_usd,
         "cost_basis": ending.get("cost_basis"),
-        "may_have_cost_usd": round(standing.spent_usd - (cost_usd or 0.0), 9),
+        "may_have_cost_usd": round(state.spent_usd - (cost_usd or 0.0), 9),
         **{name: ending.get(name) for name in ("latency_s", "queue_s", "generation_s", "download_s")},
-        "task_id": standing.task.id if standing.task else None,
+        "task_id": state.task.id if state.task else None,
         "model_version": metadata.get("model_version"),
         "prompt_used": metadata.get("prompt_used"),
         "seed_used": metadata.get("seed_used"),
         "answer_text": metadata.get("text"),
         "file_name": ending["picture"]["file_name"] if outcome == "ok" else None,
-        "sent_at": standing.sent_at,
+        "sent_at": state.sent_at,
         "ended_at": ending.get("at"),
     }
 
 
-def _is_stored(standing: Standing, stored: Container[str]) -> bool:
-    return standing.status == "ok" and standing.ending["picture"]["file_name"] in stored
+def _is_stored(state: RequestState, stored: Container[str]) -> bool:
+    return state.status == "ok" and state.ending["picture"]["file_name"] in stored
 
 
 def _asked(request: ImageRequest) -> dict[str, Any]:
@@ -146,15 +146,15 @@ def _described(item: PromptItem) -> dict[str, Any]:
 def _metadata(
     folder: Path,
     request: ImageRequest,
-    standings: Mapping[str, Standing],
+    states: Mapping[str, RequestState],
     hosts: Mapping[str, str],
     stored: Container[str],
 ) -> dict[str, Any]:
-    ending = standings[request.sample_id].ending
+    ending = states[request.sample_id].ending
     picture, metadata = ending["picture"], ending.get("metadata", {})
     references = copy_references(folder, reference_contents(request.item))
-    if request.first_shot is not None and _is_stored(standings[request.first_shot], stored):
-        references.insert(0, standings[request.first_shot].ending["picture"]["file_name"])
+    if request.first_shot is not None and _is_stored(states[request.first_shot], stored):
+        references.insert(0, states[request.first_shot].ending["picture"]["file_name"])
     mask = edit_mask(request.item)
     return {
         "file_name": picture["file_name"],

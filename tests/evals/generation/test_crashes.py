@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from evals.generation.ledger import LEDGER, fold, read_events
+from evals.generation.ledger import LEDGER, read_events, replay
 from evals.generation.simulated.artists import plain_artist
 from evals.generation.simulated.books import Books
 from evals.generation.simulated.server import serve
@@ -46,11 +46,11 @@ def check(images, books):
     """Hold a run that was killed against the simulators' books; return how many requests died before they were sent."""
     requests = {request.sample_id: request for request in a_plan(N_REQUESTS)}
     events, torn = read_events(images / LEDGER)
-    standings = fold(events)
+    states = replay(events)
     assert not torn
-    assert set(standings) == set(requests)
+    assert set(states) == set(requests)
 
-    made = [sample_id for sample_id, standing in standings.items() if standing.status == "ok"]
+    made = [sample_id for sample_id, state in states.items() if state.status == "ok"]
     rows = read_image_set(images).rows
     assert sorted(row["sample_id"] for row in rows) == sorted(made)
     assert len({row["pixel_sha256"] for row in rows}) == len(rows)
@@ -58,11 +58,11 @@ def check(images, books):
     arrivals = Counter(entry.prompt for entry in books.entries if entry.host != FREE_HOST)
     assert max(arrivals.values()) == 1, "a paid request was sent twice"
     accepted = {event["sample_id"] for event in events if event["event"] == "accepted"}
-    assert all(standings[sample_id].outcome == "ok" for sample_id in accepted)
+    assert all(states[sample_id].outcome == "ok" for sample_id in accepted)
 
     paid = {sample_id for sample_id, request in requests.items() if not request.system.endswith(FREE_HOST)}
     in_books = {sample_id for sample_id in paid if arrivals[requests[sample_id].prompt]}
-    unknown = {sample_id for sample_id in paid if standings[sample_id].outcome == "unknown"}
+    unknown = {sample_id for sample_id in paid if states[sample_id].outcome == "unknown"}
     listed = {
         row["sample_id"] for row in map(json.loads, (images / "requests.jsonl").open()) if row["outcome"] == "unknown"
     }
@@ -70,7 +70,7 @@ def check(images, books):
     # A request that died between the ledger and the wire is unknown too: nobody but the host could tell.
     assert in_books - set(made) == unknown & in_books
     assert set(requests) - paid <= set(made)
-    spent = sum(standings[sample_id].spent_usd for sample_id in requests)
+    spent = sum(states[sample_id].spent_usd for sample_id in requests)
     assert books.charged_usd <= spent + 1e-9
     return len(unknown - in_books)
 

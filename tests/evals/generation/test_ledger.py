@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.generation.answers import Task
-from evals.generation.ledger import EVENTS, Ledger, LedgerError, Standing, fold, read_events
+from evals.generation.ledger import EVENTS, Ledger, LedgerError, RequestState, read_events, replay
 
 TASK = Task("t1", "https://api.bfl.ai/v1/get_result?id=t1", cost_usd=0.03)
 
@@ -24,8 +24,8 @@ def written(path, *events, plan="p"):
     return path
 
 
-def standing(path, sample_id="a"):
-    return fold(read_events(path)[0])[sample_id]
+def state(path, sample_id="a"):
+    return replay(read_events(path)[0])[sample_id]
 
 
 SUBMITTED = ("submitted", "a", {"worst_usd": 0.05})
@@ -48,13 +48,13 @@ ACCEPTED = ("accepted", "a", {"task": TASK})
     ],
 )
 def test_a_request_stands_as_its_events_say(tmp_path, events, status, outcome, spent):
-    found = standing(written(tmp_path / "l", *events))
+    found = state(written(tmp_path / "l", *events))
     assert (found.status, found.outcome) == (status, outcome)
     assert found.spent_usd == pytest.approx(spent)
 
 
 def test_an_accepted_task_comes_back_whole_from_disk(tmp_path):
-    found = standing(written(tmp_path / "l", SUBMITTED, ACCEPTED))
+    found = state(written(tmp_path / "l", SUBMITTED, ACCEPTED))
     assert found.task == TASK
     assert found.may_be_followed
 
@@ -69,12 +69,12 @@ def test_an_accepted_task_comes_back_whole_from_disk(tmp_path):
     ],
 )
 def test_only_a_task_that_may_still_bring_its_picture_is_followed(tmp_path, kind, facts, followed):
-    assert standing(written(tmp_path / "l", SUBMITTED, ACCEPTED, (kind, "a", facts))).may_be_followed is followed
+    assert state(written(tmp_path / "l", SUBMITTED, ACCEPTED, (kind, "a", facts))).may_be_followed is followed
 
 
 def test_a_request_that_is_sent_again_forgets_its_old_task(tmp_path):
     events = [SUBMITTED, ACCEPTED, ("failed", "a", {"rejected": True}), SUBMITTED]
-    assert standing(written(tmp_path / "l", *events)).task is None
+    assert state(written(tmp_path / "l", *events)).task is None
 
 
 @given(st.integers(0, 2000))
@@ -160,8 +160,8 @@ def test_a_full_disk_is_told_and_what_was_written_stays_readable(tmp_path, monke
         ledger.append("submitted", "a", worst_usd=0.1)
     monkeypatch.undo()
     ledger.close()
-    assert "a" not in fold(read_events(path)[0])
-    assert standing(written(path, SUBMITTED)).status == "sent"
+    assert "a" not in replay(read_events(path)[0])
+    assert state(written(path, SUBMITTED)).status == "sent"
 
 
 def test_a_line_that_a_full_disk_cut_off_does_not_damage_what_follows(tmp_path, monkeypatch):
@@ -174,17 +174,17 @@ def test_a_line_that_a_full_disk_cut_off_does_not_damage_what_follows(tmp_path, 
             ledger.append("submitted", "a", worst_usd=0.1)
     ledger.append("submitted", "b", worst_usd=0.1)
     ledger.close()
-    assert set(fold(read_events(path)[0])) == {"b"}
+    assert set(replay(read_events(path)[0])) == {"b"}
 
 
 def test_half_a_character_in_a_message_does_not_lose_the_answer(tmp_path):
     path = written(tmp_path / "l", SUBMITTED, ("failed", "a", {"message": "no such file \udcff"}))
-    assert standing(path).ending["message"] == "no such file ?"
+    assert state(path).ending["message"] == "no such file ?"
 
 
 def test_every_kind_of_event_can_be_taken_in():
     for kind in set(EVENTS) - {"opened"}:
         event = {"event": kind, "at": "now", "task": {"id": "t", "polling_url": "u"}}
-        one = Standing()
+        one = RequestState()
         one.apply(event)
         assert one.status in ("sent", "pending", "accepted", "ok", kind)
