@@ -1,4 +1,4 @@
-"""Opens the systems of an eval: what each offers, its host with its key, its pace; nothing is sent yet."""
+"""Opens the systems of an eval: what each offers, its host with its key, its rate limit; nothing is sent yet."""
 
 from __future__ import annotations
 

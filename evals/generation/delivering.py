@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from evals.generation.answers import Ended, Finished, PollAnswer, Task
-from evals.generation.hosts.http_host import Expired, ForeignAddress, Garbled
+from evals.generation.hosts.http_host import Expired, MalformedResponse, UntrustedUrl
 from evals.generation.pacing import RetryPolicy, Stop
 from evals.generation.pictures import NotAPicture, Picture
 
 NOT_A_PICTURE = "not_a_picture"
 DELIVERY_EXPIRED = "delivery_expired"
 DELIVERY_FAILED = "delivery_failed"
-FOREIGN_ADDRESS = "foreign_address"
-UNDELIVERED = frozenset({NOT_A_PICTURE, DELIVERY_EXPIRED, DELIVERY_FAILED, FOREIGN_ADDRESS})
+UNTRUSTED_URL = "untrusted_url"
+UNDELIVERED = frozenset({NOT_A_PICTURE, DELIVERY_EXPIRED, DELIVERY_FAILED, UNTRUSTED_URL})
 """The reasons of a request whose picture was made, and may be charged, but never arrived."""
 
 
@@ -71,8 +71,8 @@ async def deliver(
             content = await source.download(finished.url)
             at = time.monotonic()
             return Delivered(await store(content), at)
-        except ForeignAddress as error:
-            return Ended("failed", FOREIGN_ADDRESS, str(error))
+        except UntrustedUrl as error:
+            return Ended("failed", UNTRUSTED_URL, str(error))
         except NotAPicture as error:
             if finished.url is None:
                 return Ended("failed", NOT_A_PICTURE, f"it was answered with bytes that are no picture: {error}")
@@ -82,14 +82,14 @@ async def deliver(
             trouble = Ended("failed", DELIVERY_EXPIRED, expired)
             fresh = await _asked_anew(task, source)
             if isinstance(fresh, Ended):
-                return fresh if fresh.reason == FOREIGN_ADDRESS else trouble
+                return fresh if fresh.reason == UNTRUSTED_URL else trouble
             if isinstance(fresh, Finished):
                 is_another, finished = fresh.url != finished.url, fresh
                 if is_another:
                     continue
             elif fresh is not None:
                 trouble = Ended("failed", DELIVERY_FAILED, f"{expired}; the host names no other address yet")
-        except (httpx.HTTPError, httpx.StreamError, Garbled) as error:
+        except (httpx.HTTPError, httpx.StreamError, MalformedResponse) as error:
             trouble = Ended("failed", DELIVERY_FAILED, f"it was made, but never arrived ({type(error).__name__})")
         if number < retry_policy.attempts and not await _waited(retry_policy.backoff(number), task, stop):
             return None
@@ -101,8 +101,8 @@ async def _asked_anew(task: Task | None, source: Source) -> PollAnswer | None:
         return None
     try:
         return await source.poll(task)
-    except ForeignAddress as error:
-        return Ended("failed", FOREIGN_ADDRESS, str(error))
+    except UntrustedUrl as error:
+        return Ended("failed", UNTRUSTED_URL, str(error))
 
 
 async def _waited(seconds: float, task: Task | None, stop: Stop) -> bool:

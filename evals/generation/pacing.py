@@ -71,7 +71,7 @@ class Stop:
 
 
 class RateLimiter:
-    """The pace of one host.
+    """How fast one host is asked.
 
     Parameters
     ----------

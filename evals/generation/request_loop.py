@@ -23,8 +23,8 @@ from evals.generation.answers import (
     Task,
 )
 from evals.generation.budget import Budget
-from evals.generation.delivering import FOREIGN_ADDRESS, UNDELIVERED, deliver
-from evals.generation.hosts.http_host import ForeignAddress
+from evals.generation.delivering import UNDELIVERED, UNTRUSTED_URL, deliver
+from evals.generation.hosts.http_host import UntrustedUrl
 from evals.generation.ledger import Ledger
 from evals.generation.pacing import RateLimiter, RetryPolicy, Stop
 from evals.generation.pictures import Picture, Pictures
@@ -66,7 +66,7 @@ class Host(Protocol):
 
 @dataclass(slots=True)
 class SystemClient:
-    """One system as it is being asked: its host, its pace, why it is asked no more, whether it has ever answered."""
+    """One system as it is being asked: its host, its rate limit, why it is asked no more, whether it has ever answered."""
 
     system: str
     host: Host
@@ -252,8 +252,8 @@ async def _wait_for(attempt: _Attempt) -> Finished | Ended | None:
             await asyncio.sleep(min(wait, left_s))
         try:
             answer = await attempt.client.host.poll(attempt.task)
-        except ForeignAddress as error:
-            answer = Ended("failed", FOREIGN_ADDRESS, str(error))
+        except UntrustedUrl as error:
+            answer = Ended("failed", UNTRUSTED_URL, str(error))
         clock.ready = time.monotonic()
         elapsed = clock.ready - started
         wait = min(max(elapsed / 8, context.retry_policy.first_poll_s / 2), context.retry_policy.longest_poll_s)

@@ -30,7 +30,7 @@ async def run_requests(
     clients
         Every system that the plan asks.
     context
-        Ledger, budget, pictures, patience and the wish to stop.
+        Ledger, budget, pictures, retry policy and the wish to stop.
 
     Raises
     ------

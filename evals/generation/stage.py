@@ -170,7 +170,7 @@ def generate(
         What the run may cost in all, earlier parts of it included. What nobody knows counts at its worst.
     retry_unknown
         Send requests again whose answer was lost, although they may have been charged.
-    patience
+    retry_policy
         How often and how long things are tried.
     watch
         Called with the count after every outcome.

@@ -9,7 +9,7 @@ from typing import Any
 from evals.facts.models import Offer
 from evals.generation.answers import Accepted, Ended, PollAnswer, ResponseMetadata, Running, SubmitAnswer, Task
 from evals.generation.hosts.delivery import as_data_uri, as_seconds, finished
-from evals.generation.hosts.http_answer import Garbled, HttpAnswer
+from evals.generation.hosts.http_answer import HttpAnswer, MalformedResponse
 from evals.generation.hosts.http_host import HttpCall
 from evals.generation.hosts.polling_host import PollingHost
 from evals.generation.hosts.refusals import refused_submission, withheld
@@ -67,7 +67,7 @@ def _unwrapped(answer: HttpAnswer) -> HttpAnswer:
     """Return the answer with the status that its envelope names: ``{"code": 429, "message": ...}`` may come as 200."""
     try:
         code = answer.json().get("code")
-    except Garbled:
+    except MalformedResponse:
         return answer
     if answer.status == 200 and isinstance(code, int) and 400 <= code < 600:
         return replace(answer, status=code)
@@ -78,7 +78,7 @@ def _prediction(answer: HttpAnswer) -> dict[str, Any]:
     body = answer.json()
     data = body.get("data", body)
     if not isinstance(data, dict):
-        raise Garbled("an answer without a prediction")
+        raise MalformedResponse("an answer without a prediction")
     return data
 
 

@@ -19,7 +19,7 @@ from evals.generation.answers import (
     SubmitAnswer,
     Task,
 )
-from evals.generation.hosts.http_host import Garbled, HttpAnswer, HttpCall, as_base64
+from evals.generation.hosts.http_host import HttpAnswer, HttpCall, MalformedResponse, as_base64
 from evals.generation.hosts.polling_host import PollingHost
 from evals.generation.hosts.refusals import refused_submission
 from evals.generation.plan import ImageRequest
@@ -59,7 +59,7 @@ class Bfl(PollingHost):
         body = answer.json()
         task_id, polling_url = body.get("id"), body.get("polling_url")
         if not isinstance(task_id, str) or not re.fullmatch(r"[\w-]{1,200}", task_id, re.ASCII):
-            raise Garbled("a task without an id")
+            raise MalformedResponse("a task without an id")
         if not isinstance(polling_url, str) or not polling_url:
             polling_url = f"{self.base_url}/v1/get_result?id={task_id}"
         return Accepted(Task(task_id, polling_url, cost_usd=_usd(body.get("cost"))))
@@ -75,7 +75,7 @@ class Bfl(PollingHost):
         if refused and not (answer.status >= 500 and status in _ENDED):
             return refused
         if status is None:
-            raise Garbled("a task without a status")
+            raise MalformedResponse("a task without a status")
         return _outcome(status, answer.json(), task)
 
 
@@ -119,7 +119,7 @@ def _outcome(status: str, body: Mapping[str, Any], task: Task) -> PollAnswer:
     if status == "Ready":
         sample = result.get("sample")
         if not isinstance(sample, str) or not sample:
-            raise Garbled("a task that is ready without an address of its picture")
+            raise MalformedResponse("a task that is ready without an address of its picture")
         return Finished(url=sample, metadata=metadata)
     if status == "Request Moderated":
         return Ended("refused", status, _details(body), metadata)
@@ -134,7 +134,7 @@ def _status(answer: HttpAnswer) -> str | None:
     """Return the task's status, None where there is none. An error's answer may carry one, and need not be JSON."""
     try:
         status = answer.json().get("status")
-    except Garbled:
+    except MalformedResponse:
         if answer.status < 400:
             raise
         return None
@@ -163,7 +163,7 @@ def _retry_after_s(answer: HttpAnswer) -> float | None:
     """Return the ``retry_after`` that the vendor's guides show in the body of a 429."""
     try:
         seconds: Any = answer.json().get("retry_after")
-    except Garbled:
+    except MalformedResponse:
         return None
     is_wait = isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and 0 <= seconds < 1e6
     return float(seconds) if is_wait else None

@@ -21,8 +21,8 @@ from evals.generation.answers import (
 )
 from evals.generation.hosts.addresses import is_owned
 from evals.generation.hosts.delivery import as_seconds
-from evals.generation.hosts.http_answer import Garbled, HttpAnswer
-from evals.generation.hosts.http_host import ForeignAddress, HttpCall
+from evals.generation.hosts.http_answer import HttpAnswer, MalformedResponse
+from evals.generation.hosts.http_host import HttpCall, UntrustedUrl
 from evals.generation.hosts.polling_host import PollingHost
 from evals.generation.hosts.refusals import refused_submission
 from evals.generation.plan import ImageRequest
@@ -54,7 +54,7 @@ class ComfyUI(PollingHost):
     def check_delivery(self, url: str) -> None:
         """Refuse a picture from anywhere but the server itself, which may be in a private network."""
         if not is_owned(url, self.base_url, ()):
-            raise ForeignAddress(f"{self.facts.id} named a delivery address that is not on the server itself")
+            raise UntrustedUrl(f"{self.facts.id} named a delivery address that is not on the server itself")
 
     def submission(self, asked: ImageRequest, offer: Offer, references: Sequence[bytes]) -> HttpCall:
         """Return the POST that queues the workflow.
@@ -186,7 +186,7 @@ def _images(outputs: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def _holds(queue: Any, task: Task) -> bool:
     if not isinstance(queue, list):
-        raise Garbled("a queue that is not a list")
+        raise MalformedResponse("a queue that is not a list")
     return any(task.id in entry[:2] for entry in queue)
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from evals.generation.answers import Finished, ResponseMetadata
-from evals.generation.hosts.http_answer import Garbled
+from evals.generation.hosts.http_answer import MalformedResponse
 from evals.generation.hosts.http_host import as_base64
 
 
@@ -40,20 +40,20 @@ def finished(place: str, metadata: ResponseMetadata) -> Finished:
 
     Raises
     ------
-    Garbled
+    MalformedResponse
         If it is none of them.
     """
     if place.startswith(("https://", "http://")):
         return Finished(url=place, metadata=metadata)
     kind, comma, encoded = place.partition(",")
     if place.startswith("data:") and not kind.endswith(";base64"):
-        raise Garbled("a data URI that is not base64")
+        raise MalformedResponse("a data URI that is not base64")
     try:
         content = base64.b64decode(urllib.parse.unquote(encoded) if comma else place, validate=True)
     except (binascii.Error, ValueError):
         content = b""
     if not content:
-        raise Garbled("neither an address nor a picture where the picture should be")
+        raise MalformedResponse("neither an address nor a picture where the picture should be")
     return Finished(content=content, metadata=metadata)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from evals.facts.models import HostFacts, Offer
 from evals.generation.answers import Accepted, Ended, PollAnswer, ResponseMetadata, Running, SubmitAnswer, Task
 from evals.generation.hosts.delivery import as_data_uri, as_seconds, finished
-from evals.generation.hosts.http_answer import Garbled, HttpAnswer, message_of, refused_call
+from evals.generation.hosts.http_answer import HttpAnswer, MalformedResponse, message_of, refused_call
 from evals.generation.hosts.http_host import HttpCall
 from evals.generation.hosts.polling_host import PollingHost
 from evals.generation.hosts.refusals import withheld
@@ -145,5 +145,5 @@ def _ended(answer: HttpAnswer) -> Ended:
 def _body(answer: HttpAnswer) -> dict[str, Any]:
     try:
         return answer.json()
-    except Garbled:
+    except MalformedResponse:
         return {}

@@ -19,7 +19,7 @@ from evals.generation.answers import (
     Task,
 )
 from evals.generation.hosts.delivery import as_seconds, finished, media_type
-from evals.generation.hosts.http_answer import Garbled, HttpAnswer
+from evals.generation.hosts.http_answer import HttpAnswer, MalformedResponse
 from evals.generation.hosts.http_host import HttpCall, as_base64
 from evals.generation.hosts.polling_host import PollingHost
 from evals.generation.hosts.refusals import refused_submission
@@ -110,7 +110,7 @@ class Fireworks(PollingHost):
         )
         if status == "Ready":
             if not details.get("sample"):
-                raise Garbled("a ready task without a picture")
+                raise MalformedResponse("a ready task without a picture")
             return finished(str(details["sample"]), metadata)
         if status in ("Request Moderated", "Content Moderated"):
             return Ended("refused" if status == "Request Moderated" else "filtered", status, _reasons(body), metadata)

@@ -12,10 +12,10 @@ from evals.facts.models import HostFacts, Offer
 from evals.generation.answers import Ended, Finished, Rejected, ResponseMetadata, SubmitAnswer
 from evals.generation.hosts.delivery import media_type
 from evals.generation.hosts.http_host import (
-    Garbled,
     HttpAnswer,
     HttpCall,
     HttpHost,
+    MalformedResponse,
     as_base64,
     message_of,
     refused_call,
@@ -131,13 +131,13 @@ def read_generation(answer: HttpAnswer) -> SubmitAnswer:
 
     Raises
     ------
-    Garbled
+    MalformedResponse
         If it has neither candidates nor a reason why there are none, or a picture's base64 cannot be decoded.
     """
     if answer.status >= 400:
         return _read_error(answer)
     if answer.status != 200:
-        raise Garbled("no answer to generateContent")
+        raise MalformedResponse("no answer to generateContent")
     body = answer.json()
     candidates = _maps(body.get("candidates"))
     parts = _maps(_map(candidates[0].get("content")).get("parts")) if candidates else []
@@ -158,7 +158,7 @@ def read_generation(answer: HttpAnswer) -> SubmitAnswer:
         return Ended("refused", reason, _text(feedback.get("blockReasonMessage")), metadata)
     if body.get("usageMetadata") or body.get("candidates") == []:
         return Ended("failed", "no_candidates", "the answer is empty", metadata)
-    raise Garbled("an answer without candidates")
+    raise MalformedResponse("an answer without candidates")
 
 
 def token_usage(metadata: Any, has_picture: bool) -> dict[str, float] | None:
@@ -208,7 +208,7 @@ def _read_error(answer: HttpAnswer) -> Rejected | Ended:
     """Return what an HTTP error means. Google says in the body how long to wait and whether another key would help."""
     try:
         error = _map(answer.json().get("error"))
-    except Garbled:
+    except MalformedResponse:
         error = {}
     reason, message = _text(error.get("status")) or f"http_{answer.status}", message_of(answer)
     details = _maps(error.get("details"))
@@ -243,11 +243,11 @@ def _delays_s(details: Sequence[Mapping[str, Any]]) -> Iterator[float]:
 def _decoded(data: Any) -> bytes:
     """Return the bytes of standard or URL-safe base64."""
     if not isinstance(data, str) or not data:
-        raise Garbled("a picture without bytes")
+        raise MalformedResponse("a picture without bytes")
     try:
         return base64.b64decode(data.translate(_TO_STANDARD), validate=True)
     except ValueError:
-        raise Garbled("a picture whose base64 cannot be decoded") from None
+        raise MalformedResponse("a picture whose base64 cannot be decoded") from None
 
 
 _TO_STANDARD = str.maketrans("-_", "+/")

@@ -16,7 +16,7 @@ from evals.generation.answers import Rejected
 _LONG_TEXT = 2_000
 
 
-class Garbled(ValueError):
+class MalformedResponse(ValueError):
     """An answer cannot be understood; the message says what was found, without any of it that might be secret."""
 
 
@@ -33,7 +33,7 @@ class HttpAnswer:
 
         Raises
         ------
-        Garbled
+        MalformedResponse
             If it is none.
         """
         try:
@@ -42,9 +42,9 @@ class HttpAnswer:
             if _SURROGATE.search(text):
                 found = _writable(found)
         except (ValueError, RecursionError):
-            raise Garbled(f"{len(self.content)} bytes that are not JSON") from None
+            raise MalformedResponse(f"{len(self.content)} bytes that are not JSON") from None
         if not isinstance(found, dict):
-            raise Garbled(f"JSON that is a {type(found).__name__}, not an object")
+            raise MalformedResponse(f"JSON that is a {type(found).__name__}, not an object")
         return found
 
 
@@ -90,7 +90,7 @@ def message_of(answer: HttpAnswer) -> str:
     """Return the words of an error, wherever the vendor puts them, on one line and not too long."""
     try:
         body = answer.json()
-    except Garbled:
+    except MalformedResponse:
         return " ".join(answer.content[:200].decode("utf-8", "replace").split())
     found: Any = body.get("error") or body.get("detail") or body.get("message") or ""
     if isinstance(found, list):

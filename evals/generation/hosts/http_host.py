@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from evals.facts.models import HostFacts, Offer
 from evals.generation.answers import Finished, OutcomeUnknown, PollAnswer, Rejected, Running, SubmitAnswer, Task
 from evals.generation.hosts.addresses import host_of, is_loopback, is_owned, joined, keeps_secrets, may_deliver
-from evals.generation.hosts.http_answer import Garbled, HttpAnswer, message_of, refused_call, retry_after_s
+from evals.generation.hosts.http_answer import HttpAnswer, MalformedResponse, message_of, refused_call, retry_after_s
 from evals.generation.hosts.quoting import quotable
 from evals.generation.plan import ImageRequest
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 __all__ = [
     "ANSWER_S",
     "Expired",
-    "ForeignAddress",
-    "Garbled",
     "HostUnavailable",
     "HttpAnswer",
     "HttpCall",
     "HttpHost",
+    "MalformedResponse",
+    "UntrustedUrl",
     "as_base64",
     "message_of",
     "new_client",
@@ -61,7 +61,7 @@ _UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticErr
 """What a reader raises when a field is missing or of another type than the vendor documents."""
 
 
-class ForeignAddress(ValueError):
+class UntrustedUrl(ValueError):
     """An address was named that the key must not be sent to, or that no picture can come from."""
 
 
@@ -122,7 +122,7 @@ class HttpHost:
         raise NotImplementedError
 
     def read_submission(self, answer: HttpAnswer) -> SubmitAnswer:
-        """Return what the answer to that call means. `HttpAnswer.json` may raise `Garbled`, here and below."""
+        """Return what the answer to that call means. `HttpAnswer.json` may raise `MalformedResponse`."""
         raise NotImplementedError
 
     def polling(self, task: Task) -> HttpCall:
@@ -140,7 +140,7 @@ class HttpHost:
         return replace(self.submission(asked, offer, references), answer_s=ANSWER_S[asked.size])
 
     async def submit(self, call: HttpCall) -> SubmitAnswer:
-        """Send a prepared call once and say what became of it; an answer that was lost is `OutcomeUnknown`, never sent again."""
+        """Send a prepared call once; what became of it is never a reason to send it again by itself."""
         return quotable(await self._submitted(call), (self._key,))
 
     async def _submitted(self, call: HttpCall) -> SubmitAnswer:
@@ -148,13 +148,13 @@ class HttpHost:
 
         try:
             answer = await self._send(call)
-        except (ForeignAddress, httpx.LocalProtocolError) as error:
+        except (UntrustedUrl, httpx.LocalProtocolError) as error:
             # Another message could quote the header with the key.
-            words = _words(error) if isinstance(error, ForeignAddress) else "it cannot be sent by HTTP"
+            words = _words(error) if isinstance(error, UntrustedUrl) else "it cannot be sent by HTTP"
             return Rejected("not_sendable", words, stops="check the host's address and its key")
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
             return Rejected("no_connection", _words(error))
-        except (httpx.RequestError, httpx.StreamError, Garbled) as error:
+        except (httpx.RequestError, httpx.StreamError, MalformedResponse) as error:
             return OutcomeUnknown(type(error).__name__, _words(error))
         if answer.status in _ANSWER_LOST:
             return OutcomeUnknown(f"http_{answer.status}", message_of(answer))
@@ -163,14 +163,14 @@ class HttpHost:
         try:
             return _complete(self.read_submission(answer))
         except _UNREADABLE as error:
-            return OutcomeUnknown("garbled", f"HTTP {answer.status}: {_words(error)}")
+            return OutcomeUnknown("malformed_response", f"HTTP {answer.status}: {_words(error)}")
 
     async def poll(self, task: Task) -> PollAnswer:
         """Ask once how a task is doing. What cannot be understood counts as still running.
 
         Raises
         ------
-        ForeignAddress
+        UntrustedUrl
             If the task's address, or one that the answer names, must not be given the key.
         """
         return quotable(await self._polled(task), (self._key,))
@@ -190,10 +190,10 @@ class HttpHost:
                 call = read
         except (httpx.RequestError, httpx.StreamError) as error:
             return Running(f"no answer ({type(error).__name__})")
-        except ForeignAddress:
+        except UntrustedUrl:
             raise
         except _UNREADABLE as error:
-            return Running(f"garbled ({_words(error)})")
+            return Running(f"malformed response ({_words(error)})")
         return Running("no end of further addresses")
 
     async def download(self, url: str) -> bytes:
@@ -205,9 +205,9 @@ class HttpHost:
             If the address is no longer served (400, 401, 403, 404, 410).
         httpx.TransportError
             If the connection failed or broke off, or the host has trouble; asking again does no harm.
-        Garbled
+        MalformedResponse
             If there is no end of bytes.
-        ForeignAddress
+        UntrustedUrl
             If the address is not one that a picture can come from.
         """
         import httpx2 as httpx
@@ -235,11 +235,11 @@ class HttpHost:
 
         Raises
         ------
-        ForeignAddress
+        UntrustedUrl
             If the address is neither below the base address nor, by https, on one of the vendor's domains.
         """
         if not self.owns(url):
-            raise ForeignAddress(
+            raise UntrustedUrl(
                 f"{self.facts.id} named an address on {host_of(url)!r}, which is not the vendor's; "
                 "no key was sent there"
             )
@@ -259,7 +259,7 @@ class HttpHost:
         A server on this machine may deliver from this machine.
         """
         if not may_deliver(url, self.base_url):
-            raise ForeignAddress(f"{self.facts.id} named a delivery address that is not on the public web by https")
+            raise UntrustedUrl(f"{self.facts.id} named a delivery address that is not on the public web by https")
 
     async def _send(self, call: HttpCall) -> HttpAnswer:
         import httpx2 as httpx
@@ -280,7 +280,7 @@ class HttpHost:
                 finally:
                     await answer.aclose()
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-            raise ForeignAddress(f"{self.facts.id} has or named an address that is none") from None
+            raise UntrustedUrl(f"{self.facts.id} has or named an address that is none") from None
         except UnicodeEncodeError:
             raise httpx.LocalProtocolError("a header is not ASCII") from None
         except TimeoutError:
@@ -294,12 +294,12 @@ class HttpHost:
 
 async def _received(answer: httpx.Response) -> bytes:
     if answer.headers.get("content-encoding", "").strip().lower() not in _ENCODINGS:
-        raise Garbled("an answer that is compressed in a way that was not asked for")
+        raise MalformedResponse("an answer that is compressed in a way that was not asked for")
     received = bytearray()
     async for chunk in answer.aiter_bytes():
         received += chunk
         if len(received) > _LARGEST_ANSWER:
-            raise Garbled(f"an answer of more than {_LARGEST_ANSWER // 2**20} MiB")
+            raise MalformedResponse(f"an answer of more than {_LARGEST_ANSWER // 2**20} MiB")
     return bytes(received)
 
 
@@ -346,7 +346,7 @@ _Read = TypeVar("_Read", bound="SubmitAnswer | PollAnswer")
 
 def _complete(read: _Read) -> _Read:
     if isinstance(read, Finished) and not read.content and not read.url:
-        raise Garbled("a finished picture with neither bytes nor an address")
+        raise MalformedResponse("a finished picture with neither bytes nor an address")
     return read
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from evals.facts.models import HostFacts, Offer
 from evals.generation.answers import Ended, Finished, PollAnswer, Rejected, ResponseMetadata, SubmitAnswer, Task
-from evals.generation.hosts.http_host import ForeignAddress, HostUnavailable
+from evals.generation.hosts.http_host import HostUnavailable, UntrustedUrl
 from evals.generation.hosts.quoting import quotable
 from evals.generation.plan import ImageRequest
 from evals.imageset.decoding import open_picture
@@ -120,8 +120,8 @@ class Local:
         return Ended("failed", "task_not_found", "the local host keeps no tasks")
 
     async def download(self, url: str) -> bytes:
-        """Raise `ForeignAddress`: this host delivers no addresses."""
-        raise ForeignAddress(f"{self.facts.id} delivers no pictures by address")
+        """Raise `UntrustedUrl`: this host delivers no addresses."""
+        raise UntrustedUrl(f"{self.facts.id} delivers no pictures by address")
 
     async def aclose(self) -> None:
         """Let the running picture finish and drop the pipelines."""

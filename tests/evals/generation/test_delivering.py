@@ -9,7 +9,7 @@ import pytest
 
 from evals.generation.answers import Ended, Finished, Rejected, Running
 from evals.generation.delivering import Delivered, deliver
-from evals.generation.hosts.http_host import ForeignAddress
+from evals.generation.hosts.http_host import UntrustedUrl
 from evals.generation.pacing import Stop
 from evals.generation.pictures import NotAPicture
 
@@ -88,9 +88,9 @@ def test_a_task_that_is_gone_ends_the_search(delivered, scripted):
 
 @pytest.mark.parametrize("where", ["old", "new"])
 def test_a_foreign_address_ends_the_search_whoever_names_it(delivered, scripted, where):
-    foreign = ForeignAddress("h named an address that is not the vendor's")
+    foreign = UntrustedUrl("h named an address that is not the vendor's")
     found = delivered({"old": [foreign if where == "old" else scripted.expired()]}, [foreign])
-    assert (found.outcome, found.reason) == ("failed", "foreign_address")
+    assert (found.outcome, found.reason) == ("failed", "untrusted_url")
 
 
 def test_a_stopped_run_leaves_a_task_to_the_next_one_and_fetches_what_no_task_leads_to(delivered):

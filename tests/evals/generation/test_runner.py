@@ -9,7 +9,7 @@ import pytest
 from evals.facts.models import Quote
 from evals.generation.answers import Ended, Finished, OutcomeUnknown, Rejected, ResponseMetadata, Running
 from evals.generation.clients import GenerationError
-from evals.generation.hosts.http_host import ForeignAddress
+from evals.generation.hosts.http_host import UntrustedUrl
 from evals.generation.stage import generate, still_open
 from evals.imageset.imageset import read_image_set
 
@@ -259,7 +259,7 @@ def test_a_count_is_told_after_every_outcome(tmp_path, scripted):
     assert len(seen) == 4
 
 
-@pytest.mark.parametrize("error", [ValueError("it takes no reference images"), ForeignAddress("not the vendor's")])
+@pytest.mark.parametrize("error", [ValueError("it takes no reference images"), UntrustedUrl("not the vendor's")])
 def test_a_request_that_cannot_be_put_stops_its_system_and_no_other(run, scripted, error):
     host = scripted.Host()
     prepare = host.prepare

@@ -45,7 +45,7 @@ OUTCOME_OF = {
     "turned_away": "unknown",  # the connection was cut before the request was taken in: only the host knows that
 }
 TELLS_REFUSED_FROM_FILTERED = {"replicate": False}
-PATIENCE = replace(HASTE, task_s=5.0)
+RETRY_POLICY = replace(HASTE, task_s=5.0)
 
 
 def a_storm(tmp_path, n, monkeypatch, seed, **options):
@@ -58,7 +58,7 @@ def a_storm(tmp_path, n, monkeypatch, seed, **options):
     simulation = a_simulation(books, plain_artist, script_of=script_of, retry_after_s=0.05, work_s=0.02)
     with serve(simulation) as addresses:
         generation = generate(
-            open_systems(requests, addresses, concurrency=6), tmp_path, retry_policy=PATIENCE, **options
+            open_systems(requests, addresses, concurrency=6), tmp_path, retry_policy=RETRY_POLICY, **options
         )
     rows = [json.loads(line) for line in (tmp_path / "images" / "requests.jsonl").open()]
     return generation, books, rows

@@ -8,7 +8,7 @@ import pytest
 
 from evals.generation.answers import Accepted, Ended, Finished, OutcomeUnknown, Rejected, Running, Task
 from evals.generation.hosts.atlascloud import AtlasCloud
-from evals.generation.hosts.http_host import ForeignAddress
+from evals.generation.hosts.http_host import UntrustedUrl
 from evals.generation.hosts.polling_host import MISSES_AT_MOST
 
 BASE = "https://api.atlascloud.ai"
@@ -140,7 +140,7 @@ def test_an_answer_without_an_id_is_a_lost_request(host_facts, asked, flux, clie
 
 
 def test_a_polling_address_elsewhere_gets_no_key(host):
-    with pytest.raises(ForeignAddress):
+    with pytest.raises(UntrustedUrl):
         host.polling(Task("x", "https://evil.example/api/v1/model/prediction/x"))
 
 

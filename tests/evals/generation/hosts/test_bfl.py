@@ -24,7 +24,7 @@ from evals.generation.answers import (
     Task,
 )
 from evals.generation.hosts.bfl import Bfl
-from evals.generation.hosts.http_host import ForeignAddress, Garbled, HttpAnswer
+from evals.generation.hosts.http_host import HttpAnswer, MalformedResponse, UntrustedUrl
 
 KEY = "bfl-0123456789abcdef"
 BASE = "https://api.bfl.ai"
@@ -141,7 +141,7 @@ def test_a_task_without_a_polling_address_is_asked_for_by_its_id(host, answer, p
 
 @pytest.mark.parametrize("task_id", [None, "", 7, "a b", "x&sig=1", "x" * 201])
 def test_a_task_without_an_id_is_garbled(host, answer, task_id):
-    with pytest.raises(Garbled):
+    with pytest.raises(MalformedResponse):
         host.read_submission(answer({**SUBMITTED, "id": task_id}))
 
 
@@ -205,7 +205,7 @@ def test_a_price_that_is_named_at_the_end_counts(host, answer):
 
 @pytest.mark.parametrize("result", [None, [], "x", {}, {"sample": None}, {"sample": ""}, {"sample": 7}])
 def test_a_ready_task_without_a_picture_is_garbled(host, answer, result):
-    with pytest.raises(Garbled):
+    with pytest.raises(MalformedResponse):
         host.read_poll(answer(state("Ready", result)), TASK)
 
 
@@ -283,7 +283,7 @@ def test_any_json_is_an_outcome_or_garbled(body, status):
     for read in (host.read_submission, lambda found: host.read_poll(found, TASK)):
         try:
             found = read(answered)
-        except Garbled:
+        except MalformedResponse:
             continue
         assert not isinstance(found, Finished) or found.url
         assert not isinstance(found, Ended) or found.reason
@@ -303,7 +303,7 @@ def test_the_key_goes_to_the_cluster_that_the_vendor_names(answered):
 )
 def test_a_polling_address_elsewhere_is_refused(answered, polling_url):
     host, seen = answered(httpx.Response(200, json=state("Pending")))
-    with pytest.raises(ForeignAddress):
+    with pytest.raises(UntrustedUrl):
         asyncio.run(host.poll(Task(ID, polling_url)))
     assert seen == []
 

@@ -9,7 +9,7 @@ import pytest
 
 from evals.generation.answers import Accepted, Ended, Finished, Rejected, Running, Task
 from evals.generation.hosts.comfyui import ComfyUI, text_to_image
-from evals.generation.hosts.http_host import ForeignAddress, HttpCall
+from evals.generation.hosts.http_host import HttpCall, UntrustedUrl
 from evals.generation.hosts.polling_host import MISSES_AT_MOST
 
 BASE = "http://127.0.0.1:8188"
@@ -188,7 +188,7 @@ def test_pictures_come_from_the_server_only(host_facts):
     lan = ComfyUI(host_facts("comfyui", "http://192.168.1.28:8188", key_variables=()))
     lan.check_delivery("http://192.168.1.28:8188/view?filename=x.png")
     for elsewhere in ("http://192.168.1.28:9999/view", "https://evil.example/view", "http://127.0.0.1:8188/view"):
-        with pytest.raises(ForeignAddress):
+        with pytest.raises(UntrustedUrl):
             lan.check_delivery(elsewhere)
 
 

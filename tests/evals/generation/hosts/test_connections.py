@@ -17,7 +17,7 @@ from evals.facts.models import read_facts
 from evals.generation.answers import Finished, OutcomeUnknown
 from evals.generation.hosts import load_host
 from evals.generation.hosts.bfl import Bfl
-from evals.generation.hosts.http_host import Garbled, HostUnavailable, HttpCall, HttpHost, new_client
+from evals.generation.hosts.http_host import HostUnavailable, HttpCall, HttpHost, MalformedResponse, new_client
 
 ANSWER = b'HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n{"url": "http:x"}'
 
@@ -93,13 +93,13 @@ def test_layers_of_compression_are_refused_before_they_are_unpacked(host_facts):
 
     async def run():
         async with served(host_facts, serve) as host:
-            with pytest.raises(Garbled, match="not asked for"):
+            with pytest.raises(MalformedResponse, match="not asked for"):
                 await host.download(f"{host.base_url}/1.png")
             return await post(host)
 
     read = asyncio.run(run())
     assert isinstance(read, OutcomeUnknown)
-    assert read.reason == "Garbled"
+    assert read.reason == "MalformedResponse"
 
 
 def test_one_layer_is_unpacked_and_no_other_is_asked_for(host_facts):

@@ -4,7 +4,7 @@ import pytest
 
 from evals.generation.answers import ResponseMetadata
 from evals.generation.hosts.delivery import as_data_uri, finished, media_type, seconds_between
-from evals.generation.hosts.http_answer import Garbled
+from evals.generation.hosts.http_answer import MalformedResponse
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_a_data_uri_comes_back_as_the_same_bytes():
 
 @pytest.mark.parametrize("place", ["", "not there", "ftp://example.org/x.png", "data:image/png,raw", "data:;base64,"])
 def test_what_is_neither_address_nor_picture_is_garbled(place):
-    with pytest.raises(Garbled):
+    with pytest.raises(MalformedResponse):
         finished(place, ResponseMetadata())
 
 

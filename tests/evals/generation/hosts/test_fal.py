@@ -8,7 +8,7 @@ import pytest
 
 from evals.generation.answers import Accepted, Ended, Finished, Rejected, Running, Task
 from evals.generation.hosts.fal import Fal
-from evals.generation.hosts.http_host import ForeignAddress, HttpCall
+from evals.generation.hosts.http_host import HttpCall, UntrustedUrl
 from evals.generation.hosts.polling_host import MISSES_AT_MOST
 
 BASE = "https://queue.fal.run"
@@ -201,9 +201,9 @@ def test_a_bad_request_ends_only_itself(host, answer, body):
 
 @pytest.mark.parametrize("place", ["https://queue.fal.run.evil.example/x", "http://queue.fal.run/x"])
 def test_the_key_goes_to_no_other_address(host, answer, place):
-    with pytest.raises(ForeignAddress):
+    with pytest.raises(UntrustedUrl):
         host.polling(Task("x", place))
-    with pytest.raises(ForeignAddress):
+    with pytest.raises(UntrustedUrl):
         host.read_poll(answer({"status": "COMPLETED"}), Task("x", STATUS, place))
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from evals.generation.answers import Accepted, Ended, Finished, Rejected, Running, Task
 from evals.generation.hosts.fireworks import Fireworks
-from evals.generation.hosts.http_answer import Garbled
-from evals.generation.hosts.http_host import ForeignAddress, HttpCall
+from evals.generation.hosts.http_answer import MalformedResponse
+from evals.generation.hosts.http_host import HttpCall, UntrustedUrl
 from evals.generation.hosts.polling_host import MISSES_AT_MOST
 
 BASE = "https://api.fireworks.ai"
@@ -116,7 +116,7 @@ def test_a_ready_task_tells_seed_prompt_and_duration(host, answer):
 
 
 def test_a_ready_task_without_a_picture_is_not_believed(host, answer):
-    with pytest.raises(Garbled):
+    with pytest.raises(MalformedResponse):
         host.read_poll(answer({"status": "Ready", "result": None}), TASK)
 
 
@@ -158,7 +158,7 @@ def test_a_bad_request_ends_only_itself(host, answer):
 
 
 def test_a_polling_address_elsewhere_gets_no_key(host):
-    with pytest.raises(ForeignAddress):
+    with pytest.raises(UntrustedUrl):
         host.polling(Task("x", "https://evil.example/get_result"))
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from evals.facts.pricing import Quote, billed_usd
 from evals.generation.answers import Ended, Finished, OutcomeUnknown, Rejected, ResponseMetadata
 from evals.generation.hosts.google import WITHOUT_PICTURE, Google, read_generation, token_usage
-from evals.generation.hosts.http_host import Garbled, HttpAnswer
+from evals.generation.hosts.http_host import HttpAnswer, MalformedResponse
 
 KEY = "AIzaSy-0123456789abcdef"
 BASE = "https://generativelanguage.googleapis.com"
@@ -172,7 +172,7 @@ def test_url_safe_base64_is_read_as_well(answer):
 
 @pytest.mark.parametrize("data", ["", "not base64!", "QUJ", None, 7, ["QUJD"]])
 def test_a_picture_that_cannot_be_decoded_is_garbled(answer, data):
-    with pytest.raises(Garbled):
+    with pytest.raises(MalformedResponse):
         read_generation(answer(generated({"inlineData": {"mimeType": "image/png", "data": data}})))
 
 
@@ -255,7 +255,7 @@ def test_an_answer_without_picture_or_word_has_failed(answer):
 
 @pytest.mark.parametrize("body", [{}, {"candidates": "none"}, {"candidates": [None]}, {"promptFeedback": []}])
 def test_an_answer_of_another_shape_is_garbled(answer, body):
-    with pytest.raises(Garbled):
+    with pytest.raises(MalformedResponse):
         read_generation(answer(body))
 
 
@@ -390,7 +390,7 @@ values = st.recursive(
 def test_any_json_is_an_outcome_or_garbled(body, status):
     try:
         read = read_generation(HttpAnswer(status, {}, json.dumps(body).encode()))
-    except Garbled:
+    except MalformedResponse:
         return
     if isinstance(read, Finished):
         assert read.content

@@ -15,11 +15,11 @@ from evals.generation.answers import Accepted, Finished, OutcomeUnknown, Rejecte
 from evals.generation.hosts import http_host
 from evals.generation.hosts.http_host import (
     Expired,
-    ForeignAddress,
-    Garbled,
     HttpAnswer,
     HttpCall,
     HttpHost,
+    MalformedResponse,
+    UntrustedUrl,
     message_of,
     refused_call,
     retry_after_s,
@@ -201,7 +201,7 @@ def test_a_gateway_that_gave_up_says_nothing_about_the_work(plain, call, status)
 def test_garbage_with_200_is_lost(plain, call, content):
     read = asyncio.run(plain([httpx.Response(200, content=content)]).submit(call))
     assert isinstance(read, OutcomeUnknown)
-    assert read.reason == "garbled"
+    assert read.reason == "malformed_response"
 
 
 def test_an_answer_that_breaks_off_is_lost(host_facts, asked, offer):
@@ -234,7 +234,7 @@ def test_an_answer_without_end_is_given_up(plain, call, monkeypatch):
     monkeypatch.setattr(http_host, "_LARGEST_ANSWER", 1000)
     read = asyncio.run(plain([httpx.Response(200, content=b" " * 1001)]).submit(call))
     assert isinstance(read, OutcomeUnknown)
-    assert read.reason == "Garbled"
+    assert read.reason == "MalformedResponse"
 
 
 @pytest.mark.parametrize("status", [301, 307, 308])
@@ -320,14 +320,14 @@ def test_further_calls_without_end_leave_the_task_running(plain):
 def test_no_key_goes_to_an_address_that_is_not_the_vendors(plain, url):
     sent = []
     host = plain(lambda request: sent.append(request) or httpx.Response(200, json={}))
-    with pytest.raises(ForeignAddress, match="no key was sent there"):
+    with pytest.raises(UntrustedUrl, match="no key was sent there"):
         asyncio.run(host.poll(Task("t1", url)))
     assert sent == []
 
 
 def test_an_address_that_a_poll_names_is_checked_as_well(plain):
     host = plain(lambda request: httpx.Response(200, json={"next": "https://elsewhere.example/result"}))
-    with pytest.raises(ForeignAddress):
+    with pytest.raises(UntrustedUrl):
         asyncio.run(host.poll(TASK))
 
 
@@ -385,11 +385,11 @@ def test_a_download_follows_a_few_redirects(plain):
 def test_no_picture_is_fetched_from_inside(plain, url):
     sent = []
     host = plain(lambda request: sent.append(request) or httpx.Response(200, content=b"x"))
-    with pytest.raises(ForeignAddress):
+    with pytest.raises(UntrustedUrl):
         asyncio.run(host.download(url))
     redirect = httpx.Response(302, headers={"Location": url or "//"})
     if ":" in url:
-        with pytest.raises(ForeignAddress):
+        with pytest.raises(UntrustedUrl):
             asyncio.run(plain([redirect]).download("https://pictures.example/1.png"))
     assert sent == []
 
@@ -397,7 +397,7 @@ def test_no_picture_is_fetched_from_inside(plain, url):
 def test_a_server_on_this_machine_delivers_from_this_machine_only(plain):
     host = plain([httpx.Response(200, content=b"ok")], base="http://localhost:8080")
     assert asyncio.run(host.download("http://127.0.0.1:9999/1.png")) == b"ok"
-    with pytest.raises(ForeignAddress):
+    with pytest.raises(UntrustedUrl):
         asyncio.run(host.download("https://pictures.example/1.png"))
 
 
@@ -504,5 +504,5 @@ def test_numbers_and_text_that_no_file_can_hold_do_not_come_in(answer):
 
 def test_bytes_that_are_no_utf_8_do_not_cost_the_picture(answer):
     assert answer(b'\xef\xbb\xbf{"text": "caf\xe9", "url": "u"}').json()["url"] == "u"
-    with pytest.raises(Garbled):
+    with pytest.raises(MalformedResponse):
         answer(b"\xff\xfe").json()

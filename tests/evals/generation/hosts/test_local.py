@@ -18,7 +18,7 @@ import pytest
 
 from evals.generation.answers import Ended, Finished, Rejected, Task
 from evals.generation.hosts import local
-from evals.generation.hosts.http_host import ForeignAddress, HostUnavailable
+from evals.generation.hosts.http_host import HostUnavailable, UntrustedUrl
 from evals.generation.hosts.local import Local, LocalCall
 
 pytest.importorskip("torch", reason="pipelines run on torch")
@@ -249,5 +249,5 @@ def test_the_host_keeps_no_tasks_and_delivers_no_addresses(facts):
     host = Local(facts)
     read = asyncio.run(host.poll(Task("x", "y")))
     assert (read.outcome, read.reason) == ("failed", "task_not_found")
-    with pytest.raises(ForeignAddress):
+    with pytest.raises(UntrustedUrl):
         asyncio.run(host.download("https://example.org/x.png"))

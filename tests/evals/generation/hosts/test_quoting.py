@@ -13,7 +13,7 @@ import pytest
 from evals.facts.models import read_facts
 from evals.generation.answers import Accepted, Ended, Finished, ResponseMetadata, Task
 from evals.generation.hosts import HOSTS
-from evals.generation.hosts.http_host import ForeignAddress
+from evals.generation.hosts.http_host import UntrustedUrl
 from evals.generation.hosts.quoting import quotable
 from evals.generation.hosts.vertex import Vertex
 
@@ -131,7 +131,7 @@ def test_words_without_end_are_cut():
 def test_a_task_whose_address_was_changed_in_the_ledger_is_refused(name, url):
     sent = []
     host = opened(name, lambda request: sent.append(request) or httpx.Response(200, json={"status": "COMPLETED"}))
-    with pytest.raises(ForeignAddress, match="no key was sent there"):
+    with pytest.raises(UntrustedUrl, match="no key was sent there"):
         asyncio.run(host.poll(Task("t", url)))
     assert sent == []
 
@@ -139,6 +139,6 @@ def test_a_task_whose_address_was_changed_in_the_ledger_is_refused(name, url):
 def test_a_result_whose_address_was_changed_in_the_ledger_is_refused():
     sent = []
     host = opened("fal", lambda request: sent.append(request) or httpx.Response(200, json={"status": "COMPLETED"}))
-    with pytest.raises(ForeignAddress):
+    with pytest.raises(UntrustedUrl):
         asyncio.run(host.poll(Task("t", "https://queue.fal.run/x/requests/t/status", "https://evil.example/t")))
     assert [request.url.host for request in sent] == ["queue.fal.run"]

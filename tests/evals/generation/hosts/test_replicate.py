@@ -8,8 +8,8 @@ import httpx2 as httpx
 import pytest
 
 from evals.generation.answers import Accepted, Ended, Finished, Rejected, Running, Task
-from evals.generation.hosts.http_answer import Garbled
-from evals.generation.hosts.http_host import ForeignAddress
+from evals.generation.hosts.http_answer import MalformedResponse
+from evals.generation.hosts.http_host import UntrustedUrl
 from evals.generation.hosts.polling_host import MISSES_AT_MOST
 from evals.generation.hosts.replicate import Replicate
 
@@ -219,12 +219,12 @@ def test_errors_while_polling_cost_nothing_and_may_pass(host, answer):
 
 
 def test_a_polling_address_elsewhere_gets_no_key(host):
-    with pytest.raises(ForeignAddress, match="evil"):
+    with pytest.raises(UntrustedUrl, match="evil"):
         host.polling(Task("x", "https://evil.example/v1/predictions/x"))
 
 
 def test_a_success_that_is_no_address_is_not_believed(host, answer):
-    with pytest.raises(Garbled):
+    with pytest.raises(MalformedResponse):
         host.read_poll(answer(prediction(status="succeeded", output="see the website")), TASK)
 
 
