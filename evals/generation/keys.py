@@ -72,10 +72,10 @@ def find_key(facts: HostFacts, environ: Mapping[str, str] = os.environ) -> str |
     return None
 
 
-def scrubbed(text: str, keys: Iterable[str]) -> str:
+def redact(text: str, keys: Iterable[str]) -> str:
     """Return a text without keys and without the queries of signed addresses, plain, URL-encoded or escaped in JSON.
 
-    JSON stays JSON. Scrubbing twice changes nothing.
+    JSON stays JSON. Redacting twice changes nothing.
 
     Parameters
     ----------
@@ -86,11 +86,11 @@ def scrubbed(text: str, keys: Iterable[str]) -> str:
 
     Examples
     --------
-    >>> scrubbed("no access for sk-12345678", ["sk-12345678"])
+    >>> redact("no access for sk-12345678", ["sk-12345678"])
     'no access for •••'
-    >>> scrubbed("GET https://d.example/a.png?se=2026&sp=r&sig=c2VjcmV0 failed", [])
+    >>> redact("GET https://d.example/a.png?se=2026&sp=r&sig=c2VjcmV0 failed", [])
     'GET https://d.example/a.png?••• failed'
-    >>> scrubbed("https://api.eu2.bfl.ai/v1/get_result?id=38b4e501", [])
+    >>> redact("https://api.eu2.bfl.ai/v1/get_result?id=38b4e501", [])
     'https://api.eu2.bfl.ai/v1/get_result?id=38b4e501'
     """
     spelled = _spellings(frozenset(key for key in keys if len(key) >= SHORTEST_KEY))

@@ -103,14 +103,14 @@ class Ledger:
         How each request that was ever sent stands, by ``sample_id``.
     """
 
-    def __init__(self, path: Path, scrub: Callable[[str], str] = lambda line: line) -> None:
+    def __init__(self, path: Path, redact: Callable[[str], str] = lambda line: line) -> None:
         """Read the ledger, if there is one, and open it for appending.
 
         Parameters
         ----------
         path
             The file.
-        scrub
+        redact
             Takes every line before it is written: the last guard against a key or a signed address.
 
         Raises
@@ -119,7 +119,7 @@ class Ledger:
             If a line other than one that a crash cut off cannot be read.
         """
         self.path = path
-        self._scrub = scrub
+        self._redact = redact
         events, torn = read_events(path)
         self.states = replay(events)
         self.opened = [event for event in events if event["event"] == "opened"]
@@ -164,7 +164,7 @@ class Ledger:
         os.close(self._file)
 
     def _write(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        text = self._scrub(json.dumps(event, ensure_ascii=False, allow_nan=False))
+        text = self._redact(json.dumps(event, ensure_ascii=False, allow_nan=False))
         line = text.encode(errors="replace") + b"\n"
         end = os.fstat(self._file).st_size
         written = os.write(self._file, line)

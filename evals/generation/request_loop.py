@@ -66,7 +66,7 @@ class Host(Protocol):
 
 @dataclass(slots=True)
 class SystemClient:
-    """One system as it is being asked: its host, its rate limit, why it is asked no more, whether it has ever answered."""
+    """One system as it is asked: its host, its rate limit, why it is asked no more, whether it has ever answered."""
 
     system: str
     host: Host

@@ -16,7 +16,7 @@ from evals.definition import EVAL, DefinitionError, definition_path, read_defini
 from evals.facts.pricing import worst_usd
 from evals.generation.budget import Budget
 from evals.generation.clients import GenerationError, OpenSystems
-from evals.generation.keys import scrubbed
+from evals.generation.keys import redact
 from evals.generation.ledger import LEDGER, Ledger, RequestState, read_events, replay
 from evals.generation.pacing import RetryPolicy, Stop
 from evals.generation.pictures import Pictures
@@ -225,7 +225,7 @@ def _generate(
     from importlib.metadata import version
 
     requests = systems.requests
-    ledger = Ledger(folder / LEDGER, partial(scrubbed, keys=systems.keys))
+    ledger = Ledger(folder / LEDGER, partial(redact, keys=systems.keys))
     try:
         ledger.open_for(plan_sha256(requests), twinlens=version("twinlens"), requests=len(requests))
         if systems.simulated:
@@ -255,7 +255,7 @@ def _generate(
     finally:
         ledger.close()
     stopped = {
-        system: scrubbed(client.stopped, systems.keys) for system, client in systems.clients.items() if client.stopped
+        system: redact(client.stopped, systems.keys) for system, client in systems.clients.items() if client.stopped
     }
     return Generation(
         folder=folder,

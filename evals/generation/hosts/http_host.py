@@ -15,7 +15,7 @@ from evals.facts.models import HostFacts, Offer
 from evals.generation.answers import Finished, OutcomeUnknown, PollAnswer, Rejected, Running, SubmitAnswer, Task
 from evals.generation.hosts.addresses import host_of, is_loopback, is_owned, joined, keeps_secrets, may_deliver
 from evals.generation.hosts.http_answer import HttpAnswer, MalformedResponse, message_of, refused_call, retry_after_s
-from evals.generation.hosts.quoting import quotable
+from evals.generation.hosts.redaction import redact_answer
 from evals.generation.plan import ImageRequest
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class HttpHost:
 
     async def submit(self, call: HttpCall) -> SubmitAnswer:
         """Send a prepared call once; what became of it is never a reason to send it again by itself."""
-        return quotable(await self._submitted(call), (self._key,))
+        return redact_answer(await self._submitted(call), (self._key,))
 
     async def _submitted(self, call: HttpCall) -> SubmitAnswer:
         import httpx2 as httpx
@@ -173,7 +173,7 @@ class HttpHost:
         UntrustedUrl
             If the task's address, or one that the answer names, must not be given the key.
         """
-        return quotable(await self._polled(task), (self._key,))
+        return redact_answer(await self._polled(task), (self._key,))
 
     async def _polled(self, task: Task) -> PollAnswer:
         import httpx2 as httpx

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from evals.facts.models import HostFacts, Offer
 from evals.generation.answers import Ended, Finished, PollAnswer, Rejected, ResponseMetadata, SubmitAnswer, Task
 from evals.generation.hosts.http_host import HostUnavailable, UntrustedUrl
-from evals.generation.hosts.quoting import quotable
+from evals.generation.hosts.redaction import redact_answer
 from evals.generation.plan import ImageRequest
 from evals.imageset.decoding import open_picture
 
@@ -113,7 +113,7 @@ class Local:
         """Make the picture; the first one of a pipeline waits for its weights, which is not counted as its time."""
         sent_s = time.perf_counter()
         answer = await asyncio.get_running_loop().run_in_executor(self._worker, self._answer, call, sent_s)
-        return quotable(answer, ())
+        return redact_answer(answer, ())
 
     async def poll(self, task: Task) -> PollAnswer:
         """Return the end of any task: this host accepts none, its pictures come at once or not at all."""

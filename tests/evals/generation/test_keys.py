@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from evals.facts.models import HostFacts
-from evals.generation.keys import REMOVED, SECRET_PARAMETERS, UnusableKey, find_key, scrubbed
+from evals.generation.keys import REMOVED, SECRET_PARAMETERS, UnusableKey, find_key, redact
 
 FACTS = HostFacts("google", "Google", "https://g.example", ("FIRST_KEY", "SECOND_KEY"), (), 1, None, ())
 SIGNED = (
@@ -63,30 +63,30 @@ def test_a_key_that_cannot_be_one_is_refused_without_showing_it(key):
     ],
 )
 def test_a_key_is_removed_in_every_spelling(spelled):
-    assert scrubbed(f"<{spelled}>", ["sk+a/b=c d"]) == f"<{REMOVED}>"
+    assert redact(f"<{spelled}>", ["sk+a/b=c d"]) == f"<{REMOVED}>"
 
 
 def test_the_longest_key_is_removed_first():
-    assert scrubbed("abcdefgh abcdef", ["abcdef", "abcdefgh"]) == f"{REMOVED} {REMOVED}"
+    assert redact("abcdefgh abcdef", ["abcdef", "abcdefgh"]) == f"{REMOVED} {REMOVED}"
 
 
 @pytest.mark.parametrize("short", ["", "a", "demo"])
 def test_what_is_too_short_for_a_key_spoils_no_text(short):
-    assert scrubbed("a demo line", [short]) == "a demo line"
+    assert redact("a demo line", [short]) == "a demo line"
 
 
 @given(any_key, words, words)
 def test_no_key_is_left_in_text_addresses_or_json(key, before, after):
     assume(key not in before + after)
     for written in (key, quote(key, safe=""), quote_plus(key), json.dumps(key)[1:-1]):
-        assert written not in scrubbed(f"{before}{written}{after}", [key])
+        assert written not in redact(f"{before}{written}{after}", [key])
 
 
 @given(token_like, words, words)
 def test_json_stays_json_and_tells_no_key(key, before, after):
     value = {"error": f"{before}{key}{after}", key: [before, {"url": f"https://a.example/?x={key}"}]}
     for as_ascii in (True, False):
-        found = json.loads(scrubbed(json.dumps(value, ensure_ascii=as_ascii), [key]))
+        found = json.loads(redact(json.dumps(value, ensure_ascii=as_ascii), [key]))
         assert key not in json.dumps(found, ensure_ascii=False)
         assert REMOVED in found["error"]
 
@@ -96,14 +96,14 @@ def test_json_stays_json_and_tells_no_key(key, before, after):
 
 @pytest.mark.parametrize("name", [*SECRET_PARAMETERS, "X-Amz-Signature", "X-Goog-Credential", "Signature"])
 def test_the_query_of_a_signed_address_is_removed_whole(name):
-    assert scrubbed(f"GET https://a.example/x.png?a=1&{name}=s3cret&b=2 failed", []) == (
+    assert redact(f"GET https://a.example/x.png?a=1&{name}=s3cret&b=2 failed", []) == (
         f"GET https://a.example/x.png?{REMOVED} failed"
     )
 
 
 def test_a_query_that_gives_no_access_is_kept():
     for text in (PLAIN, "https://a.example/?design=1&monkey=2&tokens=5", "why? sig=nal & noise", "a key=1, R&D"):
-        assert scrubbed(text, ["irrelevant"]) == text
+        assert redact(text, ["irrelevant"]) == text
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_query_that_gives_no_access_is_kept():
     ],
 )
 def test_a_signature_is_removed_in_every_spelling(spelled):
-    found = scrubbed(spelled, [])
+    found = redact(spelled, [])
     assert "c2lnbmF0dXJl" not in found
     assert REMOVED in found
 
@@ -134,7 +134,7 @@ def test_a_signature_is_removed_in_every_spelling(spelled):
 def test_what_stands_around_an_address_is_kept():
     line = json.dumps({"before": 1, "url": SIGNED, "after": [SIGNED, PLAIN]})
     address = SIGNED.partition("?")[0]
-    assert json.loads(scrubbed(line, [])) == {
+    assert json.loads(redact(line, [])) == {
         "before": 1,
         "url": f"{address}?{REMOVED}",
         "after": [f"{address}?{REMOVED}", PLAIN],
@@ -150,11 +150,11 @@ pieces = st.lists(
 
 @given(pieces, st.lists(any_key, max_size=3))
 def test_scrubbing_twice_changes_nothing(text, keys):
-    once = scrubbed(text, keys)
-    assert scrubbed(once, keys) == once
+    once = redact(text, keys)
+    assert redact(once, keys) == once
 
 
 @given(st.recursive(pieces, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(pieces, inner, max_size=3)))
 def test_json_with_addresses_stays_json(value):
     for as_ascii in (True, False):
-        json.loads(scrubbed(json.dumps(value, ensure_ascii=as_ascii), []))
+        json.loads(redact(json.dumps(value, ensure_ascii=as_ascii), []))

@@ -14,7 +14,7 @@ from evals.facts.models import read_facts
 from evals.generation.answers import Accepted, Ended, Finished, ResponseMetadata, Task
 from evals.generation.hosts import HOSTS
 from evals.generation.hosts.http_host import UntrustedUrl
-from evals.generation.hosts.quoting import quotable
+from evals.generation.hosts.redaction import redact_answer
 from evals.generation.hosts.vertex import Vertex
 
 KEY = "known-key-0123456789"
@@ -97,8 +97,8 @@ def test_no_key_no_signature_and_no_control_character_is_told_by_any_host(name, 
 
 def test_addresses_to_ask_at_and_pictures_stay_as_they_are():
     accepted = Accepted(Task("t", SIGNED))
-    assert quotable(accepted, [KEY]) == accepted
-    found = quotable(Finished(b"bytes", SIGNED, ResponseMetadata(seed_used=7, text="two\nlines")), [KEY])
+    assert redact_answer(accepted, [KEY]) == accepted
+    found = redact_answer(Finished(b"bytes", SIGNED, ResponseMetadata(seed_used=7, text="two\nlines")), [KEY])
     assert (found.content, found.url, found.metadata) == (
         b"bytes",
         SIGNED,
@@ -107,11 +107,11 @@ def test_addresses_to_ask_at_and_pictures_stay_as_they_are():
 
 
 def test_a_key_with_control_characters_strewn_in_is_still_found():
-    assert KEY not in quotable(Ended("failed", "x", f"{KEY[:5]}\x00{KEY[5:]}"), [KEY]).message
+    assert KEY not in redact_answer(Ended("failed", "x", f"{KEY[:5]}\x00{KEY[5:]}"), [KEY]).message
 
 
 def test_words_without_end_are_cut():
-    read = quotable(Ended("failed", "x", "a" * 10**6, ResponseMetadata(prompt_used="b" * 10**6)), [])
+    read = redact_answer(Ended("failed", "x", "a" * 10**6, ResponseMetadata(prompt_used="b" * 10**6)), [])
     assert (len(read.message), len(read.metadata.prompt_used)) == (20_000, 20_000)
 
 

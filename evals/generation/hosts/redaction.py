@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from evals.generation.answers import PollAnswer, ResponseMetadata, SubmitAnswer
-from evals.generation.keys import scrubbed
+from evals.generation.keys import redact
 
 if TYPE_CHECKING:
     from typing import Any
@@ -22,7 +22,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 """What a terminal acts upon instead of showing it, and what turns the order of text around."""
 
 
-def quotable(read: _Read, keys: Collection[str]) -> _Read:
+def redact_answer(read: _Read, keys: Collection[str]) -> _Read:
     """Return an answer whose words can be written down and printed; addresses to ask at stay as they are.
 
     Vendors repeat what they were sent, and name addresses that give access, in errors and in rewritten prompts.
@@ -30,7 +30,7 @@ def quotable(read: _Read, keys: Collection[str]) -> _Read:
     Examples
     --------
     >>> from evals.generation.answers import Ended
-    >>> quotable(Ended("failed", "http_400", "bad header sk-12345678"), ["sk-12345678"]).message
+    >>> redact_answer(Ended("failed", "http_400", "bad header sk-12345678"), ["sk-12345678"]).message
     'bad header •••'
     """
     changes: dict[str, Any] = _cleaned(read, _WORDS, keys)
@@ -46,4 +46,4 @@ def _cleaned(holder: object, names: Collection[str], keys: Collection[str]) -> d
 
 
 def _clean(words: str, keys: Collection[str]) -> str:
-    return _CONTROL.sub("", scrubbed(_CONTROL.sub("", words), keys))[:_LONGEST]
+    return _CONTROL.sub("", redact(_CONTROL.sub("", words), keys))[:_LONGEST]
