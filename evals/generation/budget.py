@@ -1,4 +1,4 @@
-"""The budget: money is held before a request is sent, at its worst price, so that no sum of answers can exceed it."""
+"""The budget: the highest price of a request is held before it is sent, so that no sum of answers can exceed it."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Budget:
         """Hold what an accepted task costs, whatever the limit: it is at work already."""
         self._held[sample_id] = cost_usd
 
-    async def hold(self, sample_id: str, worst_usd: float) -> bool:
-        """Hold the worst price of a request, waiting while requests in flight may give some of theirs back.
+    async def hold(self, sample_id: str, max_cost_usd: float) -> bool:
+        """Hold the highest price of a request, waiting while requests in flight may give some of theirs back.
 
         Returns
         -------
@@ -47,14 +47,14 @@ class Budget:
         """
         async with self._changed:
             while self.limit_usd is not None:
-                missing = self.spent_usd + self.held_usd + worst_usd - self.limit_usd
+                missing = self.spent_usd + self.held_usd + max_cost_usd - self.limit_usd
                 if missing <= _ROUNDING:
                     break
                 if missing > self.held_usd + _ROUNDING or not self._held:
                     self.exhausted = True
                     return False
                 await self._changed.wait()
-            self._held[sample_id] = worst_usd
+            self._held[sample_id] = max_cost_usd
             return True
 
     async def settle(self, sample_id: str, cost_usd: float) -> None:

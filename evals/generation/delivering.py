@@ -21,7 +21,7 @@ UNDELIVERED = frozenset({NOT_A_PICTURE, DELIVERY_EXPIRED, DELIVERY_FAILED, UNTRU
 """The reasons of a request whose picture was made, and may be charged, but never arrived."""
 
 
-class Source(Protocol):
+class Delivery(Protocol):
     """The host that made the picture (see `evals.generation.request_loop.Host`)."""
 
     async def poll(self, task: Task) -> PollAnswer:
@@ -44,7 +44,7 @@ class Delivered:
 async def deliver(
     finished: Finished,
     task: Task | None,
-    source: Source,
+    delivery: Delivery,
     store: Callable[[bytes], Awaitable[Picture]],
     retry_policy: RetryPolicy,
     stop: Stop,
@@ -68,7 +68,7 @@ async def deliver(
         try:
             if finished.url is None:
                 return Delivered(await store(finished.content or b""))
-            content = await source.download(finished.url)
+            content = await delivery.download(finished.url)
             at = time.monotonic()
             return Delivered(await store(content), at)
         except UntrustedUrl as error:
@@ -80,7 +80,7 @@ async def deliver(
         except Expired as error:
             expired = f"the address of the picture is no longer served ({error}); it was made and may be charged"
             trouble = Ended("failed", DELIVERY_EXPIRED, expired)
-            fresh = await _asked_anew(task, source)
+            fresh = await _asked_anew(task, delivery)
             if isinstance(fresh, Ended):
                 return fresh if fresh.reason == UNTRUSTED_URL else trouble
             if isinstance(fresh, Finished):
@@ -96,11 +96,11 @@ async def deliver(
     return trouble
 
 
-async def _asked_anew(task: Task | None, source: Source) -> PollAnswer | None:
+async def _asked_anew(task: Task | None, delivery: Delivery) -> PollAnswer | None:
     if task is None:
         return None
     try:
-        return await source.poll(task)
+        return await delivery.poll(task)
     except UntrustedUrl as error:
         return Ended("failed", UNTRUSTED_URL, str(error))
 

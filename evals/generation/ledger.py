@@ -35,9 +35,9 @@ class RequestState:
         ``pending`` (not sent, or turned away), ``sent`` (no answer is known), ``accepted``, or an outcome.
     attempts
         How often it was sent.
-    worst_usd
+    max_cost_usd
         The most that the last attempt can cost.
-    doubtful_usd
+    possible_cost_usd
         What earlier attempts may have cost although they brought nothing.
     task
         The accepted task, kept beyond the end of the request.
@@ -49,8 +49,8 @@ class RequestState:
 
     status: str = "pending"
     attempts: int = 0
-    worst_usd: float = 0.0
-    doubtful_usd: float = 0.0
+    max_cost_usd: float = 0.0
+    possible_cost_usd: float = 0.0
     task: Task | None = None
     sent_at: str | None = None
     ending: Mapping[str, Any] = field(default_factory=dict)
@@ -72,22 +72,22 @@ class RequestState:
     def spent_usd(self) -> float:
         """Return what the request has cost, at most: what nobody knows counts at its worst."""
         if self.outcome == "unknown":
-            return self.doubtful_usd + self.worst_usd
+            return self.possible_cost_usd + self.max_cost_usd
         if self.status == "accepted":
             named = self.task.cost_usd if self.task else None
-            return self.doubtful_usd + (self.worst_usd if named is None else named)
-        return self.doubtful_usd + float(self.ending.get("at_most_usd") or self.ending.get("cost_usd") or 0.0)
+            return self.possible_cost_usd + (self.max_cost_usd if named is None else named)
+        return self.possible_cost_usd + float(self.ending.get("at_most_usd") or self.ending.get("cost_usd") or 0.0)
 
     def apply(self, event: Mapping[str, Any]) -> None:
         """Take one more event in."""
         kind = event["event"]
         if kind == "submitted":
             self.status, self.attempts = "sent", self.attempts + 1
-            self.worst_usd, self.sent_at = float(event.get("worst_usd") or 0.0), event["at"]
+            self.max_cost_usd, self.sent_at = float(event.get("max_cost_usd") or 0.0), event["at"]
             self.task, self.ending = None, {}
         elif kind == "rejected":
             self.status = "pending"
-            self.doubtful_usd += float(event.get("doubtful_usd") or 0.0)
+            self.possible_cost_usd += float(event.get("possible_cost_usd") or 0.0)
         elif kind == "accepted":
             self.status, self.task = "accepted", Task(**event["task"])
         else:

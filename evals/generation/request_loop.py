@@ -194,8 +194,8 @@ async def _submit(attempt: _Attempt, references: Callable[[], Sequence[bytes]]) 
     if _halted(attempt):
         return None
     sent_along = references()
-    worst = _worst_usd(request, client.offer, sent_along)
-    if not await context.budget.hold(request.sample_id, worst):
+    max_cost = _max_cost_usd(request, client.offer, sent_along)
+    if not await context.budget.hold(request.sample_id, max_cost):
         return None
     await client.rate_limiter.turn(context.stop.sleep)
     if _halted(attempt):
@@ -206,7 +206,7 @@ async def _submit(attempt: _Attempt, references: Callable[[], Sequence[bytes]]) 
         call = client.host.prepare(request, client.offer, sent_along)
     except ValueError as error:
         return Rejected("not_sendable", str(error), stops="nothing was sent; see what it offers: twinlens systems")
-    attempt.record("submitted", system=request.system, worst_usd=worst, sent=call.record())
+    attempt.record("submitted", system=request.system, max_cost_usd=max_cost, sent=call.record())
     attempt.clock.sent = time.monotonic()
     answer = await client.host.submit(call)
     attempt.clock.ready = time.monotonic()
@@ -217,12 +217,12 @@ def _accept(attempt: _Attempt, task: Task) -> None:
     attempt.task = task
     attempt.record("accepted", task=task)
     sample_id = attempt.request.sample_id
-    worst = attempt.context.ledger.state(sample_id).worst_usd
-    if task.cost_usd is not None and task.cost_usd > worst:
+    max_cost = attempt.context.ledger.state(sample_id).max_cost_usd
+    if task.cost_usd is not None and task.cost_usd > max_cost:
         attempt.context.budget.set_aside(sample_id, task.cost_usd)
 
 
-def _worst_usd(request: ImageRequest, offer: Offer, references: Sequence[bytes]) -> float:
+def _max_cost_usd(request: ImageRequest, offer: Offer, references: Sequence[bytes]) -> float:
     """Return the most that a request can cost, 0 where no price is known."""
     prompt_tokens = max(PROMPT_TOKENS_AT_MOST, len(request.prompt.encode()))
     references_mp = sum(megapixels(*picture_size(reference)) for reference in references)
@@ -279,10 +279,10 @@ async def _rejected(attempt: _Attempt, answer: Rejected, number: int) -> bool:
     """Record that a request was turned away and wait; False if it is not to be sent again in this run."""
     client, context = attempt.client, attempt.context
     client.answered = client.answered or answer.reason != "no_connection"
-    doubtful = context.ledger.state(attempt.request.sample_id).worst_usd if answer.may_have_cost else 0.0
+    possible_cost = context.ledger.state(attempt.request.sample_id).max_cost_usd if answer.may_have_cost else 0.0
     facts = {"reason": answer.reason, "message": answer.message}
-    attempt.record("rejected", **facts, delay_s=answer.delay_s, doubtful_usd=doubtful)
-    await context.budget.settle(attempt.request.sample_id, doubtful)
+    attempt.record("rejected", **facts, delay_s=answer.delay_s, possible_cost_usd=possible_cost)
+    await context.budget.settle(attempt.request.sample_id, possible_cost)
     if answer.stops:
         client.stopped = client.stopped or _why(answer)
     elif answer.delay_s is not None and answer.delay_s > context.retry_policy.longest_wait_s:
@@ -320,7 +320,7 @@ async def _conclude(attempt: _Attempt, answer: Finished | Ended | OutcomeUnknown
     state = context.ledger.state(request.sample_id)
     if isinstance(answer, OutcomeUnknown):
         attempt.record("unknown", reason=answer.reason, message=answer.message)
-        await context.budget.settle(request.sample_id, state.worst_usd)
+        await context.budget.settle(request.sample_id, state.max_cost_usd)
         context.changed("unknown")
         return
     picture: Picture | None = None
@@ -335,7 +335,7 @@ async def _conclude(attempt: _Attempt, answer: Finished | Ended | OutcomeUnknown
             picture, attempt.clock.delivered = found.picture, found.at
     cost, basis = _cost(attempt, answer)
     # A list price is a guess among the sources': the budget goes by the highest.
-    at_most = max(cost or 0.0, state.worst_usd) if basis == "listed" else cost or 0.0
+    at_most = max(cost or 0.0, state.max_cost_usd) if basis == "listed" else cost or 0.0
     facts: dict[str, Any] = {
         "cost_usd": cost,
         "cost_basis": basis,

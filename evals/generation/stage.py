@@ -276,7 +276,7 @@ def _allow_again(requests: Iterable[ImageRequest], ledger: Ledger) -> None:
     for request in requests:
         state = ledger.states.get(request.sample_id, RequestState())
         if state.outcome == "unknown":
-            facts = {"reason": "retry_unknown", "doubtful_usd": state.worst_usd}
+            facts = {"reason": "retry_unknown", "possible_cost_usd": state.max_cost_usd}
             ledger.append("rejected", request.sample_id, **facts)
 
 
@@ -299,8 +299,8 @@ def _opened_budget(requests: Sequence[ImageRequest], ledger: Ledger, limit_usd: 
     for request in requests:
         state = ledger.states.get(request.sample_id, RequestState())
         if state.may_be_followed:
-            budget.spent_usd += state.doubtful_usd
-            budget.set_aside(request.sample_id, state.spent_usd - state.doubtful_usd)
+            budget.spent_usd += state.possible_cost_usd
+            budget.set_aside(request.sample_id, state.spent_usd - state.possible_cost_usd)
         else:
             budget.spent_usd += state.spent_usd
     return budget

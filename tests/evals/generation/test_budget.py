@@ -62,13 +62,13 @@ def test_whatever_the_order_the_limit_is_never_exceeded_and_nobody_waits_for_eve
     async def scene():
         budget, shuffled, highest = Budget(limit), random.Random(seed), 0.0
 
-        async def buy(number, worst, share):
+        async def buy(number, max_cost, share):
             nonlocal highest
-            if await budget.hold(str(number), worst):
+            if await budget.hold(str(number), max_cost):
                 highest = max(highest, budget.spent_usd + budget.held_usd)
                 for _ in range(shuffled.randrange(4)):
                     await asyncio.sleep(0)
-                await budget.settle(str(number), worst * share)
+                await budget.settle(str(number), max_cost * share)
 
         await asyncio.wait_for(asyncio.gather(*(buy(i, *price) for i, price in enumerate(prices))), 5)
         assert highest <= limit + 1e-6

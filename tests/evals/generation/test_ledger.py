@@ -28,7 +28,7 @@ def state(path, sample_id="a"):
     return replay(read_events(path)[0])[sample_id]
 
 
-SUBMITTED = ("submitted", "a", {"worst_usd": 0.05})
+SUBMITTED = ("submitted", "a", {"max_cost_usd": 0.05})
 ACCEPTED = ("accepted", "a", {"task": TASK})
 
 
@@ -43,8 +43,8 @@ ACCEPTED = ("accepted", "a", {"task": TASK})
         ([SUBMITTED, ("refused", "a", {"reason": "SAFETY"})], "refused", "refused", 0.0),
         ([SUBMITTED, ("unknown", "a", {})], "unknown", "unknown", 0.05),
         ([SUBMITTED, ("rejected", "a", {})], "pending", None, 0.0),
-        ([SUBMITTED, ("rejected", "a", {"doubtful_usd": 0.05})], "pending", None, 0.05),
-        ([SUBMITTED, ("rejected", "a", {"doubtful_usd": 0.05}), SUBMITTED], "sent", "unknown", 0.10),
+        ([SUBMITTED, ("rejected", "a", {"possible_cost_usd": 0.05})], "pending", None, 0.05),
+        ([SUBMITTED, ("rejected", "a", {"possible_cost_usd": 0.05}), SUBMITTED], "sent", "unknown", 0.10),
     ],
 )
 def test_a_request_stands_as_its_events_say(tmp_path, events, status, outcome, spent):
@@ -80,13 +80,13 @@ def test_a_request_that_is_sent_again_forgets_its_old_task(tmp_path):
 @given(st.integers(0, 2000))
 def test_whatever_a_crash_cuts_off_the_rest_is_read_and_appended_to(tmp_path_factory, cut):
     path = tmp_path_factory.mktemp("l") / "ledger.jsonl"
-    written(path, *[("submitted", f"s{i}", {"worst_usd": 0.1}) for i in range(8)])
+    written(path, *[("submitted", f"s{i}", {"max_cost_usd": 0.1}) for i in range(8)])
     whole = path.read_bytes()
     path.write_bytes(whole[: min(cut, len(whole))])
     kept, _ = read_events(path)
     ledger = Ledger(path)
     ledger.open_for("p")
-    ledger.append("submitted", "late", worst_usd=0.0)
+    ledger.append("submitted", "late", max_cost_usd=0.0)
     ledger.close()
     events, torn = read_events(path)
     assert not torn
@@ -157,7 +157,7 @@ def test_a_full_disk_is_told_and_what_was_written_stays_readable(tmp_path, monke
     write = os.write
     monkeypatch.setattr(os, "write", lambda file, line: write(file, line[: len(line) // 2] if len(line) > 1 else line))
     with pytest.raises(OSError, match="no space left"):
-        ledger.append("submitted", "a", worst_usd=0.1)
+        ledger.append("submitted", "a", max_cost_usd=0.1)
     monkeypatch.undo()
     ledger.close()
     assert "a" not in replay(read_events(path)[0])
@@ -171,8 +171,8 @@ def test_a_line_that_a_full_disk_cut_off_does_not_damage_what_follows(tmp_path, 
     with monkeypatch.context() as full:
         full.setattr(os, "write", lambda file, line: write(file, line[: len(line) // 2]))
         with pytest.raises(OSError, match="no space left"):
-            ledger.append("submitted", "a", worst_usd=0.1)
-    ledger.append("submitted", "b", worst_usd=0.1)
+            ledger.append("submitted", "a", max_cost_usd=0.1)
+    ledger.append("submitted", "b", max_cost_usd=0.1)
     ledger.close()
     assert set(replay(read_events(path)[0])) == {"b"}
 

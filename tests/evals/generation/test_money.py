@@ -22,14 +22,14 @@ def quotes_of(*prices):
 def accepted_before(run, scripted):
     """Write the ledger of a process that died with one task accepted, others turned away with trouble before."""
 
-    def written(requests, sample_id, worst_usd=0.01, doubtful=0):
+    def written(requests, sample_id, max_cost_usd=0.01, failures=0):
         run.folder.mkdir(parents=True, exist_ok=True)
         ledger = Ledger(run.folder / "ledger.jsonl")
         ledger.open_for(plan_sha256(requests))
-        for _ in range(doubtful):
-            ledger.append("submitted", sample_id, worst_usd=worst_usd)
-            ledger.append("rejected", sample_id, doubtful_usd=worst_usd)
-        ledger.append("submitted", sample_id, worst_usd=worst_usd)
+        for _ in range(failures):
+            ledger.append("submitted", sample_id, max_cost_usd=max_cost_usd)
+            ledger.append("rejected", sample_id, possible_cost_usd=max_cost_usd)
+        ledger.append("submitted", sample_id, max_cost_usd=max_cost_usd)
         ledger.append("accepted", sample_id, task=scripted.accepted("t").task)
         ledger.close()
 
@@ -51,7 +51,7 @@ def test_a_task_of_an_earlier_run_is_not_kept_waiting_by_requests_that_wait_for_
 
 def test_doubtful_money_of_earlier_runs_stays_counted_while_its_task_is_followed(run, scripted, accepted_before):
     requests = scripted.requests(10)
-    accepted_before(requests, "s0", doubtful=3)
+    accepted_before(requests, "s0", failures=3)
     generation = run(a_host_that_has_the_task(scripted), requests, budget_usd=0.06)
     assert generation.spent_usd == pytest.approx(0.06)
     assert generation.outcomes == {"m@h": {"ok": 3, "pending": 7}}
