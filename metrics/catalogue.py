@@ -5,7 +5,9 @@ from __future__ import annotations
 import warnings
 from importlib.metadata import entry_points
 
-from metrics.specification import Control, FeatureSpec, MetricSpec
+from metrics.controls import Control
+from metrics.scale import Anchor, Scale
+from metrics.specification import FeatureSpec, MetricSpec
 
 FEATURES: dict[str, FeatureSpec] = {
     row.name: row
@@ -27,6 +29,9 @@ FEATURES: dict[str, FeatureSpec] = {
     )
 }
 
+DIMENSIONS = ("adherence", "identity", "text", "reproducibility", "editing", "structure", "brand", "quality")
+"""Our dimensions in the order of star tables; those of other packages come after them."""
+
 _REPEATS = ("seed", "repeat")
 _SEQUENCE = ("sequence_id", "shot")
 _UNFIT = ("embedded",)
@@ -37,40 +42,52 @@ _PHRASES = "metrics.structure:phrases_of"
 _EDIT = ("reference_images",)
 _EDIT_CONTROLS: tuple[Control, ...] = ("unedited_source", "unrelated_picture")
 
+_ABOVE_SHUFFLED = Scale(Anchor("shuffled_prompt"), Anchor("shuffled_prompt", deviations=4.0))
+_FACES = Scale(Anchor("impostor"), Anchor(declared=0.75))
+_COLOURS = Scale(Anchor("impostor"), Anchor(declared=2.0))
+_KEPT = Scale(Anchor("unrelated_picture"), Anchor("unedited_source"))
+_REPEATED = Scale(Anchor("different_seed"), Anchor("identical_image"))
+_ERRORS = Scale(Anchor(declared=1.0), Anchor("rendered_text"))
+_READ = Scale(Anchor(declared=0.0), Anchor("rendered_text"))
+# Declared ceilings are choices, not measurements: a face similarity of 0.75 (people are told apart at 0.40), a
+# CIEDE2000 of 2, a PSNR of 40 dB, four deviations above known-wrong arrangements. Reports say that they are declared.
+
 _OWN: tuple[MetricSpec, ...] = (
     MetricSpec(
         "adherence.clip", 1, "Prompt adherence, raw", "100 x cosine", "higher", (-100, 100), "sample",
         ("clip_image", "prompt"), "metrics.adherence:clip_similarity",
         "Hessel et al. 2021, without the prefix, the factor 2.5 and the clipping",
-        controls=("shuffled_prompt",),
+        controls=("shuffled_prompt",), scale=_ABOVE_SHUFFLED, primary=2,
     ),
     MetricSpec(
         "adherence.margin", 1, "Prompt adherence", "100 x cosine above decoys", "higher", (-200, 200), "sample",
         ("clip_image", "prompt"), "metrics.adherence:decoy_margin",
         "own prompt minus the mean of the suite's other prompts; R-precision's distractors (Park et al. 2021)",
-        decoys=True, controls=("shuffled_prompt",),
+        decoys=True, controls=("shuffled_prompt",), scale=_ABOVE_SHUFFLED, primary=1,
     ),
     MetricSpec(
         "adherence.vqa", 1, "Prompt adherence, asked", "probability of yes", "higher", (0, 1), "sample",
         ("vqa_answer",), "metrics.adherence:vqa_score", "VQAScore, Lin et al. 2024; all tokens that spell yes",
         question="metrics.adherence:question_text", controls=("shuffled_prompt",),
+        scale=Scale(Anchor("shuffled_prompt"), Anchor(declared=1.0)),
     ),
     MetricSpec(
         "adherence.step_order", 1, "Order of the steps", "share of (picture, other step) pairs", "higher", (0, 1),
         "sequence", ("clip_image", "prompt"), "metrics.adherence:step_order",
         "area under the ROC curve of own against other steps; Kendall 1938",
         columns=_SEQUENCE, texts="metrics.adherence:step_texts", controls=("shuffled_steps",),
+        scale=Scale.declared(0.5, 1.0),
     ),
     MetricSpec(
         "brand.palette", 1, "Declared colours", "CIEDE2000", "lower", (0, None), "sample",
         ("palette",), "metrics.brand:palette_adherence", "CIEDE2000, Sharma et al. 2005; nearest dominant colour",
-        columns=("palette",), controls=("impostor",),
+        columns=("palette",), controls=("impostor",), scale=_COLOURS, primary=1,
     ),
     MetricSpec(
         "brand.consistency", 1, "Palette over a brand's pieces", "CIEDE2000", "lower", (0, None), "sequence",
         ("palette",), "metrics.brand:palette_consistency",
         "share-weighted nearest CIEDE2000, both directions, mean over pairs",
-        columns=("palette", *_SEQUENCE), controls=("impostor",),
+        columns=("palette", *_SEQUENCE), controls=("impostor",), scale=_COLOURS, primary=2,
     ),
     MetricSpec(
         "identity.faces", 1, "Faces found", "faces", "neither", (1, None), "sample",
@@ -79,61 +96,63 @@ _OWN: tuple[MetricSpec, ...] = (
     MetricSpec(
         "identity.reference", 1, "Identity to the reference", "face similarity", "higher", (None, 1), "sample",
         ("faces",), "metrics.identity:to_reference", "ViStoryBench 2026, cross similarity",
-        columns=("reference_images",), references=True, controls=("impostor",),
+        columns=("reference_images",), references=True, controls=("impostor",), scale=_FACES, primary=2,
     ),
     MetricSpec(
         "identity.self", 1, "Identity over all pairs of shots", "face similarity", "higher", (None, 1), "shots",
         ("faces",), "metrics.identity:pair_similarity", "ViStoryBench 2026, self similarity",
-        columns=_SEQUENCE, controls=("impostor",),
+        columns=_SEQUENCE, controls=("impostor",), scale=_FACES, primary=1,
     ),
     MetricSpec(
         "identity.previous", 1, "Identity to the previous shot", "face similarity", "higher", (None, 1), "consecutive",
         ("faces",), "metrics.identity:pair_similarity", "VBench 2023, subject consistency, on faces",
-        columns=_SEQUENCE, controls=("impostor",),
+        columns=_SEQUENCE, controls=("impostor",), scale=_FACES, primary=3,
     ),
     MetricSpec(
         "identity.drift", 1, "Identity drift", "face similarity per shot", "higher", (None, None), "sequence",
         ("faces",), "metrics.identity:drift", "least-squares slope of the similarity to the first shot over the shots",
         columns=_SEQUENCE,
+        no_scale="faces that are all different from the start drift as little as one that stays the same",
     ),
     MetricSpec(
         "identity.people", 1, "Identity of several people", "face similarity", "higher", (0, 1), "shots",
         ("faces",), "metrics.identity:people_similarity", "optimal matching (Kuhn 1955), over the larger cast",
-        columns=_SEQUENCE, controls=("impostor",),
+        columns=_SEQUENCE, controls=("impostor",), scale=_FACES, primary=4,
     ),
     MetricSpec(
         "identity.copy_paste", 1, "Copy of the reference face", "share of equal hash bits", "lower", (0, 1), "sample",
         ("faces",), "metrics.identity:copy_paste",
         "perceptual hash of the face crops; after ViStoryBench's copy-paste guard",
-        columns=("reference_images",), references=True,
+        columns=("reference_images",), references=True, scale=Scale.declared(1.0, 0.5),
     ),
     MetricSpec(
         "identity.pairs", 1, "Identity of every pair of faces", "face similarity", "higher", (None, 1), "pair",
         ("faces",), "metrics.identity:pair_similarity", "verification protocol of LFW (Huang et al. 2007)",
-        on_request=True,
+        on_request=True, primary=5, no_scale="it mixes pairs of the same and of different people on purpose",
     ),
     MetricSpec(
         "editing.preserved", 1, "Preserved outside the mask", "SSIM", "higher", (-1, 1), "sample",
         ("edit_difference",), "metrics.editing:preserved_ssim",
         "Wang et al. 2004 over outside pixels alone, eroded by 5; after PIE-Bench (Ju et al. 2023)",
-        columns=_EDIT, excludes=_SEQUENCE, controls=_EDIT_CONTROLS,
+        columns=_EDIT, excludes=_SEQUENCE, controls=_EDIT_CONTROLS, scale=_KEPT, primary=1,
     ),
     MetricSpec(
         "editing.preserved_psnr", 1, "Preserved outside, PSNR", "dB, at most 100", "higher", (0, 100), "sample",
         ("edit_difference",), "metrics.editing:preserved_psnr",
         "10 log10(255^2 / MSE) over outside pixels alone; after PIE-Bench (Ju et al. 2023)",
         columns=_EDIT, excludes=_SEQUENCE, controls=_EDIT_CONTROLS,
+        scale=Scale(Anchor("unrelated_picture"), Anchor(declared=40.0)),
     ),
     MetricSpec(
         "editing.preserved_lpips", 1, "Perceptual change outside", "LPIPS (AlexNet)", "lower", (0, None), "sample",
         ("edit_lpips",), "metrics.editing:preserved_lpips",
         "Zhang et al. 2018, v0.1, inside of the mask taken from the source, over the outside's share",
-        columns=_EDIT, excludes=_SEQUENCE, controls=_EDIT_CONTROLS,
+        columns=_EDIT, excludes=_SEQUENCE, controls=_EDIT_CONTROLS, scale=_KEPT,
     ),
     MetricSpec(
         "editing.changed_outside", 1, "Changed outside the mask", "share of pixels", "lower", (0, 1), "sample",
         ("edit_difference",), "metrics.editing:changed_outside", "pixels with a channel that differs by over 10 of 255",
-        columns=_EDIT, excludes=_SEQUENCE, controls=_EDIT_CONTROLS,
+        columns=_EDIT, excludes=_SEQUENCE, controls=_EDIT_CONTROLS, scale=_KEPT,
     ),
     MetricSpec(
         "editing.changed_inside", 1, "Changed inside the mask", "share of pixels", "neither", (0, 1), "sample",
@@ -144,6 +163,7 @@ _OWN: tuple[MetricSpec, ...] = (
         "editing.no_op", 1, "Edits that did nothing", "share of edits", "lower", (0, 1), "sample",
         ("edit_difference",), "metrics.editing:no_op", "mean difference below what re-encoding costs, everywhere",
         columns=_EDIT, excludes=_SEQUENCE, controls=("unedited_source",),
+        scale=Scale(Anchor("unedited_source"), Anchor(declared=0.0)),
     ),
     MetricSpec(
         "editing.similarity", 1, "Similarity to the source", "100 x cosine", "neither", (-100, 100), "sample",
@@ -156,6 +176,7 @@ _OWN: tuple[MetricSpec, ...] = (
         "directional similarity of StyleGAN-NADA (Gal et al. 2021) and Emu Edit (Sheynin et al. 2023)",
         texts="metrics.editing:direction_texts",
         columns=_EDIT, excludes=_SEQUENCE, references=True, controls=_EDIT_CONTROLS,
+        scale=Scale(Anchor("unrelated_picture"), Anchor("unrelated_picture", deviations=4.0)), primary=2,
     ),
     MetricSpec(
         "editing.follows", 1, "Gain towards the text", "100 x cosine gained", "higher", (-200, 200), "sample",
@@ -163,26 +184,32 @@ _OWN: tuple[MetricSpec, ...] = (
         "similarity to the text after the edit, over the source's own; after Emu Edit (Sheynin et al. 2023)",
         texts="metrics.editing:direction_texts",
         columns=_EDIT, excludes=_SEQUENCE, references=True, controls=_EDIT_CONTROLS,
+        scale=Scale(Anchor("unedited_source"), Anchor("unrelated_picture", deviations=4.0)), primary=3,
     ),
     MetricSpec(
         "quality.lighting", 1, "Shaped lighting (proxy)", "probability", "higher", (0, 1), "sample",
         ("clip_image", "prompt"), "metrics.quality:lighting", _CLIP_IQA, texts=_ANTONYMS, unfit_encoders=_UNFIT,
+        bias_metric="quality.neutral",
     ),
     MetricSpec(
         "quality.depth_of_field", 1, "Shallow depth of field (proxy)", "probability", "higher", (0, 1), "sample",
         ("clip_image", "prompt"), "metrics.quality:depth_of_field", _CLIP_IQA, texts=_ANTONYMS, unfit_encoders=_UNFIT,
+        bias_metric="quality.neutral",
     ),
     MetricSpec(
         "quality.cinematic", 1, "Cinematic look (proxy)", "probability", "higher", (0, 1), "sample",
         ("clip_image", "prompt"), "metrics.quality:cinematic", _CLIP_IQA, texts=_ANTONYMS, unfit_encoders=_UNFIT,
+        bias_metric="quality.neutral",
     ),
     MetricSpec(
         "quality.realism", 1, "Photographic realism (proxy)", "probability", "higher", (0, 1), "sample",
         ("clip_image", "prompt"), "metrics.quality:realism", _CLIP_IQA, texts=_ANTONYMS, unfit_encoders=_UNFIT,
+        bias_metric="quality.neutral",
     ),
     MetricSpec(
         "quality.composition", 1, "Composition (proxy)", "probability", "higher", (0, 1), "sample",
         ("clip_image", "prompt"), "metrics.quality:composition", _CLIP_IQA, texts=_ANTONYMS, unfit_encoders=_UNFIT,
+        bias_metric="quality.neutral",
     ),
     MetricSpec(
         "quality.neutral", 1, "Control: texts that mean the same", "probability", "neither", (0, 1), "sample",
@@ -191,6 +218,7 @@ _OWN: tuple[MetricSpec, ...] = (
     MetricSpec(
         "quality.aesthetic", 1, "Aesthetic rating (proxy)", "rating, about 1 to 10", "higher", (None, None), "sample",
         ("aesthetic",), "metrics.quality:aesthetic", "LAION aesthetic predictor, 2022",
+        scale=Scale.declared(4.0, 7.0),
     ),
     MetricSpec(
         "quality.sharpness", 1, "Sharpness at 1024 px", "squared levels", "neither", (0, None), "sample",
@@ -228,7 +256,7 @@ _OWN: tuple[MetricSpec, ...] = (
         "structure.objects", 1, "Objects present", "share of expected objects", "higher", (0, 1), "sample",
         ("detections",), "metrics.structure:objects",
         "GenEval (Ghosh et al. 2023), presence; each absent thing that is seen takes one object away",
-        columns=_OBJECTS, question=_PHRASES,
+        columns=_OBJECTS, question=_PHRASES, primary=2,
     ),
     MetricSpec(
         "structure.counts", 1, "Exact counts", "share of expected objects", "higher", (0, 1), "sample",
@@ -246,42 +274,44 @@ _OWN: tuple[MetricSpec, ...] = (
         ("detections",), "metrics.structure:relations",
         "GenEval 2023, position: margin 0.1, component 0.5, in fractions of the picture",
         columns=(*_OBJECTS, "relations"), question=_PHRASES, controls=("mirror_image",),
+        scale=Scale(Anchor("mirror_image"), Anchor(declared=1.0)),
     ),
     MetricSpec(
         "structure.positions", 1, "Positions in the picture", "share of expected positions", "higher", (0, 1), "sample",
         ("detections",), "metrics.structure:positions", "own rule: halves of the picture, middle third for centre",
         columns=_OBJECTS, question=_PHRASES, controls=("mirror_image",),
+        scale=Scale(Anchor("mirror_image"), Anchor(declared=1.0)),
     ),
     MetricSpec(
         "structure.all", 1, "Scene correct", "1 if all that is expected holds", "higher", (0, 1), "sample",
         ("detections",), "metrics.structure:everything", "GenEval 2023, correctness of a picture",
-        columns=_OBJECTS, question=_PHRASES,
+        columns=_OBJECTS, question=_PHRASES, primary=1,
     ),
     MetricSpec(
         "text.cer", 1, "Character error rate", "errors per expected character", "lower", (0, None), "sample",
         ("ocr",), "metrics.text.accuracy:character_error_rate",
         "Levenshtein 1966; ICDAR convention, insertions counted",
-        columns=("expected_text",), controls=("rendered_text",),
+        columns=("expected_text",), controls=("rendered_text",), scale=_ERRORS, primary=2,
     ),
     MetricSpec(
         "text.wer", 1, "Word error rate", "errors per expected word", "lower", (0, None), "sample",
         ("ocr",), "metrics.text.accuracy:word_error_rate", "Levenshtein over words, insertions counted",
-        columns=("expected_text",), controls=("rendered_text",),
+        columns=("expected_text",), controls=("rendered_text",), scale=_ERRORS, primary=4,
     ),
     MetricSpec(
         "text.similarity", 1, "Text similarity", "1 - normalised edit distance", "higher", (0, 1), "sample",
         ("ocr",), "metrics.text.accuracy:edit_similarity", "1-NED of ICDAR 2019 and AnyText 2023",
-        columns=("expected_text",), controls=("rendered_text",),
+        columns=("expected_text",), controls=("rendered_text",), scale=_READ, primary=1,
     ),
     MetricSpec(
         "text.exact_lines", 1, "Lines read exactly", "share of expected lines", "higher", (0, 1), "sample",
         ("ocr",), "metrics.text.accuracy:exact_line_rate", "sentence accuracy of AnyText 2023",
-        columns=("expected_text",), controls=("rendered_text",),
+        columns=("expected_text",), controls=("rendered_text",), scale=_READ, primary=3,
     ),
     MetricSpec(
         "text.hallucinated", 1, "Hallucinated characters", "share of read characters", "lower", (0, 1), "sample",
         ("ocr",), "metrics.text.accuracy:hallucinated_character_rate", "inserted characters over characters read",
-        columns=("expected_text",), controls=("rendered_text",),
+        columns=("expected_text",), controls=("rendered_text",), scale=_ERRORS,
     ),
     MetricSpec(
         "text.confidence", 1, "Legibility", "mean recognition score", "higher", (0, 1), "sample",
@@ -290,38 +320,38 @@ _OWN: tuple[MetricSpec, ...] = (
     MetricSpec(
         "reproducibility.identical", 1, "Pixel-identical repeats", "share of pairs", "higher", (0, 1), "repeats",
         ("difference",), "metrics.reproducibility:pixel_identical", "equality of decoded pixels",
-        columns=_REPEATS, controls=("identical_image", "different_seed"),
+        columns=_REPEATS, controls=("identical_image", "different_seed"), scale=_REPEATED, primary=4,
     ),
     MetricSpec(
         "reproducibility.max_difference", 1, "Largest pixel difference", "levels of 255", "lower", (0, 255), "repeats",
         ("difference",), "metrics.reproducibility:max_difference",
         "largest absolute difference over pixels and channels",
-        columns=_REPEATS, controls=("identical_image", "different_seed"),
+        columns=_REPEATS, controls=("identical_image", "different_seed"), scale=_REPEATED,
     ),
     MetricSpec(
         "reproducibility.mean_difference", 1, "Mean pixel difference", "levels of 255", "lower", (0, 255), "repeats",
         ("difference",), "metrics.reproducibility:mean_difference", "mean absolute difference over pixels and channels",
-        columns=_REPEATS, controls=("identical_image", "different_seed"),
+        columns=_REPEATS, controls=("identical_image", "different_seed"), scale=_REPEATED, primary=2,
     ),
     MetricSpec(
         "reproducibility.psnr", 1, "Peak signal-to-noise ratio", "dB, at most 100", "higher", (0, 100), "repeats",
         ("difference",), "metrics.reproducibility:psnr", "10 log10(255^2 / MSE), identical pixels shown as the cap",
-        columns=_REPEATS, controls=("identical_image", "different_seed"),
+        columns=_REPEATS, controls=("identical_image", "different_seed"), scale=_REPEATED,
     ),
     MetricSpec(
         "reproducibility.ssim", 1, "Structural similarity", "SSIM", "higher", (-1, 1), "repeats",
         ("difference",), "metrics.reproducibility:ssim", "Wang et al. 2004: Gaussian window, sigma 1.5, RGB mean",
-        columns=_REPEATS, controls=("identical_image", "different_seed"),
+        columns=_REPEATS, controls=("identical_image", "different_seed"), scale=_REPEATED, primary=1,
     ),
     MetricSpec(
         "reproducibility.phash_distance", 1, "Perceptual-hash distance", "bits of 64", "lower", (0, 64), "repeats",
         ("phash",), "metrics.reproducibility:phash_distance", "Hamming distance of 64-bit DCT hashes (ImageHash)",
-        columns=_REPEATS, controls=("identical_image", "different_seed"),
+        columns=_REPEATS, controls=("identical_image", "different_seed"), scale=_REPEATED, primary=3,
     ),
     MetricSpec(
         "reproducibility.lpips", 1, "Learned perceptual distance", "LPIPS (AlexNet)", "lower", (0, None), "repeats",
         ("lpips",), "metrics.reproducibility:lpips", "Zhang et al. 2018, v0.1",
-        columns=_REPEATS, controls=("identical_image", "different_seed"),
+        columns=_REPEATS, controls=("identical_image", "different_seed"), scale=_REPEATED,
     ),
 )  # fmt: skip
 
@@ -356,3 +386,15 @@ def metric(metric_id: str) -> MetricSpec:
         If there is no such metric.
     """
     return _BY_ID[metric_id]
+
+
+def primary_metrics(dimension: str) -> tuple[MetricSpec, ...]:
+    """Return the metrics that may speak for a dimension: the first that was scored does, never the largest.
+
+    Examples
+    --------
+    >>> [row.id for row in primary_metrics("adherence")], primary_metrics("quality")
+    (['adherence.margin', 'adherence.clip'], ())
+    """
+    rows = [row for row in METRICS if row.dimension == dimension and row.primary]
+    return tuple(sorted(rows, key=lambda row: row.primary))

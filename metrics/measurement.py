@@ -34,6 +34,9 @@ REASONS: Mapping[str, str] = {
 }
 """Every reason a measurement may carry instead of a value, with the sentence that a report prints."""
 
+SYSTEM_FAILURES = ("no_face", "no_text", "size_differs")
+"""Reasons that are the system's own: no face where one was asked for, nothing legible, another size for one seed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:

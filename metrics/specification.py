@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal
 
+from metrics.controls import Control
 from metrics.encoders.catalogue import Role
-from metrics.measurement import Measurements, Subject
+from metrics.measurement import SYSTEM_FAILURES, Measurements, Subject
+from metrics.scale import Scale
 
 Better = Literal["higher", "lower", "neither"]
 
@@ -19,18 +21,6 @@ SubjectKind = Literal[
     "consecutive",  # a shot of a sequence and the shot before it
     "sequence",  # all shots of one sequence
     "repeats",  # two images of the same system, prompt and seed
-]
-
-Control = Literal[
-    "shuffled_prompt",
-    "impostor",
-    "rendered_text",
-    "different_seed",
-    "identical_image",
-    "unedited_source",  # the source picture in place of the edited one
-    "unrelated_picture",  # another item's picture in place of the edited one
-    "mirror_image",  # what was detected, left and right exchanged
-    "shuffled_steps",  # every picture of a sequence in the place of the next one
 ]
 
 
@@ -55,6 +45,12 @@ class MetricSpec:
     that it is computed only when asked for by name. ``texts`` and ``question`` are ``module:function`` too: from a row
     to the texts that are embedded beside the prompt, and to what is asked about the image. A row that has a column of
     ``excludes`` is none of the metric's. ``unfit_encoders`` are libraries that were seen to fail its control.
+
+    How it is rated: ``scale`` says what one star and five are (without one, a metric with a direction and two finite
+    ends goes from the worse end to the better), ``no_scale`` why it has no stars all the same. ``primary`` is its place
+    among the metrics that may speak for their dimension (1 before 2; 0: it never does). ``bias_metric`` is the metric
+    that must be undecided, at 0.5, on the same material. ``system_failures`` are the reasons that are the system's own,
+    and count as the floor.
     """
 
     id: str
@@ -76,6 +72,30 @@ class MetricSpec:
     question: str = ""
     excludes: tuple[str, ...] = ()
     unfit_encoders: tuple[str, ...] = ()
+    scale: Scale | None = None
+    no_scale: str = ""
+    primary: int = 0
+    bias_metric: str = ""
+    system_failures: tuple[str, ...] = SYSTEM_FAILURES
+
+    @property
+    def star_scale(self) -> Scale | None:
+        """Its scale, declared or from the ends of its range; None where it has no direction, no ends or no stars.
+
+        Examples
+        --------
+        >>> from metrics.catalogue import metric
+        >>> metric("structure.counts").star_scale == Scale.declared(0, 1)
+        True
+        >>> metric("quality.noise").star_scale is None
+        True
+        """
+        low, high = self.range
+        if self.better == "neither" or self.no_scale:
+            return None
+        if self.scale is None and low is not None and high is not None:
+            return Scale.declared(low, high) if self.better == "higher" else Scale.declared(high, low)
+        return self.scale
 
     @property
     def compares_edits(self) -> bool:

@@ -13,7 +13,8 @@ from evals.rating.comparison import number_or_none
 from evals.rating.statistics.estimates import Range, score_means
 from evals.rating.statistics.intervals import Estimate, Numbers, bootstrap_estimate
 from metrics.catalogue import METRICS
-from metrics.specification import Better, Control, MetricSpec
+from metrics.controls import Control
+from metrics.specification import Better, MetricSpec
 
 Statistic = Literal["auc", "d_prime", "mean", "seed_ratio"]
 

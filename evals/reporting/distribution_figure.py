@@ -9,7 +9,8 @@ import numpy as np
 
 from evals.reporting import formatting
 from evals.reporting.figures import COLOURS, INK, SETTINGS, axis_label, bare
-from metrics.specification import Control, MetricSpec
+from metrics.controls import Control
+from metrics.specification import MetricSpec
 
 if TYPE_CHECKING:
     import pandas as pd

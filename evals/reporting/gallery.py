@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from evals.rating.stars.headlines import HEADLINES
 from evals.reporting import formatting
 from evals.reporting.ocr_overlay import Line, legible_boxes, overlay_lines
 from evals.reporting.thumbnails import DifferenceMap, Thumbnail, difference_map, read_thumbnails
@@ -23,7 +22,7 @@ PICTURES_PER_SYSTEM = 8
 _TITLES = {row.id: row.title for row in METRICS}
 _UNITS = {row.id: row.unit for row in METRICS}
 _KINDS = {row.id: row.subject for row in METRICS}
-_SPEAKING = frozenset(metric for wanted in HEADLINES.values() for metric in wanted)
+_PRIMARY = frozenset(row.id for row in METRICS if row.primary)
 
 _NO_NEWS = {("identity.faces", "no_face"), ("text.confidence", "no_text")}
 """What need not be said at a picture: that it shows nothing of a kind that these metrics only look for."""
@@ -157,7 +156,7 @@ def _own_scores(scores: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
 
 def _by_difference(groups: Sequence[str], scores: pd.DataFrame) -> list[tuple[str, str]]:
     """Return the groups with the reason why each is shown, the largest difference between systems first."""
-    scored = scores[scores["metric"].isin(_SPEAKING) & scores["value"].notna()]
+    scored = scores[scores["metric"].isin(_PRIMARY) & scores["value"].notna()]
     if scored["system"].nunique() < 2:
         return [(group, "") for group in groups]
     means = scored.pivot_table(index=["metric", "group"], columns="system", values="value", aggfunc="mean")

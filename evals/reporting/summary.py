@@ -7,11 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evals.rating.stars.headlines import HEADLINES
 from evals.reporting import formatting
 from evals.reporting.comparison import Kind, MetricLine, Ratings, Row, differences_of, dimension_of, metric_lines
 from evals.reporting.controls import seed_ratios
-from metrics.catalogue import FEATURES, METRICS
+from metrics.catalogue import FEATURES, METRICS, primary_metrics
 
 _KINDS = {row.id: row.subject for row in METRICS}
 
@@ -96,8 +95,8 @@ def _dimension(name: str, ratings: Ratings, provenance: Mapping[str, Any], colum
 def _verdict(name: str, suite: str | None, rows: Sequence[Row], ratings: Ratings, unavailable: str) -> Verdict | None:
     """Return the summary line of one suite, or None where the suite asks nothing of this dimension."""
     directed = [row for row in rows if row["better"] != "neither"]
-    wanted = HEADLINES.get(name, tuple(dict.fromkeys(row["metric"] for row in directed)))
-    asked = [row for metric in wanted for row in directed if row["metric"] == metric]
+    primary = [spec.id for spec in primary_metrics(name)] or dict.fromkeys(row["metric"] for row in directed)
+    asked = [row for metric in primary for row in directed if row["metric"] == metric]
     if not asked:
         return None
     label = formatting.suite_name(suite)
@@ -199,16 +198,14 @@ def _headline(verdicts: Sequence[Verdict]) -> tuple[Kind, str | None, str] | Non
 
 def _nothing(name: str, columns: Collection[str]) -> str:
     """Return why a dimension without an encoder missing was not measured, as far as the image set tells."""
-    speaking = [row for row in METRICS if row.id in HEADLINES.get(name, ()) and not row.on_request]
-    if any(set(row.columns) <= set(columns) for row in speaking):
+    if any(set(row.columns) <= set(columns) for row in primary_metrics(name) if not row.on_request):
         return "it was not measured in this run"
     return formatting.NOTHING_TO_MEASURE.get(name, "nothing was measured")
 
 
 def _unavailable(name: str, provenance: Mapping[str, Any]) -> str:
     """Return the note of the encoder that the dimension needs, if none for its role was on the machine."""
-    speaking = [row for row in METRICS if row.id in HEADLINES.get(name, ())]
-    roles = {FEATURES[feature].role for row in speaking for feature in row.features}
+    roles = {FEATURES[feature].role for row in primary_metrics(name) for feature in row.features}
     encoders = [encoder for encoder in provenance.get("encoders", ()) if encoder["role"] in roles]
     if any(encoder["status"] == "used" for encoder in encoders):
         return ""

@@ -9,7 +9,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from metrics.specification import Control, MetricSpec
+from metrics.controls import Control
+from metrics.specification import MetricSpec
 
 Row = Mapping[str, Any]
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from evals.rating.stars.outcomes import LOST, WITHHELD, PromptOutcomes
-from evals.rating.stars.scales import VERSION, FrozenScale
+from evals.rating.stars.scales import FrozenScale
+from metrics.scale import SCALES_VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +38,11 @@ in vain was slower than any.
 def frozen_log_scale(computed: str, suite: str | None) -> FrozenScale:
     """Return the scale of a computed row as the ratings keep it."""
     scale = LOG_SCALES[computed]
-    words = f"declared, version {VERSION}: logarithmic"
+    words = f"declared, version {SCALES_VERSION}: logarithmic"
     return FrozenScale(
         metric=computed,
         suite=suite,
-        version=VERSION,
+        version=SCALES_VERSION,
         floor=scale.floor,
         floor_source=words,
         ceiling=scale.ceiling,

@@ -12,13 +12,13 @@ from evals.facts.article import read_article
 from evals.rating.controls import ControlStatistic
 from evals.rating.monthly_cost import MonthlyCost, monthly_costs
 from evals.rating.operations import SystemOperations
-from evals.rating.stars.headlines import rows_without_eval
+from evals.rating.stars.primary_metrics import rows_without_eval
 from evals.rating.stars.published import PublishedStars, against_article
 from evals.rating.stars.recommendations import Recommendation, read_use_cases, recommend
-from evals.rating.stars.scales import VERSION
 from evals.rating.stars.strengths import Strengths, strengths
 from evals.rating.stars.table import TableRow, material, rate_rows
 from evals.rating.stars.totals import Totals, totals
+from metrics.scale import SCALES_VERSION
 
 
 class Stars(TypedDict):
@@ -74,7 +74,7 @@ def award_stars(
     published = {row.id: row for row in article.stars} if article else {}
     costs = monthly_costs(systems, definition.size if definition else "1K", operations=operations or None)
     return Stars(
-        scales_version=VERSION,
+        scales_version=SCALES_VERSION,
         systems=systems,
         rows=table,
         totals=totals(rated, systems),

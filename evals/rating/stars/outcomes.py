@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from evals.rating.operations import NEVER_SENT
-from evals.rating.stars.scales import SYSTEM_FAILURES, FrozenScale, share_of_scale
+from evals.rating.stars.scales import FrozenScale, share_of_scale
 from metrics.catalogue import metric
 from metrics.specification import SubjectKind
 
@@ -203,7 +203,7 @@ def _placed(measurements: pd.DataFrame, scores: pd.DataFrame, scale: FrozenScale
     own = measurements[["system", "suite", "prompt", "prompt_id", "value", "reason"]].copy()
     own["asked_as"] = scores["asked_as"] if "asked_as" in scores else own["prompt"]
     own["seed"], own["repeat"] = _numbered(scores["seed"], -1.0), _numbered(scores["repeat"], 0.0)
-    own["failed"] = own["reason"].isin(SYSTEM_FAILURES)
+    own["failed"] = own["reason"].isin(metric(scale["metric"]).system_failures)
     places = share_of_scale(own["value"], scale) if own["value"].notna().any() else own["value"]
     own["share"] = places.mask(own["failed"], 0.0)
     own["left_out"] = own["share"].isna()

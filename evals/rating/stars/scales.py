@@ -1,9 +1,8 @@
-"""The star scale of every metric: where one star lies (the floor) and where five (the ceiling), and what sets them."""
+"""The star scales of a run: the numbers that a metric's floor and ceiling have there, and what speaks against them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -11,43 +10,17 @@ from typing_extensions import TypedDict
 
 from evals.rating.comparison import number_or_none
 from evals.rating.controls import ControlStatistic
-from metrics.specification import Control, MetricSpec
+from metrics.controls import Control
+from metrics.scale import SCALES_VERSION, Anchor, Scale
+from metrics.specification import MetricSpec
 
-VERSION = 1
-"""Of the declared anchors below; it changes with any of them."""
-
-SYSTEM_FAILURES = ("no_face", "no_text", "size_differs")
-"""Reasons that are the system's own: no face where one was asked for, nothing legible, another size for one seed."""
-
-NEUTRAL, FARTHEST_FROM_NEUTRAL = "quality.neutral", 0.1
-"""The proxies' control: between texts that mean the same a fit encoder is undecided, at 0.5 and no farther off."""
+FARTHEST_FROM_NEUTRAL = 0.1
+"""How far from 0.5 a fit encoder may be between texts that mean the same."""
 
 LEAST_READ = 0.5
 """The least share of the way from the floor to perfection that clean text must reach, since anyone can read it."""
 
 _TELLING: tuple[Control, ...] = ("shuffled_prompt", "impostor", "unrelated_picture")
-
-
-@dataclass(frozen=True, slots=True)
-class Anchor:
-    """One end of a scale: the mean of a control, a declared number, or so many deviations of a control above the floor.
-
-    A control alone is measured in the run, over all systems together. ``deviations`` is for scales whose best value
-    nobody knows, higher being better: the spread of known-wrong arrangements says how much a difference means with
-    this encoder.
-    """
-
-    control: Control | None = None
-    declared: float | None = None
-    deviations: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """The two anchors of one metric."""
-
-    floor: Anchor
-    ceiling: Anchor
 
 
 class FrozenScale(TypedDict):
@@ -69,91 +42,6 @@ class FrozenScale(TypedDict):
     untold: bool
 
 
-def _measured(control: Control) -> Anchor:
-    return Anchor(control=control)
-
-
-def _declared(value: float) -> Anchor:
-    return Anchor(declared=value)
-
-
-_ABOVE_SHUFFLED = Scale(_measured("shuffled_prompt"), Anchor("shuffled_prompt", deviations=4.0))
-_FACES = Scale(_measured("impostor"), _declared(0.75))
-_KEPT = Scale(_measured("unrelated_picture"), _measured("unedited_source"))
-_REPEATED = Scale(_measured("different_seed"), _measured("identical_image"))
-_SHARE = Scale(_declared(0.0), _declared(1.0))
-_ERRORS = Scale(_declared(1.0), _measured("rendered_text"))
-_READ = Scale(_declared(0.0), _measured("rendered_text"))
-
-SCALES: dict[str, Scale] = {
-    "adherence.clip": _ABOVE_SHUFFLED,
-    "adherence.margin": _ABOVE_SHUFFLED,
-    "adherence.vqa": Scale(_measured("shuffled_prompt"), _declared(1.0)),
-    "adherence.step_order": Scale(_declared(0.5), _declared(1.0)),
-    "brand.palette": Scale(_measured("impostor"), _declared(2.0)),
-    "brand.consistency": Scale(_measured("impostor"), _declared(2.0)),
-    "identity.reference": _FACES,
-    "identity.self": _FACES,
-    "identity.previous": _FACES,
-    "identity.people": _FACES,
-    "identity.copy_paste": Scale(_declared(1.0), _declared(0.5)),
-    "editing.preserved": _KEPT,
-    "editing.preserved_psnr": Scale(_measured("unrelated_picture"), _declared(40.0)),
-    "editing.preserved_lpips": _KEPT,
-    "editing.changed_outside": _KEPT,
-    "editing.no_op": Scale(_measured("unedited_source"), _declared(0.0)),
-    "editing.direction": Scale(_measured("unrelated_picture"), Anchor("unrelated_picture", deviations=4.0)),
-    "editing.follows": Scale(_measured("unedited_source"), Anchor("unrelated_picture", deviations=4.0)),
-    "quality.aesthetic": Scale(_declared(4.0), _declared(7.0)),
-    "structure.relations": Scale(_measured("mirror_image"), _declared(1.0)),
-    "structure.positions": Scale(_measured("mirror_image"), _declared(1.0)),
-    "text.cer": _ERRORS,
-    "text.wer": _ERRORS,
-    "text.similarity": _READ,
-    "text.exact_lines": _READ,
-    "text.hallucinated": _ERRORS,
-    "reproducibility.identical": _REPEATED,
-    "reproducibility.max_difference": _REPEATED,
-    "reproducibility.mean_difference": _REPEATED,
-    "reproducibility.psnr": _REPEATED,
-    "reproducibility.ssim": _REPEATED,
-    "reproducibility.phash_distance": _REPEATED,
-    "reproducibility.lpips": _REPEATED,
-}
-"""Metrics that are not listed and have a direction and two finite ends go from the worse end to the better one.
-
-Declared ceilings are choices of ours, not measurements: a face similarity of 0.75 (people are told apart at 0.40), a
-CIEDE2000 of 2, a PSNR of 40 dB, four standard deviations above known-wrong arrangements. A report names each as
-declared.
-"""
-
-NO_SCALE: dict[str, str] = {
-    "identity.pairs": "it mixes pairs of the same and of different people on purpose",
-    "identity.drift": "faces that are all different from the start drift as little as one that stays the same",
-}
-"""Metrics with a direction that have no stars all the same, and why."""
-
-
-def scale_of(spec: MetricSpec) -> Scale | None:
-    """Return the scale of a metric, None where it has no direction or no ends.
-
-    Examples
-    --------
-    >>> from metrics.catalogue import metric
-    >>> scale_of(metric("structure.counts")) == Scale(Anchor(declared=0), Anchor(declared=1))
-    True
-    >>> scale_of(metric("quality.noise")) is None
-    True
-    """
-    if spec.better == "neither" or spec.id in NO_SCALE:
-        return None
-    low, high = spec.range
-    if spec.id not in SCALES and low is not None and high is not None:
-        worse, better = (low, high) if spec.better == "higher" else (high, low)
-        return Scale(_declared(worse), _declared(better))
-    return SCALES.get(spec.id)
-
-
 def freeze_scale(
     spec: MetricSpec, suite: str, rows: pd.DataFrame, controls: Sequence[ControlStatistic], neutral: float | None = None
 ) -> FrozenScale:
@@ -168,18 +56,18 @@ def freeze_scale(
     controls
         The statistics of its controls there.
     neutral
-        The mean of the proxies' own control on the suite, where it was measured.
+        The mean of its `bias_metric` on the suite, where it has one and that was measured.
     """
-    scale = scale_of(spec)
+    scale = spec.star_scale
     if scale is None:
         return _frozen(spec, suite, (np.nan, ""), (np.nan, ""), _why_no_scale(spec))
-    floor = _end(scale.floor, rows, np.nan)
-    ceiling = _end(scale.ceiling, rows, floor[0])
+    floor = _end(scale.floor, scale.version, rows, np.nan)
+    ceiling = _end(scale.ceiling, scale.version, rows, floor[0])
     problem = (
         _undefined(scale, floor[0], ceiling[0])
         or _coinciding(spec, floor[0], ceiling[0])
         or _misread(spec, scale, floor[0], ceiling[0])
-        or (_biased(neutral) if spec.id in _PROXIES else None)
+        or (_biased(neutral) if spec.bias_metric else None)
     )
     untold = None if problem else _untold(controls)
     return _frozen(spec, suite, floor, ceiling, problem or untold, untold is not None)
@@ -188,20 +76,17 @@ def freeze_scale(
 def _why_no_scale(spec: MetricSpec) -> str:
     if spec.better == "neither":
         return f"{spec.title} has no better direction, so it has no stars"
-    return f"{spec.title} has no stars: {NO_SCALE.get(spec.id, 'nobody has said what its worst and best are')}"
+    return f"{spec.title} has no stars: {spec.no_scale or 'nobody has said what its worst and best are'}"
 
 
-_PROXIES = ("quality.lighting", "quality.depth_of_field", "quality.cinematic", "quality.realism", "quality.composition")
-
-
-def _end(anchor: Anchor, rows: pd.DataFrame, floor: float) -> tuple[float, str]:
+def _end(anchor: Anchor, version: int, rows: pd.DataFrame, floor: float) -> tuple[float, str]:
     """Return the number of an anchor and the words on where it comes from."""
     if anchor.control is None:
-        return float(anchor.declared if anchor.declared is not None else np.nan), f"declared, version {VERSION}"
+        return float(anchor.declared if anchor.declared is not None else np.nan), f"declared, version {version}"
     of_control = rows.loc[(rows["control"] == anchor.control) & rows["value"].notna(), ["prompt", "value"]]
     name, n = anchor.control.replace("_", " "), of_control["prompt"].nunique()
     if anchor.deviations is not None:
-        words = f"declared, version {VERSION}: floor + {anchor.deviations:g} standard deviations of {name}"
+        words = f"declared, version {version}: floor + {anchor.deviations:g} standard deviations of {name}"
         return floor + anchor.deviations * _spread(of_control), words
     value = float(of_control.groupby("prompt")["value"].mean().mean()) if n else np.nan
     return value, f"measured: {name}, {n} prompts"
@@ -279,7 +164,7 @@ def _frozen(
     return FrozenScale(
         metric=spec.id,
         suite=suite or None,
-        version=VERSION,
+        version=spec.star_scale.version if spec.star_scale else SCALES_VERSION,
         floor=number_or_none(floor[0]),
         floor_source=floor[1],
         ceiling=number_or_none(ceiling[0]),

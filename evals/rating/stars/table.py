@@ -17,7 +17,7 @@ from evals.rating.stars.cells import StarCell, StarDifference, settle, star_cell
 from evals.rating.stars.computed import LOG_SCALES, computed_outcomes, frozen_log_scale, typical_values
 from evals.rating.stars.declared import DeclaredCell, declared_row
 from evals.rating.stars.outcomes import WITHHELD, PromptOutcomes, combined, prompt_outcomes, with_units
-from evals.rating.stars.scales import NEUTRAL, SYSTEM_FAILURES, FrozenScale, freeze_scale
+from evals.rating.stars.scales import FrozenScale, freeze_scale
 from metrics.catalogue import metric
 
 Kind = Literal["measured", "computed", "declared"]
@@ -232,13 +232,13 @@ def _component(name: str, weight: float, suite: str, measurements: pd.DataFrame,
     spec = metric(name)
     rows = measurements[measurements["metric"] == name]
     controls = [row for row in given.controls if (row["metric"], row["suite"] or "") == (name, suite)]
-    neutral = measurements[(measurements["metric"] == NEUTRAL) & measurements["control"].isna()]
+    neutral = measurements[(measurements["metric"] == spec.bias_metric) & measurements["control"].isna()]
     neutral_mean = float(neutral.groupby("prompt")["value"].mean().mean())
     scale = freeze_scale(spec, suite, rows, controls, number_or_none(neutral_mean))
     own = rows[rows["control"].isna()]
     if own.empty:
         scale["problem"], scale["untold"] = f"not measured in this run on suite {suite}", False
-    elif own["value"].isna().all() and not own["reason"].isin(SYSTEM_FAILURES).any():
+    elif own["value"].isna().all() and not own["reason"].isin(spec.system_failures).any():
         reasons = own["reason"].value_counts()
         scale["problem"] = f"not measured: {reasons.index[0]} ({int(reasons.iloc[0])} times)"
         scale["untold"] = False

@@ -7,7 +7,7 @@ import pytest
 
 from evals.rating.comparison import with_prompts
 from evals.rating.stars.outcomes import combined, prompt_outcomes, with_units
-from evals.rating.stars.scales import FrozenScale, scale_of
+from evals.rating.stars.scales import FrozenScale
 from metrics.catalogue import METRICS
 from metrics.measurement import REASONS
 
@@ -319,7 +319,7 @@ def test_what_is_unknown_of_one_metric_leaves_the_prompt_unknown_with_bounds(out
 
 def test_every_kind_of_subject_is_counted_from_requests(outcomes):
     expected = {"sample": 3, "shots": 3, "consecutive": 2, "sequence": 1, "repeats": 0}
-    assert set(expected) == {spec.subject for spec in METRICS if scale_of(spec) is not None}
+    assert set(expected) == {spec.subject for spec in METRICS if spec.star_scale is not None}
     for spec in {spec.subject: spec for spec in METRICS if spec.subject in expected}.values():
         found = outcomes(spec.id, [], shots("refused", "refused", "refused"))
         assert found.counts["n_failed"].sum() == expected[spec.subject]

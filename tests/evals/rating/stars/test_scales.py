@@ -8,7 +8,7 @@ import pytest
 
 from evals.rating.comparison import with_prompts
 from evals.rating.controls import control_statistics
-from evals.rating.stars.scales import NO_SCALE, SCALES, FrozenScale, freeze_scale, scale_of, share_of_scale
+from evals.rating.stars.scales import FrozenScale, freeze_scale, share_of_scale
 from metrics.catalogue import METRICS, metric
 from metrics.specification import MetricSpec
 
@@ -186,33 +186,21 @@ def test_a_metric_without_a_direction_or_ends_says_so(frozen):
 
 
 @pytest.mark.parametrize("spec", METRICS, ids=lambda spec: spec.id)
-def test_every_metric_with_a_direction_has_a_scale_or_an_explicit_reason(spec):
-    scale = scale_of(spec)
-    if spec.better == "neither":
-        assert scale is None
-        return
-    assert (scale is None) == (spec.id in NO_SCALE)
+def test_every_metric_with_a_direction_has_a_scale_or_a_reason_why_not(spec):
+    scale = spec.star_scale
+    assert (scale is None) == (spec.better == "neither" or bool(spec.no_scale))
     if scale is None:
+        assert spec.scale is None
         return
-    declared = [anchor.declared for anchor in (scale.floor, scale.ceiling) if anchor.declared is not None]
     low, high = spec.range
-    assert all((low is None or low <= end) and (high is None or end <= high) for end in declared)
-    if len(declared) == 2:
-        assert (declared[1] > declared[0]) == (spec.better == "higher")
-
-
-@pytest.mark.parametrize("metric_id", [*SCALES, *NO_SCALE])
-def test_scales_name_metrics_that_exist_and_controls_that_they_have(metric_id):
-    spec = metric(metric_id)
-    assert spec.better != "neither"
-    if metric_id in NO_SCALE:
-        assert metric_id not in SCALES
-        return
-    for anchor in (SCALES[metric_id].floor, SCALES[metric_id].ceiling):
+    for anchor in (scale.floor, scale.ceiling):
         assert (anchor.control is None) == (anchor.declared is not None)
         assert anchor.control is None or anchor.control in spec.controls
-        if anchor.deviations is not None:
-            assert spec.better == "higher"
+        assert anchor.deviations is None or spec.better == "higher"
+        assert anchor.declared is None or low is None or low <= anchor.declared
+        assert anchor.declared is None or high is None or anchor.declared <= high
+    if scale.floor.declared is not None and scale.ceiling.declared is not None:
+        assert (scale.ceiling.declared > scale.floor.declared) == (spec.better == "higher")
 
 
 def test_a_frozen_scale_is_json(frozen):

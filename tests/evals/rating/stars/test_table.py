@@ -10,7 +10,7 @@ from evals.definition import StarRow, read_definition
 from evals.rating import rate
 from evals.rating.operations import operations
 from evals.rating.stars.document import award_stars
-from evals.rating.stars.headlines import rows_without_eval
+from evals.rating.stars.primary_metrics import rows_without_eval
 from evals.rating.stars.table import material, rate_rows
 
 COUNTS, COLOURS = "structure.counts", "structure.colours"

@@ -1,0 +1,38 @@
+"""The star scale of a metric: where one star lies (the floor) and where five (the ceiling), and what sets them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from metrics.controls import Control
+
+SCALES_VERSION = 1
+"""Of the declared anchors in our catalogue; it changes with any of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """One end of a scale: the mean of a control, a declared number, or so many deviations of a control above the floor.
+
+    A control alone is measured in the run, over all systems together. ``deviations`` is for scales whose best value
+    nobody knows, higher being better: the spread of known-wrong arrangements says how much a difference means with
+    this encoder.
+    """
+
+    control: Control | None = None
+    declared: float | None = None
+    deviations: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The two anchors of one metric, and the version of what is declared about them."""
+
+    floor: Anchor
+    ceiling: Anchor
+    version: int = SCALES_VERSION
+
+    @classmethod
+    def declared(cls, floor: float, ceiling: float) -> Scale:
+        """Return the scale between two declared numbers."""
+        return cls(Anchor(declared=floor), Anchor(declared=ceiling))
