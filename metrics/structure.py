@@ -6,12 +6,13 @@ row's ``objects`` (``name``, and optionally ``count``, ``colour``, ``position``)
 Materials are not checked: no box shows them.
 
 Every measurement's ``details`` carries ``reasons`` (a sentence for each expectation that does not hold), ``notes``
-(what could not be decided, and why), ``n_expected`` (how many could), ``detections`` (what was counted as seen),
+(what could not be decided, and why), ``n_expected`` (how many could), ``detections`` (what was counted as detected),
 ``threshold``, and ``sensitivity``: the value at each of ``THRESHOLDS``, because counts depend on it.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,9 +20,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from metrics.boxes import RELATIONS, relations_between, without_duplicates
 from metrics.encoders.colour_names import ANCHORS
-from metrics.encoders.detector import Detection
+from metrics.encoders.detector import Detection, without_duplicates
 from metrics.measurement import Measurement, Subject, scored, unscored
 
 THRESHOLD = 0.3
@@ -30,11 +30,20 @@ whose scores crowd near 1, which those of open-vocabulary ones (VISOR takes OWL-
 
 THRESHOLDS = (0.2, 0.3, 0.4, 0.5)
 
+MARGIN = 0.1
+"""GenEval's: this share of the sum of the two extents is taken off an offset before it counts as one."""
+
+SECTOR = 0.5
+"""GenEval's: a relation holds from this component of the normalised offset on, so neighbouring ones overlap."""
+
+RELATIONS = ("left of", "right of", "above", "below")
+"""What can be decided from boxes; in front of, behind, inside and on cannot."""
+
 POSITIONS = ("left", "right", "top", "bottom", "centre")
 
 Row = Mapping[str, Any]
-Seen = Mapping[str, Sequence[Detection]]
-"""What was seen, by phrase, the highest score first."""
+Detected = Mapping[str, Sequence[Detection]]
+"""What was detected, by phrase, the highest score first."""
 
 
 def phrases_of(row: Row) -> str:
@@ -49,13 +58,13 @@ def phrases_of(row: Row) -> str:
     """
     objects = [thing["name"] for thing in row.get("objects") or ()]
     related = [each[end] for each in row.get("relations") or () for end in ("first", "second")]
-    return "\n".join(sorted({_plain(name) for name in [*objects, *(row.get("absent") or ()), *related]}))
+    return "\n".join(sorted({_normalised(name) for name in [*objects, *(row.get("absent") or ()), *related]}))
 
 
 def changes_in_mirror(row: Row, column: Literal["relations", "objects"]) -> bool:
     """Tell whether a row asks for a side: a relation to the left or right, or (``objects``) such a position.
 
-    Only then is the mirror image (:func:`metrics.boxes.mirrored`) a control: there, what holds fails.
+    Only then is the mirror image (:func:`metrics.encoders.detector.mirrored`) a control: there, what holds fails.
 
     Examples
     --------
@@ -63,7 +72,7 @@ def changes_in_mirror(row: Row, column: Literal["relations", "objects"]) -> bool
     True
     """
     key, sides = ("relation", RELATIONS[:2]) if column == "relations" else ("position", POSITIONS[:2])
-    return any(each.get(key) and _plain(each[key]) in sides for each in row.get(column) or ())
+    return any(each.get(key) and _normalised(each[key]) in sides for each in row.get(column) or ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +80,12 @@ class _Check:
     """One expectation: whether it holds (None: nobody can tell), in words, and by how many things it is off."""
 
     holds: bool | None
-    words: str
+    sentence: str
     off_by: int = 0
     forbids: bool = False
 
 
-Checks = Callable[[Row, Seen], list[_Check]]
+Checks = Callable[[Row, Detected], list[_Check]]
 
 
 def objects(subjects: Sequence[Subject]) -> list[Measurement]:
@@ -86,9 +95,9 @@ def objects(subjects: Sequence[Subject]) -> list[Measurement]:
     """
 
     def share(checks: Sequence[_Check]) -> float:
-        asked = [check for check in checks if not check.forbids]
+        present = [bool(check.holds) for check in checks if not check.forbids]
         intruders = sum(not check.holds for check in checks if check.forbids)
-        return max(0, sum(bool(check.holds) for check in asked) - intruders) / len(asked)
+        return max(0, sum(present) - intruders) / len(present)
 
     return [_measure(subject, _presence, share, "no_checkable_object") for subject in subjects]
 
@@ -121,7 +130,7 @@ def colours(subjects: Sequence[Subject]) -> list[Measurement]:
 
 
 def relations(subjects: Sequence[Subject]) -> list[Measurement]:
-    """Measure the share of the expected relations that hold, as :func:`metrics.boxes.relations_between`.
+    """Measure the share of the expected relations that hold, as :func:`relations_between`.
 
     As in GenEval a relation holds if it does for every pair of the best-scoring things, as many of each as were asked
     for; a thing that is missing is a miss. What boxes cannot tell (``in front of``, ``behind``, ``inside``, ``on``, and
@@ -148,15 +157,16 @@ def everything(subjects: Sequence[Subject]) -> list[Measurement]:
     for once may be there more often; a larger count is exact.
     """
 
-    def checks(row: Row, seen: Seen) -> list[_Check]:
+    def every_check(row: Row, detected: Detected) -> list[_Check]:
         several = {name for name, count in _expected_counts(row).items() if count > 1}
-        exact = [check for name, check in _count_checks(row, seen).items() if name in several]
-        return [*_presence(row, seen), *exact, *_colours(row, seen), *_relations(row, seen), *_positions(row, seen)]
+        exact = [check for name, check in _count_checks(row, detected).items() if name in several]
+        others = (rule(row, detected) for rule in (_colours, _relations, _positions))
+        return [*_presence(row, detected), *exact, *itertools.chain(*others)]
 
-    return [
-        _measure(subject, checks, lambda found: float(_share(found) == 1), "no_checkable_object")
-        for subject in subjects
-    ]
+    def all_hold(checks: Sequence[_Check]) -> float:
+        return float(_share(checks) == 1)
+
+    return [_measure(subject, every_check, all_hold, "no_checkable_object") for subject in subjects]
 
 
 def _measure(
@@ -164,35 +174,41 @@ def _measure(
     checks_of: Checks,
     value_of: Callable[[Sequence[_Check]], float],
     reason: str,
-    more: Callable[[Sequence[_Check]], Mapping[str, Any]] = lambda checks: {},
+    further_details: Callable[[Sequence[_Check]], Mapping[str, Any]] = lambda checks: {},
 ) -> Measurement:
     # what suppresses a detection scores more, so leaving out low scores after it is the same as before it, and once
-    found = without_duplicates([one for one in subject.images[0]["detections"] if one["score"] >= min(THRESHOLDS)])
+    detections = without_duplicates(
+        [found for found in subject.images[0]["detections"] if found["score"] >= min(THRESHOLDS)]
+    )
 
-    def at(threshold: float) -> list[_Check]:
-        return checks_of(subject.rows[0], _by_phrase(found, threshold))
+    def checks_at(threshold: float) -> list[_Check]:
+        detected: dict[str, list[Detection]] = {}
+        for detection in detections:
+            if detection["score"] >= threshold:
+                detected.setdefault(detection["phrase"], []).append(detection)
+        return checks_of(subject.rows[0], detected)
 
-    def decided(threshold: float) -> list[_Check]:
-        return [check for check in at(threshold) if check.holds is not None]
+    def decidable(checks: Sequence[_Check]) -> list[_Check]:
+        return [check for check in checks if check.holds is not None]
 
-    notes = [check.words for check in at(THRESHOLD) if check.holds is None]
-    checks = decided(THRESHOLD)
-    if not any(not check.forbids for check in checks):
+    notes = [check.sentence for check in checks_at(THRESHOLD) if check.holds is None]
+    checks = decidable(checks_at(THRESHOLD))
+    if all(check.forbids for check in checks):
         return unscored(subject, reason, notes=notes)
     return scored(
         subject,
         value_of(checks),
-        reasons=list(dict.fromkeys(check.words for check in checks if not check.holds)),
+        reasons=list(dict.fromkeys(check.sentence for check in checks if not check.holds)),
         notes=notes,
         n_expected=len(checks),
         threshold=THRESHOLD,
-        sensitivity={str(threshold): value_of(decided(threshold)) for threshold in THRESHOLDS},
+        sensitivity={str(threshold): value_of(decidable(checks_at(threshold))) for threshold in THRESHOLDS},
         detections=[
-            {"phrase": one["phrase"], "score": one["score"], "box": one["box"]}
-            for one in found
-            if one["score"] >= THRESHOLD
+            {key: detection[key] for key in ("phrase", "score", "box")}
+            for detection in detections
+            if detection["score"] >= THRESHOLD
         ],
-        **more(checks),
+        **further_details(checks),
     )
 
 
@@ -200,91 +216,114 @@ def _share(checks: Sequence[_Check]) -> float:
     return float(np.mean([bool(check.holds) for check in checks]))
 
 
-def _by_phrase(detections: Sequence[Detection], threshold: float) -> dict[str, list[Detection]]:
-    seen: dict[str, list[Detection]] = {}
-    for one in detections:
-        if one["score"] >= threshold:
-            seen.setdefault(one["phrase"], []).append(one)
-    return seen
-
-
-def _presence(row: Row, seen: Seen) -> list[_Check]:
-    asked = [
-        _Check(bool(seen.get(name)), f"expected {_several(1, name)}, found none") for name in _expected_counts(row)
+def _presence(row: Row, detected: Detected) -> list[_Check]:
+    present = [
+        _Check(bool(detected.get(name)), f"expected {_pluralised(1, name)}, found none")
+        for name in _expected_counts(row)
     ]
-    unwanted = [
-        _Check(not seen.get(name), f"expected no {name}, found {len(seen.get(name, ()))}", forbids=True)
-        for name in dict.fromkeys(map(_plain, row.get("absent") or ()))
+    absent = [
+        _Check(not detected.get(name), f"expected no {name}, found {len(detected.get(name, ()))}", forbids=True)
+        for name in dict.fromkeys(map(_normalised, row.get("absent") or ()))
     ]
-    return [*asked, *unwanted]
+    return [*present, *absent]
 
 
-def _counts(row: Row, seen: Seen) -> list[_Check]:
-    return list(_count_checks(row, seen).values())
+def _counts(row: Row, detected: Detected) -> list[_Check]:
+    return list(_count_checks(row, detected).values())
 
 
-def _count_checks(row: Row, seen: Seen) -> dict[str, _Check]:
+def _count_checks(row: Row, detected: Detected) -> dict[str, _Check]:
     checks = {}
     for name, count in _expected_counts(row).items():
-        found = len(seen.get(name, ()))
-        words = f"expected {_several(count, name)}, found {found or 'none'}"
-        checks[name] = _Check(found == count, words, abs(found - count))
+        number = len(detected.get(name, ()))
+        sentence = f"expected {_pluralised(count, name)}, found {number or 'none'}"
+        checks[name] = _Check(number == count, sentence, abs(number - count))
     return checks
 
 
-def _colours(row: Row, seen: Seen) -> list[_Check]:
+def _colours(row: Row, detected: Detected) -> list[_Check]:
     checks = []
     for thing in row.get("objects") or ():
-        name, count, colour = _plain(thing["name"]), _count(thing), _colour(thing)
+        name, count, colour = _normalised(thing["name"]), _count(thing), _colour(thing)
         if colour is None:
             continue
         if colour not in ANCHORS:
             checks.append(_Check(None, f"{colour} is none of the eleven basic colours"))
             continue
-        found = Counter(one["colour"]["name"] for one in seen.get(name, ()))
-        holds = found[colour] >= min(count, found.total()) > 0
-        what = ", ".join(f"{number} {other}" for other, number in found.most_common()) or "none"
-        checks.append(_Check(holds, f"expected {_several(count, f'{colour} {name}')}, found {what}"))
+        shown = Counter(detection["colour"]["name"] for detection in detected.get(name, ()))
+        holds = shown[colour] >= min(count, shown.total()) > 0
+        what = ", ".join(f"{number} {other}" for other, number in shown.most_common()) or "none"
+        checks.append(_Check(holds, f"expected {_pluralised(count, f'{colour} {name}')}, found {what}"))
     return checks
 
 
-def _relations(row: Row, seen: Seen) -> list[_Check]:
-    return [_relation(row, seen, each) for each in row.get("relations") or ()]
+def _relations(row: Row, detected: Detected) -> list[_Check]:
+    return [_relation(row, detected, expected) for expected in row.get("relations") or ()]
 
 
-def _relation(row: Row, seen: Seen, asked: Mapping[str, str]) -> _Check:
-    first, relation, second = (_plain(asked[key]) for key in ("first", "relation", "second"))
-    words = f"{first} {relation} {second}"
+def _relation(row: Row, detected: Detected, expected: Mapping[str, str]) -> _Check:
+    first, relation, second = (_normalised(expected[key]) for key in ("first", "relation", "second"))
+    sentence = f"{first} {relation} {second}"
     if relation not in RELATIONS:
-        return _Check(None, f"{words}: cannot be decided from boxes")
+        return _Check(None, f"{sentence}: cannot be decided from boxes")
     if first == second:
-        return _Check(None, f"{words}: the two share a name, so nobody can tell which is which")
-    ones, others = _foremost(row, seen, first), _foremost(row, seen, second)
-    if not ones or not others:
-        missing = " and ".join(f"no {name}" for name, things in ((first, ones), (second, others)) if not things)
-        return _Check(False, f"expected {words}, found {missing}")
-    ways = [relations_between(one["box"], other["box"]) for one in ones for other in others]
+        return _Check(None, f"{sentence}: the two share a name, so nobody can tell which is which")
+    firsts, seconds = _best_named(row, detected, first), _best_named(row, detected, second)
+    if not firsts or not seconds:
+        missing = " and ".join(f"no {name}" for name, things in ((first, firsts), (second, seconds)) if not things)
+        return _Check(False, f"expected {sentence}, found {missing}")
+    ways = [relations_between(a["box"], b["box"]) for a in firsts for b in seconds]
     wrong = next((way for way in ways if relation not in way), set())
-    found = " and ".join(sorted(wrong)) or "neither side clearly"
-    return _Check(all(relation in way for way in ways), f"expected {words}, found {found}")
+    sides = " and ".join(sorted(wrong)) or "neither side clearly"
+    return _Check(all(relation in way for way in ways), f"expected {sentence}, found {sides}")
 
 
-def _positions(row: Row, seen: Seen) -> list[_Check]:
+def relations_between(first: Sequence[float], second: Sequence[float]) -> set[str]:
+    r"""Return how the first box lies to the second, by the rule of GenEval (Ghosh et al. 2023).
+
+    .. math:: d = c_1 - c_2, \quad r = \operatorname{sign}(d) \max(|d| - 0.1\,(s_1 + s_2), 0) / \lVert d \rVert
+
+    with the centres c and extents s of the boxes. A component of r beyond 0.5 is a relation: up to two of them, on a
+    diagonal, or none for boxes that share a place. The unit of the boxes does not matter; in fractions of a wide
+    picture, horizontal offsets count for less than they do in pixels.
+
+    Parameters
+    ----------
+    first, second
+        ``[x0, y0, x1, y1]``, y downwards.
+
+    Examples
+    --------
+    >>> relations_between([0, 0, 100, 100], [200, 0, 300, 100])
+    {'left of'}
+    """
+    a, b = np.reshape(first, (2, 2)).astype(np.float64), np.reshape(second, (2, 2)).astype(np.float64)
+    offset = a.mean(axis=0) - b.mean(axis=0)
+    distance = float(np.linalg.norm(offset))
+    if distance == 0:
+        return set()
+    margin = MARGIN * (np.ptp(a, axis=0) + np.ptp(b, axis=0))
+    x, y = np.sign(offset) * np.maximum(np.abs(offset) - margin, 0) / distance
+    holds = (x < -SECTOR, x > SECTOR, y < -SECTOR, y > SECTOR)
+    return {relation for relation, is_so in zip(RELATIONS, holds, strict=True) if is_so}
+
+
+def _positions(row: Row, detected: Detected) -> list[_Check]:
     checks = []
     for thing in row.get("objects") or ():
         if not thing.get("position"):
             continue
-        name, position = _plain(thing["name"]), _plain(thing["position"])
+        name, position = _normalised(thing["name"]), _normalised(thing["position"])
         if position not in POSITIONS:
             checks.append(_Check(None, f"{position} is none of {', '.join(POSITIONS)}"))
             continue
-        boxes = [one["box"] for one in _meant(row, seen, thing)]
+        boxes = [detection["box"] for detection in _best_of_object(row, detected, thing)]
         centres = [((x0 + x1) / 2, (y0 + y1) / 2) for x0, y0, x1, y1 in boxes]
         astray = [centre for centre in centres if not _lies(position, *centre)]
         x, y = (astray or [(0.0, 0.0)])[0]
-        found = f"it at {x:.0%} of the width, {y:.0%} of the height" if centres else "none"
+        there = f"it at {x:.0%} of the width, {y:.0%} of the height" if centres else "none"
         where = "in the centre" if position == "centre" else f"at the {position}"
-        checks.append(_Check(bool(centres) and not astray, f"expected {name} {where}, found {found}"))
+        checks.append(_Check(bool(centres) and not astray, f"expected {name} {where}, found {there}"))
     return checks
 
 
@@ -296,27 +335,27 @@ def _lies(position: str, x: float, y: float) -> bool:
 def _expected_counts(row: Row) -> dict[str, int]:
     expected: dict[str, int] = {}
     for thing in row.get("objects") or ():
-        name = _plain(thing["name"])
+        name = _normalised(thing["name"])
         expected[name] = expected.get(name, 0) + _count(thing)
     return expected
 
 
-def _foremost(row: Row, seen: Seen, name: str) -> Sequence[Detection]:
+def _best_named(row: Row, detected: Detected, name: str) -> Sequence[Detection]:
     """Return the best-scoring things of a name, as many as are asked for."""
-    return seen.get(name, ())[: _expected_counts(row).get(name, 1)]
+    return detected.get(name, ())[: _expected_counts(row).get(name, 1)]
 
 
-def _meant(row: Row, seen: Seen, thing: Mapping[str, Any]) -> Sequence[Detection]:
+def _best_of_object(row: Row, detected: Detected, thing: Mapping[str, Any]) -> Sequence[Detection]:
     """Return the best-scoring things that an object stands for: by its colour too, where others share its name."""
-    name, colour = _plain(thing["name"]), _colour(thing)
-    found = seen.get(name, ())
-    if colour and sum(_plain(other["name"]) == name for other in row["objects"]) > 1:
-        found = [one for one in found if one["colour"]["name"] == colour]
-    return found[: _count(thing)]
+    name, colour = _normalised(thing["name"]), _colour(thing)
+    detections = detected.get(name, ())
+    if colour and sum(_normalised(other["name"]) == name for other in row["objects"]) > 1:
+        detections = [detection for detection in detections if detection["colour"]["name"] == colour]
+    return detections[: _count(thing)]
 
 
 def _colour(thing: Mapping[str, Any]) -> str | None:
-    return _plain(thing["colour"]).replace("gray", "grey") if thing.get("colour") else None
+    return _normalised(thing["colour"]).replace("gray", "grey") if thing.get("colour") else None
 
 
 def _count(thing: Mapping[str, Any]) -> int:
@@ -324,11 +363,11 @@ def _count(thing: Mapping[str, Any]) -> int:
     return int(thing.get("count") or 1)
 
 
-def _plain(words: str) -> str:
+def _normalised(words: str) -> str:
     return " ".join(words.lower().split())
 
 
-def _several(count: int, name: str) -> str:
+def _pluralised(count: int, name: str) -> str:
     """Return so many things in words, with the plural of most English nouns."""
     if count == 1 or (name.endswith("s") and not name.endswith(("ss", "us"))):
         return f"{count} {name}"

@@ -12,9 +12,9 @@ from evals.scoring.encoders import Encoders
 from evals.scoring.engine import FeatureTable, Needs, compared
 from evals.scoring.subjects import ImageKey, Plan, plan_subjects, text_of
 from evals.scoring.table import table_row
-from metrics.boxes import mirrored
 from metrics.catalogue import FEATURES
 from metrics.encoders.catalogue import Encoder
+from metrics.encoders.detector import mirrored
 from metrics.measurement import Measurement, Subject
 from metrics.specification import MetricSpec
 

@@ -38,6 +38,9 @@ SCORE_FLOOR = 0.05
 OWLV2_TEMPLATE = "a photo of a {}"
 """The wording in which OWLv2's own examples ask."""
 
+NMS_OVERLAP = 0.5
+"""Of two boxes of one phrase with a larger intersection over union, the lower-scoring is a duplicate."""
+
 _APACHE = ("google/owlv2-", "IDEA-Research/grounding-dino-")
 
 
@@ -318,3 +321,39 @@ def _detections(image: Image, phrases: Sequence[str], proposals: Proposals) -> l
         }
         for n in np.flatnonzero(kept)
     ]
+
+
+def mirrored(detections: Sequence[Detection]) -> list[Detection]:
+    """Return what would be found in the picture's mirror image: every box with its x turned into 1 - x.
+
+    The control of relations and positions: what holds to the left or right fails in the mirror, and
+    what holds above or below stays. It needs no second look of the detector.
+    """
+    boxes = (detection["box"] for detection in detections)
+    return [
+        {**detection, "box": [1 - x1, y0, 1 - x0, y1]}
+        for detection, (x0, y0, x1, y1) in zip(detections, boxes, strict=True)
+    ]
+
+
+def without_duplicates(detections: Sequence[Detection]) -> list[Detection]:
+    """Return the detections, highest score first, without those that repeat a better one of the same phrase.
+
+    Greedy non-maximum suppression at an intersection over union above ``NMS_OVERLAP``. Of equal scores the earlier
+    detection wins.
+    """
+    kept: list[Detection] = []
+    for detection in sorted(detections, key=lambda detection: -detection["score"]):
+        better = [other["box"] for other in kept if other["phrase"] == detection["phrase"]]
+        if not better or _intersection_over_union(detection["box"], better).max() <= NMS_OVERLAP:
+            kept.append(detection)
+    return kept
+
+
+def _intersection_over_union(box: Sequence[float], others: Sequence[Sequence[float]]) -> npt.NDArray[np.float64]:
+    a, b = np.asarray(box, np.float64), np.asarray(others, np.float64)
+    sides = np.clip(np.minimum(a[2:], b[:, 2:]) - np.maximum(a[:2], b[:, :2]), 0, None)
+    shared = sides.prod(axis=1)
+    union = (a[2:] - a[:2]).prod() + (b[:, 2:] - b[:, :2]).prod(axis=1) - shared
+    overlaps: npt.NDArray[np.float64] = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return overlaps

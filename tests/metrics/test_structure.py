@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.boxes import mirrored
-from metrics.encoders.detector import Detection
+from metrics.encoders.detector import Detection, mirrored
 from metrics.measurement import Measurement, Subject
 from metrics.structure import (
     changes_in_mirror,

@@ -1,4 +1,4 @@
-"""Boxes: GenEval's relations on given pairs, duplicates, and the mirror."""
+"""Detections as sets of boxes: the relations between two, duplicates, and the mirror."""
 
 from itertools import product
 
@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.boxes import mirrored, relations_between, without_duplicates
-from metrics.encoders.detector import Detection
+from metrics.encoders.detector import Detection, mirrored, without_duplicates
+from metrics.structure import relations_between
 
 SQUARE = [0, 0, 100, 100]
 
