@@ -16,9 +16,6 @@ from metrics.catalogue import METRICS
 from metrics.catalogue import metric as spec_of
 from metrics.encoders.catalogue import ENCODERS, Role
 
-EVAL = "eval.yaml"
-"""The frozen definition in a run folder."""
-
 LARGEST_SEED = 2**31 - 1001
 """The largest seed of an eval: hosts take 31 bits, and a suite asks with up to a thousand seeds from there."""
 

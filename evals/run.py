@@ -9,18 +9,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evals.definition import EVAL
-from evals.imageset.validation import REQUESTS
+from evals.imageset.contract import EVAL, PROVENANCE, REQUESTS, SAMPLES, SCORES
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from evals.definition import EvalDefinition
-
-PROVENANCE = "provenance.json"
-SAMPLES = "samples.jsonl"
-RATINGS = "ratings.json"
-SCORES = "scores.parquet"
 
 
 class RunError(ValueError):

@@ -16,14 +16,12 @@ import numpy as np
 import PIL.Image
 import yaml
 
-from evals.definition import EVAL, EvalDefinition, definition_path, read_definition
+from evals.definition import EvalDefinition, definition_path, read_definition
 from evals.facts.models import read_facts
 from evals.facts.pricing import likely_usd
 from evals.generation.plan import ImageRequest, plan_requests
-from evals.generation.stage import IMAGES
+from evals.imageset.contract import EVAL, IMAGES, PROVENANCE, REQUESTS, SAMPLES
 from evals.imageset.imageset import read_image_set, write_metadata
-from evals.imageset.validation import REQUESTS
-from evals.run import PROVENANCE, SAMPLES
 from evals.scoring.subjects import Plan, plan_subjects
 from evals.scoring.table import ScoreTableWriter, table_row
 from metrics.catalogue import metric

@@ -90,10 +90,10 @@ def generate_demo(out: Path, watch: Watch = lambda count: None) -> Generation:
     """
     from evals.facts.models import read_facts
     from evals.generation.clients import GenerationError
-    from evals.generation.ledger import LEDGER
     from evals.generation.pacing import RetryPolicy
     from evals.generation.rehearsal import simulated_systems
-    from evals.generation.stage import IMAGES, freeze_definition, generate
+    from evals.generation.stage import freeze_definition, generate
+    from evals.imageset.contract import IMAGES, LEDGER
 
     freeze_definition("demo", out)
     with simulated_systems(read_definition("demo"), read_facts(), out / IMAGES / LEDGER) as systems:

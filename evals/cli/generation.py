@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from evals.imageset.validation import OUTCOMES
+from evals.imageset.contract import OUTCOMES, REQUESTS
 
 if TYPE_CHECKING:
     from evals.generation.stage import Count, Generation, Watch
@@ -72,6 +72,6 @@ def print_generation(generation: Generation) -> None:
             asked = f"{row['system']}, {row['suite']}/{row['prompt_id']}, seed {row['seed']}, repeat {row['repeat']}"
             print(f"  {asked}: up to {row['may_have_cost_usd']:.4f} USD ({row['reason']})")
         if len(generation.unknown) > _UNKNOWN_SHOWN:
-            print(f"  and {len(generation.unknown) - _UNKNOWN_SHOWN} more, in {generation.folder / 'requests.jsonl'}")
+            print(f"  and {len(generation.unknown) - _UNKNOWN_SHOWN} more, in {generation.folder / REQUESTS}")
         print("  ask for them again with --retry-unknown")
     print(f"images: {generation.folder}")

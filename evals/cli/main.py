@@ -189,10 +189,10 @@ def _generate(eval_name: str, out: Path, budget: float | None, retry_unknown: bo
     from evals.definition import read_definition
     from evals.facts.models import read_facts
     from evals.generation.clients import real_systems
-    from evals.generation.ledger import LEDGER
     from evals.generation.rehearsal import simulated_systems
-    from evals.generation.stage import IMAGES, freeze_definition
+    from evals.generation.stage import freeze_definition
     from evals.generation.stage import generate as ask_for_pictures
+    from evals.imageset.contract import IMAGES, LEDGER
 
     definition, facts = read_definition(eval_name), read_facts()
     with contextlib.ExitStack() as open_things:

@@ -12,11 +12,8 @@ from evals.generation.answers import Ended, Finished, PollAnswer, Task
 from evals.generation.hosts.http_host import Expired, MalformedResponse, UntrustedUrl
 from evals.generation.pacing import RetryPolicy, Stop
 from evals.generation.pictures import NotAPicture, Picture
+from evals.imageset.contract import DELIVERY_EXPIRED, DELIVERY_FAILED, NOT_A_PICTURE, UNTRUSTED_URL
 
-NOT_A_PICTURE = "not_a_picture"
-DELIVERY_EXPIRED = "delivery_expired"
-DELIVERY_FAILED = "delivery_failed"
-UNTRUSTED_URL = "untrusted_url"
 UNDELIVERED = frozenset({NOT_A_PICTURE, DELIVERY_EXPIRED, DELIVERY_FAILED, UNTRUSTED_URL})
 """The reasons of a request whose picture was made, and may be charged, but never arrived."""
 

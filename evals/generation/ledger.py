@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from evals.generation.answers import Task
-from evals.imageset.validation import OUTCOMES
-
-LEDGER = "ledger.jsonl"
+from evals.imageset.contract import DELIVERY_FAILED, OUTCOMES, Outcome
 
 ENDINGS = ("completed", "refused", "filtered", "failed", "timeout", "unknown")
 """The events that end a request; ``completed`` is the outcome ``ok``."""
@@ -56,7 +54,7 @@ class RequestState:
     ending: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def outcome(self) -> str | None:
+    def outcome(self) -> Outcome | None:
         """Return the outcome, None while there is none. What was sent and never answered is ``unknown``."""
         if self.status == "sent":
             return "unknown"
@@ -65,7 +63,7 @@ class RequestState:
     @property
     def may_be_followed(self) -> bool:
         """Whether an accepted task may still bring its picture: asking again costs nothing."""
-        undelivered = self.status == "failed" and self.ending.get("reason") == "delivery_failed"
+        undelivered = self.status == "failed" and self.ending.get("reason") == DELIVERY_FAILED
         return self.task is not None and (self.status in ("accepted", "timeout") or undelivered)
 
     @property

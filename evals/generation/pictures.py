@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from evals.imageset.contract import IMAGES
 from evals.imageset.decoding import UnreadableImage, decode_bytes, file_suffix, open_picture
 from evals.imageset.imageset import write_atomically
 
-PICTURES = "images"
 """The folder of the pictures, below the image set."""
 
 _LEAST_FREE_BYTES = 256 * 2**20
@@ -106,7 +106,7 @@ class Pictures:
         with self._names:
             for number in range(1, len(self._owners) + 2):
                 copy = f"-{number}" if number > 1 else ""
-                name = f"{PICTURES}/{digest[:24]}{copy}.{suffix}"
+                name = f"{IMAGES}/{digest[:24]}{copy}.{suffix}"
                 if self._owners.setdefault(name, sample_id) == sample_id:
                     return name
         raise AssertionError("there is always a free number")

@@ -23,12 +23,13 @@ from evals.generation.answers import (
     Task,
 )
 from evals.generation.budget import Budget
-from evals.generation.delivering import UNDELIVERED, UNTRUSTED_URL, deliver
+from evals.generation.delivering import UNDELIVERED, deliver
 from evals.generation.hosts.http_host import UntrustedUrl
 from evals.generation.ledger import Ledger
 from evals.generation.pacing import RateLimiter, RetryPolicy, Stop
 from evals.generation.pictures import Picture, Pictures
 from evals.generation.plan import ImageRequest
+from evals.imageset.contract import UNTRUSTED_URL
 from evals.imageset.decoding import picture_size
 
 

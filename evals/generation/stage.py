@@ -12,21 +12,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from evals.definition import EVAL, DefinitionError, definition_path, read_definition
+from evals.definition import DefinitionError, definition_path, read_definition
 from evals.facts.pricing import worst_usd
 from evals.generation.budget import Budget
 from evals.generation.clients import GenerationError, OpenSystems
 from evals.generation.keys import redact
-from evals.generation.ledger import LEDGER, Ledger, RequestState, read_events, replay
+from evals.generation.ledger import Ledger, RequestState, read_events, replay
 from evals.generation.pacing import RetryPolicy, Stop
 from evals.generation.pictures import Pictures
 from evals.generation.plan import ImageRequest, plan_sha256
 from evals.generation.request_loop import RunContext
 from evals.generation.runner import is_open, run_requests
 from evals.generation.tables import write_tables
+from evals.imageset.contract import EVAL, IMAGES, LEDGER
 from evals.imageset.imageset import write_atomically
-
-IMAGES = "images"
 
 
 @dataclass(frozen=True, slots=True)

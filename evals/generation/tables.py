@@ -9,15 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from evals.generation.ledger import RequestState
-from evals.generation.pictures import PICTURES, copy_mask, copy_references
+from evals.generation.pictures import copy_mask, copy_references
 from evals.generation.plan import ImageRequest
+from evals.imageset.contract import (
+    ANSWER_LOST,
+    FILE_MISSING,
+    IMAGES,
+    METADATA,
+    NO_FIRST_SHOT,
+    REQUESTS,
+    PlannedRow,
+    RequestRow,
+)
 from evals.imageset.imageset import write_atomically, write_metadata
-from evals.imageset.validation import METADATA, REQUESTS
 from evals.suites.references import edit_mask, reference_contents
 from evals.suites.suite import PromptItem
-
-NO_FIRST_SHOT = "no_first_shot"
-FILE_MISSING = "file_missing"
 
 
 def write_tables(
@@ -26,7 +32,7 @@ def write_tables(
     states: Mapping[str, RequestState],
     hosts: Mapping[str, str],
     simulated: bool = False,
-) -> list[dict[str, Any]]:
+) -> list[RequestRow]:
     """Write both tables anew, in the order of the plan, and return the rows of the requests.
 
     Parameters
@@ -42,12 +48,8 @@ def write_tables(
     simulated
         Whether the systems were simulated, which every row of both tables says.
     """
-    stored = {f"{PICTURES}/{path.name}" for path in (folder / PICTURES).glob("*")}
-    rows = [
-        {**row, "simulated": simulated}
-        for request in requests
-        if (row := request_row(request, states, stored)) is not None
-    ]
+    stored = {f"{IMAGES}/{path.name}" for path in (folder / IMAGES).glob("*")}
+    rows = [row for request in requests if (row := request_row(request, states, stored, simulated)) is not None]
     content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     write_atomically(folder / REQUESTS, content.encode())
     made = [request for request in requests if _is_stored(states.get(request.sample_id, RequestState()), stored)]
@@ -60,8 +62,8 @@ def write_tables(
 
 
 def request_row(
-    request: ImageRequest, states: Mapping[str, RequestState], stored: Container[str]
-) -> dict[str, Any] | None:
+    request: ImageRequest, states: Mapping[str, RequestState], stored: Container[str], simulated: bool
+) -> RequestRow | None:
     """Return a request with its outcome, None while it has none.
 
     A later shot whose first shot brought no picture was never sent: it failed for that reason, at no cost. A picture
@@ -74,6 +76,8 @@ def request_row(
         The request, and how all of them stand.
     stored
         The file names of the pictures that are there.
+    simulated
+        Whether the systems were simulated.
     """
     state = states.get(request.sample_id, RequestState())
     outcome, ending = state.outcome, state.ending
@@ -90,13 +94,16 @@ def request_row(
     return {
         **_asked(request),
         "outcome": outcome,
-        "reason": ending.get("reason", "answer_lost" if unknown else None),
+        "reason": ending.get("reason", ANSWER_LOST if unknown else None),
         "message": ending.get("message", "the run ended while it was in flight" if unknown else None),
         "attempts": state.attempts,
         "cost_usd": cost_usd,
         "cost_basis": ending.get("cost_basis"),
         "may_have_cost_usd": round(state.spent_usd - (cost_usd or 0.0), 9),
-        **{name: ending.get(name) for name in ("latency_s", "queue_s", "generation_s", "download_s")},
+        "latency_s": ending.get("latency_s"),
+        "queue_s": ending.get("queue_s"),
+        "generation_s": ending.get("generation_s"),
+        "download_s": ending.get("download_s"),
         "task_id": state.task.id if state.task else None,
         "model_version": metadata.get("model_version"),
         "prompt_used": metadata.get("prompt_used"),
@@ -105,6 +112,7 @@ def request_row(
         "file_name": ending["picture"]["file_name"] if outcome == "ok" else None,
         "sent_at": state.sent_at,
         "ended_at": ending.get("at"),
+        "simulated": simulated,
     }
 
 
@@ -112,7 +120,7 @@ def _is_stored(state: RequestState, stored: Container[str]) -> bool:
     return state.status == "ok" and state.ending["picture"]["file_name"] in stored
 
 
-def _asked(request: ImageRequest) -> dict[str, Any]:
+def _asked(request: ImageRequest) -> PlannedRow:
     return {
         "sample_id": request.sample_id,
         "system": request.system,

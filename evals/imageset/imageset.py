@@ -13,17 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evals.imageset.validation import (
-    METADATA,
-    OUTCOMES,
-    REQUESTS,
-    FolderIndex,
-    Problem,
-    loader_warnings,
-    mixed_columns,
-    path_problem,
-    row_problem,
-)
+from evals.imageset.contract import IMAGES, METADATA, OUTCOMES, REQUESTS, Outcome
+from evals.imageset.validation import FolderIndex, Problem, loader_warnings, mixed_columns, path_problem, row_problem
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -65,7 +56,7 @@ class ImageSet:
     line_numbers: list[int]
     skipped: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    outcomes: dict[str, dict[str, int]] = field(default_factory=dict)
+    outcomes: dict[str, dict[Outcome, int]] = field(default_factory=dict)
 
     def path(self, file_name: str) -> Path:
         """Return the path of a file of the set."""
@@ -147,7 +138,7 @@ def write_image_set(folder: str | Path, samples: Iterable[tuple[PIL.Image.Image 
     if (folder / METADATA).exists():
         exists = Problem(None, "already exists", "choose a new folder, an image set is never overwritten")
         raise ImageSetError(folder, [exists])
-    images = folder / "images"
+    images = folder / IMAGES
     images.mkdir(parents=True, exist_ok=True)
     uses: Counter[str] = Counter()
     rows: list[dict[str, Any]] = []
@@ -163,7 +154,7 @@ def write_image_set(folder: str | Path, samples: Iterable[tuple[PIL.Image.Image 
             no_image = Problem(len(rows) + 1, str(error), "give the bytes of an image file")
             raise ImageSetError(folder, [no_image]) from None
         copy = f"-{uses[digest]}" if uses[digest] > 1 else ""
-        name = f"images/{digest[:24]}{copy}.{suffix}"
+        name = f"{IMAGES}/{digest[:24]}{copy}.{suffix}"
         write_atomically(folder / name, content)
         facts = {
             "file_name": name,
@@ -247,12 +238,12 @@ def _parse(folder: Path) -> tuple[list[tuple[int, dict[str, Any]]], list[Problem
     return parsed, problems
 
 
-def _outcomes(folder: Path) -> dict[str, dict[str, int]]:
+def _outcomes(folder: Path) -> dict[str, dict[Outcome, int]]:
     """Count the requests of ``requests.jsonl`` that did not end ``ok``."""
     path = folder / REQUESTS
     if not path.is_file():
         return {}
-    counts: dict[str, Counter[str]] = {}
+    counts: dict[str, Counter[Outcome]] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").split("\n"), start=1):
         if not line.strip():
             continue

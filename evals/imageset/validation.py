@@ -10,41 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-METADATA = "metadata.jsonl"
-REQUESTS = "requests.jsonl"
-OUTCOMES = ("ok", "refused", "filtered", "failed", "timeout", "unknown")
-REQUIRED = ("file_name", "system", "prompt")
-
-COLUMN_TYPES: Mapping[str, tuple[str, ...]] = {
-    "file_name": ("string",),
-    "system": ("string",),
-    "prompt": ("string",),
-    "sample_id": ("string",),
-    "suite": ("string",),
-    "prompt_id": ("string",),
-    "sequence_id": ("string",),
-    "language": ("string",),
-    "mask": ("string",),
-    "caption": ("string",),
-    "source_caption": ("string",),
-    "expected_text": ("string", "list of string"),
-    "tags": ("list of string",),
-    "palette": ("list of string",),
-    "objects": ("list of object",),
-    "absent": ("list of string",),
-    "relations": ("list of object",),
-    "edit": ("object",),
-    "reference_images": ("list of string",),
-    "seed": ("integer",),
-    "repeat": ("integer",),
-    "shot": ("integer",),
-    "width": ("integer",),
-    "height": ("integer",),
-    "latency_s": ("number", "integer"),
-    "cost_usd": ("number", "integer"),
-    "simulated": ("boolean",),
-}
-"""The type of every column that TwinLens knows. Other columns are kept and need one type each."""
+from evals.imageset.contract import COLUMN_TYPES, METADATA, REQUIRED
 
 _ENTRIES: Mapping[str, tuple[str, ...]] = {"objects": ("name",), "relations": ("first", "relation", "second")}
 """What every entry of a list of objects names, as a text."""

@@ -12,6 +12,7 @@ import pandas as pd
 from scipy import stats
 from typing_extensions import TypedDict
 
+from evals.imageset.contract import FILE_MISSING, NO_FIRST_SHOT, ended_as
 from evals.rating.statistics.intervals import CONFIDENCE, MIN_PROMPTS, Numbers
 
 QUANTILE_METHOD: Final = "linear"
@@ -30,9 +31,6 @@ MISSING: Mapping[str, str] = {
     "not_watched": "no request was watched from being sent to its end",
 }
 """Every reason a figure may carry instead of a value, with the sentence that a report prints."""
-
-NEVER_SENT = "no_first_shot"
-FILE_GONE = "file_missing"
 
 
 class Figure(TypedDict):
@@ -170,10 +168,10 @@ def wilson(share: float, trials: int) -> tuple[float, float] | None:
 
 def _of_group(system: str, size: str | None, rows: pd.DataFrame) -> SystemOperations:
     reasons = _texts(rows, "reason")
-    sent = rows[[reason != NEVER_SENT for reason in reasons]]
-    pictures = sent[sent["outcome"] == "ok"]
+    sent = rows[[reason != NO_FIRST_SHOT for reason in reasons]]
+    pictures = sent[ended_as(sent, "ok")]
     n_prompts = _count_prompts(sent)
-    unsuccessful = (reason for reason, outcome in zip(reasons, rows["outcome"], strict=True) if outcome != "ok")
+    unsuccessful = (reason for reason, is_ok in zip(reasons, ended_as(rows, "ok"), strict=True) if not is_ok)
     return {
         "system": system,
         "size": size,
@@ -186,7 +184,7 @@ def _of_group(system: str, size: str | None, rows: pd.DataFrame) -> SystemOperat
         "quantile_method": QUANTILE_METHOD,
         "figures": {
             **_rates(sent, n_prompts),
-            **_times(pictures, n_timeouts=int((sent["outcome"] == "timeout").sum())),
+            **_times(pictures, n_timeouts=int(ended_as(sent, "timeout").sum())),
             **_costs(sent, pictures),
             **_throughput(sent),
         },
@@ -195,14 +193,12 @@ def _of_group(system: str, size: str | None, rows: pd.DataFrame) -> SystemOperat
 
 def _rates(sent: pd.DataFrame, n_prompts: int) -> dict[str, Figure]:
     # A file that somebody deleted was delivered all the same.
-    failed = sent["outcome"].isin(["failed", "timeout"]) & np.array(
-        [r != FILE_GONE for r in _texts(sent, "reason")], bool
-    )
+    failed = ended_as(sent, "failed", "timeout") & np.array([r != FILE_MISSING for r in _texts(sent, "reason")], bool)
     happened = {
-        "refusal": sent["outcome"] == "refused",
-        "filter": sent["outcome"] == "filtered",
+        "refusal": ended_as(sent, "refused"),
+        "filter": ended_as(sent, "filtered"),
         "failure": failed,
-        "unknown": sent["outcome"] == "unknown",
+        "unknown": ended_as(sent, "unknown"),
     }
     return {f"operations.{name}_rate": _rate(int(rows.sum()), len(sent), n_prompts) for name, rows in happened.items()}
 
@@ -259,7 +255,7 @@ def _costs(sent: pd.DataFrame, pictures: pd.DataFrame) -> dict[str, Figure]:
         told = math.fsum(money[np.isfinite(money)])
         per_accepted = _figure(told / len(pictures), len(sent), at_least=not np.isfinite(money).all())
         # A lost answer has no cost of its own: what it may have cost is all of it.
-        bounded = np.isfinite(doubtful) & (np.isfinite(money) | (sent["outcome"] == "unknown").to_numpy(bool))
+        bounded = np.isfinite(doubtful) & (np.isfinite(money) | ended_as(sent, "unknown").to_numpy(bool))
         at_most = _no_figure("no_cost_bound")
         if bounded.all():
             at_most = _figure((told + math.fsum(doubtful)) / len(pictures), len(sent))
@@ -283,7 +279,7 @@ def _throughput(sent: pd.DataFrame) -> dict[str, Figure]:
     if in_flight_s == 0:
         nothing = _no_figure("not_watched" if len(sent) else "nothing_sent")
         return {"operations.throughput": nothing, "operations.in_flight": nothing}
-    n_pictures = int((watched & (sent["outcome"] == "ok").to_numpy(bool)).sum())
+    n_pictures = int((watched & ended_as(sent, "ok").to_numpy(bool)).sum())
     busy_s = math.fsum(end - start for start, end in spans)
     return {
         "operations.throughput": _figure(60 * n_pictures / in_flight_s, len(spans)),

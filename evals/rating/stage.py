@@ -12,13 +12,14 @@ from typing import NotRequired
 from pydantic import TypeAdapter, ValidationError
 
 from evals.data_files import data_path
+from evals.imageset.contract import RATINGS
 from evals.imageset.imageset import write_atomically
 from evals.rating.operations import SystemOperations, operations
 from evals.rating.ratings import SCHEMA, Ratings, rate
 from evals.rating.size_comparison import size_comparison
 from evals.rating.stars.document import Stars, award_stars
 from evals.rating.stars.same_prompts import one_id_per_prompt
-from evals.run import RATINGS, Run
+from evals.run import Run
 
 
 class RunRatings(Ratings):

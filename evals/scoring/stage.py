@@ -11,10 +11,11 @@ from typing import Any
 
 import filelock
 
+from evals.imageset.contract import IMAGES, METADATA, PROVENANCE, SAMPLES
 from evals.imageset.decoding import check_header
 from evals.imageset.imageset import ImageSet, ImageSetError, read_image_set, write_atomically
-from evals.imageset.validation import METADATA, Problem, file_names
-from evals.run import PROVENANCE, SAMPLES, Run, image_set_of
+from evals.imageset.validation import Problem, file_names
+from evals.run import Run, image_set_of
 from evals.scoring import provenance
 from evals.scoring.decoders import Decoders, Unreadable
 from evals.scoring.encoders import Encoders, choose_encoders, roles_of
@@ -143,7 +144,7 @@ def select_metrics(asked_for: Sequence[str], rows: Sequence[Mapping[str, Any]]) 
 
 
 def _image_set_folder(source: Path) -> Path:
-    inside = source / "images"
+    inside = source / IMAGES
     return inside if not (source / METADATA).exists() and (inside / METADATA).exists() else source
 
 
@@ -208,7 +209,7 @@ def _long_prompts(image_set: ImageSet, needs: Needs, encoders: Encoders, table: 
 
 def _name(folder: Path) -> str:
     """Return what reports call the image set: its folder's name, or the run's where it lies inside a run."""
-    return folder.parent.name if folder.name == "images" else folder.name
+    return folder.parent.name if folder.name == IMAGES else folder.name
 
 
 def _provenance(image_set: ImageSet, encoders: Encoders, used: set[str], specs: Sequence[MetricSpec]) -> dict[str, Any]:

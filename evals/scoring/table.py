@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from evals.run import SCORES
+from evals.imageset.contract import SCORES
 from metrics.encoders.catalogue import Encoder
 from metrics.measurement import Measurement
 from metrics.specification import MetricSpec

@@ -25,9 +25,9 @@ from evals.facts.sizes import SIZES
 from evals.generation.simulated.artists import plain_artist
 from evals.generation.simulated.books import Books
 from evals.generation.simulated.server import serve
-from evals.generation.stage import IMAGES as IMAGE_FOLDER
 from evals.generation.stage import generate
-from evals.imageset.validation import REQUESTS
+from evals.imageset.contract import IMAGES as IMAGE_FOLDER
+from evals.imageset.contract import REQUESTS
 from evals.rating.operations import Figure
 from evals.rating.size_comparison import size_comparison
 from tests.evals.generation.simulated_runs import a_plan, a_simulation, open_systems

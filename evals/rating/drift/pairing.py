@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from typing_extensions import TypedDict
 
+from evals.imageset.contract import Outcome, ended_as
 from evals.rating.comparison import with_prompts
 from evals.rating.drift.tables import RunTables, asked_requests
 from evals.rating.statistics.estimates import score_differences
@@ -21,7 +22,7 @@ from metrics.specification import MetricSpec
 TOLERANCE = 1e-5
 """Values that differ by less, relative to themselves or to one, are equal: another batch or processor does that."""
 
-RATES: Mapping[str, str] = {"operations.refusal_rate": "refused", "operations.filter_rate": "filtered"}
+RATES: Mapping[str, Outcome] = {"operations.refusal_rate": "refused", "operations.filter_rate": "filtered"}
 """The rates of requests that are compared prompt by prompt, with the outcome that each counts."""
 
 _WAY = {"metric_version": "version", "encoder": "encoder", "weights_sha256": "weights' hash"}
@@ -139,7 +140,7 @@ def _counted(requests: pd.DataFrame, rate: str) -> pd.DataFrame:
         metric=rate,
         suite="",
         prompt=requests["suite"] + "/" + requests["prompt"],
-        value=(requests["outcome"] == RATES[rate]).astype(float),
+        value=ended_as(requests, RATES[rate]).astype(float),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from evals.rating.operations import NEVER_SENT
+from evals.imageset.contract import NO_FIRST_SHOT
 from evals.rating.stars.same_prompts import one_id_per_prompt
 
 
@@ -90,7 +90,7 @@ def asked_requests(run: RunTables, system: str) -> pd.DataFrame | None:
     """Return a system's requests that were sent, ``prompt`` being the unit of pairing; None where none are known."""
     if run.requests is None or run.requests.empty:
         return None
-    sent = run.requests[(run.requests["system"] == system) & (column_of(run.requests, "reason") != NEVER_SENT)]
+    sent = run.requests[(run.requests["system"] == system) & (column_of(run.requests, "reason") != NO_FIRST_SHOT)]
     return pd.DataFrame(
         {
             "system": sent["system"].astype(str),

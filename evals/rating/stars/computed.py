@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from evals.imageset.contract import Outcome, ended_as
 from evals.rating.stars.outcomes import LOST, WITHHELD, PromptOutcomes
 from evals.rating.stars.scales import FrozenScale
 from metrics.scale import SCALES_VERSION
@@ -21,7 +22,7 @@ class LogScale:
     unit: str
     floor: float
     ceiling: float
-    failures: tuple[str, ...]
+    failures: tuple[Outcome, ...]
 
 
 LOG_SCALES: dict[str, LogScale] = {
@@ -78,10 +79,10 @@ def computed_outcomes(computed: str, requests: pd.DataFrame, suite: str | None, 
     outcome, value = chosen["outcome"], chosen[scale.column]
     with np.errstate(divide="ignore", invalid="ignore"):
         share = (np.log(scale.floor) - np.log(value)) / (np.log(scale.floor) - np.log(scale.ceiling))
-    share = share.clip(0.0, 1.0).where(outcome == "ok")
-    failed = outcome.isin(scale.failures)
+    share = share.clip(0.0, 1.0).where(ended_as(chosen, "ok"))
+    failed = ended_as(chosen, *scale.failures)
     # A file that somebody deleted, a picture without a price: nothing is known of it.
-    left_out = ~failed & (share.isna() | outcome.isin(LOST))
+    left_out = ~failed & (share.isna() | ended_as(chosen, *LOST))
     own = pd.DataFrame(
         {
             "system": chosen["system"],
@@ -99,7 +100,7 @@ def computed_outcomes(computed: str, requests: pd.DataFrame, suite: str | None, 
 def typical_values(computed: str, requests: pd.DataFrame, suite: str | None, size: str | None) -> pd.Series[float]:
     """Return the mean cost or the median latency of the pictures of each system; arguments as `computed_outcomes`."""
     chosen = _chosen(requests, suite, size)
-    pictures = chosen[chosen["outcome"] == "ok"].groupby("system")[LOG_SCALES[computed].column]
+    pictures = chosen[ended_as(chosen, "ok")].groupby("system")[LOG_SCALES[computed].column]
     return pictures.mean() if computed == "cost_per_image" else pictures.median()
 
 

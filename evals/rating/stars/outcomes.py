@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from evals.rating.operations import NEVER_SENT
+from evals.imageset.contract import NO_FIRST_SHOT, Outcome, ended_as
 from evals.rating.stars.scales import FrozenScale, share_of_scale
 from metrics.catalogue import metric
 from metrics.specification import SubjectKind
 
-WITHHELD = ("refused", "filtered")
+WITHHELD: tuple[Outcome, ...] = ("refused", "filtered")
 """Outcomes in which the system gave no picture by its own will: they count as 0."""
 
-LOST = ("failed", "timeout", "unknown")
+LOST: tuple[Outcome, ...] = ("failed", "timeout", "unknown")
 """Outcomes in which network, disk or host broke down: they are left out, and bounds say what they could change."""
 
 NOT_ASKED = (
@@ -147,7 +147,7 @@ def _numbered(column: pd.Series[Any], nothing: float) -> pd.Series[float]:
 
 def _whose_fault(told: pd.DataFrame, outcome: pd.Series[str], reason: pd.Series[str]) -> pd.Series[str]:
     """Return the outcomes, later shots that were never sent as withheld where the first shot of them was."""
-    never_sent = reason.eq(NEVER_SENT)
+    never_sent = reason.eq(NO_FIRST_SHOT)
     if not never_sent.any():
         return outcome
     groups = [told[name] for name in _GROUP]
@@ -219,9 +219,9 @@ def _asked(requests: pd.DataFrame, suite: str, unasked: set[str]) -> pd.DataFram
     of_suite = requests[(requests["suite"] == suite) | requests["suite"].isna()]
     of_suite = of_suite[~of_suite["prompt"].isin(unasked)].assign(suite=suite)
     return of_suite.assign(
-        ok=of_suite["outcome"].eq("ok").astype(int),
-        withheld=of_suite["outcome"].isin(WITHHELD).astype(int),
-        lost=of_suite["outcome"].isin(LOST).astype(int),
+        ok=ended_as(of_suite, "ok").astype(int),
+        withheld=ended_as(of_suite, *WITHHELD).astype(int),
+        lost=ended_as(of_suite, *LOST).astype(int),
     )
 
 

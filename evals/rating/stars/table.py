@@ -11,6 +11,7 @@ import pandas as pd
 from typing_extensions import TypedDict
 
 from evals.definition import StarRow
+from evals.imageset.contract import ended_as
 from evals.rating.comparison import number_or_none, with_prompts
 from evals.rating.controls import ControlStatistic
 from evals.rating.stars.cells import StarCell, StarDifference, settle, star_cells, star_differences
@@ -224,8 +225,8 @@ def _all_withheld(requests: pd.DataFrame | None, suite: str) -> bool:
     """Return whether systems withheld pictures of a suite, and none came."""
     if requests is None:
         return False
-    outcomes = requests.loc[(requests["suite"] == suite) | requests["suite"].isna(), "outcome"]
-    return bool(outcomes.isin(WITHHELD).any() and not outcomes.eq("ok").any())
+    of_suite = requests[(requests["suite"] == suite) | requests["suite"].isna()]
+    return bool(ended_as(of_suite, *WITHHELD).any() and not ended_as(of_suite, "ok").any())
 
 
 def _component(name: str, weight: float, suite: str, measurements: pd.DataFrame, given: Material) -> Component:

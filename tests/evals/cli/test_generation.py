@@ -21,8 +21,9 @@ from evals.cli.generation import print_generation
 from evals.cli.main import main
 from evals.data_files import data_path
 from evals.facts.models import read_facts
-from evals.generation.ledger import LEDGER, read_events
+from evals.generation.ledger import read_events
 from evals.generation.stage import Generation
+from evals.imageset.contract import LEDGER
 from evals.imageset.imageset import read_image_set
 from evals.rating.stage import rate_run
 

@@ -7,10 +7,11 @@ from collections import Counter
 
 import pytest
 
-from evals.generation.ledger import LEDGER, read_events, replay
+from evals.generation.ledger import read_events, replay
 from evals.generation.simulated.artists import plain_artist
 from evals.generation.simulated.books import Books
 from evals.generation.simulated.server import serve
+from evals.imageset.contract import LEDGER
 from evals.imageset.imageset import read_image_set
 from tests.evals.generation.simulated_runs import FREE_HOST, a_plan, a_simulation, run_once
 

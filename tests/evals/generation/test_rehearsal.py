@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from evals.definition import Defect, read_definition
 from evals.facts.models import read_facts
-from evals.generation.ledger import LEDGER
 from evals.generation.rehearsal import simulated_systems
-from evals.generation.stage import IMAGES, generate
+from evals.generation.stage import generate
+from evals.imageset.contract import IMAGES, LEDGER
 from evals.imageset.imageset import read_image_set
 
 DEMO = read_definition("demo")

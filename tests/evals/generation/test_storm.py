@@ -11,7 +11,7 @@ from evals.generation.simulated.books import Books
 from evals.generation.simulated.server import FORMATS, serve
 from evals.generation.simulated.service import storm
 from evals.generation.stage import generate
-from evals.imageset.validation import OUTCOMES
+from evals.imageset.contract import OUTCOMES
 from tests.evals.generation.simulated_runs import HASTE, a_plan, a_simulation, open_systems
 
 FAULTS = (

@@ -1,0 +1,131 @@
+"""What the stages hand on to each other: names of files, outcomes and reasons of requests, columns and their types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypedDict, get_args
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+EVAL: Final = "eval.yaml"
+"""The frozen definition in a run folder."""
+
+IMAGES: Final = "images"
+"""The image set in a run folder, and the pictures in an image set."""
+
+METADATA: Final = "metadata.jsonl"
+"""The samples of an image set, one row a picture that exists."""
+
+REQUESTS: Final = "requests.jsonl"
+"""The requests behind an image set with their outcomes."""
+
+LEDGER: Final = "ledger.jsonl"
+"""The event log of an image set that TwinLens generated."""
+
+SAMPLES: Final = "samples.jsonl"
+SCORES: Final = "scores.parquet"
+RATINGS: Final = "ratings.json"
+PROVENANCE: Final = "provenance.json"
+
+Outcome: TypeAlias = Literal["ok", "refused", "filtered", "failed", "timeout", "unknown"]
+"""How a request ended: ``unknown`` was sent, and its answer lost; only ``ok`` brought a picture."""
+
+OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
+
+# Reasons that TwinLens itself gives for an outcome; all others are codes of the hosts.
+NO_FIRST_SHOT: Final = "no_first_shot"
+"""Never sent: the first shot of the sequence, which is its reference, brought no picture."""
+
+FILE_MISSING: Final = "file_missing"
+"""The picture was made, and its file deleted since."""
+
+ANSWER_LOST: Final = "answer_lost"
+NOT_A_PICTURE: Final = "not_a_picture"
+DELIVERY_EXPIRED: Final = "delivery_expired"
+DELIVERY_FAILED: Final = "delivery_failed"
+UNTRUSTED_URL: Final = "untrusted_url"
+"""The host named an address of somebody else's to get the picture from."""
+
+
+class PlannedRow(TypedDict):
+    """What a request asks for, in ``requests.jsonl`` and ``metadata.jsonl``."""
+
+    sample_id: str
+    system: str
+    suite: str
+    prompt_id: str
+    prompt: str
+    seed: int
+    repeat: int
+    size: str
+    sequence_id: str | None
+    shot: int | None
+
+
+class RequestRow(PlannedRow):
+    """One row of ``requests.jsonl`` as TwinLens writes it; of a set from elsewhere only system and outcome are sure.
+
+    What a request has cost at most is ``cost_usd`` and ``may_have_cost_usd`` together.
+    """
+
+    outcome: Outcome
+    reason: str | None
+    message: str | None
+    attempts: int
+    cost_usd: float | None
+    cost_basis: str | None
+    may_have_cost_usd: float
+    latency_s: float | None
+    queue_s: float | None
+    generation_s: float | None
+    download_s: float | None
+    task_id: str | None
+    model_version: str | None
+    prompt_used: str | None
+    seed_used: int | None
+    answer_text: str | None
+    file_name: str | None
+    sent_at: str | None
+    ended_at: str | None
+    simulated: bool
+
+
+def ended_as(requests: pd.DataFrame, *outcomes: Outcome) -> pd.Series[bool]:
+    """Return which requests ended with one of some outcomes."""
+    return requests["outcome"].isin(outcomes)
+
+
+REQUIRED: Final = ("file_name", "system", "prompt")
+"""The columns that every row of ``metadata.jsonl`` fills."""
+
+COLUMN_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
+    "file_name": ("string",),
+    "system": ("string",),
+    "prompt": ("string",),
+    "sample_id": ("string",),
+    "suite": ("string",),
+    "prompt_id": ("string",),
+    "sequence_id": ("string",),
+    "language": ("string",),
+    "mask": ("string",),
+    "caption": ("string",),
+    "source_caption": ("string",),
+    "expected_text": ("string", "list of string"),
+    "tags": ("list of string",),
+    "palette": ("list of string",),
+    "objects": ("list of object",),
+    "absent": ("list of string",),
+    "relations": ("list of object",),
+    "edit": ("object",),
+    "reference_images": ("list of string",),
+    "seed": ("integer",),
+    "repeat": ("integer",),
+    "shot": ("integer",),
+    "width": ("integer",),
+    "height": ("integer",),
+    "latency_s": ("number", "integer"),
+    "cost_usd": ("number", "integer"),
+    "simulated": ("boolean",),
+}
+"""The JSON type of every column of ``metadata.jsonl`` that TwinLens reads. Others are kept and need one type each."""
