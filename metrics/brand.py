@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from metrics.encoders.colour_palette import SMALL_SHARE, DominantColour
+from metrics.encoders.palette import SMALL_SHARE, DominantColour
 from metrics.measurement import Measurement, Subject, scored, unscored
 
 Floats = npt.NDArray[np.float64]

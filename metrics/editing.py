@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from metrics.adherence import prompt_adherence
 from metrics.encoders.clauses import EmbeddedPrompt
-from metrics.encoders.edits import EditDifference, EditDistance, RegionDifference
+from metrics.encoders.edits import EditDifference, RegionDifference
+from metrics.encoders.lpips import EditDistance
 from metrics.measurement import Measurement, Subject, scored, unscored
 from metrics.reproducibility import peak_signal_to_noise_ratio
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from metrics.encoders.perceptual import Difference
+from metrics.encoders.pixels import Difference
 from metrics.measurement import Measurement, Subject, scored, unscored
 
 PSNR_CAP_DB = 100.0

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metrics.encoders.catalogue import EncoderUnavailable, Image
-from metrics.encoders.perceptual import SSIM_WINDOW, LpipsEncoder, load_lpips, local_similarity
+from metrics.encoders.pixels import SSIM_WINDOW, local_similarity
 
 Edit = tuple[Image, Image, Image | None]
 """Source, output and mask of one edit. White in the mask is what may change; None where no mask was given."""
@@ -67,20 +67,6 @@ class EditDifference(TypedDict):
     inside: RegionDifference | None
     local_mae: float
     """Largest mean absolute difference over any 32 x 32 window: finds an edit that is small in its picture."""
-
-
-class EditDistance(TypedDict):
-    """The feature ``edit_lpips``: the LPIPS that change outside the mask leads to.
-
-    ``distance`` is the mean over the whole frame, to which the inside of the mask adds nothing; None without a mask
-    or where nothing lies outside it. ``mask_share`` is the share of pixels that may change.
-    """
-
-    distance: float | None
-    mask_share: float | None
-    resized: bool
-    shift: list[int]
-    aligned: bool
 
 
 class AlignedEdit(NamedTuple):
@@ -180,7 +166,7 @@ def _total(first: Image, second: Image, where: Mask) -> float:
 def similarity_map(first: Image, second: Image) -> npt.NDArray[np.float32]:
     """Return the structural similarity around every pixel, the mean of RGB, with pictures mirrored at their border.
 
-    Parameters and formula are those of `metrics.encoders.perceptual.structural_similarity`, which is the mean of this
+    Parameters and formula are those of `metrics.encoders.pixels.structural_similarity`, which is the mean of this
     map less 5 pixels on each side. Equals the full map of scikit-image's ``structural_similarity``.
 
     Returns
@@ -260,7 +246,7 @@ def edit_difference(source: Image, output: Image, mask: Image | None) -> EditDif
     )
 
 
-class EditPixelEncoder:
+class EditPixelExtractor:
     """Pixel differences of edits; exact arithmetic, without weights."""
 
     name = "edit_pixels:rgb8"
@@ -273,8 +259,8 @@ class EditPixelEncoder:
         return [edit_difference(*edit) for edit in edits]
 
 
-def load_edit_pixels(model: str, device: str) -> EditPixelEncoder:
-    """Return the pixel encoder of edits; ``rgb8`` is its only model and it runs on the CPU whatever the device.
+def load_edit_pixels(model: str, device: str) -> EditPixelExtractor:
+    """Return the pixel extractor of edits; ``rgb8`` is its only model and it runs on the CPU whatever the device.
 
     Raises
     ------
@@ -283,49 +269,4 @@ def load_edit_pixels(model: str, device: str) -> EditPixelEncoder:
     """
     if model != "rgb8":
         raise EncoderUnavailable(f"unknown encoder edit_pixels:{model}: the only one is edit_pixels:rgb8")
-    return EditPixelEncoder()
-
-
-class EditLpipsEncoder:
-    """The learned perceptual distance that an edit's changes outside its mask lead to."""
-
-    licence = LpipsEncoder.licence
-    version = f"1: {EditPixelEncoder.version}; inside of the mask taken from the source; LPIPS {LpipsEncoder.version}"
-
-    def __init__(self, lpips: LpipsEncoder) -> None:
-        self.name = f"edit_{lpips.name}"
-        self.weights_sha256: str | None = lpips.weights_sha256
-        self._lpips = lpips
-
-    def encode_edits(self, edits: Sequence[Edit]) -> list[EditDistance]:
-        """Return for each edit how far its outside is from the source's.
-
-        LPIPS compares the source with the output in which everything inside the mask is the source's again, so that
-        a change the mask allows has no part in it, and the network sees natural pictures rather than black holes.
-        """
-        return [self._distance(*edit) for edit in edits]
-
-    def _distance(self, source: Image, output: Image, mask: Image | None) -> EditDistance:
-        edit = align(source, output, mask)
-        distance = None
-        if edit.inside is not None and not edit.inside.all():
-            restored = np.where(edit.inside[:, :, None], edit.source, edit.output)
-            (distance,) = self._lpips.encode_pairs([(edit.source, restored)])
-        return EditDistance(
-            distance=distance,
-            mask_share=None if edit.inside is None else float(edit.inside.mean()),
-            resized=edit.resized,
-            shift=list(edit.shift),
-            aligned=edit.aligned,
-        )
-
-
-def load_edit_lpips(model: str, device: str) -> EditLpipsEncoder:
-    """Load LPIPS for edits; ``model`` and ``device`` as in `metrics.encoders.perceptual.load_lpips`.
-
-    Raises
-    ------
-    EncoderUnavailable
-        If the weights are not on this machine.
-    """
-    return EditLpipsEncoder(load_lpips(model, device))
+    return EditPixelExtractor()

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metrics.encoders.catalogue import EncoderUnavailable, Image, library_of
-from metrics.encoders.perceptual import perceptual_hash
+from metrics.encoders.pixels import perceptual_hash
 from metrics.encoders.weights import insightface_home, sha256_of
 
 Distance = Literal["cosine", "euclidean"]

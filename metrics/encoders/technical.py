@@ -261,7 +261,7 @@ def technical_measures(image: Image) -> TechnicalMeasures:
     )
 
 
-class TechnicalEncoder:
+class TechnicalExtractor:
     """The technical measures of images; arithmetic on pixels, without weights."""
 
     name = "technical:rec601"
@@ -274,8 +274,8 @@ class TechnicalEncoder:
         return [technical_measures(image) for image in images]
 
 
-def load_technical(model: str, device: str) -> TechnicalEncoder:
-    """Return the technical encoder; ``rec601`` is its only model and it runs on the CPU whatever the device.
+def load_technical(model: str, device: str) -> TechnicalExtractor:
+    """Return the technical extractor; ``rec601`` is its only model and it runs on the CPU whatever the device.
 
     Raises
     ------
@@ -284,4 +284,4 @@ def load_technical(model: str, device: str) -> TechnicalEncoder:
     """
     if model != "rec601":
         raise EncoderUnavailable(f"unknown encoder technical:{model}: the only one is technical:rec601")
-    return TechnicalEncoder()
+    return TechnicalExtractor()

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metrics.brand import colour_differences, lab_of, palette_adherence, palette_consistency, palette_distance
-from metrics.encoders.colour_palette import dominant_colours
+from metrics.encoders.palette import dominant_colours
 from metrics.measurement import Subject
 
 # Sharma, Wu and Dalal 2005, "The CIEDE2000 color-difference formula", table 1

@@ -18,7 +18,8 @@ from metrics import editing
 from metrics.catalogue import METRICS
 from metrics.editing import direction_similarity, direction_texts, is_no_op
 from metrics.encoders.catalogue import load_encoder
-from metrics.encoders.edits import edit_difference, load_edit_lpips, load_edit_pixels
+from metrics.encoders.edits import edit_difference, load_edit_pixels
+from metrics.encoders.lpips import load_edit_lpips
 from metrics.measurement import REASONS, Subject
 
 PIXELS = load_edit_pixels("rgb8", "cpu")

@@ -13,7 +13,7 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from metrics import reproducibility
 from metrics.catalogue import METRICS
-from metrics.encoders.perceptual import load_pixels
+from metrics.encoders.pixels import load_pixels
 from metrics.measurement import REASONS, Subject
 
 ASTRONAUT = data.astronaut()

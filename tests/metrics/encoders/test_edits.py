@@ -17,40 +17,12 @@ from metrics.encoders.edits import (
     align,
     edit_difference,
     estimate_shift,
-    load_edit_lpips,
     load_edit_pixels,
     similarity_map,
 )
-from metrics.encoders.perceptual import load_lpips, structural_similarity
+from metrics.encoders.pixels import structural_similarity
 from metrics.reproducibility import peak_signal_to_noise_ratio
-
-ASTRONAUT = data.astronaut()
-
-
-def square_mask(shape, rows, columns):
-    mask = np.zeros(shape, np.uint8)
-    mask[rows, columns] = 255
-    return mask
-
-
-SQUARE = square_mask(ASTRONAUT.shape, slice(64, 192), slice(64, 192))
-
-
-@pytest.fixture(scope="module")
-def inverted_square():
-    """The astronaut with an inverted square, and noise of two levels everywhere."""
-    edited = ASTRONAUT.copy()
-    edited[64:192, 64:192] = 255 - edited[64:192, 64:192]
-    noise = np.random.default_rng(1).integers(-2, 3, ASTRONAUT.shape)
-    return np.clip(edited.astype(int) + noise, 0, 255).astype(np.uint8)
-
-
-def cut_out(dx, dy, side=320):
-    """Return a part of a photograph, and the part that a camera moved by (-dx, -dy) shows."""
-    return (
-        np.ascontiguousarray(ASTRONAUT[64 : 64 + side, 96 : 96 + side]),
-        np.ascontiguousarray(ASTRONAUT[64 - dy : 64 - dy + side, 96 - dx : 96 - dx + side]),
-    )
+from tests.metrics.encoders.pictures import ASTRONAUT, INVERTED_SQUARE, SQUARE, cut_out, resized, square_mask
 
 
 def as_jpeg(image, quality):
@@ -59,12 +31,8 @@ def as_jpeg(image, quality):
     return np.asarray(Picture.open(file))
 
 
-def resized(image, width, height):
-    return np.asarray(Picture.fromarray(image).resize((width, height), Picture.Resampling.BICUBIC))
-
-
-def test_reference_values_of_the_inverted_square(inverted_square):
-    edit = edit_difference(ASTRONAUT, inverted_square, SQUARE)
+def test_reference_values_of_the_inverted_square():
+    edit = edit_difference(ASTRONAUT, INVERTED_SQUARE, SQUARE)
     assert peak_signal_to_noise_ratio(edit["outside"]["mse"]) == pytest.approx(45.4108, abs=1e-4)
     assert peak_signal_to_noise_ratio(edit["inside"]["mse"]) == pytest.approx(5.4489, abs=1e-4)
     assert peak_signal_to_noise_ratio(edit["whole"]["mse"]) == pytest.approx(17.4835, abs=1e-4)
@@ -76,11 +44,11 @@ def test_reference_values_of_the_inverted_square(inverted_square):
     assert (edit["resized"], edit["shift"], edit["aligned"]) == (False, [0, 0], False)
 
 
-def test_windows_at_the_edge_of_the_mask_look_inside(inverted_square):
+def test_windows_at_the_edge_of_the_mask_look_inside():
     outside = SQUARE[:, :, 0] == 0
-    leaking = similarity_map(ASTRONAUT, inverted_square)[outside].mean(dtype=float)
+    leaking = similarity_map(ASTRONAUT, INVERTED_SQUARE)[outside].mean(dtype=float)
     assert leaking == pytest.approx(0.976027, abs=1e-6)
-    assert leaking < edit_difference(ASTRONAUT, inverted_square, SQUARE)["outside"]["ssim"]
+    assert leaking < edit_difference(ASTRONAUT, INVERTED_SQUARE, SQUARE)["outside"]["ssim"]
 
 
 @pytest.mark.parametrize("shape", [(11, 11, 3), (40, 12, 3), (64, 30, 3), (65, 30, 3), (131, 30, 3)], ids=str)
@@ -95,10 +63,10 @@ def test_the_map_equals_scikit_image_at_every_shape_and_strip_border(shape):
     assert whole["ssim"] == pytest.approx(structural_similarity(first, second), abs=1e-7)
 
 
-def test_every_statistic_equals_plain_numpy(inverted_square):
+def test_every_statistic_equals_plain_numpy():
     mask = square_mask(ASTRONAUT.shape, slice(30, 250), slice(100, 401))
-    edit = edit_difference(ASTRONAUT, inverted_square, mask)
-    difference = np.abs(ASTRONAUT.astype(float) - inverted_square)
+    edit = edit_difference(ASTRONAUT, INVERTED_SQUARE, mask)
+    difference = np.abs(ASTRONAUT.astype(float) - INVERTED_SQUARE)
     inside = mask[:, :, 0] > 0
     for name, where in [("inside", inside), ("outside", ~inside), ("whole", np.ones_like(inside))]:
         assert edit[name]["mae"] == pytest.approx(difference[where].mean(), rel=1e-12)
@@ -253,11 +221,11 @@ def test_inside_and_outside_make_the_whole(height, width, seed):
         assert edit["whole"][name] == pytest.approx(whole, rel=1e-9, abs=1e-9)
 
 
-def test_features_are_plain_and_do_not_depend_on_the_batch(inverted_square):
+def test_features_are_plain_and_do_not_depend_on_the_batch():
     encoder = load_edit_pixels("rgb8", "auto")
     edits = [
-        (ASTRONAUT, inverted_square, SQUARE),
-        (ASTRONAUT, resized(inverted_square, 300, 280), None),
+        (ASTRONAUT, INVERTED_SQUARE, SQUARE),
+        (ASTRONAUT, resized(INVERTED_SQUARE, 300, 280), None),
         (*cut_out(2, 1), None),
     ]
     together = encoder.encode_edits(edits)
@@ -276,57 +244,3 @@ def test_arguments_are_left_as_they_are():
 def test_an_unknown_model_is_unavailable():
     with pytest.raises(EncoderUnavailable, match="edit_pixels:rgb8"):
         load_edit_pixels("rgb16", "cpu")
-    with pytest.raises(EncoderUnavailable, match="give the path"):
-        load_edit_lpips("absent.onnx", "cpu")
-
-
-@pytest.fixture(scope="module")
-def lpips_file(shared):
-    return str(shared("models/lpips") / "lpips_alex.onnx")
-
-
-@pytest.fixture(scope="module")
-def edit_lpips(lpips_file):
-    return load_edit_lpips(lpips_file, "cpu")
-
-
-def test_lpips_hears_nothing_of_what_the_mask_allows(edit_lpips):
-    output = ASTRONAUT.copy()
-    output[64:192, 64:192] = 255 - output[64:192, 64:192]
-    (edit,) = edit_lpips.encode_edits([(ASTRONAUT, output, SQUARE)])
-    assert edit["distance"] == 0
-    assert edit["mask_share"] == 1 / 16
-
-
-def test_lpips_hears_all_of_what_an_empty_mask_forbids(edit_lpips, lpips_file, inverted_square):
-    (edit,) = edit_lpips.encode_edits([(ASTRONAUT, inverted_square, np.zeros_like(ASTRONAUT))])
-    (expected,) = load_lpips(lpips_file, "cpu").encode_pairs([(ASTRONAUT, inverted_square)])
-    assert edit["distance"] == expected
-
-
-def test_without_mask_or_outside_there_is_no_distance(edit_lpips):
-    edits = edit_lpips.encode_edits(
-        [(ASTRONAUT, ASTRONAUT, None), (ASTRONAUT, ASTRONAUT, np.full_like(ASTRONAUT, 255))]
-    )
-    assert [edit["distance"] for edit in edits] == [None, None]
-    assert [edit["mask_share"] for edit in edits] == [None, 1.0]
-
-
-def test_lpips_undoes_size_and_shift_and_does_not_depend_on_the_batch(edit_lpips):
-    source, moved = cut_out(2, 0, 128)
-    mask = square_mask(source.shape, slice(0, 30), slice(0, 30))
-    edits = [(source, moved, mask), (source, resized(source, 256, 256), mask), (source, source[::-1].copy(), mask)]
-    together = edit_lpips.encode_edits(edits)
-    assert together == [edit_lpips.encode_edits([edit])[0] for edit in edits]
-    moved_edit, resized_edit, flipped = together
-    assert (moved_edit["distance"], moved_edit["aligned"]) == (0, True)
-    assert resized_edit["resized"]
-    assert resized_edit["distance"] < 0.05 < flipped["distance"]
-    assert json.loads(json.dumps(together)) == together
-
-
-def test_the_encoder_names_the_network_behind_it(edit_lpips, lpips_file):
-    lpips = load_lpips(lpips_file, "cpu")
-    assert edit_lpips.name == "edit_lpips:lpips_alex.onnx"
-    assert edit_lpips.weights_sha256 == lpips.weights_sha256
-    assert lpips.version in edit_lpips.version

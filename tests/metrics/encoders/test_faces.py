@@ -11,7 +11,7 @@ import pytest
 
 from metrics.encoders.catalogue import EncoderUnavailable, load_encoder
 from metrics.encoders.faces import load_dlib
-from metrics.encoders.perceptual import perceptual_hash
+from metrics.encoders.pixels import perceptual_hash
 
 # dlib 20.0.1, 5-point landmarks, HOG up=0; stated tolerance 0.01.
 TOLERANCE = 0.01

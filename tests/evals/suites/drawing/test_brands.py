@@ -6,7 +6,7 @@ import pytest
 
 from evals.suites.drawing.brands import LAYOUTS, draw_piece
 from evals.suites.suite import read_suite
-from metrics.encoders.colour_palette import SMALL_SHARE
+from metrics.encoders.palette import SMALL_SHARE
 
 GREY = "#7f7f7f"
 GREEN, YELLOW, CREAM = PALETTE = ("#1f6f54", "#f3b33d", "#fdf8ec")

@@ -1,27 +1,19 @@
-"""How far two images are from each other: plain pixel arithmetic, perceptual hashes and the learned LPIPS distance."""
+"""How far two images are from each other: differences of pixels, structural similarity and perceptual hashes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
 from metrics.encoders.catalogue import EncoderUnavailable, Image
-from metrics.encoders.weights import find_weights, sha256_of
 
 SSIM_WINDOW = 11
 """Side in pixels of the Gaussian window of Wang et al. 2004; smaller images have no SSIM."""
 
 _SSIM_STRIP_ROWS = 64
-
-LPIPS_MAX_PIXELS = 1_500_000
-"""Larger pictures are reduced to this many pixels, so that a 4K pair needs no gigabytes; no 1K format is touched."""
-
-LPIPS_MIN_SIDE = 64
-"""Shorter sides are enlarged to this, the patch size that LPIPS was fitted on; the network divides by zero below 31."""
 
 
 Levels = npt.NDArray[np.float64]
@@ -141,7 +133,7 @@ def local_similarity(first: Image, second: Image) -> Levels:
     return similarity
 
 
-class PixelEncoder:
+class PixelExtractor:
     """Perceptual hashes of images and pixel differences of pairs; exact, without weights."""
 
     name = "pixels:rgb8"
@@ -158,8 +150,8 @@ class PixelEncoder:
         return [pixel_difference(first, second) for first, second in pairs]
 
 
-def load_pixels(model: str, device: str) -> PixelEncoder:
-    """Return the pixel encoder; ``rgb8`` is its only model and it runs on the CPU whatever the device.
+def load_pixels(model: str, device: str) -> PixelExtractor:
+    """Return the pixel extractor; ``rgb8`` is its only model and it runs on the CPU whatever the device.
 
     Raises
     ------
@@ -168,104 +160,4 @@ def load_pixels(model: str, device: str) -> PixelEncoder:
     """
     if model != "rgb8":
         raise EncoderUnavailable(f"unknown encoder pixels:{model}: the only one is pixels:rgb8")
-    return PixelEncoder()
-
-
-class LpipsEncoder:
-    """The learned perceptual distance of pairs of images, from an ONNX file that holds backbone and heads."""
-
-    licence = "BSD-2-Clause"
-    version = "1: bicubic up to a 64 px side, area down to 1.5 megapixels"
-
-    def __init__(self, name: str, weights_sha256: str, session: Any) -> None:
-        self.name = name
-        self.weights_sha256 = weights_sha256
-        self._session = session
-
-    def encode_pairs(self, pairs: Sequence[tuple[Image, Image]]) -> list[float | None]:
-        """Return the LPIPS distance of each pair, 0 for equal images; None where the two sizes differ."""
-        # One pair at a time: pairs differ in size, and a value must not depend on its batch.
-        return [self._distance(first, second) if first.shape == second.shape else None for first, second in pairs]
-
-    def _distance(self, first: Image, second: Image) -> float:
-        (distance,) = self._session.run(["distance"], {"img0": lpips_input(first), "img1": lpips_input(second)})
-        return float(np.ravel(distance)[0])
-
-
-def lpips_input(image: Image) -> npt.NDArray[np.float32]:
-    """Return the image as LPIPS takes it: float32 RGB in -1..1 of shape (1, 3, height, width).
-
-    Pictures of more than 1.5 megapixels are reduced to that (area averaging) and sides under 64 pixels are enlarged
-    (bicubic); LPIPS depends on the scale, so values of larger pictures are those of their reduction.
-
-    Examples
-    --------
-    >>> white = lpips_input(np.full((64, 96, 3), 255, np.uint8))
-    >>> white.shape, float(white.min())
-    ((1, 3, 64, 96), 1.0)
-    >>> lpips_input(np.zeros((3000, 4000, 3), np.uint8)).shape
-    (1, 3, 1061, 1414)
-    """
-    import cv2
-
-    height, width = image.shape[:2]
-    scale = min(1.0, (LPIPS_MAX_PIXELS / (height * width)) ** 0.5)
-    size = max(LPIPS_MIN_SIDE, round(width * scale)), max(LPIPS_MIN_SIDE, round(height * scale))
-    if size != (width, height):
-        resized = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-        image = np.asarray(resized, np.uint8)
-    return np.ascontiguousarray((image.astype(np.float32) / 127.5 - 1).transpose(2, 0, 1)[None])
-
-
-def load_lpips(model: str, device: str) -> LpipsEncoder:
-    """Load LPIPS from an ONNX file.
-
-    Parameters
-    ----------
-    model
-        ``alex`` for the file ``lpips_alex.onnx`` of the weights folder (any other plain name likewise), or the path
-        of an ONNX file with inputs ``img0``, ``img1`` (float32 [b, 3, height, width] in -1..1) and output ``distance``.
-    device
-        ``cpu``, or ``auto`` and ``cuda`` for the GPU where onnxruntime has one.
-
-    Raises
-    ------
-    EncoderUnavailable
-        If there is no such file, or it is not such a network.
-    """
-    path = _lpips_file(model)
-    try:
-        import onnxruntime
-        from onnxruntime.capi import onnxruntime_pybind11_state as failures
-    except ImportError:
-        raise EncoderUnavailable("LPIPS needs onnxruntime: pip install onnxruntime") from None
-    wanted = ["CPUExecutionProvider"] if device == "cpu" else ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    available = onnxruntime.get_available_providers()
-    try:
-        session = onnxruntime.InferenceSession(path, providers=[name for name in wanted if name in available])
-    except (failures.InvalidProtobuf, failures.InvalidGraph, failures.Fail, failures.NotImplemented) as failure:
-        raise EncoderUnavailable(f"{path} is not an ONNX network that onnxruntime can load: {failure}") from failure
-    inputs = {node.name for node in session.get_inputs()}
-    outputs = {node.name for node in session.get_outputs()}
-    if inputs != {"img0", "img1"} or "distance" not in outputs:
-        raise EncoderUnavailable(
-            f"{path} is no LPIPS network: it must take img0 and img1 and give distance, "
-            f"but takes {', '.join(sorted(inputs))} and gives {', '.join(sorted(outputs))}"
-        )
-    # A score table travels; the folders of this machine do not.
-    return LpipsEncoder(f"lpips:{path.name if model.endswith('.onnx') else model}", sha256_of(path), session)
-
-
-def _lpips_file(model: str) -> Path:
-    if model.endswith(".onnx"):
-        path = Path(model).expanduser()
-        if not path.is_file():
-            raise EncoderUnavailable(f"there is no LPIPS file at {path}: give the path of an ONNX file")
-        return path
-    found = find_weights(f"lpips_{model}.onnx")
-    if found is None:
-        raise EncoderUnavailable(
-            f"LPIPS weights are not on this machine: put lpips_{model}.onnx into the folder that TWINLENS_WEIGHTS "
-            "names (default ~/.cache/twinlens/weights), or give the path of an ONNX file as lpips:FILE.onnx"
-        )
-    return found
+    return PixelExtractor()

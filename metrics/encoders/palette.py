@@ -136,7 +136,7 @@ def _merge_small(centres: Floats, shares: Floats) -> tuple[Floats, Floats]:
     return centres, shares
 
 
-class PaletteEncoder:
+class PaletteExtractor:
     """The dominant colours of images; arithmetic on pixels, without weights."""
 
     name = "palette:cielab"
@@ -149,8 +149,8 @@ class PaletteEncoder:
         return [dominant_colours(image) for image in images]
 
 
-def load_palette(model: str, device: str) -> PaletteEncoder:
-    """Return the palette encoder; ``cielab`` is its only model and it runs on the CPU whatever the device.
+def load_palette(model: str, device: str) -> PaletteExtractor:
+    """Return the palette extractor; ``cielab`` is its only model and it runs on the CPU whatever the device.
 
     Raises
     ------
@@ -159,4 +159,4 @@ def load_palette(model: str, device: str) -> PaletteEncoder:
     """
     if model != "cielab":
         raise EncoderUnavailable(f"unknown encoder palette:{model}: the only one is palette:cielab")
-    return PaletteEncoder()
+    return PaletteExtractor()

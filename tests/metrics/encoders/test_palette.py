@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from metrics.encoders.catalogue import EncoderUnavailable
-from metrics.encoders.colour_palette import MAX_COLOURS, SMALL_SHARE, dominant_colours, load_palette
+from metrics.encoders.palette import MAX_COLOURS, SMALL_SHARE, dominant_colours, load_palette
 
 
 def flat(colour, height=40, width=60):
