@@ -171,7 +171,7 @@ class FeatureTable:
             store = self._store(feature, encoder)
             for start in range(0, len(texts), WINDOW_IMAGES):
                 part = texts[start : start + WINDOW_IMAGES]
-                for text, value in zip(part, encoder.encode_texts(part), strict=True):
+                for text, value in zip(part, encoder.encode(part), strict=True):
                     store.put(_text_hash(text), value)
                 store.flush()
                 self.progress("prompts", start + len(part), len(texts))
@@ -213,7 +213,7 @@ class FeatureTable:
                 if self._hash[key] not in self._store(feature, encoder):
                     batches.setdefault((feature, encoder.name), (encoder, {}))[1][self._hash[key]] = image
         for (feature, _), (encoder, batch) in batches.items():
-            self._keep(feature, encoder, list(batch), list(batch.values()), encoder.encode_images)
+            self._keep(feature, encoder, list(batch), list(batch.values()), encoder.encode)
 
     def _encode_groups(self, needs: Needs, pixels: Mapping[ImageKey, Pixels]) -> None:
         for group, features in needs.groups.items():
@@ -223,12 +223,11 @@ class FeatureTable:
             for (feature, _), encoder in features.items():
                 if self._content(group) in self._store(feature, encoder):
                     continue
-                encode: Any = encoder
                 if FEATURES[feature].of == "pair":
-                    self._keep(feature, encoder, [self._content(group)], [pictures], encode.encode_pairs)
+                    self._keep(feature, encoder, [self._content(group)], [pictures], encoder.encode)
                 else:
                     edit = (*pictures, None)[:3]
-                    self._keep(feature, encoder, [self._content(group)], [edit], encode.encode_edits)
+                    self._keep(feature, encoder, [self._content(group)], [edit], encoder.encode)
 
     def _ask(self, needs: Needs, pixels: Mapping[ImageKey, Pixels]) -> None:
         batches: dict[tuple[str, str], tuple[Any, dict[str, tuple[Pixels, str]]]] = {}
@@ -241,7 +240,7 @@ class FeatureTable:
                     batch = batches.setdefault((feature, encoder.name), (encoder, {}))[1]
                     batch[content] = (pixels[key], question)
         for (feature, _), (encoder, asked) in batches.items():
-            self._keep(feature, encoder, list(asked), list(asked.values()), encoder.encode_questions)
+            self._keep(feature, encoder, list(asked), list(asked.values()), encoder.encode)
 
     def _keep(
         self, feature: str, encoder: Encoder, contents: list[str], inputs: list[Any], encode: Callable[[Any], Any]

@@ -125,9 +125,9 @@ class AestheticEncoder:
         self._head = head
         self._tower = tower
 
-    def encode_images(self, images: Sequence[Image]) -> list[float]:
+    def encode(self, images: Sequence[Image]) -> list[float]:
         """Return the rating of each image, higher for better liked; most lie between 4 and 7, nothing bounds them."""
-        return [self._head.rating(embedding) for embedding in self._tower.encode_images(images)]
+        return [self._head.rating(embedding) for embedding in self._tower.encode(images)]
 
 
 def load_aesthetic(model: str, device: str = "auto") -> AestheticEncoder:
@@ -165,7 +165,7 @@ def load_aesthetic(model: str, device: str = "auto") -> AestheticEncoder:
             f"{name}: {tower.name} runs plain GELU, which OpenAI's CLIP does not; "
             "its weights want an architecture that ends in -quickgelu"
         )
-    (embedding,) = tower.encode_images([np.zeros((8, 8, 3), np.uint8)])
+    (embedding,) = tower.encode([np.zeros((8, 8, 3), np.uint8)])
     if embedding.shape != head.weight.shape:
         raise EncoderUnavailable(
             f"{name}: {path} rates embeddings of {head.weight.size} numbers, and {tower.name} gives {embedding.size}"

@@ -34,8 +34,10 @@ class EncoderUnavailable(Exception):
 
 
 class Encoder(Protocol):
-    """A loaded model. It has ``encode_images``, ``encode_texts`` or ``encode_pairs``, as its role asks.
+    """A loaded model, or an extractor without weights.
 
+    ``encode`` takes a batch of what `metrics.catalogue.FEATURES` says of its feature: images, texts, or tuples of them
+    (two images of a pair; source, output and mask or None of an edit; image and text of a question).
     ``name`` is ``library:model/weights``; ``weights_sha256`` the hash of the weights file (of the concatenated
     hashes, if there are several; None where there are no weights); ``version`` covers decoding and preprocessing,
     so that a change of either never reads an old feature.
@@ -45,6 +47,9 @@ class Encoder(Protocol):
     licence: str
     weights_sha256: str | None
     version: str
+
+    def encode(self, batch: Sequence[Any]) -> Sequence[Any]:
+        """Return one feature an input, in order."""
 
 
 @dataclass(frozen=True, slots=True)

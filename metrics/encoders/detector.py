@@ -88,7 +88,7 @@ class Detector:
     """Questions of one key can share a batch without changing each other's answer."""
     batch_size: int = 4
 
-    def encode_questions(self, questions: Sequence[Question]) -> list[list[Detection]]:
+    def encode(self, questions: Sequence[Question]) -> list[list[Detection]]:
         """Return what is found for each question with a score of at least ``SCORE_FLOOR``, in the network's order."""
         together: dict[Hashable, list[int]] = {}
         for n, (image, text) in enumerate(questions):

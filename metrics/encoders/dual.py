@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -49,8 +49,18 @@ class DualEncoder:
     text_tower: Callable[[Tensors], torch.Tensor]
     batch_size: int = 4
 
-    def encode_images(self, images: Sequence[Image]) -> list[npt.NDArray[np.float32]]:
-        """Return one unit vector of shape (d,) per image."""
+    @overload
+    def encode(self, batch: Sequence[str]) -> list[EmbeddedPrompt]: ...
+    @overload
+    def encode(self, batch: Sequence[Image]) -> list[npt.NDArray[np.float32]]: ...
+    def encode(self, batch: Any) -> Any:
+        """Return one unit vector of shape (d,) per image, or every text's clauses, each as one unit row.
+
+        A batch holds images or texts. A text that fits the context is its own only clause.
+        """
+        return self._encode_texts(batch) if len(batch) and isinstance(batch[0], str) else self._encode_images(batch)
+
+    def _encode_images(self, images: Sequence[Image]) -> list[npt.NDArray[np.float32]]:
         vectors: list[npt.NDArray[np.float32]] = []
         for batch in _batches(images, self.batch_size):
             # 8-bit pictures, never floats: image processors rescale by 1/255 whatever they are given
@@ -58,8 +68,7 @@ class DualEncoder:
             vectors.extend(self._unit_vectors(self.image_tower, self.to_pixels(pictures)))
         return vectors
 
-    def encode_texts(self, texts: Sequence[str]) -> list[EmbeddedPrompt]:
-        """Return every text's clauses, each as one unit row; a text that fits the context is its own only clause."""
+    def _encode_texts(self, texts: Sequence[str]) -> list[EmbeddedPrompt]:
         cut = [split_to_fit(text, lambda piece: self.count_tokens(piece) <= self.context_length) for text in texts]
         rows: list[npt.NDArray[np.float32]] = []
         for batch in _batches([clause for clauses in cut for clause in clauses], self.batch_size):

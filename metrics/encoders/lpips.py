@@ -45,7 +45,7 @@ class LpipsEncoder:
         self.weights_sha256 = weights_sha256
         self._session = session
 
-    def encode_pairs(self, pairs: Sequence[tuple[Image, Image]]) -> list[float | None]:
+    def encode(self, pairs: Sequence[tuple[Image, Image]]) -> list[float | None]:
         """Return the LPIPS distance of each pair, 0 for equal images; None where the two sizes differ."""
         # One pair at a time: pairs differ in size, and a value must not depend on its batch.
         return [self._distance(first, second) if first.shape == second.shape else None for first, second in pairs]
@@ -145,7 +145,7 @@ class EditLpipsEncoder:
         self.weights_sha256: str | None = lpips.weights_sha256
         self._lpips = lpips
 
-    def encode_edits(self, edits: Sequence[Edit]) -> list[EditDistance]:
+    def encode(self, edits: Sequence[Edit]) -> list[EditDistance]:
         """Return for each edit how far its outside is from the source's.
 
         LPIPS compares the source with the output in which everything inside the mask is the source's again, so that
@@ -158,7 +158,7 @@ class EditLpipsEncoder:
         distance = None
         if edit.inside is not None and not edit.inside.all():
             restored = np.where(edit.inside[:, :, None], edit.source, edit.output)
-            (distance,) = self._lpips.encode_pairs([(edit.source, restored)])
+            (distance,) = self._lpips.encode([(edit.source, restored)])
         return EditDistance(
             distance=distance,
             mask_share=None if edit.inside is None else float(edit.inside.mean()),

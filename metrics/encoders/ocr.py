@@ -136,7 +136,7 @@ class RapidOcr:
         )
         self.scripts = scripts_in(_dictionary(recogniser))
 
-    def encode_images(self, images: Sequence[Image]) -> list[list[TextLine]]:
+    def encode(self, images: Sequence[Image]) -> list[list[TextLine]]:
         """Return what is read in each image, in the engine's order; an empty list where it finds nothing."""
         return [self._read(image) for image in images]
 
@@ -202,7 +202,7 @@ class Tesseract:
         self.scripts = frozenset().union(*(_scripts_of_language(language) for language in languages))
         self._languages = "+".join(languages)
 
-    def encode_images(self, images: Sequence[Image]) -> list[list[TextLine]]:
+    def encode(self, images: Sequence[Image]) -> list[list[TextLine]]:
         """Return what is read in each image, in the engine's order; an empty list where it finds nothing."""
         return [self._read(image) for image in images]
 

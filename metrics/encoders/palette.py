@@ -144,7 +144,7 @@ class PaletteExtractor:
     weights_sha256: str | None = None
     version = "1"
 
-    def encode_images(self, images: Sequence[Image]) -> list[list[DominantColour]]:
+    def encode(self, images: Sequence[Image]) -> list[list[DominantColour]]:
         """Return the palette of each image (see `dominant_colours`)."""
         return [dominant_colours(image) for image in images]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Any, TypedDict, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -141,13 +141,13 @@ class PixelExtractor:
     weights_sha256: str | None = None
     version = "1"
 
-    def encode_images(self, images: Sequence[Image]) -> list[str]:
-        """Return the perceptual hash of each image (see `perceptual_hash`)."""
-        return [perceptual_hash(image) for image in images]
-
-    def encode_pairs(self, pairs: Sequence[tuple[Image, Image]]) -> list[Difference]:
-        """Return how the two images of each pair differ (see `pixel_difference`)."""
-        return [pixel_difference(first, second) for first, second in pairs]
+    @overload
+    def encode(self, batch: Sequence[Image]) -> list[str]: ...
+    @overload
+    def encode(self, batch: Sequence[tuple[Image, Image]]) -> list[Difference]: ...
+    def encode(self, batch: Any) -> Any:
+        """Return `perceptual_hash` of each image, or `pixel_difference` of each pair of images."""
+        return [pixel_difference(*one) if isinstance(one, tuple) else perceptual_hash(one) for one in batch]
 
 
 def load_pixels(model: str, device: str) -> PixelExtractor:

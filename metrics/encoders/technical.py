@@ -269,7 +269,7 @@ class TechnicalExtractor:
     weights_sha256: str | None = None
     version = "1"
 
-    def encode_images(self, images: Sequence[Image]) -> list[TechnicalMeasures]:
+    def encode(self, images: Sequence[Image]) -> list[TechnicalMeasures]:
         """Return the technical measures of each image (see `technical_measures`)."""
         return [technical_measures(image) for image in images]
 

@@ -56,7 +56,7 @@ class QuestionAnswerer:
     pad_token: int
     batch_size: int = 4
 
-    def encode_questions(self, questions: Sequence[Question]) -> list[Answer]:
+    def encode(self, questions: Sequence[Question]) -> list[Answer]:
         """Return the answer to ``QUESTION_TEMPLATE`` for each picture and text."""
         together: dict[Hashable, list[int]] = {}
         for n, (image, text) in enumerate(questions):

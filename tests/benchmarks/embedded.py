@@ -31,10 +31,10 @@ def images_a_second(encoder: object, folder: Path, kind: str, rounds: int = 4) -
             assert isinstance(image, DecodedImage)
             waiting.append(image.pixels)
             if len(waiting) == BATCH:
-                encoder.encode_images(waiting)  # type: ignore[attr-defined]
+                encoder.encode(waiting)  # type: ignore[attr-defined]
                 waiting = []
         if waiting:
-            encoder.encode_images(waiting)  # type: ignore[attr-defined]
+            encoder.encode(waiting)  # type: ignore[attr-defined]
         return len(paths) * rounds / (time.perf_counter() - start)
 
 
@@ -45,18 +45,18 @@ def main() -> None:
     encoder = load_encoder(name)
     print(f"{name} loaded in {time.perf_counter() - start:.1f} s")
     noise = np.random.default_rng(0).integers(0, 256, (BATCH, 1024, 1024, 3), dtype=np.uint8)
-    encoder.encode_images(list(noise))
+    encoder.encode(list(noise))
     for kind in ("JPEG", "PNG"):
         with tempfile.TemporaryDirectory() as folder:
             print(f"1024 px {kind} files: {images_a_second(encoder, Path(folder), kind):.0f} images/s, decode included")
     start = time.perf_counter()
     for _ in range(4):
-        encoder.encode_images(list(noise))
+        encoder.encode(list(noise))
     print(f"from memory: {4 * BATCH / (time.perf_counter() - start):.0f} images/s")
     for words, label in ((1, "short"), (12, "long")):
         texts = [f"{number} " + ", ".join([PROMPT] * words) for number in range(64)]
         start = time.perf_counter()
-        encoder.encode_texts(texts)
+        encoder.encode(texts)
         print(f"{label} prompts: {len(texts) / (time.perf_counter() - start):.0f} a second")
 
 

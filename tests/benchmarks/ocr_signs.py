@@ -121,7 +121,7 @@ def measure(encoder: Any, every: int = 1) -> dict[str, list[Measurement]]:
     """Return the character error rate of every n-th sign, by language."""
     measured: dict[str, list[Measurement]] = {}
     for i, sign in itertools.islice(enumerate(signs()), 0, None, every):
-        ocr = encoder.encode_images([sign.image])[0]
+        ocr = encoder.encode([sign.image])[0]
         subject = Subject((str(i),), ({"expected_text": sign.expected},), ({"ocr": ocr},))
         measured.setdefault(sign.language, []).extend(character_error_rate([subject]))
     return measured

@@ -65,11 +65,11 @@ def main() -> None:
         with Decoders() as decoders:
             pixels = [image.pixels for image in decoders.decode(paths)]
         faces, text, plain = (load_encoder(n) for n in ("dlib:resnet_v1", "rapidocr:pp-ocrv6-small", "pixels:rgb8"))
-        rate("faces (dlib)", IMAGES, lambda: faces.encode_images(pixels))
-        rate("text (RapidOCR)", IMAGES, lambda: text.encode_images(pixels))
-        rate("perceptual hash", IMAGES, lambda: plain.encode_images(pixels))
+        rate("faces (dlib)", IMAGES, lambda: faces.encode(pixels))
+        rate("text (RapidOCR)", IMAGES, lambda: text.encode(pixels))
+        rate("perceptual hash", IMAGES, lambda: plain.encode(pixels))
         pairs = list(zip(pixels[::2], pixels[1::2], strict=True))
-        rate("difference, PSNR and SSIM of a pair", len(pairs), lambda: plain.encode_pairs(pairs))
+        rate("difference, PSNR and SSIM of a pair", len(pairs), lambda: plain.encode(pairs))
         start = time.perf_counter()
         score(folder / "PNG", folder / "run")
         cold = time.perf_counter() - start

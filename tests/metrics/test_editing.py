@@ -46,7 +46,7 @@ def semantic(output, source, texts, row=CAPTIONED):
 
 
 def pixelwise(source, output, mask=None, name="a"):
-    (difference,) = PIXELS.encode_edits([(source, output, mask)])
+    (difference,) = PIXELS.encode([(source, output, mask)])
     return Subject((name,), ({"prompt": "edit"},), given={"edit_difference": difference})
 
 
@@ -268,7 +268,7 @@ def test_lpips_puts_the_controls_on_their_sides(shared):
     encoder = load_edit_lpips(str(shared("models/lpips") / "lpips_alex.onnx"), "cpu")
     mask = mask_of_the_shape()
     edits = [(SOURCES[0], candidate, mask) for candidate in (OUTPUTS[0], SOURCES[0], OUTPUTS[1])]
-    subjects = [Subject(("a",), ({},), given={"edit_lpips": edit}) for edit in encoder.encode_edits(edits)]
+    subjects = [Subject(("a",), ({},), given={"edit_lpips": edit}) for edit in encoder.encode(edits)]
     edited, unedited, unrelated = (measured.value for measured in editing.preserved_lpips(subjects))
     assert edited == unedited == 0
     assert unrelated > 0.2
@@ -281,7 +281,7 @@ def test_the_size_of_the_mask_does_not_flatter_lpips(shared):
     output = np.clip(source + noise, 0, 255).astype(np.uint8)
     masks = [np.zeros_like(source) for _ in range(3)]
     masks[1][:, :256], masks[2][:, :384] = 255, 255
-    edits = encoder.encode_edits([(source, output, mask) for mask in masks])
+    edits = encoder.encode([(source, output, mask) for mask in masks])
     subjects = [Subject(("a",), ({},), given={"edit_lpips": edit}) for edit in edits]
     measured = editing.preserved_lpips(subjects)
     none, half, most = (one.value for one in measured)
@@ -293,11 +293,11 @@ def test_the_size_of_the_mask_does_not_flatter_lpips(shared):
 def drawn_edits():
     """Every drawn source held against its own edit, itself, and the other items' edits, by a real encoder."""
     encoder = load_encoder("embedded:lite", "cpu")
-    vectors = encoder.encode_images([*SOURCES, *OUTPUTS])
+    vectors = encoder.encode([*SOURCES, *OUTPUTS])
     sources, outputs = vectors[: len(DRAWN)], vectors[len(DRAWN) :]
     without_captions = [{"prompt": row["prompt"]} for row in ROWS]
     needed = sorted(set(chain.from_iterable(direction_texts(row) for row in [*ROWS, *without_captions])))
-    texts = dict(zip(needed, encoder.encode_texts(needed), strict=True))
+    texts = dict(zip(needed, encoder.encode(needed), strict=True))
 
     def arranged(rows):
         return (

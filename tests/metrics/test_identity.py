@@ -300,7 +300,7 @@ def test_every_pair_of_one_person_is_above_every_pair_of_two_people(name, shared
     folder = shared("data/faces")
     rows = [json.loads(line) for line in (folder / "metadata.jsonl").read_text().splitlines()]
     images = [np.asarray(Image.open(folder / row["file_name"]).convert("RGB")) for row in rows]
-    found = identity_encoder(name, shared).encode_images(images)
+    found = identity_encoder(name, shared).encode(images)
     subjects = [
         Subject((a["file_name"], b["file_name"]), (a, b), ({"faces": faces_a}, {"faces": faces_b}))
         for (a, faces_a), (b, faces_b) in itertools.combinations(zip(rows, found, strict=True), 2)
@@ -320,7 +320,7 @@ def test_another_person_in_one_shot_lowers_identity_with_dlib():
     astronaut = skimage.data.astronaut()
     t1 = insightface.data.get_image("t1", use_cache=False)[:, :, ::-1]
     darker = (astronaut * 0.6).astype(np.uint8)
-    first, same, other = load_encoder("dlib:resnet_v1", "cpu").encode_images([astronaut, darker, t1])
+    first, same, other = load_encoder("dlib:resnet_v1", "cpu").encode([astronaut, darker, t1])
     kept, swapped = pair_similarity([shots(first, same), shots(first, other)])
     assert kept.value == pytest.approx(1 - 0.1154, abs=0.01)
     assert swapped.value < 0.4

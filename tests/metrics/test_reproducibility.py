@@ -54,8 +54,8 @@ REFERENCE = {
 
 
 def pair(first, second):
-    hashes = ENCODER.encode_images([first, second])
-    (difference,) = ENCODER.encode_pairs([(first, second)])
+    hashes = ENCODER.encode([first, second])
+    (difference,) = ENCODER.encode([(first, second)])
     return Subject(
         sample_ids=("a", "b"),
         rows=({"seed": 1, "repeat": 0}, {"seed": 1, "repeat": 1}),

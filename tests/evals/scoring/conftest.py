@@ -26,7 +26,7 @@ class CountingEncoder:
     def __init__(self) -> None:
         self.batches: list[int] = []
 
-    def encode_images(self, images: Sequence[Any]) -> list[list[dict[str, Any]]]:
+    def encode(self, images: Sequence[Any]) -> list[list[dict[str, Any]]]:
         self.batches.append(len(images))
         return [self._faces(image) for image in images]
 

@@ -121,10 +121,10 @@ def test_the_rating_of_an_image_is_the_head_on_its_unit_embedding(tiny_head, tin
     import torch
 
     encoder = load_aesthetic("tiny", "cpu")
-    vectors = load_open_clip(f"local-dir:{tiny_tower}", "cpu").encode_images(photographs)
+    vectors = load_open_clip(f"local-dir:{tiny_tower}", "cpu").encode(photographs)
     state = torch.load(tiny_head, weights_only=True)
     by_hand = (torch.from_numpy(np.stack(vectors)) @ state["weight"].T + state["bias"]).flatten().tolist()
-    ratings = encoder.encode_images(photographs)
+    ratings = encoder.encode(photographs)
     assert ratings == pytest.approx(by_hand, abs=1e-5)
     assert np.ptp(ratings) > 1e-2
     assert all(type(rating) is float for rating in ratings)
@@ -134,10 +134,10 @@ def test_ratings_do_not_depend_on_the_batch(tiny_head):
     encoder = load_aesthetic("tiny", "cpu")
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (40 + 5 * n, 70, 3), dtype=np.uint8) for n in range(33)]
-    alone = [encoder.encode_images([image])[0] for image in images]
-    assert encoder.encode_images(images) == pytest.approx(alone, abs=1e-5)
-    assert encoder.encode_images(images[:7][::-1]) == pytest.approx(alone[:7][::-1], abs=1e-5)
-    assert encoder.encode_images([]) == []
+    alone = [encoder.encode([image])[0] for image in images]
+    assert encoder.encode(images) == pytest.approx(alone, abs=1e-5)
+    assert encoder.encode(images[:7][::-1]) == pytest.approx(alone[:7][::-1], abs=1e-5)
+    assert encoder.encode([]) == []
 
 
 def test_the_encoder_names_both_files(tiny_head, tiny_tower):

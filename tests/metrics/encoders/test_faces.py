@@ -78,7 +78,7 @@ def dlib_encoder():
 @pytest.fixture(scope="module")
 def dlib_faces(dlib_encoder, astronaut, t1, coffee):
     names = ("astronaut", "t1", "coffee")
-    return dict(zip(names, dlib_encoder.encode_images([astronaut, t1, coffee]), strict=True))
+    return dict(zip(names, dlib_encoder.encode([astronaut, t1, coffee]), strict=True))
 
 
 class TestDlib:
@@ -116,7 +116,7 @@ class TestDlib:
         assert face["distance"] == "euclidean"
 
     def test_swapped_channels_would_show(self, dlib_encoder, dlib_faces, astronaut):
-        ((swapped,),) = dlib_encoder.encode_images([astronaut[:, :, ::-1]])
+        ((swapped,),) = dlib_encoder.encode([astronaut[:, :, ::-1]])
         assert distance(dlib_faces["astronaut"][0], swapped) == pytest.approx(0.1714, abs=TOLERANCE)
 
     def test_largest_face_comes_first_although_another_has_the_highest_score(self, dlib_faces):
@@ -136,12 +136,12 @@ class TestDlib:
         detector = dlib.get_frontal_face_detector()
         assert not detector(small, 0)
         by_hand = [(box.left(), box.top(), box.right(), box.bottom()) for box in detector(small, 1)]
-        (faces,) = dlib_encoder.encode_images([small])
+        (faces,) = dlib_encoder.encode([small])
         assert sorted(tuple(face["box"]) for face in faces) == sorted(by_hand)
         assert by_hand
 
     def test_batch_and_order_of_images_change_nothing(self, dlib_encoder, dlib_faces, astronaut, coffee):
-        empty, (face,) = dlib_encoder.encode_images([coffee, astronaut])
+        empty, (face,) = dlib_encoder.encode([coffee, astronaut])
         assert empty == []
         assert np.array_equal(face["embedding"], dlib_faces["astronaut"][0]["embedding"])
 
@@ -153,7 +153,7 @@ class TestDlib:
 
     def test_slivers_and_single_pixels_have_no_face(self, dlib_encoder):
         shapes = [(1, 1, 3), (1, 2000, 3), (2000, 2, 3)]
-        assert dlib_encoder.encode_images([np.zeros(shape, np.uint8) for shape in shapes]) == [[], [], []]
+        assert dlib_encoder.encode([np.zeros(shape, np.uint8) for shape in shapes]) == [[], [], []]
 
     def test_needs_only_the_two_public_domain_files_and_never_imports_their_package(self, monkeypatch, tmp_path):
         (tmp_path / "models").mkdir()

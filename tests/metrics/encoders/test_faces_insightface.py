@@ -137,7 +137,7 @@ def pair(first, second):
 class TestInsightfaceOnASyntheticPack:
     def test_finds_each_square_at_its_place(self, squares):
         image = draw_face(draw_face(canvas(), (320, 384), 256, person=1), (96, 96), 64, person=2)
-        (faces,) = squares.encode_images([image])
+        (faces,) = squares.encode([image])
         assert [face["box"] for face in faces] == [
             pytest.approx([192, 256, 448, 512], abs=1e-3),
             pytest.approx([64, 64, 128, 128], abs=1e-3),
@@ -145,16 +145,16 @@ class TestInsightfaceOnASyntheticPack:
 
     def test_boxes_are_in_pixels_of_the_decoded_image_whatever_its_size(self, squares):
         image = draw_face(np.zeros((960, 1280, 3), dtype=np.uint8), (512, 384), 256, person=1)
-        ((face,),) = squares.encode_images([image])
+        ((face,),) = squares.encode([image])
         assert face["box"] == pytest.approx([384, 256, 640, 512], abs=4)
 
     def test_detector_sees_the_image_at_640_pixels_only(self, squares):
         # At 128 pixels, which the library would try as well by default, this square is of a size that is found.
-        assert squares.encode_images([draw_face(canvas(), (320, 320), 600, person=1)]) == [[]]
+        assert squares.encode([draw_face(canvas(), (320, 320), 600, person=1)]) == [[]]
 
     def test_takes_rgb_and_hands_the_library_bgr(self, squares):
         image = draw_face(canvas(), (320, 320), 128, person=1)
-        found, swapped = squares.encode_images([image, image[:, :, ::-1]])
+        found, swapped = squares.encode([image, image[:, :, ::-1]])
         assert len(found) == 1
         assert swapped == []
 
@@ -169,7 +169,7 @@ class TestInsightfaceOnASyntheticPack:
 
         encoder._analysis = Stub()
         image = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
-        encoder.encode_images([image])
+        encoder.encode([image])
         assert np.array_equal(received[0][:, :, 0], image[:, :, 2])
         assert np.array_equal(received[0][:, :, 2], image[:, :, 0])
         assert received[0].flags.c_contiguous
@@ -179,7 +179,7 @@ class TestInsightfaceOnASyntheticPack:
         assert_equals_face_analysis(squares, pack, [image])
 
     def test_embeddings_are_unit_length_and_compared_by_cosine(self, squares):
-        ((face,),) = squares.encode_images([draw_face(canvas(), (320, 320), 128, person=1)])
+        ((face,),) = squares.encode([draw_face(canvas(), (320, 320), 128, person=1)])
         assert np.linalg.norm(face["embedding"]) == pytest.approx(1, abs=1e-6)
         assert face["embedding"].shape == (64,)
         assert face["distance"] == "cosine"
@@ -187,19 +187,19 @@ class TestInsightfaceOnASyntheticPack:
     def test_main_face_is_the_largest_not_the_surest(self, squares):
         protagonist = draw_face(canvas(), (320, 384), 256, person=1)
         with_bystander = draw_face(draw_face(canvas(), (320, 384), 256, person=1, red=210), (96, 96), 64, person=2)
-        alone, crowd = squares.encode_images([protagonist, with_bystander])
+        alone, crowd = squares.encode([protagonist, with_bystander])
         assert crowd[1]["score"] > crowd[0]["score"]
         (measurement,) = pair_similarity([pair(alone, crowd)])
         assert measurement.value > 0.99
 
     def test_another_person_in_the_shot_lowers_similarity(self, squares):
         images = [draw_face(canvas(), (320, 320), 128, person=person) for person in (1, 1, 2)]
-        first, same, other = squares.encode_images(images)
+        first, same, other = squares.encode(images)
         kept, swapped = pair_similarity([pair(first, same), pair(first, other)])
         assert swapped.value < kept.value - 0.2
 
     def test_image_without_a_square_gives_a_reason_not_a_number(self, squares):
-        face, empty = squares.encode_images([draw_face(canvas(), (320, 320), 128, person=1), canvas()])
+        face, empty = squares.encode([draw_face(canvas(), (320, 320), 128, person=1), canvas()])
         (measurement,) = pair_similarity([pair(face, empty)])
         assert (measurement.value, measurement.reason) == (None, "no_face")
         reference = Subject(("a",), ({},), ({"faces": face},), {"references": ({"faces": empty},)})
@@ -207,19 +207,19 @@ class TestInsightfaceOnASyntheticPack:
 
     def test_batch_changes_nothing(self, squares):
         images = [draw_face(canvas(), (320, 320), 128, person=person) for person in range(3)]
-        for image, (face,) in zip(images, squares.encode_images(images), strict=True):
-            ((alone,),) = squares.encode_images([image])
+        for image, (face,) in zip(images, squares.encode(images), strict=True):
+            ((alone,),) = squares.encode([image])
             assert np.array_equal(face["embedding"], alone["embedding"])
 
     def test_slivers_have_no_face(self, squares):
         slivers = [np.zeros(shape, dtype=np.uint8) for shape in ((1, 1000, 3), (1300, 2, 3), (1, 1, 3))]
-        assert squares.encode_images(slivers) == [[], [], []]
+        assert squares.encode(slivers) == [[], [], []]
 
     def test_is_quiet_about_the_known_deprecation_and_only_about_that(self, pack, capfd):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             encoder = load_insightface(str(pack), "cpu")
-            encoder.encode_images([draw_face(canvas(), (320, 320), 128, person=1)])
+            encoder.encode([draw_face(canvas(), (320, 320), 128, person=1)])
             with pytest.raises(FutureWarning, match="another"):
                 warnings.warn("another", FutureWarning, stacklevel=1)
         assert capfd.readouterr() == ("", "")
@@ -298,7 +298,7 @@ def assert_equals_face_analysis(encoder, folder, images):
     )
     analysis.prepare(ctx_id=-1, det_size=(640, 640))
     counts = []
-    for image, faces in zip(images, encoder.encode_images(images), strict=True):
+    for image, faces in zip(images, encoder.encode(images), strict=True):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
             by_hand = analysis.get(np.ascontiguousarray(image[:, :, ::-1]))

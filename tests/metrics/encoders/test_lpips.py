@@ -36,12 +36,12 @@ def example(lpips_folder):
 
 def test_lpips_gives_the_published_example(lpips, example):
     pairs = [(example["ref"], example["p0"]), (example["ref"], example["p1"]), (example["ref"], example["ref"])]
-    assert lpips.encode_pairs(pairs) == pytest.approx([0.7219, 0.1376, 0.0], abs=1e-4)
+    assert lpips.encode(pairs) == pytest.approx([0.7219, 0.1376, 0.0], abs=1e-4)
 
 
 def test_lpips_does_not_depend_on_the_batch(lpips, example):
     pairs = [(example["ref"], example["p0"]), (ASTRONAUT, ASTRONAUT[::-1]), (example["ref"], example["p1"])]
-    assert lpips.encode_pairs(pairs) == [lpips.encode_pairs([pair])[0] for pair in pairs]
+    assert lpips.encode(pairs) == [lpips.encode([pair])[0] for pair in pairs]
 
 
 def test_lpips_is_given_minus_one_to_one():
@@ -58,12 +58,12 @@ def test_lpips_is_given_red_first():
 
 
 def test_lpips_of_different_sizes_is_none(lpips):
-    assert lpips.encode_pairs([(ASTRONAUT, ASTRONAUT[:, :-1])]) == [None]
+    assert lpips.encode([(ASTRONAUT, ASTRONAUT[:, :-1])]) == [None]
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (8, 8, 3), (30, 200, 3), (3, 5000, 3)], ids=str)
 def test_lpips_survives_pictures_too_small_for_the_network(lpips, shape):
-    (distance,) = lpips.encode_pairs([(noise(shape, 1), noise(shape, 2))])
+    (distance,) = lpips.encode([(noise(shape, 1), noise(shape, 2))])
     assert distance > 0
 
 
@@ -115,21 +115,19 @@ def edit_lpips(lpips_file):
 def test_lpips_hears_nothing_of_what_the_mask_allows(edit_lpips):
     output = ASTRONAUT.copy()
     output[64:192, 64:192] = 255 - output[64:192, 64:192]
-    (edit,) = edit_lpips.encode_edits([(ASTRONAUT, output, SQUARE)])
+    (edit,) = edit_lpips.encode([(ASTRONAUT, output, SQUARE)])
     assert edit["distance"] == 0
     assert edit["mask_share"] == 1 / 16
 
 
 def test_lpips_hears_all_of_what_an_empty_mask_forbids(edit_lpips, lpips):
-    (edit,) = edit_lpips.encode_edits([(ASTRONAUT, INVERTED_SQUARE, np.zeros_like(ASTRONAUT))])
-    (expected,) = lpips.encode_pairs([(ASTRONAUT, INVERTED_SQUARE)])
+    (edit,) = edit_lpips.encode([(ASTRONAUT, INVERTED_SQUARE, np.zeros_like(ASTRONAUT))])
+    (expected,) = lpips.encode([(ASTRONAUT, INVERTED_SQUARE)])
     assert edit["distance"] == expected
 
 
 def test_without_mask_or_outside_there_is_no_distance(edit_lpips):
-    edits = edit_lpips.encode_edits(
-        [(ASTRONAUT, ASTRONAUT, None), (ASTRONAUT, ASTRONAUT, np.full_like(ASTRONAUT, 255))]
-    )
+    edits = edit_lpips.encode([(ASTRONAUT, ASTRONAUT, None), (ASTRONAUT, ASTRONAUT, np.full_like(ASTRONAUT, 255))])
     assert [edit["distance"] for edit in edits] == [None, None]
     assert [edit["mask_share"] for edit in edits] == [None, 1.0]
 
@@ -138,8 +136,8 @@ def test_lpips_undoes_size_and_shift_and_does_not_depend_on_the_batch(edit_lpips
     source, moved = cut_out(2, 0, 128)
     mask = square_mask(source.shape, slice(0, 30), slice(0, 30))
     edits = [(source, moved, mask), (source, resized(source, 256, 256), mask), (source, source[::-1].copy(), mask)]
-    together = edit_lpips.encode_edits(edits)
-    assert together == [edit_lpips.encode_edits([edit])[0] for edit in edits]
+    together = edit_lpips.encode(edits)
+    assert together == [edit_lpips.encode([edit])[0] for edit in edits]
     moved_edit, resized_edit, flipped = together
     assert (moved_edit["distance"], moved_edit["aligned"]) == (0, True)
     assert resized_edit["resized"]

@@ -38,24 +38,24 @@ def poster(lines, size, ink="black", ground="white", shape=(720, 720)):
 
 
 def error_rate(encoder, image, expected):
-    subject = Subject(("s",), ({"expected_text": expected},), ({"ocr": encoder.encode_images([image])[0]},))
+    subject = Subject(("s",), ({"expected_text": expected},), ({"ocr": encoder.encode([image])[0]},))
     (measured,) = character_error_rate([subject])
     return 1.0 if measured.value is None else measured.value
 
 
 def test_reference_strings_are_read_exactly(rapidocr):
-    (found,) = rapidocr.encode_images([poster(["OPEN 24 HOURS"], 72)])
+    (found,) = rapidocr.encode([poster(["OPEN 24 HOURS"], 72)])
     assert [line["text"] for line in found] == ["OPEN 24 HOURS"]
     assert found[0]["score"] > 0.97
     lines = ["GRAND OPENING", "Saturday, June 14", "Coffee & Books", "Price: $12.50"]
-    (found,) = rapidocr.encode_images([poster(lines, 72, (240, 220, 120), (20, 30, 60))])
+    (found,) = rapidocr.encode([poster(lines, 72, (240, 220, 120), (20, 30, 60))])
     assert [line["text"] for line in found] == lines
     assert [line["score"] for line in found] == pytest.approx([0.9998, 0.9999, 0.9983, 0.9952], abs=0.02)
 
 
 def test_boxes_lie_where_the_text_is(rapidocr):
     image = poster(["OPEN"], 80)
-    (line,) = rapidocr.encode_images([image])[0]
+    (line,) = rapidocr.encode([image])[0]
     ink = np.argwhere((image < 128).any(axis=2))
     (top, left), (bottom, right) = ink.min(axis=0), ink.max(axis=0)
     corners = np.array(line["box"])
@@ -65,22 +65,22 @@ def test_boxes_lie_where_the_text_is(rapidocr):
 
 
 def test_a_misspelling_is_read_as_it_stands(rapidocr):
-    (line,) = rapidocr.encode_images([poster(["OPNE 24 HUORS"], 64)])[0]
+    (line,) = rapidocr.encode([poster(["OPNE 24 HUORS"], 64)])[0]
     assert line["text"] == "OPNE 24 HUORS"
 
 
 def test_an_empty_picture_has_no_text(rapidocr):
-    assert rapidocr.encode_images([np.full((300, 300, 3), 128, np.uint8)]) == [[]]
+    assert rapidocr.encode([np.full((300, 300, 3), 128, np.uint8)]) == [[]]
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (2, 900, 3), (900, 2, 3)])
 def test_slivers_are_read_without_a_crash(rapidocr, shape):
-    assert rapidocr.encode_images([np.full(shape, 200, np.uint8)]) == [[]]
+    assert rapidocr.encode([np.full(shape, 200, np.uint8)]) == [[]]
 
 
 def test_a_batch_gives_what_single_images_give(rapidocr):
     images = [poster(["OPEN"], 64), poster(["SALE", "TODAY"], 48)]
-    assert rapidocr.encode_images(images) == [rapidocr.encode_images([image])[0] for image in images]
+    assert rapidocr.encode(images) == [rapidocr.encode([image])[0] for image in images]
 
 
 def test_the_library_is_given_bgr(rapidocr, monkeypatch):
@@ -90,7 +90,7 @@ def test_the_library_is_given_bgr(rapidocr, monkeypatch):
         txts = None
 
     monkeypatch.setattr(rapidocr, "_engine", lambda image: seen.append(image) or Nothing)
-    rapidocr.encode_images([np.full((8, 8, 3), (255, 0, 9), np.uint8)])
+    rapidocr.encode([np.full((8, 8, 3), (255, 0, 9), np.uint8)])
     assert seen[0][0, 0].tolist() == [9, 0, 255]
 
 
@@ -101,7 +101,7 @@ def test_rapidocr_declares_the_scripts_of_its_own_dictionary(rapidocr):
 
 
 def test_loading_and_reading_are_silent(capfd):
-    ocr.load_rapidocr("pp-ocrv6-small", "cpu").encode_images([np.zeros((64, 64, 3), np.uint8)])
+    ocr.load_rapidocr("pp-ocrv6-small", "cpu").encode([np.zeros((64, 64, 3), np.uint8)])
     out, err = capfd.readouterr()
     assert (out, err) == ("", "")
 
@@ -150,11 +150,11 @@ def test_scripts_of_tesseracts_languages(language, scripts):
 @needs_tesseract
 def test_tesseract_reads_a_rendered_line_word_by_word_and_joins_it():
     encoder = load_encoder("tesseract:eng", "cpu")
-    (line,) = encoder.encode_images([poster(["OPEN 24 HOURS"], 64)])[0]
+    (line,) = encoder.encode([poster(["OPEN 24 HOURS"], 64)])[0]
     assert line["text"] == "OPEN 24 HOURS"
     assert 0.7 < line["score"] <= 1
     assert encoder.scripts == {"Latin"}
-    assert encoder.encode_images([np.full((200, 200, 3), 128, np.uint8), np.full((1, 1, 3), 9, np.uint8)]) == [[], []]
+    assert encoder.encode([np.full((200, 200, 3), 128, np.uint8), np.full((1, 1, 3), 9, np.uint8)]) == [[], []]
 
 
 @needs_chinese_fonts

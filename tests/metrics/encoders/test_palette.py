@@ -123,8 +123,8 @@ def test_size_does_not_count(image, times):
 
 def test_each_image_is_encoded_by_itself(photographs):
     encoder = load_palette("cielab", "cpu")
-    assert encoder.encode_images(photographs[::-1])[::-1] == [encoder.encode_images([one])[0] for one in photographs]
-    assert encoder.encode_images([]) == []
+    assert encoder.encode(photographs[::-1])[::-1] == [encoder.encode([one])[0] for one in photographs]
+    assert encoder.encode([]) == []
 
 
 def test_another_model_is_refused():

@@ -105,9 +105,9 @@ def test_features_are_plain_python_and_do_not_depend_on_the_batch():
     encoder = load_pixels("rgb8", "auto")
     images = [noise((40, 40, 3), seed) for seed in range(4)]
     pairs = list(pairwise(images))
-    assert encoder.encode_images(images) == [encoder.encode_images([image])[0] for image in images]
-    assert encoder.encode_pairs(pairs) == [encoder.encode_pairs([pair])[0] for pair in pairs]
-    assert {type(value) for value in encoder.encode_pairs(pairs)[0].values()} == {bool, int, float}
+    assert encoder.encode(images) == [encoder.encode([image])[0] for image in images]
+    assert encoder.encode(pairs) == [encoder.encode([pair])[0] for pair in pairs]
+    assert {type(value) for value in encoder.encode(pairs)[0].values()} == {bool, int, float}
 
 
 def test_an_unknown_pixel_model_is_unavailable():

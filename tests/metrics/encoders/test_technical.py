@@ -298,10 +298,10 @@ def test_images_are_measured_alone_and_never_written_to(pictures):
     images = [image.copy() for image in pictures]
     for image in images:
         image.setflags(write=False)
-    together = encoder.encode_images(images)
-    assert together == [encoder.encode_images([image])[0] for image in images]
-    assert encoder.encode_images(images[::-1]) == together[::-1]
-    assert encoder.encode_images([]) == []
+    together = encoder.encode(images)
+    assert together == [encoder.encode([image])[0] for image in images]
+    assert encoder.encode(images[::-1]) == together[::-1]
+    assert encoder.encode([]) == []
 
 
 def test_a_view_of_a_larger_picture_is_measured_as_its_copy(pictures):

@@ -150,14 +150,14 @@ def by_hand(folder: Path, image: np.ndarray, text: str) -> dict[str, float]:
 
 def test_the_answer_is_that_of_a_forward_pass_by_hand(judge, folder, questions):
     asked = [questions[n] for n in (0, 1, 5)]
-    ours = judge.encode_questions(asked)
+    ours = judge.encode(asked)
     assert_same(ours, [by_hand(folder, image, text) for image, text in asked], 1e-6)
     assert all(0 < answer["yes"] < 1 and 0 < answer["yes"] + answer["no"] < 1 for answer in ours)
 
 
 def test_picture_and_text_both_decide_the_answer(judge, photographs):
     one, other = photographs[0][::4, ::4], np.ascontiguousarray(photographs[0][::-4, ::4])
-    first, second, third = judge.encode_questions([(one, "a red fox"), (other, "a red fox"), (one, "a blue fish")])
+    first, second, third = judge.encode([(one, "a red fox"), (other, "a red fox"), (one, "a blue fish")])
     assert abs(first["yes"] - second["yes"]) > 1e-4
     assert abs(first["yes"] - third["yes"]) > 1e-4
 
@@ -165,10 +165,10 @@ def test_picture_and_text_both_decide_the_answer(judge, photographs):
 def test_answers_do_not_depend_on_the_batch_or_the_order(judge, questions):
     from dataclasses import replace
 
-    alone = [judge.encode_questions([question])[0] for question in questions]
+    alone = [judge.encode([question])[0] for question in questions]
     for batch_size in (1, 7, 32):
         order = np.random.default_rng(batch_size).permutation(len(questions))
-        shuffled = replace(judge, batch_size=batch_size).encode_questions([questions[n] for n in order])
+        shuffled = replace(judge, batch_size=batch_size).encode([questions[n] for n in order])
         assert_same(shuffled, [alone[n] for n in order])
     assert np.ptp([answer["yes"] for answer in alone]) > 1e-3
 
@@ -182,12 +182,12 @@ def test_pictures_of_one_size_are_asked_about_in_batches(judge, photographs, mon
         return generate(self, **inputs)
 
     monkeypatch.setattr(type(judge.network), "generate", counted)
-    judge.encode_questions([(photographs[0][::4, ::4], TEXTS[n % 2 * 3]) for n in range(9)])
+    judge.encode([(photographs[0][::4, ::4], TEXTS[n % 2 * 3]) for n in range(9)])
     assert calls == [4, 4, 1]
 
 
 def test_no_questions_get_no_answers(judge):
-    assert judge.encode_questions([]) == []
+    assert judge.encode([]) == []
 
 
 def test_settings_of_the_folder_for_generation_do_not_change_the_answer(llava_folder, tmp_path, questions):
@@ -196,9 +196,7 @@ def test_settings_of_the_folder_for_generation_do_not_change_the_answer(llava_fo
     settings = {"do_sample": True, "temperature": 9.0, "num_beams": 3, "repetition_penalty": 9.0}
     (copy / "generation_config.json").write_text(json.dumps({**settings, "eos_token_id": 1, "bos_token_id": 0}))
     asked = questions[:3]
-    assert_same(
-        load_vqa(str(copy), "cpu").encode_questions(asked), load_vqa(str(llava_folder), "cpu").encode_questions(asked)
-    )
+    assert_same(load_vqa(str(copy), "cpu").encode(asked), load_vqa(str(llava_folder), "cpu").encode(asked))
 
 
 def test_the_chat_template_writes_the_only_start_token(llava_folder, photographs):
@@ -221,7 +219,7 @@ def test_the_template_is_that_of_the_paper():
 
 
 def test_braces_in_a_text_are_words_like_any_other(judge, photographs):
-    (answer,) = judge.encode_questions([(photographs[0][::4, ::4], "a {red} fox {}")])
+    (answer,) = judge.encode([(photographs[0][::4, ::4], "a {red} fox {}")])
     assert 0 < answer["yes"] < 1
 
 
@@ -259,7 +257,7 @@ def test_a_model_of_the_hub_cache_is_named_with_its_revision(llava_folder, hub_c
     judge = load_vqa("someone/tiny-llava", "cpu")
     assert "revision=0123456789abcdef0123456789abcdef01234567" in judge.version
     local = load_vqa(str(llava_folder), "cpu")
-    assert_same(judge.encode_questions(questions[:2]), local.encode_questions(questions[:2]), 0)
+    assert_same(judge.encode(questions[:2]), local.encode(questions[:2]), 0)
 
 
 def test_a_model_that_is_not_here_is_refused_with_the_remedy(hub_cache, no_network):

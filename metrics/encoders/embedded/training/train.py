@@ -192,8 +192,8 @@ def measure(
 ) -> dict[str, Estimate]:
     """Return the quality of an encoder on a set that it was not fitted on, as the metrics would see it."""
     prompts = [prompt for _, prompt in pairs]
-    vectors = encoder.encode_images([np.asarray(picture) for picture, _ in pairs])
-    similarities = similarity_matrix(vectors, encoder.encode_texts(prompts))
+    vectors = encoder.encode([np.asarray(picture) for picture, _ in pairs])
+    similarities = similarity_matrix(vectors, encoder.encode(prompts))
     excluded = alike(text_tower.embed_all(prompts))
     found = {
         "auc": auc_estimate(similarities, excluded),
@@ -207,7 +207,7 @@ def measure(
                 continue
             own = [vectors[item] for item in items]
             true, altered = (
-                np.array([100 * (v @ e["chunks"].T).mean() for v, e in zip(own, encoder.encode_texts(t), strict=True)])
+                np.array([100 * (v @ e["chunks"].T).mean() for v, e in zip(own, encoder.encode(t), strict=True)])
                 for t in ([swap.true for swap in chosen], [swap.altered for swap in chosen])
             )
             found[f"{kind}_{'sentence' if sentences else 'prompt'}"] = swap_estimate(items, true, altered)
