@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import yaml
 from pydantic import (
@@ -18,6 +18,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     model_validator,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -32,19 +33,23 @@ class FileModel(BaseModel):
     """Base of everything that is read from a file of ours: immutable, strictly typed, without unknown fields.
 
     The validation context (``info.context``) holds what ``read_yaml`` was given beside the file, and its ``path``.
+    Fields that ``from_context`` names are taken from there; they stand in no file.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
+    from_context: ClassVar[tuple[str, ...]] = ()
 
     @model_validator(mode="before")
     @classmethod
-    def _refuse_unknown_fields(cls, value: Any) -> Any:
-        if isinstance(value, Mapping):
-            names = {field.alias or name for name, field in cls.model_fields.items()}
-            for key in value:
-                if key not in names:
-                    raise refused(f"there is no such field; {suggestion(str(key), names)}", str(key))
-        return value
+    def _refuse_unknown_fields(cls, value: Any, info: ValidationInfo) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        context = {name: info.context[name] for name in cls.from_context} if info.context else {}
+        names = {field.alias or name for name, field in cls.model_fields.items()} - context.keys()
+        for key in value:
+            if key not in names:
+                raise refused(f"there is no such field; {suggestion(str(key), names)}", str(key))
+        return {**value, **context}
 
 
 def _as_list(value: Any) -> Any:
@@ -52,12 +57,11 @@ def _as_list(value: Any) -> Any:
 
 
 def _distinct(values: tuple[Item, ...]) -> tuple[Item, ...]:
-    seen: set[Any] = set()
+    first: dict[Any, int] = {}
     for n, value in enumerate(values):
         name = getattr(value, "id", value)
-        if name in seen:
-            raise refused(f"{name!r} is listed twice", n)
-        seen.add(name)
+        if first.setdefault(name, n) != n:
+            raise refused(f"{name!r} is listed twice", n, first=(first[name],))
     return values
 
 
@@ -80,9 +84,12 @@ Day = Annotated[date, Field(strict=True)]
 """A day, written 2026-11-22."""
 
 
-def refused(problem: str, *steps: str | int) -> PydanticCustomError:
-    """Return the error of a validator: what is wrong, and the way to it: fields, and numbers of entries from 0."""
-    return PydanticCustomError("refused", "{problem}", {"problem": problem, "steps": steps})
+def refused(problem: str, *steps: str | int, first: tuple[str | int, ...] | None = None) -> PydanticCustomError:
+    """Return the error of a validator: what is wrong, and the way to it: fields, and numbers of entries from 0.
+
+    Where it repeats something, ``first`` is the way to that, whose line the sentence tells.
+    """
+    return PydanticCustomError("refused", "{problem}", {"problem": problem, "steps": steps, "first": first})
 
 
 def suggestion(given: str, known: Iterable[str]) -> str:
@@ -106,6 +113,8 @@ def suggestion(given: str, known: Iterable[str]) -> str:
 def check_known(name: str, known: Iterable[str], noun: str, *steps: str | int) -> str:
     """Return a name that is among the known ones; refuse any other, for use in validators."""
     names = list(known)
+    if not isinstance(name, str):  # before pydantic has looked at it
+        raise refused(f"{name!r} is not {_KINDS['string_type']}", *steps)
     if name not in names:
         raise refused(f"there is no {noun} {name!r}; {suggestion(name, names)}", *steps)
     return name
@@ -137,7 +146,10 @@ def read_yaml(path: Path, model: type[Model], error: type[ValueError], **context
         return model.model_validate(data, context={"path": path, **context})
     except ValidationError as problems:
         first = problems.errors(include_url=False)[0]
-        raise error(f"{_place(path, node, first)}: {_sentence(first)}") from None
+        where, context = first["loc"], first["ctx"] if first["type"] == "refused" else {}
+        line, place = _find(node, (*where, *context.get("steps", ())))
+        again = f" (first in line {_find(node, (*where, *context['first']))[0]})" if context.get("first") else ""
+        raise error(f"{', '.join((path.name, f'line {line}', *place))}: {_sentence(first)}{again}") from None
 
 
 def _composed(path: Path, error: type[ValueError]) -> yaml.MappingNode:
@@ -191,6 +203,8 @@ def _constructed(node: yaml.Node, path: Path, error: type[ValueError]) -> Any:
         return fields
     if isinstance(node, yaml.SequenceNode):
         return [_constructed(child, path, error) for child in node.value]
+    if node.tag == "tag:yaml.org,2002:str":  # most are, and a constructor takes its time
+        return node.value
     try:
         return yaml.constructor.SafeConstructor().construct_object(node, deep=True)
     except ValueError:  # a day that no calendar has
@@ -201,9 +215,8 @@ def _constructed(node: yaml.Node, path: Path, error: type[ValueError]) -> Any:
         ) from None
 
 
-def _place(path: Path, node: yaml.Node, problem: ErrorDetails) -> str:
-    """Return file, line, the entries on the way and the field that an error of pydantic is about."""
-    steps = (*problem["loc"], *(problem["ctx"]["steps"] if problem["type"] == "refused" else ()))
+def _find(node: yaml.Node, steps: Sequence[str | int]) -> tuple[int, list[str]]:
+    """Return the line that the way from a node leads to, and what lies on it: entries of lists, then the field."""
     line, field, entries = 1, "", []
     for n, step in enumerate(steps, start=1):
         if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
@@ -220,8 +233,7 @@ def _place(path: Path, node: yaml.Node, problem: ErrorDetails) -> str:
                 line, node, field = pair[0].start_mark.line + 1, pair[1], str(step)
             elif n == len(steps) and isinstance(step, str):  # it is missing; others are tags of pydantic's unions
                 field = step
-    place = (path.name, f"line {line}", *entries, f"field {field!r}" if field else "")
-    return ", ".join(part for part in place if part)
+    return line, [*entries, *([f"field {field!r}"] if field else [])]
 
 
 def _entry_name(field: str, node: yaml.MappingNode, step: int) -> str:

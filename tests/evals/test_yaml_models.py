@@ -20,7 +20,9 @@ class Square(FileModel):
 
 
 class Cup(FileModel):
+    from_context = ("town",)
     id: Text
+    town: str = ""
     sizes: Names[Literal["S", "XL"]] = ()
     shapes: Entries[Annotated[Round | Square, Field(discriminator="kind")]] = ()
     bought: Day | None = None
@@ -68,7 +70,7 @@ def read(tmp_path):
     def read_text(text):
         path = tmp_path / "shop.yaml"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return read_yaml(path, Shop, LookupError)
+        return read_yaml(path, Shop, LookupError, town="Bonn")
 
     return read_text
 
@@ -77,7 +79,7 @@ def test_a_file_that_fits_is_read_with_lists_as_tuples_and_single_texts_as_lists
     shop = read("\ufeff" + GOOD)
     assert (shop.open, shop.chosen) == (True, ("blue", "on"))
     blue, on = shop.cups
-    assert (blue.sizes, blue.bought, blue.sold) == (("S", "XL"), date(2026, 11, 22), None)
+    assert (blue.sizes, blue.bought, blue.sold, blue.town) == (("S", "XL"), date(2026, 11, 22), None, "Bonn")
     assert blue.shapes == (Round(kind="round", radius=3.0),)
     assert (on.id, on.sizes) == ("on", ("S",))  # only true and false are booleans
 
@@ -89,10 +91,11 @@ def test_a_file_that_fits_is_read_with_lists_as_tuples_and_single_texts_as_lists
         ("title: Corner shop\n", "", "line 1, field 'title'", "it is missing"),
         ("title: Corner shop", "title:", "line 1, field 'title'", "it is missing"),
         ("title: Corner shop", "title: '  '", "line 1, field 'title'", "the text is empty"),
+        ("id: on", "id: on\n    town: Ulm", "line 10, cup 'on', field 'town'", "no such field; known are bought, id"),
         ("title: Corner shop", "title: 24", "line 1, field 'title'", "24 is not text; put it in quotes"),
         ("open: true", "open: maybe", "line 2, field 'open'", "'maybe' is not true or false"),
         ("open: true", "title: x", "line 2, field 'title'", "it was given before, in line 1"),
-        ("id: blue", "id: on", "line 9, cup 'on'", "'on' is listed twice"),
+        ("id: blue", "id: on", "line 9, cup 'on'", "'on' is listed twice (first in line 4)"),
         ("id: blue", "name: blue", "line 4, cup 'blue', field 'name'", "there is no such field"),
         ("sizes: [S, XL]", "sizes: [S, xl]", "line 5, cup 'blue', field 'sizes'", "no size 'xl'; did you mean 'XL'?"),
         ("sizes: [S, XL]", "sizes: [S, 7]", "line 5, cup 'blue', field 'sizes'", "7 is not text"),
