@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from evals.cli.json_output import as_json, print_json
+from evals.cli.options import as_json, print_json
 
 if TYPE_CHECKING:
     from evals.audit.verdicts import ClaimVerdict
@@ -45,39 +44,44 @@ def audit(run: Path | None, out: Path | None, json_wanted: bool) -> None:
         command = f'twinlens audit{of_run} --out "$REPORTS/{out.name}"'
         out.write_text(audit_page(article, claims, command), encoding="utf-8", newline="\n")
     if json_wanted:
-        told = {"title": article.title, "url": article.url, "day": str(article.day)}
-        verdicts = [claim.as_dict() for claim in claims]
-        found = {"counts": counts(claims), "rules": dict(RULES), "notes": notes, "claims": verdicts}
-        print_json({"article": told, "run": run, **found})
-    else:
-        _print(article, claims, notes)
-        if out is not None:
-            click.echo(f"report: {out}")
+        print_json(
+            {
+                "article": {"title": article.title, "url": article.url, "day": str(article.day)},
+                "run": run,
+                "counts": counts(claims),
+                "rules": dict(RULES),
+                "notes": notes,
+                "claims": [claim.as_dict() for claim in claims],
+            }
+        )
+        return
+    _print(article, claims, notes)
+    if out is not None:
+        click.echo(f"report: {out}")
 
 
 def _print(article: Article, claims: Sequence[ClaimVerdict], notes: Sequence[str]) -> None:
     """Print the counts, what to know of the run, then a table for each verdict."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     from evals.audit.page import by_verdict, said
     from evals.audit.rules import RULES
+    from evals.cli.tables import print_lines, print_table
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     grouped = by_verdict(claims)
-    found = ", ".join(f"{len(of_verdict)} {verdict}" for verdict, of_verdict in grouped.items())
-    console.print(f"{article.title}, {article.day}\n{len(claims)} claims: {found}", markup=False)
-    for note in notes:
-        console.print(f"note: {note}", markup=False)
+    counted = ", ".join(f"{len(of_verdict)} {verdict}" for verdict, of_verdict in grouped.items())
+    print_lines([f"{article.title}, {article.day}", f"{len(claims)} claims: {counted}"])
+    print_lines(f"note: {note}" for note in notes)
     for verdict, of_verdict in grouped.items():
-        title = f"\n{verdict}: {RULES[verdict]}"
-        table = Table(title=escape(title), title_justify="left", show_lines=True, expand=True)
-        table.add_column("the article says", ratio=2)
-        table.add_column("found", ratio=4)
-        table.add_column("read", no_wrap=True)
-        for claim in of_verdict:
-            sources = ", ".join(source.id for source in claim.sources)
-            cells = (f"“{claim.quote}”", f"{said(claim)} [{sources}]", str(claim.read))
-            table.add_row(*map(escape, cells))
-        console.print(table)
+        rows = [
+            (f"“{claim.quote}”", f"{said(claim)} [{', '.join(source.id for source in claim.sources)}]", str(claim.read))
+            for claim in of_verdict
+        ]
+        headings = {"the article says": 2, "found": 4, "read": None}
+        print_table(
+            f"\n{verdict}: {RULES[verdict]}",
+            headings,
+            rows,
+            whole=["read"],
+            ratios=headings,
+            show_lines=True,
+            expand=True,
+        )

@@ -10,12 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evals.cli.errors import FOUND_A_PROBLEM, WRONG_USE
-from evals.cli.json_output import as_json, print_json
+from evals.cli.options import as_json, print_json
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
     from evals.rating.drift.comparison import Drift, MetricDrift
     from evals.rating.drift.pairing import NotCompared
     from evals.rating.drift.tables import RunTables
@@ -51,11 +48,12 @@ def compare(run_a: Path, run_b: Path, systems: list[tuple[str, str]], json_wante
     Prompts that both runs asked are paired; Holm's correction is over all rows. Latency, cost, versions and equal
     pixels are shown beside, and do not count for the exit code.
     """
-    from evals.rating.drift.comparison import DriftError, drift
+    from evals.rating.drift.comparison import DriftError
+    from evals.rating.drift.comparison import drift as compare_runs
     from evals.run import RunError
 
     try:
-        found = drift(_tables(run_a), _tables(run_b), systems)
+        found = compare_runs(_tables(run_a), _tables(run_b), systems)
     except DriftError as error:
         raise RunError(str(error)) from error
     if json_wanted:
@@ -77,22 +75,19 @@ def _tables(path: Path) -> RunTables:
     return RunTables(run.scores, run.samples, run.requests, run.provenance)
 
 
-def print_drift(found: Drift, name_a: str, name_b: str) -> None:
+def print_drift(drift: Drift, name_a: str, name_b: str) -> None:
     """Print by system what changed, what did not, what could not be compared, and what the runs' records say."""
-    from rich.console import Console
+    from evals.cli.tables import print_lines
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
-    console.print(f"run A: {name_a}\nrun B: {name_b}", markup=False)
-    for pair in found["systems"]:
-        rows = [row for row in found["rows"] if _is_of(row, pair)]
+    print_lines([f"run A: {name_a}", f"run B: {name_b}"])
+    for pair in drift["systems"]:
+        rows = [row for row in drift["rows"] if _is_of(row, pair)]
         changed = [row for row in rows if row["changed"]]
-        console.print(f"\n{_system(*pair)}: {len(changed) or 'none'} of {len(rows)} rows changed", markup=False)
-        _print_rows(console, changed, [row for row in rows if not row["changed"]])
-        unpaired = [entry for entry in found["not_compared"] if _is_of(entry, pair)]
-        for line in (*_unscored(rows), *_not_compared(unpaired), *_records(found, pair)):
-            console.print(line, markup=False)
-    for note in found["notes"]:
-        console.print(f"note: {note}", markup=False)
+        print_lines([f"\n{_system(*pair)}: {len(changed) or 'none'} of {len(rows)} rows changed"])
+        _print_rows(changed, [row for row in rows if not row["changed"]])
+        unpaired = [entry for entry in drift["not_compared"] if _is_of(entry, pair)]
+        print_lines([*_unscored(rows), *_not_compared(unpaired), *_records(drift, pair)])
+    print_lines(f"note: {note}" for note in drift["notes"])
 
 
 def _is_of(row: Mapping[str, Any], pair: tuple[str, str]) -> bool:
@@ -103,40 +98,45 @@ def _system(name_a: str, name_b: str) -> str:
     return name_a if name_a == name_b else f"{name_a} \N{RIGHTWARDS ARROW} {name_b}"
 
 
-def _print_rows(console: Console, changed: Sequence[MetricDrift], others: Sequence[MetricDrift]) -> None:
+def _print_rows(changed: Sequence[MetricDrift], others: Sequence[MetricDrift]) -> None:
+    from evals.cli.tables import print_lines
+
     if changed:
-        verdicts = [row["direction"] if row["direction"] != "other" else "changed" for row in changed]
-        title = "Changed: Holm's p over all rows is below 0.05"
-        console.print(_table(title, "verdict", [(row, str(word)) for row, word in zip(changed, verdicts, strict=True)]))
-        for row in changed:
-            for line in _largest(row):
-                console.print(line, markup=False, soft_wrap=True)
+        verdicts = [str(row["direction"]).replace("other", "changed") for row in changed]
+        _print_table("Changed: Holm's p over all rows is below 0.05", "verdict", changed, verdicts)
+        print_lines([line for row in changed for line in _largest(row)], wrap=False)
     differing = [row for row in others if row["difference"] or row["smallest_detectable"] is not None]
     if differing:
         title = "Not separable, and the smallest difference that would have been seen with 80% power"
-        seen = [(row, "" if (least := row["smallest_detectable"]) is None else f"{least:.2g}") for row in differing]
-        console.print(_table(title, "would see", seen))
+        detectable = [
+            f"{row['smallest_detectable'] or 0:.2g}" if row["smallest_detectable"] is not None else ""
+            for row in differing
+        ]
+        _print_table(title, "would see", differing, detectable)
     if equal := [row for row in others if row not in differing]:
-        console.print(f"equal on every prompt: {_by_metric(equal)}", markup=False)
+        print_lines([f"equal on every prompt: {_by_metric(equal)}"])
 
 
-def _table(title: str, last: str, rows: Sequence[tuple[MetricDrift, str]]) -> Table:
-    from rich.markup import escape
-    from rich.table import Table
+def _print_table(title: str, last_heading: str, rows: Sequence[MetricDrift], last: Sequence[str]) -> None:
+    from evals.cli.tables import print_table
 
-    table = Table(title=title, title_justify="left")
-    for heading in ("suite", "metric"):
-        table.add_column(heading, no_wrap=heading == "metric")
-    for heading in ("prompts", "A", "B", "B - A", "95%", "p", last):
-        table.add_column(heading, justify="right", no_wrap=True)
+    numbers = ("prompts", "A", "B", "B - A", "95%", "p", last_heading)
     arrows = {"higher": " \u2191", "lower": " \u2193", "neither": ""}
-    for row, word in rows:
-        interval = f"[{row['low']:+.2g}, {row['high']:+.2g}]" if row["low"] is not None else ""
-        p = "<0.001" if row["p_holm"] < 0.001 else f"{row['p_holm']:.3f}"
-        values = (f"{row['mean_a']:.3g}", f"{row['mean_b']:.3g}", f"{row['difference']:+.3g}")
-        cells = (row["suite"] or "all", row["metric"] + arrows[row["better"]], str(row["n_prompts"]), *values)
-        table.add_row(*map(escape, (*cells, interval, p, word)))
-    return table
+    cells = [
+        (
+            row["suite"] or "all",
+            row["metric"] + arrows[row["better"]],
+            str(row["n_prompts"]),
+            f"{row['mean_a']:.3g}",
+            f"{row['mean_b']:.3g}",
+            f"{row['difference']:+.3g}",
+            f"[{row['low']:+.2g}, {row['high']:+.2g}]" if row["low"] is not None else "",
+            "<0.001" if row["p_holm"] < 0.001 else f"{row['p_holm']:.3f}",
+            word,
+        )
+        for row, word in zip(rows, last, strict=True)
+    ]
+    print_table(title, ("suite", "metric", *numbers), cells, right=numbers, whole=("metric", *numbers))
 
 
 def _largest(row: MetricDrift) -> Iterator[str]:
@@ -155,11 +155,8 @@ def _unscored(rows: Sequence[MetricDrift]) -> Iterator[str]:
     """Yield what else a run could not score: a prompt that has lost its value is in no difference."""
     for row in rows:
         if row["unscored_a"] != row["unscored_b"]:
-            told = (
-                ", ".join(f"{reason} x{n}" for reason, n in side.items()) or "none"
-                for side in (row["unscored_a"], row["unscored_b"])
-            )
-            yield f"without a value: {_by_metric([row])}: {' in run A, '.join(told)} in run B"
+            in_a, in_b = (_counts(row[side]) for side in ("unscored_a", "unscored_b"))
+            yield f"without a value: {_by_metric([row])}: {in_a} in run A, {in_b} in run B"
 
 
 def _not_compared(entries: Sequence[NotCompared]) -> Iterator[str]:
@@ -178,18 +175,18 @@ def _by_metric(rows: Sequence[MetricDrift] | Sequence[NotCompared]) -> str:
     return ", ".join(f"{metric} ({', '.join(of_metric)})" for metric, of_metric in suites.items())
 
 
-def _records(found: Drift, pair: tuple[str, str]) -> Iterator[str]:
-    for figure in found["figures"]:
+def _records(drift: Drift, pair: tuple[str, str]) -> Iterator[str]:
+    for figure in drift["figures"]:
         if _is_of(figure, pair) and (figure["a"]["value"] is not None or figure["b"]["value"] is not None):
             verdict = {True: "moved", False: "as it was", None: "cannot tell"}[figure["moved"]]
             size = f" ({figure['size']})" if figure["size"] else ""
             yield f"{figure['title']}{size}: {_figure(figure['a'])} to {_figure(figure['b'])}: {verdict}"
-    for version in found["versions"]:
+    for version in drift["versions"]:
         if _is_of(version, pair):
-            told = f": {_versions(version['a'])} to {_versions(version['b'])}" if version["a"] or version["b"] else ""
+            versions = f": {_counts(version['a'])} to {_counts(version['b'])}" if version["a"] or version["b"] else ""
             changed = {True: "another one", False: "the same", None: "not told in both runs"}[version["changed"]]
-            yield f"Version of the model, as the host told: {changed}{told}"
-    for pixels in found["pixels"]:
+            yield f"Version of the model, as the host told: {changed}{versions}"
+    for pixels in drift["pixels"]:
         if _is_of(pixels, pair):
             equal = f"{pixels['n_identical']} of {pixels['n_same_key']} with the same prompt, seed and repeat"
             yield f"Pictures equal to the pixel: {pixels['reason'] or equal}"
@@ -202,5 +199,5 @@ def _figure(figure: Figure) -> str:
     return f"{figure['value']:.3g}{interval}"
 
 
-def _versions(counts: dict[str, int]) -> str:
-    return ", ".join(f"{version} x{n}" for version, n in counts.items()) or "none"
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} x{n}" for name, n in counts.items()) or "none"

@@ -1,21 +1,45 @@
-"""The demo: two invented systems are asked over HTTP, scored and compared, and held against the scripted truth."""
+"""The command ``twinlens demo``: two invented systems, generated, scored, and held against the scripted truth."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evals import rate_run
-from evals.cli.not_measured import NotMeasured, most_frequent_reason, not_measured
-from evals.definition import TIE, Truth, read_definition
-from metrics.measurement import REASONS
+import click
+
+from evals.cli.errors import FOUND_A_PROBLEM
+from evals.cli.options import as_json, print_json
 
 if TYPE_CHECKING:
+    from evals.definition import Truth
     from evals.generation.stage import Generation, Watch
+    from evals.rating.comparison import SystemMean
+    from evals.rating.ratings import Ratings
+    from evals.reporting.not_measured import NotMeasured
     from evals.run import Run
     from evals.scoring.engine import Progress
+
+
+@click.command()
+@click.option("--out", default=Path("runs/demo"), show_default=True, type=click.Path(file_okay=False, path_type=Path))
+@as_json
+def demo(out: Path, json_wanted: bool) -> None:
+    """Generate, score, compare and report two invented systems whose defects are known: offline, over local HTTP."""
+    from evals.cli.progress import shown_generation, shown_progress
+
+    with shown_generation() as watch:
+        images = generate_demo(out, watch).folder
+    with shown_progress() as progress:
+        outcome = score_demo(images, progress)
+    if json_wanted:
+        print_json(outcome.as_dict())
+    else:
+        print_demo(outcome)
+    if not outcome.truth_found:
+        sys.exit(FOUND_A_PROBLEM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +112,7 @@ def generate_demo(out: Path, watch: Watch = lambda count: None) -> Generation:
     evals.generation.clients.GenerationError
         If the folder holds another run, or the generation was stopped before its end.
     """
+    from evals.definition import read_definition
     from evals.facts.models import read_facts
     from evals.generation.clients import GenerationError
     from evals.generation.pacing import RetryPolicy
@@ -115,8 +140,11 @@ def score_demo(images: Path, progress: Progress) -> DemoOutcome:
     progress
         Called with a label, the number done and the total.
     """
+    from evals.definition import read_definition
     from evals.imageset.imageset import read_image_set
+    from evals.rating.stage import rate_run
     from evals.reporting import write_report
+    from evals.reporting.not_measured import not_measured
     from evals.scoring.stage import score, select_metrics
 
     definition, out = read_definition("demo"), images.parent
@@ -130,7 +158,7 @@ def score_demo(images: Path, progress: Progress) -> DemoOutcome:
     return DemoOutcome(run, report, tuple(verdicts), tuple(not_measured(ratings, run.provenance["encoders"])))
 
 
-def check_truth(ratings: Mapping[str, Any], truth: Iterable[Truth]) -> list[Verdict]:
+def check_truth(ratings: Ratings, truth: Iterable[Truth]) -> list[Verdict]:
     """Hold the ratings against the script: for each line of the truth, is the better system the one that was scripted?
 
     A tie is measured where the paired difference is not separable from zero. Nothing is said where a metric has no
@@ -146,7 +174,9 @@ def check_truth(ratings: Mapping[str, Any], truth: Iterable[Truth]) -> list[Verd
     return [_verdict(ratings, line) for line in truth]
 
 
-def _verdict(ratings: Mapping[str, Any], line: Truth) -> Verdict:
+def _verdict(ratings: Ratings, line: Truth) -> Verdict:
+    from evals.definition import TIE
+
     def verdict(measured: str | None, note: str) -> Verdict:
         agrees = None if measured is None else measured == line.better
         return Verdict(line.dimension, line.metric, line.suite, line.better, measured, agrees, note)
@@ -160,6 +190,27 @@ def _verdict(ratings: Mapping[str, Any], line: Truth) -> Verdict:
     return verdict(difference["better_system"] or TIE, line.why)
 
 
-def _why_unscored(rows: Sequence[Mapping[str, Any]]) -> str:
+def _why_unscored(rows: Sequence[SystemMean]) -> str:
+    from evals.reporting.not_measured import most_frequent_reason
+    from metrics.measurement import REASONS
+
     most = most_frequent_reason(rows)
     return "the metric was not measured in this run" if most is None else f"not scored: {REASONS.get(most, most)}"
+
+
+def print_demo(outcome: DemoOutcome) -> None:
+    """Print the demo's comparison, the check against the scripted truth, what could not run, and the report's path."""
+    from evals.cli.rate import print_run
+
+    print_run(outcome.run)
+    click.echo("\nThe scripted truth:")
+    for verdict in outcome.verdicts:
+        click.echo(f"  {verdict.sentence()}")
+    click.echo("\nNot measured here:")
+    grouped: dict[tuple[str, str | None], list[str]] = {}
+    for each in outcome.not_measured:
+        grouped.setdefault((each.why, each.encoder), []).append(each.metric)
+    for (why, encoder), metrics in grouped.items():
+        remedy = f"; {encoder} would do it" if encoder and encoder not in why else ""
+        click.echo(f"  {', '.join(metrics)}: {why}{remedy}")
+    click.echo(f"\nreport: {outcome.report}")

@@ -1,4 +1,4 @@
-"""What this machine can score: each role's default encoder tried for real, options and helpers looked up."""
+"""The command ``twinlens doctor``: what this machine can score, each role's default encoder tried for real."""
 
 from __future__ import annotations
 
@@ -7,36 +7,62 @@ import platform
 from collections.abc import Callable
 from typing import Any
 
-from metrics.encoders.catalogue import ENCODERS, EncoderUnavailable, default_names, load_encoder
+import click
+
+from evals.cli.options import as_json, print_json
+
+_MARKS = {"ready": "ok  ", "option": "-   ", "missing": "no  "}
 
 
-def examine(progress: Callable[[str, int, int], None]) -> list[dict[str, Any]]:
-    """Return one record a check: ``what``, ``state`` (ready, option, missing) and a sentence.
+@click.command()
+@as_json
+def doctor(json_wanted: bool) -> None:
+    """Say what this machine can score, with which encoders, and what is missing."""
+    from evals.cli.progress import shown_progress
+
+    with shown_progress() as progress:
+        checks = examine(progress)
+    if json_wanted:
+        print_json(checks)
+        return
+    for check in checks:
+        click.echo(f"{_MARKS[check['state']]}{check['what']}: {check['note']}")
+
+
+def examine(progress: Callable[[str, int, int], None]) -> list[dict[str, str]]:
+    """Return one record a check: ``what``, ``state`` (ready, option, missing) and a sentence, ``note``.
 
     Every default encoder is loaded, so that 'ready' means that it works.
     """
+    from metrics.encoders.catalogue import ENCODERS, default_names
+
     checks = [_record("python", "ready", f"{platform.python_version()} on {platform.system()}, {os.cpu_count()} cores")]
     roles = list(dict.fromkeys(row.role for row in ENCODERS))
     for done, role in enumerate(roles, start=1):
-        for name in default_names(role):
-            try:
-                encoder = load_encoder(name)
-            except EncoderUnavailable as error:
-                checks.append(_record(role, "missing", str(error)))
-            else:
-                weights = encoder.weights_sha256
-                shown = f", weights {weights[:12]}" if weights else ""
-                warning = f"; {encoder.note}" if getattr(encoder, "note", None) else ""
-                checks.append(_record(role, "ready", f"{encoder.name} ({encoder.licence}{shown}){warning}"))
+        checks += [_tried(role, name, "missing", _described) for name in default_names(role)]
         progress("encoders", done, len(roles))
-    try:
-        encoder = load_encoder("tesseract:installed")
-    except EncoderUnavailable as error:
-        checks.append(_record("tesseract", "option", str(error)))
-    else:
-        checks.append(_record("tesseract", "ready", f"{encoder.name}, scripts: {', '.join(sorted(encoder.scripts))}"))
+    checks.append(_tried("tesseract", "tesseract:installed", "option", _with_scripts))
     return checks
 
 
-def _record(what: str, state: str, note: str) -> dict[str, Any]:
+def _tried(what: str, name: str, otherwise: str, describe: Callable[[Any], str]) -> dict[str, str]:
+    from metrics.encoders.catalogue import EncoderUnavailable, load_encoder
+
+    try:
+        return _record(what, "ready", describe(load_encoder(name)))
+    except EncoderUnavailable as error:
+        return _record(what, otherwise, str(error))
+
+
+def _described(encoder: Any) -> str:
+    weights = f", weights {encoder.weights_sha256[:12]}" if encoder.weights_sha256 else ""
+    note = f"; {encoder.note}" if getattr(encoder, "note", None) else ""
+    return f"{encoder.name} ({encoder.licence}{weights}){note}"
+
+
+def _with_scripts(encoder: Any) -> str:
+    return f"{encoder.name}, scripts: {', '.join(sorted(encoder.scripts))}"
+
+
+def _record(what: str, state: str, note: str) -> dict[str, str]:
     return {"what": what, "state": state, "note": note}

@@ -1,4 +1,4 @@
-"""Turns every refusal of a command into one line on standard error and exit code 2."""
+"""Turns every error that is no defect of ours into one line on standard error and exit code 2."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import click
 FOUND_A_PROBLEM, WRONG_USE, STOPPED = 1, 2, 130
 
 
-class RefusingGroup(click.Group):
+class ErrorHandlingGroup(click.Group):
     """A command with others below it, none of which shows a traceback for what is no defect of ours."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; end with code 2 on a refusal, with 130 if the user stopped it."""
+        """Run the command; end with code 2 on such an error, with 130 if the user stopped it."""
         # A terminal that cannot show a character must not cost the run that was just finished.
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
@@ -32,13 +32,13 @@ class RefusingGroup(click.Group):
             click.echo("twinlens: stopped; the same command goes on where it was", err=True)
             sys.exit(STOPPED)
         except Exception as error:
-            if not _is_refusal(error):
+            if not _is_expected(error):
                 raise
             click.echo(f"twinlens: {_one_line(error)}", err=True)
             sys.exit(WRONG_USE)
 
 
-def _is_refusal(error: Exception) -> bool:
+def _is_expected(error: Exception) -> bool:
     """Tell bad input, missing weights, a full disk and the like from a defect of ours, which keeps its traceback."""
     from evals.definition import DefinitionError
     from evals.facts.models import FactsError
@@ -61,5 +61,5 @@ def _one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         problem = error.strerror[:1].lower() + error.strerror[1:]
-        return f"{where}{problem}; nothing was lost, the same command goes on once this is mended"
+        return f"{where}{problem}; nothing was lost, the same command goes on once this is fixed"
     return " ".join(str(error).split())

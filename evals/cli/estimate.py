@@ -1,23 +1,53 @@
-"""What an eval would take before anything is sent: pictures, money, hours, and what differences it could show."""
+"""The command ``twinlens estimate``: pictures, money and hours of an eval, and what differences it could show."""
 
 from __future__ import annotations
 
 import functools
 import math
 import statistics
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from evals.facts.models import Facts, Offer
-from evals.facts.pricing import PROMPT_TOKENS_AT_MOST, likely_usd, megapixels, worst_usd
-from evals.facts.sizes import SIZES
-from evals.generation.plan import ImageRequest
-from evals.imageset.decoding import open_picture
-from evals.rating.statistics.intervals import MIN_PROMPTS
-from evals.rating.statistics.power import ALPHA, POWER, smallest_detectable_effect
+import click
+
+from evals.cli.options import as_json, print_json
+
+if TYPE_CHECKING:
+    from evals.facts.models import Facts, Offer
+    from evals.generation.plan import ImageRequest
+
+
+@click.command()
+@click.argument("eval_name", metavar="EVAL")
+@as_json
+def estimate(eval_name: str, json_wanted: bool) -> None:
+    """Show images, money and hours of an eval, and the difference that its prompts can show."""
+    show_estimate(eval_name, json_wanted)
+
+
+def show_estimate(eval_name: str, json_wanted: bool, out: Path | None = None, retry_unknown: bool = False) -> None:
+    """Print the estimate of an eval, or of what a run folder lacks of it."""
+    from evals.cli.generate import print_warnings
+    from evals.definition import read_definition
+    from evals.facts.models import read_facts
+    from evals.generation.clients import cautions_about, plan_of
+    from evals.generation.stage import check_folder, still_open
+
+    definition, facts = read_definition(eval_name), read_facts()
+    requests, offers = plan_of(definition, facts)
+    if not definition.simulated:
+        print_warnings(cautions_about(offers, date.today()))
+    if out is not None:
+        check_folder(eval_name, out)
+        requests = still_open(requests, out, retry_unknown)
+    estimated = estimate_requests(requests, facts, offers)
+    if json_wanted:
+        print_json(estimated.as_dict())
+    else:
+        print_estimate(estimated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +104,14 @@ class Estimate:
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain values for JSON, with the power and the error rate of the differences."""
+        from evals.rating.statistics.power import ALPHA, POWER
+
         return {**asdict(self), "power": POWER, "alpha": ALPHA}
 
 
-def estimate(requests: Sequence[ImageRequest], facts: Facts, offers: Mapping[str, Offer] | None = None) -> Estimate:
+def estimate_requests(
+    requests: Sequence[ImageRequest], facts: Facts, offers: Mapping[str, Offer] | None = None
+) -> Estimate:
     """Return what a plan would take, by the cited prices and latencies alone.
 
     Parameters
@@ -100,11 +134,11 @@ def estimate(requests: Sequence[ImageRequest], facts: Facts, offers: Mapping[str
     for request in requests:
         by_system.setdefault(request.system, []).append(request)
         by_suite.setdefault(request.suite, []).append(request)
-    found = {system: (offers or {}).get(system) or facts.find(system) for system in by_system}
-    systems = tuple(_of_system(asked, found[system], facts) for system, asked in by_system.items())
+    offer_of = {system: (offers or {}).get(system) or facts.find(system) for system in by_system}
+    systems = tuple(_of_system(of_system, offer_of[system], facts) for system, of_system in by_system.items())
     hours_of_host: dict[str, list[float | None]] = {}
     for system in systems:
-        hours_of_host.setdefault(found[system.system].host, []).append(system.hours)
+        hours_of_host.setdefault(offer_of[system.system].host, []).append(system.hours)
     hours = [_total(parts) for parts in hours_of_host.values()]
     return Estimate(
         n_images=len(requests),
@@ -112,13 +146,13 @@ def estimate(requests: Sequence[ImageRequest], facts: Facts, offers: Mapping[str
         worst_usd=_total(system.worst_usd for system in systems),
         hours=None if None in hours else max((hour for hour in hours if hour is not None), default=0.0),
         systems=systems,
-        suites=tuple(_of_suite(suite, asked) for suite, asked in by_suite.items()),
+        suites=tuple(_of_suite(suite, of_suite) for suite, of_suite in by_suite.items()),
     )
 
 
 def _of_system(requests: Sequence[ImageRequest], offer: Offer, facts: Facts) -> SystemEstimate:
     reasons: list[str] = []
-    likely = _total(_likely_usd(request, offer) for request in requests)
+    likely, worst = map(_total, zip(*(_usd_of(request, offer) for request in requests), strict=True))
     if likely is None:
         reasons.append("no source gives its price")
     counts: dict[str, int] = {}
@@ -135,21 +169,24 @@ def _of_system(requests: Sequence[ImageRequest], offer: Offer, facts: Facts) -> 
         if host.per_minute is not None:
             seconds = max(seconds, len(requests) / host.per_minute * 60)
         hours = seconds / 3600
-    worst = _total(_worst_usd(request, offer) for request in requests)
     return SystemEstimate(requests[0].system, len(requests), likely, worst, hours, tuple(reasons))
 
 
-def _likely_usd(request: ImageRequest, offer: Offer) -> float | None:
-    tokens = -(-len(request.prompt.encode()) // 4)  # English has some four characters a token
-    return likely_usd(offer, request.size, request.n_references, tokens, _references_mp(request))
+def _usd_of(request: ImageRequest, offer: Offer) -> tuple[float | None, float | None]:
+    """Return what a picture usually costs and the most that it can cost."""
+    from evals.facts.pricing import PROMPT_TOKENS_AT_MOST, likely_usd, worst_usd
 
-
-def _worst_usd(request: ImageRequest, offer: Offer) -> float | None:
-    tokens = max(PROMPT_TOKENS_AT_MOST, len(request.prompt.encode()))
-    return worst_usd(offer, request.size, request.n_references, tokens, _references_mp(request))
+    n_bytes, references_mp = len(request.prompt.encode()), _references_mp(request)
+    tokens = -(-n_bytes // 4), max(PROMPT_TOKENS_AT_MOST, n_bytes)  # English has some four characters a token
+    return (
+        likely_usd(offer, request.size, request.n_references, tokens[0], references_mp),
+        worst_usd(offer, request.size, request.n_references, tokens[1], references_mp),
+    )
 
 
 def _references_mp(request: ImageRequest) -> int:
+    from evals.facts.pricing import megapixels
+
     shot = megapixels(request.side, request.side) if request.first_shot is not None else 0
     source = 1 if request.item.source is not None else 0  # it is at most 1024 pixels wide and high
     return shot + source + sum(map(_megapixels_of, request.item.reference_images))
@@ -157,20 +194,28 @@ def _references_mp(request: ImageRequest) -> int:
 
 @functools.lru_cache(maxsize=4096)
 def _megapixels_of(path: Path) -> int:
+    from evals.facts.pricing import megapixels
+    from evals.imageset.decoding import open_picture
+
     with path.open("rb") as file, open_picture(file) as opened:  # reads the head of the file only
         return megapixels(*opened.size)
 
 
 def _latency_s(offer: Offer, size: str) -> float | None:
     """Return the median over the sources for that size, or for the next larger one, which takes no less time."""
+    from evals.facts.sizes import SIZES
+
     for measured in list(SIZES)[list(SIZES).index(size) :]:
-        known = [latency.median_s for latency in offer.latencies if latency.size == measured]
-        if known:
-            return statistics.median(known)
+        medians = [latency.median_s for latency in offer.latencies if latency.size == measured]
+        if medians:
+            return statistics.median(medians)
     return None
 
 
 def _of_suite(suite: str, requests: Sequence[ImageRequest]) -> SuiteEstimate:
+    from evals.rating.statistics.intervals import MIN_PROMPTS
+    from evals.rating.statistics.power import smallest_detectable_effect
+
     prompts: dict[str, set[str]] = {}
     for request in requests:
         prompts.setdefault(request.system, set()).add(request.item.sequence_id or request.item.id)
@@ -185,47 +230,40 @@ def _of_suite(suite: str, requests: Sequence[ImageRequest]) -> SuiteEstimate:
 
 
 def _total(parts: Iterable[float | None]) -> float | None:
-    known: list[float] = []
-    for part in parts:
-        if part is None:
-            return None
-        known.append(part)
-    return math.fsum(known)
+    numbers = list(parts)
+    return None if None in numbers else math.fsum(number for number in numbers if number is not None)
 
 
-def print_estimate(found: Estimate) -> None:
+def print_estimate(estimated: Estimate) -> None:
     """Print the estimate as two tables: the systems with money and hours, the suites with what they can show."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+    from evals.cli.tables import print_lines, print_table
+    from evals.rating.statistics.power import ALPHA, POWER
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
-    systems = Table(title="What it would take", title_justify="left")
-    systems.add_column("system", no_wrap=True)
-    for heading in ("images", "USD, usually", "USD, at most", "time"):
-        systems.add_column(heading, justify="right")
-    for row in found.systems:
-        cells = (row.system, str(row.n_images), _usd(row.likely_usd), _usd(row.worst_usd), _hours(row.hours))
-        systems.add_row(*map(escape, cells))
-    systems.add_section()
-    systems.add_row("all", str(found.n_images), _usd(found.likely_usd), _usd(found.worst_usd), _hours(found.hours))
-    console.print(systems)
-    for row in found.systems:
-        for reason in row.reasons:
-            console.print(f"note: {row.system}: {reason}", markup=False)
-    suites = Table(title="What it could show", title_justify="left")
-    suites.add_column("suite")
-    for heading in ("prompts", "images", f"smallest difference at {POWER:.0%} power"):
-        suites.add_column(heading, justify="right")
-    for suite in found.suites:
-        shown = f"{suite.smallest_effect:.2f} SD" if suite.smallest_effect is not None else suite.reason or ""
-        suites.add_row(*map(escape, (suite.suite, str(suite.n_prompts), str(suite.n_images), shown)))
-    console.print(suites)
-    console.print(
-        "SD: standard deviation of the differences between two systems on the same prompt; "
-        f"paired t-test, two-sided, error rate {ALPHA:.0%}",
-        markup=False,
+    totals = ("images", "USD, usually", "USD, at most", "time")
+    rows = [(system.system, *_totals(system)) for system in estimated.systems] + [("all", *_totals(estimated))]
+    print_table("What it would take", ("system", *totals), rows, right=totals, whole=["system"], last_apart=True)
+    print_lines(f"note: {system.system}: {reason}" for system in estimated.systems for reason in system.reasons)
+    suites = [
+        (
+            suite.suite,
+            str(suite.n_prompts),
+            str(suite.n_images),
+            f"{suite.smallest_effect:.2f} SD" if suite.smallest_effect is not None else suite.reason or "",
+        )
+        for suite in estimated.suites
+    ]
+    counts = ("prompts", "images", f"smallest difference at {POWER:.0%} power")
+    print_table("What it could show", ("suite", *counts), suites, right=counts)
+    print_lines(
+        [
+            "SD: standard deviation of the differences between two systems on the same prompt; "
+            f"paired t-test, two-sided, error rate {ALPHA:.0%}"
+        ]
     )
+
+
+def _totals(part: SystemEstimate | Estimate) -> tuple[str, str, str, str]:
+    return str(part.n_images), _usd(part.likely_usd), _usd(part.worst_usd), _hours(part.hours)
 
 
 def _usd(value: float | None) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from evals.cli.errors import FOUND_A_PROBLEM
-from evals.cli.json_output import as_json, print_json
+from evals.cli.options import as_json, print_json
 
 if TYPE_CHECKING:
     from evals.suites.suite import PromptItem
@@ -58,7 +58,7 @@ def show(name: str, json_wanted: bool) -> None:
     if suite.first_shot_as_reference:
         click.echo("asked:   the picture of a sequence's first shot is sent along with its later ones")
     for item in suite.items:
-        click.echo(f"\n{item.id}{_told(item)}")
+        click.echo(f"\n{item.id}{_described(item)}")
         click.echo(_wrapped("  " + item.prompt, indent=2))
 
 
@@ -73,14 +73,14 @@ def check(names: tuple[str, ...], json_wanted: bool) -> None:
     from evals.suites.suite import suite_names
 
     read, problems = check_named(names or suite_names())
-    counted = {"suites": len(read), "items": sum(len(suite.items) for suite in read)}
+    counts = {"suites": len(read), "items": sum(len(suite.items) for suite in read)}
     if json_wanted:
-        print_json({**counted, "problems": [asdict(problem) for problem in problems]})
+        print_json({**counts, "problems": [asdict(problem) for problem in problems]})
     else:
         for problem in problems:
             click.echo(str(problem))
-        told = ", ".join(f"{number} {word if number != 1 else word[:-1]}" for word, number in counted.items())
-        click.echo(f"{told}: {len(problems) or 'no'} problem{'' if len(problems) == 1 else 's'}")
+        checked = ", ".join(f"{number} {word if number != 1 else word[:-1]}" for word, number in counts.items())
+        click.echo(f"{checked}: {len(problems) or 'no'} problem{'' if len(problems) == 1 else 's'}")
     if problems:
         sys.exit(FOUND_A_PROBLEM)
 
@@ -105,7 +105,7 @@ def import_(format_name: str, source: Path, out: Path, json_wanted: bool) -> Non
         click.echo(f"suite: {out} ({len(suite.items)} items)\n{suite.made}\ncheck: twinlens suites check {out}")
 
 
-def _told(item: PromptItem) -> str:
+def _described(item: PromptItem) -> str:
     """Return what is known of an item besides its prompt, in brackets."""
     facts = [*item.tags]
     if item.sequence_id is not None:

@@ -1,22 +1,34 @@
-"""Lists every system that can be asked: what it offers and costs, whether its key is set, what to know about it."""
+"""The command ``twinlens systems``: what each system offers and costs, whether its key is set, what to know of it."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Collection, Iterable, Mapping
+import os
+from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evals.facts.models import HostFacts, Offer, cautions, read_facts
-from evals.facts.pricing import likely_usd, worst_usd
+import click
+
+from evals.cli.options import as_json, print_json
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from evals.facts.models import HostFacts, Offer
 
 _USUAL_SIZE = "1K"
 _WIDEST = 1000
 _HEADINGS = ("system", "title", "sizes", "refs", "seed", "usual", "at most", "until")
+
+
+@click.command()
+@as_json
+def systems(json_wanted: bool) -> None:
+    """List every model on every host: price, sizes, key, life cycle."""
+    rows = list_systems(os.environ, date.today())
+    if json_wanted:
+        print_json(rows)
+    else:
+        print_systems(rows)
 
 
 def list_systems(environ: Mapping[str, str], today: date, facts_path: Path | None = None) -> list[dict[str, Any]]:
@@ -43,6 +55,8 @@ def list_systems(environ: Mapping[str, str], today: date, facts_path: Path | Non
     FactsError
         If the facts cannot be read.
     """
+    from evals.facts.models import read_facts
+
     facts = read_facts(facts_path)
     return [_row(offer, facts.hosts[offer.host], environ, today) for offer in facts.offers.values()]
 
@@ -52,14 +66,15 @@ def key_status(host: HostFacts, environ: Mapping[str, str]) -> str:
 
     Examples
     --------
+    >>> from evals.facts.models import read_facts
     >>> bfl = read_facts().hosts["bfl"]
     >>> key_status(bfl, {"BFL_API_KEY": "secret"}), key_status(bfl, {})
     ('set (BFL_API_KEY)', 'not set: BFL_API_KEY')
     """
     if not host.key_variables:
         return host.credentials or "no key needed"
-    found = _variable(host, environ)
-    return f"set ({found})" if found else f"not set: {' or '.join(host.key_variables)}"
+    variable = _variable(host, environ)
+    return f"set ({variable})" if variable else f"not set: {' or '.join(host.key_variables)}"
 
 
 def _variable(host: HostFacts, environ: Mapping[str, str]) -> str | None:
@@ -73,6 +88,9 @@ def _is_set(host: HostFacts, environ: Mapping[str, str]) -> bool | None:
 
 
 def _row(offer: Offer, host: HostFacts, environ: Mapping[str, str], today: date) -> dict[str, Any]:
+    from evals.facts.models import cautions
+    from evals.facts.pricing import likely_usd, worst_usd
+
     size = _USUAL_SIZE if _USUAL_SIZE in offer.sizes else offer.sizes[0]
     warned = cautions(offer, today)
     return {
@@ -104,49 +122,45 @@ def print_systems(rows: Iterable[Mapping[str, Any]]) -> None:
     A terminal that is too narrow for all columns shows the table without the titles, a narrower one without the last
     days as well.
     """
-    from rich.console import Console
+    from rich import box
     from rich.measure import Measurement
 
-    rows = list(rows)
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
-    table = _table(rows)
-    for left_out in (("title",), ("title", "until")):
-        if Measurement.get(console, console.options.update(max_width=_WIDEST), table).maximum > console.width:
-            table = _table(rows, left_out)
-    console.print(table)
+    from evals.cli.tables import console, print_lines, table
+
+    rows, out = list(rows), console()
+    cells = [_cells(row) for row in rows]
+    for left_out in ((), ("title",), ("title", "until")):
+        shown = [heading for heading in _HEADINGS if heading not in left_out]
+        made = table(
+            f"Systems, with the price in USD of a picture in {_USUAL_SIZE}, else in the smallest size",
+            shown,
+            [[row[heading] for heading in shown] for row in cells],
+            right=("refs", "usual", "at most"),
+            whole=shown,
+            box=box.SIMPLE_HEAD,
+            pad_edge=False,
+            padding=(0, 1, 0, 0),
+        )
+        if Measurement.get(out, out.options.update(max_width=_WIDEST), made).maximum <= out.width:
+            break
+    out.print(made)
     keys = {row["system"].partition("@")[2]: row["key"] for row in rows}
-    for host, key in keys.items():
-        console.print(f"key of {host}: {key}", markup=False)
-    for row in rows:
-        for caution in row["cautions"]:
-            console.print(f"note: {row['system']}: {caution}", markup=False)
-    console.print("Prices and dates with their sources: datasets/facts/models.yaml; everything: --json", markup=False)
+    print_lines(f"key of {host}: {key}" for host, key in keys.items())
+    print_lines(f"note: {row['system']}: {caution}" for row in rows for caution in row["cautions"])
+    print_lines(["Prices and dates with their sources: datasets/facts/models.yaml; everything: --json"])
 
 
-def _table(rows: Iterable[Mapping[str, Any]], left_out: Collection[str] = ()) -> Table:
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table
-
-    title = f"Systems, with the price in USD of a picture in {_USUAL_SIZE}, else in the smallest size"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    numbers = ("refs", "usual", "at most")
-    for heading in _HEADINGS:
-        if heading not in left_out:
-            table.add_column(heading, no_wrap=True, justify="right" if heading in numbers else "left")
-    for row in rows:
-        cells = {
-            "system": row["system"],
-            "title": row["title"],
-            "sizes": " ".join(row["sizes"]),
-            "refs": str(row["references_at_most"] or "none"),
-            "seed": "yes" if row["takes_seed"] else "no",
-            "usual": _usd(row["likely_usd"]),
-            "at most": _usd(row["worst_usd"]),
-            "until": row["retired"] or "",
-        }
-        table.add_row(*(escape(cells[heading]) for heading in _HEADINGS if heading not in left_out))
-    return table
+def _cells(row: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "system": row["system"],
+        "title": row["title"],
+        "sizes": " ".join(row["sizes"]),
+        "refs": str(row["references_at_most"] or "none"),
+        "seed": "yes" if row["takes_seed"] else "no",
+        "usual": _usd(row["likely_usd"]),
+        "at most": _usd(row["worst_usd"]),
+        "until": row["retired"] or "",
+    }
 
 
 def _usd(value: float | None) -> str:

@@ -1,263 +1,74 @@
-"""What people see in a terminal: progress on long work, and the first comparison as a table."""
+"""The one writer of tables and notes for the terminal; text of a run is never read as markup."""
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from evals.cli.star_tables import print_stars
-from evals.rating.stage import operations_of, rate_run
-from evals.run import cautions
-
 if TYPE_CHECKING:
-    from evals.cli.demo import DemoOutcome
-    from evals.rating.operations import Figure, SystemOperations
-    from evals.run import Run
-    from evals.scoring.engine import Progress
-
-_CONTROL_MEANING = {
-    "auc": "0.5 cannot tell, 1 always tells",
-    "seed_ratio": "0 the seed fixes it, 1 it does nothing",
-    "mean": "known-good material",
-}
-
-_OPERATIONS = {
-    "latency p50, s": "latency_p50",
-    "latency p95, s": "latency_p95",
-    "USD per image": "cost_per_image",
-    "USD per accepted image": "cost_per_accepted_image",
-    "images per minute": "throughput",
-    "refused": "refusal_rate",
-    "filtered": "filter_rate",
-    "failed or timed out": "failure_rate",
-    "answer lost": "unknown_rate",
-}
-"""The figures of the terminal's table, by what it calls them; the report shows them all."""
-
-
-@contextlib.contextmanager
-def shown_progress() -> Iterator[Progress]:
-    """Yield a progress function that draws bars on standard error, or nothing where that is no terminal."""
-    if not sys.stderr.isatty():
-        yield lambda label, done, total: None
-        return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.table import Table
 
-    columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        tasks: dict[str, Any] = {}
-
-        def show(label: str, done: int, total: int) -> None:
-            if label not in tasks:
-                tasks[label] = bars.add_task(label, total=total)
-            bars.update(tasks[label], completed=done, total=total)
-
-        yield show
+_WIDTH_OF_A_FILE = 140
+"""Columns where the output is no terminal."""
 
 
-def print_run(run: Run) -> None:
-    """Print what was scored, the comparison, the controls, the reasons and the warnings."""
-
-    facts, unreadable = run.provenance["image_set"], run.provenance["unreadable"]
-    skipped = f", {len(facts['skipped'])} rows skipped" if facts["skipped"] else ""
-    damaged = f", {len(unreadable)} with a file that cannot be decoded" if unreadable else ""
-    print(f"{facts['name']}: {facts['scored_rows']} images scored{skipped}{damaged}")
-    for problem in [*facts["skipped"][:5], *unreadable[:5]]:
-        print(f"  row {problem['row']}: {problem['reason']}")
-    for encoder in run.provenance["encoders"]:
-        facts_of_weights = f"{encoder['licence']}, weights {(encoder['weights_sha256'] or 'none')[:12]}"
-        used = encoder["status"] == "used"
-        print(f"{encoder['role']}: {encoder['name']} ({facts_of_weights if used else encoder['note']})")
-    if (long := run.provenance["long_prompts"]) and long["n"]:
-        print(f"{long['n']} of {long['of']} prompts exceed the encoder's context and were cut into clauses")
-    ratings = rate_run(run)
-    print_ratings(ratings)
-    print_stars(ratings.get("stars"))
-    print_operations(operations_of(run))
-    for caution in cautions(run.provenance):
-        print(f"note: {caution}")
-
-
-def print_ratings(ratings: Mapping[str, Any]) -> None:
-    """Print the ratings dict as tables; what has no measurement at all is one line a metric."""
+def console() -> Console:
+    """Return standard output, as wide as the terminal."""
     from rich.console import Console
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
-    scored = [row for row in ratings["rows"] if row["mean"] is not None]
-    keys = {(row["suite"], row["metric"]) for row in scored}
-    n_suites = Counter(metric for _, metric in keys)
-    described = {row["metric"] for row in scored if row["better"] == "neither" and n_suites[row["metric"]] > 1}
-    if compared := {(suite, metric) for suite, metric in keys if metric not in described}:
-        console.print(_comparison(ratings, compared))
-    if described:
-        console.print(_descriptions(ratings["systems"], [row for row in scored if row["metric"] in described]))
-    for metric, reasons in _unscored(ratings).items():
-        console.print(f"not scored: {metric} ({reasons})", markup=False)
-    shown = [row for row in ratings["controls"] if _belongs_in_summary(row)]
-    if shown:
-        console.print(_controls(shown))
-    for warning in ratings["warnings"]:
-        console.print(f"note: {warning}", markup=False)
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE)
 
 
-def print_operations(rows: Sequence[SystemOperations]) -> None:
-    """Print latency, cost and outcomes of each system and size as a table, nothing where no requests are known."""
-    if not rows:
-        return
-    from rich.console import Console
+def table(
+    title: str,
+    headings: Iterable[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    right: Collection[str] = (),
+    whole: Collection[str] = (),
+    ratios: Mapping[str, int | None] | None = None,
+    last_apart: bool = False,
+    **style: Any,
+) -> Table:
+    """Return a table for the terminal.
+
+    Parameters
+    ----------
+    title, headings, rows
+        Plain texts.
+    right
+        Headings of the columns that are aligned to the right.
+    whole
+        Headings of the columns that are never wrapped.
+    ratios
+        How the width is shared between columns, by heading.
+    last_apart
+        Whether a line is drawn above the last row.
+    style
+        More keywords of `rich.table.Table`.
+    """
     from rich.markup import escape
     from rich.table import Table
 
-    from evals.rating.operations import notes
-
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
-    table = Table(title="Operations: what asking was like, with 95% interval", title_justify="left")
-    systems = sorted({row["system"] for row in rows})
-    for heading in ("size", "figure"):
-        table.add_column(heading, no_wrap=heading == "figure")
-    for system in systems:
-        table.add_column(escape(system), justify="right")
-    by_size: dict[str | None, dict[str, SystemOperations]] = {}
-    for row in rows:
-        by_size.setdefault(row["size"], {})[row["system"]] = row
-    for size, asked in by_size.items():
-        for heading, name in _OPERATIONS.items():
-            figures = (
-                asked[system]["figures"][f"operations.{name}"] if system in asked else None for system in systems
-            )
-            table.add_row(escape(size or "not told"), heading, *map(_operation, figures))
-    console.print(table)
-    for row in rows:
-        if row["reasons"]:
-            reasons = ", ".join(f"{reason} x{count}" for reason, count in row["reasons"].items())
-            console.print(f"no picture: {row['system']}, {row['size'] or 'size not told'} ({reasons})", markup=False)
-    for note in notes(rows):
-        console.print(f"note: {note}", markup=False)
+    made = Table(title=escape(title), title_justify="left", **style)
+    for heading in headings:
+        justify: Any = "right" if heading in right else "left"
+        made.add_column(escape(heading), justify=justify, no_wrap=heading in whole, ratio=(ratios or {}).get(heading))
+    cells = list(rows)
+    for n, row in enumerate(cells, start=1):
+        made.add_row(*map(escape, row), end_section=last_apart and n == len(cells) - 1)
+    return made
 
 
-def _operation(figure: Figure | None) -> str:
-    if figure is None or figure["value"] is None:
-        return figure["reason"] or "" if figure else ""
-    bound = "\u2265 " if figure["at_least"] else ""
-    interval = f" [{figure['low']:.3g}, {figure['high']:.3g}]" if figure["low"] is not None else ""
-    return f"{bound}{figure['value']:.3g}{interval}"
+def print_table(*given: Any, **more: Any) -> None:
+    """Print what `table` makes of the same arguments."""
+    console().print(table(*given, **more))
 
 
-def _comparison(ratings: Mapping[str, Any], keys: set[tuple[str, str]]) -> Any:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(title="Mean over prompts with 95% interval", title_justify="left")
-    table.add_column("suite")
-    table.add_column("metric", no_wrap=True)
-    for system in ratings["systems"]:
-        table.add_column(escape(system), justify="right")
-    table.add_column("ahead")
-    verdicts: dict[tuple[str, str], list[str]] = {}
-    for difference in ratings["differences"]:
-        verdict = _verdict(difference, len(ratings["systems"]))
-        verdicts.setdefault((difference["suite"], difference["metric"]), []).append(verdict)
-    cells: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in ratings["rows"]:
-        if (row["suite"], row["metric"]) in keys:
-            cells.setdefault((row["suite"], row["metric"]), {})[row["system"]] = row
-    arrows = {"higher": " \u2191", "lower": " \u2193", "neither": ""}
-    for (suite, metric), by_system in cells.items():
-        name = metric + arrows[next(iter(by_system.values()))["better"]]
-        shown = [_cell(by_system.get(system)) for system in ratings["systems"]]
-        cells_of_row = (suite, name, *shown, "\n".join(verdicts.get((suite, metric), [])))
-        table.add_row(*map(escape, cells_of_row))
-    return table
-
-
-def _descriptions(systems: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Any:
-    """Return one line a metric: nothing is better or worse in it, and the report has every suite."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(title="Descriptive metrics: lowest and highest mean of a suite", title_justify="left")
-    for heading in ("metric", "suites"):
-        table.add_column(heading, no_wrap=True)
-    for system in systems:
-        table.add_column(escape(system), justify="right")
-    for metric in dict.fromkeys(row["metric"] for row in rows):
-        means: dict[str, list[float]] = {system: [] for system in systems}
-        for row in rows:
-            if row["metric"] == metric:
-                means[row["system"]].append(row["mean"])
-        suites = {row["suite"] for row in rows if row["metric"] == metric}
-        spans = (f"{min(of):.3g} to {max(of):.3g}" if of else "" for of in means.values())
-        table.add_row(metric, str(len(suites)), *spans)
-    return table
-
-
-def _verdict(difference: Mapping[str, Any], n_systems: int) -> str:
-    first, second, ahead = difference["system_a"], difference["system_b"], difference["better_system"]
-    if ahead is not None:
-        return f"{ahead}" if n_systems == 2 else f"{ahead} > {first if ahead == second else second}"
-    outcome = "too few prompts" if difference["low"] is None else "not separable"
-    return outcome if n_systems == 2 else f"{first}, {second}: {outcome}"
-
-
-def _cell(row: Mapping[str, Any] | None) -> str:
-    if row is None:
-        return ""
-    missing = ", ".join(f"{reason} x{count}" for reason, count in row["reasons"].items())
-    if row["mean"] is None:
-        return missing
-    interval = f" [{row['low']:.3g}, {row['high']:.3g}]" if row["low"] is not None else ""
-    return f"{row['mean']:.3g}{interval}" + (f"\n{missing}" if missing else "")
-
-
-def _unscored(ratings: Mapping[str, Any]) -> dict[str, str]:
-    """Return each metric that has no measurement in any suite, with its reasons counted."""
-    counts: dict[str, Counter[str]] = {}
-    for row in ratings["rows"]:
-        counts.setdefault(row["metric"], Counter()).update(row["reasons"])
-    scored = {row["metric"] for row in ratings["rows"] if row["mean"] is not None}
-    return {
-        metric: ", ".join(f"{reason} x{count}" for reason, count in reasons.items())
-        for metric, reasons in counts.items()
-        if metric not in scored
-    }
-
-
-def _belongs_in_summary(control: Mapping[str, Any]) -> bool:
-    """Keep one statistic a control: the report shows them all."""
-    statistic = {"different_seed": "seed_ratio", "shuffled_prompt": "auc", "impostor": "auc", "rendered_text": "mean"}
-    return control["value"] is not None and statistic.get(control["control"]) == control["statistic"]
-
-
-def _controls(rows: Sequence[Mapping[str, Any]]) -> Any:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(title="Controls, measured in the same run", title_justify="left")
-    for heading in ("suite", "metric", "control", "system", "value [95%]", "reads as"):
-        table.add_column(heading, no_wrap=heading == "metric")
-    for row in rows:
-        interval = f" [{row['low']:.3g}, {row['high']:.3g}]" if row["low"] is not None else ""
-        value = f"{row['statistic']} {row['value']:.3g}{interval}"
-        cells = (row["suite"], row["metric"], row["control"], row["system"] or "all", value)
-        table.add_row(*map(escape, cells), _CONTROL_MEANING[row["statistic"]])
-    return table
-
-
-def print_demo(outcome: DemoOutcome) -> None:
-    """Print the demo's comparison, the check against the scripted truth, what could not run, and the report's path."""
-    print_run(outcome.run)
-    print("\nThe scripted truth:")
-    for verdict in outcome.verdicts:
-        print(f"  {verdict.sentence()}")
-    print("\nNot measured here:")
-    grouped: dict[tuple[str, str | None], list[str]] = {}
-    for each in outcome.not_measured:
-        grouped.setdefault((each.why, each.encoder), []).append(each.metric)
-    for (why, encoder), metrics in grouped.items():
-        remedy = f"; {encoder} would do it" if encoder and encoder not in why else ""
-        print(f"  {', '.join(metrics)}: {why}{remedy}")
-    print(f"\nreport: {outcome.report}")
+def print_lines(lines: Iterable[str], wrap: bool = True) -> None:
+    """Print lines of plain text, wrapped at the width of the terminal."""
+    out = console()
+    for line in lines:
+        out.print(line, markup=False, soft_wrap=not wrap)

@@ -10,9 +10,9 @@ from click.testing import CliRunner
 from evals import load_run
 from evals.cli.demo import DemoOutcome, check_truth
 from evals.cli.main import main
-from evals.cli.not_measured import not_measured
 from evals.definition import read_definition
 from evals.rating.stage import rate_run
+from evals.reporting.not_measured import not_measured
 from metrics.catalogue import METRICS
 
 PUBLISHED = Path(__file__).resolve().parents[3] / "reports/demo"

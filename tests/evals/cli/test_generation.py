@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 import evals
 import evals.generation.pictures
-from evals.cli.generation import print_generation
+from evals.cli.generate import print_generation
 from evals.cli.main import main
 from evals.data_files import data_path
 from evals.facts.models import read_facts

@@ -10,7 +10,7 @@ import httpx2 as httpx
 import pytest
 from click.testing import CliRunner
 
-from evals.cli.generation import print_generation
+from evals.cli.generate import print_generation
 from evals.cli.main import main
 from evals.facts.models import read_facts
 from evals.generation.clients import OpenSystems

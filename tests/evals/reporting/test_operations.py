@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from evals.cli.tables import print_operations, print_run
+from evals.cli.rate import print_operations, print_run
 from evals.rating.operations import SystemOperations, operations
 from evals.rating.size_comparison import size_comparison
 from evals.reporting import write_report
@@ -185,7 +185,7 @@ def test_names_in_the_terminal_are_no_markup(capsys: Any) -> None:
 
 def test_a_scored_run_is_printed_with_its_operations(run: Any, capsys: Any, monkeypatch: Any) -> None:
     run.provenance["unreadable"] = []
-    monkeypatch.setattr("evals.cli.tables.rate_run", lambda run: run.rated)
-    monkeypatch.setattr("evals.cli.tables.operations_of", lambda run: asked())
+    monkeypatch.setattr("evals.rating.stage.rate_run", lambda run: run.rated)
+    monkeypatch.setattr("evals.rating.stage.operations_of", lambda run: asked())
     print_run(run)
     assert "latency p50, s" in capsys.readouterr().out

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from evals.cli.star_tables import print_stars
+from evals.cli.rate import print_stars
 from evals.definition import StarRow
 from evals.rating.comparison import with_prompts
 from evals.rating.controls import control_statistics

@@ -7,7 +7,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from evals.cli.tables import print_run
+from evals.cli.rate import print_run
 from evals.imageset.imageset import write_image_set
 from evals.rating.stage import rate_run
 from evals.run import Run

@@ -13,7 +13,7 @@ import PIL.Image
 import pytest
 
 from evals import load_run
-from evals.cli.tables import print_run
+from evals.cli.rate import print_run
 from evals.imageset.imageset import ImageSetError
 from evals.rating.stage import rate_run
 from evals.reporting import write_report

@@ -1,6 +1,6 @@
 """What a run did not measure: each metric has a value, or a reason and the encoder that is lacking."""
 
-from evals.cli.not_measured import NOT_ASKED, not_measured
+from evals.reporting.not_measured import NOT_ASKED, not_measured
 from metrics.catalogue import METRICS
 
 

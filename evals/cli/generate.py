@@ -1,0 +1,108 @@
+"""The command ``twinlens generate``: asks the systems of an eval for their pictures."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from evals.cli.errors import WRONG_USE
+from evals.cli.options import as_json, generation_options, print_json, run_folder
+
+if TYPE_CHECKING:
+    from evals.generation.stage import Generation
+
+_UNKNOWN_SHOWN = 10
+
+
+@click.command()
+@click.argument("eval_name", metavar="EVAL")
+@run_folder
+@generation_options
+@click.option("--dry-run", is_flag=True, help="Show what would be asked and what it would cost; send nothing.")
+@as_json
+def generate(eval_name: str, out: Path, dry_run: bool, json_wanted: bool, **options: Any) -> None:
+    """Ask the systems of an eval for their pictures; a second run asks for what the first one lacks.
+
+    EVAL is a name (see evals/definitions) or a YAML file. Keys come from the environment: see 'twinlens systems'.
+    """
+    from evals.cli.estimate import show_estimate
+
+    if dry_run:
+        show_estimate(eval_name, json_wanted, out, options["retry_unknown"])
+        return
+    generation = generate_eval(eval_name, out, **options)
+    if json_wanted:
+        print_json(generation.as_dict())
+    else:
+        print_generation(generation)
+    end_unfinished(generation)
+
+
+def generate_eval(eval_name: str, out: Path, budget: float | None, retry_unknown: bool, simulated: bool) -> Generation:
+    """Generate the pictures of an eval, with progress; a stop by the user is raised once the files are in order."""
+    from evals.cli.progress import shown_generation
+    from evals.definition import read_definition
+    from evals.facts.models import read_facts
+    from evals.generation.clients import real_systems
+    from evals.generation.rehearsal import simulated_systems
+    from evals.generation.stage import freeze_definition
+    from evals.generation.stage import generate as generate_pictures
+    from evals.imageset.contract import IMAGES, LEDGER
+
+    definition, facts = read_definition(eval_name), read_facts()
+    with contextlib.ExitStack() as stack:
+        if simulated or definition.simulated:
+            systems = stack.enter_context(simulated_systems(definition, facts, out / IMAGES / LEDGER))
+        else:
+            systems = real_systems(definition, facts, os.environ)
+        freeze_definition(eval_name, out)
+        print_warnings(systems.warnings)
+        watch = stack.enter_context(shown_generation())
+        generation = generate_pictures(systems, out, budget_usd=budget, retry_unknown=retry_unknown, watch=watch)
+    if generation.interrupted:
+        raise KeyboardInterrupt
+    return generation
+
+
+def end_unfinished(generation: Generation) -> None:
+    """End the command with its problem if the generation has one."""
+    if generation.problem:
+        click.echo(f"twinlens: {generation.problem}", err=True)
+        sys.exit(WRONG_USE)
+
+
+def print_warnings(warnings: Iterable[str]) -> None:
+    """Print on standard error what to know before money is spent."""
+    for warning in warnings:
+        click.echo(f"note: {warning}", err=True)
+
+
+def print_generation(generation: Generation) -> None:
+    """Print the outcomes of each system, the money, the requests whose answer was lost, and the folder.
+
+    For simulated systems the money is told as what real ones would have charged.
+    """
+    from evals.cli.tables import print_table
+    from evals.imageset.contract import OUTCOMES, REQUESTS
+
+    shown = [name for name in (*OUTCOMES, "pending") if any(name in counts for counts in generation.outcomes.values())]
+    rows = [(system, *(str(counts.get(name, 0)) for name in shown)) for system, counts in generation.outcomes.items()]
+    print_table("Requests by outcome", ("system", *shown), rows, right=shown)
+    limit = f" of {generation.budget_usd:g}" if generation.budget_usd is not None else ""
+    spent = "simulated, nothing was spent; at real prices at most" if generation.simulated else "spent at most"
+    click.echo(f"{spent}: {generation.spent_usd:.4f}{limit} USD")
+    if n_unknown := len(generation.unknown):
+        click.echo(f"{n_unknown} answers were lost; they may have been charged and are not asked for again:")
+        for row in generation.unknown[:_UNKNOWN_SHOWN]:
+            request = f"{row['system']}, {row['suite']}/{row['prompt_id']}, seed {row['seed']}, repeat {row['repeat']}"
+            click.echo(f"  {request}: up to {row['may_have_cost_usd']:.4f} USD ({row['reason']})")
+        if n_unknown > _UNKNOWN_SHOWN:
+            click.echo(f"  and {n_unknown - _UNKNOWN_SHOWN} more, in {generation.folder / REQUESTS}")
+        click.echo("  ask for them again with --retry-unknown")
+    click.echo(f"images: {generation.folder}")

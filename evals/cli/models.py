@@ -1,0 +1,40 @@
+"""The commands ``twinlens models``: list the encoder libraries, and fetch weights."""
+
+from __future__ import annotations
+
+import click
+
+from evals.cli.options import as_json, print_json
+
+
+@click.group(invoke_without_command=True)
+@as_json
+@click.pass_context
+def models(ctx: click.Context, json_wanted: bool) -> None:
+    """List the encoder libraries; 'models fetch NAME' downloads weights."""
+    from dataclasses import asdict
+
+    from metrics.encoders.catalogue import ENCODERS
+
+    if ctx.invoked_subcommand:
+        return
+    if json_wanted:
+        print_json([asdict(row) for row in ENCODERS])
+        return
+    for row in ENCODERS:
+        name = f"{row.library}:{row.default_model or 'MODEL'}"
+        click.echo(f"{name:<40} {row.role:<11} {row.note} ({row.licence})")
+
+
+@models.command()
+@click.argument("name")
+@click.option("--accept-noncommercial", is_flag=True, help="Needed for weights that only research may use.")
+def fetch(name: str, accept_noncommercial: bool) -> None:
+    """Download the weights of an encoder, such as open_clip:ViT-B-32/laion2b_s34b_b79k."""
+    from metrics.encoders.weights import fetch as download
+
+    if name.startswith("insightface:") and not accept_noncommercial:
+        raise click.UsageError(
+            "insightface's packs are for non-commercial research only; add --accept-noncommercial if yours is"
+        )
+    click.echo(f"fetched: {download(name)}")

@@ -1,0 +1,56 @@
+"""Options that several commands share, and what ``--json`` prints."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+as_json = click.option("--json", "json_wanted", is_flag=True, help="Print JSON for programs.")
+
+device = click.option("--device", default="auto", type=click.Choice(["auto", "cpu", "cuda"]), show_default=True)
+
+run_folder = click.option(
+    "--out",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The run folder; continues an existing run.",
+)
+
+
+def _finite(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is no amount of money.", ctx, param)
+    return value
+
+
+def generation_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of every command that may spend money."""
+    options = (
+        click.option(
+            "--budget",
+            type=click.FloatRange(min=0),
+            callback=_finite,
+            help="US dollars that the whole run may cost at most.",
+        ),
+        click.option("--retry-unknown", is_flag=True, help="Ask again where an answer was lost; it may be paid twice."),
+        click.option("--simulated", is_flag=True, help="Rehearse on simulated systems: no key, no cost."),
+    )
+    return functools.reduce(lambda decorated, option: option(decorated), reversed(options), command)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document; a path in it is written as text.
+
+    Raises
+    ------
+    ValueError
+        If a number in it is not finite, which JSON cannot say.
+    """
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=os.fspath))

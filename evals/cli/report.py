@@ -1,0 +1,33 @@
+"""The command ``twinlens report``: writes the report of a scored run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from evals.cli.options import as_json, print_json
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder for the report.")
+@click.option(
+    "--prompts",
+    "prompts_per_suite",
+    type=click.IntRange(min=0),
+    default=12,
+    show_default=True,
+    help="Prompts of each suite that are shown with their pictures; 0 leaves all pictures out.",
+)
+@as_json
+def report(run: Path, out: Path, prompts_per_suite: int, json_wanted: bool) -> None:
+    """Write the report of a scored run: HTML, Markdown, JSON and CSV."""
+    from evals import load_run
+    from evals.reporting import write_report
+
+    page = write_report(load_run(run), out, prompts_per_suite)
+    if json_wanted:
+        print_json({"report": str(page)})
+    else:
+        click.echo(f"report: {page}")

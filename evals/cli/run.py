@@ -1,0 +1,41 @@
+"""The command ``twinlens run``: all stages of an eval."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from evals.cli.options import as_json, device, generation_options, print_json, run_folder
+
+
+@click.command()
+@click.argument("eval_name", metavar="EVAL")
+@run_folder
+@generation_options
+@device
+@as_json
+def run(eval_name: str, out: Path, device: str, json_wanted: bool, **options: Any) -> None:
+    """Generate, score, rate and report an eval: all stages, each going on where it was."""
+    from evals.cli.generate import end_unfinished, generate_eval, print_generation
+    from evals.cli.progress import shown_progress
+    from evals.cli.rate import print_run
+    from evals.definition import read_definition
+    from evals.rating.stage import rate_run
+    from evals.reporting import write_report
+    from evals.scoring.stage import score
+
+    generation = generate_eval(eval_name, out, **options)
+    if not json_wanted:
+        print_generation(generation)
+    end_unfinished(generation)
+    encoders = tuple(read_definition(eval_name).encoders.values())
+    with shown_progress() as progress:
+        scored = score(generation.folder, out, [], encoders, False, device, None, progress)
+        page = write_report(scored, out / "report")
+    if json_wanted:
+        print_json({"generation": generation.as_dict(), "ratings": rate_run(scored), "report": str(page)})
+    else:
+        print_run(scored)
+        click.echo(f"\nreport: {page}")

@@ -1,0 +1,45 @@
+"""The command ``twinlens score``: measures an image set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from evals.cli.options import as_json, device, print_json
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The run folder to write.")
+@click.option("--metrics", default="", help="Ids or dimensions, comma-separated: identity,text.cer (see 'metrics').")
+@click.option("--encoder", "encoders", multiple=True, help="library:model, repeatable: open_clip:ViT-B-32/openai.")
+@click.option("--skip-bad", is_flag=True, help="Leave bad rows out and count them.")
+@click.option("--features", type=click.Path(path_type=Path), help="Share this feature cache (default: OUT/features).")
+@device
+@as_json
+def score(
+    source: Path,
+    out: Path,
+    metrics: str,
+    encoders: tuple[str, ...],
+    skip_bad: bool,
+    features: Path | None,
+    device: str,
+    json_wanted: bool,
+) -> None:
+    """Measure an image set (or the one inside a run) and print the first comparison."""
+    from evals.cli.progress import shown_progress
+    from evals.cli.rate import print_run
+    from evals.rating.stage import rate_run
+    from evals.scoring.stage import score as score_images
+
+    names = [name.strip() for name in metrics.split(",") if name.strip()]
+    with shown_progress() as progress:
+        run = score_images(source, out, names, encoders, skip_bad, device, features, progress)
+        ratings = rate_run(run)
+    if json_wanted:
+        print_json(ratings)
+    else:
+        print_run(run)
+        click.echo(f"\nscores: {out / 'scores.parquet'}\nreport: twinlens report {out} --out DIR")
