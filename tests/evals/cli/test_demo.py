@@ -100,7 +100,7 @@ def test_no_two_prompts_of_the_demo_are_the_same_words():
 @pytest.fixture
 def small_demo(monkeypatch):
     small = replace(read_definition("demo"), suites=("demo-repeats",))
-    monkeypatch.setattr("evals.cli.demo.read_definition", lambda name: small)
+    monkeypatch.setattr("evals.definition.read_definition", lambda name: small)
 
 
 def test_the_demos_pictures_come_over_http_and_keep_identical_repeats_apart(tmp_path, small_demo):
