@@ -30,7 +30,7 @@ def estimate(eval_name: str, json_wanted: bool) -> None:
 
 def show_estimate(eval_name: str, json_wanted: bool, out: Path | None = None, retry_unknown: bool = False) -> None:
     """Print the estimate of an eval, or of what a run folder lacks of it."""
-    from evals.cli.generate import print_warnings
+    from evals.cli.tables import print_warnings
     from evals.definition import read_definition
     from evals.facts.models import read_facts
     from evals.generation.clients import cautions_about, plan_of

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +46,7 @@ def generate(eval_name: str, out: Path, dry_run: bool, json_wanted: bool, **opti
 def generate_eval(eval_name: str, out: Path, budget: float | None, retry_unknown: bool, simulated: bool) -> Generation:
     """Generate the pictures of an eval, with progress; a stop by the user is raised once the files are in order."""
     from evals.cli.progress import shown_generation
+    from evals.cli.tables import print_warnings
     from evals.definition import read_definition
     from evals.facts.models import read_facts
     from evals.generation.clients import real_systems
@@ -75,12 +75,6 @@ def end_unfinished(generation: Generation) -> None:
     if generation.problem:
         click.echo(f"twinlens: {generation.problem}", err=True)
         sys.exit(WRONG_USE)
-
-
-def print_warnings(warnings: Iterable[str]) -> None:
-    """Print on standard error what to know before money is spent."""
-    for warning in warnings:
-        click.echo(f"note: {warning}", err=True)
 
 
 def print_generation(generation: Generation) -> None:

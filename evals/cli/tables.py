@@ -72,3 +72,9 @@ def print_lines(lines: Iterable[str], wrap: bool = True) -> None:
     out = console()
     for line in lines:
         out.print(line, markup=False, soft_wrap=not wrap)
+
+
+def print_warnings(warnings: Iterable[str]) -> None:
+    """Print on standard error what to know before money is spent."""
+    for warning in warnings:
+        print(f"note: {warning}", file=sys.stderr)
