@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from metrics.encoders.clauses import EmbeddedPrompt
+from metrics.encoders.dual import EmbeddedPrompt
 from metrics.encoders.vqa import Answer
 from metrics.measurement import Measurement, Subject, scored, unscored
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metrics.adherence import prompt_adherence
-from metrics.encoders.clauses import EmbeddedPrompt
+from metrics.encoders.dual import EmbeddedPrompt
 from metrics.encoders.edits import EditDifference, RegionDifference
 from metrics.encoders.lpips import EditDistance
 from metrics.measurement import Measurement, Subject, scored, unscored

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from metrics.encoders.clauses import EmbeddedPrompt
+from metrics.encoders.dual import EmbeddedPrompt
 from metrics.encoders.technical import TechnicalMeasures
 from metrics.measurement import Measurement, Subject, scored, unscored
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metrics.encoders.catalogue import EncoderUnavailable
-from metrics.encoders.dual import DualEncoder, Tensors, feature_version, torch_device
+from metrics.encoders.dual import DualEncoder, Tensors, feature_version
 from metrics.encoders.local_models import (
     LOCAL_LICENCE,
     brief,
@@ -23,9 +23,16 @@ from metrics.encoders.local_models import (
     processing_of,
     weight_files,
 )
-from metrics.encoders.open_clip_tags import OPEN_CLIP_FILES, check_architecture, import_open_clip, open_clip_tag
-from metrics.encoders.torchvision_guard import import_torchvision
-from metrics.encoders.weights import cached_file, find_weights, hub_offline, sha256_of
+from metrics.encoders.runtime import import_open_clip, import_torchvision, torch_device
+from metrics.encoders.weights import (
+    OPEN_CLIP_FILES,
+    cached_file,
+    check_architecture,
+    find_weights,
+    hub_offline,
+    open_clip_tag,
+    sha256_of,
+)
 
 if TYPE_CHECKING:
     import PIL.Image

@@ -13,7 +13,7 @@ import PIL.Image
 
 from metrics.encoders.catalogue import EncoderUnavailable, Image
 from metrics.encoders.colour_names import COLOURS_VERSION, Colour, middle_colour
-from metrics.encoders.dual import feature_version, torch_device
+from metrics.encoders.dual import feature_version
 from metrics.encoders.local_models import (
     brief,
     load_errors,
@@ -22,7 +22,7 @@ from metrics.encoders.local_models import (
     processing_of,
     weight_files,
 )
-from metrics.encoders.torchvision_guard import import_torchvision
+from metrics.encoders.runtime import exact_inference, import_torchvision, torch_device
 from metrics.encoders.weights import hub_offline, sha256_of
 
 if TYPE_CHECKING:
@@ -104,11 +104,9 @@ class Detector:
         return [found.get(n, []) for n in range(len(questions))]
 
     def _proposals(self, questions: Sequence[Question]) -> list[Proposals]:
-        import torch
 
         pictures = [PIL.Image.fromarray(image) for image, _ in questions]
-        # TF32 convolutions, cuDNN's default, would let a score depend on its batch by far more than 1e-5
-        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        with exact_inference():
             return self.propose(pictures, [_phrases(text) for _, text in questions])
 
 

@@ -13,8 +13,8 @@ from typing import Any, TypedDict
 import numpy as np
 
 from metrics.encoders.catalogue import EncoderUnavailable, Image, library_of
+from metrics.encoders.runtime import threads
 from metrics.encoders.scripts import scripts_in
-from metrics.encoders.threads import threads
 from metrics.encoders.weights import sha256_of
 
 

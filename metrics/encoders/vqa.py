@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import PIL.Image
 
 from metrics.encoders.catalogue import EncoderUnavailable, Image
-from metrics.encoders.dual import feature_version, torch_device
+from metrics.encoders.dual import feature_version
 from metrics.encoders.local_models import brief, load_errors, model_folder, weight_files
-from metrics.encoders.torchvision_guard import import_torchvision
+from metrics.encoders.runtime import exact_inference, import_torchvision, torch_device
 from metrics.encoders.weights import hub_offline, sha256_of
 
 if TYPE_CHECKING:
@@ -69,12 +69,10 @@ class QuestionAnswerer:
         return [answers[n] for n in range(len(questions))]
 
     def _answers(self, questions: Sequence[Question]) -> list[Answer]:
-        import torch
 
         pictures = [PIL.Image.fromarray(image) for image, _ in questions]
         inputs = self.to_inputs(pictures, [QUESTION_TEMPLATE.format(text) for _, text in questions])
-        # TF32 convolutions, cuDNN's default, would let an answer depend on its batch by far more than 1e-5
-        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        with exact_inference():
             # one step of generation and not a forward pass: it places the positions behind the padding, and starts
             # the answer of encoder-decoder models, as each model wants it
             output = self.network.generate(

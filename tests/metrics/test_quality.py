@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics import quality
-from metrics.encoders.open_clip_tags import import_open_clip
+from metrics.encoders.runtime import import_open_clip, import_torchvision
 from metrics.encoders.technical import technical_measures
-from metrics.encoders.torchvision_guard import import_torchvision
 from metrics.measurement import REASONS, Subject
 from metrics.quality import ANTONYMS, antonym_probability, antonym_texts
 

@@ -160,7 +160,7 @@ def _load(weights: str) -> _Loaded:
     import torch
 
     if importlib.util.find_spec("torchvision") is not None:
-        from metrics.encoders.torchvision_guard import import_torchvision
+        from metrics.encoders.runtime import import_torchvision
 
         import_torchvision()  # diffusers imports it, and a build for another torch would stop it
     import diffusers

@@ -17,8 +17,7 @@ import numpy.typing as npt
 import PIL.Image
 
 from metrics.encoders.catalogue import EncoderUnavailable
-from metrics.encoders.threads import threads
-from metrics.encoders.torchvision_guard import import_torchvision
+from metrics.encoders.runtime import import_torchvision, threads
 
 if TYPE_CHECKING:
     import torch

@@ -118,7 +118,7 @@ def small_models(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], P
     """Random models in the place of those whose weights come with no package, and the folder with an aesthetic head."""
     import torch
 
-    from metrics.encoders.open_clip_tags import import_open_clip
+    from metrics.encoders.runtime import import_open_clip
 
     folders = {
         name: tmp_path_factory.mktemp(name) for name in ("clip", "quick", "heads", "tokenizer", "owlv2", "llava")

@@ -22,7 +22,7 @@ LONG = ", ".join(f"a {colour} thing number {n}" for n in range(20) for colour in
 def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> str:
     import torch
 
-    from metrics.encoders.open_clip_tags import import_open_clip
+    from metrics.encoders.runtime import import_open_clip
 
     folder = tmp_path_factory.mktemp("clip")
     torch.manual_seed(0)

@@ -7,7 +7,7 @@ import pytest
 from evals.suites.clip_tokens import CONTEXT_TOKENS, count_tokens
 from evals.suites.lint import check_named, check_suite, check_suites
 from evals.suites.suite import PromptItem, SceneObject, Suite, SuiteError, read_suite, suite_names
-from metrics.encoders.torchvision_guard import import_torchvision
+from metrics.encoders.runtime import import_torchvision
 
 CARD = "A sentence that says enough."
 PROMPTS = (

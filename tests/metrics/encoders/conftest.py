@@ -32,7 +32,7 @@ SIGLIP_PREPROCESSING = {
 
 @pytest.fixture(scope="session")
 def open_clip() -> Any:
-    from metrics.encoders.open_clip_tags import import_open_clip
+    from metrics.encoders.runtime import import_open_clip
 
     return import_open_clip()
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from metrics.encoders.torchvision_guard import import_torchvision
+from metrics.encoders.runtime import import_torchvision
 
 VOCABULARY = """
 Does this figure show " ? Please answer or no . Yes yes YES No NO a red fox blue fish under the old bridge at night

@@ -14,7 +14,8 @@ import pytest
 from metrics.adherence import prompt_adherence, similarity_matrix
 from metrics.encoders.catalogue import EncoderUnavailable, load_encoder
 from metrics.encoders.clip import load_open_clip, load_transformers
-from metrics.encoders.dual import DualEncoder, torch_device
+from metrics.encoders.dual import DualEncoder
+from metrics.encoders.runtime import torch_device
 
 SHORT_PROMPTS = [
     "an astronaut",

@@ -114,7 +114,7 @@ def test_boxes_without_extent_are_no_duplicates_and_divide_by_nothing():
 def test_what_stays_is_as_torchvision_has_it(scored_boxes):
     import torch
 
-    from metrics.encoders.torchvision_guard import import_torchvision
+    from metrics.encoders.runtime import import_torchvision
 
     box_iou = import_torchvision().ops.box_iou
     found = [detection("cup", box, score) for box, score in scored_boxes if box[0] < box[2] and box[1] < box[3]]

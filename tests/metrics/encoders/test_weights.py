@@ -12,8 +12,17 @@ import pytest
 
 from metrics.encoders import weights
 from metrics.encoders.catalogue import EncoderUnavailable
-from metrics.encoders.open_clip_tags import OPEN_CLIP_FILES, SUGGESTED, open_clip_tag
-from metrics.encoders.weights import cached_file, fetch, find_weights, hub_offline, sha256_of, weights_folder
+from metrics.encoders.weights import (
+    OPEN_CLIP_FILES,
+    SUGGESTED,
+    cached_file,
+    fetch,
+    find_weights,
+    hub_offline,
+    open_clip_tag,
+    sha256_of,
+    weights_folder,
+)
 
 
 def test_the_weights_folder_is_the_one_of_the_environment(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ import PIL.Image
 from metrics.encoders.embedded.colours import colour_shares, colour_words
 from metrics.encoders.embedded.heads import Floats, Heads, unit
 from metrics.encoders.embedded.towers import BATCH, ImageTower, TextTower, pixels_of
-from metrics.encoders.torchvision_guard import import_torchvision
+from metrics.encoders.runtime import import_torchvision
 
 CLASS_TEXTS = ("a photo of a {}", "{}", "an illustration of a {}")
 

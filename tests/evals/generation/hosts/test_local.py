@@ -28,7 +28,7 @@ pytest.importorskip("diffusers", reason="the local host runs diffusers pipelines
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a Stable Diffusion of a few thousand random weights."""
-    from metrics.encoders.torchvision_guard import import_torchvision
+    from metrics.encoders.runtime import import_torchvision
 
     import_torchvision()
     import torch

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.encoders.clauses import split_to_fit
+from metrics.encoders.dual import split_to_fit
 
 
 def at_most_words(limit):

@@ -5,8 +5,8 @@ from types import ModuleType
 
 import pytest
 
-from metrics.encoders import torchvision_guard
-from metrics.encoders.torchvision_guard import import_torchvision
+from metrics.encoders import runtime
+from metrics.encoders.runtime import import_torchvision
 
 
 def test_transforms_work_after_the_import():
@@ -21,7 +21,7 @@ def test_importing_again_gives_the_same_module():
 
 def test_a_fresh_interpreter_imports_open_clip_behind_the_guard(run_python):
     program = """
-        from metrics.encoders.torchvision_guard import import_torchvision
+        from metrics.encoders.runtime import import_torchvision
         first = import_torchvision()
         import torchvision, torchvision.transforms.functional
         assert torchvision is first
@@ -34,16 +34,16 @@ def test_a_fresh_interpreter_imports_open_clip_behind_the_guard(run_python):
 def test_a_healthy_torchvision_is_imported_as_it_is(monkeypatch):
     healthy = ModuleType("torchvision")
     monkeypatch.setitem(sys.modules, "torchvision", healthy)
-    kept = list(torchvision_guard._kept_alive)
+    kept = list(runtime._kept_alive)
     assert import_torchvision() is healthy
-    assert torchvision_guard._kept_alive == kept
+    assert runtime._kept_alive == kept
 
 
 def test_any_other_failure_is_passed_on(monkeypatch):
     def fail(name: str) -> ModuleType:
         raise RuntimeError("CUDA versions differ")
 
-    monkeypatch.setattr(torchvision_guard, "import_module", fail)
+    monkeypatch.setattr(runtime, "import_module", fail)
     with pytest.raises(RuntimeError, match="CUDA versions differ"):
         import_torchvision()
 

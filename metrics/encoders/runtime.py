@@ -1,0 +1,115 @@
+"""What the model libraries find on this machine: a device, threads, exact arithmetic, and imports that succeed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from metrics.encoders.catalogue import EncoderUnavailable
+
+_SCHEMAS = (
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+)
+_kept_alive: list[Any] = []  # torch forgets the schemas of a library that is collected
+
+
+def torch_device(device: str) -> str:
+    """Return the device to run on: ``auto`` is CUDA if there is one, else CPU; any other name must work here.
+
+    Raises
+    ------
+    EncoderUnavailable
+        If torch cannot use the device.
+    """
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # a torch without CUDA asserts
+        raise EncoderUnavailable(f"torch cannot use the device {device!r} here; take auto or cpu") from error
+    return device
+
+
+def threads(at_most: int | None = None) -> int:
+    """Return ``OMP_NUM_THREADS`` where it is set, else the number of cores, at most ``at_most`` of them.
+
+    Processes that share a machine set the variable, or their models wait for each other's threads.
+
+    Examples
+    --------
+    >>> 1 <= threads(at_most=4)
+    True
+    """
+    setting = os.environ.get("OMP_NUM_THREADS", "")
+    if setting.isdigit() and int(setting) > 0:
+        return int(setting)
+    cores = os.cpu_count() or 1
+    return min(cores, at_most) if at_most else cores
+
+
+@contextmanager
+def exact_inference() -> Iterator[None]:
+    """Run torch without gradients, and without TF32: cuDNN's default would let a value depend on its batch."""
+    import torch
+
+    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        yield
+
+
+def import_torchvision() -> ModuleType:
+    """Import torchvision, standing in for its compiled operators only where the import dies for want of them.
+
+    torchvision's CUDA wheel beside a CPU torch cannot load its compiled part, and the import then fails with
+    ``operator torchvision::nms does not exist``. Transforms, which is all that open_clip, transformers and
+    torchmetrics take from it, need none of the operators. A healthy torchvision is imported as it is.
+
+    Returns
+    -------
+    module
+        ``torchvision``.
+
+    Raises
+    ------
+    ImportError
+        If torchvision is not installed.
+    RuntimeError
+        If the import fails for any other reason.
+    """
+    try:
+        return import_module("torchvision")
+    except RuntimeError as error:
+        if "operator torchvision::" not in str(error):
+            raise
+    for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+        del sys.modules[name]
+    if not _kept_alive:
+        import torch
+
+        library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
+        for schema in _SCHEMAS:
+            library.define(schema)  # type: ignore[no-untyped-call]
+        _kept_alive.append(library)
+    return import_module("torchvision")
+
+
+def import_open_clip() -> Any:
+    """Import and return open_clip, whatever torchvision is beside it.
+
+    Raises
+    ------
+    EncoderUnavailable
+        If open_clip or what it is built on cannot be imported.
+    """
+    try:
+        import_torchvision()
+        return import_module("open_clip")
+    except (ImportError, RuntimeError) as error:
+        raise EncoderUnavailable(f"open_clip cannot be imported ({error}); pip install open_clip_torch") from error
