@@ -78,7 +78,7 @@ class StarSection:
     total_verdicts: tuple[str, ...]
     strengths: tuple[str, ...]
     weights: str
-    at_floor: tuple[str, ...]
+    indistinguishable_rows: tuple[str, ...]
     not_in_total: tuple[str, ...]
     advice: tuple[Advice, ...]
     volumes: tuple[str, ...]
@@ -106,7 +106,7 @@ def section(document: Document | None) -> StarSection | None:
         total_verdicts=tuple(_total_verdict(row) for row in totals["differences"]),
         strengths=tuple(_strengths(document["strengths"])),
         weights=", ".join(f"{row} {weight:.0%}" for row, weight in totals["weights"].items()),
-        at_floor=_at_floor(totals),
+        indistinguishable_rows=_indistinguishable_rows(totals),
         not_in_total=tuple(f"{row}: {why}" for row, why in totals["left_out"].items()),
         advice=tuple(map(_advice, document["recommendations"])),
         volumes=tuple(f"{volume:,}" for volume in volumes),
@@ -263,12 +263,12 @@ def _total_verdict(found: Document) -> str:
     return f"{a} minus {b}: {amount}; it would draw if {found['weight_to_move']:.0%} of the weight moved"
 
 
-def _at_floor(totals: Document) -> tuple[str, ...]:
+def _indistinguishable_rows(totals: Document) -> tuple[str, ...]:
     """Return what is said of rows that count as one star for everyone, since nobody can be told from their floor."""
-    if not totals["at_floor"]:
+    if not totals["indistinguishable_rows"]:
         return ()
     most = f"{totals['most']:.2f} is the most that any system could have: these rows count as one star for everyone"
-    return (most, *(f"At the floor: {row}, {why}" for row, why in totals["at_floor"].items()))
+    return (most, *(f"At the floor: {row}, {why}" for row, why in totals["indistinguishable_rows"].items()))
 
 
 def _signed(value: float) -> str:

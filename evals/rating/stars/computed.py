@@ -49,7 +49,7 @@ def frozen_log_scale(computed: str, suite: str | None) -> FrozenScale:
         ceiling=scale.ceiling,
         ceiling_source=words,
         problem=None,
-        untold=False,
+        indistinguishable_from_control=False,
     )
 
 

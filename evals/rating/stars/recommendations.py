@@ -141,7 +141,7 @@ def recommend(
     requirements = [_requirement(case, system, system in simulated) for system in systems]
     able = [found["system"] for found in requirements if found["met"] is not False]
     weighed = totals(rated, able, case.weights)
-    with_stars = set(weighed["weights"]) - set(weighed["at_floor"])
+    with_stars = set(weighed["weights"]) - set(weighed["indistinguishable_rows"])
     rated_share = sum(case.weights[row] for row in with_stars) / sum(case.weights.values())
     system, verdict, change = _verdict(case, able, len(systems), weighed, rated_share)
     article, held = _against(system, systems, published)
@@ -184,7 +184,7 @@ def _verdict(
         return None, "no system here can do what it needs", "a system that can"
     if len(able) == 1 and n_systems > 1:
         return able[0], f"{able[0]}: the only one here that can do what it needs", "another system that can"
-    without_stars = set(case.weights) - (set(weighed["weights"]) - set(weighed["at_floor"]))
+    without_stars = set(case.weights) - (set(weighed["weights"]) - set(weighed["indistinguishable_rows"]))
     if rated_share < ENOUGH:
         change = f"stars for {', '.join(sorted(without_stars))}"
         return None, f"cannot tell: only {rated_share:.0%} of its weight was rated", change

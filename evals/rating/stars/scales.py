@@ -26,9 +26,9 @@ _TELLING: tuple[Control, ...] = ("shuffled_prompt", "impostor", "unrelated_pictu
 class FrozenScale(TypedDict):
     """A scale with the numbers of one run: what one star and five stars were there, and where these come from.
 
-    ``problem`` is None, or the sentence that says why nobody gets stars from this metric here. ``untold`` is true where
-    that is because no own value can be told from the control that sets the floor: as far as can be told, everyone is
-    there.
+    ``problem`` is None, or the sentence that says why nobody gets stars from this metric here.
+    ``indistinguishable_from_control`` is true where that is because no value can be told from the control that sets
+    the floor: as far as can be told, everyone is there.
     """
 
     metric: str
@@ -39,7 +39,7 @@ class FrozenScale(TypedDict):
     ceiling: float | None
     ceiling_source: str
     problem: str | None
-    untold: bool
+    indistinguishable_from_control: bool
 
 
 def freeze_scale(
@@ -69,8 +69,8 @@ def freeze_scale(
         or _misread(spec, scale, floor[0], ceiling[0])
         or (_biased(neutral) if spec.bias_metric else None)
     )
-    untold = None if problem else _untold(controls)
-    return _frozen(spec, suite, floor, ceiling, problem or untold, untold is not None)
+    failing = None if problem else _indistinguishable(controls)
+    return _frozen(spec, suite, floor, ceiling, problem or failing, failing is not None)
 
 
 def _why_no_scale(spec: MetricSpec) -> str:
@@ -107,7 +107,7 @@ def _undefined(scale: Scale, floor: float, ceiling: float) -> str | None:
     return None
 
 
-def _untold(controls: Sequence[ControlStatistic]) -> str | None:
+def _indistinguishable(controls: Sequence[ControlStatistic]) -> str | None:
     """Return why what is right cannot be told from what is known to be wrong, None where it can."""
     for row in controls:
         low, high = _ends_of(row)
@@ -159,7 +159,7 @@ def _frozen(
     floor: tuple[float, str],
     ceiling: tuple[float, str],
     problem: str | None,
-    untold: bool = False,
+    indistinguishable_from_control: bool = False,
 ) -> FrozenScale:
     return FrozenScale(
         metric=spec.id,
@@ -170,7 +170,7 @@ def _frozen(
         ceiling=number_or_none(ceiling[0]),
         ceiling_source=ceiling[1],
         problem=problem,
-        untold=untold,
+        indistinguishable_from_control=indistinguishable_from_control,
     )
 
 
@@ -180,7 +180,7 @@ def share_of_scale(values: pd.Series[float], scale: FrozenScale) -> pd.Series[fl
     Examples
     --------
     >>> scale = FrozenScale(metric="text.cer", suite=None, version=1, floor=1.0, floor_source="", ceiling=0.0,
-    ...                     ceiling_source="", problem=None, untold=False)
+    ...                     ceiling_source="", problem=None, indistinguishable_from_control=False)
     >>> share_of_scale(pd.Series([0.25, 3.0]), scale).tolist()
     [0.75, 0.0]
     """

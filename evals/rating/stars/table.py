@@ -70,12 +70,12 @@ class TableRow(TypedDict):
 class RatedRow:
     """A row with the outcomes behind it, which totals are computed from; None where it has no stars.
 
-    ``at_floor`` is true where it has none because nobody can be told from the floor.
+    ``indistinguishable`` is true where it has none because nobody can be told from its control.
     """
 
     row: TableRow
     outcomes: PromptOutcomes | None
-    at_floor: bool = False
+    indistinguishable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +197,7 @@ def _measured(row: StarRow, given: Material, seed: int) -> RatedRow:
     if own.empty and _all_withheld(given.requests, suite):
         # Nothing needs a scale where every answer is a failure.
         for part in parts:
-            part["scale"]["problem"], part["scale"]["untold"] = None, False
+            part["scale"]["problem"], part["scale"]["indistinguishable_from_control"] = None, False
     problems = [f"{part['metric']}: {part['scale']['problem']}" for part in parts if part["scale"]["problem"]]
     unit = metric(next(iter(row.metrics))).unit if len(row.metrics) == 1 else "place on the scale, 0 to 1"
     if own.empty and problems:
@@ -213,7 +213,7 @@ def _measured(row: StarRow, given: Material, seed: int) -> RatedRow:
             outcomes.append((of_part, part["weight"]))
     if problems:
         broken = [part["scale"] for part in parts if part["scale"]["problem"]]
-        return RatedRow(found, None, at_floor=all(scale["untold"] for scale in broken))
+        return RatedRow(found, None, indistinguishable=all(scale["indistinguishable_from_control"] for scale in broken))
     whole = combined(outcomes)
     found["cells"] = part["cells"] if len(parts) == 1 else star_cells(whole, given.systems, seed)
     found["differences"] = star_differences(whole, given.systems)
@@ -238,11 +238,11 @@ def _component(name: str, weight: float, suite: str, measurements: pd.DataFrame,
     scale = freeze_scale(spec, suite, rows, controls, number_or_none(neutral_mean))
     own = rows[rows["control"].isna()]
     if own.empty:
-        scale["problem"], scale["untold"] = f"not measured in this run on suite {suite}", False
+        scale["problem"], scale["indistinguishable_from_control"] = f"not measured in this run on suite {suite}", False
     elif own["value"].isna().all() and not own["reason"].isin(spec.system_failures).any():
         reasons = own["reason"].value_counts()
         scale["problem"] = f"not measured: {reasons.index[0]} ({int(reasons.iloc[0])} times)"
-        scale["untold"] = False
+        scale["indistinguishable_from_control"] = False
     return Component(metric=name, weight=weight, scale=scale, cells=[])
 
 

@@ -53,15 +53,15 @@ class TotalDifference(TypedDict):
 class Totals(TypedDict):
     """The totals over the rows that every system has stars in.
 
-    ``weights`` are those of the rows that count, as shares of 1. ``at_floor`` are those of them in which nobody has
-    stars because nobody can be told from the floor: they count as one star for everyone, since a row that dropped out
-    there would reward being bad at it; ``most`` is therefore what a perfect system would have. ``left_out`` says of
-    all other rows why they do not count; where nobody has stars in any row, none does.
+    ``weights`` are those of the rows that count, as shares of 1. ``indistinguishable_rows`` are those of them in which
+    nobody has stars because nobody can be told from the control: they count as one star for everyone, since a row that
+    dropped out there would reward being bad at it; ``most`` is therefore what a perfect system would have.
+    ``left_out`` says of all other rows why they do not count; where nobody has stars in any row, none does.
     """
 
     weights: dict[str, float]
     most: float | None
-    at_floor: dict[str, str]
+    indistinguishable_rows: dict[str, str]
     left_out: dict[str, str]
     systems: list[SystemTotal]
     differences: list[TotalDifference]
@@ -94,24 +94,24 @@ def totals(rated: Sequence[RatedRow], systems: Sequence[str], weights: Mapping[s
     Satterthwaite 1946, An approximate distribution of estimates of variance components, Biometrics Bulletin 2.
     """
     wanted = {one.row["id"]: one.row["weight"] for one in rated} if weights is None else dict(weights)
-    counting, at_floor, left_out = [], {}, {}
+    counting, indistinguishable_rows, left_out = [], {}, {}
     for one in rated:
         row_id, weight = one.row["id"], wanted.get(one.row["id"], 0.0)
         if weight > 0:
-            if one.at_floor:
-                at_floor[row_id] = one.row["problem"] or ""
+            if one.indistinguishable:
+                indistinguishable_rows[row_id] = one.row["problem"] or ""
             elif why := _why_left_out(one, systems):
                 left_out[row_id] = why
                 continue
             counting.append((one, weight))
-    if len(at_floor) == len(counting):
-        counting, at_floor, left_out = [], {}, left_out | at_floor
+    if len(indistinguishable_rows) == len(counting):
+        counting, indistinguishable_rows, left_out = [], {}, left_out | indistinguishable_rows
     whole = sum(weight for _, weight in counting)
     shares = [(one, weight / whole) for one, weight in counting]
     return Totals(
         weights={one.row["id"]: weight for one, weight in shares},
-        most=MOST - _STARS * sum(weight for one, weight in shares if one.at_floor) if shares else None,
-        at_floor=at_floor,
+        most=MOST - _STARS * sum(weight for one, weight in shares if one.indistinguishable) if shares else None,
+        indistinguishable_rows=indistinguishable_rows,
         left_out=left_out,
         systems=[SystemTotal(system=system, stars=_total(shares, system)) for system in systems],
         differences=[_difference(shares, a, b) for a, b in combinations(systems, 2)] if shares else [],

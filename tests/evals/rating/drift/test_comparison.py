@@ -320,8 +320,8 @@ def test_equal_pictures_are_counted_by_their_key(run_of):
 
 
 def test_without_hashes_or_shared_keys_equal_pixels_have_a_reason(run_of):
-    (untold,) = drift(run_of(scored(VALUES)), run_of(scored(VALUES)))["pixels"]
-    assert (untold["n_identical"], untold["reason"]) == (None, "no pixel hashes are told")
+    (unhashed,) = drift(run_of(scored(VALUES)), run_of(scored(VALUES)))["pixels"]
+    assert (unhashed["n_identical"], unhashed["reason"]) == (None, "no pixel hashes are told")
     other_seed = run_of(scored(VALUES), pixel_sha256="00", seed=2)
     (apart,) = drift(run_of(scored(VALUES), pixel_sha256="00"), other_seed)["pixels"]
     assert (apart["n_same_key"], apart["n_identical"]) == (0, None)

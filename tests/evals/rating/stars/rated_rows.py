@@ -14,8 +14,9 @@ from evals.rating.stars.table import RatedRow
 
 def rated_row(
     row_id: str, kind: str = "measured", suite: str | None = "s", weight: float = 1.0, problem: str | None = None,
-    at_floor: bool = False, prompts: Sequence[str] | None = None, shares: dict[str, Sequence[float]] | None = None,
-    declared: dict[str, float | None] | None = None, **systems: Sequence[float],
+    indistinguishable: bool = False, prompts: Sequence[str] | None = None,
+    shares: dict[str, Sequence[float]] | None = None, declared: dict[str, float | None] | None = None,
+    **systems: Sequence[float],
 ) -> RatedRow:  # fmt: skip
     """Return a rated row from the places of systems, one a prompt; without any it has no stars."""
     shares = shares or systems
@@ -30,4 +31,4 @@ def rated_row(
         "differences": star_differences(outcomes, list(table)),
     }  # fmt: skip
     settle(told["differences"])
-    return RatedRow(told, outcomes if shares else None, at_floor)
+    return RatedRow(told, outcomes if shares else None, indistinguishable)

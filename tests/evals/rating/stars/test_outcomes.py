@@ -11,7 +11,14 @@ from evals.rating.stars.scales import FrozenScale
 from metrics.catalogue import METRICS
 from metrics.measurement import REASONS
 
-UNIT = {"floor": 0.0, "ceiling": 1.0, "floor_source": "", "ceiling_source": "", "problem": None, "untold": False}
+UNIT = {
+    "floor": 0.0,
+    "ceiling": 1.0,
+    "floor_source": "",
+    "ceiling_source": "",
+    "problem": None,
+    "indistinguishable_from_control": False,
+}
 
 
 @pytest.fixture

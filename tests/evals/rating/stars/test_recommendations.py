@@ -84,7 +84,10 @@ def test_less_than_half_of_the_weight_rated_is_too_little():
 
 
 def test_a_row_in_which_nobody_is_told_from_the_floor_is_not_a_rated_one():
-    rows = [pair("precise", HIGH, LOW), rated_row("identity", problem="its control fails", at_floor=True)]
+    rows = [
+        pair("precise", HIGH, LOW),
+        rated_row("identity", problem="its control fails", indistinguishable=True),
+    ]
     found = recommend(case({"precise": 1.0, "identity": 3.0}), rows, [FLUX, GEMINI])
     assert (found["rated"], found["system"], found["would_change"]) == (0.25, None, "stars for identity")
 

@@ -95,7 +95,7 @@ def test_error_rates_run_downwards_from_everything_wrong_to_what_clean_text_gets
 
 def test_each_value_is_clipped_by_itself():
     scale = FrozenScale(metric="text.cer", suite=None, version=1, floor=1.0, floor_source="", ceiling=0.0,
-                        ceiling_source="", problem=None, untold=False)  # fmt: skip
+                        ceiling_source="", problem=None, indistinguishable_from_control=False)  # fmt: skip
     places = share_of_scale(pd.Series([5.0, 0.0, math.nan]), scale)
     # The mean of the two is 0.5, and not the 0 of their mean of 2.5.
     assert places.mean() == 0.5
@@ -122,7 +122,7 @@ def test_a_scale_without_ends_places_nothing(frozen):
 def test_what_cannot_be_told_from_its_control_gives_no_stars(frozen, metric_id, own, control, of_control, why):
     scale = frozen(metric_id, values(metric_id, *own) + values(metric_id, *of_control, control=control))
     assert why in scale["problem"]
-    assert scale["untold"]
+    assert scale["indistinguishable_from_control"]
 
 
 def test_an_auc_whose_interval_just_reaches_chance_is_no_proof(frozen):
@@ -137,7 +137,7 @@ def test_an_auc_whose_interval_just_reaches_chance_is_no_proof(frozen):
 def test_a_missing_control_gives_no_stars_and_no_invented_end(frozen):
     scale = frozen("identity.self", values("identity.self", *[[0.7]] * 6))
     assert scale["problem"] == "its control impostor could not be measured, so the scale has no ends"
-    assert (scale["floor"], scale["untold"]) == (None, False)
+    assert (scale["floor"], scale["indistinguishable_from_control"]) == (None, False)
     unmeasured = [{**row, "value": None, "reason": "no_face"} for row in values("identity.self", [0.0])]
     unmeasured = [{**row, "control": "impostor"} for row in unmeasured]
     assert frozen("identity.self", values("identity.self", [0.7]) + unmeasured)["floor"] is None

@@ -85,7 +85,12 @@ def test_one_broken_metric_takes_the_stars_of_its_row_and_leaves_those_of_the_ot
     row = StarRow("scenes", "Scenes", suite="scenes", metrics={COUNTS: 1.0, "quality.lighting": 1.0})
     one = rated(row, measured(COUNTS, [0.5] * 5) + measured("quality.lighting", [0.5] * 5))["scenes"]
     assert one.row["problem"].startswith("quality.lighting: its control (texts that mean the same) was not measured")
-    assert (one.row["cells"], one.row["differences"], one.outcomes, one.at_floor) == ([], [], None, False)
+    assert (one.row["cells"], one.row["differences"], one.outcomes, one.indistinguishable) == (
+        [],
+        [],
+        None,
+        False,
+    )
     counts, lighting = one.row["components"]
     assert [cell["stars"] for cell in counts["cells"]] == [3.0]
     assert lighting["cells"] == []
@@ -108,11 +113,11 @@ def faces(own, impostors):
 def test_a_row_whose_control_fails_says_that_nobody_is_told_from_the_floor(rated):
     row = StarRow("faces", "Faces", suite="scenes", metrics={"identity.self": 1.0})
     one = rated(row, faces([0.1, 0.3] * 3, [0.2] * 6))["faces"]
-    assert (one.row["cells"], one.outcomes, one.at_floor) == ([], None, True)
-    assert rated(row, faces([0.7] * 6, [0.2] * 6))["faces"].at_floor is False
+    assert (one.row["cells"], one.outcomes, one.indistinguishable) == ([], None, True)
+    assert rated(row, faces([0.7] * 6, [0.2] * 6))["faces"].indistinguishable is False
     # Beside another metric that was not measured at all, nothing is known of the row.
     with_other = StarRow("faces", "Faces", suite="scenes", metrics={"identity.self": 1.0, COUNTS: 1.0})
-    assert rated(with_other, faces([0.1, 0.3] * 3, [0.2] * 6))["faces"].at_floor is False
+    assert rated(with_other, faces([0.1, 0.3] * 3, [0.2] * 6))["faces"].indistinguishable is False
 
 
 @pytest.mark.parametrize(

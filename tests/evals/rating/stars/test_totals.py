@@ -40,7 +40,7 @@ def test_a_total_is_the_weighted_mean_of_stars():
     # Left has 4 and 2 stars, right 2 and 5.
     assert [total["stars"] for total in found["systems"]] == pytest.approx([(3 * 4 + 2) / 4, (3 * 2 + 5) / 4])
     assert found["weights"] == {"a": 0.75, "b": 0.25}
-    assert (found["most"], found["left_out"], found["at_floor"]) == (5.0, {}, {})
+    assert (found["most"], found["left_out"], found["indistinguishable_rows"]) == (5.0, {}, {})
 
 
 def test_weights_by_row_take_the_place_of_the_rows_own():
@@ -206,10 +206,13 @@ def test_a_row_counts_for_the_systems_that_are_weighed_whatever_others_lack():
 
 
 def test_a_row_in_which_nobody_is_told_from_the_floor_counts_as_one_star_for_all():
-    rows = [row("a", left=[0.5] * 6, right=[0.25] * 6), row("b", problem="its control fails", at_floor=True)]
+    rows = [
+        row("a", left=[0.5] * 6, right=[0.25] * 6),
+        row("b", problem="its control fails", indistinguishable=True),
+    ]
     found = totals(rows, SYSTEMS)
     assert found["weights"] == {"a": 0.5, "b": 0.5}
-    assert (found["at_floor"], found["left_out"]) == ({"b": "its control fails"}, {})
+    assert (found["indistinguishable_rows"], found["left_out"]) == ({"b": "its control fails"}, {})
     assert [total["stars"] for total in found["systems"]] == [2.0, 1.5]
     assert found["most"] == 3.0
     assert found["differences"][0]["stars"] == pytest.approx(0.5)
@@ -217,10 +220,18 @@ def test_a_row_in_which_nobody_is_told_from_the_floor_counts_as_one_star_for_all
 
 
 def test_where_no_row_has_stars_there_is_no_total():
-    rows = [row("a", problem="its control fails", at_floor=True), row("lora", kind="declared", suite=None)]
+    rows = [
+        row("a", problem="its control fails", indistinguishable=True),
+        row("lora", kind="declared", suite=None),
+    ]
     found = totals(rows, SYSTEMS)
     assert [total["stars"] for total in found["systems"]] == [None, None]
-    assert (found["weights"], found["most"], found["at_floor"], found["differences"]) == ({}, None, {}, [])
+    assert (found["weights"], found["most"], found["indistinguishable_rows"], found["differences"]) == (
+        {},
+        None,
+        {},
+        [],
+    )
     assert set(found["left_out"]) == {"a", "lora"}
 
 
@@ -237,7 +248,7 @@ def test_three_systems_are_compared_two_by_two():
 
 
 def test_totals_are_json():
-    found = totals([row("a", left=A, right=A[::-1]), row("b", problem="x", at_floor=True)], SYSTEMS)
+    found = totals([row("a", left=A, right=A[::-1]), row("b", problem="x", indistinguishable=True)], SYSTEMS)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
