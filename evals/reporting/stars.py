@@ -76,7 +76,7 @@ class StarSection:
     has_article: bool
     totals: tuple[Cell, ...]
     total_verdicts: tuple[str, ...]
-    strengths: tuple[str, ...]
+    bradley_terry: tuple[str, ...]
     weights: str
     indistinguishable_rows: tuple[str, ...]
     not_in_total: tuple[str, ...]
@@ -104,7 +104,7 @@ def section(document: Document | None) -> StarSection | None:
         has_article=bool(document["published"]),
         totals=tuple(_total(total) for total in totals["systems"]),
         total_verdicts=tuple(_total_verdict(row) for row in totals["differences"]),
-        strengths=tuple(_strengths(document["strengths"])),
+        bradley_terry=tuple(_bradley_terry(document["bradley_terry"])),
         weights=", ".join(f"{row} {weight:.0%}" for row, weight in totals["weights"].items()),
         indistinguishable_rows=_indistinguishable_rows(totals),
         not_in_total=tuple(f"{row}: {why}" for row, why in totals["left_out"].items()),
@@ -275,7 +275,7 @@ def _signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", formatting.MINUS)
 
 
-def _strengths(found: Document | None) -> list[str]:
+def _bradley_terry(found: Document | None) -> list[str]:
     if found is None:
         return []
     told = [

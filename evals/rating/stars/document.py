@@ -12,10 +12,10 @@ from evals.facts.article import read_article
 from evals.rating.controls import ControlStatistic
 from evals.rating.monthly_cost import MonthlyCost, monthly_costs
 from evals.rating.operations import SystemOperations
+from evals.rating.stars.bradley_terry import BradleyTerryStrengths, bradley_terry_strengths
 from evals.rating.stars.primary_metrics import rows_without_eval
 from evals.rating.stars.published import PublishedStars, against_article
 from evals.rating.stars.recommendations import Recommendation, read_use_cases, recommend
-from evals.rating.stars.strengths import Strengths, strengths
 from evals.rating.stars.table import TableRow, material, rate_rows
 from evals.rating.stars.totals import Totals, totals
 from metrics.scale import SCALES_VERSION
@@ -32,7 +32,7 @@ class Stars(TypedDict):
     systems: list[str]
     rows: list[TableRow]
     totals: Totals
-    strengths: Strengths | None
+    bradley_terry: BradleyTerryStrengths | None
     published: dict[str, PublishedStars]
     recommendations: list[Recommendation]
     costs: list[MonthlyCost]
@@ -78,7 +78,7 @@ def award_stars(
         systems=systems,
         rows=table,
         totals=totals(rated, systems),
-        strengths=strengths(rated, systems, seed),
+        bradley_terry=bradley_terry_strengths(rated, systems, seed),
         published={
             row["id"]: against_article(row, published[row["id"]], real) for row in table if row["id"] in published
         },

@@ -13,7 +13,7 @@ from evals.rating.stars.table import RatedRow
 from evals.rating.statistics.bradley_terry import bradley_terry
 
 
-class Strength(TypedDict):
+class SystemStrength(TypedDict):
     """The log-strength of one system with its 95 % interval; all of them sum to zero."""
 
     system: str
@@ -22,18 +22,20 @@ class Strength(TypedDict):
     high: float | None
 
 
-class Strengths(TypedDict):
+class BradleyTerryStrengths(TypedDict):
     """Bradley-Terry strengths over all prompts of a star table.
 
     ``note`` says why a strength has no bound or why there are none.
     """
 
     n_prompts: int
-    systems: list[Strength]
+    systems: list[SystemStrength]
     note: str | None
 
 
-def strengths(rated: Sequence[RatedRow], systems: Sequence[str], seed: int = 0) -> Strengths | None:
+def bradley_terry_strengths(
+    rated: Sequence[RatedRow], systems: Sequence[str], seed: int = 0
+) -> BradleyTerryStrengths | None:
     """Return the strengths of three systems or more, None for fewer, whose paired difference says it all.
 
     Every prompt is one meeting of all systems: rows that share it are averaged inside it first, so that no prompt
@@ -56,16 +58,16 @@ def strengths(rated: Sequence[RatedRow], systems: Sequence[str], seed: int = 0) 
         if one.outcomes is not None
     ]
     if not tables:
-        return Strengths(n_prompts=0, systems=[], note="no row has stars")
+        return BradleyTerryStrengths(n_prompts=0, systems=[], note="no row has stars")
     meetings = pd.concat(tables).groupby(["suite", "prompt"]).mean()
     try:
         fitted = bradley_terry(meetings.to_numpy(np.float64), list(systems), seed)
     except ValueError as error:
-        return Strengths(n_prompts=len(meetings), systems=[], note=str(error))
-    return Strengths(
+        return BradleyTerryStrengths(n_prompts=len(meetings), systems=[], note=str(error))
+    return BradleyTerryStrengths(
         n_prompts=len(meetings),
         systems=[
-            Strength(
+            SystemStrength(
                 system=system,
                 log_strength=number_or_none(estimate.value),
                 low=number_or_none(estimate.low),
