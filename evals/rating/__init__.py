@@ -2,6 +2,6 @@
 
 from evals.rating.ratings import Ratings, rate
 from evals.rating.stars.document import Stars, award_stars
-from evals.rating.stars.same_prompts import one_id_per_prompt
+from evals.rating.stars.duplicate_prompts import merge_duplicate_prompts
 
-__all__ = ["Ratings", "Stars", "award_stars", "one_id_per_prompt", "rate"]
+__all__ = ["Ratings", "Stars", "award_stars", "merge_duplicate_prompts", "rate"]

@@ -18,7 +18,7 @@ from evals.rating.operations import SystemOperations, operations
 from evals.rating.ratings import SCHEMA, Ratings, rate
 from evals.rating.size_comparison import size_comparison
 from evals.rating.stars.document import Stars, award_stars
-from evals.rating.stars.same_prompts import one_id_per_prompt
+from evals.rating.stars.duplicate_prompts import merge_duplicate_prompts
 from evals.run import Run
 
 
@@ -45,9 +45,9 @@ def rate_run(run: Run) -> RunRatings:
     path, made_from = run.path / RATINGS, _fingerprint(run)
     if stored := _read_stored(path, made_from):
         return stored
-    table = one_id_per_prompt(run.read_scores(with_details=False), run.samples, run.requests)
+    table = merge_duplicate_prompts(run.read_scores(with_details=False), run.samples, run.requests)
     ratings = rate(table)
-    requests = None if run.requests is None else one_id_per_prompt(run.requests, run.samples, run.requests)
+    requests = None if run.requests is None else merge_duplicate_prompts(run.requests, run.samples, run.requests)
     stars = award_stars(table, requests, ratings["controls"], operations_of(run), run.definition)
     fresh = RunRatings(**ratings, stars=stars)
     content = json.dumps({**fresh, "made_from": made_from}, indent=2, ensure_ascii=False, allow_nan=False)

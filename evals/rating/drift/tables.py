@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from evals.imageset.contract import NO_FIRST_SHOT
-from evals.rating.stars.same_prompts import one_id_per_prompt
+from evals.rating.stars.duplicate_prompts import merge_duplicate_prompts
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def with_one_wording(
     def prepared(rows: pd.DataFrame) -> pd.DataFrame:
         if other_words:
             rows = rows[[unit not in other_words for unit in zip(suites_of(rows), prompt_of(rows), strict=True)]]
-        return one_id_per_prompt(rows, samples) if "suite" in rows else rows
+        return merge_duplicate_prompts(rows, samples) if "suite" in rows else rows
 
     return (
         replace(first, scores=prepared(first.scores), requests=_if_any(first.requests, prepared)),

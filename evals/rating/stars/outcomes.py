@@ -34,7 +34,7 @@ NOT_ASKED = (
 )
 """Reasons that lie in the prompt item: it asks nothing of the metric, of no system, and so is none of its prompts."""
 
-_GROUP = ["system", "suite", "prompt", "asked_as", "seed", "repeat"]
+_GROUP = ["system", "suite", "prompt", "original_id", "seed", "repeat"]
 """What is delivered together: one asking of a prompt, or of a sequence with all of its shots."""
 
 _COUNTS = ["n_scored", "n_failed", "n_left_out"]
@@ -122,13 +122,13 @@ def with_units(requests: pd.DataFrame) -> pd.DataFrame:
     unit = column("sequence_id").astype(object).where(column("sequence_id").notna(), column("prompt_id"))
     own = pd.Series([f"request {place}" for place in range(n)], requests.index, dtype=object)
     unit = unit.where(unit.notna(), own).astype(str)
-    asked_as = column("asked_as")
+    original_id = column("original_id")
     told = pd.DataFrame(
         {
             "system": column("system").astype(str),
             "suite": column("suite").astype(object),
             "prompt": unit,
-            "asked_as": asked_as.where(asked_as.notna(), unit).astype(str),
+            "original_id": original_id.where(original_id.notna(), unit).astype(str),
             "prompt_id": column("prompt_id").astype(object).where(column("prompt_id").notna(), own).astype(str),
             "shot": _numbered(column("shot"), np.inf),
             "seed": _numbered(column("seed"), -1.0),
@@ -201,7 +201,7 @@ def prompt_outcomes(
 def _placed(measurements: pd.DataFrame, scores: pd.DataFrame, scale: FrozenScale) -> pd.DataFrame:
     """Return measurements with their place on the scale and the group of requests that they come from."""
     own = measurements[["system", "suite", "prompt", "prompt_id", "value", "reason"]].copy()
-    own["asked_as"] = scores["asked_as"] if "asked_as" in scores else own["prompt"]
+    own["original_id"] = scores["original_id"] if "original_id" in scores else own["prompt"]
     own["seed"], own["repeat"] = _numbered(scores["seed"], -1.0), _numbered(scores["repeat"], 0.0)
     own["failed"] = own["reason"].isin(metric(scale["metric"]).system_failures)
     places = share_of_scale(own["value"], scale) if own["value"].notna().any() else own["value"]

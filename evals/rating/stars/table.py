@@ -117,7 +117,7 @@ def material(
     ----------
     scores, requests
         The score table, and the requests behind it where they are known; prompts that ask for the same under one id
-        (`evals.rating.stars.outcomes.one_id_per_prompt`).
+        (`evals.rating.stars.duplicate_prompts.merge_duplicate_prompts`).
     controls
         As `evals.rating.controls.control_statistics` returns them.
     systems

@@ -287,7 +287,7 @@ def test_a_prompt_that_all_systems_refused_counts_for_all(outcomes):
 def test_askings_of_a_joined_prompt_are_not_paired_with_each_other(outcomes, subject):
     # One prompt under two ids, each asked twice; the second repeat under the second id was refused.
     ends = [("a", "ok", 0), ("a", "ok", 1), ("b", "ok", 0), ("b", "refused", 1)]
-    requests = [asked("a", outcome, repeat=repeat, asked_as=name) for name, outcome, repeat in ends]
+    requests = [asked("a", outcome, repeat=repeat, original_id=name) for name, outcome, repeat in ends]
     if subject == "sample":
         rows = [{"prompt_id": "a", "value": 1.0}] * 3
         assert counts(outcomes(SAMPLE, rows, requests)) == (3, 1, 0)

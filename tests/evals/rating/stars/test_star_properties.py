@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evals.rating.stars.same_prompts import one_id_per_prompt
+from evals.rating.stars.duplicate_prompts import merge_duplicate_prompts
 from evals.rating.statistics import intervals
 from tests.evals.rating.stars.small_evals import METRICS, SYSTEMS, chance, controls_of, rated, rows_of, small_eval
 
@@ -224,7 +224,7 @@ def test_prompts_and_sequences_that_are_asked_twice_change_nothing(suite, salt, 
     doubled = [twice(scores), twice(requests)]
     asked = doubled[1]
     once = rated(scores, requests, rows=rows)
-    joined = [one_id_per_prompt(table, asked[asked["outcome"] == "ok"], asked) for table in doubled]
+    joined = [merge_duplicate_prompts(table, asked[asked["outcome"] == "ok"], asked) for table in doubled]
     found = rated(*joined, rows=rows)
     for system in SYSTEMS:
         assert found.stars(system) == pytest.approx(once.stars(system))

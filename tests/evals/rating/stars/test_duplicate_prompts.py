@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from evals.rating.stars.same_prompts import one_id_per_prompt
+from evals.rating.stars.duplicate_prompts import merge_duplicate_prompts
 
 
 def samples(*rows):
@@ -24,9 +24,9 @@ def ids(table, column="prompt_id"):
 
 def test_the_same_words_under_two_ids_are_one_prompt():
     asked = samples({"prompt_id": "b"}, {"prompt_id": "a"}, {"prompt_id": "c", "prompt": "a blue cup"})
-    joined = one_id_per_prompt(asked, asked)
-    assert ids(joined) == ["a", "a", "c"]
-    assert ids(joined, "asked_as") == ["b", "a", "c"]
+    merged = merge_duplicate_prompts(asked, asked)
+    assert ids(merged) == ["a", "a", "c"]
+    assert ids(merged, "original_id") == ["b", "a", "c"]
 
 
 @pytest.mark.parametrize(
@@ -41,14 +41,14 @@ def test_the_same_words_under_two_ids_are_one_prompt():
 )
 def test_other_words_suites_pictures_masks_or_a_place_in_a_sequence_are_another_prompt(other):
     asked = samples({"prompt_id": "a"}, {"prompt_id": "b", **other})
-    joined = one_id_per_prompt(asked, asked)
-    assert ids(joined) == ["a", "b"]
-    assert "asked_as" not in joined
+    merged = merge_duplicate_prompts(asked, asked)
+    assert ids(merged) == ["a", "b"]
+    assert "original_id" not in merged
 
 
 def test_nothing_given_reads_the_same_however_it_is_written():
     asked = samples({"prompt_id": "a", "reference_images": None, "mask": None}, {"prompt_id": "b"})
-    assert ids(one_id_per_prompt(asked, asked)) == ["a", "a"]
+    assert ids(merge_duplicate_prompts(asked, asked)) == ["a", "a"]
 
 
 def test_edits_of_the_same_picture_are_one_prompt_and_of_two_pictures_two():
@@ -57,16 +57,16 @@ def test_edits_of_the_same_picture_are_one_prompt_and_of_two_pictures_two():
         {"prompt_id": "b", "reference_images": ["references/jar.png"]},
         {"prompt_id": "c", "reference_images": ["references/jar.png"]},
     )
-    assert ids(one_id_per_prompt(asked, asked)) == ["a", "b", "b"]
+    assert ids(merge_duplicate_prompts(asked, asked)) == ["a", "b", "b"]
 
 
 def test_a_sequence_with_the_same_words_in_all_shots_is_the_same_sequence():
     asked = samples(*story("two", "kim sits", "kim runs"), *story("one", "kim sits", "kim runs"))
-    joined = one_id_per_prompt(asked, asked)
-    assert ids(joined, "sequence_id") == ["one"] * 4
-    assert ids(joined, "asked_as") == ["two", "two", "one", "one"]
+    merged = merge_duplicate_prompts(asked, asked)
+    assert ids(merged, "sequence_id") == ["one"] * 4
+    assert ids(merged, "original_id") == ["two", "two", "one", "one"]
     # Shots keep their ids: what was asked in each of them is still told apart.
-    assert ids(joined) == ids(asked)
+    assert ids(merged) == ids(asked)
 
 
 @pytest.mark.parametrize(
@@ -81,19 +81,19 @@ def test_a_sequence_with_the_same_words_in_all_shots_is_the_same_sequence():
 )
 def test_a_sequence_with_another_shot_is_another_sequence(other):
     asked = samples(*story("one", "kim sits", "kim runs"), *other)
-    assert set(ids(one_id_per_prompt(asked, asked), "sequence_id")) == {"one", "two"}
+    assert set(ids(merge_duplicate_prompts(asked, asked), "sequence_id")) == {"one", "two"}
 
 
 def test_a_first_shot_that_is_sent_along_does_not_tell_sequences_apart():
     asked = samples(*story("one", "kim sits", "kim runs"), *story("two", "kim sits", "kim runs"))
     asked["reference_images"] = [None, ["images/0.png"], None, ["images/2.png"]]
-    assert set(ids(one_id_per_prompt(asked, asked), "sequence_id")) == {"one"}
+    assert set(ids(merge_duplicate_prompts(asked, asked), "sequence_id")) == {"one"}
 
 
 def test_systems_and_repeats_of_a_prompt_are_no_duplicates_of_it():
     asked = samples(*[{"prompt_id": name, "system": system, "repeat": repeat}
                       for name in "ab" for system in ("left", "right") for repeat in (0, 1)])  # fmt: skip
-    assert ids(one_id_per_prompt(asked, asked)) == ["a"] * 8
+    assert ids(merge_duplicate_prompts(asked, asked)) == ["a"] * 8
 
 
 def never_came(*rows):
@@ -105,34 +105,34 @@ def test_prompts_that_never_brought_a_picture_are_joined_by_their_words():
     requests = never_came(
         {"prompt_id": "c"}, {"prompt_id": "e", "prompt": "a jar"}, {"prompt_id": "d", "prompt": "a jar"}
     )
-    assert ids(one_id_per_prompt(requests, came, requests)) == ["a", "d", "d"]
+    assert ids(merge_duplicate_prompts(requests, came, requests)) == ["a", "d", "d"]
     # Without the requests nobody knows what they asked for.
-    assert ids(one_id_per_prompt(requests, came)) == ["c", "e", "d"]
+    assert ids(merge_duplicate_prompts(requests, came)) == ["c", "e", "d"]
 
 
 def test_an_edit_that_never_came_is_joined_where_all_with_its_words_start_from_one_picture():
     cup, jar = ({"reference_images": [f"references/{name}.png"]} for name in ("cup", "jar"))
     requests = never_came({"prompt_id": "c"})
     of_one = samples({"prompt_id": "a", **cup}, {"prompt_id": "b", **cup})
-    assert ids(one_id_per_prompt(requests, of_one, requests)) == ["a"]
+    assert ids(merge_duplicate_prompts(requests, of_one, requests)) == ["a"]
     of_two = samples({"prompt_id": "a", **cup}, {"prompt_id": "b", **jar})
-    assert ids(one_id_per_prompt(requests, of_two, requests)) == ["c"]
+    assert ids(merge_duplicate_prompts(requests, of_two, requests)) == ["c"]
 
 
 def test_a_sequence_is_told_by_the_words_of_its_shots_that_never_came_too():
     came = samples(*story("one", "kim sits", "kim runs"), *story("two", "kim sits"))
     same, other = (never_came(*story("two", "kim sits", words)) for words in ("kim runs", "kim flies"))
-    assert set(ids(one_id_per_prompt(came, came, same), "sequence_id")) == {"one"}
-    assert set(ids(one_id_per_prompt(came, came, other), "sequence_id")) == {"one", "two"}
+    assert set(ids(merge_duplicate_prompts(came, came, same), "sequence_id")) == {"one"}
+    assert set(ids(merge_duplicate_prompts(came, came, other), "sequence_id")) == {"one", "two"}
 
 
 def test_a_table_of_other_prompts_comes_back_as_it_is(score_table):
     asked = samples({"prompt_id": "a"}, {"prompt_id": "b"})
     requests = pd.DataFrame({"suite": ["s", None, "t"], "prompt_id": ["b", "b", "b"], "outcome": "refused"})
     # Of another suite, or of none that is told, nobody knows what it asked for.
-    assert ids(one_id_per_prompt(requests, asked)) == ["a", "b", "b"]
+    assert ids(merge_duplicate_prompts(requests, asked)) == ["a", "b", "b"]
     table = score_table([{"suite": "s", "prompt_id": "b"}])
-    assert ids(one_id_per_prompt(table, asked)) == ["a"]
-    assert one_id_per_prompt(table, asked.iloc[:0]) is table
+    assert ids(merge_duplicate_prompts(table, asked)) == ["a"]
+    assert merge_duplicate_prompts(table, asked.iloc[:0]) is table
     bare = pd.DataFrame({"system": ["left"], "outcome": ["ok"]})
-    assert one_id_per_prompt(bare, asked) is bare
+    assert merge_duplicate_prompts(bare, asked) is bare

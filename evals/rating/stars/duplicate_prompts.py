@@ -9,12 +9,14 @@ import pandas as pd
 _UNIT = ["suite", "is_sequence", "unit"]
 
 
-def one_id_per_prompt(table: pd.DataFrame, samples: pd.DataFrame, requests: pd.DataFrame | None = None) -> pd.DataFrame:
+def merge_duplicate_prompts(
+    table: pd.DataFrame, samples: pd.DataFrame, requests: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Return a table with one ``prompt_id``, or ``sequence_id``, for prompts of a suite that ask for the same.
 
     Two ids with the same words and the same pictures are one prompt asked twice: counted as two they would make every
-    interval too narrow. A sequence is the same if all of its shots are; its shots alone are never joined to others.
-    Where something was joined, the column ``asked_as`` keeps the id of the prompt or sequence as it was.
+    interval too narrow. A sequence is the same if all of its shots are; its shots alone are never merged to others.
+    Where something was merged, the column ``original_id`` keeps the id of the prompt or sequence as it was.
 
     Parameters
     ----------
@@ -30,8 +32,8 @@ def one_id_per_prompt(table: pd.DataFrame, samples: pd.DataFrame, requests: pd.D
     Examples
     --------
     >>> samples = pd.DataFrame({"suite": "s", "prompt_id": ["a", "b"], "prompt": "a red cup"})
-    >>> one_id_per_prompt(samples[["suite", "prompt_id"]], samples)[["prompt_id", "asked_as"]].to_dict("list")
-    {'prompt_id': ['a', 'a'], 'asked_as': ['a', 'b']}
+    >>> merge_duplicate_prompts(samples[["suite", "prompt_id"]], samples)[["prompt_id", "original_id"]].to_dict("list")
+    {'prompt_id': ['a', 'a'], 'original_id': ['a', 'b']}
     """
     if samples.empty or not {"suite", "prompt_id"} <= set(table):
         return table
@@ -40,12 +42,12 @@ def one_id_per_prompt(table: pd.DataFrame, samples: pd.DataFrame, requests: pd.D
         return table
     units = _units(table)
     names = first.reindex(pd.MultiIndex.from_frame(units[_UNIT])).set_axis(table.index)
-    joined = table.assign(asked_as=units["unit"])
+    merged = table.assign(original_id=units["unit"])
     for column, is_sequence in (("prompt_id", False), ("sequence_id", True)):
         if column in table:
             concerned = names.notna() & units["is_sequence"].eq(is_sequence)
-            joined[column] = table[column].astype(object).mask(concerned, names)
-    return joined
+            merged[column] = table[column].astype(object).mask(concerned, names)
+    return merged
 
 
 def _units(table: pd.DataFrame) -> pd.DataFrame:
