@@ -13,7 +13,7 @@ from evals.cli.errors import FOUND_A_PROBLEM, WRONG_USE
 from evals.cli.options import as_json, print_json
 
 if TYPE_CHECKING:
-    from evals.rating.drift.comparison import Drift, MetricDrift
+    from evals.rating.drift.changes import Drift, MetricDrift
     from evals.rating.drift.pairing import NotCompared
     from evals.rating.drift.tables import RunTables
     from evals.rating.operations import Figure
@@ -48,8 +48,8 @@ def compare(run_a: Path, run_b: Path, systems: list[tuple[str, str]], json_wante
     Prompts that both runs asked are paired; Holm's correction is over all rows. Latency, cost, versions and equal
     pixels are shown beside, and do not count for the exit code.
     """
-    from evals.rating.drift.comparison import DriftError
-    from evals.rating.drift.comparison import drift as compare_runs
+    from evals.rating.drift.changes import DriftError
+    from evals.rating.drift.changes import drift as compare_runs
     from evals.run import RunError
 
     try:

@@ -15,8 +15,8 @@ from evals.data_files import data_path
 from evals.imageset.contract import RATINGS
 from evals.imageset.imageset import write_atomically
 from evals.rating.operations import SystemOperations, operations
+from evals.rating.operations_by_size import operations_by_size
 from evals.rating.ratings import SCHEMA, Ratings, rate
-from evals.rating.size_comparison import size_comparison
 from evals.rating.stars.document import Stars, award_stars
 from evals.rating.stars.duplicate_prompts import merge_duplicate_prompts
 from evals.run import Run
@@ -69,9 +69,9 @@ def operations_of(run: Run) -> list[SystemOperations]:
     return [] if run.requests is None else operations(run.requests)
 
 
-def size_comparison_of(run: Run) -> list[SystemOperations]:
+def operations_by_size_of(run: Run) -> list[SystemOperations]:
     """Return the same over prompts that a system was asked at several sizes, nothing where there are none."""
-    return [] if run.requests is None else size_comparison(run.requests)
+    return [] if run.requests is None else operations_by_size(run.requests)
 
 
 def _fingerprint(run: Run) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from evals.facts.sizes import SIZES
 from evals.rating.operations import MISSING, Figure, SystemOperations, notes
-from evals.rating.stage import operations_of, size_comparison_of
+from evals.rating.stage import operations_by_size_of, operations_of
 from evals.reporting import formatting
 from evals.run import Run
 from metrics.operations import OPERATIONS
@@ -99,7 +99,7 @@ def rows_of(run: Run) -> list[SystemOperations]:
 
 def compared_sizes(run: Run) -> list[SystemOperations]:
     """Return the operations over prompts that were asked at several sizes, none where there are no such prompts."""
-    return [_public(row) for row in size_comparison_of(run)]
+    return [_public(row) for row in operations_by_size_of(run)]
 
 
 def _public(row: SystemOperations) -> SystemOperations:
@@ -123,7 +123,7 @@ def section(
     systems
         The report's systems, in its order; systems that brought no picture at all follow them.
     compared
-        As ``evals.rating.size_comparison.size_comparison`` returns them.
+        As ``evals.rating.operations_by_size.operations_by_size`` returns them.
     """
     if not rows:
         return None

@@ -29,7 +29,7 @@ from evals.generation.stage import generate
 from evals.imageset.contract import IMAGES as IMAGE_FOLDER
 from evals.imageset.contract import REQUESTS
 from evals.rating.operations import Figure
-from evals.rating.size_comparison import size_comparison
+from evals.rating.operations_by_size import operations_by_size
 from tests.evals.generation.simulated_runs import a_plan, a_simulation, open_systems
 
 FORMATS = {"google": "gemini-3.1-flash-image@google", "bfl": "flux-2-pro@bfl"}
@@ -130,7 +130,7 @@ def measure_sizes(
         generation = generate(open_systems(requests, addresses, SIZED_CONCURRENCY), Path(out))
         if generation.outcomes != {system: {"ok": len(requests)}}:
             raise RuntimeError(f"not every picture came: {generation.outcomes}")
-        rows = size_comparison(pd.read_json(Path(out) / IMAGE_FOLDER / REQUESTS, lines=True, dtype={"size": str}))
+        rows = operations_by_size(pd.read_json(Path(out) / IMAGE_FOLDER / REQUESTS, lines=True, dtype={"size": str}))
     limit = 60 * SIZED_CONCURRENCY / work_s
     return [
         SizeThroughput(

@@ -10,7 +10,7 @@ import pytest
 
 from evals.cli.rate import print_operations, print_run
 from evals.rating.operations import SystemOperations, operations
-from evals.rating.size_comparison import size_comparison
+from evals.rating.operations_by_size import operations_by_size
 from evals.reporting import write_report
 from evals.reporting.operations import FIGURES, SIDE_BY_SIDE, section
 
@@ -34,7 +34,7 @@ def files(run: Any, tmp_path: Path, monkeypatch: Any) -> Any:
     def write(rows: list[SystemOperations] | None, at_sizes: Sequence[SystemOperations] = ()) -> dict[str, str]:
         if rows is not None:
             monkeypatch.setattr("evals.reporting.operations.operations_of", lambda run: rows)
-            monkeypatch.setattr("evals.reporting.operations.size_comparison_of", lambda run: list(at_sizes))
+            monkeypatch.setattr("evals.reporting.operations.operations_by_size_of", lambda run: list(at_sizes))
         write_report(run, tmp_path / "out")
         return {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "out").iterdir()}
 
@@ -104,7 +104,7 @@ def of_sizes() -> list[dict[str, Any]]:
 
 def test_sizes_stand_side_by_side_for_each_system() -> None:
     requests = pd.DataFrame(of_sizes())
-    found = section(operations(requests), [ONYX, BERYL], size_comparison(requests))
+    found = section(operations(requests), [ONYX, BERYL], operations_by_size(requests))
     assert found is not None
     assert found.columns == ("1K", "2K", "4K")
     assert [(row.system, row.prompts) for row in found.side_by_side] == [(ONYX, "1 prompt"), (BERYL, "1 prompt")]
@@ -121,7 +121,7 @@ def test_sizes_stand_side_by_side_for_each_system() -> None:
 
 def test_the_report_has_the_sizes_side_by_side_where_several_were_asked(files: Any) -> None:
     requests = pd.DataFrame(of_sizes())
-    at_sizes = size_comparison(requests)
+    at_sizes = operations_by_size(requests)
     written = files(operations(requests), at_sizes)
     assert "Sizes side by side" in written["index.html"]
     assert '<th scope="col">4K</th>' in written["index.html"]

@@ -7,7 +7,7 @@ import pandas as pd
 from evals.rating.operations import SystemOperations, operations
 
 
-def size_comparison(requests: pd.DataFrame) -> list[SystemOperations]:
+def operations_by_size(requests: pd.DataFrame) -> list[SystemOperations]:
     """Return outcomes, latency, cost and throughput by system and size over prompts asked at every size of the system.
 
     An eval asks one size for all its suites and others for a few. Without this, a long prompt with reference pictures
@@ -28,7 +28,7 @@ def size_comparison(requests: pd.DataFrame) -> list[SystemOperations]:
     --------
     >>> asked = [("cup", "logic", "1K"), ("dog", "logic", "1K"), ("cup", "logic@4K", "4K")]
     >>> requests = pd.DataFrame(asked, columns=["prompt_id", "suite", "size"]).assign(system="a", outcome="ok")
-    >>> [(row["size"], row["n_requests"]) for row in size_comparison(requests)]
+    >>> [(row["size"], row["n_requests"]) for row in operations_by_size(requests)]
     [('1K', 1), ('4K', 1)]
     """
     if requests.empty or not {"size", "prompt_id"} <= set(requests):

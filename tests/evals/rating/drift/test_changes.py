@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from evals.rating.drift.comparison import DriftError, drift
+from evals.rating.drift.changes import DriftError, drift
 from evals.rating.drift.tables import RunTables
 
 SYSTEM = "left@host"

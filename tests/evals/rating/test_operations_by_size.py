@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from evals.rating.size_comparison import size_comparison
+from evals.rating.operations_by_size import operations_by_size
 
 
 def asked(system="a", size="1K", prompts="pq", latency_s=1.0, suite="logic", **more):
@@ -14,7 +14,7 @@ def asked(system="a", size="1K", prompts="pq", latency_s=1.0, suite="logic", **m
 
 
 def compared(*rows):
-    found = size_comparison(pd.DataFrame([row for group in rows for row in group]))
+    found = operations_by_size(pd.DataFrame([row for group in rows for row in group]))
     return {(row["system"], row["size"]): row for row in found}
 
 
@@ -64,7 +64,7 @@ def test_what_ended_without_a_picture_was_asked_all_the_same():
     ],
 )
 def test_where_no_prompt_was_asked_at_two_sizes_there_is_nothing_to_compare(rows):
-    assert size_comparison(pd.DataFrame(rows)) == []
+    assert operations_by_size(pd.DataFrame(rows)) == []
 
 
 def test_pictures_without_a_suite_are_compared_by_prompt():
