@@ -38,7 +38,7 @@ def star_frame(stars: Document) -> pd.DataFrame:
     import pandas as pd
 
     shown = section(stars)
-    names = dict.fromkeys(name for published in stars["published"].values() for name in published["stars"])
+    names = dict.fromkeys(name for article in stars["article_stars"].values() for name in article["stars"])
     lines: list[dict[tuple[str, str], Any]] = []
     for row, line in zip(stars["rows"], shown.lines if shown else (), strict=True):
         told = {("row", "title"): row["title"], ("row", "kind"): row["kind"]}
@@ -49,9 +49,9 @@ def star_frame(stars: Document) -> pd.DataFrame:
             told[cell.system, "prompts"] = str(counted["n_prompts"]) if counted else ""
             told[cell.system, "coverage"] = _coverage(counted) if counted else ""
         told["comparison", "verdict"] = line.problem or "; ".join(line.verdicts) or "not compared"
-        published = stars["published"].get(row["id"])
+        article = stars["article_stars"].get(row["id"])
         for name in names:
-            told["article", name] = f"{published['stars'][name]:g}" if published else ""
+            told["article", name] = f"{article['stars'][name]:g}" if article else ""
         told["article", "verdict"] = line.article_verdict
         lines.append(told)
     order = ["row", *stars["systems"], "comparison", "article"]

@@ -101,7 +101,7 @@ def section(document: Document | None) -> StarSection | None:
     return StarSection(
         systems=tuple(document["systems"]),
         lines=tuple(_line(row, document) for row in document["rows"]),
-        has_article=bool(document["published"]),
+        has_article=bool(document["article_stars"]),
         totals=tuple(_total(total) for total in totals["systems"]),
         total_verdicts=tuple(_total_verdict(row) for row in totals["differences"]),
         bradley_terry=tuple(_bradley_terry(document["bradley_terry"])),
@@ -130,8 +130,8 @@ def glyphs(shown: float) -> str:
 
 
 def _line(row: Document, document: Document) -> Line:
-    published = document["published"].get(row["id"])
-    stars = published["stars"].values() if published else ()
+    article = document["article_stars"].get(row["id"])
+    stars = article["stars"].values() if article else ()
     measured = row["kind"] == "measured"
     return Line(
         id=row["id"],
@@ -147,8 +147,8 @@ def _line(row: Document, document: Document) -> Line:
         pairs=tuple(_pair(found) for found in row["differences"] if found["n_prompts"]),
         deciding=tuple(map(_deciding, row["deciding"])),
         article=" : ".join(f"{value:g}" for value in stars),
-        article_verdict=published["verdict"] if published else "",
-        article_why=published["why"] if published else "",
+        article_verdict=article["verdict"] if article else "",
+        article_why=article["why"] if article else "",
     )
 
 

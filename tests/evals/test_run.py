@@ -92,8 +92,8 @@ def test_a_run_with_an_eval_has_the_rows_systems_and_article_of_it(usual):
     assert [row["id"] for row in found["rows"]] == ["scenes", "cost", "lora"]
     assert found["systems"] == [RIGHT, LEFT]
     assert found["totals"]["weights"] == {"scenes": pytest.approx(2 / 3), "cost": pytest.approx(1 / 3)}
-    assert set(found["published"]) == {"scenes", "cost", "lora"}
-    assert found["published"]["scenes"]["verdict"] == "supported"
+    assert set(found["article_stars"]) == {"scenes", "cost", "lora"}
+    assert found["article_stars"]["scenes"]["verdict"] == "supported"
     assert stars({"stars": found}, "scenes") == {RIGHT: 4.0, LEFT: 2.0}
 
 
@@ -106,7 +106,7 @@ def test_a_run_without_an_eval_has_a_row_a_suite_and_headline(scored):
     assert [(row["id"], row["suite"]) for row in found["rows"]] == [
         ("scenes:structure", "scenes"), ("cost", None), ("latency", None),
     ]  # fmt: skip
-    assert found["published"] == {}
+    assert found["article_stars"] == {}
 
 
 def test_a_brought_set_without_requests_has_stars_for_what_was_measured(scored):

@@ -12,9 +12,9 @@ from evals.facts.article import read_article
 from evals.rating.controls import ControlStatistic
 from evals.rating.monthly_cost import MonthlyCost, monthly_costs
 from evals.rating.operations import SystemOperations
+from evals.rating.stars.article import ArticleStars, against_article
 from evals.rating.stars.bradley_terry import BradleyTerryStrengths, bradley_terry_strengths
 from evals.rating.stars.primary_metrics import rows_without_eval
-from evals.rating.stars.published import PublishedStars, against_article
 from evals.rating.stars.recommendations import Recommendation, read_use_cases, recommend
 from evals.rating.stars.table import TableRow, material, rate_rows
 from evals.rating.stars.totals import Totals, totals
@@ -24,7 +24,7 @@ from metrics.scale import SCALES_VERSION
 class Stars(TypedDict):
     """Everything that is said in stars.
 
-    ``published`` holds the article's rows by row id where the eval names an article, ``costs`` what many pictures a
+    ``article_stars`` holds the article's rows by row id where the eval names an article, ``costs`` what many pictures a
     month cost.
     """
 
@@ -33,7 +33,7 @@ class Stars(TypedDict):
     rows: list[TableRow]
     totals: Totals
     bradley_terry: BradleyTerryStrengths | None
-    published: dict[str, PublishedStars]
+    article_stars: dict[str, ArticleStars]
     recommendations: list[Recommendation]
     costs: list[MonthlyCost]
 
@@ -71,7 +71,7 @@ def award_stars(
     simulated = {row["system"] for row in operations if row["simulated"]}
     real = [system for system in systems if system not in simulated]
     advice = {case.id: case for case in article.use_cases} if article and not simulated else {}
-    published = {row.id: row for row in article.stars} if article else {}
+    article_rows = {row.id: row for row in article.stars} if article else {}
     costs = monthly_costs(systems, definition.size if definition else "1K", operations=operations or None)
     return Stars(
         scales_version=SCALES_VERSION,
@@ -79,8 +79,8 @@ def award_stars(
         rows=table,
         totals=totals(rated, systems),
         bradley_terry=bradley_terry_strengths(rated, systems, seed),
-        published={
-            row["id"]: against_article(row, published[row["id"]], real) for row in table if row["id"] in published
+        article_stars={
+            row["id"]: against_article(row, article_rows[row["id"]], real) for row in table if row["id"] in article_rows
         },
         recommendations=[recommend(case, rated, systems, advice.get(case.id), simulated) for case in read_use_cases()],
         costs=costs,

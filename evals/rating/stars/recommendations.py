@@ -12,7 +12,7 @@ from evals.data_files import data_path
 from evals.facts.article import PublishedUseCase
 from evals.facts.capabilities import read_capabilities
 from evals.facts.models import FactsError, read_facts
-from evals.rating.stars.published import Verdict, systems_of
+from evals.rating.stars.article import Verdict, systems_of
 from evals.rating.stars.table import RatedRow
 from evals.rating.stars.totals import TotalDifference, Totals, totals
 from evals.rating.statistics.intervals import MIN_PROMPTS
@@ -120,7 +120,7 @@ def recommend(
     case: UseCase,
     rated: Sequence[RatedRow],
     systems: Sequence[str],
-    published: PublishedUseCase | None = None,
+    advice: PublishedUseCase | None = None,
     simulated: Container[str] = (),
 ) -> Recommendation:
     """Return the better system for a use case, how sure that is, and what would change it.
@@ -133,7 +133,7 @@ def recommend(
         The rows of the star table, settled.
     systems
         In the order of the table.
-    published
+    advice
         What an article recommends for the same use case.
     simulated
         The systems of which nothing can be said that is true of the real ones.
@@ -144,7 +144,7 @@ def recommend(
     with_stars = set(weighed["weights"]) - set(weighed["indistinguishable_rows"])
     rated_share = sum(case.weights[row] for row in with_stars) / sum(case.weights.values())
     system, verdict, change = _verdict(case, able, len(systems), weighed, rated_share)
-    article, held = _against(system, systems, published)
+    article, held = _against(system, systems, advice)
     return Recommendation(
         id=case.id,
         title=case.title,
@@ -226,12 +226,12 @@ def _would_change(difference: TotalDifference) -> str:
 
 
 def _against(
-    system: str | None, systems: Sequence[str], published: PublishedUseCase | None
+    system: str | None, systems: Sequence[str], advice: PublishedUseCase | None
 ) -> tuple[str | None, Verdict | None]:
-    if published is None:
+    if advice is None:
         return None, None
-    meant_systems = systems_of(published.models, systems)
-    article = published.recommends + (f" (unless {published.unless})" if published.unless else "")
+    meant_systems = systems_of(advice.models, systems)
+    article = advice.recommends + (f" (unless {advice.unless})" if advice.unless else "")
     if not meant_systems or len(systems) < 2:
         return article, "not comparable"
     if system is None:

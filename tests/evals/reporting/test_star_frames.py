@@ -93,7 +93,7 @@ def test_every_use_case_has_its_recommendation(document):
 
 
 def test_a_document_without_rows_gives_empty_tables(document):
-    nothing = {**document, "rows": [], "published": {}}
+    nothing = {**document, "rows": [], "article_stars": {}}
     assert all(frame(nothing).empty for frame in (star_frame, outcome_frame, scale_frame, advice_frame))
 
 

@@ -291,9 +291,9 @@ def test_the_document_is_json_and_the_same_every_time(score_table):
     first, second = (award_stars(scores, requests, controls, []) for _ in range(2))
     assert first == second
     assert json.loads(json.dumps(first, allow_nan=False)) == first
-    assert set(first) >= {"scales_version", "systems", "rows", "totals", "published", "recommendations", "costs"}
+    assert set(first) >= {"scales_version", "systems", "rows", "totals", "article_stars", "recommendations", "costs"}
     assert [row["id"] for row in first["rows"]] == ["scenes:identity", "cost", "latency"]
-    assert first["published"] == {}
+    assert first["article_stars"] == {}
     assert len(first["recommendations"]) == 7
 
 
@@ -304,8 +304,8 @@ def test_a_simulated_system_is_none_that_an_article_speaks_of_whatever_its_name(
     measured_real = operations(pd.DataFrame([{"system": flux, "outcome": "ok", "prompt_id": "p"}]))
     measured_simulated = [{**row, "simulated": True} for row in measured_real]
     found, made_up = (award_stars(scores, None, [], o, real) for o in (measured_real, measured_simulated))
-    assert found["published"]["scenes"]["verdict"] == "supported"
-    assert made_up["published"]["scenes"]["verdict"] == "not comparable"
+    assert found["article_stars"]["scenes"]["verdict"] == "supported"
+    assert made_up["article_stars"]["scenes"]["verdict"] == "not comparable"
     assert {one["article"] is None for one in found["recommendations"]} == {False}
     assert {one["article"] for one in made_up["recommendations"]} == {None}
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evals.facts.article import PublishedCell, PublishedRow, read_article
-from evals.rating.stars.published import against_article, systems_of
+from evals.rating.stars.article import against_article, systems_of
 from tests.evals.rating.stars.rated_rows import rated_row
 
 FLUX, GEMINI = "flux-2-pro@bfl", "gemini-3-pro-image@google"
@@ -22,9 +22,9 @@ def said(flux, gemini, flux_models=("flux-2-pro",), gemini_models=("gemini-3-pro
     return PublishedRow("precise", "Precise prompts", "a forum", cells)
 
 
-def held(published, systems=None, row=None, **shares):
+def held(article_row, systems=None, row=None, **shares):
     row = row or rated_row("precise", shares=shares)
-    return against_article(row.row, published, systems or list(shares))
+    return against_article(row.row, article_row, systems or list(shares))
 
 
 @pytest.mark.parametrize(
@@ -63,8 +63,8 @@ MAX = "flux-2-max@bfl"
      (LOW - 0.15, LOW - 0.15, "contradicted")],
 )  # fmt: skip
 def test_a_name_that_means_two_models_needs_both_to_agree(pro, largest, verdict):
-    published = said(5, 3, flux_models=("flux-2-pro", "flux-2-max"))
-    found = held(published, **{FLUX: pro, MAX: largest, GEMINI: LOW})
+    article_row = said(5, 3, flux_models=("flux-2-pro", "flux-2-max"))
+    found = held(article_row, **{FLUX: pro, MAX: largest, GEMINI: LOW})
     assert found["verdict"] == verdict
     assert found["models"]["Flux"] == ["flux-2-pro", "flux-2-max"]
     if verdict == "not comparable":
@@ -102,9 +102,9 @@ def test_declared_stars_are_held_against_the_articles_by_cited_facts(ours, stars
 
 
 def test_every_row_of_the_article_can_be_held_against_a_row_of_ours():
-    for published in read_article().stars:
-        row = rated_row(published.id, **{FLUX: HIGH, MAX: HIGH, GEMINI: LOW, "gemini-3.1-flash-image@google": LOW})
-        found = against_article(row.row, published, [cell["system"] for cell in row.row["cells"]])
-        first, second = published.columns
+    for article_row in read_article().stars:
+        row = rated_row(article_row.id, **{FLUX: HIGH, MAX: HIGH, GEMINI: LOW, "gemini-3.1-flash-image@google": LOW})
+        found = against_article(row.row, article_row, [cell["system"] for cell in row.row["cells"]])
+        first, second = article_row.columns
         # Ours has FLUX ahead everywhere; the article's first column is Gemini's.
         assert found["verdict"] == ("supported" if second.stars > first.stars else "contradicted")

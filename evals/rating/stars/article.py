@@ -18,7 +18,7 @@ SAME_STARS = 0.5
 one that sets them farther apart."""
 
 
-class PublishedStars(TypedDict):
+class ArticleStars(TypedDict):
     """A row of an article's star table against ours.
 
     ``stars`` are the article's, by the names that it uses, ``models`` what each name may mean; ``why`` says which
@@ -33,7 +33,7 @@ class PublishedStars(TypedDict):
     why: str
 
 
-def against_article(row: TableRow, published: PublishedRow, systems: Sequence[str]) -> PublishedStars:
+def against_article(row: TableRow, article_row: PublishedRow, systems: Sequence[str]) -> ArticleStars:
     """Hold one row of an article's table against the same row of ours.
 
     A name in the article may mean several models. Every pair of systems that the two names may mean is compared, and
@@ -43,17 +43,17 @@ def against_article(row: TableRow, published: PublishedRow, systems: Sequence[st
     ----------
     row
         Ours, settled.
-    published
+    article_row
         The article's row of the same id.
     systems
         Of the run, without simulated ones: no article speaks of those.
     """
-    verdict, why = _verdict(row, published, systems)
-    return PublishedStars(
-        article=published.title,
-        source=published.source,
-        stars={column.name: column.stars for column in published.columns},
-        models={column.name: list(column.models) for column in published.columns},
+    verdict, why = _verdict(row, article_row, systems)
+    return ArticleStars(
+        article=article_row.title,
+        source=article_row.source,
+        stars={column.name: column.stars for column in article_row.columns},
+        models={column.name: list(column.models) for column in article_row.columns},
         verdict=verdict,
         why=why,
     )
@@ -70,8 +70,8 @@ def systems_of(models: Sequence[str], systems: Sequence[str]) -> list[str]:
     return [system for system in systems if system.rpartition("@")[0] in models]
 
 
-def _verdict(row: TableRow, published: PublishedRow, systems: Sequence[str]) -> tuple[Verdict, str]:
-    first, second = published.columns
+def _verdict(row: TableRow, article_row: PublishedRow, systems: Sequence[str]) -> tuple[Verdict, str]:
+    first, second = article_row.columns
     sides = [systems_of(column.models, systems) for column in (first, second)]
     for column, side in zip((first, second), sides, strict=True):
         if not side:
@@ -87,26 +87,26 @@ def _verdict(row: TableRow, published: PublishedRow, systems: Sequence[str]) -> 
     return verdicts.pop(), words
 
 
-def _of_pair(row: TableRow, a: str, b: str, published: float) -> tuple[Verdict, str]:
+def _of_pair(row: TableRow, a: str, b: str, article_difference: float) -> tuple[Verdict, str]:
     if row["kind"] == "declared":
         stars = {cell["system"]: cell["stars"] for cell in row["declared"]}
         ours, theirs = stars.get(a), stars.get(b)
         if ours is None or theirs is None:
             return "cannot tell", "no cited fact for one of them"
-        return _held_against(ours - theirs, published), f"{ours:g} and {theirs:g} stars by cited facts"
+        return _held_against(ours - theirs, article_difference), f"{ours:g} and {theirs:g} stars by cited facts"
     if row["problem"] is not None:
         return "cannot tell", row["problem"]
     for difference in row["differences"]:
         if {difference["system_a"], difference["system_b"]} == {a, b}:
             better, equal = difference["better_system"], difference["equal_within"]
             if better is not None:
-                return _held_against(1.0 if better == a else -1.0, published), difference["verdict"]
-            if equal is not None and equal <= SAME_STARS and not 0 < abs(published) <= SAME_STARS:
-                return _held_against(0.0, published), difference["verdict"]
+                return _held_against(1.0 if better == a else -1.0, article_difference), difference["verdict"]
+            if equal is not None and equal <= SAME_STARS and not 0 < abs(article_difference) <= SAME_STARS:
+                return _held_against(0.0, article_difference), difference["verdict"]
             return "cannot tell", difference["verdict"]
     return "cannot tell", "they were not compared"
 
 
-def _held_against(ours: float, published: float) -> Verdict:
-    same_side = (ours > 0) == (published > 0) and (ours < 0) == (published < 0)
+def _held_against(ours: float, article_difference: float) -> Verdict:
+    same_side = (ours > 0) == (article_difference > 0) and (ours < 0) == (article_difference < 0)
     return "supported" if same_side else "contradicted"
