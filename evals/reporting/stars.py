@@ -138,7 +138,8 @@ def _line(row: Document, document: Document) -> Line:
         title=row["title"],
         kind=row["kind"],
         metrics=", ".join(part["metric"] for part in row["components"]) or row["kind"],
-        cells=tuple(map(_declared_cell, row["declared"])) or tuple(_cell(cell, row["unit"]) for cell in row["cells"]),
+        cells=tuple(map(_declared_cell, row["declared_cells"]))
+        or tuple(_cell(cell, row["unit"]) for cell in row["cells"]),
         verdicts=tuple(_verdict(found, len(document["systems"])) for found in row["differences"]),
         problem=row["problem"] or "",
         anchor=f"pictures-{row['suite']}" if measured and row["problem"] is None else "",

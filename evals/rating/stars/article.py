@@ -89,7 +89,7 @@ def _verdict(row: TableRow, article_row: PublishedRow, systems: Sequence[str]) -
 
 def _of_pair(row: TableRow, a: str, b: str, article_difference: float) -> tuple[Verdict, str]:
     if row["kind"] == "declared":
-        stars = {cell["system"]: cell["stars"] for cell in row["declared"]}
+        stars = {cell["system"]: cell["stars"] for cell in row["declared_cells"]}
         ours, theirs = stars.get(a), stars.get(b)
         if ours is None or theirs is None:
             return "cannot tell", "no cited fact for one of them"

@@ -53,9 +53,9 @@ def bradley_terry_strengths(
     if len(systems) < 3:
         return None
     tables = [
-        one.outcomes.shares.reindex(columns=list(systems)).assign(suite=one.row["suite"] or one.row["id"])
+        one.prompt_scores.shares.reindex(columns=list(systems)).assign(suite=one.row["suite"] or one.row["id"])
         for one in rated
-        if one.outcomes is not None
+        if one.prompt_scores is not None
     ]
     if not tables:
         return BradleyTerryStrengths(n_prompts=0, systems=[], note="no row has stars")

@@ -10,7 +10,7 @@ import pandas as pd
 from typing_extensions import TypedDict
 
 from evals.rating.comparison import number_or_none
-from evals.rating.stars.outcomes import PromptOutcomes
+from evals.rating.stars.prompt_scores import PromptScores
 from evals.rating.statistics.coverage import coverage_caution, difference_caution
 from evals.rating.statistics.equivalence import smallest_equivalence_margin, smallest_equivalence_margin_of_rates
 from evals.rating.statistics.estimates import score_differences, score_means
@@ -88,15 +88,15 @@ class StarDifference(TypedDict):
     verdict: str
 
 
-def star_cells(outcomes: PromptOutcomes, systems: Sequence[str], seed: int) -> list[StarCell]:
+def star_cells(scores: PromptScores, systems: Sequence[str], seed: int) -> list[StarCell]:
     """Return the stars of every system, in the order given; a system that was not asked has a reason instead."""
-    shares = outcomes.shares.reindex(columns=list(systems)).to_numpy(np.float64)
+    shares = scores.shares.reindex(columns=list(systems)).to_numpy(np.float64)
     estimates = score_means(shares, _SCALE, seed)
-    return [_cell(*given, outcomes) for given in zip(systems, shares.T, estimates, strict=True)]
+    return [_cell(*given, scores) for given in zip(systems, shares.T, estimates, strict=True)]
 
 
-def _cell(system: str, shares: Numbers, estimate: Estimate, outcomes: PromptOutcomes) -> StarCell:
-    counts = outcomes.counts.reindex([system], fill_value=0).to_dict("records")[0]
+def _cell(system: str, shares: Numbers, estimate: Estimate, scores: PromptScores) -> StarCell:
+    counts = scores.counts.reindex([system], fill_value=0).to_dict("records")[0]
     stars = in_stars(estimate.value)
     return StarCell(
         system=system,
@@ -108,10 +108,10 @@ def _cell(system: str, shares: Numbers, estimate: Estimate, outcomes: PromptOutc
         n_scored=counts["n_scored"],
         n_failed=counts["n_failed"],
         n_left_out=counts["n_left_out"],
-        reasons=outcomes.reasons.get(system, {}),
-        lowest=_mean_stars(outcomes.lowest, system),
-        highest=_mean_stars(outcomes.highest, system),
-        without_failures=_mean_stars(outcomes.complete_case, system),
+        reasons=scores.reasons.get(system, {}),
+        lowest=_mean_stars(scores.lowest, system),
+        highest=_mean_stars(scores.highest, system),
+        without_failures=_mean_stars(scores.complete_case, system),
         value=None,
         caution=coverage_caution(shares, _SCALE),
         reason=None if stars is not None else "nothing of it could be measured for this system",
@@ -144,18 +144,18 @@ def _mean_stars(table: pd.DataFrame, system: str) -> float | None:
     return in_stars(float(table[system].mean())) if system in table else None
 
 
-def star_differences(outcomes: PromptOutcomes, systems: Sequence[str]) -> list[StarDifference]:
+def star_differences(scores: PromptScores, systems: Sequence[str]) -> list[StarDifference]:
     """Return the paired difference of every two systems; `settle` gives them their verdicts.
 
     Parameters
     ----------
-    outcomes
+    scores
         Of a row.
     systems
         In the order of the table.
     """
-    present = [system for system in systems if system in outcomes.shares]
-    sides = {system: outcomes.shares[system].to_numpy(np.float64) for system in present}
+    present = [system for system in systems if system in scores.shares]
+    sides = {system: scores.shares[system].to_numpy(np.float64) for system in present}
     return [_difference(a, b, sides[a], sides[b]) for a, b in combinations(present, 2)]
 
 

@@ -15,9 +15,9 @@ from evals.imageset.contract import ended_as
 from evals.rating.comparison import number_or_none, with_prompts
 from evals.rating.controls import ControlStatistic
 from evals.rating.stars.cells import StarCell, StarDifference, settle, star_cells, star_differences
-from evals.rating.stars.computed import LOG_SCALES, computed_outcomes, frozen_log_scale, typical_values
-from evals.rating.stars.declared import DeclaredCell, declared_row
-from evals.rating.stars.outcomes import WITHHELD, PromptOutcomes, combined, prompt_outcomes, with_units
+from evals.rating.stars.computed_rows import LOG_SCALES, frozen_log_scale, score_computed, typical_values
+from evals.rating.stars.declared_rows import DeclaredCell, declared_cell
+from evals.rating.stars.prompt_scores import WITHHELD, PromptScores, combined, score_prompts, with_units
 from evals.rating.stars.scales import FrozenScale, freeze_scale
 from metrics.catalogue import metric
 
@@ -48,7 +48,7 @@ class TableRow(TypedDict):
     """One row of the star table.
 
     ``problem`` is None, or the sentence that says why nobody has stars in it. ``components`` are the metrics behind a
-    measured row, ``declared`` the cells of a declared one.
+    measured row, ``declared_cells`` those of a declared one.
     """
 
     id: str
@@ -61,20 +61,20 @@ class TableRow(TypedDict):
     components: list[Component]
     cells: list[StarCell]
     differences: list[StarDifference]
-    declared: list[DeclaredCell]
+    declared_cells: list[DeclaredCell]
     deciding: list[Deciding]
     problem: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class RatedRow:
-    """A row with the outcomes behind it, which totals are computed from; None where it has no stars.
+    """A row with the scores of its prompts, which totals are computed from; None where it has no stars.
 
     ``indistinguishable`` is true where it has none because nobody can be told from its control.
     """
 
     row: TableRow
-    outcomes: PromptOutcomes | None
+    prompt_scores: PromptScores | None
     indistinguishable: bool = False
 
 
@@ -89,7 +89,7 @@ class Material:
     scores, measurements
         The score table, and the same as `evals.rating.comparison.with_prompts` returns it.
     requests
-        As `evals.rating.stars.outcomes.with_units` returns them, None where the run does not tell them.
+        As `evals.rating.stars.prompt_scores.with_units` returns them, None where the run does not tell them.
     size
         The size that the eval asks for where a row names none.
     controls
@@ -181,7 +181,7 @@ def _empty(row: StarRow, kind: Kind, suite: str | None, unit: str, problem: str 
         components=[],
         cells=[],
         differences=[],
-        declared=[],
+        declared_cells=[],
         deciding=[],
         problem=problem,
     )
@@ -204,17 +204,17 @@ def _measured(row: StarRow, given: Material, seed: int) -> RatedRow:
         problems = [f"the run has no measurement on suite {suite}"]
     found = _empty(row, "measured", suite, unit, "; ".join(problems) or None)
     found["components"] = parts
-    outcomes: list[tuple[PromptOutcomes, float]] = []
+    prompt_scores: list[tuple[PromptScores, float]] = []
     for part in parts:
         if part["scale"]["problem"] is None:
-            of_part = prompt_outcomes(own, own_scores, given.requests, part["scale"])
+            of_part = score_prompts(own, own_scores, given.requests, part["scale"])
             part["cells"] = star_cells(of_part, given.systems, seed)
             _add_values(part["cells"], own[own["metric"] == part["metric"]])
-            outcomes.append((of_part, part["weight"]))
+            prompt_scores.append((of_part, part["weight"]))
     if problems:
         broken = [part["scale"] for part in parts if part["scale"]["problem"]]
         return RatedRow(found, None, indistinguishable=all(scale["indistinguishable_from_control"] for scale in broken))
-    whole = combined(outcomes)
+    whole = combined(prompt_scores)
     found["cells"] = part["cells"] if len(parts) == 1 else star_cells(whole, given.systems, seed)
     found["differences"] = star_differences(whole, given.systems)
     found["deciding"] = _deciding(whole, given.systems, own, own_scores, set(row.metrics))
@@ -253,10 +253,10 @@ def _add_values(cells: Sequence[StarCell], own: pd.DataFrame) -> None:
 
 
 def _deciding(
-    outcomes: PromptOutcomes, systems: Sequence[str], own: pd.DataFrame, scores: pd.DataFrame, metrics: set[str]
+    prompt_scores: PromptScores, systems: Sequence[str], own: pd.DataFrame, scores: pd.DataFrame, metrics: set[str]
 ) -> list[Deciding]:
     """Return the prompts on which the systems lie farthest apart; of equal ones the first by name."""
-    shares = outcomes.shares.reindex(columns=list(systems))
+    shares = prompt_scores.shares.reindex(columns=list(systems))
     spread = (shares.max(axis=1) - shares.min(axis=1)).sort_index().sort_values(ascending=False, kind="stable")
     prompts = list(spread[spread > 0].index[:DECIDING_PROMPTS])
     chosen = own["prompt"].isin(prompts) & own["metric"].isin(metrics)
@@ -285,21 +285,21 @@ def _computed(row: StarRow, given: Material, seed: int) -> RatedRow:
     if given.requests is None:
         found["problem"] = "the run does not tell its requests, so neither time nor money is known"
         return RatedRow(found, None)
-    outcomes = computed_outcomes(computed, given.requests, suite, size)
-    counts = outcomes.counts.sum()
+    prompt_scores = score_computed(computed, given.requests, suite, size)
+    counts = prompt_scores.counts.sum()
     if counts["n_scored"] == 0 and (counts["n_left_out"] > 0 or counts["n_failed"] == 0):
         found["problem"] = f"no picture of size {size or 'any'} has a known {scale.title.lower()}"
         return RatedRow(found, None)
-    found["cells"] = star_cells(outcomes, given.systems, seed)
+    found["cells"] = star_cells(prompt_scores, given.systems, seed)
     middle = typical_values(computed, given.requests, suite, size)
     for cell in found["cells"]:
         cell["value"] = number_or_none(float(middle.get(cell["system"], np.nan)))
     found["components"] = [Component(metric=computed, weight=1.0, scale=frozen, cells=found["cells"])]
-    found["differences"] = star_differences(outcomes, given.systems)
-    return RatedRow(found, outcomes)
+    found["differences"] = star_differences(prompt_scores, given.systems)
+    return RatedRow(found, prompt_scores)
 
 
 def _declared(row: StarRow, given: Material) -> TableRow:
     found = _empty(row, "declared", None, "rubric, 1 to 5", None)
-    found["declared"] = [declared_row(str(row.declared), system) for system in given.systems]
+    found["declared_cells"] = [declared_cell(str(row.declared), system) for system in given.systems]
     return found

@@ -121,7 +121,7 @@ def totals(rated: Sequence[RatedRow], systems: Sequence[str], weights: Mapping[s
 def _why_left_out(one: RatedRow, systems: Sequence[str]) -> str | None:
     if one.row["kind"] == "declared":
         return "declared, and declared rows are never mixed with measured ones"
-    if one.outcomes is None:
+    if one.prompt_scores is None:
         return one.row["problem"] or "it has no stars"
     with_stars = {cell["system"] for cell in one.row["cells"] if cell["stars"] is not None}
     missing = [system for system in systems if system not in with_stars]
@@ -184,10 +184,10 @@ def _difference(shares: Sequence[tuple[RatedRow, float]], a: str, b: str) -> Tot
     by_row: dict[str, float] = {}
     spread, too_few = _Spread(), False
     for one, weight in shares:
-        if one.outcomes is None:
+        if one.prompt_scores is None:
             by_row[one.row["id"]] = 0.0
             continue
-        both = one.outcomes.shares[[a, b]].dropna()
+        both = one.prompt_scores.shares[[a, b]].dropna()
         first, second = np.asarray(both[a], np.float64), np.asarray(both[b], np.float64)
         by_row[one.row["id"]] = float(paired_differences(first, second).mean()) if len(both) else np.nan
         if len(both) < MIN_PROMPTS:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from evals.rating.stars.cells import in_stars, settle, star_differences
-from evals.rating.stars.outcomes import PromptOutcomes
+from evals.rating.stars.prompt_scores import PromptScores
 from evals.rating.stars.table import RatedRow
 
 
@@ -23,12 +23,12 @@ def rated_row(
     n_prompts = len(next(iter(shares.values()), []))
     table = pd.DataFrame(shares, index=pd.Index(prompts or range(n_prompts), name="prompt"))
     nothing = pd.DataFrame()
-    outcomes = PromptOutcomes(table, nothing, nothing, nothing, nothing, {})
+    scores = PromptScores(table, nothing, nothing, nothing, nothing, {})
     told: dict[str, Any] = {
         "id": row_id, "kind": kind, "suite": suite, "weight": weight, "problem": problem,
         "cells": [{"system": system, "stars": in_stars(table[system].mean())} for system in table],
-        "declared": [{"system": system, "stars": stars} for system, stars in (declared or {}).items()],
-        "differences": star_differences(outcomes, list(table)),
+        "declared_cells": [{"system": system, "stars": stars} for system, stars in (declared or {}).items()],
+        "differences": star_differences(scores, list(table)),
     }  # fmt: skip
     settle(told["differences"])
-    return RatedRow(told, outcomes if shares else None, indistinguishable)
+    return RatedRow(told, scores if shares else None, indistinguishable)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.rating.stars.cells import in_halves, in_stars, settle, star_cells, star_differences
-from evals.rating.stars.outcomes import PromptOutcomes
+from evals.rating.stars.prompt_scores import PromptScores
 from evals.rating.statistics.families import holm
 from evals.rating.statistics.intervals import estimate_differences, estimate_means
 from evals.rating.statistics.power import smallest_detectable_difference
@@ -23,7 +23,7 @@ def outcomes(**shares):
          "left_out": value is None}
         for system, values in shares.items() for n, value in enumerate(values)
     ]  # fmt: skip
-    return PromptOutcomes.of(pd.DataFrame(rows).astype({"share": float, "value": float}))
+    return PromptScores.of(pd.DataFrame(rows).astype({"share": float, "value": float}))
 
 
 def cells(**shares):
@@ -106,7 +106,7 @@ def test_other_policies_for_what_failed_and_what_was_left_out_are_given_beside_t
                                                                                         True)],
         columns=["system", "prompt", "value", "share", "failed", "left_out"],
     ).assign(reason=[None, "no_face", "encoder_failed"])  # fmt: skip
-    (cell,) = star_cells(PromptOutcomes.of(rows), ["left"], seed=0)
+    (cell,) = star_cells(PromptScores.of(rows), ["left"], seed=0)
     assert cell["stars"] == pytest.approx(1 + 4 * 0.4)
     assert cell["without_failures"] == pytest.approx(1 + 4 * 0.8)
     assert (cell["lowest"], cell["highest"]) == pytest.approx((1 + 4 * 0.8 / 3, 1 + 4 * 1.8 / 3))

@@ -73,7 +73,7 @@ def test_a_row_of_several_metrics_is_their_weighted_mean_prompt_by_prompt(rated)
     one = rated(BOTH_ROW, scores)["scenes"]
     by_prompt = [(2 * 1 + 0) / 3, 0.5, 0.5, (0 + 1) / 3, 1.0]
     assert stars(one) == pytest.approx({"left": 1 + 4 * sum(by_prompt) / 5, "right": 3.0})
-    assert one.outcomes.shares["left"].tolist() == pytest.approx(by_prompt)
+    assert one.prompt_scores.shares["left"].tolist() == pytest.approx(by_prompt)
     counts, colours = one.row["components"]
     assert [cell["stars"] for cell in counts["cells"]] == pytest.approx([3.4, 3.0])
     assert [cell["stars"] for cell in colours["cells"]] == pytest.approx([1 + 4 * 2.5 / 4, 3.0])
@@ -85,7 +85,7 @@ def test_one_broken_metric_takes_the_stars_of_its_row_and_leaves_those_of_the_ot
     row = StarRow("scenes", "Scenes", suite="scenes", metrics={COUNTS: 1.0, "quality.lighting": 1.0})
     one = rated(row, measured(COUNTS, [0.5] * 5) + measured("quality.lighting", [0.5] * 5))["scenes"]
     assert one.row["problem"].startswith("quality.lighting: its control (texts that mean the same) was not measured")
-    assert (one.row["cells"], one.row["differences"], one.outcomes, one.indistinguishable) == (
+    assert (one.row["cells"], one.row["differences"], one.prompt_scores, one.indistinguishable) == (
         [],
         [],
         None,
@@ -113,7 +113,7 @@ def faces(own, impostors):
 def test_a_row_whose_control_fails_says_that_nobody_is_told_from_the_floor(rated):
     row = StarRow("faces", "Faces", suite="scenes", metrics={"identity.self": 1.0})
     one = rated(row, faces([0.1, 0.3] * 3, [0.2] * 6))["faces"]
-    assert (one.row["cells"], one.outcomes, one.indistinguishable) == ([], None, True)
+    assert (one.row["cells"], one.prompt_scores, one.indistinguishable) == ([], None, True)
     assert rated(row, faces([0.7] * 6, [0.2] * 6))["faces"].indistinguishable is False
     # Beside another metric that was not measured at all, nothing is known of the row.
     with_other = StarRow("faces", "Faces", suite="scenes", metrics={"identity.self": 1.0, COUNTS: 1.0})
@@ -131,7 +131,7 @@ def test_a_row_whose_control_fails_says_that_nobody_is_told_from_the_floor(rated
 )  # fmt: skip
 def test_what_was_not_measured_has_no_stars_but_the_reason(rated, scores, problem):
     one = rated(COUNT_ROW, scores, asked(["ok"] * 5))["scenes"]
-    assert (one.row["problem"], one.row["cells"], one.outcomes) == (problem, [], None)
+    assert (one.row["problem"], one.row["cells"], one.prompt_scores) == (problem, [], None)
 
 
 def test_a_suite_of_which_every_picture_was_withheld_has_one_star(rated):
@@ -158,7 +158,7 @@ def test_cost_lies_on_a_scale_of_halvings(rated):
     requests = [row | {"cost_usd": cost} for row, cost in
                 zip(asked(["ok"] * 5), [0.2, 0.01, 0.02**0.5 * 0.1**0.5, 0.4, 0.001], strict=True)]  # fmt: skip
     one = rated(StarRow("cost", "Cost", computed="cost_per_image"), [], requests)["cost"]
-    assert one.outcomes.shares["left"].tolist() == pytest.approx([0, 1, 0.5, 0, 1])
+    assert one.prompt_scores.shares["left"].tolist() == pytest.approx([0, 1, 0.5, 0, 1])
     assert stars(one) == pytest.approx({"left": 3.0})
     assert one.row["cells"][0]["value"] == pytest.approx((0.2 + 0.01 + 0.002**0.5 + 0.4 + 0.001) / 5)
     assert (one.row["unit"], one.row["kind"], one.row["suite"]) == ("USD", "computed", None)
@@ -214,14 +214,14 @@ def test_a_request_whose_size_nobody_told_is_of_every_size(rated):
 )
 def test_time_that_nobody_told_gives_no_stars(rated, requests, problem):
     one = rated(StarRow("speed", "Speed", computed="latency"), measured(COUNTS, [0.5]), requests)["speed"]
-    assert (one.row["problem"], one.row["cells"], one.outcomes) == (problem, [], None)
+    assert (one.row["problem"], one.row["cells"], one.prompt_scores) == (problem, [], None)
 
 
 def test_declared_rows_cite_their_facts_and_have_no_interval(rated):
     systems = ("flux-2-pro@bfl", "gemini-3-pro-image@google", "nobody@nowhere")
     scores = [row for system in systems for row in measured(COUNTS, [0.5] * 5, system)]
     one = rated(StarRow("lora", "LoRA", declared="lora"), scores, systems=systems)["lora"]
-    flux, gemini, nobody = one.row["declared"]
+    flux, gemini, nobody = one.row["declared_cells"]
     assert (flux["stars"], flux["reason"]) == (1.0, None)
     assert flux["sources"][0]["url"].startswith("https://")
     assert flux["sources"][0]["read"] == "2026-11-22"
@@ -229,7 +229,7 @@ def test_declared_rows_cite_their_facts_and_have_no_interval(rated):
     assert gemini["system"] == "gemini-3-pro-image@google"
     assert (nobody["stars"], nobody["sources"]) == (None, [])
     assert "no model" in nobody["reason"]
-    assert (one.row["kind"], one.row["cells"], one.row["differences"], one.outcomes) == ("declared", [], [], None)
+    assert (one.row["kind"], one.row["cells"], one.row["differences"], one.prompt_scores) == ("declared", [], [], None)
 
 
 def test_the_prompts_that_decide_are_named_with_their_samples(rated):

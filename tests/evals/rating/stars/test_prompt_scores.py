@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from evals.rating.comparison import with_prompts
-from evals.rating.stars.outcomes import combined, prompt_outcomes, with_units
+from evals.rating.stars.prompt_scores import combined, score_prompts, with_units
 from evals.rating.stars.scales import FrozenScale
 from metrics.catalogue import METRICS
 from metrics.measurement import REASONS
@@ -29,7 +29,7 @@ def outcomes(score_table):
         scores = score_table([{"metric": metric_id, "suite": suite, **row} for row in rows])
         asked = None if requests is None else with_units(pd.DataFrame(requests))
         scale = FrozenScale(metric=metric_id, suite=suite, version=1, **UNIT)
-        return prompt_outcomes(with_prompts(scores), scores, asked, scale)
+        return score_prompts(with_prompts(scores), scores, asked, scale)
 
     return of
 
@@ -262,7 +262,7 @@ def test_prompts_that_ask_nothing_of_the_metric_are_not_counted(score_table):
     scores = score_table([{**row, "system": "right"} for row in [*drawn, *read]] + drawn[:1] + read[:1])
     requests = with_units(pd.DataFrame([asked("sign"), asked("label", "refused"), asked("cup", "refused")]))
     scale = FrozenScale(metric="text.similarity", suite="s", version=1, **UNIT)
-    found = prompt_outcomes(with_prompts(scores), scores, requests, scale)
+    found = score_prompts(with_prompts(scores), scores, requests, scale)
     assert sorted(found.shares.index) == ["label", "sign"]
     assert counts(found) == (1, 1, 0)
 

@@ -8,8 +8,8 @@ import pytest
 from evals.facts import models as facts_module
 from evals.facts.capabilities import read_capabilities
 from evals.facts.models import FactsError, read_facts
-from evals.rating.stars import declared
-from evals.rating.stars.declared import declared_row
+from evals.rating.stars import declared_rows
+from evals.rating.stars.declared_rows import declared_cell
 
 CAPABILITIES = read_capabilities()
 SYSTEMS = tuple(read_facts().offers)
@@ -30,7 +30,7 @@ SYSTEMS = tuple(read_facts().offers)
     ],
 )
 def test_stars_follow_from_the_level_of_the_cell(capability, system, stars):
-    row = declared_row(capability, system)
+    row = declared_cell(capability, system)
     assert row["stars"] == stars
     assert row["level"] == CAPABILITIES[capability].rubric[int(stars) - 1]
     assert row["reason"] is None
@@ -56,7 +56,7 @@ def test_stars_follow_from_the_level_of_the_cell(capability, system, stars):
     ],
 )
 def test_deployment_counts_companies_and_open_weights(system, stars, counted):
-    row = declared_row("deployment", system)
+    row = declared_cell("deployment", system)
     assert (row["stars"], row["level"]) == (stars, CAPABILITIES["deployment"].rubric[int(stars) - 1])
     assert row["says"].startswith(counted)
 
@@ -68,14 +68,14 @@ def test_a_host_that_no_longer_serves_a_model_does_not_count(monkeypatch):
         else offer
         for system, offer in read_facts().offers.items()
     }
-    monkeypatch.setattr(declared, "read_facts", lambda: replace(facts_module.read_facts(), offers=gone))
-    assert declared_row("deployment", "flux-2-pro@bfl")["stars"] == 1.0
+    monkeypatch.setattr(declared_rows, "read_facts", lambda: replace(facts_module.read_facts(), offers=gone))
+    assert declared_cell("deployment", "flux-2-pro@bfl")["stars"] == 1.0
 
 
 def test_a_model_that_nobody_serves_has_no_stars_for_deployment(monkeypatch):
     gone = {system: replace(offer, retired=date(2020, 1, 1)) for system, offer in read_facts().offers.items()}
-    monkeypatch.setattr(declared, "read_facts", lambda: replace(facts_module.read_facts(), offers=gone))
-    row = declared_row("deployment", "flux-2-pro@bfl")
+    monkeypatch.setattr(declared_rows, "read_facts", lambda: replace(facts_module.read_facts(), offers=gone))
+    row = declared_cell("deployment", "flux-2-pro@bfl")
     assert row["stars"] is None
     assert "no company that is known here served it any more" in row["reason"]
 
@@ -83,7 +83,7 @@ def test_a_model_that_nobody_serves_has_no_stars_for_deployment(monkeypatch):
 @pytest.mark.parametrize("capability", CAPABILITIES)
 def test_stars_have_a_dated_source_and_everything_else_a_reason(capability):
     for system in SYSTEMS:
-        row = declared_row(capability, system)
+        row = declared_cell(capability, system)
         if row["stars"] is None:
             assert row["reason"]
             assert row["level"] is None
@@ -108,10 +108,10 @@ def test_stars_have_a_dated_source_and_everything_else_a_reason(capability):
     ],
 )
 def test_no_fact_gives_a_reason_and_no_stars(capability, system, reason):
-    row = declared_row(capability, system)
+    row = declared_cell(capability, system)
     assert (row["stars"], row["reason"]) == (None, reason)
 
 
 def test_an_unknown_capability_is_refused_with_the_one_that_was_meant():
     with pytest.raises(FactsError, match="did you mean 'deployment'"):
-        declared_row("deploiment", "flux-2-pro@bfl")
+        declared_cell("deploiment", "flux-2-pro@bfl")

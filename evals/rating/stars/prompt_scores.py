@@ -41,7 +41,7 @@ _COUNTS = ["n_scored", "n_failed", "n_left_out"]
 
 
 @dataclass(frozen=True, slots=True)
-class PromptOutcomes:
+class PromptScores:
     """One metric (or one row of several) on one suite, by prompt and system.
 
     Attributes
@@ -67,7 +67,7 @@ class PromptOutcomes:
     reasons: dict[str, dict[str, int]]
 
     @classmethod
-    def of(cls, own: pd.DataFrame, absent: pd.DataFrame | None = None) -> PromptOutcomes:
+    def of(cls, own: pd.DataFrame, absent: pd.DataFrame | None = None) -> PromptScores:
         """Average outcomes inside their prompts.
 
         Parameters
@@ -155,9 +155,9 @@ def _whose_fault(told: pd.DataFrame, outcome: pd.Series[str], reason: pd.Series[
     return outcome.where(~(never_sent & withheld_first), WITHHELD[0])
 
 
-def prompt_outcomes(
+def score_prompts(
     measurements: pd.DataFrame, scores: pd.DataFrame, requests: pd.DataFrame | None, scale: FrozenScale
-) -> PromptOutcomes:
+) -> PromptScores:
     """Return where every prompt of every system lies on the scale of one metric on one suite.
 
     Parameters
@@ -175,7 +175,7 @@ def prompt_outcomes(
     is_own = of_suite & (measurements["metric"] == spec.id) & ~measurements["reason"].isin(NOT_ASKED)
     own = _placed(measurements[is_own], scores[is_own], scale)
     if requests is None:
-        return PromptOutcomes.of(own)
+        return PromptScores.of(own)
     # On other prompts of the suite something was measured, so their pictures came: they ask nothing of the metric.
     unasked = set(measurements.loc[of_suite, "prompt"]) - set(own["prompt"])
     asked = _asked(requests, suite, unasked)
@@ -183,7 +183,7 @@ def prompt_outcomes(
         absent, broken = _absent_neighbours(asked)
         # The neighbour never came: the scored pair is one with the shot after that, and nobody asked for it.
         own = own[~_keys(own, [*_GROUP, "prompt_id"]).isin(broken)]
-        return PromptOutcomes.of(own, absent)
+        return PromptScores.of(own, absent)
     absent = _absent(asked, spec.subject)
     if spec.subject == "sequence":
         # Without one of its shots no sequence was delivered, whatever the others are like.
@@ -195,7 +195,7 @@ def prompt_outcomes(
             reason=own["reason"].mask(incomplete, "withheld"),
         )
         absent = absent[~_keys(absent, _GROUP).isin(_keys(own, _GROUP))]
-    return PromptOutcomes.of(own, absent)
+    return PromptScores.of(own, absent)
 
 
 def _placed(measurements: pd.DataFrame, scores: pd.DataFrame, scale: FrozenScale) -> pd.DataFrame:
@@ -272,7 +272,7 @@ def _reasons(own: pd.DataFrame, absent: pd.DataFrame | None) -> dict[str, dict[s
     return found
 
 
-def combined(parts: list[tuple[PromptOutcomes, float]]) -> PromptOutcomes:
+def combined(parts: list[tuple[PromptScores, float]]) -> PromptScores:
     """Return the weighted mean of several metrics on the same prompts.
 
     A prompt that asks nothing of a metric is weighed by the others; one of which a metric could not be measured for a
@@ -281,10 +281,10 @@ def combined(parts: list[tuple[PromptOutcomes, float]]) -> PromptOutcomes:
     """
     if len(parts) == 1:
         return parts[0][0]
-    outcomes = [part for part, _ in parts]
-    prompts = pd.Index(sorted(set().union(*(part.shares.index for part in outcomes))), name="prompt")
-    systems = pd.Index(sorted(set().union(*(part.shares.columns for part in outcomes))), name="system")
-    asked = np.array([prompts.isin(part.shares.index) for part in outcomes])
+    all_scores = [part for part, _ in parts]
+    prompts = pd.Index(sorted(set().union(*(part.shares.index for part in all_scores))), name="prompt")
+    systems = pd.Index(sorted(set().union(*(part.shares.columns for part in all_scores))), name="system")
+    asked = np.array([prompts.isin(part.shares.index) for part in all_scores])
     weights = np.array([weight for _, weight in parts]) @ asked
 
     def mean_of(name: str) -> pd.DataFrame:
@@ -294,13 +294,13 @@ def combined(parts: list[tuple[PromptOutcomes, float]]) -> PromptOutcomes:
             total += np.where(has_it[:, None], weight * table.reindex(index=prompts, columns=systems).to_numpy(), 0.0)
         return pd.DataFrame(total / weights[:, None], prompts, systems)
 
-    counts = pd.concat([part.counts for part in outcomes]).groupby("system").sum()
+    counts = pd.concat([part.counts for part in all_scores]).groupby("system").sum()
     reasons: dict[str, dict[str, int]] = {}
-    for part in outcomes:
+    for part in all_scores:
         for system, of_part in part.reasons.items():
             for reason, n in of_part.items():
                 reasons.setdefault(system, {})[reason] = reasons.get(system, {}).get(reason, 0) + n
-    return PromptOutcomes(
+    return PromptScores(
         shares=mean_of("shares"),
         complete_case=mean_of("complete_case"),
         lowest=mean_of("lowest"),

@@ -33,7 +33,7 @@ class DeclaredCell(TypedDict):
     reason: str | None
 
 
-def declared_row(capability_id: str, system: str) -> DeclaredCell:
+def declared_cell(capability_id: str, system: str) -> DeclaredCell:
     """Return the stars that cited facts earn a system by the rubric of ``datasets/facts/capabilities.yaml``.
 
     Parameters
@@ -50,13 +50,13 @@ def declared_row(capability_id: str, system: str) -> DeclaredCell:
 
     Examples
     --------
-    >>> row = declared_row("lora", "flux-2-pro@bfl")
+    >>> row = declared_cell("lora", "flux-2-pro@bfl")
     >>> row["stars"], row["level"], row["sources"][0]["trust"], row["sources"][0]["read"]
     (1.0, 'Nobody offers it for this system, and its weights are closed.', 'A', '2026-11-22')
-    >>> row = declared_row("sla", "flux-2-pro@bfl")
+    >>> row = declared_cell("sla", "flux-2-pro@bfl")
     >>> row["stars"], row["reason"][:38]
     (None, 'nobody knows: Nothing public was found')
-    >>> declared_row("deployment", "flux-2-klein-4b@bfl")["stars"]
+    >>> declared_cell("deployment", "flux-2-klein-4b@bfl")["stars"]
     5.0
     """
     capabilities = read_capabilities()

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from evals.imageset.contract import Outcome, ended_as
-from evals.rating.stars.outcomes import LOST, WITHHELD, PromptOutcomes
+from evals.rating.stars.prompt_scores import LOST, WITHHELD, PromptScores
 from evals.rating.stars.scales import FrozenScale
 from metrics.scale import SCALES_VERSION
 
@@ -53,7 +53,7 @@ def frozen_log_scale(computed: str, suite: str | None) -> FrozenScale:
     )
 
 
-def computed_outcomes(computed: str, requests: pd.DataFrame, suite: str | None, size: str | None) -> PromptOutcomes:
+def score_computed(computed: str, requests: pd.DataFrame, suite: str | None, size: str | None) -> PromptScores:
     r"""Return where every prompt of every system lies on the scale of cost or latency.
 
     A request that brought a picture is at :math:`\log(x / f) / \log(c / f)`, clipped to 0..1.
@@ -63,16 +63,16 @@ def computed_outcomes(computed: str, requests: pd.DataFrame, suite: str | None, 
     computed
         ``cost_per_image`` or ``latency``.
     requests
-        As `evals.rating.stars.outcomes.with_units` returns them.
+        As `evals.rating.stars.prompt_scores.with_units` returns them.
     suite, size
         Which requests count; None for all.
 
     Examples
     --------
-    >>> from evals.rating.stars.outcomes import with_units
+    >>> from evals.rating.stars.prompt_scores import with_units
     >>> asked = pd.DataFrame({"system": ["a"] * 3, "prompt_id": ["x", "y", "z"], "outcome": ["ok", "ok", "refused"],
     ...                       "latency_s": [2.0, 60.0, None]})
-    >>> computed_outcomes("latency", with_units(asked), None, None).shares["a"].tolist()
+    >>> score_computed("latency", with_units(asked), None, None).shares["a"].tolist()
     [1.0, 0.0, 0.0]
     """
     scale, chosen = LOG_SCALES[computed], _chosen(requests, suite, size)
@@ -94,11 +94,11 @@ def computed_outcomes(computed: str, requests: pd.DataFrame, suite: str | None, 
             "left_out": left_out,
         }
     )
-    return PromptOutcomes.of(own)
+    return PromptScores.of(own)
 
 
 def typical_values(computed: str, requests: pd.DataFrame, suite: str | None, size: str | None) -> pd.Series[float]:
-    """Return the mean cost or the median latency of the pictures of each system; arguments as `computed_outcomes`."""
+    """Return the mean cost or the median latency of the pictures of each system; arguments as `score_computed`."""
     chosen = _chosen(requests, suite, size)
     pictures = chosen[ended_as(chosen, "ok")].groupby("system")[LOG_SCALES[computed].column]
     return pictures.mean() if computed == "cost_per_image" else pictures.median()
