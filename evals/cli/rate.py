@@ -254,15 +254,15 @@ def print_stars(document: Mapping[str, Any] | None) -> None:
     console.print(_star_table(stars))
     for total in stars.totals:
         console.print(f"all rows together: {total.system} {total.number or total.absent}", markup=False)
-    for verdict in (*stars.total_verdicts, *stars.strengths):
+    for verdict in (*stars.total_verdicts, *stars.bradley_terry):
         console.print(f"  {verdict}", markup=False)
     told = [case for case in stars.advice if case.is_rated]
     if told:
         console.print(_advice(told, stars.has_article))
     if stars.volumes:
         console.print(_costs(stars))
-    if untold := [case.title for case in stars.advice if not case.is_rated]:
-        console.print(f"too little was rated to recommend for: {'; '.join(untold)}", markup=False)
+    if unrated := [case.title for case in stars.advice if not case.is_rated]:
+        console.print(f"too little was rated to recommend for: {'; '.join(unrated)}", markup=False)
 
 
 def _star_table(stars: StarSection) -> Any:
