@@ -42,8 +42,8 @@ def _is_expected(error: Exception) -> bool:
     """Tell bad input, missing weights, a full disk and the like from a defect of ours, which keeps its traceback."""
     from evals.definition import DefinitionError
     from evals.facts.models import FactsError
+    from evals.generation.answers import HostUnavailable
     from evals.generation.clients import GenerationError
-    from evals.generation.hosts.http_host import HostUnavailable
     from evals.generation.keys import UnusableKey
     from evals.generation.ledger import LedgerError
     from evals.imageset.imageset import ImageSetError

@@ -119,5 +119,21 @@ class OutcomeUnknown:
     message: str = ""
 
 
+class HostUnavailable(ValueError):
+    """A host cannot be used on this machine: a key, a library or weights are missing; the message says what to do."""
+
+
+class MalformedResponse(ValueError):
+    """An answer cannot be understood; the message says what was found, without any of it that might be secret."""
+
+
+class UntrustedUrl(ValueError):
+    """An address was named that the key must not be sent to, or that no picture can come from."""
+
+
+class Expired(Exception):
+    """The address of a picture is no longer served."""
+
+
 SubmitAnswer: TypeAlias = Accepted | Finished | Ended | Rejected | OutcomeUnknown
 PollAnswer: TypeAlias = Running | Finished | Ended | Rejected

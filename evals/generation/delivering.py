@@ -8,8 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from evals.generation.answers import Ended, Finished, PollAnswer, Task
-from evals.generation.hosts.http_host import Expired, MalformedResponse, UntrustedUrl
+from evals.generation.answers import Ended, Expired, Finished, MalformedResponse, PollAnswer, Task, UntrustedUrl
 from evals.generation.pacing import RetryPolicy, Stop
 from evals.generation.pictures import NotAPicture, Picture
 from evals.imageset.contract import DELIVERY_EXPIRED, DELIVERY_FAILED, NOT_A_PICTURE, UNTRUSTED_URL

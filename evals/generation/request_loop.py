@@ -21,10 +21,10 @@ from evals.generation.answers import (
     Running,
     SubmitAnswer,
     Task,
+    UntrustedUrl,
 )
 from evals.generation.budget import Budget
 from evals.generation.delivering import UNDELIVERED, deliver
-from evals.generation.hosts.http_host import UntrustedUrl
 from evals.generation.ledger import Ledger
 from evals.generation.pacing import RateLimiter, RetryPolicy, Stop
 from evals.generation.pictures import Picture, Pictures

@@ -44,7 +44,7 @@ def load_host(facts: HostFacts, key: str | None, base_url: str | None = None) ->
     HostUnavailable
         If there is no such host, or it lacks its key, a library or weights.
     """
-    from evals.generation.hosts.http_host import HostUnavailable
+    from evals.generation.answers import HostUnavailable
 
     if facts.id not in HOSTS:
         raise HostUnavailable(f"there is no host {facts.id!r}; there are {', '.join(HOSTS)}")

@@ -7,12 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from evals.facts.models import Offer
-from evals.generation.answers import Accepted, Ended, PollAnswer, ResponseMetadata, Running, SubmitAnswer, Task
-from evals.generation.hosts.delivery import as_data_uri, as_seconds, finished
-from evals.generation.hosts.http_answer import HttpAnswer, MalformedResponse
-from evals.generation.hosts.http_host import HttpCall
+from evals.generation.answers import Ended, MalformedResponse, PollAnswer, ResponseMetadata, Running, SubmitAnswer, Task
+from evals.generation.hosts.errors import withheld
+from evals.generation.hosts.fields import api_id_of, as_data_uri, as_number, finished
 from evals.generation.hosts.polling_host import PollingHost
-from evals.generation.hosts.refusals import refused_submission, withheld
+from evals.generation.hosts.transport import HttpAnswer, HttpCall
 from evals.generation.plan import ImageRequest
 
 
@@ -22,53 +21,44 @@ class AtlasCloud(PollingHost):
     The size is sent in pixels, ``"1024*1024"``. The FLUX.2 models have no field for the picture's format there.
     """
 
-    def submission(self, asked: ImageRequest, offer: Offer, references: Sequence[bytes]) -> HttpCall:
-        """Return the POST that creates a prediction.
-
-        Raises
-        ------
-        ValueError
-            If there are reference images and the facts name no model that takes them.
-        """
-        if references and not offer.edit_api_id:
-            raise ValueError(f"{offer.system} takes no reference images: the facts give it no edit_api_id")
+    def submission(self, request: ImageRequest, offer: Offer, references: Sequence[bytes]) -> HttpCall:
+        """Return the POST that creates a prediction."""
         body: dict[str, Any] = {
-            "model": (offer.edit_api_id if references else None) or offer.api_id,
-            "prompt": asked.prompt,
-            "size": f"{asked.side}*{asked.side}",
+            "model": api_id_of(offer, references),
+            "prompt": request.prompt,
+            "size": f"{request.side}*{request.side}",
         }
         if offer.takes_seed:
-            body["seed"] = asked.seed
+            body["seed"] = request.seed
         if references:
             body["images"] = [as_data_uri(reference) for reference in references]
-        url = f"{self.base_url}/api/v1/model/generateImage"
-        return HttpCall("POST", url, self.keyed(url), body)
+        return self.post("api/v1/model/generateImage", body)
 
     def read_submission(self, answer: HttpAnswer) -> SubmitAnswer:
-        """Return the accepted prediction, or its end. A finished one is asked for too: a crash cannot lose it then."""
-        answer = _unwrapped(answer)
-        refused = refused_submission(answer)
-        if refused:
-            return refused
-        prediction = _prediction(answer)
-        read = _read(prediction)
-        if isinstance(read, Ended):
-            return read
-        task_id = str(prediction["id"])
-        return Accepted(Task(task_id, f"{self.base_url}/api/v1/model/prediction/{task_id}"))
+        """Return what the answer in the envelope means."""
+        return super().read_submission(_unwrapped(answer))
 
     def read_poll(self, answer: HttpAnswer, task: Task) -> PollAnswer | HttpCall:
+        """Return what the answer in the envelope means."""
+        return super().read_poll(_unwrapped(answer), task)
+
+    def read_task(self, answer: HttpAnswer) -> Task | Ended:
+        """Return the accepted prediction, or its end. A finished one is asked for too: a crash cannot lose it then."""
+        prediction = _prediction(answer)
+        state = _state(prediction)
+        if isinstance(state, Ended):
+            return state
+        task_id = str(prediction["id"])
+        return Task(task_id, f"{self.base_url}/api/v1/model/prediction/{task_id}")
+
+    def read_state(self, answer: HttpAnswer, task: Task) -> PollAnswer:
         """Return the prediction's state."""
-        answer = _unwrapped(answer)
-        return self.refused_poll(answer, task) or _read(_prediction(answer))
+        return _state(_prediction(answer))
 
 
 def _unwrapped(answer: HttpAnswer) -> HttpAnswer:
     """Return the answer with the status that its envelope names: ``{"code": 429, "message": ...}`` may come as 200."""
-    try:
-        code = answer.json().get("code")
-    except MalformedResponse:
-        return answer
+    code = answer.json_or_empty().get("code")
     if answer.status == 200 and isinstance(code, int) and 400 <= code < 600:
         return replace(answer, status=code)
     return answer
@@ -82,9 +72,9 @@ def _prediction(answer: HttpAnswer) -> dict[str, Any]:
     return data
 
 
-def _read(prediction: Mapping[str, Any]) -> PollAnswer:
+def _state(prediction: Mapping[str, Any]) -> PollAnswer:
     status = str(prediction.get("status"))
-    inference_ms = as_seconds((prediction.get("timings") or {}).get("inference"))
+    inference_ms = as_number((prediction.get("timings") or {}).get("inference"))
     metadata = ResponseMetadata(
         model_version=str(prediction["model"]) if prediction.get("model") else None,
         generation_s=inference_ms / 1000 if inference_ms is not None else None,

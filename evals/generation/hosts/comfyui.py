@@ -9,22 +9,20 @@ from urllib.parse import quote, urlencode
 
 from evals.facts.models import HostFacts, Offer
 from evals.generation.answers import (
-    Accepted,
     Ended,
     Finished,
+    MalformedResponse,
     PollAnswer,
     Rejected,
     ResponseMetadata,
     Running,
-    SubmitAnswer,
     Task,
+    UntrustedUrl,
 )
 from evals.generation.hosts.addresses import is_owned
-from evals.generation.hosts.delivery import as_seconds
-from evals.generation.hosts.http_answer import HttpAnswer, MalformedResponse
-from evals.generation.hosts.http_host import HttpCall, UntrustedUrl
+from evals.generation.hosts.fields import as_number
 from evals.generation.hosts.polling_host import PollingHost
-from evals.generation.hosts.refusals import refused_submission
+from evals.generation.hosts.transport import HttpAnswer, HttpCall
 from evals.generation.plan import ImageRequest
 
 if TYPE_CHECKING:
@@ -56,49 +54,36 @@ class ComfyUI(PollingHost):
         if not is_owned(url, self.base_url, ()):
             raise UntrustedUrl(f"{self.facts.id} named a delivery address that is not on the server itself")
 
-    def submission(self, asked: ImageRequest, offer: Offer, references: Sequence[bytes]) -> HttpCall:
-        """Return the POST that queues the workflow.
-
-        Raises
-        ------
-        ValueError
-            If there are reference images.
-        """
+    def submission(self, request: ImageRequest, offer: Offer, references: Sequence[bytes]) -> HttpCall:
+        """Return the POST that queues the workflow; `ValueError` if there are reference images."""
         if references:
             raise ValueError(f"{offer.system} takes no reference images: the built-in workflow is text to image")
-        body = {"prompt": text_to_image(asked, offer), "client_id": self._client_id}
-        return HttpCall("POST", f"{self.base_url}/prompt", body=body)
+        return self.post("prompt", {"prompt": text_to_image(request, offer), "client_id": self._client_id})
 
-    def read_submission(self, answer: HttpAnswer) -> SubmitAnswer:
-        """Return the queued workflow, or what its nodes object to."""
+    def read_error(self, answer: HttpAnswer) -> Rejected | Ended:
+        """Return what an HTTP error means, or what the workflow's nodes object to."""
         if answer.status == 400 and b"node_errors" in answer.content:
             return _objection(answer.json())
-        refused = refused_submission(answer)
-        if refused:
-            return refused
-        prompt_id = str(answer.json()["prompt_id"])
-        return Accepted(Task(prompt_id, f"{self.base_url}/history/{quote(prompt_id, safe='')}"))
+        return super().read_error(answer)
 
-    def read_poll(self, answer: HttpAnswer, task: Task) -> PollAnswer | HttpCall:
-        """Return the workflow's state: from the history once it is over, from the queue before."""
-        refused = self.refused_poll(answer, task)
-        if refused:
-            return refused
+    def read_task(self, answer: HttpAnswer) -> Task:
+        """Return the queued workflow."""
+        prompt_id = str(answer.json()["prompt_id"])
+        return Task(prompt_id, f"{self.base_url}/history/{quote(prompt_id, safe='')}")
+
+    def read_state(self, answer: HttpAnswer, task: Task) -> PollAnswer | HttpCall | None:
+        """Return the workflow's state: from the history once it is over, from the queue before.
+
+        One that is in neither may have moved to the history between the two questions, or the server was restarted.
+        """
         body = answer.json()
         if "queue_running" in body and "queue_pending" in body:
             if _holds(body["queue_running"], task):
                 return Running("running")
-            if _holds(body["queue_pending"], task):
-                return Running("pending", queued=True)
-            # It may have moved to the history between the two questions, or the server may have been restarted.
-            return self.missing_task(task, "the server knows nothing of the workflow; it was restarted or cleared")
+            return Running("pending", queued=True) if _holds(body["queue_pending"], task) else None
         if task.id not in body:
             return HttpCall("GET", f"{self.base_url}/queue")
         return self._read_history(body[task.id])
-
-    def refused_poll(self, answer: HttpAnswer, task: Task) -> PollAnswer | None:
-        """Return what an HTTP error means; an empty history is no sign that the task is known."""
-        return super().refused_poll(answer, task) if answer.status >= 400 else None
 
     def _read_history(self, entry: Mapping[str, Any]) -> PollAnswer:
         status = entry.get("status") or {}
@@ -116,7 +101,7 @@ class ComfyUI(PollingHost):
         return Ended("failed", "no_images", "the workflow ended without a picture", metadata)
 
 
-def text_to_image(asked: ImageRequest, offer: Offer) -> dict[str, Any]:
+def text_to_image(request: ImageRequest, offer: Offer) -> dict[str, Any]:
     """Return the workflow graph for one picture, in the format of ComfyUI's API.
 
     The sampler's input ``request`` belongs to no node and is ignored when it runs. It makes the graph of every request
@@ -128,20 +113,20 @@ def text_to_image(asked: ImageRequest, offer: Offer) -> dict[str, Any]:
         "positive": ["6", 0],
         "negative": ["7", 0],
         "latent_image": ["5", 0],
-        "seed": asked.seed,
+        "seed": request.seed,
         "steps": steps,
         "cfg": guidance,
         "sampler_name": "euler",
         "scheduler": scheduler,
         "denoise": 1.0,
-        "request": asked.sample_id,
+        "request": request.sample_id,
     }
-    size = {"width": asked.side, "height": asked.side, "batch_size": 1}
+    size = {"width": request.side, "height": request.side, "batch_size": 1}
     return {
         "3": {"class_type": "KSampler", "inputs": sampler},
         "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": offer.api_id}},
         "5": {"class_type": "EmptyLatentImage", "inputs": size},
-        "6": {"class_type": "CLIPTextEncode", "inputs": {"text": asked.prompt, "clip": ["4", 1]}},
+        "6": {"class_type": "CLIPTextEncode", "inputs": {"text": request.prompt, "clip": ["4", 1]}},
         "7": {"class_type": "CLIPTextEncode", "inputs": {"text": "", "clip": ["4", 1]}},
         "8": {"class_type": "VAEDecode", "inputs": {"samples": ["3", 0], "vae": ["4", 2]}},
         _SAVED: {"class_type": "SaveImage", "inputs": {"images": ["8", 0], "filename_prefix": "twinlens"}},
@@ -191,6 +176,6 @@ def _holds(queue: Any, task: Task) -> bool:
 
 
 def _work_s(events: Mapping[str, Any]) -> float | None:
-    begin = as_seconds((events.get("execution_start") or {}).get("timestamp"))
-    end = as_seconds((events.get("execution_success") or {}).get("timestamp"))
+    begin = as_number((events.get("execution_start") or {}).get("timestamp"))
+    end = as_number((events.get("execution_success") or {}).get("timestamp"))
     return (end - begin) / 1000 if begin is not None and end is not None and end >= begin else None

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from evals.facts.models import HostFacts, Offer
-from evals.generation.answers import Ended, Finished, Rejected, ResponseMetadata, SubmitAnswer
-from evals.generation.hosts.delivery import media_type
-from evals.generation.hosts.http_host import (
-    HttpAnswer,
-    HttpCall,
-    HttpHost,
-    MalformedResponse,
-    as_base64,
-    message_of,
-    refused_call,
-)
+from evals.generation.answers import Ended, Finished, MalformedResponse, Rejected, ResponseMetadata, SubmitAnswer
+from evals.generation.hosts.errors import message_of, rejection
+from evals.generation.hosts.fields import as_base64, as_integer, media_type
+from evals.generation.hosts.http_host import HttpHost
+from evals.generation.hosts.transport import HttpAnswer, HttpCall
 from evals.generation.plan import ImageRequest
 
 if TYPE_CHECKING:
@@ -43,7 +37,7 @@ WITHOUT_PICTURE: Mapping[str, Literal["refused", "filtered", "failed"]] = {
     "MODEL_ARMOR": "filtered",
     "RECITATION": "filtered",
     "SAFETY": "filtered",
-    # It broke off for reasons that have nothing to do with what was asked.
+    # It broke off for reasons that have nothing to do with what was request.
     "CONTINUATION": "failed",
     "MALFORMED_FUNCTION_CALL": "failed",
     "MALFORMED_RESPONSE": "failed",
@@ -88,40 +82,61 @@ class Google(HttpHost):
         """Return Google's own header for the key."""
         return {"x-goog-api-key": self._key}
 
-    def submission(self, asked: ImageRequest, offer: Offer, references: Sequence[bytes]) -> HttpCall:
+    def submission(self, request: ImageRequest, offer: Offer, references: Sequence[bytes]) -> HttpCall:
         """Return the POST whose answer is the picture."""
-        url = f"{self.base_url}/{self.api_version}/models/{offer.api_id}:generateContent"
-        return HttpCall("POST", url, self.keyed(url), generation_body(asked, offer, references))
+        path = f"{self.api_version}/models/{offer.api_id}:generateContent"
+        return self.post(path, generation_body(request, offer, references))
 
-    def read_submission(self, answer: HttpAnswer) -> SubmitAnswer:
+    def read_picture(self, answer: HttpAnswer) -> SubmitAnswer:
         """Return the picture, or why there is none."""
         return read_generation(answer)
 
+    def read_error(self, answer: HttpAnswer) -> Rejected | Ended:
+        """Return what an HTTP error means; the body says how long to wait and whether another key would help."""
+        error = _map(answer.json_or_empty().get("error"))
+        reason, message = _text(error.get("status")) or f"http_{answer.status}", message_of(answer)
+        details = _maps(error.get("details"))
+        if any(_text(detail.get("reason")).startswith("API_KEY_") for detail in details):
+            return Rejected(reason, message, stops="check the key and what it may be used for")
+        if answer.status == 400 and reason == "FAILED_PRECONDITION":
+            return Rejected(reason, message, stops="check the project's billing and whether Google serves your region")
+        rejected = rejection(answer)
+        if rejected is None:
+            return Ended("failed", reason, message)
+        violations = [violation for detail in details for violation in _maps(detail.get("violations"))]
+        if answer.status == 429 and any("PerDay" in _text(violation.get("quotaId")) for violation in violations):
+            return Rejected(reason, message, stops="the day's quota is used up; go on after midnight Pacific time")
+        delays = (re.fullmatch(r"(\d{1,9}(?:\.\d+)?)s", _text(detail.get("retryDelay"))) for detail in details)
+        delay_s = next((float(delay[1]) for delay in delays if delay), rejected.delay_s)
+        # Google answers "unavailable" to work that it had begun, too.
+        may_have_cost = rejected.may_have_cost or answer.status == 503
+        return replace(rejected, reason=reason, delay_s=delay_s, may_have_cost=may_have_cost)
+
 
 def generation_body(
-    asked: ImageRequest, offer: Offer, references: Sequence[bytes], **image_config: object
+    request: ImageRequest, offer: Offer, references: Sequence[bytes], **image_config: object
 ) -> dict[str, Any]:
     """Return the body of ``generateContent`` for one square picture.
 
     Parameters
     ----------
-    asked, offer
+    request, offer
         The request, and what can be asked of the model.
     references
         The reference images, as the bytes of their files.
     image_config
         Further fields of ``imageConfig``.
     """
-    parts: list[dict[str, Any]] = [{"text": asked.prompt}]
+    parts: list[dict[str, Any]] = [{"text": request.prompt}]
     parts += [{"inlineData": {"mimeType": media_type(image), "data": as_base64(image)}} for image in references]
     # A larger seed is refused as no 32-bit integer.
-    seed = {"seed": min(max(asked.seed, 0), _LARGEST_SEED)} if offer.takes_seed else {}
+    seed = {"seed": min(max(request.seed, 0), _LARGEST_SEED)} if offer.takes_seed else {}
     return {
         "contents": [{"role": "user", "parts": parts}],
         "generationConfig": {
             **seed,
             "responseModalities": ["IMAGE"],
-            "imageConfig": {"aspectRatio": "1:1", "imageSize": asked.size, **image_config},
+            "imageConfig": {"aspectRatio": "1:1", "imageSize": request.size, **image_config},
         },
     }
 
@@ -134,8 +149,6 @@ def read_generation(answer: HttpAnswer) -> SubmitAnswer:
     MalformedResponse
         If it has neither candidates nor a reason why there are none, or a picture's base64 cannot be decoded.
     """
-    if answer.status >= 400:
-        return _read_error(answer)
     if answer.status != 200:
         raise MalformedResponse("no answer to generateContent")
     body = answer.json()
@@ -172,16 +185,16 @@ def token_usage(metadata: Any, has_picture: bool) -> dict[str, float] | None:
     dict or None
         None where there is no usage, or where the tokens of an existing picture cannot be told from those of text.
     """
-    found = _map(metadata)
-    prompt, candidates = _count(found.get("promptTokenCount")), _count(found.get("candidatesTokenCount"))
-    of_prompt = _by_modality(found.get("promptTokensDetails"))
-    of_candidates = _by_modality(found.get("candidatesTokensDetails"))
-    if not found or (has_picture and not of_candidates.get("IMAGE")) or (prompt is None and not of_prompt):
+    counts = _map(metadata)
+    prompt, candidates = _count(counts.get("promptTokenCount")), _count(counts.get("candidatesTokenCount"))
+    of_prompt = _by_modality(counts.get("promptTokensDetails"))
+    of_candidates = _by_modality(counts.get("candidatesTokensDetails"))
+    if not counts or (has_picture and not of_candidates.get("IMAGE")) or (prompt is None and not of_prompt):
         return None
     prompt = sum(of_prompt.values()) if prompt is None else prompt
     candidates = sum(of_candidates.values()) if candidates is None else candidates
     image = of_candidates.get("IMAGE", 0)
-    beside = max(0, candidates - image) + (_count(found.get("thoughtsTokenCount")) or 0)
+    beside = max(0, candidates - image) + (_count(counts.get("thoughtsTokenCount")) or 0)
     reference = min(of_prompt.get("IMAGE", 0), prompt)
     tokens = {
         "input_text": prompt - reference,
@@ -202,42 +215,6 @@ def _ended(candidate: Mapping[str, Any], metadata: ResponseMetadata) -> Ended:
     if metadata.text:
         return Ended("refused", "text_only", message, metadata)
     return Ended("failed", "no_picture", message or "the model stopped without a picture or a word", metadata)
-
-
-def _read_error(answer: HttpAnswer) -> Rejected | Ended:
-    """Return what an HTTP error means. Google says in the body how long to wait and whether another key would help."""
-    try:
-        error = _map(answer.json().get("error"))
-    except MalformedResponse:
-        error = {}
-    reason, message = _text(error.get("status")) or f"http_{answer.status}", message_of(answer)
-    details = _maps(error.get("details"))
-    if any(_text(detail.get("reason")).startswith("API_KEY_") for detail in details):
-        return Rejected(reason, message, stops="check the key and what it may be used for")
-    if answer.status == 400 and reason == "FAILED_PRECONDITION":
-        return Rejected(reason, message, stops="check the project's billing and whether Google serves your region")
-    refused = refused_call(answer)
-    if refused is None:
-        return Ended("failed", reason, message)
-    if answer.status == 429 and any("PerDay" in quota for quota in _quotas(details)):
-        return Rejected(reason, message, stops="the day's quota is used up; go on after midnight Pacific time")
-    delay_s = next(_delays_s(details), refused.delay_s)
-    # Google answers "unavailable" to work that it had begun, too.
-    may_have_cost = refused.may_have_cost or answer.status == 503
-    return replace(refused, reason=reason, delay_s=delay_s, may_have_cost=may_have_cost)
-
-
-def _quotas(details: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    for detail in details:
-        for violation in _maps(detail.get("violations")):
-            yield _text(violation.get("quotaId"))
-
-
-def _delays_s(details: Sequence[Mapping[str, Any]]) -> Iterator[float]:
-    for detail in details:
-        delay = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)s", _text(detail.get("retryDelay")))
-        if delay:
-            yield float(delay[1])
 
 
 def _decoded(data: Any) -> bytes:
@@ -274,5 +251,5 @@ def _text(value: Any) -> str:
 
 
 def _count(value: Any) -> int | None:
-    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
-    return value if is_count else None
+    count = as_integer(value)
+    return count if count is not None and 0 <= count < 2**53 else None

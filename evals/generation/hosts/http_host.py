@@ -1,95 +1,55 @@
-"""What all hosts behind HTTP share: the call and its answer, sending, errors, waiting times, downloads."""
+"""A host behind HTTP whose POST is answered with the picture; `PollingHost` is one that answers with a task.
+
+A host's file says how to ask (`HttpHost.submission`) and what a good answer means (`HttpHost.read_picture`, or
+`PollingHost.read_task` and `PollingHost.read_state`). It overrides `HttpHost.key_header`, `HttpHost.read_error` and the
+like where its API differs from most. All of them are pure functions of request and answer.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import hashlib
-import json
-import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from evals.facts.models import HostFacts, Offer
-from evals.generation.answers import Finished, OutcomeUnknown, PollAnswer, Rejected, Running, SubmitAnswer, Task
+from evals.generation.answers import (
+    Ended,
+    Expired,
+    Finished,
+    HostUnavailable,
+    MalformedResponse,
+    OutcomeUnknown,
+    PollAnswer,
+    Rejected,
+    SubmitAnswer,
+    Task,
+    UntrustedUrl,
+)
 from evals.generation.hosts.addresses import host_of, is_loopback, is_owned, joined, keeps_secrets, may_deliver
-from evals.generation.hosts.http_answer import HttpAnswer, MalformedResponse, message_of, refused_call, retry_after_s
+from evals.generation.hosts.errors import message_of, read_error
 from evals.generation.hosts.redaction import redact_answer
+from evals.generation.hosts.transport import HttpAnswer, HttpCall, new_client, send
 from evals.generation.plan import ImageRequest
 
 if TYPE_CHECKING:
     import httpx2 as httpx
 
-__all__ = [
-    "ANSWER_S",
-    "Expired",
-    "HostUnavailable",
-    "HttpAnswer",
-    "HttpCall",
-    "HttpHost",
-    "MalformedResponse",
-    "UntrustedUrl",
-    "as_base64",
-    "message_of",
-    "new_client",
-    "refused_call",
-    "retry_after_s",
-]
-
 ANSWER_S = {"512": 120.0, "1K": 120.0, "2K": 180.0, "4K": 300.0}
 """How long a host may take to answer a POST, by picture size: a 4K picture with thinking takes minutes."""
 
-_POLL_S = 30.0
-_DOWNLOAD_S = 120.0
-_LARGEST_ANSWER = 256 * 2**20
-_LONG_TEXT = 2_000
-_SLOWEST = 3.0
-"""An answer that trickles in is given up after this many times the time that a host may stay silent."""
-
-_IDLE_S = 1.0
-"""How long an idle connection may be used again. A server that closes it at the very moment a POST is sent leaves open
-whether the POST was taken in; servers wait two seconds and more."""
-
-_ENCODINGS = ("", "identity", "gzip", "deflate")
-"""One layer of these grows a thousandfold at most; layers upon layers, or others, have no bound."""
-
-_REDIRECTS_AT_MOST = 3
-_MOVED = frozenset({301, 307, 308})
-_REDIRECTS = _MOVED | {302, 303}
-_UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 """What a reader raises when a field is missing or of another type than the vendor documents."""
 
-
-class UntrustedUrl(ValueError):
-    """An address was named that the key must not be sent to, or that no picture can come from."""
-
-
-class HostUnavailable(ValueError):
-    """A host cannot be used on this machine: a key, a library or weights are missing; the message says what to do."""
-
-
-class Expired(Exception):
-    """The address of a picture is no longer served."""
-
-
-@dataclass(frozen=True, slots=True)
-class HttpCall:
-    """One call to a host. ``headers`` hold the key and are never shown or written."""
-
-    method: str
-    url: str
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    body: Mapping[str, Any] | None = None
-    answer_s: float = _POLL_S
-
-    def record(self) -> dict[str, Any]:
-        """Return what is sent, as the ledger keeps it: no headers, and images by hash and length."""
-        return {"method": self.method, "url": self.url, "body": _without_images(self.body)}
+MOVED = frozenset({301, 307, 308})
+REDIRECTS = MOVED | {302, 303}
+_REDIRECTS_AT_MOST = 3
+_DOWNLOAD_S = 120.0
+_ANSWER_LOST = frozenset({408, 499, 502, 504, 520, 521, 522, 523, 524})
+"""Somebody between us and the host, or the host's own clock, gave up; the work may have gone on."""
 
 
 class HttpHost:
-    """A host behind HTTP. A subclass says how to ask (`submission`, `polling`) and what answers mean (the readers).
+    """A host behind HTTP.
 
     Parameters
     ----------
@@ -115,86 +75,97 @@ class HttpHost:
         # A proxy that the environment names is for the web, not for a server on this machine.
         self._client = client or new_client(trust_env=not is_loopback(self.base_url))
 
-    # What a subclass provides: pure functions of request and answer.
+    # What a host's file says.
 
-    def submission(self, asked: ImageRequest, offer: Offer, references: Sequence[bytes]) -> HttpCall:
-        """Return the call that asks for a picture."""
+    def submission(self, request: ImageRequest, offer: Offer, references: Sequence[bytes]) -> HttpCall:
+        """Return the call that asks for a picture; `ValueError` if this host cannot be asked for it."""
         raise NotImplementedError
 
-    def read_submission(self, answer: HttpAnswer) -> SubmitAnswer:
-        """Return what the answer to that call means. `HttpAnswer.json` may raise `MalformedResponse`."""
+    def read_picture(self, answer: HttpAnswer) -> SubmitAnswer:
+        """Return what an answer without an HTTP error means; `MalformedResponse` if it cannot be read."""
         raise NotImplementedError
 
-    def polling(self, task: Task) -> HttpCall:
-        """Return the call that asks how an accepted task is doing."""
-        raise NotImplementedError
+    def read_error(self, answer: HttpAnswer) -> Rejected | Ended:
+        """Return what an HTTP error means for the request."""
+        return read_error(answer)
 
-    def read_poll(self, answer: HttpAnswer, task: Task) -> PollAnswer | HttpCall:
-        """Return what the answer means, or the further call whose answer is to be read the same way."""
-        raise NotImplementedError
+    def key_header(self) -> dict[str, str]:
+        """Return the header that carries the key; ``Authorization: Bearer`` where a subclass says nothing else."""
+        return {"Authorization": f"Bearer {self._key}"}
 
-    # What the runner uses.
+    def check_delivery(self, url: str) -> None:
+        """Refuse an address that no picture comes from: not https, or inside a private network.
 
-    def prepare(self, asked: ImageRequest, offer: Offer, references: Sequence[bytes]) -> HttpCall:
+        A server on this machine may deliver from this machine.
+        """
+        if not may_deliver(url, self.base_url):
+            raise UntrustedUrl(f"{self.facts.id} named a delivery address that is not on the public web by https")
+
+    # What a host's file builds on.
+
+    def post(self, path: str, body: Mapping[str, Any], **headers: str) -> HttpCall:
+        """Return a POST to a path below the base address, with the key."""
+        url = f"{self.base_url}/{path}"
+        return HttpCall("POST", url, {**headers, **self.keyed(url)}, body)
+
+    def keyed(self, url: str) -> dict[str, str]:
+        """Return the headers that carry the key, if the address may be given it.
+
+        Raises
+        ------
+        UntrustedUrl
+            If the address is neither below the base address nor, by https, on one of the vendor's domains.
+        """
+        if not self.owns(url):
+            raise UntrustedUrl(
+                f"{self.facts.id} named an address on {host_of(url)!r}, which is not the vendor's; "
+                "no key was sent there"
+            )
+        return self.key_header()
+
+    def owns(self, url: str) -> bool:
+        """Tell whether an address is the vendor's own: of the same origin as the base address, or on its domains."""
+        return is_owned(url, self.base_url, self.facts.key_domains)
+
+    # What the request loop calls.
+
+    def prepare(self, request: ImageRequest, offer: Offer, references: Sequence[bytes]) -> HttpCall:
         """Return the call for a request, with the time that its size may take."""
-        return replace(self.submission(asked, offer, references), answer_s=ANSWER_S[asked.size])
+        return replace(self.submission(request, offer, references), answer_s=ANSWER_S[request.size])
 
     async def submit(self, call: HttpCall) -> SubmitAnswer:
-        """Send a prepared call once; what became of it is never a reason to send it again by itself."""
+        """Send a prepared call once and say what became of it."""
         return redact_answer(await self._submitted(call), (self._key,))
 
     async def _submitted(self, call: HttpCall) -> SubmitAnswer:
         import httpx2 as httpx
 
         try:
-            answer = await self._send(call)
+            answer = await send(self._client, call, self.facts.id)
         except (UntrustedUrl, httpx.LocalProtocolError) as error:
             # Another message could quote the header with the key.
-            words = _words(error) if isinstance(error, UntrustedUrl) else "it cannot be sent by HTTP"
+            words = words_of(error) if isinstance(error, UntrustedUrl) else "it cannot be sent by HTTP"
             return Rejected("not_sendable", words, stops="check the host's address and its key")
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
-            return Rejected("no_connection", _words(error))
+            return Rejected("no_connection", words_of(error))
         except (httpx.RequestError, httpx.StreamError, MalformedResponse) as error:
-            return OutcomeUnknown(type(error).__name__, _words(error))
+            return OutcomeUnknown(type(error).__name__, words_of(error))
         if answer.status in _ANSWER_LOST:
             return OutcomeUnknown(f"http_{answer.status}", message_of(answer))
-        if answer.status in _MOVED:
-            return Rejected(f"http_{answer.status}", _redirect(answer), stops="the host's address has changed")
+        if answer.status in MOVED:
+            return Rejected(f"http_{answer.status}", redirect_of(answer), stops="the host's address has changed")
         try:
-            return _complete(self.read_submission(answer))
-        except _UNREADABLE as error:
-            return OutcomeUnknown("malformed_response", f"HTTP {answer.status}: {_words(error)}")
+            return complete(self.read_submission(answer))
+        except UNREADABLE as error:
+            return OutcomeUnknown("malformed_response", f"HTTP {answer.status}: {words_of(error)}")
+
+    def read_submission(self, answer: HttpAnswer) -> SubmitAnswer:
+        """Return what the answer to a submission means; `MalformedResponse` if it cannot be read."""
+        return self.read_error(answer) if answer.status >= 400 else self.read_picture(answer)
 
     async def poll(self, task: Task) -> PollAnswer:
-        """Ask once how a task is doing. What cannot be understood counts as still running.
-
-        Raises
-        ------
-        UntrustedUrl
-            If the task's address, or one that the answer names, must not be given the key.
-        """
-        return redact_answer(await self._polled(task), (self._key,))
-
-    async def _polled(self, task: Task) -> PollAnswer:
-        import httpx2 as httpx
-
-        call = self.polling(task)
-        try:
-            for _ in range(3):
-                answer = await self._send(call)
-                if answer.status in _REDIRECTS:
-                    return Running(f"http_{answer.status} ({_redirect(answer)})")
-                read = self.read_poll(answer, task)
-                if not isinstance(read, HttpCall):
-                    return _complete(read)
-                call = read
-        except (httpx.RequestError, httpx.StreamError) as error:
-            return Running(f"no answer ({type(error).__name__})")
-        except UntrustedUrl:
-            raise
-        except _UNREADABLE as error:
-            return Running(f"malformed response ({_words(error)})")
-        return Running("no end of further addresses")
+        """Return the end of any task: this host accepts none, its pictures come at once or not at all."""
+        return Ended("failed", "task_not_found", f"{self.facts.id} keeps no tasks")
 
     async def download(self, url: str) -> bytes:
         """Fetch a delivered picture, without the key, through a few redirects to addresses that are checked as well.
@@ -214,8 +185,8 @@ class HttpHost:
 
         for _ in range(_REDIRECTS_AT_MOST + 1):
             self.check_delivery(url)
-            answer = await self._send(HttpCall("GET", url, answer_s=_DOWNLOAD_S))
-            if answer.status not in _REDIRECTS:
+            answer = await send(self._client, HttpCall("GET", url, answer_s=_DOWNLOAD_S), self.facts.id)
+            if answer.status not in REDIRECTS:
                 break
             url = joined(url, answer.headers.get("location", ""))
         if answer.status in (400, 401, 403, 404, 410):
@@ -228,137 +199,22 @@ class HttpHost:
         """Close the connections."""
         await self._client.aclose()
 
-    # What subclasses build on.
-
-    def keyed(self, url: str, **headers: str) -> dict[str, str]:
-        """Return the headers that carry the key, if the address may be given it.
-
-        Raises
-        ------
-        UntrustedUrl
-            If the address is neither below the base address nor, by https, on one of the vendor's domains.
-        """
-        if not self.owns(url):
-            raise UntrustedUrl(
-                f"{self.facts.id} named an address on {host_of(url)!r}, which is not the vendor's; "
-                "no key was sent there"
-            )
-        return {**headers, **self.key_header()}
-
-    def key_header(self) -> dict[str, str]:
-        """Return the header that carries the key; ``Authorization: Bearer`` where a subclass says nothing else."""
-        return {"Authorization": f"Bearer {self._key}"}
-
-    def owns(self, url: str) -> bool:
-        """Tell whether an address is the vendor's own: of the same origin as the base address, or on its domains."""
-        return is_owned(url, self.base_url, self.facts.key_domains)
-
-    def check_delivery(self, url: str) -> None:
-        """Refuse an address that no picture comes from: not https, or inside a private network.
-
-        A server on this machine may deliver from this machine.
-        """
-        if not may_deliver(url, self.base_url):
-            raise UntrustedUrl(f"{self.facts.id} named a delivery address that is not on the public web by https")
-
-    async def _send(self, call: HttpCall) -> HttpAnswer:
-        import httpx2 as httpx
-
-        limits = httpx.Timeout(call.answer_s, connect=10.0)
-        content = json.dumps(call.body, ensure_ascii=False).encode() if call.body is not None else None
-        headers = {"Accept-Encoding": "gzip", **call.headers}
-        if content is not None:
-            headers["Content-Type"] = "application/json"
-        try:
-            request = self._client.build_request(
-                call.method, call.url, content=content, headers=headers, timeout=limits
-            )
-            async with asyncio.timeout(_SLOWEST * call.answer_s):
-                answer = await self._client.send(request, stream=True)
-                try:
-                    received = await _received(answer)
-                finally:
-                    await answer.aclose()
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-            raise UntrustedUrl(f"{self.facts.id} has or named an address that is none") from None
-        except UnicodeEncodeError:
-            raise httpx.LocalProtocolError("a header is not ASCII") from None
-        except TimeoutError:
-            raise httpx.ReadTimeout(f"the answer was not complete after {_SLOWEST * call.answer_s:.0f} s") from None
-        except OSError as error:  # a damaged TLS record
-            raise httpx.ReadError(f"the connection broke ({type(error).__name__})") from None
-        except httpx.DecodingError:
-            raise httpx.ReadError("the compressed answer cannot be unpacked") from None
-        return HttpAnswer(answer.status_code, {k.lower(): v for k, v in answer.headers.items()}, received)
-
-
-async def _received(answer: httpx.Response) -> bytes:
-    if answer.headers.get("content-encoding", "").strip().lower() not in _ENCODINGS:
-        raise MalformedResponse("an answer that is compressed in a way that was not asked for")
-    received = bytearray()
-    async for chunk in answer.aiter_bytes():
-        received += chunk
-        if len(received) > _LARGEST_ANSWER:
-            raise MalformedResponse(f"an answer of more than {_LARGEST_ANSWER // 2**20} MiB")
-    return bytes(received)
-
-
-_ANSWER_LOST = frozenset({408, 499, 502, 504, 520, 521, 522, 523, 524})
-"""Somebody between us and the host, or the host's own clock, gave up; the work may have gone on."""
-
-
-def new_client(trust_env: bool = True) -> httpx.AsyncClient:
-    """Return an HTTP client that follows no redirect (a key must not travel) and uses connections again.
-
-    Raises
-    ------
-    HostUnavailable
-        If the proxy or the certificates that the environment names cannot be used.
-    """
-    import httpx2 as httpx
-
-    # At a lower level these libraries log addresses, and a signed one is a secret.
-    for library in ("httpx2", "httpcore2"):
-        logging.getLogger(library).setLevel(logging.WARNING)
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=_IDLE_S)
-    try:
-        return httpx.AsyncClient(follow_redirects=False, limits=limits, trust_env=trust_env)
-    except ImportError:
-        raise HostUnavailable("the environment names a SOCKS proxy, which needs: pip install 'httpx2[socks]'") from None
-    except (OSError, ValueError, httpx.InvalidURL):
-        raise HostUnavailable(
-            "the environment names a proxy or certificates that cannot be used; look at HTTPS_PROXY, HTTP_PROXY, "
-            "ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR"
-        ) from None
-
-
-def as_base64(content: bytes) -> str:
-    """Return bytes as standard base64."""
-    return base64.b64encode(content).decode("ascii")
-
-
-def _redirect(answer: HttpAnswer) -> str:
-    return f"it redirects to {host_of(answer.headers.get('location', ''))}"
-
 
 _Read = TypeVar("_Read", bound="SubmitAnswer | PollAnswer")
 
 
-def _complete(read: _Read) -> _Read:
+def complete(read: _Read) -> _Read:
+    """Return what was read; `MalformedResponse` for a finished picture that is nowhere."""
     if isinstance(read, Finished) and not read.content and not read.url:
         raise MalformedResponse("a finished picture with neither bytes nor an address")
     return read
 
 
-def _words(error: BaseException) -> str:
+def redirect_of(answer: HttpAnswer) -> str:
+    """Return where an answer redirects to, for a message."""
+    return f"it redirects to {host_of(answer.headers.get('location', ''))}"
+
+
+def words_of(error: BaseException) -> str:
+    """Return an error's message on one line, its type where it has none."""
     return " ".join(str(error).split()) or type(error).__name__
-
-
-def _without_images(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _without_images(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_images(inner) for inner in value]
-    if isinstance(value, str) and len(value) > _LONG_TEXT and value.isascii() and " " not in value:
-        return f"sha256:{hashlib.sha256(value.encode()).hexdigest()} ({len(value)} characters)"
-    return value

@@ -14,8 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evals.facts.models import HostFacts, Offer
-from evals.generation.answers import Ended, Finished, PollAnswer, Rejected, ResponseMetadata, SubmitAnswer, Task
-from evals.generation.hosts.http_host import HostUnavailable, UntrustedUrl
+from evals.generation.answers import (
+    Ended,
+    Finished,
+    HostUnavailable,
+    PollAnswer,
+    Rejected,
+    ResponseMetadata,
+    SubmitAnswer,
+    Task,
+    UntrustedUrl,
+)
 from evals.generation.hosts.redaction import redact_answer
 from evals.generation.plan import ImageRequest
 from evals.imageset.decoding import open_picture
@@ -92,7 +101,7 @@ class Local:
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="local-host")
         self._loaded: dict[str, _Loaded] = {}
 
-    def prepare(self, asked: ImageRequest, offer: Offer, references: Sequence[bytes]) -> LocalCall:
+    def prepare(self, request: ImageRequest, offer: Offer, references: Sequence[bytes]) -> LocalCall:
         """Return what the pipeline will be asked for.
 
         Raises
@@ -105,9 +114,9 @@ class Local:
         if looks_like_path and not (folder / "model_index.json").is_file():
             raise HostUnavailable(f"there are no weights for {offer.system}: {folder} holds no model_index.json")
         weights = str(folder) if looks_like_path else offer.api_id
-        seed = asked.seed if offer.takes_seed else None
+        seed = request.seed if offer.takes_seed else None
         settings = _SETTINGS.get(weights, {})
-        return LocalCall(weights, asked.prompt, seed, asked.side, tuple(references), settings)
+        return LocalCall(weights, request.prompt, seed, request.side, tuple(references), settings)
 
     async def submit(self, call: LocalCall) -> SubmitAnswer:
         """Make the picture; the first one of a pipeline waits for its weights, which is not counted as its time."""
@@ -188,17 +197,17 @@ def _load(weights: str) -> _Loaded:
 def _run(loaded: _Loaded, call: LocalCall) -> Any:
     import torch
 
-    wanted: dict[str, Any] = {"prompt": call.prompt, "width": call.side, "height": call.side, "output_type": "pil"}
-    wanted |= call.settings
+    arguments: dict[str, Any] = {"prompt": call.prompt, "width": call.side, "height": call.side, "output_type": "pil"}
+    arguments |= call.settings
     unknown = {"width", "height", *(["image"] if call.references else [])} - loaded.takes
     if unknown:
         raise ValueError(f"{type(loaded.pipeline).__name__} takes no {' and no '.join(sorted(unknown))}")
     if call.seed is not None:
-        wanted["generator"] = torch.Generator("cpu").manual_seed(call.seed)
+        arguments["generator"] = torch.Generator("cpu").manual_seed(call.seed)
     if call.references:
         pictures = [_opened(reference) for reference in call.references]
-        wanted["image"] = pictures if len(pictures) > 1 else pictures[0]
-    return loaded.pipeline(**wanted)
+        arguments["image"] = pictures if len(pictures) > 1 else pictures[0]
+    return loaded.pipeline(**arguments)
 
 
 def _revision(weights: str) -> str | None:

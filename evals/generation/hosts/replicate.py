@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evals.facts.models import Offer
-from evals.generation.answers import Accepted, Ended, PollAnswer, ResponseMetadata, Running, SubmitAnswer, Task
-from evals.generation.hosts.delivery import as_data_uri, as_seconds, finished, seconds_between
-from evals.generation.hosts.http_answer import HttpAnswer
-from evals.generation.hosts.http_host import HttpCall
+from evals.generation.answers import Ended, PollAnswer, ResponseMetadata, Running, Task
+from evals.generation.hosts.errors import withheld
+from evals.generation.hosts.fields import as_data_uri, as_number, finished, seconds_between
 from evals.generation.hosts.polling_host import PollingHost
-from evals.generation.hosts.refusals import refused_submission, withheld
+from evals.generation.hosts.transport import HttpAnswer, HttpCall
 from evals.generation.plan import ImageRequest
 
 
@@ -24,49 +23,44 @@ class Replicate(PollingHost):
     is sent, so that the task's id is known, and safe in the ledger, before the work begins.
     """
 
-    def submission(self, asked: ImageRequest, offer: Offer, references: Sequence[bytes]) -> HttpCall:
+    def submission(self, request: ImageRequest, offer: Offer, references: Sequence[bytes]) -> HttpCall:
         """Return the POST that creates a prediction."""
         api_id = offer.edit_api_id if references and offer.edit_api_id else offer.api_id
-        wanted: dict[str, Any] = {
-            "prompt": asked.prompt,
+        parameters: dict[str, Any] = {
+            "prompt": request.prompt,
             "aspect_ratio": "custom",
-            "width": asked.side,
-            "height": asked.side,
+            "width": request.side,
+            "height": request.side,
             "output_format": "png",
             "output_quality": 100,
         }
         if offer.takes_seed:
-            wanted["seed"] = asked.seed
+            parameters["seed"] = request.seed
         if "flux-2-flex" in api_id:  # the one of the family with such a field
-            wanted["prompt_upsampling"] = False
+            parameters["prompt_upsampling"] = False
         if references:
-            wanted["input_images"] = [as_data_uri(reference) for reference in references]
+            parameters["input_images"] = [as_data_uri(reference) for reference in references]
         model, _, version = api_id.partition(":")
         if version:
-            url, body = f"{self.base_url}/v1/predictions", {"version": version, "input": wanted}
-        else:
-            url, body = f"{self.base_url}/v1/models/{model}/predictions", {"input": wanted}
-        return HttpCall("POST", url, self.keyed(url), body)
+            return self.post("v1/predictions", {"version": version, "input": parameters})
+        return self.post(f"v1/models/{model}/predictions", {"input": parameters})
 
-    def read_submission(self, answer: HttpAnswer) -> SubmitAnswer:
+    def read_task(self, answer: HttpAnswer) -> Task | Ended:
         """Return the accepted prediction, or its end. A finished one is asked for too: a crash cannot lose it then."""
-        refused = refused_submission(answer)
-        if refused:
-            return refused
         prediction = answer.json()
-        read = _read(prediction)
-        if isinstance(read, Ended):
-            return read
+        state = _state(prediction)
+        if isinstance(state, Ended):
+            return state
         task_id = str(prediction["id"])
-        own = f"{self.base_url}/v1/predictions/{task_id}"
-        return Accepted(Task(task_id, str((prediction.get("urls") or {}).get("get") or own)))
+        polling_url = (prediction.get("urls") or {}).get("get") or f"{self.base_url}/v1/predictions/{task_id}"
+        return Task(task_id, str(polling_url))
 
-    def read_poll(self, answer: HttpAnswer, task: Task) -> PollAnswer | HttpCall:
+    def read_state(self, answer: HttpAnswer, task: Task) -> PollAnswer:
         """Return the prediction's state."""
-        return self.refused_poll(answer, task) or _read(answer.json())
+        return _state(answer.json())
 
 
-def _read(prediction: Mapping[str, Any]) -> PollAnswer:
+def _state(prediction: Mapping[str, Any]) -> PollAnswer:
     status = str(prediction.get("status"))
     metadata = _metadata(prediction)
     if status == "succeeded":
@@ -88,7 +82,7 @@ def _read(prediction: Mapping[str, Any]) -> PollAnswer:
 def _metadata(prediction: Mapping[str, Any]) -> ResponseMetadata:
     version = prediction.get("version")
     created, started, completed = (prediction.get(f"{event}_at") for event in ("created", "started", "completed"))
-    measured = as_seconds((prediction.get("metrics") or {}).get("predict_time"))
+    measured = as_number((prediction.get("metrics") or {}).get("predict_time"))
     return ResponseMetadata(
         # Replicate says "hidden" where a vendor does not publish its versions.
         model_version=str(version) if version and version != "hidden" else None,

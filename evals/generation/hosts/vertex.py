@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from evals.facts.models import HostFacts, Offer
-from evals.generation.answers import Rejected, SubmitAnswer
+from evals.generation.answers import HostUnavailable, Rejected, SubmitAnswer
 from evals.generation.hosts.addresses import is_loopback
-from evals.generation.hosts.google import generation_body, read_generation
-from evals.generation.hosts.http_host import HostUnavailable, HttpAnswer, HttpCall, HttpHost
+from evals.generation.hosts.google import Google, generation_body
+from evals.generation.hosts.transport import HttpCall
 from evals.generation.plan import ImageRequest
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _SIGN_IN = "sign in: gcloud auth application-default login, or set GOOGLE_APPLIC
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
 
-class Vertex(HttpHost):
+class Vertex(Google):
     """Gemini image models on Google Cloud, at the global endpoint; pictures are asked for as PNG.
 
     ``GOOGLE_CLOUD_LOCATION`` is not looked at: a region serves few of the models and costs a tenth more than the facts
@@ -59,30 +59,25 @@ class Vertex(HttpHost):
         token: Callable[[], str] | None = None,
     ) -> None:
         """Find project and credentials; ask for no token yet."""
-        super().__init__(facts, key, base_url, client)
+        super().__init__(facts, key, base_url, client, api_version)
         simulated = is_loopback(self.base_url)
         named = project or os.environ.get("GOOGLE_CLOUD_PROJECT", "") or ("simulated" if simulated else "")
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.:_-]*", named):
             found = f"{named!r} is no project" if named else "there is no project"
             raise HostUnavailable(f"{found} for Google Cloud; set GOOGLE_CLOUD_PROJECT")
         self.project = named
-        self.api_version = api_version
         self._token = token or ((lambda: key) if simulated else application_token())
 
     def key_header(self) -> dict[str, str]:
         """Return nothing: `submit` adds a token that is valid by then."""
         return {}
 
-    def submission(self, asked: ImageRequest, offer: Offer, references: Sequence[bytes]) -> HttpCall:
+    def submission(self, request: ImageRequest, offer: Offer, references: Sequence[bytes]) -> HttpCall:
         """Return the POST whose answer is the picture."""
         place = f"projects/{self.project}/locations/global"
-        url = f"{self.base_url}/{self.api_version}/{place}/publishers/google/models/{offer.api_id}:generateContent"
-        body = generation_body(asked, offer, references, imageOutputOptions={"mimeType": "image/png"})
-        return HttpCall("POST", url, self.keyed(url), body)
-
-    def read_submission(self, answer: HttpAnswer) -> SubmitAnswer:
-        """Return the picture, or why there is none."""
-        return read_generation(answer)
+        path = f"{self.api_version}/{place}/publishers/google/models/{offer.api_id}:generateContent"
+        body = generation_body(request, offer, references, imageOutputOptions={"mimeType": "image/png"})
+        return self.post(path, body)
 
     async def submit(self, call: HttpCall) -> SubmitAnswer:
         """Send a prepared call once, with a token that is valid now."""
@@ -92,7 +87,7 @@ class Vertex(HttpHost):
             return Rejected("no_connection", str(error))
         except HostUnavailable as error:
             return Rejected("no_token", str(error), stops=_SIGN_IN)
-        self._key = token  # what is told about the answer must not hold it
+        self._key = token  # what is kept of the answer must not hold it
         return await super().submit(replace(call, headers={**call.headers, "Authorization": f"Bearer {token}"}))
 
 

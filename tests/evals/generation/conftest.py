@@ -16,9 +16,8 @@ import PIL.Image
 import pytest
 
 from evals.facts.models import Offer, Quote
-from evals.generation.answers import Accepted, Finished, Task
+from evals.generation.answers import Accepted, Expired, Finished, Task
 from evals.generation.clients import OpenSystems
-from evals.generation.hosts.http_host import Expired
 from evals.generation.pacing import RateLimiter, RetryPolicy
 from evals.generation.plan import ImageRequest
 from evals.generation.request_loop import SystemClient

@@ -7,9 +7,8 @@ from dataclasses import replace
 import httpx2 as httpx
 import pytest
 
-from evals.generation.answers import Ended, Finished, Rejected, Running
+from evals.generation.answers import Ended, Finished, Rejected, Running, UntrustedUrl
 from evals.generation.delivering import Delivered, deliver
-from evals.generation.hosts.http_host import UntrustedUrl
 from evals.generation.pacing import Stop
 from evals.generation.pictures import NotAPicture
 

@@ -14,9 +14,8 @@ import pytest
 
 from evals.facts.models import read_facts
 from evals.facts.sizes import SIZES
-from evals.generation.answers import Accepted, Ended, Finished, OutcomeUnknown, Rejected, Running
+from evals.generation.answers import Accepted, Ended, Expired, Finished, OutcomeUnknown, Rejected, Running
 from evals.generation.hosts import HOSTS
-from evals.generation.hosts.http_host import Expired
 from evals.generation.hosts.vertex import Vertex
 from evals.generation.plan import ImageRequest
 from evals.generation.simulated.artists import plain_artist

@@ -7,9 +7,8 @@ import httpx2 as httpx
 import pytest
 
 from evals.facts.models import Quote
-from evals.generation.answers import Ended, Finished, OutcomeUnknown, Rejected, ResponseMetadata, Running
+from evals.generation.answers import Ended, Finished, OutcomeUnknown, Rejected, ResponseMetadata, Running, UntrustedUrl
 from evals.generation.clients import GenerationError
-from evals.generation.hosts.http_host import UntrustedUrl
 from evals.generation.stage import generate, still_open
 from evals.imageset.imageset import read_image_set
 

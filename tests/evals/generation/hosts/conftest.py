@@ -12,7 +12,7 @@ import httpx2 as httpx
 import pytest
 
 from evals.facts.models import HostFacts, Offer
-from evals.generation.hosts.http_host import HttpAnswer
+from evals.generation.hosts.transport import HttpAnswer
 from evals.generation.plan import ImageRequest
 from evals.suites.suite import PromptItem
 

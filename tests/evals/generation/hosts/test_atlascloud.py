@@ -6,9 +6,8 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
-from evals.generation.answers import Accepted, Ended, Finished, OutcomeUnknown, Rejected, Running, Task
+from evals.generation.answers import Accepted, Ended, Finished, OutcomeUnknown, Rejected, Running, Task, UntrustedUrl
 from evals.generation.hosts.atlascloud import AtlasCloud
-from evals.generation.hosts.http_host import UntrustedUrl
 from evals.generation.hosts.polling_host import MISSES_AT_MOST
 
 BASE = "https://api.atlascloud.ai"

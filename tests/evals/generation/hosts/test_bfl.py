@@ -17,14 +17,16 @@ from evals.generation.answers import (
     Accepted,
     Ended,
     Finished,
+    MalformedResponse,
     OutcomeUnknown,
     Rejected,
     ResponseMetadata,
     Running,
     Task,
+    UntrustedUrl,
 )
 from evals.generation.hosts.bfl import Bfl
-from evals.generation.hosts.http_host import HttpAnswer, MalformedResponse, UntrustedUrl
+from evals.generation.hosts.transport import HttpAnswer
 
 KEY = "bfl-0123456789abcdef"
 BASE = "https://api.bfl.ai"

@@ -7,10 +7,10 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
-from evals.generation.answers import Accepted, Ended, Finished, Rejected, Running, Task
+from evals.generation.answers import Accepted, Ended, Finished, Rejected, Running, Task, UntrustedUrl
 from evals.generation.hosts.comfyui import ComfyUI, text_to_image
-from evals.generation.hosts.http_host import HttpCall, UntrustedUrl
 from evals.generation.hosts.polling_host import MISSES_AT_MOST
+from evals.generation.hosts.transport import HttpCall
 
 BASE = "http://127.0.0.1:8188"
 TASK = Task("6f962d0e-40d9", f"{BASE}/history/6f962d0e-40d9")

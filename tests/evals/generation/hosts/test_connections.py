@@ -14,10 +14,11 @@ import httpx2 as httpx
 import pytest
 
 from evals.facts.models import read_facts
-from evals.generation.answers import Finished, OutcomeUnknown
+from evals.generation.answers import Finished, HostUnavailable, MalformedResponse, OutcomeUnknown
 from evals.generation.hosts import load_host
 from evals.generation.hosts.bfl import Bfl
-from evals.generation.hosts.http_host import HostUnavailable, HttpCall, HttpHost, MalformedResponse, new_client
+from evals.generation.hosts.http_host import HttpHost
+from evals.generation.hosts.transport import HttpCall, new_client
 
 ANSWER = b'HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n{"url": "http:x"}'
 
@@ -25,7 +26,7 @@ ANSWER = b'HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n{"url": "http:x"}'
 class Plain(HttpHost):
     """A host whose answer to a POST names the picture's address."""
 
-    def read_submission(self, answer):
+    def read_picture(self, answer):
         return Finished(url=answer.json()["url"])
 
 

@@ -6,10 +6,10 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
-from evals.generation.answers import Accepted, Ended, Finished, Rejected, Running, Task
+from evals.generation.answers import Accepted, Ended, Finished, Rejected, Running, Task, UntrustedUrl
 from evals.generation.hosts.fal import Fal
-from evals.generation.hosts.http_host import HttpCall, UntrustedUrl
 from evals.generation.hosts.polling_host import MISSES_AT_MOST
+from evals.generation.hosts.transport import HttpCall
 
 BASE = "https://queue.fal.run"
 STATUS = f"{BASE}/fal-ai/flux-2-pro/requests/764cabcf/status"

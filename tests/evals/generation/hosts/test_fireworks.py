@@ -7,11 +7,10 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
-from evals.generation.answers import Accepted, Ended, Finished, Rejected, Running, Task
+from evals.generation.answers import Accepted, Ended, Finished, MalformedResponse, Rejected, Running, Task, UntrustedUrl
 from evals.generation.hosts.fireworks import Fireworks
-from evals.generation.hosts.http_answer import MalformedResponse
-from evals.generation.hosts.http_host import HttpCall, UntrustedUrl
 from evals.generation.hosts.polling_host import MISSES_AT_MOST
+from evals.generation.hosts.transport import HttpCall
 
 BASE = "https://api.fireworks.ai"
 WORKFLOWS = f"{BASE}/inference/v1/workflows/accounts/fireworks/models"

@@ -11,10 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evals.facts.models import HostFacts
 from evals.facts.pricing import Quote, billed_usd
-from evals.generation.answers import Ended, Finished, OutcomeUnknown, Rejected, ResponseMetadata
-from evals.generation.hosts.google import WITHOUT_PICTURE, Google, read_generation, token_usage
-from evals.generation.hosts.http_host import HttpAnswer, MalformedResponse
+from evals.generation.answers import (
+    Ended,
+    Finished,
+    MalformedResponse,
+    OutcomeUnknown,
+    Rejected,
+    ResponseMetadata,
+    SubmitAnswer,
+)
+from evals.generation.hosts.google import WITHOUT_PICTURE, Google, token_usage
+from evals.generation.hosts.transport import HttpAnswer
 
 KEY = "AIzaSy-0123456789abcdef"
 BASE = "https://generativelanguage.googleapis.com"
@@ -46,6 +55,12 @@ QUOTA = {
         ],
     }
 }
+
+
+def read_submission(answer: HttpAnswer) -> SubmitAnswer:
+    facts = HostFacts("google", "Google", BASE, ("GEMINI_API_KEY",), (), 4, None, ())
+    never = httpx.MockTransport(lambda request: httpx.Response(500))
+    return Google(facts, KEY, client=httpx.AsyncClient(transport=never)).read_submission(answer)
 
 
 def encoded(content: bytes) -> str:
@@ -136,7 +151,7 @@ def test_the_last_picture_that_is_no_thought_is_taken(answer):
         image(FINAL, thoughtSignature="…"),
         usageMetadata=RECORDED_USAGE,
     )
-    assert read_generation(answer(body)) == Finished(
+    assert read_submission(answer(body)) == Finished(
         content=FINAL,
         metadata=ResponseMetadata(
             model_version="gemini-3-pro-image",
@@ -146,26 +161,26 @@ def test_the_last_picture_that_is_no_thought_is_taken(answer):
 
 
 def test_a_draft_after_the_picture_does_not_replace_it(answer):
-    read = read_generation(answer(generated(image(FINAL), image(DRAFT, thought=True))))
+    read = read_submission(answer(generated(image(FINAL), image(DRAFT, thought=True))))
     assert isinstance(read, Finished)
     assert read.content == FINAL
 
 
 def test_a_thought_alone_is_no_picture(answer):
-    read = read_generation(answer(generated(image(DRAFT, thought=True), {"text": "Hm.", "thought": True})))
+    read = read_submission(answer(generated(image(DRAFT, thought=True), {"text": "Hm.", "thought": True})))
     assert isinstance(read, Ended)
     assert (read.outcome, read.reason, read.metadata.text) == ("failed", "no_picture", None)
 
 
 def test_words_beside_a_picture_are_kept(answer):
-    read = read_generation(answer(generated({"text": "Here it is."}, image(FINAL), {"text": "Enjoy!"})))
+    read = read_submission(answer(generated({"text": "Here it is."}, image(FINAL), {"text": "Enjoy!"})))
     assert isinstance(read, Finished)
     assert read.metadata.text == "Here it is.\nEnjoy!"
 
 
 def test_url_safe_base64_is_read_as_well(answer):
     part = {"inlineData": {"mimeType": "image/png", "data": base64.urlsafe_b64encode(FINAL).decode()}}
-    read = read_generation(answer(generated(part)))
+    read = read_submission(answer(generated(part)))
     assert isinstance(read, Finished)
     assert read.content == FINAL
 
@@ -173,12 +188,12 @@ def test_url_safe_base64_is_read_as_well(answer):
 @pytest.mark.parametrize("data", ["", "not base64!", "QUJ", None, 7, ["QUJD"]])
 def test_a_picture_that_cannot_be_decoded_is_garbled(answer, data):
     with pytest.raises(MalformedResponse):
-        read_generation(answer(generated({"inlineData": {"mimeType": "image/png", "data": data}})))
+        read_submission(answer(generated({"inlineData": {"mimeType": "image/png", "data": data}})))
 
 
 @pytest.mark.parametrize("metadata", [None, "much", {"promptTokenCount": "ten"}, {"promptTokenCount": -1}])
 def test_odd_counts_do_not_cost_the_picture(answer, metadata):
-    read = read_generation(answer(generated(image(FINAL), usageMetadata=metadata, modelVersion=3)))
+    read = read_submission(answer(generated(image(FINAL), usageMetadata=metadata, modelVersion=3)))
     assert read == Finished(content=FINAL)
 
 
@@ -193,7 +208,7 @@ def test_a_refused_prompt_is_refused(answer):
     }
     usage = {"input_text": 8, "input_image": 0, "output_image": 0, "output_text": 0}
     metadata = ResponseMetadata(model_version="gemini-3.1-flash-image", usage=usage)
-    assert read_generation(answer(body)) == Ended("refused", "PROHIBITED_CONTENT", "Not this.", metadata)
+    assert read_submission(answer(body)) == Ended("refused", "PROHIBITED_CONTENT", "Not this.", metadata)
 
 
 def test_a_withheld_picture_is_filtered(answer):
@@ -208,7 +223,7 @@ def test_a_withheld_picture_is_filtered(answer):
         ],
         "usageMetadata": {"promptTokenCount": 8, "totalTokenCount": 8},
     }
-    read = read_generation(answer(body))
+    read = read_submission(answer(body))
     assert isinstance(read, Ended)
     assert (read.outcome, read.reason) == ("filtered", "IMAGE_SAFETY")
     assert read.message == "Unable to show the generated image…"
@@ -230,25 +245,25 @@ def test_every_reason_that_the_sdk_knows_is_in_the_table():
     [*WITHOUT_PICTURE.items(), ("IMAGE_NEW_RULE", "filtered"), ("NEW_RULE", "refused")],
 )
 def test_a_reason_without_a_picture_has_its_outcome(answer, reason, outcome):
-    read = read_generation(answer(generated({"text": "I cannot."}, reason=reason)))
+    read = read_submission(answer(generated({"text": "I cannot."}, reason=reason)))
     assert isinstance(read, Ended)
     assert (read.outcome, read.reason, read.message, read.metadata.text) == (outcome, reason, "I cannot.", "I cannot.")
 
 
 def test_a_picture_counts_whatever_the_reason(answer):
-    assert isinstance(read_generation(answer(generated(image(FINAL), reason="MAX_TOKENS"))), Finished)
+    assert isinstance(read_submission(answer(generated(image(FINAL), reason="MAX_TOKENS"))), Finished)
 
 
 @pytest.mark.parametrize("reason", ["STOP", None, "FINISH_REASON_UNSPECIFIED"])
 def test_text_alone_is_a_refusal(answer, reason):
-    read = read_generation(answer(generated({"text": "I'd rather talk."}, reason=reason)))
+    read = read_submission(answer(generated({"text": "I'd rather talk."}, reason=reason)))
     assert isinstance(read, Ended)
     assert (read.outcome, read.reason, read.metadata.text) == ("refused", "text_only", "I'd rather talk.")
 
 
 def test_an_answer_without_picture_or_word_has_failed(answer):
     for body in (generated(), {"candidates": [], "modelVersion": "m"}, {"usageMetadata": {"promptTokenCount": 8}}):
-        read = read_generation(answer(body))
+        read = read_submission(answer(body))
         assert isinstance(read, Ended)
         assert read.outcome == "failed"
 
@@ -256,7 +271,7 @@ def test_an_answer_without_picture_or_word_has_failed(answer):
 @pytest.mark.parametrize("body", [{}, {"candidates": "none"}, {"candidates": [None]}, {"promptFeedback": []}])
 def test_an_answer_of_another_shape_is_garbled(answer, body):
     with pytest.raises(MalformedResponse):
-        read_generation(answer(body))
+        read_submission(answer(body))
 
 
 # Prices
@@ -309,19 +324,19 @@ def test_sums_that_are_missing_are_made_of_their_parts():
 
 
 def test_the_wait_is_read_from_the_body(answer):
-    assert read_generation(answer(QUOTA, 429)) == Rejected(
+    assert read_submission(answer(QUOTA, 429)) == Rejected(
         "RESOURCE_EXHAUSTED", "You exceeded your current quota, please check your plan.", 34.4
     )
 
 
 def test_the_header_counts_where_the_body_says_nothing(answer):
     body = {"error": {"code": 429, "message": "slow down", "status": "RESOURCE_EXHAUSTED"}}
-    assert read_generation(answer(body, 429, retry_after="7")) == Rejected("RESOURCE_EXHAUSTED", "slow down", 7.0)
+    assert read_submission(answer(body, 429, retry_after="7")) == Rejected("RESOURCE_EXHAUSTED", "slow down", 7.0)
 
 
 def test_the_quota_of_a_day_stops_the_system_until_midnight(answer):
     body = json.loads(json.dumps(QUOTA).replace("PerMinute", "PerDay"))
-    read = read_generation(answer(body, 429))
+    read = read_submission(answer(body, 429))
     assert isinstance(read, Rejected)
     assert "midnight Pacific" in read.stops
 
@@ -329,7 +344,7 @@ def test_the_quota_of_a_day_stops_the_system_until_midnight(answer):
 def test_a_bad_key_stops_the_system_although_it_is_answered_as_a_bad_request(answer):
     details = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}]
     error = {"code": 400, "message": "API key not valid.", "status": "INVALID_ARGUMENT", "details": details}
-    read = read_generation(answer({"error": error}, 400))
+    read = read_submission(answer({"error": error}, 400))
     assert isinstance(read, Rejected)
     assert read.stops == "check the key and what it may be used for"
 
@@ -344,7 +359,7 @@ def test_a_bad_key_stops_the_system_although_it_is_answered_as_a_bad_request(ans
     ],
 )
 def test_what_no_other_request_would_change_stops_the_system(answer, code, status, stops):
-    read = read_generation(answer({"error": {"code": code, "message": "in words", "status": status}}, code))
+    read = read_submission(answer({"error": {"code": code, "message": "in words", "status": status}}, code))
     assert isinstance(read, Rejected)
     assert (read.reason, read.message) == (status, "in words")
     assert stops in read.stops
@@ -353,19 +368,19 @@ def test_what_no_other_request_would_change_stops_the_system(answer, code, statu
 def test_a_bad_request_fails_alone(answer):
     error = {"code": 400, "message": "Unable to process input image", "status": "INVALID_ARGUMENT"}
     ended = Ended("failed", "INVALID_ARGUMENT", "Unable to process input image")
-    assert read_generation(answer({"error": error}, 400)) == ended
-    assert read_generation(answer(b"<h1>Too large</h1>", 413)) == Ended("failed", "http_413", "<h1>Too large</h1>")
+    assert read_submission(answer({"error": error}, 400)) == ended
+    assert read_submission(answer(b"<h1>Too large</h1>", 413)) == Ended("failed", "http_413", "<h1>Too large</h1>")
 
 
 @pytest.mark.parametrize(("code", "status"), [(500, "INTERNAL"), (503, "UNAVAILABLE")])
 def test_an_overloaded_model_is_asked_again_and_may_have_charged(answer, code, status):
-    read = read_generation(answer({"error": {"code": code, "message": "overloaded", "status": status}}, code))
+    read = read_submission(answer({"error": {"code": code, "message": "overloaded", "status": status}}, code))
     assert read == Rejected(status, "overloaded", None, may_have_cost=True)
 
 
 def test_an_error_of_another_shape_is_read_by_its_status(answer):
     for body in (b"", {"error": "x"}, {"error": {"details": {"a": 1}}}, {"error": {"details": [None, {"reason": 3}]}}):
-        read = read_generation(answer(body, 429, retry_after="2"))
+        read = read_submission(answer(body, 429, retry_after="2"))
         assert isinstance(read, Rejected)
         assert (read.reason, read.delay_s) == ("http_429", 2.0)
 
@@ -389,7 +404,7 @@ values = st.recursive(
 )
 def test_any_json_is_an_outcome_or_garbled(body, status):
     try:
-        read = read_generation(HttpAnswer(status, {}, json.dumps(body).encode()))
+        read = read_submission(HttpAnswer(status, {}, json.dumps(body).encode()))
     except MalformedResponse:
         return
     if isinstance(read, Finished):

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from evals.generation.answers import Ended, Task
+from evals.generation.answers import Ended, HostUnavailable, Task
 from evals.generation.hosts import HOSTS, load_host
-from evals.generation.hosts.http_host import HostUnavailable, HttpHost
+from evals.generation.hosts.http_host import HttpHost
 from evals.generation.hosts.local import Local
 
 KEYED = ("google", "bfl", "replicate", "fal", "fireworks", "atlascloud")

@@ -11,43 +11,39 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.generation.answers import Accepted, Finished, OutcomeUnknown, Rejected, Running, Task
-from evals.generation.hosts import http_host
-from evals.generation.hosts.http_host import (
+from evals.generation.answers import (
+    Accepted,
     Expired,
-    HttpAnswer,
-    HttpCall,
-    HttpHost,
+    Finished,
     MalformedResponse,
+    OutcomeUnknown,
+    Rejected,
+    Running,
+    Task,
     UntrustedUrl,
-    message_of,
-    refused_call,
-    retry_after_s,
 )
+from evals.generation.hosts import transport
+from evals.generation.hosts.errors import message_of, rejection, retry_after_s
+from evals.generation.hosts.polling_host import PollingHost
+from evals.generation.hosts.transport import HttpAnswer, HttpCall
 
 KEY = "sk-0123456789abcdef"
 BASE = "https://api.vendor.ai"
 TASK = Task("t1", f"{BASE}/tasks/t1")
 
 
-class Plain(HttpHost):
+class Plain(PollingHost):
     """A host whose answer to a POST is a task or a picture's address, and whose polls give an address."""
 
     def submission(self, asked, offer, references):
         url = f"{self.base_url}/make"
         return HttpCall("POST", url, self.keyed(url), {"prompt": asked.prompt})
 
-    def read_submission(self, answer):
-        refused = refused_call(answer)
-        if refused:
-            return refused
+    def read_task(self, answer):
         body = answer.json()
-        return Accepted(Task(body["id"], body["poll"])) if "id" in body else Finished(url=body["url"])
+        return Task(body["id"], body["poll"]) if "id" in body else Finished(url=body["url"])
 
-    def polling(self, task):
-        return HttpCall("GET", task.polling_url, self.keyed(task.polling_url))
-
-    def read_poll(self, answer, task):
+    def read_state(self, answer, task):
         body = answer.json()
         if "next" in body:
             return HttpCall("GET", body["next"], self.keyed(body["next"]))
@@ -231,7 +227,7 @@ def test_an_answer_that_trickles_in_is_given_up(host_facts, asked, offer):
 
 
 def test_an_answer_without_end_is_given_up(plain, call, monkeypatch):
-    monkeypatch.setattr(http_host, "_LARGEST_ANSWER", 1000)
+    monkeypatch.setattr(transport, "_LARGEST_ANSWER", 1000)
     read = asyncio.run(plain([httpx.Response(200, content=b" " * 1001)]).submit(call))
     assert isinstance(read, OutcomeUnknown)
     assert read.reason == "MalformedResponse"
@@ -435,7 +431,7 @@ def test_a_download_that_cannot_be_unpacked_can_be_asked_again(plain):
     ],
 )
 def test_what_a_status_means_wherever_it_comes_from(answer, status, stops, may_have_cost):
-    refused = refused_call(answer({"detail": "in words"}, status))
+    refused = rejection(answer({"detail": "in words"}, status))
     assert refused is not None
     assert (refused.reason, refused.message) == (f"http_{status}", "in words")
     assert (bool(refused.stops), refused.may_have_cost) == (stops, may_have_cost)
@@ -443,7 +439,7 @@ def test_what_a_status_means_wherever_it_comes_from(answer, status, stops, may_h
 
 @pytest.mark.parametrize("status", [200, 202, 400, 422])
 def test_what_belongs_to_one_request_is_left_to_its_host(answer, status):
-    assert refused_call(answer({}, status)) is None
+    assert rejection(answer({}, status)) is None
 
 
 @pytest.mark.parametrize(
@@ -470,7 +466,7 @@ def test_a_waiting_time_is_given_in_seconds_or_as_a_date(answer):
     assert retry_after_s(answer({}, 429, retry_after=at), now=2_000_000.0) == 0.0
     assert retry_after_s(answer({}, 429)) is None
     assert retry_after_s(answer({}, 429, retry_after="9" * 400)) is None
-    assert refused_call(answer({}, 429, retry_after="7")).delay_s == 7.0
+    assert rejection(answer({}, 429, retry_after="7")).delay_s == 7.0
 
 
 @given(st.text(max_size=40) | st.integers(0, 10**330).map(str))
@@ -492,7 +488,7 @@ def test_no_error_is_too_odd_for_words(body, status):
 
     answered = HttpAnswer(status, {}, json.dumps(body).encode())
     assert isinstance(message_of(answered), str)
-    refused_call(answered)
+    rejection(answered)
 
 
 def test_numbers_and_text_that_no_file_can_hold_do_not_come_in(answer):

@@ -16,9 +16,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from evals.generation.answers import Ended, Finished, Rejected, Task
+from evals.generation.answers import Ended, Finished, HostUnavailable, Rejected, Task, UntrustedUrl
 from evals.generation.hosts import local
-from evals.generation.hosts.http_host import HostUnavailable, UntrustedUrl
 from evals.generation.hosts.local import Local, LocalCall
 
 pytest.importorskip("torch", reason="pipelines run on torch")

@@ -11,9 +11,8 @@ import httpx2 as httpx
 import pytest
 
 from evals.facts.models import read_facts
-from evals.generation.answers import Accepted, Ended, Finished, ResponseMetadata, Task
+from evals.generation.answers import Accepted, Ended, Finished, ResponseMetadata, Task, UntrustedUrl
 from evals.generation.hosts import HOSTS
-from evals.generation.hosts.http_host import UntrustedUrl
 from evals.generation.hosts.redaction import redact_answer
 from evals.generation.hosts.vertex import Vertex
 

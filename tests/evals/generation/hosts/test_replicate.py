@@ -7,9 +7,7 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
-from evals.generation.answers import Accepted, Ended, Finished, Rejected, Running, Task
-from evals.generation.hosts.http_answer import MalformedResponse
-from evals.generation.hosts.http_host import UntrustedUrl
+from evals.generation.answers import Accepted, Ended, Finished, MalformedResponse, Rejected, Running, Task, UntrustedUrl
 from evals.generation.hosts.polling_host import MISSES_AT_MOST
 from evals.generation.hosts.replicate import Replicate
 

@@ -11,8 +11,7 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
-from evals.generation.answers import Finished, Rejected
-from evals.generation.hosts.http_host import HostUnavailable
+from evals.generation.answers import Finished, HostUnavailable, Rejected
 from evals.generation.hosts.vertex import Vertex, application_token
 
 BASE = "https://aiplatform.googleapis.com"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from evals.generation.hosts.refusals import withheld
+from evals.generation.hosts.errors import withheld
 
 
 @pytest.mark.parametrize(

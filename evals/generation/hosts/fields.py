@@ -1,16 +1,21 @@
-"""Pictures inside JSON: data URIs to send references in, and what a host names as the place of the finished picture."""
+"""Fields of vendors' JSON that may hold anything: pictures, numbers, seconds; and pictures to be sent in it."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import urllib.parse
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from evals.generation.answers import Finished, ResponseMetadata
-from evals.generation.hosts.http_answer import MalformedResponse
-from evals.generation.hosts.http_host import as_base64
+from evals.facts.models import Offer
+from evals.generation.answers import Finished, MalformedResponse, ResponseMetadata
+
+
+def as_base64(content: bytes) -> str:
+    """Return bytes as standard base64."""
+    return base64.b64encode(content).decode("ascii")
 
 
 def as_data_uri(picture: bytes) -> str:
@@ -35,6 +40,13 @@ def media_type(content: bytes) -> str:
     return "application/octet-stream"
 
 
+def api_id_of(offer: Offer, references: Sequence[bytes]) -> str:
+    """Return the model to ask; `ValueError` if there are references and the facts name no model that takes them."""
+    if references and not offer.edit_api_id:
+        raise ValueError(f"{offer.system} takes no reference images: the facts give it no edit_api_id")
+    return (offer.edit_api_id if references else None) or offer.api_id
+
+
 def finished(place: str, metadata: ResponseMetadata) -> Finished:
     """Return the finished picture from its address, its data URI or its base64.
 
@@ -57,6 +69,17 @@ def finished(place: str, metadata: ResponseMetadata) -> Finished:
     return Finished(content=content, metadata=metadata)
 
 
+def as_integer(value: Any) -> int | None:
+    """Return a whole number, None for anything else."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def as_number(value: Any, below: float = 1e15) -> float | None:
+    """Return a number of at least 0, such as seconds or a price; None for anything else."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if is_number and 0 <= value < below else None
+
+
 def seconds_between(begin: Any, end: Any) -> float | None:
     """Return the seconds between two ISO 8601 timestamps, None where one is missing or makes no sense.
 
@@ -70,9 +93,3 @@ def seconds_between(begin: Any, end: Any) -> float | None:
     except (ValueError, TypeError):
         return None
     return passed if passed >= 0 else None
-
-
-def as_seconds(value: Any) -> float | None:
-    """Return a number of seconds that a host gave, None where it gave none."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if is_number and value >= 0 else None

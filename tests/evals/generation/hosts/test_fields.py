@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from evals.generation.answers import ResponseMetadata
-from evals.generation.hosts.delivery import as_data_uri, finished, media_type, seconds_between
-from evals.generation.hosts.http_answer import MalformedResponse
+from evals.generation.answers import MalformedResponse, ResponseMetadata
+from evals.generation.hosts.fields import as_data_uri, finished, media_type, seconds_between
 
 
 @pytest.mark.parametrize(
