@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import zipfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +16,11 @@ from metrics.encoders.local_models import (
     brief,
     licence_of,
     load_errors,
-    model_folder,
+    load_transformers_model,
     no_tokenizer,
     not_here,
-    processing_of,
-    weight_files,
 )
-from metrics.encoders.runtime import import_open_clip, import_torchvision, torch_device
+from metrics.encoders.runtime import import_open_clip, torch_device
 from metrics.encoders.weights import (
     OPEN_CLIP_FILES,
     cached_file,
@@ -225,31 +222,14 @@ def load_transformers(model: str, device: str = "auto") -> DualEncoder:
     EncoderUnavailable
         If there is no such model on this machine, or it has no image and text features.
     """
-    name = f"transformers:{model}"
-    folder, licence = model_folder(name, model)
-    weights = weight_files(name, folder)
-    import torch
-
-    with suppress(ModuleNotFoundError):  # transformers does without torchvision, but not with a broken one
-        import_torchvision()
-    from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
-    from transformers.utils.logging import disable_progress_bar
-
-    disable_progress_bar()  # type: ignore[no-untyped-call]
-    target = torch_device(device)
-    with hub_offline():
-        try:
-            network, loading = AutoModel.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
-            # the PIL backend is the one whose pixels equal those of the models' original code
-            processor = AutoImageProcessor.from_pretrained(folder, backend="pil")  # type: ignore[no-untyped-call]
-        except load_errors() as error:
-            raise EncoderUnavailable(f"{name} cannot be loaded: {brief(error)}") from error
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(folder)
-        except (OSError, ValueError, ImportError) as error:
-            raise EncoderUnavailable(no_tokenizer(name, error)) from error
-    if loading["missing_keys"] or not hasattr(network, "get_image_features"):
-        raise EncoderUnavailable(f"{name} is no complete CLIP or SigLIP model: it is {type(network).__name__}")
+    loaded = load_transformers_model(
+        f"transformers:{model}",
+        device,
+        "AutoModel",
+        "CLIP or SigLIP model",
+        lambda network: hasattr(network, "get_image_features"),
+    )
+    network, processor, tokenizer = loaded.network, loaded.image_processor, loaded.tokenizer()
     context_length = network.config.text_config.max_position_embeddings
     siglip = network.config.model_type.startswith("siglip")
     prepare = _centre_crop_of(processor.to_dict())
@@ -265,14 +245,14 @@ def load_transformers(model: str, device: str = "auto") -> DualEncoder:
         return {key: value for key, value in tokens.items() if key == "input_ids" or not siglip}
 
     return DualEncoder(
-        name=name,
-        licence=licence,
-        weights_sha256=sha256_of(*weights),
-        version=feature_version(context=context_length, **processing_of(processor)),
+        name=loaded.name,
+        licence=loaded.licence,
+        weights_sha256=loaded.weights_sha256,
+        version=feature_version(context=context_length, **loaded.processing()),
         note="",
         context_length=context_length,
-        network=network.eval().to(target),
-        device=target,
+        network=network,
+        device=loaded.device,
         to_pixels=pixels_of,
         to_tokens=tokens_of,
         count_tokens=lambda text: len(tokenizer(clean(text), verbose=False).input_ids),

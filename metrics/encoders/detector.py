@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
@@ -11,19 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
-from metrics.encoders.catalogue import EncoderUnavailable, Image
+from metrics.encoders.catalogue import Image
 from metrics.encoders.colour_names import COLOURS_VERSION, Colour, middle_colour
 from metrics.encoders.dual import feature_version
-from metrics.encoders.local_models import (
-    brief,
-    load_errors,
-    model_folder,
-    no_tokenizer,
-    processing_of,
-    weight_files,
-)
-from metrics.encoders.runtime import exact_inference, import_torchvision, torch_device
-from metrics.encoders.weights import hub_offline, sha256_of
+from metrics.encoders.local_models import TransformersModel, load_transformers_model
+from metrics.encoders.runtime import encode_by_key, exact_inference
 
 if TYPE_CHECKING:
     import torch
@@ -90,24 +81,20 @@ class Detector:
 
     def encode(self, questions: Sequence[Question]) -> list[list[Detection]]:
         """Return what is found for each question with a score of at least ``SCORE_FLOOR``, in the network's order."""
-        together: dict[Hashable, list[int]] = {}
-        for n, (image, text) in enumerate(questions):
-            if _phrases(text):
-                together.setdefault(self.batch_key(image, text), []).append(n)
-        found: dict[int, list[Detection]] = {}
-        for members in together.values():
-            for start in range(0, len(members), self.batch_size):
-                part = members[start : start + self.batch_size]
-                for n, proposals in zip(part, self._proposals([questions[n] for n in part]), strict=True):
-                    image, text = questions[n]
-                    found[n] = _detections(image, _phrases(text), proposals)
-        return [found.get(n, []) for n in range(len(questions))]
 
-    def _proposals(self, questions: Sequence[Question]) -> list[Proposals]:
+        def key(question: Question) -> Hashable:
+            return bool(_phrases(question[1])) and (self.batch_key(*question),)
 
-        pictures = [PIL.Image.fromarray(image) for image, _ in questions]
+        return encode_by_key(questions, key, self.batch_size, self._detect)
+
+    def _detect(self, questions: Sequence[Question]) -> list[list[Detection]]:
+        phrases = [_phrases(text) for _, text in questions]
+        if not phrases[0]:
+            return [[] for _ in questions]
         with exact_inference():
-            return self.propose(pictures, [_phrases(text) for _, text in questions])
+            proposals = self.propose([PIL.Image.fromarray(image) for image, _ in questions], phrases)
+        images = (image for image, _ in questions)
+        return [_detections(*each) for each in zip(images, phrases, proposals, strict=True)]
 
 
 def load_owlv2(model: str, device: str = "auto") -> Detector:
@@ -126,45 +113,33 @@ def load_owlv2(model: str, device: str = "auto") -> Detector:
     EncoderUnavailable
         If there is no such model on this machine, or it is no OWLv2.
     """
-    files = _load(f"owlv2:{model}", model, "owlv2")
-    target = torch_device(device)
-    network = files.network.to(target)
+    loaded = _load(f"owlv2:{model}", device, "owlv2")
+    network, target, tokenizer = loaded.network, loaded.device, loaded.tokenizer()
     longest = network.config.text_config.max_position_embeddings
 
-    def propose(pictures: list[PIL.Image.Image], asked: list[list[str]]) -> list[Proposals]:
+    def propose(pictures: list[PIL.Image.Image], phrases: list[list[str]]) -> list[Proposals]:
         # every picture of a batch is given equally many phrases; those that fill up are left out again below
-        most = max(len(phrases) for phrases in asked)
-        texts = [OWLV2_TEMPLATE.format(phrase) for phrases in asked for phrase in [*phrases, *[""] * most][:most]]
+        most = max(map(len, phrases))
+        texts = [OWLV2_TEMPLATE.format(phrase) for each in phrases for phrase in [*each, *[""] * most][:most]]
         # the tokenizer cuts in front of the end token, which is the one that the text is pooled at
-        tokens = files.tokenizer(texts, padding="max_length", max_length=longest, truncation=True, return_tensors="pt")
+        tokens = tokenizer(texts, padding="max_length", max_length=longest, truncation=True, return_tensors="pt")
         output = network(
-            pixel_values=files.processor(images=pictures, return_tensors="pt")["pixel_values"].to(target),
+            pixel_values=loaded.image_processor(images=pictures, return_tensors="pt")["pixel_values"].to(target),
             input_ids=tokens["input_ids"].to(target),
             attention_mask=tokens["attention_mask"].to(target),
         )
         scores, boxes = output.logits.sigmoid().cpu().numpy(), _corners(output.pred_boxes.cpu().numpy())
         return [
-            Proposals(of_one[:, : len(phrases)], where * _square(picture))
-            for of_one, where, phrases, picture in zip(scores, boxes, asked, pictures, strict=True)
+            Proposals(scores[n, :, : len(phrases[n])], boxes[n] * _padded_square(picture))
+            for n, picture in enumerate(pictures)
         ]
 
-    return Detector(
-        name=files.name,
-        licence=files.licence,
-        weights_sha256=files.weights_sha256,
-        version=_version(files, template=OWLV2_TEMPLATE.replace(" ", "_")),
-        network=network,
-        device=target,
-        propose=propose,
-        batch_key=lambda image, text: None,
-    )
+    return _detector(loaded, propose, lambda image, text: None, template=OWLV2_TEMPLATE.replace(" ", "_"))
 
 
-def _square(picture: PIL.Image.Image) -> Floats:
-    """Return what turns fractions of the padded square that OWLv2 sees into fractions of the picture."""
-    width, height = picture.size
-    side = max(picture.size)
-    return np.array([side / width, side / height] * 2, np.float32)
+def _padded_square(picture: PIL.Image.Image) -> Floats:
+    """Return the sides of the square that OWLv2 sees, as multiples of the width and height of the picture."""
+    return (max(picture.size) / np.array([*picture.size] * 2)).astype(np.float32)
 
 
 def load_grounding_dino(model: str, device: str = "auto") -> Detector:
@@ -187,37 +162,33 @@ def load_grounding_dino(model: str, device: str = "auto") -> Detector:
     EncoderUnavailable
         If there is no such model on this machine, or it is no Grounding DINO.
     """
-    files = _load(f"grounding_dino:{model}", model, "grounding-dino")
-    target = torch_device(device)
-    network = files.network.to(target)
+    import torch
+
+    loaded = _load(f"grounding_dino:{model}", device, "grounding-dino")
+    network, target, tokenizer = loaded.network, loaded.device, loaded.tokenizer()
     longest = network.config.max_text_len
 
-    def propose(pictures: list[PIL.Image.Image], asked: list[list[str]]) -> list[Proposals]:
-        caption, spans = _caption(asked[0])
-        tokens = files.tokenizer(caption, return_offsets_mapping=True, return_token_type_ids=True)
+    def propose(pictures: list[PIL.Image.Image], phrases: list[list[str]]) -> list[Proposals]:
+        caption, spans = _caption(phrases[0])
+        tokens = tokenizer(caption, return_offsets_mapping=True, return_token_type_ids=True)
         if len(tokens["input_ids"]) > longest:
-            raise ValueError(f"the phrases take {len(tokens['input_ids'])} tokens, and {files.name} reads {longest}")
+            raise ValueError(f"the phrases take {len(tokens['input_ids'])} tokens, and {loaded.name} reads {longest}")
+        pixels = loaded.image_processor(images=pictures, return_tensors="pt")
         output = network(
-            **_on(target, files.processor(images=pictures, return_tensors="pt"), ("pixel_values", "pixel_mask")),
-            **_repeated(tokens, len(pictures), target),
+            **{key: pixels[key].to(target) for key in ("pixel_values", "pixel_mask")},
+            **{
+                key: torch.tensor([tokens[key]] * len(pictures), device=target)
+                for key in ("input_ids", "attention_mask", "token_type_ids")
+            },
         )
         scores, boxes = output.logits.sigmoid().cpu().numpy(), _corners(output.pred_boxes.cpu().numpy())
-        of_phrase = [_tokens_within(span, tokens["offset_mapping"]) for span in spans]
+        tokens_of_phrase = [_tokens_within(span, tokens["offset_mapping"]) for span in spans]
         return [
-            Proposals(np.stack([of_one[:, places].max(axis=1) for places in of_phrase], axis=1), where)
-            for of_one, where in zip(scores, boxes, strict=True)
+            Proposals(np.stack([of_picture[:, places].max(axis=1) for places in tokens_of_phrase], axis=1), where)
+            for of_picture, where in zip(scores, boxes, strict=True)
         ]
 
-    return Detector(
-        name=files.name,
-        licence=files.licence,
-        weights_sha256=files.weights_sha256,
-        version=_version(files),
-        network=network,
-        device=target,
-        propose=propose,
-        batch_key=lambda image, text: (image.shape, text),
-    )
+    return _detector(loaded, propose, lambda image, text: (image.shape, text))
 
 
 def _caption(phrases: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
@@ -239,59 +210,33 @@ def _tokens_within(span: tuple[int, int], offsets: Sequence[tuple[int, int]]) ->
     return [n for n, (start, end) in enumerate(offsets) if span[0] <= start < end <= span[1]]
 
 
-def _on(device: str, batch: Mapping[str, torch.Tensor], keys: Sequence[str]) -> dict[str, torch.Tensor]:
-    return {key: batch[key].to(device) for key in keys}
+def _load(name: str, device: str, model_type: str) -> TransformersModel:
+    return load_transformers_model(
+        name,
+        device,
+        "AutoModelForZeroShotObjectDetection",
+        f"{model_type} model",
+        lambda network: network.config.model_type == model_type,
+    )
 
 
-def _repeated(tokens: Mapping[str, Any], times: int, device: str) -> dict[str, torch.Tensor]:
-    import torch
-
-    keys = ("input_ids", "attention_mask", "token_type_ids")
-    return {key: torch.tensor([tokens[key]] * times, device=device) for key in keys}
-
-
-@dataclass(frozen=True, slots=True)
-class _Files:
-    name: str
-    licence: str
-    weights_sha256: str
-    network: Any
-    processor: Any
-    tokenizer: Any
-
-
-def _load(name: str, model: str, model_type: str) -> _Files:
-    folder, licence = model_folder(name, model)
-    weights = weight_files(name, folder)
-    import torch
-
-    with suppress(ModuleNotFoundError):  # transformers does without torchvision, but not with a broken one
-        import_torchvision()
-    from transformers import AutoImageProcessor, AutoModelForZeroShotObjectDetection, AutoTokenizer
-    from transformers.utils.logging import disable_progress_bar
-
-    disable_progress_bar()  # type: ignore[no-untyped-call]
-    with hub_offline():
-        try:
-            network, loading = AutoModelForZeroShotObjectDetection.from_pretrained(
-                folder, dtype=torch.float32, output_loading_info=True
-            )
-            # the PIL backend needs no operator of torchvision's, and is the one nearest to the models' original code
-            processor = AutoImageProcessor.from_pretrained(folder, backend="pil")  # type: ignore[no-untyped-call]
-        except load_errors() as error:
-            raise EncoderUnavailable(f"{name} cannot be loaded: {brief(error)}") from error
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(folder)
-        except (OSError, ValueError, ImportError) as error:
-            raise EncoderUnavailable(no_tokenizer(name, error)) from error
-    if loading["missing_keys"] or network.config.model_type != model_type:
-        raise EncoderUnavailable(f"{name} is no complete {model_type} model: it is {type(network).__name__}")
-    known = model.startswith(_APACHE) and licence.startswith("see ")
-    return _Files(name, "Apache-2.0" if known else licence, sha256_of(*weights), network.eval(), processor, tokenizer)
-
-
-def _version(files: _Files, **settings: Any) -> str:
-    return feature_version(floor=SCORE_FLOOR, colours=COLOURS_VERSION, **processing_of(files.processor), **settings)
+def _detector(
+    loaded: TransformersModel,
+    propose: Callable[[list[PIL.Image.Image], list[list[str]]], list[Proposals]],
+    batch_key: Callable[[Image, str], Hashable],
+    **settings: Any,
+) -> Detector:
+    known = loaded.name.partition(":")[2].startswith(_APACHE) and loaded.licence.startswith("see ")
+    return Detector(
+        name=loaded.name,
+        licence="Apache-2.0" if known else loaded.licence,
+        weights_sha256=loaded.weights_sha256,
+        version=feature_version(floor=SCORE_FLOOR, colours=COLOURS_VERSION, **loaded.processing(), **settings),
+        network=loaded.network,
+        device=loaded.device,
+        propose=propose,
+        batch_key=batch_key,
+    )
 
 
 def _phrases(text: str) -> list[str]:

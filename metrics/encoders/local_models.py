@@ -4,17 +4,99 @@ from __future__ import annotations
 
 import json
 import pickle
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from metrics.encoders.catalogue import EncoderUnavailable
-from metrics.encoders.weights import TRANSFORMERS_FILES, cached_file, find_weights
+from metrics.encoders.runtime import import_torchvision, torch_device
+from metrics.encoders.weights import TRANSFORMERS_FILES, cached_file, find_weights, hub_offline, sha256_of
 
 LOCAL_LICENCE = "unknown (local files)"
 
 
-def model_folder(name: str, model: str) -> tuple[Path, str]:
-    """Return the folder of a transformers model, the user's own or of the hub's cache, and its licence."""
+@dataclass(frozen=True, slots=True)
+class TransformersModel:
+    """A model of transformers as it was loaded from files on this machine, in float32."""
+
+    name: str
+    licence: str
+    folder: Path
+    weights_sha256: str
+    network: Any
+    image_processor: Any
+    device: str
+
+    def tokenizer(self) -> Any:
+        """Load and return the tokenizer beside the weights."""
+        from transformers import AutoTokenizer
+
+        with hub_offline():
+            try:
+                return AutoTokenizer.from_pretrained(self.folder)
+            except (OSError, ValueError, ImportError) as error:
+                raise EncoderUnavailable(no_tokenizer(self.name, error)) from error
+
+    def processing(self) -> dict[str, Any]:
+        """Return the settings of the image processor that change what the network sees."""
+        keys = ("size", "crop_size", "resample", "image_mean", "image_std", "rescale_factor", "patch_size")
+        settings = self.image_processor.to_dict()
+        return {"processor": type(self.image_processor).__name__} | {
+            key: settings[key] for key in keys if settings.get(key)
+        }
+
+
+def load_transformers_model(
+    name: str, device: str, auto_class: str, kind: str, is_of_kind: Callable[[Any], bool]
+) -> TransformersModel:
+    """Load network and image processor of ``library:MODEL`` from the user's own folder or the hub's cache.
+
+    Parameters
+    ----------
+    name
+        ``library:MODEL``, with a folder in the format of ``save_pretrained`` (in the working directory or the weights
+        folder) or ``ORG/NAME`` of the local Hugging Face cache as model.
+    device
+        ``auto`` (CUDA if there is one, else CPU) or a name of torch's.
+    auto_class
+        The class of transformers that loads the network.
+    kind, is_of_kind
+        What the model must be: in words, and a test of the network.
+
+    Raises
+    ------
+    EncoderUnavailable
+        If there is no such model on this machine, or it is damaged, incomplete or of another kind.
+    """
+    folder, licence = _model_folder(name)
+    weights = _weight_files(name, folder)
+    import torch
+
+    with suppress(ModuleNotFoundError):  # transformers does without torchvision, but not with a broken one
+        import_torchvision()
+    import transformers
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()  # type: ignore[no-untyped-call]
+    target = torch_device(device)
+    with hub_offline():
+        try:
+            network, loading = getattr(transformers, auto_class).from_pretrained(
+                folder, dtype=torch.float32, output_loading_info=True
+            )
+            # the PIL backend is the one whose pixels equal those of the models' original code
+            processor = transformers.AutoImageProcessor.from_pretrained(folder, backend="pil")  # type: ignore[no-untyped-call]
+        except load_errors() as error:
+            raise EncoderUnavailable(f"{name} cannot be loaded: {brief(error)}") from error
+    if loading["missing_keys"] or not is_of_kind(network):
+        raise EncoderUnavailable(f"{name} is no complete {kind}: it is {type(network).__name__}")
+    return TransformersModel(name, licence, folder, sha256_of(*weights), network.eval().to(target), processor, target)
+
+
+def _model_folder(name: str) -> tuple[Path, str]:
+    model = name.partition(":")[2]
     folder = find_weights(model)
     if folder is not None:
         if not (folder / "config.json").is_file():
@@ -28,7 +110,7 @@ def model_folder(name: str, model: str) -> tuple[Path, str]:
     return config.parent, licence_of(model)
 
 
-def weight_files(name: str, folder: Path) -> list[Path]:
+def _weight_files(name: str, folder: Path) -> list[Path]:
     """Return the weights files of a model's folder, all shards of them."""
     chosen = next((folder / file for file in TRANSFORMERS_FILES if (folder / file).is_file()), None)
     if chosen is None:
@@ -37,13 +119,6 @@ def weight_files(name: str, folder: Path) -> list[Path]:
         shards = json.loads(chosen.read_text("utf-8"))["weight_map"].values()
         return [folder / shard for shard in sorted(set(shards))]
     return [chosen]
-
-
-def processing_of(processor: Any) -> dict[str, Any]:
-    """Return the settings of an image processor that change what a network sees."""
-    keys = ("size", "crop_size", "resample", "image_mean", "image_std", "rescale_factor", "patch_size")
-    settings = processor.to_dict()
-    return {"processor": type(processor).__name__} | {key: settings[key] for key in keys if settings.get(key)}
 
 
 def licence_of(repository: str) -> str:

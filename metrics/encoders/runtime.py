@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from metrics.encoders.catalogue import EncoderUnavailable
+
+Item = TypeVar("Item")
+Feature = TypeVar("Feature")
 
 _SCHEMAS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -62,6 +65,24 @@ def exact_inference() -> Iterator[None]:
 
     with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         yield
+
+
+def encode_by_key(
+    items: Sequence[Item],
+    key: Callable[[Item], Hashable],
+    batch_size: int,
+    encode: Callable[[Sequence[Item]], Sequence[Feature]],
+) -> list[Feature]:
+    """Return the features of items in order, encoded in batches of one key, whose items cannot change each other's."""
+    members: dict[Hashable, list[int]] = {}
+    for n, item in enumerate(items):
+        members.setdefault(key(item), []).append(n)
+    features: dict[int, Feature] = {}
+    for places in members.values():
+        for start in range(0, len(places), batch_size):
+            batch = places[start : start + batch_size]
+            features.update(zip(batch, encode([items[n] for n in batch]), strict=True))
+    return [features[n] for n in range(len(items))]
 
 
 def import_torchvision() -> ModuleType:

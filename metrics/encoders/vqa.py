@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -13,9 +12,9 @@ import PIL.Image
 
 from metrics.encoders.catalogue import EncoderUnavailable, Image
 from metrics.encoders.dual import feature_version
-from metrics.encoders.local_models import brief, load_errors, model_folder, weight_files
-from metrics.encoders.runtime import exact_inference, import_torchvision, torch_device
-from metrics.encoders.weights import hub_offline, sha256_of
+from metrics.encoders.local_models import brief, load_errors, load_transformers_model
+from metrics.encoders.runtime import encode_by_key, exact_inference
+from metrics.encoders.weights import hub_offline
 
 if TYPE_CHECKING:
     import torch
@@ -58,15 +57,7 @@ class QuestionAnswerer:
 
     def encode(self, questions: Sequence[Question]) -> list[Answer]:
         """Return the answer to ``QUESTION_TEMPLATE`` for each picture and text."""
-        together: dict[Hashable, list[int]] = {}
-        for n, (image, text) in enumerate(questions):
-            together.setdefault(self.batch_key(image, text), []).append(n)
-        answers: dict[int, Answer] = {}
-        for members in together.values():
-            for start in range(0, len(members), self.batch_size):
-                part = members[start : start + self.batch_size]
-                answers.update(zip(part, self._answers([questions[n] for n in part]), strict=True))
-        return [answers[n] for n in range(len(questions))]
+        return encode_by_key(questions, lambda question: self.batch_key(*question), self.batch_size, self._answers)
 
     def _answers(self, questions: Sequence[Question]) -> list[Answer]:
 
@@ -111,30 +102,18 @@ def load_vqa(model: str, device: str = "auto") -> QuestionAnswerer:
         If there is no such model on this machine, or it does not answer questions about pictures.
     """
     name = f"vqa:{model}"
-    folder, licence = model_folder(name, model)
-    weights = weight_files(name, folder)
-    import torch
+    kind = "vision-language model"
+    loaded = load_transformers_model(name, device, "AutoModelForImageTextToText", kind, lambda network: True)
+    from transformers import AutoProcessor
 
-    with suppress(ModuleNotFoundError):  # transformers does without torchvision, but not with a broken one
-        import_torchvision()
-    from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoProcessor
-    from transformers.utils.logging import disable_progress_bar
-
-    disable_progress_bar()  # type: ignore[no-untyped-call]
-    target = torch_device(device)
     with hub_offline():
         try:
-            loaded: Any = AutoModelForImageTextToText.from_pretrained(
-                folder, dtype=torch.float32, output_loading_info=True
-            )
-            processor: Any = AutoProcessor.from_pretrained(folder)  # type: ignore[no-untyped-call]
-            # the PIL backend is the one nearest to the models' original code
-            processor.image_processor = AutoImageProcessor.from_pretrained(folder, backend="pil")  # type: ignore[no-untyped-call]
+            processor: Any = AutoProcessor.from_pretrained(loaded.folder)  # type: ignore[no-untyped-call]
         except load_errors() as error:
             raise EncoderUnavailable(f"{name} cannot be loaded: {brief(error)}") from error
-    network, loading = loaded
-    if loading["missing_keys"] or getattr(processor, "tokenizer", None) is None:
-        raise EncoderUnavailable(f"{name} is no complete vision-language model: it is {type(network).__name__}")
+    if getattr(processor, "tokenizer", None) is None:
+        raise EncoderUnavailable(f"{name} is no complete {kind}: it is {type(loaded.network).__name__}")
+    processor.image_processor = loaded.image_processor
     tokenizer = processor.tokenizer
     tokenizer.padding_side = "left"
     if tokenizer.pad_token is None:
@@ -144,18 +123,18 @@ def load_vqa(model: str, device: str = "auto") -> QuestionAnswerer:
         raise EncoderUnavailable(f"{name} cannot be asked: its vocabulary has no single token for yes or for no")
     return QuestionAnswerer(
         name=name,
-        licence=licence,
-        weights_sha256=sha256_of(*weights),
+        licence=loaded.licence,
+        weights_sha256=loaded.weights_sha256,
         version=feature_version(
             question=QUESTION_TEMPLATE.replace(" ", "_"),
             chat=_digest(processor.chat_template) if processor.chat_template else "none",
             processor=type(processor.image_processor).__name__,
             processing=_digest(processor.image_processor.to_dict()),
-            revision=folder.name if folder.parent.name == "snapshots" else "local",
+            revision=loaded.folder.name if loaded.folder.parent.name == "snapshots" else "local",
             tokens=_digest([yes_tokens, no_tokens]),
         ),
-        network=network.eval().to(target),
-        device=target,
+        network=loaded.network,
+        device=loaded.device,
         to_inputs=_inputs_of(processor),
         batch_key=_batch_key_of(processor),
         yes_tokens=yes_tokens,
