@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from evals.data_files import data_path
-from evals.facts.sizes import SIZES
+from evals.facts.pricing import SIZES
 from evals.suites.suite import read_suite, suite_names
 from evals.yaml_files import Section, meant, read_section
 from metrics.catalogue import METRICS
@@ -204,7 +204,8 @@ def _checked_names(section: Section, key: str, known: list[str] | None = None, n
 
 def _why_no_system(given: str) -> str:
     """Return what to write in place of a name that has not the form of a system, such as a marketing name."""
-    from evals.facts.models import FactsError, read_facts
+    from evals.facts.models import read_facts
+    from evals.facts.sources import FactsError
 
     try:
         return f"{given!r} is not a system; write {read_facts().find(given).system}"

@@ -99,7 +99,7 @@ class Run:
         A run stays readable when suites and metrics of its time are gone; its stars are then those of no eval.
         """
         from evals.definition import DefinitionError, read_definition
-        from evals.facts.models import FactsError
+        from evals.facts.sources import FactsError
         from evals.suites.suite import SuiteError
 
         with contextlib.suppress(DefinitionError, SuiteError, FactsError):

@@ -65,6 +65,12 @@ def _distinct(values: tuple[Item, ...]) -> tuple[Item, ...]:
     return values
 
 
+def _with_ids(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return {key: {**entry, "id": key} if isinstance(entry, Mapping) else entry for key, entry in value.items()}
+
+
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 """A text of at least one character."""
 
@@ -79,6 +85,9 @@ Texts = Annotated[Entries[Text], BeforeValidator(_as_list), Field(min_length=1)]
 
 Names = Annotated[DistinctEntries[Item], BeforeValidator(_as_list)]
 """A list of texts (``Names[Text]``, or of a narrower kind), none of them twice; a single text is a list of one."""
+
+ById = Annotated[dict[str, Item], BeforeValidator(_with_ids)]
+"""Entries by name, each of which has its name for its ``id``."""
 
 Day = Annotated[date, Field(strict=True)]
 """A day, written 2026-11-22."""
@@ -246,6 +255,7 @@ def _singular(field: str) -> str:
     return field.removesuffix("s").replace("_", " ")
 
 
+_QUOTED = r"'([^']+)'"
 _KINDS = {
     "string_type": "text; put it in quotes", "int_type": "a whole number", "int_from_float": "a whole number",
     "float_type": "a number", "bool_type": "true or false", "finite_number": "a finite number",
@@ -258,7 +268,6 @@ _NO_FIELDS = dict.fromkeys(
 _SENTENCES = {
     "missing": "it is missing",
     "string_too_short": "the text is empty",
-    "too_short": "the list is empty",
     "tuple_type": "it is a list; begin each entry with '- '",
     "union_tag_not_found": "it does not say of which kind it is",
     **_NO_FIELDS,
@@ -274,15 +283,20 @@ def _sentence(problem: ErrorDetails) -> str:
         kind = "string_type"
     if kind in _KINDS:
         return f"{value!r} is not {_KINDS[kind]}"
+    if kind == "literal_error" and "[key]" in problem["loc"]:
+        return f"there is no such field; {suggestion(value, re.findall(_QUOTED, context['expected']))}"
     if kind in ("literal_error", "union_tag_invalid"):
         field = next((step for step in reversed(problem["loc"]) if isinstance(step, str)), "")
         name, noun = (value, _singular(field)) if kind == "literal_error" else (context["tag"], "kind")
-        known = re.findall(r"'([^']+)'", context.get("expected") or context["expected_tags"])
+        known = re.findall(_QUOTED, context.get("expected") or context["expected_tags"])
         return f"there is no {noun} {name!r}; {suggestion(str(name), known)}"
     if kind in ("greater_than_equal", "greater_than"):
         return f"{value} is too small; it is {'at least' if 'ge' in context else 'above'} {_bound(context)}"
     if kind in ("less_than_equal", "less_than"):
         return f"{value} is too large; it is {'at most' if 'le' in context else 'below'} {_bound(context)}"
+    if kind in ("too_short", "too_long"):
+        length, bound = context["actual_length"], context.get("min_length", context.get("max_length"))
+        return f"it has {length} entries; write {bound}" if length else "the list is empty"
     return _SENTENCES.get(kind, problem["msg"].removeprefix("Value error, "))
 
 

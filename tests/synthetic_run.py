@@ -18,7 +18,7 @@ import yaml
 
 from evals.definition import EvalDefinition, definition_path, read_definition
 from evals.facts.models import read_facts
-from evals.facts.pricing import likely_usd
+from evals.facts.pricing import expected_cost_usd
 from evals.generation.plan import ImageRequest, plan_requests
 from evals.imageset.contract import EVAL, IMAGES, PROVENANCE, REQUESTS, SAMPLES
 from evals.imageset.imageset import read_image_set, write_metadata
@@ -184,7 +184,7 @@ def _requests(
             "shot": request.item.shot,
         }
         is_ok = outcome == "ok"
-        usd = likely_usd(read_facts().offers[request.system], request.size, request.n_references)
+        usd = expected_cost_usd(read_facts().offers[request.system], request.size, request.n_references)
         told = {
             "outcome": outcome,
             "reason": reason,

@@ -1,28 +1,38 @@
-"""Computes an article's arithmetic again, from its own numbers and from the prices of the facts."""
+"""Claims that are computed again, from the article's own numbers and from the prices of the facts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from typing import Annotated, Literal, TypeAlias
 
-from evals.audit.rules import ARITHMETIC_TOLERANCE, Finding, distance, judged, number, usd
-from evals.facts.claims import Arithmetic, Reading
-from evals.facts.models import Facts
-from evals.facts.pricing import likely_usd
+from pydantic import Field, model_validator
+
+from evals.audit.evidence import Evidence
+from evals.audit.rules import ARITHMETIC_TOLERANCE, Finding, StatedInFile, distance, judged, number, usd
+from evals.facts.models import Facts, KnownSystem
+from evals.facts.pricing import expected_cost_usd
+from evals.yaml_models import Entries, FileModel, Names, Text, refused
 
 _SIZE = "1K"
 _SECONDS_PER_HOUR = 3600.0
 
-_COMPUTED: Mapping[str, Callable[[float, float, float], float]] = {
-    "percent_more": lambda of, than, times: 100 * (of / than - 1),
-    "percent_less": lambda of, than, times: 100 * (1 - of / than),
-    "difference_times": lambda of, than, times: (of - than) * times,
-    "hours_of_difference": lambda of, than, times: (of - than) * times / _SECONDS_PER_HOUR,
+Operation: TypeAlias = Literal["percent_more", "percent_less", "difference_times", "hours_of_difference"]
+
+_OPERATIONS: Mapping[Operation, tuple[Callable[[float, float, float], float], str]] = {
+    "percent_more": (lambda of, than, times: 100 * (of / than - 1), "{of} / {than} - 1"),
+    "percent_less": (lambda of, than, times: 100 * (1 - of / than), "1 - {of} / {than}"),
+    "difference_times": (lambda of, than, times: (of - than) * times, "({of} - {than}) x {times}"),
+    "hours_of_difference": (
+        lambda of, than, times: (of - than) * times / _SECONDS_PER_HOUR,
+        "({of} - {than}) s x {times} / 3600",
+    ),
 }
 
+_Operand = Annotated[float, Field(ge=0)]
 
-def computed(reading: Reading) -> float:
-    r"""Return the result of an operation.
+
+class Reading(FileModel):
+    r"""One operation over numbers of the article, in words.
 
     * ``percent_more``: :math:`100 (of / than - 1)`, by how much the first is above the second,
     * ``percent_less``: :math:`100 (1 - of / than)`, by how much the first is below the second,
@@ -31,55 +41,94 @@ def computed(reading: Reading) -> float:
 
     Examples
     --------
-    >>> round(computed(Reading("a day", "hours_of_difference", 4.2, 3.1, 10_000)), 2)
+    >>> round(Reading(words="a day", operation="hours_of_difference", of=4.2, than=3.1, times=10_000).result(), 2)
     3.06
     """
-    # What binary fractions leave behind the digits of prices is no part of the result.
-    return round(_COMPUTED[reading.operation](reading.of, reading.than, reading.times), 9)
+
+    words: Text
+    operation: Operation
+    of: _Operand
+    than: _Operand
+    times: _Operand | None = None
+
+    @model_validator(mode="after")
+    def _check_operands(self) -> Reading:
+        is_percentage = self.operation.startswith("percent")
+        if is_percentage and self.than == 0:
+            raise refused("there is no percentage of nothing", "than")
+        if is_percentage != (self.times is None):
+            raise refused(f"{self.operation} {'has no' if is_percentage else 'needs this'} field", "times")
+        return self
+
+    def result(self) -> float:
+        """Return the result of the operation."""
+        compute, _ = _OPERATIONS[self.operation]
+        # What binary fractions leave behind the digits of prices is no part of the result.
+        return round(compute(self.of, self.than, self.times or 1.0), 9)
+
+    def formula(self) -> str:
+        """Return the operation as people write it."""
+        _, formula = _OPERATIONS[self.operation]
+        return formula.format(of=number(self.of, 4), than=number(self.than, 4), times=number(self.times or 1.0))
+
+    def result_in(self, unit: str) -> str:
+        """Return the result with its unit."""
+        if unit == "USD":
+            return f"${number(self.result(), 0)}"
+        return f"{number(self.result(), 1)}%" if unit == "%" else f"{number(self.result())} {unit}"
 
 
-def check_arithmetic(check: Arithmetic, facts: Facts) -> Finding:
-    """Return what the article's numbers give; the reading of its words that is nearest to the claim decides."""
-    best = min(check.readings, key=lambda reading: distance(computed(reading), check.stated))
-    results = [f"{reading.words} is {_formula(reading)} = {_result(reading, check.unit)}" for reading in check.readings]
-    told = [f"By its own {check.given} {' and '.join(results)}"]
-    if check.slip and judged(computed(check.slip), check.stated, 0.0) == "right":
-        told.append(f"{_result(check.slip, check.unit)} is {check.slip.words}, {_formula(check.slip)}")
-    if check.list_prices_of:
-        told.append(_with_list_prices(best, check, facts))
-    return Finding(
-        verdict=judged(computed(best), check.stated, ARITHMETIC_TOLERANCE),
-        sentence=f"{'; '.join(told)}.",
-        computed=computed(best),
-        unit=check.unit,
-    )
+class Arithmetic(FileModel):
+    """A result that can be computed again from the article's own numbers.
 
+    Attributes
+    ----------
+    stated, unit
+        The result as the article has it.
+    readings
+        What the words may mean, each an operation; the one that is nearest to the claim decides.
+    slip
+        The operation that gives the stated number, though the words mean another; None where no such is known.
+    given
+        Which of the article's numbers are taken as they are.
+    list_prices_of
+        The two systems whose prices of the facts are put in place of the article's, to compare; or none.
+    """
 
-def _formula(reading: Reading) -> str:
-    first, second, times = number(reading.of, 4), number(reading.than, 4), number(reading.times)
-    formulas = {
-        "percent_more": f"{first} / {second} - 1",
-        "percent_less": f"1 - {first} / {second}",
-        "difference_times": f"({first} - {second}) x {times}",
-        "hours_of_difference": f"({first} - {second}) s x {times} / 3600",
-    }
-    return formulas[reading.operation]
+    stated: StatedInFile
+    unit: Text
+    given: Literal["prices", "latencies"]
+    readings: Annotated[Entries[Reading], Field(min_length=1)]
+    slip: Reading | None = None
+    list_prices_of: Names[KnownSystem] = ()
 
+    @model_validator(mode="after")
+    def _check_systems(self) -> Arithmetic:
+        if len(self.list_prices_of) not in (0, 2):
+            raise refused("it names two systems, in the order of 'of' and 'than'", "list_prices_of")
+        return self
 
-def _with_list_prices(reading: Reading, check: Arithmetic, facts: Facts) -> str:
-    prices = [likely_usd(facts.find(system), _SIZE) for system in check.list_prices_of]
-    first, second = prices
-    if first is None or second is None:
-        return "no source gives both list prices"
-    named = " and ".join(
-        f"{usd(price)} for {system}" for system, price in zip(check.list_prices_of, (first, second), strict=True)
-    )
-    anew = replace(reading, of=first, than=second)
-    return f"with the prices of the facts at {_SIZE}, {named}, it is {_result(anew, check.unit)}"
+    def check(self, evidence: Evidence) -> Finding:
+        """Return what the article's numbers give; the reading of its words that is nearest to the claim decides."""
+        best = min(self.readings, key=lambda reading: distance(reading.result(), self.stated))
+        results = [f"{each.words} is {each.formula()} = {each.result_in(self.unit)}" for each in self.readings]
+        clauses = [f"By its own {self.given} {' and '.join(results)}"]
+        if self.slip and judged(self.slip.result(), self.stated, 0.0) == "right":
+            clauses.append(f"{self.slip.result_in(self.unit)} is {self.slip.words}, {self.slip.formula()}")
+        if self.list_prices_of:
+            clauses.append(self._with_list_prices(best, evidence.facts))
+        return Finding(
+            verdict=judged(best.result(), self.stated, ARITHMETIC_TOLERANCE),
+            sentence=f"{'; '.join(clauses)}.",
+            computed=best.result(),
+            unit=self.unit,
+        )
 
-
-def _result(reading: Reading, unit: str) -> str:
-    value = computed(reading)
-    if unit == "USD":
-        return f"${number(value, 0)}"
-    return f"{number(value, 1)}%" if unit == "%" else f"{number(value)} {unit}"
+    def _with_list_prices(self, reading: Reading, facts: Facts) -> str:
+        first, second = (expected_cost_usd(facts.find(system), _SIZE) for system in self.list_prices_of)
+        if first is None or second is None:
+            return "no source gives both list prices"
+        prices = zip((first, second), self.list_prices_of, strict=True)
+        named = " and ".join(f"{usd(price)} for {system}" for price, system in prices)
+        anew = reading.model_copy(update={"of": first, "than": second})
+        return f"with the prices of the facts at {_SIZE}, {named}, it is {anew.result_in(self.unit)}"

@@ -1,103 +1,112 @@
-"""Puts a run's own measurements in place of "untested": latency and cost, of real systems only."""
+"""Claims that only a run decides: its latencies and costs of real systems stand in place of "untested"."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
-from evals.audit.rules import APPROXIMATE_TOLERANCE, Finding, judged_by_interval, number, of_several, usd
-from evals.facts.claims import Measurable, Price
-from evals.facts.models import Facts
-from evals.rating.operations import MISSING, SystemOperations
+from evals.audit.evidence import Evidence
+from evals.audit.rules import (
+    APPROXIMATE_TOLERANCE,
+    Finding,
+    StatedInFile,
+    Verdict,
+    judged_by_interval,
+    number,
+    of_several,
+    usd,
+)
+from evals.facts.models import Facts, KnownSystem
+from evals.facts.pricing import Size
+from evals.rating.operations import MISSING
+from evals.yaml_models import FileModel, Names
 
-_LATENCY, _COST = "operations.latency_p50", "operations.cost_per_image"
-_CALLED = {_LATENCY: "median latency", _COST: "cost of a picture"}
-
-
-def check_measurable(check: Measurable, facts: Facts, operations: Sequence[SystemOperations] | None) -> Finding:
-    """Return the verdict of a run on a figure; untested without one, with what others are known to have measured."""
-    return _by_run(check, operations, Finding("untested", _measured_by_others(check, facts)))
-
-
-def priced_by_run(check: Price, operations: Sequence[SystemOperations] | None, found: Finding) -> Finding:
-    """Return the verdict on a price with what a run paid: it decides where no source does, and else is a note."""
-    measurable = Measurable(_COST, check.stated, check.systems, check.size)
-    if found.verdict == "untested":
-        return _by_run(measurable, operations, found)
-    paid, _ = _measured(measurable, operations or ())
-    notes = [f"The run counted {usd(figure.value)} a picture for {figure.system}." for figure in paid]
-    return replace(found, notes=(*found.notes, *notes))
+Figure: TypeAlias = Literal["operations.latency_p50", "operations.cost_per_image"]
+LATENCY: Figure = "operations.latency_p50"
+COST: Figure = "operations.cost_per_image"
+_CALLED = {LATENCY: "median latency", COST: "cost of a picture"}
 
 
-def _by_run(check: Measurable, operations: Sequence[SystemOperations] | None, untested: Finding) -> Finding:
-    if operations is None:
-        return untested
-    measured, notes = _measured(check, operations)
-    if not measured:
-        notes = notes or [f"The run did not ask {' or '.join(check.systems)} for {check.size} pictures."]
-        return replace(untested, notes=tuple(notes))
-    unit = "USD" if check.figure == _COST else "s"
-    told = [_told(figure, unit) for figure in measured]
-    verdicts = [judged_by_interval(figure.low, figure.high, check.stated, APPROXIMATE_TOLERANCE) for figure in measured]
-    unmeasured = sorted(set(check.systems) - {figure.system for figure in measured})
-    if check.stated.value is None and unmeasured:  # "neither is below a second" is about every one of them
-        verdicts.append("untested")
-        notes.append(f"Not measured: {', '.join(unmeasured)}.")
-    return Finding(
-        verdict=of_several(verdicts),
-        sentence=f"Measured in the run, the {_CALLED[check.figure]} at {check.size} was {', '.join(told)}.",
-        computed=measured[0].value if len(measured) == 1 else None,
-        unit=unit,
-        notes=tuple(notes),
-    )
-
-
-class _Figure(NamedTuple):
+class _Value(NamedTuple):
     system: str
     value: float
     low: float
     high: float
 
 
-def _measured(check: Measurable, operations: Sequence[SystemOperations]) -> tuple[list[_Figure], list[str]]:
-    """Return what real systems of a claim were measured at, with an interval; and why other rows do not count."""
-    models = {system.partition("@")[0] for system in check.systems}
-    measured, notes = [], []
-    for row in operations:
-        system, figure = row["system"], row["figures"][check.figure]
-        value, low, high = figure["value"], figure["low"], figure["high"]
-        if check.figure == _COST:  # a bill has no spread
-            low = high = value
-        if row["simulated"]:
-            if system.partition("@")[0] in models:
-                notes.append(f"{system} of the run is simulated: it says nothing about the real one.")
-        elif system not in check.systems or row["size"] != check.size:
-            continue
-        elif value is None:
-            notes.append(f"{system} of the run has no {_CALLED[check.figure]}: {MISSING[str(figure['reason'])]}.")
-        elif low is None or high is None:
-            notes.append(f"{system} of the run has no interval: {figure['n']} pictures are too few.")
-        else:
-            measured.append(_Figure(system, value, low, high))
-    return measured, notes
+class Measurable(FileModel):
+    """A figure that only a run can tell, for some systems at one size."""
 
+    figure: Figure
+    stated: StatedInFile
+    systems: Names[KnownSystem]
+    size: Size
 
-def _measured_by_others(check: Measurable, facts: Facts) -> str:
-    if check.figure != _LATENCY:
-        return "Only a run can tell."
-    told = []
-    for system in check.systems:
-        for latency in facts.find(system).latencies:
-            if latency.size == check.size:
-                count = f" ({latency.n} picture{'s' * (latency.n > 1)})" if latency.n else ""
-                told.append(f"{system} {number(latency.median_s, 1)} s{count}")
-    if told:
-        return f"Only a run can tell. What others told of {check.size}: {', '.join(told)}."
-    return f"Only a run can tell; nobody else's times at {check.size} are known."
+    def check(self, evidence: Evidence) -> Finding:
+        """Return the verdict of a run; untested without one, with what others are known to have measured."""
+        return self.check_against_run(evidence, Finding("untested", self._measured_by_others(evidence.facts)))
 
+    def check_against_run(self, evidence: Evidence, untested: Finding) -> Finding:
+        """Return the verdict of a run; without one, or if it did not measure this, the one that stands otherwise."""
+        if evidence.operations is None:
+            return untested
+        values, notes = self.measured(evidence)
+        if not values:
+            notes = notes or [f"The run did not ask {' or '.join(self.systems)} for {self.size} pictures."]
+            return replace(untested, notes=tuple(notes))
+        verdicts: list[Verdict] = [
+            judged_by_interval(each.low, each.high, self.stated, APPROXIMATE_TOLERANCE) for each in values
+        ]
+        unmeasured = sorted(set(self.systems) - {each.system for each in values})
+        if self.stated.value is None and unmeasured:  # "neither is below a second" is about every one of them
+            verdicts.append("untested")
+            notes.append(f"Not measured: {', '.join(unmeasured)}.")
+        shown = ", ".join(self._shown(each) for each in values)
+        return Finding(
+            verdict=of_several(verdicts),
+            sentence=f"Measured in the run, the {_CALLED[self.figure]} at {self.size} was {shown}.",
+            computed=values[0].value if len(values) == 1 else None,
+            unit="USD" if self.figure == COST else "s",
+            notes=tuple(notes),
+        )
 
-def _told(figure: _Figure, unit: str) -> str:
-    if unit == "USD":
-        return f"{usd(figure.value)} for {figure.system}"
-    return f"{number(figure.value)} s (95% interval {number(figure.low)} to {number(figure.high)}) for {figure.system}"
+    def measured(self, evidence: Evidence) -> tuple[list[_Value], list[str]]:
+        """Return what real systems were measured at, with an interval; and why other rows of the run do not count."""
+        models = {system.partition("@")[0] for system in self.systems}
+        values, notes = [], []
+        for row in evidence.operations or ():
+            system, figure = row["system"], row["figures"][self.figure]
+            value, low, high = figure["value"], figure["low"], figure["high"]
+            if self.figure == COST:  # a bill has no spread
+                low = high = value
+            if row["simulated"]:
+                if system.partition("@")[0] in models:
+                    notes.append(f"{system} of the run is simulated: it says nothing about the real one.")
+            elif system not in self.systems or row["size"] != self.size:
+                continue
+            elif value is None:
+                notes.append(f"{system} of the run has no {_CALLED[self.figure]}: {MISSING[str(figure['reason'])]}.")
+            elif low is None or high is None:
+                notes.append(f"{system} of the run has no interval: {figure['n']} pictures are too few.")
+            else:
+                values.append(_Value(system, value, low, high))
+        return values, notes
+
+    def _measured_by_others(self, facts: Facts) -> str:
+        if self.figure != LATENCY:
+            return "Only a run can tell."
+        times = [
+            f"{system} {number(latency.median_s, 1)} s"
+            + (f" ({latency.n} picture{'s' * (latency.n > 1)})" if latency.n else "")
+            for system in self.systems
+            for latency in facts.find(system).latencies
+            if latency.size == self.size
+        ]
+        if times:
+            return f"Only a run can tell. What others told of {self.size}: {', '.join(times)}."
+        return f"Only a run can tell; nobody else's times at {self.size} are known."
+
+    def _shown(self, each: _Value) -> str:
+        if self.figure == COST:
+            return f"{usd(each.value)} for {each.system}"
+        return f"{number(each.value)} s (95% interval {number(each.low)} to {number(each.high)}) for {each.system}"

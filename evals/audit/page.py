@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from evals.audit.rules import RULES
-from evals.audit.verdicts import ClaimVerdict
-from evals.facts.article import Article
-from evals.facts.claims import VERDICTS
-from evals.facts.models_reading import TRUST
+from evals.audit.claims import AuditedArticle, ClaimVerdict
+from evals.audit.rules import RULES, VERDICTS, Verdict
+from evals.facts.sources import TRUST
 
 
-def by_verdict(claims: Sequence[ClaimVerdict]) -> dict[str, list[ClaimVerdict]]:
+def by_verdict(claims: Sequence[ClaimVerdict]) -> dict[Verdict, list[ClaimVerdict]]:
     """Return the claims by verdict, in the order in which verdicts are shown; only those that some claim got."""
     grouped = {verdict: [claim for claim in claims if claim.verdict == verdict] for verdict in VERDICTS}
     return {verdict: found for verdict, found in grouped.items() if found}
@@ -22,7 +20,7 @@ def said(claim: ClaimVerdict) -> str:
     return " ".join((claim.sentence, *claim.notes))
 
 
-def audit_page(article: Article, claims: Sequence[ClaimVerdict], command: str) -> str:
+def audit_page(article: AuditedArticle, claims: Sequence[ClaimVerdict], command: str) -> str:
     """Return the page.
 
     Parameters
@@ -60,7 +58,7 @@ def audit_page(article: Article, claims: Sequence[ClaimVerdict], command: str) -
     return "\n".join(lines) + "\n"
 
 
-def counts(claims: Sequence[ClaimVerdict]) -> Mapping[str, int]:
+def counts(claims: Sequence[ClaimVerdict]) -> Mapping[Verdict, int]:
     """Return how many claims got each verdict, those included that none got."""
     return {verdict: sum(claim.verdict == verdict for claim in claims) for verdict in VERDICTS}
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args
 
-from evals.facts.claims import Stated
-from evals.facts.models_reading import Source
+from pydantic import BeforeValidator
+
+from evals.facts.sources import Source
+from evals.yaml_models import refused
+
+Verdict = Literal["wrong", "outdated", "imprecise", "untested", "right"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+"""Every verdict that a claim can get, in the order in which they are shown."""
 
 ARITHMETIC_TOLERANCE = 0.05
 """How far a result may be off, as a share of what was stated, and still be called imprecise."""
@@ -14,7 +22,7 @@ ARITHMETIC_TOLERANCE = 0.05
 APPROXIMATE_TOLERANCE = 0.10
 """The same for prices and times, before which the article puts a tilde."""
 
-RULES: Mapping[str, str] = {
+RULES: Mapping[Verdict, str] = {
     "right": "What is computed, cited or measured rounds to the stated number with its digits, lies in the stated "
     "span, or is what the claim says.",
     "imprecise": f"It is off by at most {ARITHMETIC_TOLERANCE:.0%} of what is stated for arithmetic and by at most "
@@ -27,6 +35,60 @@ RULES: Mapping[str, str] = {
 """The meaning of each verdict, as reports print it."""
 
 _ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What a claim says a number is: the number with the digits it is written with, a span, or a least value.
+
+    Attributes
+    ----------
+    words
+        As it is written.
+    low, high
+        Between them lies all that the words mean: 3.3 means 3.25 to 3.35.
+    value
+        The number itself, None for a span and for a least value.
+    """
+
+    words: str
+    low: float
+    high: float
+    value: float | None = None
+
+
+def parse_stated(words: str) -> Stated:
+    """Return what a text states: ``3.3``, ``15 to 30`` or ``above 1``.
+
+    Examples
+    --------
+    >>> parse_stated("3.3")
+    Stated(words='3.3', low=3.25, high=3.3499999999999996, value=3.3)
+    >>> parse_stated("above 1")
+    Stated(words='above 1', low=1.0, high=inf, value=None)
+    """
+    number = r"(\d+(?:\.\d+)?)"
+    if match := re.fullmatch(number, words):
+        value, half = float(words), 0.5 * 10.0 ** -len(words.partition(".")[2])
+        return Stated(words, value - half, value + half, value)
+    if match := re.fullmatch(f"{number} to {number}", words):
+        low, high = map(float, match.groups())
+        if high < low:
+            raise refused(f"{high:g} is below {low:g}")
+        return Stated(words, low, high)
+    if match := re.fullmatch(f"above {number}", words):
+        return Stated(words, float(match[1]), float("inf"))
+    raise refused(f"{words!r} is not a number; write it as '3.3', '15 to 30' or 'above 1'")
+
+
+def _read_stated(value: Any) -> Any:
+    if isinstance(value, (int, float)):
+        raise refused(f"{value!r} is not text; put it in quotes, so that all its digits count")
+    return parse_stated(value) if isinstance(value, str) else value
+
+
+StatedInFile = Annotated[Stated, BeforeValidator(_read_stated)]
+"""A text in the file, what it states in the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +109,7 @@ class Finding:
         What else to know: which measurements were not used, and why.
     """
 
-    verdict: str
+    verdict: Verdict
     sentence: str
     computed: float | None = None
     unit: str | None = None
@@ -55,7 +117,7 @@ class Finding:
     notes: tuple[str, ...] = ()
 
 
-def judged(computed: float, stated: Stated, tolerance: float) -> str:
+def judged(computed: float, stated: Stated, tolerance: float) -> Verdict:
     r"""Return the verdict on a stated number, by the computed one.
 
     Right if the computed value lies in what the words mean: for a number with its digits, half a unit of the last one
@@ -63,8 +125,7 @@ def judged(computed: float, stated: Stated, tolerance: float) -> str:
 
     Examples
     --------
-    >>> said = Stated("22", 21.5, 22.5, 22.0)
-    >>> [judged(computed, said, 0.05) for computed in (22.4, 22.7, 37.5)]
+    >>> [judged(computed, parse_stated("22"), 0.05) for computed in (22.4, 22.7, 37.5)]
     ['right', 'imprecise', 'wrong']
     """
     if stated.low - _ROUNDING <= computed <= stated.high + _ROUNDING:
@@ -81,7 +142,7 @@ def distance(computed: float, stated: Stated) -> float:
     return max(stated.low - computed, computed - stated.high, 0.0)
 
 
-def judged_by_interval(low: float, high: float, stated: Stated, tolerance: float) -> str:
+def judged_by_interval(low: float, high: float, stated: Stated, tolerance: float) -> Verdict:
     """Return the verdict on a stated number by an interval of what was measured.
 
     Right if the two overlap; for a span or a least value the whole interval must lie in it, and if it does so in part
@@ -89,7 +150,7 @@ def judged_by_interval(low: float, high: float, stated: Stated, tolerance: float
 
     Examples
     --------
-    >>> above = Stated("above 1", 1.0, float("inf"))
+    >>> above = parse_stated("above 1")
     >>> [judged_by_interval(low, high, above, 0.1) for low, high in ((2, 3), (0.9, 1.1), (0.2, 0.4))]
     ['right', 'untested', 'wrong']
     """
@@ -100,7 +161,7 @@ def judged_by_interval(low: float, high: float, stated: Stated, tolerance: float
     return judged(high if high < stated.low else low, stated, tolerance)
 
 
-def of_several(verdicts: Iterable[str]) -> str:
+def of_several(verdicts: Iterable[Verdict]) -> Verdict:
     """Return the verdict on a claim about several systems, by those on each.
 
     What is not known of some leaves the claim untested, unless it is refuted for the others: then those decide.

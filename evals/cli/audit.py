@@ -11,8 +11,7 @@ import click
 from evals.cli.options import as_json, print_json
 
 if TYPE_CHECKING:
-    from evals.audit.verdicts import ClaimVerdict
-    from evals.facts.article import Article
+    from evals.audit.claims import AuditedArticle, ClaimVerdict
 
 
 @click.command()
@@ -26,16 +25,16 @@ def audit(run: Path | None, out: Path | None, json_wanted: bool) -> None:
     exit code is 0 whatever is found: the claims are somebody else's, and what is wrong with them is the report.
     """
     from evals import load_run
+    from evals.audit.claims import audit as audit_claims
+    from evals.audit.claims import read_audited_article
     from evals.audit.page import audit_page, counts
     from evals.audit.rules import RULES
-    from evals.audit.verdicts import audit as audit_claims
-    from evals.facts.article import read_article
     from evals.facts.capabilities import read_capabilities
     from evals.facts.models import read_facts
     from evals.rating.operations import notes as how_to_read
     from evals.rating.stage import operations_of
 
-    article = read_article()
+    article = read_audited_article()
     operations = None if run is None else operations_of(load_run(run))
     notes = how_to_read(operations or ())
     claims = audit_claims(article, read_facts(), read_capabilities(), operations)
@@ -60,7 +59,7 @@ def audit(run: Path | None, out: Path | None, json_wanted: bool) -> None:
         click.echo(f"report: {out}")
 
 
-def _print(article: Article, claims: Sequence[ClaimVerdict], notes: Sequence[str]) -> None:
+def _print(article: AuditedArticle, claims: Sequence[ClaimVerdict], notes: Sequence[str]) -> None:
     """Print the counts, what to know of the run, then a table for each verdict."""
     from evals.audit.page import by_verdict, said
     from evals.audit.rules import RULES

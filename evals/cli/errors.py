@@ -41,7 +41,7 @@ class ErrorHandlingGroup(click.Group):
 def _is_expected(error: Exception) -> bool:
     """Tell bad input, missing weights, a full disk and the like from a defect of ours, which keeps its traceback."""
     from evals.definition import DefinitionError
-    from evals.facts.models import FactsError
+    from evals.facts.sources import FactsError
     from evals.generation.answers import HostUnavailable
     from evals.generation.clients import GenerationError
     from evals.generation.keys import UnusableKey

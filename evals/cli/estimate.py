@@ -59,8 +59,8 @@ class SystemEstimate:
 
     system: str
     n_images: int
-    likely_usd: float | None
-    worst_usd: float | None
+    expected_cost_usd: float | None
+    max_cost_usd: float | None
     hours: float | None
     reasons: tuple[str, ...]
 
@@ -96,8 +96,8 @@ class Estimate:
     """
 
     n_images: int
-    likely_usd: float | None
-    worst_usd: float | None
+    expected_cost_usd: float | None
+    max_cost_usd: float | None
     hours: float | None
     systems: tuple[SystemEstimate, ...]
     suites: tuple[SuiteEstimate, ...]
@@ -142,8 +142,8 @@ def estimate_requests(
     hours = [_total(parts) for parts in hours_of_host.values()]
     return Estimate(
         n_images=len(requests),
-        likely_usd=_total(system.likely_usd for system in systems),
-        worst_usd=_total(system.worst_usd for system in systems),
+        expected_cost_usd=_total(system.expected_cost_usd for system in systems),
+        max_cost_usd=_total(system.max_cost_usd for system in systems),
         hours=None if None in hours else max((hour for hour in hours if hour is not None), default=0.0),
         systems=systems,
         suites=tuple(_of_suite(suite, of_suite) for suite, of_suite in by_suite.items()),
@@ -174,13 +174,13 @@ def _of_system(requests: Sequence[ImageRequest], offer: Offer, facts: Facts) -> 
 
 def _usd_of(request: ImageRequest, offer: Offer) -> tuple[float | None, float | None]:
     """Return what a picture usually costs and the most that it can cost."""
-    from evals.facts.pricing import PROMPT_TOKENS_AT_MOST, likely_usd, worst_usd
+    from evals.facts.pricing import PROMPT_TOKENS_AT_MOST, expected_cost_usd, max_cost_usd
 
     n_bytes, references_mp = len(request.prompt.encode()), _references_mp(request)
     tokens = -(-n_bytes // 4), max(PROMPT_TOKENS_AT_MOST, n_bytes)  # English has some four characters a token
     return (
-        likely_usd(offer, request.size, request.n_references, tokens[0], references_mp),
-        worst_usd(offer, request.size, request.n_references, tokens[1], references_mp),
+        expected_cost_usd(offer, request.size, request.n_references, tokens[0], references_mp),
+        max_cost_usd(offer, request.size, request.n_references, tokens[1], references_mp),
     )
 
 
@@ -203,7 +203,7 @@ def _megapixels_of(path: Path) -> int:
 
 def _latency_s(offer: Offer, size: str) -> float | None:
     """Return the median over the sources for that size, or for the next larger one, which takes no less time."""
-    from evals.facts.sizes import SIZES
+    from evals.facts.pricing import SIZES
 
     for measured in list(SIZES)[list(SIZES).index(size) :]:
         medians = [latency.median_s for latency in offer.latencies if latency.size == measured]
@@ -263,7 +263,7 @@ def print_estimate(estimated: Estimate) -> None:
 
 
 def _totals(part: SystemEstimate | Estimate) -> tuple[str, str, str, str]:
-    return str(part.n_images), _usd(part.likely_usd), _usd(part.worst_usd), _hours(part.hours)
+    return str(part.n_images), _usd(part.expected_cost_usd), _usd(part.max_cost_usd), _hours(part.hours)
 
 
 def _usd(value: float | None) -> str:

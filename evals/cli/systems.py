@@ -46,9 +46,9 @@ def list_systems(environ: Mapping[str, str], today: date, facts_path: Path | Non
     Returns
     -------
     list of dict
-        ``price_size`` is the size that ``likely_usd`` and ``worst_usd`` are for: 1K where it is offered. Both are
-        None where no source gives a price. ``key_is_set`` is None where access is no matter of a key, and true where
-        none is needed. ``notes`` holds cautions first.
+        ``price_size`` is the size that ``expected_cost_usd`` and ``max_cost_usd`` are for: 1K where it is offered.
+        Both are None where no source gives a price. ``key_is_set`` is None where access is no matter of a key, and true
+        where none is needed. ``notes`` holds cautions first.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def _is_set(host: HostFacts, environ: Mapping[str, str]) -> bool | None:
 
 def _row(offer: Offer, host: HostFacts, environ: Mapping[str, str], today: date) -> dict[str, Any]:
     from evals.facts.models import cautions
-    from evals.facts.pricing import likely_usd, worst_usd
+    from evals.facts.pricing import expected_cost_usd, max_cost_usd
 
     size = _USUAL_SIZE if _USUAL_SIZE in offer.sizes else offer.sizes[0]
     warned = cautions(offer, today)
@@ -102,8 +102,8 @@ def _row(offer: Offer, host: HostFacts, environ: Mapping[str, str], today: date)
         "references_at_most": offer.references_at_most,
         "takes_seed": offer.takes_seed,
         "price_size": size,
-        "likely_usd": likely_usd(offer, size),
-        "worst_usd": worst_usd(offer, size),
+        "expected_cost_usd": expected_cost_usd(offer, size),
+        "max_cost_usd": max_cost_usd(offer, size),
         "key": key_status(host, environ),
         "key_is_set": _is_set(host, environ),
         "released": offer.released.isoformat() if offer.released else None,
@@ -112,7 +112,7 @@ def _row(offer: Offer, host: HostFacts, environ: Mapping[str, str], today: date)
         "licence": offer.licence,
         "cautions": warned,
         "notes": [*warned, *offer.notes, *host.notes],
-        "sources": list(offer.sources),
+        "sources": [str(source) for source in offer.sources],
     }
 
 
@@ -157,8 +157,8 @@ def _cells(row: Mapping[str, Any]) -> dict[str, str]:
         "sizes": " ".join(row["sizes"]),
         "refs": str(row["references_at_most"] or "none"),
         "seed": "yes" if row["takes_seed"] else "no",
-        "usual": _usd(row["likely_usd"]),
-        "at most": _usd(row["worst_usd"]),
+        "usual": _usd(row["expected_cost_usd"]),
+        "at most": _usd(row["max_cost_usd"]),
         "until": row["retired"] or "",
     }
 

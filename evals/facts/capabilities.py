@@ -3,40 +3,53 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+from pydantic import AfterValidator, Field, model_validator
 
 from evals.data_files import data_path
-from evals.facts.models import FactsError, read_facts
-from evals.facts.models_reading import Source, read_sources
-from evals.yaml_files import Section, meant, read_section
+from evals.facts.models import KnownHost, KnownModel, read_facts
+from evals.facts.sources import FactsError, SourcesById, read_sources
+from evals.yaml_models import ById, Day, Entries, FileModel, Names, Text, check_known, read_yaml, refused
 
-ANSWERS = ("yes", "partly", "no", "unknown")
+Answer = Literal["yes", "partly", "no", "unknown"]
+ANSWERS: tuple[Answer, ...] = get_args(Answer)
 
 LEVELS = 5
 """How many levels a rubric has; a level is its number of stars."""
 
-COMPUTED = ("companies",)
-"""What a level can be counted from in place of standing in each cell: the companies that serve a model."""
-
 BATCH, VOLUME_DISCOUNT = "batch", "volume_discount"
 """The capabilities that say what many pictures save."""
 
-_OWN_FIELD = {"discount": BATCH, "claimed": VOLUME_DISCOUNT}
+_FIELDS_OF_ONE_CAPABILITY = {"discount": BATCH, "claimed": VOLUME_DISCOUNT}
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimedDiscount:
+def _check_share(share: float) -> float:
+    if not 0 < share < 1:
+        raise refused(f"{share:g} is no share between 0 and 1; half is 0.5")
+    return share
+
+
+_Share = Annotated[float, AfterValidator(_check_share)]
+
+
+class ClaimedDiscount(FileModel):
     """What somebody says, without a source, that a large number of pictures saves: a share of the list price."""
 
-    from_images: int
-    least: float
-    most: float
+    from_images: Annotated[int, Field(ge=1)]
+    least: _Share
+    most: _Share
+
+    @model_validator(mode="after")
+    def _check(self) -> ClaimedDiscount:
+        if self.most < self.least:
+            raise refused(f"{self.most:g} is less than the least, {self.least:g}", "most")
+        return self
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(FileModel):
     """One answer: for which models and hosts (all of the models' if empty), in a sentence, and who says so.
 
     Attributes
@@ -50,18 +63,49 @@ class Cell:
         What many pictures a month are said to save; told of ``volume_discount`` only, and only where nobody knows.
     """
 
-    models: tuple[str, ...]
-    hosts: tuple[str, ...]
-    answer: str
-    says: str
-    sources: tuple[Source, ...]
-    level: int | None = None
-    discount: float | None = None
+    models: Names[KnownModel]
+    hosts: Names[KnownHost] = ()
+    answer: Answer
+    says: Text
+    sources: SourcesById = ()
+    level: Annotated[int, Field(ge=1, le=LEVELS)] | None = None
+    discount: _Share | None = None
     claimed: ClaimedDiscount | None = None
 
+    @model_validator(mode="after")
+    def _check(self) -> Cell:
+        if len(self.models) == 1:
+            for n, host in enumerate(self.hosts):
+                check_known(host, self._offered(self.models[0]), f"host of {self.models[0]}", "hosts", n)
+        if self.claimed and self.answer != "unknown":
+            raise refused("where there is an answer no claim is needed; leave it out", "claimed")
+        if not self.sources and self.answer != "unknown":
+            raise refused("it is missing", "sources")
+        return self
 
-@dataclass(frozen=True, slots=True)
-class Capability:
+    def level_problem(self, has_levels: bool) -> str | None:
+        """Return why the level does not go with the answer, in a capability that has levels or has none."""
+        if not has_levels or self.answer == "unknown":
+            why = "nobody knows the answer" if has_levels else "the capability's cells have no levels"
+            return f"{why}; leave it out" if self.level is not None else None
+        if self.level is None:
+            return "the level is missing; say which one of the rubric the sources prove"
+        if (self.answer == "no") != (self.level == 1):
+            return f"{self.level} does not go with the answer {self.answer!r}; no is level 1, and only no is"
+        if self.level == LEVELS and self.answer != "yes":
+            return f"{self.level} does not go with the answer {self.answer!r}; the highest is for yes"
+        return None
+
+    def systems(self) -> set[tuple[str, str]]:
+        """Return model and host of every system that the cell answers for."""
+        return {(model, host) for model in self.models for host in self.hosts or self._offered(model)}
+
+    @staticmethod
+    def _offered(model: str) -> list[str]:
+        return [offer.host for offer in read_facts().offers.values() if offer.model == model]
+
+
+class Capability(FileModel):
     """One question about systems and the answers that are known.
 
     Attributes
@@ -69,14 +113,14 @@ class Capability:
     rubric
         What earns one star, two, and so on, each in a sentence; empty where more is not better for everyone.
     computed
-        What the levels are counted from (`COMPUTED`), None where the cells hold them.
+        What the levels are counted from in place of standing in each cell: the companies that serve a model.
     """
 
-    id: str
-    question: str
-    cells: tuple[Cell, ...]
-    rubric: tuple[str, ...] = ()
-    computed: str | None = None
+    id: Text
+    question: Text
+    rubric: Names[Text] = ()
+    computed: Literal["companies"] | None = None
+    cells: Entries[Cell]
 
     def of(self, model: str, host: str) -> Cell | None:
         """Return the answer for a system, None if it was not looked into.
@@ -89,6 +133,30 @@ class Capability:
         fitting = (cell for cell in self.cells if model in cell.models and (host in cell.hosts or not cell.hosts))
         return next(fitting, None)
 
+    @model_validator(mode="after")
+    def _check(self) -> Capability:
+        if self.rubric and len(self.rubric) != LEVELS:
+            raise refused(f"it has {len(self.rubric)} levels; write {LEVELS}, from one star to {LEVELS}", "rubric")
+        if self.computed and not self.rubric:
+            raise refused("there is no rubric whose level could be computed", "computed")
+        answered: set[tuple[str, str]] = set()
+        for n, cell in enumerate(self.cells):
+            for field, owner in _FIELDS_OF_ONE_CAPABILITY.items():
+                if getattr(cell, field) is not None and self.id != owner:
+                    raise refused(f"it belongs to the capability {owner!r} alone", "cells", n, field)
+            if problem := cell.level_problem(has_levels=bool(self.rubric) and self.computed is None):
+                raise refused(problem, "cells", n, "level")
+            if twice := cell.systems() & answered:
+                raise refused(f"{'@'.join(min(twice))} is answered twice", "cells", n, "models")
+            answered |= cell.systems()
+        return self
+
+
+class _CapabilityFile(FileModel):
+    read: Day
+    companies: dict[KnownHost, Text]
+    capabilities: ById[Capability]
+
 
 def read_capabilities(path: Path | None = None) -> Mapping[str, Capability]:
     """Read and check the capabilities by id, those that come with TwinLens by default; sources lie beside the file.
@@ -98,7 +166,7 @@ def read_capabilities(path: Path | None = None) -> Mapping[str, Capability]:
     FactsError
         If something in the file is missing, unknown, of the wrong kind or answered twice.
     """
-    return (_read(path) if path is not None else _read_own())[0]
+    return _read(path).capabilities
 
 
 def read_companies() -> Mapping[str, str]:
@@ -110,119 +178,10 @@ def read_companies() -> Mapping[str, str]:
     >>> companies["google"], companies["vertex"], "local" in companies
     ('Google', 'Google', False)
     """
-    return _read_own()[1]
+    return _read().companies
 
 
 @functools.cache
-def _read_own() -> tuple[dict[str, Capability], dict[str, str]]:
-    return _read(data_path("facts/capabilities.yaml"))
-
-
-def _read(path: Path) -> tuple[dict[str, Capability], dict[str, str]]:
-    sources = read_sources(path.parent / "sources.yaml")
-    top = read_section(path, FactsError).only("read", "companies", "capabilities")
-    top.day("read")
-    facts = read_facts()
-    offered: dict[str, set[str]] = {}
-    for offer in facts.offers.values():
-        offered.setdefault(offer.model, set()).add(offer.host)
-    run_by = top.section("companies").only(*facts.hosts)
-    section = top.section("capabilities")
-    capabilities = {id_: _capability(section.section(id_), id_, offered, sources) for id_ in section.nodes}
-    return capabilities, {host: run_by.text(host) for host in run_by.nodes}
-
-
-def _capability(
-    section: Section, id_: str, offered: Mapping[str, set[str]], sources: Mapping[str, Source]
-) -> Capability:
-    section = section.named(f"capability {id_!r}").only("question", "rubric", "computed", "cells")
-    rubric = section.names("rubric", ())
-    if rubric and len(rubric) != LEVELS:
-        raise section.refuse("rubric", f"it has {len(rubric)} levels; write {LEVELS}, from one star to {LEVELS}")
-    computed = section.text("computed") if section.has("computed") else None
-    if computed is not None:
-        _known(section, "computed", (computed,), COMPUTED)
-        if not rubric:
-            raise section.refuse("computed", "there is no rubric whose level could be computed")
-    answered: set[tuple[str, str]] = set()
-    cells: list[Cell] = []
-    for inner in section.sections("cells"):
-        for field, owner in _OWN_FIELD.items():
-            if inner.has(field) and id_ != owner:
-                raise inner.refuse(field, f"it belongs to the capability {owner!r} alone")
-        cell = _cell(inner, offered, sources, has_levels=bool(rubric) and computed is None)
-        systems = {(model, host) for model in cell.models for host in cell.hosts or offered[model]}
-        if twice := systems & answered:
-            raise inner.refuse("models", f"{'@'.join(min(twice))} is answered twice")
-        answered |= systems
-        cells.append(cell)
-    return Capability(id_, section.text("question"), tuple(cells), rubric, computed)
-
-
-def _cell(
-    section: Section, offered: Mapping[str, set[str]], sources: Mapping[str, Source], *, has_levels: bool
-) -> Cell:
-    section.only("models", "hosts", "answer", "level", "discount", "claimed", "says", "sources")
-    models, hosts = section.names("models"), section.names("hosts", ())
-    _known(section, "models", models, offered)
-    for model in models:
-        _known(section, "hosts", hosts, set().union(*offered.values()) if len(models) > 1 else offered[model])
-    # YAML takes a bare yes or no for true or false.
-    answer = section.plain("answer") if section.has("answer") else section.text("answer")
-    _known(section, "answer", (answer,), ANSWERS)
-    level = _level(section, answer, has_levels)
-    claimed = _claimed(section.section("claimed")) if section.has("claimed") else None
-    if claimed and answer != "unknown":
-        raise section.refuse("claimed", "where there is an answer no claim is needed; leave it out")
-    told_by = section.names("sources", () if answer == "unknown" else None)
-    _known(section, "sources", told_by, sources)
-    return Cell(
-        models=models,
-        hosts=hosts,
-        answer=answer,
-        says=section.text("says"),
-        sources=tuple(sources[id_] for id_ in told_by),
-        level=level,
-        discount=_share(section, "discount") if section.has("discount") else None,
-        claimed=claimed,
-    )
-
-
-def _claimed(section: Section) -> ClaimedDiscount:
-    section.only("from_images", "least", "most")
-    least, most = _share(section, "least"), _share(section, "most")
-    if most < least:
-        raise section.refuse("most", f"{most:g} is less than the least, {least:g}")
-    return ClaimedDiscount(section.integer("from_images", least=1), least, most)
-
-
-def _share(section: Section, key: str) -> float:
-    share = section.number(key)
-    if not 0 < share < 1:
-        raise section.refuse(key, f"{share:g} is no share between 0 and 1; half is 0.5")
-    return share
-
-
-def _level(section: Section, answer: str, has_levels: bool) -> int | None:
-    if not has_levels or answer == "unknown":
-        if section.has("level"):
-            why = "nobody knows the answer" if has_levels else "the capability's cells have no levels"
-            raise section.refuse("level", f"{why}; leave it out")
-        return None
-    if not section.has("level"):
-        raise section.refuse(None, "the level is missing; say which one of the rubric the sources prove")
-    level = section.integer("level", least=1)
-    if level > LEVELS:
-        raise section.refuse("level", f"{level} is too large; the rubric has {LEVELS} levels")
-    if (answer == "no") != (level == 1):
-        raise section.refuse("level", f"{level} does not go with the answer {answer!r}; no is level 1, and only no is")
-    if level == LEVELS and answer != "yes":
-        raise section.refuse("level", f"{level} does not go with the answer {answer!r}; the highest is for yes")
-    return level
-
-
-def _known(section: Section, key: str, names: Iterable[str], known: Iterable[str]) -> None:
-    known = list(known)
-    for name in names:
-        if name not in known:
-            raise section.refuse(key, f"there is no {name!r} here; {meant(name, known)}")
+def _read(path: Path | None = None) -> _CapabilityFile:
+    path = path or data_path("facts/capabilities.yaml")
+    return read_yaml(path, _CapabilityFile, FactsError, sources=read_sources(path.parent / "sources.yaml"))

@@ -5,48 +5,42 @@ from __future__ import annotations
 import difflib
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, model_validator
 
 from evals.data_files import data_path
-from evals.yaml_files import meant
+from evals.facts.pricing import AnyPrice, ImagePrice, Size, TokenPrice
+from evals.facts.sources import FactsError, SourceById, SourcesById, read_sources
+from evals.yaml_models import (
+    Day,
+    DistinctEntries,
+    Entries,
+    FileModel,
+    Names,
+    Text,
+    Texts,
+    check_known,
+    read_yaml,
+    refused,
+    suggestion,
+)
 
 RETIRES_SOON = timedelta(days=60)
 """How long before its last day an offer carries a caution."""
 
-
-PriceKind: TypeAlias = Literal["tokens", "megapixels", "per_image", "free"]
-"""The formulas by which hosts charge (see `evals.facts.pricing`)."""
+_Seconds = Annotated[float, Field(ge=0)]
 
 
-class FactsError(ValueError):
-    """The facts were refused, or do not know a system; the message is one sentence that says what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """One source's price for an offer, in US dollars.
-
-    ``terms`` are the numbers of its kind's formula (see `evals.facts.pricing`).
-    """
-
-    kind: PriceKind
-    terms: Mapping[str, float | Mapping[str, float]]
-    source: str
-    read: date
-
-
-@dataclass(frozen=True, slots=True)
-class Latency:
+class Latency(FileModel):
     """How long one picture took, from request to picture, as somebody else measured it.
 
     Attributes
     ----------
-    size
-        Of `evals.facts.sizes.SIZES`.
     median_s
         The middle of what was measured, in seconds; the value itself where there is one only.
     p95_s
@@ -55,81 +49,14 @@ class Latency:
         How many pictures are behind it, None where nobody says.
     """
 
-    size: str
-    median_s: float
-    p95_s: float | None
-    n: int | None
-    source: str
-    read: date
+    size: Size
+    median_s: _Seconds
+    p95_s: _Seconds | None = None
+    n: Annotated[int, Field(ge=1)] | None = None
+    source: SourceById
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """One model on one host: how it is called there, what it can do, what it costs.
-
-    Attributes
-    ----------
-    model, host
-        The two halves of a system's name, ``model@host``.
-    title
-        The name the vendor sells it under.
-    api_id, edit_api_id
-        The model's name in that host's addresses; another one for requests with reference images, where it has one.
-    sizes
-        The sizes that can be asked for, of `evals.facts.sizes.SIZES`.
-    references_at_most
-        How many reference images a request may carry, 0 where it takes none.
-    takes_seed
-        Whether the interface has a seed at all.
-    quotes
-        Every source's price, conflicting ones included; empty where no source gives one.
-    released, retired
-        First and last day, where known.
-    replaced_by
-        The system to use after that day.
-    notes
-        Sentences that a user of this offer should read: conflicting sources, rolling weights.
-    sources
-        Where the facts other than prices come from.
-    latencies
-        Every source's measurement of how long a picture takes.
-    licence
-        The licence of the weights where they are open, None where they are not.
-    rolling
-        Whether the vendor exchanges the weights under the same name.
-    """
-
-    model: str
-    host: str
-    title: str
-    api_id: str
-    edit_api_id: str | None
-    sizes: tuple[str, ...]
-    references_at_most: int
-    takes_seed: bool
-    quotes: tuple[Quote, ...]
-    released: date | None
-    retired: date | None
-    replaced_by: str | None
-    notes: tuple[str, ...]
-    sources: tuple[str, ...]
-    latencies: tuple[Latency, ...] = ()
-    licence: str | None = None
-    rolling: bool = False
-
-    @property
-    def system(self) -> str:
-        """Return the system's name."""
-        return f"{self.model}@{self.host}"
-
-    @property
-    def is_free(self) -> bool:
-        """Whether every source says that it costs nothing."""
-        return bool(self.quotes) and all(quote.kind == "free" for quote in self.quotes)
-
-
-@dataclass(frozen=True, slots=True)
-class HostFacts:
+class HostFacts(FileModel):
     """One host: where it is, which environment variable holds its key, how much it takes at once.
 
     Attributes
@@ -142,6 +69,8 @@ class HostFacts:
         Environment variables that may hold the key, the first that is set counts; empty where none is needed.
     key_domains
         The domains whose addresses may be given the key.
+    credentials
+        Where access comes from, in words, for a host that takes something else than a key.
     concurrency
         How many requests TwinLens keeps in flight at most.
     per_minute
@@ -150,30 +79,168 @@ class HostFacts:
         Where these facts come from.
     notes
         Sentences that a user of this host should read.
-    credentials
-        Where access comes from, in words, for a host that takes something else than a key.
     """
 
-    id: str
-    title: str
-    base_url: str
-    key_variables: tuple[str, ...]
-    key_domains: tuple[str, ...]
-    concurrency: int
-    per_minute: float | None
-    sources: tuple[str, ...]
-    notes: tuple[str, ...] = ()
-    credentials: str | None = None
+    id: Text
+    title: Text
+    base_url: str = ""
+    key_variables: Names[Text] = ()
+    key_domains: Names[Text] = ()
+    credentials: Text | None = None
+    concurrency: Annotated[int, Field(ge=1)]
+    per_minute: Annotated[float, Field(ge=1)] | None = None
+    sources: SourcesById
+    notes: Texts = ()
 
 
-@dataclass(frozen=True, slots=True)
-class FormerModel:
+class Offer(FileModel):
+    """One model on one host: how it is called there, what it can do, what it costs.
+
+    Attributes
+    ----------
+    model, host
+        The two halves of a system's name, ``model@host``.
+    title
+        The name the vendor sells it under.
+    licence
+        The licence of the weights where they are open, None where they are not.
+    api_id, edit_api_id
+        The model's name in that host's addresses; another one for requests with reference images, where it has one.
+    sizes
+        The sizes that can be asked for, of `evals.facts.pricing.SIZES`.
+    references_at_most
+        How many reference images a request may carry, 0 where it takes none.
+    takes_seed
+        Whether the interface has a seed at all.
+    rolling
+        Whether the vendor exchanges the weights under the same name.
+    released, retired
+        First and last day, where known.
+    replaced_by
+        The system to use after that day.
+    prices
+        Every source's price, conflicting ones included; empty where no source gives one.
+    latencies
+        Every source's measurement of how long a picture takes.
+    notes
+        Sentences that a user of this offer should read: conflicting sources, rolling weights.
+    sources
+        Where the facts other than prices come from.
+    """
+
+    model: str = ""
+    host: Text
+    title: str = ""
+    licence: str | None = None
+    api_id: Text
+    edit_api_id: Text | None = None
+    sizes: Names[Size]
+    references_at_most: Annotated[int, Field(ge=0)]
+    takes_seed: bool
+    rolling: bool = False
+    released: Day | None = None
+    retired: Day | None = None
+    replaced_by: Text | None = None
+    prices: Entries[AnyPrice] = ()
+    latencies: Entries[Latency] = ()
+    notes: Texts = ()
+    sources: SourcesById = ()
+
+    @property
+    def system(self) -> str:
+        """Return the system's name."""
+        return f"{self.model}@{self.host}"
+
+    @property
+    def is_free(self) -> bool:
+        """Whether every source says that it costs nothing."""
+        return bool(self.prices) and all(price.kind == "free" for price in self.prices)
+
+    @model_validator(mode="after")
+    def _check(self) -> Offer:
+        if self.released and self.retired and self.retired < self.released:
+            raise refused(f"{self.retired} is before its release on {self.released}", "retired")
+        for n, price in enumerate(self.prices):
+            field = "image_tokens" if isinstance(price, TokenPrice) else "usd"
+            by_size = getattr(price, field, None) if isinstance(price, (TokenPrice, ImagePrice)) else None
+            missing = [size for size in self.sizes if isinstance(by_size, dict) and size not in by_size]
+            if missing:
+                raise refused(f"the size {missing[0]} is offered and has no number here", "prices", n, field)
+        for n, latency in enumerate(self.latencies):
+            check_known(latency.size, self.sizes, "size on offer", "latencies", n, "size")
+        return self
+
+
+class _Model(FileModel):
+    """One model with its other names and its offers."""
+
+    model: Text
+    title: Text
+    also: Names[Text] = ()
+    licence: Text | None = None
+    sources: SourcesById
+    notes: Texts = ()
+    offers: Annotated[Entries[Offer], Field(min_length=1)]
+
+    def complete_offers(self) -> Iterator[Offer]:
+        """Yield the offers with what holds for all of them."""
+        shared = {"model": self.model, "title": self.title, "licence": self.licence}
+        for offer in self.offers:
+            longer = {"notes": self.notes + offer.notes, "sources": self.sources + offer.sources}
+            yield offer.model_copy(update=shared | longer)
+
+
+class FormerModel(FileModel):
     """A model that can no longer be asked for: its name, where a star stands for any ending, and what to use now."""
 
-    name: str
-    retired: date | None
-    replaced_by: str
-    sources: tuple[str, ...]
+    name: Text
+    retired: Day | None = None
+    replaced_by: Text
+    sources: SourcesById
+
+
+class _ModelFile(FileModel):
+    read: Day
+    hosts: DistinctEntries[HostFacts]
+    models: Entries[_Model]
+    former: Entries[FormerModel] = ()
+
+    def offers(self) -> dict[str, Offer]:
+        return {offer.system: offer for model in self.models for offer in model.complete_offers()}
+
+    def aliases(self) -> dict[str, str]:
+        """Return the model that another name means, by `plain_name`."""
+        owners = {plain_name(model.model): model.model for model in self.models}
+        aliases: dict[str, str] = {}
+        for m, model in enumerate(self.models):
+            names: dict[tuple[str | int, ...], str] = {("title",): model.title}
+            names |= {("offers", n, "api_id"): offer.api_id for n, offer in enumerate(model.offers)}
+            names |= {("also", n): name for n, name in enumerate(model.also)}
+            for steps, name in names.items():
+                plain = plain_name(name)
+                owner = owners.get(plain) or aliases.setdefault(plain, model.model)
+                if owner != model.model:
+                    raise refused(f"{name!r} also stands for {owner}", "models", m, *steps)
+
+        return aliases
+
+    @model_validator(mode="after")
+    def _check(self) -> _ModelFile:
+        hosts, offers = [host.id for host in self.hosts], self.offers()
+        seen: set[str] = set()
+        for m, model in enumerate(self.models):
+            for n, offer in enumerate(model.complete_offers()):
+                steps = ("models", m, "offers", n)
+                check_known(offer.host, hosts, "host", *steps, "host")
+                if offer.system in seen:
+                    raise refused(f"{offer.system} is listed twice", *steps)
+                seen.add(offer.system)
+                if offer.replaced_by:
+                    check_known(offer.replaced_by, offers, "system", *steps, "replaced_by")
+        for n, former in enumerate(self.former):
+            check_known(former.replaced_by, [model.model for model in self.models], "model", "former", n, "replaced_by")
+        self.aliases()
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +267,11 @@ class Facts:
     aliases: Mapping[str, str]
     former: tuple[FormerModel, ...]
 
+    @property
+    def models(self) -> list[str]:
+        """Return the names of the models, each once."""
+        return list(dict.fromkeys(offer.model for offer in self.offers.values()))
+
     def find(self, system: str) -> Offer:
         """Return the offer of a system.
 
@@ -215,14 +287,14 @@ class Facts:
         'flux-2-pro'
         >>> read_facts().find("Nano Banana 2.1@google")
         Traceback (most recent call last):
-        evals.facts.models.FactsError: 'Nano Banana 2.1' is called gemini-nano-banana-2.1 here; write \
+        evals.facts.sources.FactsError: 'Nano Banana 2.1' is called gemini-nano-banana-2.1 here; write \
 gemini-nano-banana-2.1@google
         """
         if system in self.offers:
             return self.offers[system]
         model, _, host = (part.strip() for part in system.partition("@"))
         if host and host not in self.hosts:
-            raise FactsError(f"there is no host {host!r} in {system!r}; {meant(host, self.hosts)}")
+            raise FactsError(f"there is no host {host!r} in {system!r}; {suggestion(host, self.hosts)}")
         raise FactsError(self._why_unknown(system, model, host))
 
     def _why_unknown(self, system: str, model: str, host: str) -> str:
@@ -234,8 +306,7 @@ gemini-nano-banana-2.1@google
             if re.fullmatch(re.escape(plain_name(gone.name)).replace(r"\*", ".*"), plain_name(model)):
                 when = f"was shut down on {gone.retired}" if gone.retired else "is no longer served"
                 return f"{model!r} {when}; write {self._served(gone.replaced_by, host)}"
-        models = dict.fromkeys(offer.model for offer in self.offers.values())
-        close = difflib.get_close_matches(model, models, n=1)
+        close = difflib.get_close_matches(model, self.models, n=1)
         instead = f"did you mean {self._served(close[0], host)}?" if close else "see: twinlens systems"
         return f"there is no system {system!r}; {instead}"
 
@@ -262,26 +333,24 @@ def plain_name(name: str) -> str:
     return re.sub(r"[\s_-]+", "-", re.sub(r"[\[\]()]", "", name).strip().casefold())
 
 
+@functools.cache
 def read_facts(path: Path | None = None) -> Facts:
-    """Read and check the facts, the ones that come with TwinLens by default.
+    """Read and check the facts, once a process; the ones that come with TwinLens by default.
 
     Raises
     ------
     FactsError
-        If something in the file is missing, unknown, of the wrong kind or given twice.
+        If something in the file, or in ``sources.yaml`` beside it, is missing, unknown, of the wrong kind, given
+        twice or out of order.
     """
-    return _read(path) if path is not None else _read_own()
+    path = path or data_path("facts/models.yaml")
+    file = read_yaml(path, _ModelFile, FactsError, sources=read_sources(path.parent / "sources.yaml"))
+    return Facts(file.read, {host.id: host for host in file.hosts}, file.offers(), file.aliases(), file.former)
 
 
-@functools.cache
-def _read_own() -> Facts:
-    return _read(data_path("facts/models.yaml"))
-
-
-def _read(path: Path) -> Facts:
-    from evals.facts.models_reading import parse_facts  # it builds the classes above
-
-    return parse_facts(path)
+KnownModel = Annotated[Text, AfterValidator(lambda name: check_known(name, read_facts().models, "model"))]
+KnownSystem = Annotated[Text, AfterValidator(lambda name: check_known(name, read_facts().offers, "system"))]
+KnownHost = Annotated[Text, AfterValidator(lambda name: check_known(name, read_facts().hosts, "host"))]
 
 
 def cautions(offer: Offer, today: date) -> list[str]:
@@ -290,20 +359,20 @@ def cautions(offer: Offer, today: date) -> list[str]:
     It is retired or will be soon; its weights are exchanged under the same name; it takes no seed; its price is
     unknown or sources disagree on it.
     """
-    found: list[str] = []
+    sentences: list[str] = []
     instead = f"; use {offer.replaced_by}" if offer.replaced_by else ""
     if offer.released and today < offer.released:
-        found.append(f"it is released on {offer.released}")
+        sentences.append(f"it is released on {offer.released}")
     if offer.retired and offer.retired < today:
-        found.append(f"it was to be shut down on {offer.retired}{instead}")
+        sentences.append(f"it was to be shut down on {offer.retired}{instead}")
     elif offer.retired and offer.retired - today <= RETIRES_SOON:
-        found.append(f"it will be shut down on {offer.retired}{instead}")
+        sentences.append(f"it will be shut down on {offer.retired}{instead}")
     if offer.rolling:
-        found.append("its weights are exchanged under the same name, so a later run may ask another model")
+        sentences.append("its weights are exchanged under the same name, so a later run may ask another model")
     if not offer.takes_seed:
-        found.append("it takes no seed, so its repeats differ")
-    if not offer.quotes:
-        found.append("no source gives its price")
-    elif len({(quote.kind, repr(sorted(quote.terms.items()))) for quote in offer.quotes}) > 1:
-        found.append(f"{len(offer.quotes)} sources disagree on its price; the budget counts with the highest")
-    return found
+        sentences.append("it takes no seed, so its repeats differ")
+    if not offer.prices:
+        sentences.append("no source gives its price")
+    elif len({(price.kind, repr(price.terms)) for price in offer.prices}) > 1:
+        sentences.append(f"{len(offer.prices)} sources disagree on its price; the budget counts with the highest")
+    return sentences

@@ -1,15 +1,21 @@
-"""What a picture costs: at most, usually, and by what the host told; pure arithmetic over the facts' quotes."""
+"""What a picture costs: the formulas by which hosts charge, and its cost at most, expected, and as billed."""
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, Protocol, TypeAlias, cast
 
-from evals.facts.models import Offer, Quote
-from evals.facts.sizes import SIZES
+from pydantic import Discriminator, Field, Tag
 
+from evals.facts.sources import SourceById
+from evals.yaml_models import FileModel
+
+SIZES: Mapping[str, int] = {"512": 512, "1K": 1024, "2K": 2048, "4K": 4096}
+"""The sizes that can be asked for, each with the side of a square picture in pixels."""
+
+Size: TypeAlias = Literal["512", "1K", "2K", "4K"]
 Basis: TypeAlias = Literal["reported", "usage", "listed", "none"]
 
 PROMPT_TOKENS_USUAL = 50
@@ -20,6 +26,72 @@ PROMPT_TOKENS_AT_MOST = 1_000
 
 _MEGAPIXEL = 1024 * 1024
 _TOKEN_COUNTS = ("input_text", "input_image", "output_text", "output_image")
+
+_Number = Annotated[float, Field(ge=0)]
+_BySize = dict[Size, _Number]
+_NumberOrBySize = Annotated[
+    Annotated[_Number, Tag("number")] | Annotated[_BySize, Tag("by size")],
+    Discriminator(lambda value: "by size" if isinstance(value, dict) else "number"),
+]
+
+
+class _SourcedPrice(FileModel):
+    source: SourceById
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """Return the numbers of the formula."""
+        return self.model_dump(exclude={"kind", "source"})
+
+
+class TokenPrice(_SourcedPrice):
+    """US dollars per million tokens; thoughts are charged as text."""
+
+    kind: Literal["tokens"] = "tokens"
+    input_per_m: _Number
+    output_text_per_m: _Number
+    output_image_per_m: _Number
+    image_tokens: _BySize
+    reference_tokens: _Number
+    text_tokens_usual: _Number
+    text_tokens_at_most: _Number
+
+
+class MegapixelPrice(_SourcedPrice):
+    """US dollars for the first megapixel of a picture, each further one, and each of its references (``input``)."""
+
+    kind: Literal["megapixels"] = "megapixels"
+    first: _Number
+    further: _Number
+    input: _Number
+
+
+class ImagePrice(_SourcedPrice):
+    """US dollars a picture, one number or one a size."""
+
+    kind: Literal["per_image"] = "per_image"
+    usd: _NumberOrBySize
+
+
+class FreePrice(_SourcedPrice):
+    """Nothing is charged."""
+
+    kind: Literal["free"] = "free"
+
+
+Price: TypeAlias = TokenPrice | MegapixelPrice | ImagePrice | FreePrice
+"""One source's price for an offer."""
+
+AnyPrice = Annotated[Price, Field(discriminator="kind")]
+"""A price in a file, which says its ``kind``."""
+
+
+class Priced(Protocol):
+    """An offer, as far as its prices go: every source's, conflicting ones included; empty where no source gives one."""
+
+    @property
+    def prices(self) -> Sequence[Price]:
+        """Return them."""
 
 
 def megapixels(width: int, height: int) -> int:
@@ -35,8 +107,8 @@ def megapixels(width: int, height: int) -> int:
     return math.ceil(width * height / _MEGAPIXEL)
 
 
-def worst_usd(
-    offer: Offer,
+def max_cost_usd(
+    offer: Priced,
     size: str,
     n_references: int = 0,
     prompt_tokens: int = PROMPT_TOKENS_AT_MOST,
@@ -49,7 +121,7 @@ def worst_usd(
     offer
         The model on its host.
     size
-        Of `evals.facts.sizes.SIZES`; pictures are square.
+        Of `SIZES`; pictures are square.
     n_references
         How many reference images are sent along.
     prompt_tokens
@@ -60,14 +132,12 @@ def worst_usd(
     """
     if references_mp is None:
         references_mp = n_references * _side_mp(size)
-    prices = [
-        _price(quote, size, n_references, prompt_tokens, references_mp, "text_tokens_at_most") for quote in offer.quotes
-    ]
-    return max((price for price in prices if price is not None), default=None)
+    costs = [price_usd(price, size, n_references, prompt_tokens, references_mp, at_most=True) for price in offer.prices]
+    return max((cost for cost in costs if cost is not None), default=None)
 
 
-def likely_usd(
-    offer: Offer,
+def expected_cost_usd(
+    offer: Priced,
     size: str,
     n_references: int = 0,
     prompt_tokens: int = PROMPT_TOKENS_USUAL,
@@ -75,19 +145,17 @@ def likely_usd(
 ) -> float | None:
     """Return what a picture usually costs, in US dollars: the median over the sources; None if none gives a price.
 
-    Arguments as for `worst_usd`, but unknown references count one megapixel each.
+    Arguments as for `max_cost_usd`, but unknown references count one megapixel each.
     """
     if references_mp is None:
         references_mp = n_references
-    prices = [
-        _price(quote, size, n_references, prompt_tokens, references_mp, "text_tokens_usual") for quote in offer.quotes
-    ]
-    known = [price for price in prices if price is not None]
+    costs = [price_usd(price, size, n_references, prompt_tokens, references_mp) for price in offer.prices]
+    known = [cost for cost in costs if cost is not None]
     return statistics.median(known) if known else None
 
 
 def billed_usd(
-    offer: Offer, named_usd: float | None, usage: Mapping[str, float] | None, size: str, n_references: int = 0
+    offer: Priced, named_usd: float | None, usage: Mapping[str, float] | None, size: str, n_references: int = 0
 ) -> tuple[float | None, Basis]:
     """Return what a picture has cost, in US dollars, and how that is known.
 
@@ -95,7 +163,8 @@ def billed_usd(
     -------
     cost, basis
         ``reported``: the host named the price. ``usage``: computed from the counts that the host told, by the source
-        with the highest price. ``listed``: the host told nothing, so it is `likely_usd`. ``none``: no price is known.
+        with the highest price. ``listed``: the host told nothing, so it is `expected_cost_usd`. ``none``: no price is
+        known.
 
     Examples
     --------
@@ -108,79 +177,74 @@ def billed_usd(
     """
     if named_usd is not None:
         return named_usd, "reported"
-    counted = [cost for quote in offer.quotes if (cost := _cost_of_usage(quote, usage or {})) is not None]
-    if counted:
-        return max(counted), "usage"
-    listed = likely_usd(offer, size, n_references)
+    costs = [cost for price in offer.prices if (cost := _usage_usd(price, usage or {})) is not None]
+    if costs:
+        return max(costs), "usage"
+    listed = expected_cost_usd(offer, size, n_references)
     return listed, "listed" if listed is not None else "none"
+
+
+def price_usd(
+    price: Price,
+    size: str,
+    n_references: int = 0,
+    prompt_tokens: float = PROMPT_TOKENS_USUAL,
+    references_mp: float = 0.0,
+    *,
+    at_most: bool = False,
+) -> float | None:
+    """Return the price of a picture by one source before it is made; None where the source gives none for that size.
+
+    Text tokens are the usual number, or the most there can be (``at_most``).
+    """
+    match price:
+        case TokenPrice():
+            text_tokens = price.text_tokens_at_most if at_most else price.text_tokens_usual
+            image_tokens = _of_size(price.image_tokens, size)
+            if image_tokens is None:
+                return None
+            return _tokens_usd(price, prompt_tokens + n_references * price.reference_tokens, text_tokens, image_tokens)
+        case MegapixelPrice():
+            return _megapixels_usd(price, _side_mp(size), references_mp)
+        case ImagePrice():
+            return _of_size(price.usd, size)
+        case FreePrice():
+            return 0.0
 
 
 def _side_mp(size: str) -> int:
     return megapixels(SIZES[size], SIZES[size])
 
 
-def _price(
-    quote: Quote, size: str, n_references: int, prompt_tokens: float, references_mp: float, text_tokens: str
-) -> float | None:
-    """Return the price of a picture by one source before it is made; None where the source gives none for that size."""
-    if quote.kind == "tokens":
-        image_tokens = _of_size(quote.terms["image_tokens"], size)
-        if image_tokens is None:
-            return None
-        return _tokens_usd(
-            quote,
-            input_tokens=prompt_tokens + n_references * _number(quote, "reference_tokens"),
-            text_tokens=_number(quote, text_tokens),
-            image_tokens=image_tokens,
-        )
-    if quote.kind == "megapixels":
-        return _megapixels_usd(quote, _side_mp(size), references_mp)
-    if quote.kind == "per_image":
-        return _of_size(quote.terms["usd"], size)
-    return 0.0
-
-
-def _cost_of_usage(quote: Quote, usage: Mapping[str, float]) -> float | None:
+def _usage_usd(price: Price, usage: Mapping[str, float]) -> float | None:
     """Return the price of a picture by one source from what was counted; None where the counts are of another kind."""
-    if quote.kind == "tokens" and any(name in usage for name in _TOKEN_COUNTS):
-        return _tokens_usd(
-            quote,
-            input_tokens=usage.get("input_text", 0) + usage.get("input_image", 0),
-            text_tokens=usage.get("output_text", 0),
-            image_tokens=usage.get("output_image", 0),
-        )
-    if quote.kind == "megapixels" and "output_mp" in usage:
-        return _megapixels_usd(quote, math.ceil(usage["output_mp"]), math.ceil(usage.get("input_mp", 0)))
+    if isinstance(price, TokenPrice) and any(name in usage for name in _TOKEN_COUNTS):
+        input_text, input_image, output_text, output_image = (usage.get(name, 0) for name in _TOKEN_COUNTS)
+        return _tokens_usd(price, input_text + input_image, output_text, output_image)
+    if isinstance(price, MegapixelPrice) and "output_mp" in usage:
+        return _megapixels_usd(price, math.ceil(usage["output_mp"]), math.ceil(usage.get("input_mp", 0)))
     return None
 
 
-def _tokens_usd(quote: Quote, input_tokens: float, text_tokens: float, image_tokens: float) -> float:
+def _tokens_usd(price: TokenPrice, input_tokens: float, text_tokens: float, image_tokens: float) -> float:
     r"""Return :math:`in \cdot P_{in} + text \cdot P_{text} + image \cdot P_{image}`, with P in dollars per million.
 
-    Thoughts are charged as text. Source: Google's price list by way of litellm 1.109.1, read 2026-11-22.
+    Source: Google's price list by way of litellm 1.109.1, read 2026-11-22.
     """
     return (
-        input_tokens * _number(quote, "input_per_m")
-        + text_tokens * _number(quote, "output_text_per_m")
-        + image_tokens * _number(quote, "output_image_per_m")
+        input_tokens * price.input_per_m
+        + text_tokens * price.output_text_per_m
+        + image_tokens * price.output_image_per_m
     ) / 1e6
 
 
-def _megapixels_usd(quote: Quote, output_mp: float, input_mp: float) -> float:
+def _megapixels_usd(price: MegapixelPrice, output_mp: float, input_mp: float) -> float:
     r"""Return :math:`first + (out - 1) \cdot further + in \cdot input`, in dollars.
 
     Source: docs.bfl.ai/quick_start/pricing, read 2026-11-22.
     """
-    further = max(0.0, output_mp - 1) * _number(quote, "further")
-    return _number(quote, "first") + further + input_mp * _number(quote, "input")
+    return price.first + max(0.0, output_mp - 1) * price.further + input_mp * price.input
 
 
-def _of_size(value: float | Mapping[str, float], size: str) -> float | None:
-    return value.get(size) if isinstance(value, Mapping) else value
-
-
-def _number(quote: Quote, term: str) -> float:
-    value = quote.terms[term]
-    if isinstance(value, Mapping):
-        raise TypeError(f"{term} of a price is one number, not one by size")
-    return value
+def _of_size(value: float | Mapping[Size, float], size: str) -> float | None:
+    return value.get(cast(Size, size)) if isinstance(value, Mapping) else value

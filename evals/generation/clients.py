@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from evals.definition import DefinitionError, EvalDefinition
-from evals.facts.models import Facts, FactsError, Offer, cautions
+from evals.facts.models import Facts, Offer, cautions
+from evals.facts.sources import FactsError
 from evals.generation.hosts import load_host
 from evals.generation.keys import find_key
 from evals.generation.pacing import RateLimiter

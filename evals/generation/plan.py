@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from evals.definition import EvalDefinition
-from evals.facts.sizes import SIZES
+from evals.facts.pricing import SIZES
 from evals.suites import references
 from evals.suites.suite import PromptItem, Suite, read_suite
 
@@ -31,7 +31,7 @@ class ImageRequest:
     seed, repeat
         The seed that is sent, and which of the requests with that seed this is, from 0.
     size
-        One of `evals.facts.sizes.SIZES`; pictures are square.
+        One of `evals.facts.pricing.SIZES`; pictures are square.
     first_shot
         The ``sample_id`` of the sequence's first shot, whose picture is sent along as a reference; None without one.
     """

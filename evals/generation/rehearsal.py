@@ -63,7 +63,7 @@ def simulated_systems(definition: EvalDefinition, facts: Facts, ledger: Path) ->
             simulated = ", ".join(FORMATS)
             raise GenerationError(f"{offer.system} cannot be simulated; leave it out, there are only {simulated}")
         if system.name in invented:
-            offer = replace(offer, api_id=system.name.partition("@")[0], edit_api_id=None)
+            offer = offer.model_copy(update={"api_id": system.name.partition("@")[0], "edit_api_id": None})
             offers[system.name] = offer
         artist = _continued(demo_artist(system, definition.suites), drawn, system.name)
         models.setdefault(offer.host, []).append(_model(offer, artist, _behaviours(system)))
@@ -111,8 +111,8 @@ def _model(offer: Offer, artist: Artist, behaviours: Mapping[str, Behaviour]) ->
     return SimulatedModel(
         api_id=offer.api_id,
         edit_api_id=offer.edit_api_id,
-        kind=offer.quotes[0].kind if offer.quotes else "free",
-        terms=offer.quotes[0].terms if offer.quotes else {},
+        kind=offer.prices[0].kind if offer.prices else "free",
+        terms=offer.prices[0].terms if offer.prices else {},
         sizes=offer.sizes,
         references_at_most=offer.references_at_most,
         artist=artist,

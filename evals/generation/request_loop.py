@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from evals.facts.models import Offer
-from evals.facts.pricing import PROMPT_TOKENS_AT_MOST, billed_usd, megapixels, worst_usd
+from evals.facts.pricing import PROMPT_TOKENS_AT_MOST, billed_usd, max_cost_usd, megapixels
 from evals.generation.answers import (
     Accepted,
     Ended,
@@ -227,7 +227,7 @@ def _max_cost_usd(request: ImageRequest, offer: Offer, references: Sequence[byte
     """Return the most that a request can cost, 0 where no price is known."""
     prompt_tokens = max(PROMPT_TOKENS_AT_MOST, len(request.prompt.encode()))
     references_mp = sum(megapixels(*picture_size(reference)) for reference in references)
-    return worst_usd(offer, request.size, len(references), prompt_tokens, references_mp) or 0.0
+    return max_cost_usd(offer, request.size, len(references), prompt_tokens, references_mp) or 0.0
 
 
 def _halted(attempt: _Attempt) -> bool:

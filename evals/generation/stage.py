@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from evals.definition import DefinitionError, definition_path, read_definition
-from evals.facts.pricing import worst_usd
+from evals.facts.pricing import max_cost_usd
 from evals.generation.budget import Budget
 from evals.generation.clients import GenerationError, OpenSystems
 from evals.generation.keys import redact
@@ -207,7 +207,7 @@ def _check_budget(systems: OpenSystems, budget_usd: float | None) -> None:
     if budget_usd is None:
         return
     for system, size in dict.fromkeys((request.system, request.size) for request in systems.requests):
-        if worst_usd(systems.clients[system].offer, size) is None:
+        if max_cost_usd(systems.clients[system].offer, size) is None:
             raise GenerationError(
                 f"no price of {system} in {size} is known, so no budget can be kept; leave out the system or --budget"
             )

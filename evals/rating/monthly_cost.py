@@ -11,8 +11,7 @@ from typing_extensions import TypedDict
 
 from evals.facts.capabilities import BATCH, VOLUME_DISCOUNT, Cell, read_capabilities
 from evals.facts.models import Facts, Offer, read_facts
-from evals.facts.pricing import PROMPT_TOKENS_USUAL, likely_usd
-from evals.facts.sizes import SIZES
+from evals.facts.pricing import PROMPT_TOKENS_USUAL, SIZES, TokenPrice, price_usd
 from evals.rating.operations import SystemOperations
 
 VOLUMES = (10_000, 50_000, 100_000, 500_000)
@@ -110,7 +109,7 @@ def monthly_costs(
     systems
         Names ``model@host``. One without a price has a row with the reason.
     size
-        Of `evals.facts.sizes.SIZES`; pictures are square.
+        Of `evals.facts.pricing.SIZES`; pictures are square.
     volumes
         Accepted pictures a month, each at least 1.
     operations
@@ -227,7 +226,7 @@ def _listed(offer: Offer, size: str, facts: Facts) -> _Price:
     """Return the list price of a picture over all sources, or why there is none."""
     if size not in offer.sizes:
         return _Price(reason=f"it makes no {size} pictures; its sizes are {', '.join(offer.sizes)}")
-    if not offer.quotes:
+    if not offer.prices:
         return _Price(reason="no source gives its price")
     if offer.is_free:
         return _Price(reason="nothing is charged for a picture; what one's own machine costs is not known here")
@@ -235,23 +234,23 @@ def _listed(offer: Offer, size: str, facts: Facts) -> _Price:
     whole = _over_sources(offer, size, with_text=True)
     notes = [*_life_cycle(facts, offer.system)]
     if pictures["low"] < pictures["high"]:
-        notes.append(f"{len(offer.quotes)} sources disagree on the price.")
+        notes.append(f"{len(offer.prices)} sources disagree on the price.")
     if whole != pictures:
         notes.append("The host also charges for the tokens of prompts and thoughts, which the list price leaves out.")
-    sources = tuple(dict.fromkeys(quote.source for quote in offer.quotes))
+    sources = tuple(dict.fromkeys(str(price.source) for price in offer.prices))
     return _Price("listed", pictures, whole if whole != pictures else None, sources=sources, notes=tuple(notes))
 
 
 def _over_sources(offer: Offer, size: str, *, with_text: bool) -> UsdRange:
-    prices = []
-    for quote in offer.quotes:
-        if not with_text and quote.kind == "tokens":
-            quote = replace(quote, terms={**quote.terms, "text_tokens_usual": 0.0})
+    costs = []
+    for price in offer.prices:
+        if not with_text and isinstance(price, TokenPrice):
+            price = price.model_copy(update={"text_tokens_usual": 0.0})
         tokens = PROMPT_TOKENS_USUAL if with_text else 0
-        price = likely_usd(replace(offer, quotes=(quote,)), size, prompt_tokens=tokens)
-        if price is not None:
-            prices.append(price)
-    return UsdRange(low=min(prices), middle=statistics.median(prices), high=max(prices))
+        cost = price_usd(price, size, prompt_tokens=tokens)
+        if cost is not None:
+            costs.append(cost)
+    return UsdRange(low=min(costs), middle=statistics.median(costs), high=max(costs))
 
 
 def _life_cycle(facts: Facts, system: str) -> Iterable[str]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from evals.facts.sizes import SIZES
+from evals.facts.pricing import SIZES
 from evals.rating.operations import MISSING, Figure, SystemOperations, notes
 from evals.rating.stage import operations_by_size_of, operations_of
 from evals.reporting import formatting

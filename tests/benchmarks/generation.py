@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from evals.facts.sizes import SIZES
+from evals.facts.pricing import SIZES
 from evals.generation.simulated.artists import plain_artist
 from evals.generation.simulated.books import Books
 from evals.generation.simulated.server import serve

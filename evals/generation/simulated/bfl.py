@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
-from evals.facts.sizes import SIZES
+from evals.facts.pricing import SIZES
 from evals.generation.simulated.charging import megapixels, price_usd
 from evals.generation.simulated.delivery import delivery_address, delivery_routes
 from evals.generation.simulated.faults import Problem, spoiled, turned_away

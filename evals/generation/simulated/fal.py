@@ -16,7 +16,7 @@ from typing import Any, cast
 import PIL.Image
 from aiohttp import web
 
-from evals.facts.sizes import SIZES
+from evals.facts.pricing import SIZES
 from evals.generation.simulated.delivery import delivery_address, delivery_routes
 from evals.generation.simulated.faults import Problem
 from evals.generation.simulated.intake import Format, Intake, Job, Order, size_name

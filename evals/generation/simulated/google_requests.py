@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from evals.facts.sizes import SIZES
+from evals.facts.pricing import SIZES
 from evals.generation.simulated.intake import Format, Order
 from evals.generation.simulated.references import decoded, size_if_picture
 from evals.generation.simulated.service import SimulatedModel

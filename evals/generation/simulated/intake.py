@@ -17,7 +17,7 @@ from typing import Literal
 import PIL.Image
 from aiohttp import web
 
-from evals.facts.sizes import SIZES
+from evals.facts.pricing import SIZES
 from evals.generation.simulated.books import Books, Ending
 from evals.generation.simulated.service import BEHAVIOURS, Behaviour, Seconds, SimulatedHost, SimulatedModel
 

@@ -87,9 +87,9 @@ class SimulatedModel:
     api_id
         Its name in the host's addresses.
     kind, terms
-        Its price, as in `evals.facts.models.Quote`.
+        Its price, as in `evals.facts.pricing.Price`.
     sizes
-        The sizes that may be asked for, of `evals.facts.sizes.SIZES`.
+        The sizes that may be asked for, of `evals.facts.pricing.SIZES`.
     references_at_most
         How many reference pictures a request may carry.
     artist

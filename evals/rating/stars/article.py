@@ -8,7 +8,7 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
-from evals.facts.article import PublishedRow
+from evals.facts.article import ArticleRow
 from evals.rating.stars.table import TableRow
 
 Verdict = Literal["supported", "contradicted", "cannot tell", "not comparable"]
@@ -33,7 +33,7 @@ class ArticleStars(TypedDict):
     why: str
 
 
-def against_article(row: TableRow, article_row: PublishedRow, systems: Sequence[str]) -> ArticleStars:
+def against_article(row: TableRow, article_row: ArticleRow, systems: Sequence[str]) -> ArticleStars:
     """Hold one row of an article's table against the same row of ours.
 
     A name in the article may mean several models. Every pair of systems that the two names may mean is compared, and
@@ -70,7 +70,7 @@ def systems_of(models: Sequence[str], systems: Sequence[str]) -> list[str]:
     return [system for system in systems if system.rpartition("@")[0] in models]
 
 
-def _verdict(row: TableRow, article_row: PublishedRow, systems: Sequence[str]) -> tuple[Verdict, str]:
+def _verdict(row: TableRow, article_row: ArticleRow, systems: Sequence[str]) -> tuple[Verdict, str]:
     first, second = article_row.columns
     sides = [systems_of(column.models, systems) for column in (first, second)]
     for column, side in zip((first, second), sides, strict=True):

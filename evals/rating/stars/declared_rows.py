@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing_extensions import TypedDict
 
 from evals.facts.capabilities import Capability, Cell, read_capabilities, read_companies
-from evals.facts.models import FactsError, read_facts
-from evals.yaml_files import meant
+from evals.facts.models import read_facts
+from evals.facts.sources import FactsError
+from evals.yaml_models import suggestion
 
 
 class CitedSource(TypedDict):
@@ -61,7 +62,7 @@ def declared_cell(capability_id: str, system: str) -> DeclaredCell:
     """
     capabilities = read_capabilities()
     if capability_id not in capabilities:
-        raise FactsError(f"there is no capability {capability_id!r}; {meant(capability_id, capabilities)}")
+        raise FactsError(f"there is no capability {capability_id!r}; {suggestion(capability_id, capabilities)}")
     capability = capabilities[capability_id]
     offer = read_facts().offers.get(system)
     cell = capability.of(offer.model, offer.host) if offer else None

@@ -9,13 +9,14 @@ from typing_extensions import TypedDict
 
 from evals.definition import EvalDefinition
 from evals.facts.article import read_article
+from evals.facts.use_cases import read_use_cases
 from evals.rating.controls import ControlStatistic
 from evals.rating.monthly_cost import MonthlyCost, monthly_costs
 from evals.rating.operations import SystemOperations
 from evals.rating.stars.article import ArticleStars, against_article
 from evals.rating.stars.bradley_terry import BradleyTerryStrengths, bradley_terry_strengths
 from evals.rating.stars.primary_metrics import rows_without_eval
-from evals.rating.stars.recommendations import Recommendation, read_use_cases, recommend
+from evals.rating.stars.recommendations import Recommendation, recommend
 from evals.rating.stars.table import TableRow, material, rate_rows
 from evals.rating.stars.totals import Totals, totals
 from metrics.scale import SCALES_VERSION

@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Container, Sequence
 
 from typing_extensions import TypedDict
 
-from evals.data_files import data_path
-from evals.facts.article import PublishedUseCase
+from evals.facts.article import ArticleUseCase
 from evals.facts.capabilities import read_capabilities
-from evals.facts.models import FactsError, read_facts
+from evals.facts.models import read_facts
+from evals.facts.use_cases import UseCase
 from evals.rating.stars.article import Verdict, systems_of
 from evals.rating.stars.table import RatedRow
 from evals.rating.stars.totals import TotalDifference, Totals, totals
 from evals.rating.statistics.intervals import MIN_PROMPTS
-from evals.yaml_files import Section, meant, read_section
 
 ENOUGH = 0.5
 """The least share of a profile's weight that must have been rated for a recommendation."""
-
-
-@dataclass(frozen=True, slots=True)
-class UseCase:
-    """A weight profile: how much each row counts for whom, and what a system must be able to do.
-
-    ``capability`` must not be answered with no by the cited facts, ``host`` must serve the model.
-    """
-
-    id: str
-    title: str
-    why: str
-    weights: Mapping[str, float]
-    capability: str | None = None
-    host: str | None = None
 
 
 class Requirement(TypedDict):
@@ -66,61 +48,11 @@ class Recommendation(TypedDict):
     article_verdict: Verdict | None
 
 
-def read_use_cases(path: Path | None = None) -> tuple[UseCase, ...]:
-    """Read and check the use cases that come with TwinLens, or those of a file.
-
-    Raises
-    ------
-    FactsError
-        If something in the file is missing, unknown, of the wrong kind or given twice.
-
-    Examples
-    --------
-    >>> [case.id for case in read_use_cases()][:3]
-    ['production-at-scale', 'prototyping', 'budget']
-    """
-    top = read_section(path or data_path("facts/use-cases.yaml"), FactsError).only("version", "use_cases")
-    top.integer("version", least=1)
-    cases: dict[str, UseCase] = {}
-    for section in top.sections("use_cases"):
-        case = _use_case(section)
-        if case.id in cases:
-            raise section.refuse("id", f"there are two use cases {case.id!r}")
-        cases[case.id] = case
-    return tuple(cases.values())
-
-
-def _use_case(section: Section) -> UseCase:
-    section.only("id", "title", "why", "weights", "requires")
-    section = section.named(f"use case {section.text('id')!r}")
-    weights = section.numbers("weights")
-    if not weights:
-        raise section.refuse("weights", "it is empty; name the rows that count, as in {precise: 2}")
-    for row, weight in weights.items():
-        if not 0 < weight < float("inf"):
-            raise section.refuse("weights", f"the weight of {row} is {weight:g}; it is above 0")
-    capability = host = None
-    if section.has("requires"):
-        needed = section.section("requires").only("capability", "host")
-        if needed.has("capability"):
-            capability = _known(needed, "capability", list(read_capabilities()))
-        if needed.has("host"):
-            host = _known(needed, "host", list(read_facts().hosts))
-    return UseCase(section.text("id"), section.text("title"), section.text("why"), weights, capability, host)
-
-
-def _known(section: Section, key: str, known: Sequence[str]) -> str:
-    name = section.text(key)
-    if name not in known:
-        raise section.refuse(key, f"there is no {name!r} here; {meant(name, known)}")
-    return name
-
-
 def recommend(
     case: UseCase,
     rated: Sequence[RatedRow],
     systems: Sequence[str],
-    advice: PublishedUseCase | None = None,
+    advice: ArticleUseCase | None = None,
     simulated: Container[str] = (),
 ) -> Recommendation:
     """Return the better system for a use case, how sure that is, and what would change it.
@@ -150,7 +82,7 @@ def recommend(
         title=case.title,
         why=case.why,
         rated=rated_share,
-        requirements=requirements if case.capability or case.host else [],
+        requirements=requirements if case.requires.capability or case.requires.host else [],
         totals=weighed,
         system=system,
         verdict=verdict,
@@ -167,11 +99,12 @@ def _requirement(case: UseCase, system: str, simulated: bool) -> Requirement:
         return Requirement(system=system, met=None, says="the facts know no such model")
     if simulated:
         return Requirement(system=system, met=None, says="it is simulated")
-    if case.host is not None:
-        served = f"{model}@{case.host}" in facts.offers
-        title = facts.hosts[case.host].title
+    capability, required_host = case.requires.capability, case.requires.host
+    if required_host is not None:
+        served = f"{model}@{required_host}" in facts.offers
+        title = facts.hosts[required_host].title
         return Requirement(system=system, met=served, says=f"{title} {'serves' if served else 'does not serve'} it")
-    cell = read_capabilities()[case.capability].of(model, host) if case.capability is not None else None
+    cell = read_capabilities()[capability].of(model, host) if capability is not None else None
     if cell is None or cell.answer == "unknown":
         return Requirement(system=system, met=None, says=cell.says if cell else "nobody looked into it")
     return Requirement(system=system, met=cell.answer != "no", says=cell.says)
@@ -226,7 +159,7 @@ def _would_change(difference: TotalDifference) -> str:
 
 
 def _against(
-    system: str | None, systems: Sequence[str], advice: PublishedUseCase | None
+    system: str | None, systems: Sequence[str], advice: ArticleUseCase | None
 ) -> tuple[str | None, Verdict | None]:
     if advice is None:
         return None, None

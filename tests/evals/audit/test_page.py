@@ -6,16 +6,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from evals.audit.claims import audit, read_audited_article
 from evals.audit.page import audit_page, by_verdict, counts
-from evals.audit.verdicts import audit
+from evals.audit.rules import VERDICTS
 from evals.cli.audit import audit as command
-from evals.facts.article import read_article
 from evals.facts.capabilities import read_capabilities
-from evals.facts.claims import VERDICTS
 from evals.facts.models import read_facts
 
 PUBLISHED = Path(__file__).parents[3] / "reports" / "article-audit.md"
-ARTICLE = read_article()
+ARTICLE = read_audited_article()
 CLAIMS = audit(ARTICLE, read_facts(), read_capabilities())
 
 

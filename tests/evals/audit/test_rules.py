@@ -1,45 +1,45 @@
 """The rules of the audit on known answers, and that coming nearer to what was stated never makes a verdict worse."""
 
-import math
+from datetime import date
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.audit.arithmetic import check_arithmetic, computed
-from evals.audit.rules import judged, judged_by_interval, number, of_several, usd
-from evals.facts.claims import Arithmetic, Reading, Stated
+from evals.audit.arithmetic import Arithmetic, Reading
+from evals.audit.evidence import Evidence
+from evals.audit.rules import Stated, judged, judged_by_interval, number, of_several, parse_stated, usd
 from evals.facts.models import read_facts
 
-FACTS = read_facts()
 BEST_FIRST = ("right", "imprecise", "wrong")
 
 
-def stated(words: str) -> Stated:
-    half = 0.5 * 10.0 ** -len(words.partition(".")[2])
-    return Stated(words, float(words) - half, float(words) + half, float(words))
+KNOWN = Evidence(date(2026, 7, 15), read_facts(), {})
 
 
-def arithmetic(words: str, *readings: Reading, unit: str = "%", **more) -> Arithmetic:
-    usual = {"slip": None, "given": "prices", "list_prices_of": ()}
-    return Arithmetic(stated(words), unit, readings, **{**usual, **more})
+def reading(words, operation, of, than, times=None):
+    return Reading(words=words, operation=operation, of=of, than=than, times=times)
+
+
+def checked(stated, *readings, unit="%", **more):
+    return Arithmetic(stated=stated, unit=unit, given="prices", readings=readings, **more).check(KNOWN)
 
 
 @pytest.mark.parametrize(
-    ("reading", "result"),
+    ("operation", "result"),
     [
-        (Reading("", "percent_more", 0.04, 0.025, 1), 60.0),
-        (Reading("", "percent_less", 0.025, 0.04, 1), 37.5),
-        (Reading("", "percent_less", 8.5, 11, 1), 250 / 11),
-        (Reading("", "percent_more", 11, 8.5, 1), 500 / 17),
-        (Reading("", "percent_less", 0.06, 0.04, 1), -50.0),
-        (Reading("", "difference_times", 0.04, 0.025, 100_000), 1500.0),
-        (Reading("", "difference_times", 0.04, 0.025, 50_000), 750.0),
-        (Reading("", "hours_of_difference", 4.2, 3.1, 10_000), 11_000 / 3600),
+        (reading("x", "percent_more", 0.04, 0.025), 60.0),
+        (reading("x", "percent_less", 0.025, 0.04), 37.5),
+        (reading("x", "percent_less", 8.5, 11), 250 / 11),
+        (reading("x", "percent_more", 11, 8.5), 500 / 17),
+        (reading("x", "percent_less", 0.06, 0.04), -50.0),
+        (reading("x", "difference_times", 0.04, 0.025, 100_000), 1500.0),
+        (reading("x", "difference_times", 0.04, 0.025, 50_000), 750.0),
+        (reading("x", "hours_of_difference", 4.2, 3.1, 10_000), 11_000 / 3600),
     ],
 )
-def test_operations_have_their_known_results(reading, result):
-    assert computed(reading) == pytest.approx(result, abs=1e-9)
+def test_operations_have_their_known_results(operation, result):
+    assert operation.result() == pytest.approx(result, abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -59,14 +59,14 @@ def test_operations_have_their_known_results(reading, result):
     ],
 )
 def test_a_number_is_right_if_it_rounds_to_its_digits_and_imprecise_within_five_percent(words, found, verdict):
-    assert judged(found, stated(words), 0.05) == verdict
+    assert judged(found, parse_stated(words), 0.05) == verdict
 
 
 @pytest.mark.parametrize(
     ("found", "verdict"), [(15, "right"), (30, "right"), (31.4, "imprecise"), (14.3, "imprecise"), (37.5, "wrong")]
 )
 def test_a_span_is_right_up_to_its_ends_and_imprecise_a_little_beyond(found, verdict):
-    assert judged(found, Stated("15 to 30", 15, 30), 0.05) == verdict
+    assert judged(found, parse_stated("15 to 30"), 0.05) == verdict
 
 
 positive = st.floats(0.01, 1e6)
@@ -85,12 +85,12 @@ def test_coming_nearer_to_what_was_stated_never_makes_a_verdict_worse(value, nea
     [(4.0, 4.6, "right"), (4.2, 4.3, "right"), (4.3, 9.0, "imprecise"), (9.0, 9.9, "wrong"), (3.0, 3.9, "imprecise")],
 )
 def test_a_measured_interval_is_held_against_a_stated_number(low, high, verdict):
-    assert judged_by_interval(low, high, stated("4.2"), 0.10) == verdict
+    assert judged_by_interval(low, high, parse_stated("4.2"), 0.10) == verdict
 
 
 @pytest.mark.parametrize(("low", "high", "verdict"), [(1, 2, "right"), (0.9, 1.2, "untested"), (0.5, 0.8, "wrong")])
 def test_a_least_value_is_decided_only_by_an_interval_that_does_not_cross_it(low, high, verdict):
-    assert judged_by_interval(low, high, Stated("above 1", 1, math.inf), 0.10) == verdict
+    assert judged_by_interval(low, high, parse_stated("above 1"), 0.10) == verdict
 
 
 @pytest.mark.parametrize(
@@ -114,36 +114,34 @@ def test_several_systems_share_one_verdict(each, verdict):
 
 
 def test_the_reading_nearest_to_the_claim_decides_and_all_are_told():
-    less = Reading("the time", "percent_less", 8.5, 11, 1)
-    more = Reading("the rate", "percent_more", 11, 8.5, 1)
+    less = reading("the time", "percent_less", 8.5, 11)
+    more = reading("the rate", "percent_more", 11, 8.5)
     for readings in ((less, more), (more, less)):
-        found = check_arithmetic(arithmetic("22", *readings), FACTS)
+        found = checked("22", *readings)
         assert (found.verdict, round(found.computed, 1)) == ("imprecise", 22.7)
         assert "the time is 1 - 8.5 / 11 = 22.7%" in found.sentence
         assert "the rate is 11 / 8.5 - 1 = 29.4%" in found.sentence
 
 
 def test_a_slip_is_told_only_where_it_gives_the_stated_number():
-    saving = Reading("the saving", "percent_less", 0.025, 0.04, 1)
-    slip = Reading("the premium", "percent_more", 0.04, 0.025, 1)
-    assert (
-        "60% is the premium, 0.04 / 0.025 - 1" in check_arithmetic(arithmetic("60", saving, slip=slip), FACTS).sentence
-    )
-    assert "premium" not in check_arithmetic(arithmetic("50", saving, slip=slip), FACTS).sentence
+    saving = reading("the saving", "percent_less", 0.025, 0.04)
+    slip = reading("the premium", "percent_more", 0.04, 0.025)
+    assert "60% is the premium, 0.04 / 0.025 - 1" in checked("60", saving, slip=slip).sentence
+    assert "premium" not in checked("50", saving, slip=slip).sentence
 
 
 def test_list_prices_are_put_in_place_of_the_articles():
-    reading = Reading("the saving", "difference_times", 0.09, 0.02, 1000)
+    saving = reading("the saving", "difference_times", 0.09, 0.02, 1000)
     systems = ("flux-2-max@bfl", "flux-2-pro@bfl")  # $0.07 and $0.03
-    found = check_arithmetic(arithmetic("70", reading, unit="USD", list_prices_of=systems), FACTS)
+    found = checked("70", saving, unit="USD", list_prices_of=systems)
     assert (found.verdict, found.computed) == ("right", 70)
     assert "$0.07 for flux-2-max@bfl and $0.03 for flux-2-pro@bfl, it is $40." in found.sentence
 
 
 def test_a_list_price_that_nobody_gives_is_not_made_up():
-    reading = Reading("the saving", "difference_times", 0.09, 0.02, 1000)
+    saving = reading("the saving", "difference_times", 0.09, 0.02, 1000)
     systems = ("flux-2-max@replicate", "flux-2-pro@bfl")
-    found = check_arithmetic(arithmetic("70", reading, unit="USD", list_prices_of=systems), FACTS)
+    found = checked("70", saving, unit="USD", list_prices_of=systems)
     assert found.sentence.endswith("no source gives both list prices.")
 
 

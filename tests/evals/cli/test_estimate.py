@@ -8,8 +8,9 @@ from PIL import Image
 
 from evals.cli.estimate import estimate_requests, print_estimate
 from evals.definition import read_definition
-from evals.facts.models import FactsError, read_facts
-from evals.facts.pricing import worst_usd
+from evals.facts.models import read_facts
+from evals.facts.pricing import max_cost_usd
+from evals.facts.sources import FactsError
 from evals.generation.plan import ImageRequest, plan_requests
 from evals.rating.statistics.power import smallest_detectable_effect
 from evals.suites.suite import PromptItem
@@ -37,14 +38,18 @@ def plan(systems, n_prompts=10, size="1K", suite="things", **of_item):
 def test_money_is_the_number_of_images_times_the_price():
     found = estimate_requests(plan(["flux-2-pro@bfl", "flux-2-max@bfl"], 100), FACTS)
     pro, most = found.systems
-    assert (pro.system, pro.n_images, pro.likely_usd) == ("flux-2-pro@bfl", 100, pytest.approx(3.0))
-    assert (most.likely_usd, most.worst_usd) == (pytest.approx(7.0), pytest.approx(7.0))
-    assert (found.n_images, found.likely_usd, found.worst_usd) == (200, pytest.approx(10.0), pytest.approx(10.0))
+    assert (pro.system, pro.n_images, pro.expected_cost_usd) == ("flux-2-pro@bfl", 100, pytest.approx(3.0))
+    assert (most.expected_cost_usd, most.max_cost_usd) == (pytest.approx(7.0), pytest.approx(7.0))
+    assert (found.n_images, found.expected_cost_usd, found.max_cost_usd) == (
+        200,
+        pytest.approx(10.0),
+        pytest.approx(10.0),
+    )
 
 
 def test_sources_that_disagree_give_a_range():
     found = estimate_requests(plan(["flux-2-flex@bfl"], 100), FACTS)
-    assert (found.likely_usd, found.worst_usd) == (pytest.approx(5.5), pytest.approx(6.0))
+    assert (found.expected_cost_usd, found.max_cost_usd) == (pytest.approx(5.5), pytest.approx(6.0))
 
 
 def test_hours_are_the_cited_latency_at_what_the_host_takes_at_once():
@@ -70,7 +75,7 @@ def test_a_larger_picture_than_anybody_measured_has_no_hours():
 
 
 def test_a_limit_a_minute_can_be_what_takes_the_time():
-    facts = replace(FACTS, hosts={**FACTS.hosts, "bfl": replace(FACTS.hosts["bfl"], per_minute=10.0)})
+    facts = replace(FACTS, hosts={**FACTS.hosts, "bfl": FACTS.hosts["bfl"].model_copy(update={"per_minute": 10.0})})
     (pro,) = estimate_requests(plan(["flux-2-pro@bfl"], 600), facts).systems
     assert pro.hours == pytest.approx(1.0)
 
@@ -88,10 +93,10 @@ def test_systems_of_one_host_share_its_time_and_hosts_work_side_by_side():
 def test_what_is_unknown_of_one_system_is_unknown_in_all():
     found = estimate_requests(plan(["flux-2-pro@bfl", "flux-2-dev@replicate"]), FACTS)
     known, unknown = found.systems
-    assert known.likely_usd == pytest.approx(0.3)
-    assert (unknown.likely_usd, unknown.worst_usd) == (None, None)
+    assert known.expected_cost_usd == pytest.approx(0.3)
+    assert (unknown.expected_cost_usd, unknown.max_cost_usd) == (None, None)
     assert "no source gives its price" in unknown.reasons
-    assert (found.likely_usd, found.worst_usd) == (None, None)
+    assert (found.expected_cost_usd, found.max_cost_usd) == (None, None)
     assert estimate_requests(plan(["flux-2-pro@bfl", "flux-2-max@bfl"]), FACTS).hours is None
 
 
@@ -101,13 +106,13 @@ def test_references_are_charged_by_their_own_size(tmp_path):
         files.append(tmp_path / f"{number}.png")
         Image.new("L", (side, side)).save(files[-1])
     (pro,) = estimate_requests(plan(["flux-2-pro@bfl"], 10, reference_images=tuple(files)), FACTS).systems
-    assert pro.likely_usd == pro.worst_usd == pytest.approx(10 * (0.03 + (1 + 4) * 0.015))
+    assert pro.expected_cost_usd == pro.max_cost_usd == pytest.approx(10 * (0.03 + (1 + 4) * 0.015))
 
 
 def test_the_first_shot_that_is_sent_along_is_charged():
     requests = [replace(request, first_shot="another") for request in plan(["flux-2-pro@bfl"], 10, "2K")]
     (pro,) = estimate_requests(requests, FACTS).systems
-    assert pro.likely_usd == pytest.approx(10 * (0.075 + 4 * 0.015))
+    assert pro.expected_cost_usd == pytest.approx(10 * (0.075 + 4 * 0.015))
 
 
 def test_a_long_prompt_raises_the_most_that_it_can_cost():
@@ -117,8 +122,8 @@ def test_a_long_prompt_raises_the_most_that_it_can_cost():
     ]
     usual = plan(["gemini-3-pro-image@google"], 1)
     offer = FACTS.find("gemini-3-pro-image@google")
-    assert estimate_requests(usual, FACTS).worst_usd == pytest.approx(worst_usd(offer, "1K"))
-    assert estimate_requests(long, FACTS).worst_usd == pytest.approx(worst_usd(offer, "1K") + 19_000 * 2e-6)
+    assert estimate_requests(usual, FACTS).max_cost_usd == pytest.approx(max_cost_usd(offer, "1K"))
+    assert estimate_requests(long, FACTS).max_cost_usd == pytest.approx(max_cost_usd(offer, "1K") + 19_000 * 2e-6)
 
 
 def test_a_suite_shows_what_its_prompts_can_show():
@@ -170,13 +175,13 @@ def test_simulated_systems_take_the_price_of_the_real_ones():
     offers = {system.name: FACTS.find(system.like) for system in definition.simulated}
     found = estimate_requests(requests, FACTS, offers)
     assert found.n_images == len(requests)
-    assert found.likely_usd > 0
+    assert found.expected_cost_usd > 0
     assert {suite.suite.partition("@")[0] for suite in found.suites} == set(definition.suites)
 
 
 def test_nothing_asked_is_nothing_spent():
     found = estimate_requests([], FACTS)
-    assert (found.n_images, found.likely_usd, found.worst_usd, found.hours) == (0, 0.0, 0.0, 0.0)
+    assert (found.n_images, found.expected_cost_usd, found.max_cost_usd, found.hours) == (0, 0.0, 0.0, 0.0)
     assert found.systems == found.suites == ()
 
 

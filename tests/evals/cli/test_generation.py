@@ -151,7 +151,7 @@ def test_an_estimate_tells_images_money_and_what_to_know_of_the_systems():
     write("old.yaml", system=("flux-2-klein-4b@bfl", "gemini-3.1-flash-image@google"))
     done = run("estimate", "old.yaml", "--json")
     told = json.loads(done.stdout)
-    assert (told["n_images"], told["likely_usd"]) == (4, pytest.approx(2 * 0.03 + 2 * 0.0459, abs=0.001))
+    assert (told["n_images"], told["expected_cost_usd"]) == (4, pytest.approx(2 * 0.03 + 2 * 0.0459, abs=0.001))
     assert "note: gemini-3.1-flash-image@google: it was to be shut down on 2026-10-29" in done.stderr
     assert done.stderr == run("generate", "old.yaml", "--out", "R", "--dry-run").stderr
     assert "no interval is given below 5 prompts" in run("estimate", "old.yaml").stdout

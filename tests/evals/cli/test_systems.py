@@ -29,19 +29,19 @@ def test_a_row_tells_sizes_references_seed_and_price():
     assert row["title"] == "FLUX.2 [pro]"
     assert row["sizes"] == ["512", "1K", "2K"]
     assert (row["references_at_most"], row["takes_seed"]) == (8, True)
-    assert (row["price_size"], row["likely_usd"], row["worst_usd"]) == ("1K", 0.03, 0.03)
+    assert (row["price_size"], row["expected_cost_usd"], row["max_cost_usd"]) == ("1K", 0.03, 0.03)
     assert row_of("flux-3-image@bfl")["takes_seed"] is False
 
 
 def test_a_system_without_1k_is_priced_at_what_it_offers():
     row = row_of("flux-1.1-pro-ultra@bfl")
-    assert (row["price_size"], row["likely_usd"]) == ("2K", 0.06)
+    assert (row["price_size"], row["expected_cost_usd"]) == ("2K", 0.06)
 
 
 def test_a_system_without_a_price_says_so():
     row = row_of("flux-2-dev@replicate")
-    assert row["likely_usd"] is None
-    assert row["worst_usd"] is None
+    assert row["expected_cost_usd"] is None
+    assert row["max_cost_usd"] is None
     assert "no source gives its price" in row["notes"]
 
 

@@ -1,58 +1,149 @@
-"""The facts: all are sourced and in order, names lead to the right system, mistakes are told with their line."""
+"""The facts: all are sourced and in order, names lead to the right system, mistakes are told with their place."""
 
 import re
-from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 
 from evals.data_files import data_path
-from evals.facts.models import FactsError, cautions, plain_name, read_facts
-from evals.facts.sizes import SIZES
+from evals.facts.models import cautions, plain_name, read_facts
+from evals.facts.pricing import SIZES, FreePrice
+from evals.facts.sources import FactsError, read_sources
 from evals.generation.hosts import HOSTS
+from tests.evals.facts.conftest import SOURCES
 
 FACTS = read_facts()
 TODAY = date(2026, 11, 23)
 OFFERS = list(FACTS.offers.values())
 
+SMALL = """\
+read: 2026-11-23
+hosts:
+  - id: north
+    title: North Cloud
+    base_url: https://north.example
+    key_variables: [NORTH_KEY]
+    key_domains: north.example
+    concurrency: 4
+    sources: docs
+  - {id: local, title: This machine, concurrency: 1, per_minute: 2, sources: [docs]}
+models:
+  - model: brush-2
+    title: Brush Two
+    also: [Big Brush]
+    licence: MIT
+    sources: [docs]
+    notes: One of two.
+    offers:
+      - host: north
+        api_id: vendor/brush-2
+        edit_api_id: vendor/brush-2/edit
+        sizes: ["512", 1K]
+        references_at_most: 3
+        takes_seed: true
+        released: 2026-01-01
+        retired: 2026-06-01
+        replaced_by: brush-3@north
+        sources: blog
+        notes: [It is old.]
+        prices:
+          - kind: tokens
+            input_per_m: 1
+            output_text_per_m: 2.5
+            output_image_per_m: 30
+            image_tokens: {"512": 600, 1K: 1000}
+            reference_tokens: 500
+            text_tokens_usual: 100
+            text_tokens_at_most: 4000
+            source: docs
+          - {kind: megapixels, first: 0.03, further: 0.01, input: 0.02, source: blog}
+        latencies:
+          - {size: 1K, median_s: 9, p95_s: 12.5, n: 16, source: blog}
+      - {host: local, api_id: weights-2, sizes: 1K, references_at_most: 0, takes_seed: false, prices: [
+           {kind: free, source: docs}]}
+  - model: brush-3
+    title: Brush Three
+    sources: [docs]
+    offers:
+      - {host: north, api_id: b3, sizes: [1K], references_at_most: 0, takes_seed: true, prices: [
+           {kind: per_image, usd: 0.1, source: docs}]}
+former:
+  - {name: brush-1*, retired: 2025-01-01, replaced_by: brush-3, sources: [docs]}
+"""
 
-@pytest.fixture
-def changed(tmp_path):
-    """Return a function that reads the facts with one passage changed, and the line of the change."""
 
-    def change(found: str, put: str, file: str = "models.yaml") -> tuple[int, str]:
-        for name in ("models.yaml", "sources.yaml"):
-            text = data_path(f"facts/{name}").read_text(encoding="utf-8")
-            if name == file:
-                assert found in text, f"{found!r} is not in {file} any more"
-                line = text[: text.index(found)].count("\n") + 1
-                text = text.replace(found, put, 1)
-            (tmp_path / name).write_text(text, encoding="utf-8")
-        with pytest.raises(FactsError) as refused:
-            read_facts(tmp_path / "models.yaml")
-        return line, str(refused.value)
+def test_a_file_is_read_with_what_a_model_shares_filled_into_its_offers(written):
+    facts = read_facts(written("models.yaml", SMALL))
+    assert list(facts.hosts) == ["north", "local"]
+    assert facts.hosts["north"].key_domains == ("north.example",)
+    assert facts.hosts["local"].base_url == ""
+    assert list(facts.offers) == ["brush-2@north", "brush-2@local", "brush-3@north"]
+    offer = facts.offers["brush-2@north"]
+    assert (offer.title, offer.licence, offer.sizes) == ("Brush Two", "MIT", ("512", "1K"))
+    assert offer.notes == ("One of two.", "It is old.")
+    assert [source.id for source in offer.sources] == ["docs", "blog"]
+    assert str(offer.sources[0]) == "The documents (official, read 2026-11-22)"
+    assert [price.kind for price in offer.prices] == ["tokens", "megapixels"]
+    assert offer.prices[0].terms["image_tokens"] == {"512": 600, "1K": 1000}
+    assert (offer.latencies[0].n, offer.latencies[0].p95_s) == (16, 12.5)
+    assert facts.offers["brush-2@local"].is_free
+    assert facts.aliases == {
+        "brush-two": "brush-2", "vendor/brush-2": "brush-2", "weights-2": "brush-2", "big-brush": "brush-2",
+        "brush-three": "brush-3", "b3": "brush-3",
+    }  # fmt: skip
+    assert facts.former[0].name == "brush-1*"
 
-    return change
+
+@pytest.mark.parametrize(
+    ("passage", "put", "line", "place", "problem"),
+    [
+        ("id: local", "id: north", 10, "host 'north'", "'north' is listed twice"),
+        ("sources: docs", "sources: dogs", 9, "host 'north', field 'sources'", "no source 'dogs'; did you mean 'docs'"),
+        ("also: [Big Brush]", "also: [Brush-3]", 14, "model 'brush-2', field 'also'", "also stands for brush-3"),
+        ("also: [Big Brush]", "also: [brush three]", 46, "", "'Brush Three' also stands for brush-2"),
+        ("api_id: b3", "api_id: big brush", 49, "model 'brush-3', offer 'north', field 'api_id'", "also stands for"),
+        ("- host: north", "- host: nort", 19, "offer 'nort', field 'host'", "no host 'nort'; did you mean 'north'?"),
+        ("{host: local, api", "{host: north, api", 43, "offer 'north'", "brush-2@north is listed twice"),
+        ('["512", 1K]', '["512", 1k]', 22, "field 'sizes'", "there is no size '1k'; did you mean '1K'?"),
+        ("2026-06-01", "2025-06-01", 26, "field 'retired'", "2025-06-01 is before its release on 2026-01-01"),
+        ("brush-3@north", "brush@north", 27, "field 'replaced_by'", "no system 'brush@north'; did you mean 'brush-3@n"),
+        ("kind: tokens", "kind: token", 31, "entry 1 of prices", "there is no kind 'token'; did you mean 'tokens'?"),
+        ("input_per_m: 1", "discount: 1", 32, "entry 1 of prices, field 'discount'", "there is no such field"),
+        (", 1K: 1000}", "}", 35, "field 'image_tokens'", "the size 1K is offered and has no number here"),
+        (", 1K: 1000}", ", 1k: 1000}", 35, "field '1k'", "there is no such field; did you mean '1K'?"),
+        ("first: 0.03, ", "", 40, "entry 2 of prices, field 'first'", "it is missing"),
+        ("usd: 0.1", "usd: cheap", 50, "entry 1 of prices, field 'usd'", "'cheap' is not a number"),
+        ("usd: 0.1", "usd: {1K: cheap}", 50, "entry 1 of prices, usd, field '1K'", "'cheap' is not a number"),
+        ("{size: 1K,", "{size: 4K,", 42, "entry 1 of latencies, field 'size'", "there is no size on offer '4K'"),
+        ("replaced_by: brush-3,", "replaced_by: brush-9,", 52, "former 'brush-1*', field 'replaced_by'", "no model"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_the_models_is_one_sentence_that_says_where(refusal, passage, put, line, place, problem):
+    found_line, found_place, found_problem = refusal(read_facts, "models.yaml", SMALL, passage, put)
+    assert found_place.endswith(place)
+    assert problem in found_problem
+    assert found_line == line
+
+
+def test_a_mistake_in_the_sources_is_one_sentence_that_says_where(refusal):
+    _, place, problem = refusal(read_sources, "sources.yaml", SOURCES, "trust: A", "trust: Z")
+    assert (place, problem) == ("docs, field 'trust'", "there is no trust 'Z'; known are A, C, I, R, W")
 
 
 @pytest.mark.parametrize("offer", OFFERS, ids=lambda offer: offer.system)
-def test_every_offer_has_a_host_sizes_and_sources(offer):
-    assert offer.host in FACTS.hosts
-    assert offer.sizes
-    assert set(offer.sizes) <= set(SIZES)
+def test_every_offer_that_is_shipped_has_sizes_in_order_and_dated_sources(offer):
     assert list(offer.sizes) == sorted(offer.sizes, key=list(SIZES).index)
     assert offer.sources
-    assert all(source for source in offer.sources)
-    assert not offer.retired or not offer.released or offer.released < offer.retired
-    for quote in offer.quotes:
-        assert quote.source
-        assert date(2026, 1, 1) < quote.read <= FACTS.read
-    for latency in offer.latencies:
-        assert latency.source
-        assert 0 < latency.median_s < (latency.p95_s or 3600)
+    assert all(date(2026, 1, 1) < cited.source.read <= FACTS.read for cited in (*offer.prices, *offer.latencies))
+    assert all(0 < latency.median_s < (latency.p95_s or 3600) for latency in offer.latencies)
+    if offer.host in ("fal", "atlascloud") and offer.references_at_most:
+        assert offer.edit_api_id
+    if offer.replaced_by:
+        successor = FACTS.find(offer.replaced_by)
+        assert successor.retired is None or successor.retired > offer.retired
 
 
-def test_what_design_names_is_offered():
+def test_the_systems_that_the_design_names_are_offered():
     for system in (
         "gemini-nano-banana-2.1@google", "gemini-3.1-flash-image@google", "gemini-3.1-flash-image@vertex",
         "gemini-3.1-flash-lite-image@google", "gemini-3-pro-image@google", "gemini-2.5-flash-image@google",
@@ -70,21 +161,8 @@ def test_hosts_of_the_facts_are_the_hosts_that_are_spoken_to():
     assert FACTS.hosts["bfl"].concurrency <= 24
     for host in FACTS.hosts.values():
         assert host.base_url.startswith("https://") or host.id in ("local", "comfyui")
-        assert all(host.base_url.endswith(f"{domain}") for domain in host.key_domains)
+        assert all(host.base_url.endswith(domain) for domain in host.key_domains)
         assert not host.key_variables or host.key_domains
-
-
-def test_references_to_other_systems_lead_on_to_systems_that_are_not_over():
-    for offer in OFFERS:
-        if offer.replaced_by:
-            successor = FACTS.find(offer.replaced_by)
-            assert successor.retired is None or successor.retired > offer.retired
-
-
-def test_models_that_take_references_by_another_address_have_it():
-    for offer in OFFERS:
-        if offer.host in ("fal", "atlascloud") and offer.references_at_most:
-            assert offer.edit_api_id, offer.system
 
 
 @pytest.mark.parametrize(
@@ -116,9 +194,8 @@ def test_another_name_is_answered_with_the_system_that_was_meant(written, right)
 
 
 def test_no_other_name_hides_a_model():
-    models = {plain_name(offer.model) for offer in OFFERS}
-    assert not models & set(FACTS.aliases)
-    assert set(FACTS.aliases.values()) <= {offer.model for offer in OFFERS}
+    assert not {plain_name(model) for model in FACTS.models} & set(FACTS.aliases)
+    assert set(FACTS.aliases.values()) <= set(FACTS.models)
 
 
 def test_cautions_say_that_an_offer_is_over_or_ends_soon():
@@ -133,76 +210,27 @@ def test_cautions_say_that_an_offer_is_over_or_ends_soon():
     assert "released" in cautions(offer, offer.released - timedelta(days=1))[0]
 
 
-def test_cautions_say_what_makes_a_comparison_doubtful():
-    def said(system):
-        return " ".join(cautions(FACTS.find(system), TODAY))
-
-    assert "weights are exchanged" in said("flux-2-pro-preview@bfl")
-    assert "takes no seed" in said("flux-3-image@bfl")
-    assert "2 sources disagree on its price" in said("flux-2-flex@bfl")
-    assert "no source gives its price" in said("flux-2-dev@replicate")
-    assert said("flux-2-pro@bfl") == ""
+@pytest.mark.parametrize(
+    ("system", "caution"),
+    [
+        ("flux-2-pro-preview@bfl", "weights are exchanged"),
+        ("flux-3-image@bfl", "takes no seed"),
+        ("flux-2-flex@bfl", "2 sources disagree on its price"),
+        ("flux-2-dev@replicate", "no source gives its price"),
+        ("flux-2-pro@bfl", ""),
+    ],
+)
+def test_cautions_say_what_makes_a_comparison_doubtful(system, caution):
+    sentences = cautions(FACTS.find(system), TODAY)
+    assert caution in " ".join(sentences)
+    assert bool(sentences) == bool(caution)
 
 
 def test_two_sources_with_one_price_do_not_disagree():
     offer = FACTS.find("flux-2-pro@bfl")
-    twice = replace(offer, quotes=(offer.quotes[0], replace(offer.quotes[0], source="somebody else")))
-    assert cautions(twice, TODAY) == []
-
-
-@pytest.mark.parametrize(
-    ("found", "put", "said"),
-    [
-        ("title: FLUX.2 [max]", "titel: FLUX.2 [max]", r"no such field; did you mean 'title'\?"),
-        ("api_id: flux-2-max", "# gone", "it is missing"),
-        ("host: bfl\n        api_id: flux-2-max", "host: blf\n        api_id: flux-2-max", "did you mean 'bfl'"),
-        ("source: bfl-skills", "source: bfl-skill", "there is no source 'bfl-skill'; did you mean 'bfl-skills'"),
-        ("usd: 0.025", "usd: -0.025", "-0.025 is too small"),
-        ("usd: 0.025", "usd: .nan", "not a finite number"),
-        ("usd: 0.025", "usd: cheap", "'cheap' is not a number"),
-        ("first: 0.014, ", "", "it is missing"),
-        ("input_per_m: 0.25", "input_per_m: 0.25\n            discount: 1", "no such field"),
-        ("{1K: 1120, 2K: 1120, 4K: 2000}", "{1K: 1120, 2K: 1120}", "the size 4K is offered and has no number"),
-        ("kind: megapixels, first: 0.07", "kind: megapixel, first: 0.07", "did you mean 'megapixels'"),
-        ("released: 2026-06-30", "released: last June", "is not a day; write it as 2026-11-22"),
-        ("retired: 2026-10-29", "retired: 2026-01-29", "2026-01-29 is before its release on 2026-05-28"),
-        ("replaced_by: gemini-nano-banana-2.1@vertex", "replaced_by: gemini-nano-banana-2@vertex", "did you mean"),
-        ("sizes: [1K]", "sizes: [1k]", "there is no size '1k'; did you mean '1K'"),
-        ("takes_seed: false", "takes_seed: sometimes", "neither true nor false"),
-        ("concurrency: 20 ", "concurrency: 0 ", "0 is too small; it is at least 1"),
-        ("also: [flux-2-klein]", "also: [flux-2-max]", "is the name of another model"),
-        ("also: [Nano Banana 1]", "also: [Nano Banana 2]", "also stands for gemini-3.1-flash-image"),
-        ("size: 2K, median_s: 21.2", "size: 512, median_s: 21.2", "512 is not text; put it in quotes"),
-    ],
-)
-def test_a_mistake_in_the_models_is_one_sentence_with_file_and_line(changed, found, put, said):
-    line, refused = changed(found, put)
-    assert re.search(said, refused), refused
-    told = re.match(r"models\.yaml, line (\d+), ", refused)
-    assert told, refused
-    # What is missing is told with the line on which its section begins.
-    assert line - 6 <= int(told[1]) <= line + 1, (line, refused)
-    assert "\n" not in refused
-
-
-@pytest.mark.parametrize(
-    ("found", "put", "said"),
-    [
-        ("trust: A", "trust: Z", "there is no 'Z'; known are A, C, I, R, W"),
-        ("  what: google-genai", "  what_: google-genai", "no such field; did you mean 'what'"),
-        ("read: 2026-11-22", "read: yesterday", "is not a day"),
-    ],
-)
-def test_a_mistake_in_the_sources_is_one_sentence_with_file_and_line(changed, found, put, said):
-    line, refused = changed(found, put, "sources.yaml")
-    assert refused.startswith(f"sources.yaml, line {line}, "), refused
-    assert said in refused
-
-
-def test_a_system_that_is_offered_twice_is_refused(changed):
-    offer = "      - host: replicate\n        api_id: black-forest-labs/flux-2-max"
-    _, refused = changed(offer, offer.replace("replicate", "bfl", 1))
-    assert "flux-2-max@bfl is listed twice" in refused
+    (price,) = offer.prices
+    again = price.model_copy(update={"source": FreePrice(source="twinlens").source})
+    assert cautions(offer.model_copy(update={"prices": (price, again)}), TODAY) == []
 
 
 def test_the_facts_are_read_once():
@@ -211,7 +239,7 @@ def test_the_facts_are_read_once():
 
 def test_every_source_is_used_by_somebody():
     texts = [data_path(f"facts/{name}.yaml").read_text(encoding="utf-8") for name in ("models", "capabilities")]
-    ids = re.findall(r"^([a-z0-9-]+):$", data_path("facts/sources.yaml").read_text(encoding="utf-8"), re.MULTILINE)
-    assert len(ids) > 30
-    for id_ in ids:
+    sources = read_sources()
+    assert len(sources) > 30
+    for id_ in sources:
         assert any(re.search(rf"[\[ ,]{id_}[\],}}\s]", text) for text in texts), id_

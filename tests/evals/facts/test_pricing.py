@@ -1,18 +1,14 @@
 """Prices: the worked numbers of the vendors' own lists and of recorded answers, then what must hold for any offer."""
 
-from dataclasses import replace
-from datetime import date
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.facts.models import Quote, read_facts
-from evals.facts.pricing import billed_usd, likely_usd, megapixels, worst_usd
-from evals.facts.sizes import SIZES
+from evals.facts.models import read_facts
+from evals.facts.pricing import SIZES, ImagePrice, billed_usd, expected_cost_usd, max_cost_usd, megapixels
 
 FACTS = read_facts()
-PRICED = [offer for offer in FACTS.offers.values() if offer.quotes]
+PRICED = [offer for offer in FACTS.offers.values() if offer.prices]
 any_offer = st.sampled_from(PRICED)
 
 
@@ -55,7 +51,7 @@ def test_recorded_usage_costs_what_the_list_says(system, usage, usd):
 )
 def test_megapixels_cost_what_the_price_list_works_out(system, one_mp, four_mp, edit):
     offer = offer_of(system)
-    for price in (likely_usd, worst_usd):
+    for price in (expected_cost_usd, max_cost_usd):
         assert price(offer, "1K") == pytest.approx(one_mp)
         assert price(offer, "512") == pytest.approx(one_mp)  # begun megapixels count as whole
         assert price(offer, "2K") == pytest.approx(four_mp)
@@ -64,18 +60,19 @@ def test_megapixels_cost_what_the_price_list_works_out(system, one_mp, four_mp, 
 
 def test_sources_that_disagree_give_a_middle_and_a_highest_price():
     flex = offer_of("flux-2-flex@bfl")
-    assert likely_usd(flex, "1K") == pytest.approx(0.055)
-    assert worst_usd(flex, "1K") == pytest.approx(0.06)
-    assert worst_usd(flex, "2K") == pytest.approx(0.24)
-    assert worst_usd(flex, "1K", 1) == pytest.approx(0.12)
+    assert expected_cost_usd(flex, "1K") == pytest.approx(0.055)
+    assert max_cost_usd(flex, "1K") == pytest.approx(0.06)
+    assert max_cost_usd(flex, "2K") == pytest.approx(0.24)
+    assert max_cost_usd(flex, "1K", 1) == pytest.approx(0.12)
 
 
 def test_tokens_are_priced_by_size_with_usual_text_and_with_its_bound():
     pro = offer_of("gemini-3-pro-image@google")
-    assert likely_usd(pro, "1K", prompt_tokens=10) == pytest.approx(0.136364)
-    assert likely_usd(pro, "4K", prompt_tokens=10) - likely_usd(pro, "1K", prompt_tokens=10) == pytest.approx(0.1056)
-    assert worst_usd(pro, "1K", prompt_tokens=10) == pytest.approx(10 * 2e-6 + 1120 * 120e-6 + 4096 * 12e-6)
-    one_reference = worst_usd(pro, "1K", 1) - worst_usd(pro, "1K")
+    assert expected_cost_usd(pro, "1K", prompt_tokens=10) == pytest.approx(0.136364)
+    largest = expected_cost_usd(pro, "4K", prompt_tokens=10)
+    assert largest - expected_cost_usd(pro, "1K", prompt_tokens=10) == pytest.approx(0.1056)
+    assert max_cost_usd(pro, "1K", prompt_tokens=10) == pytest.approx(10 * 2e-6 + 1120 * 120e-6 + 4096 * 12e-6)
+    one_reference = max_cost_usd(pro, "1K", 1) - max_cost_usd(pro, "1K")
     assert one_reference == pytest.approx(560 * 2e-6)
 
 
@@ -91,13 +88,13 @@ def test_tokens_are_priced_by_size_with_usual_text_and_with_its_bound():
     ],
 )
 def test_a_price_by_the_image_is_that_price(system, size, usd):
-    assert likely_usd(offer_of(system), size) == worst_usd(offer_of(system), size) == usd
+    assert expected_cost_usd(offer_of(system), size) == max_cost_usd(offer_of(system), size) == usd
 
 
 def test_an_article_of_november_2026_prices_a_hundred_thousand_pictures_as_the_lists_do():
     per_100_000 = {"flux-2-pro@bfl": 3_000, "flux-2-max@bfl": 7_000}
     for system, usd in per_100_000.items():
-        assert likely_usd(offer_of(system), "1K") * 100_000 == pytest.approx(usd)
+        assert expected_cost_usd(offer_of(system), "1K") * 100_000 == pytest.approx(usd)
 
 
 def test_what_the_host_reports_counts_before_everything_else():
@@ -116,17 +113,17 @@ def test_a_host_that_tells_nothing_is_billed_by_the_list():
 
 def test_without_any_price_nothing_is_made_up():
     unpriced = offer_of("flux-2-dev@replicate")
-    assert worst_usd(unpriced, "1K") is None
-    assert likely_usd(unpriced, "1K") is None
+    assert max_cost_usd(unpriced, "1K") is None
+    assert expected_cost_usd(unpriced, "1K") is None
     assert billed_usd(unpriced, None, None, "1K") == (None, "none")
     assert billed_usd(unpriced, None, {"output_mp": 1}, "1K") == (None, "none")
 
 
 def test_a_source_without_that_size_is_passed_over():
-    quote = Quote("per_image", {"usd": {"1K": 0.1}}, "a list", date(2026, 11, 22))
-    offer = replace(offer_of("flux-3-image@bfl"), quotes=(quote,))
-    assert worst_usd(offer, "4K") is None
-    assert worst_usd(offer, "1K") == 0.1
+    price = ImagePrice(usd={"1K": 0.1}, source="twinlens")
+    offer = offer_of("flux-3-image@bfl").model_copy(update={"prices": (price,)})
+    assert max_cost_usd(offer, "4K") is None
+    assert max_cost_usd(offer, "1K") == 0.1
 
 
 def test_a_refused_prompt_costs_its_tokens_only():
@@ -142,14 +139,14 @@ def test_begun_megapixels_count_as_whole(width, height, mp):
 @given(any_offer, st.data(), st.integers(0, 8))
 def test_the_worst_price_is_never_below_the_likely_one(offer, data, n_references):
     size = data.draw(st.sampled_from(offer.sizes))
-    assert worst_usd(offer, size, n_references) >= likely_usd(offer, size, n_references) >= 0
+    assert max_cost_usd(offer, size, n_references) >= expected_cost_usd(offer, size, n_references) >= 0
 
 
 @given(any_offer, st.data(), st.integers(0, 8))
 def test_more_references_and_larger_pictures_never_cost_less(offer, data, n):
     sizes = [size for size in SIZES if size in offer.sizes]
     size = data.draw(st.sampled_from(sizes))
-    for price in (worst_usd, likely_usd):
+    for price in (max_cost_usd, expected_cost_usd):
         assert price(offer, size, n) <= price(offer, size, n + 1)
         assert price(offer, sizes[0], n) <= price(offer, size, n) <= price(offer, sizes[-1], n)
 
@@ -157,17 +154,16 @@ def test_more_references_and_larger_pictures_never_cost_less(offer, data, n):
 @given(any_offer, st.data(), st.integers(0, 1000), st.floats(0, 1), st.integers(0, 4))
 def test_no_answer_within_the_bounds_costs_more_than_was_held_for_it(offer, data, prompt_tokens, share, n_references):
     size = data.draw(st.sampled_from(offer.sizes))
-    kind = offer.quotes[0].kind
-    if kind == "tokens":
-        terms = offer.quotes[0].terms
+    price = offer.prices[0]
+    if price.kind == "tokens":
         usage = {
             "input_text": prompt_tokens,
-            "input_image": n_references * terms["reference_tokens"],
-            "output_image": terms["image_tokens"][size],
-            "output_text": share * terms["text_tokens_at_most"],
+            "input_image": n_references * price.reference_tokens,
+            "output_image": price.image_tokens[size],
+            "output_text": share * price.text_tokens_at_most,
         }
     else:
         mp = megapixels(SIZES[size], SIZES[size])
         usage = {"output_mp": mp, "input_mp": n_references * mp}
     cost, _ = billed_usd(offer, None, usage, size, n_references)
-    assert cost <= worst_usd(offer, size, n_references) + 1e-12
+    assert cost <= max_cost_usd(offer, size, n_references) + 1e-12

@@ -9,13 +9,13 @@ import signal
 import threading
 import time
 from dataclasses import dataclass, field
-from datetime import date
 from types import SimpleNamespace
 
 import PIL.Image
 import pytest
 
-from evals.facts.models import Offer, Quote
+from evals.facts.models import Offer
+from evals.facts.pricing import ImagePrice
 from evals.generation.answers import Accepted, Expired, Finished, Task
 from evals.generation.clients import OpenSystems
 from evals.generation.pacing import RateLimiter, RetryPolicy
@@ -44,22 +44,9 @@ def png(colour):
 
 def an_offer(system="m@h", price=0.01, **changes):
     model, _, host = system.partition("@")
-    quotes = () if price is None else (Quote("per_image", {"usd": price}, "test", date(2026, 11, 22)),)
-    facts = {
-        "title": model,
-        "api_id": model,
-        "edit_api_id": None,
-        "sizes": ("512", "1K"),
-        "references_at_most": 4,
-        "takes_seed": True,
-        "quotes": quotes,
-        "released": None,
-        "retired": None,
-        "replaced_by": None,
-        "notes": (),
-        "sources": (),
-    }
-    return Offer(model=model, host=host, **(facts | changes))
+    prices = () if price is None else (ImagePrice(usd=price, source="twinlens"),)
+    usual = {"api_id": model, "sizes": ("512", "1K"), "references_at_most": 4, "takes_seed": True, "prices": prices}
+    return Offer(model=model, host=host, **(usual | changes))
 
 
 def a_request(number, system="m@h", first_shot=None, shot=None):

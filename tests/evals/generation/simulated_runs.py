@@ -54,7 +54,7 @@ def a_simulation(books, artist, systems: Sequence[str] = SYSTEMS, script_of=lamb
     models: dict[str, list[SimulatedModel]] = {}
     for system in systems:
         offer = facts.find(system)
-        quote = offer.quotes[0] if offer.quotes else None
+        quote = offer.prices[0] if offer.prices else None
         models.setdefault(offer.host, []).append(
             SimulatedModel(
                 offer.api_id,

@@ -13,7 +13,7 @@ import PIL.Image
 import pytest
 
 from evals.facts.models import read_facts
-from evals.facts.sizes import SIZES
+from evals.facts.pricing import SIZES
 from evals.generation.answers import Accepted, Ended, Expired, Finished, OutcomeUnknown, Rejected, Running
 from evals.generation.hosts import HOSTS
 from evals.generation.hosts.vertex import Vertex
@@ -58,7 +58,7 @@ class Outcome:
 @contextmanager
 def simulated(offer, behaviour="ok", **settings):
     """Serve an offer by its format's simulator; yields the books and how to ask for a picture."""
-    quote = offer.quotes[0] if offer.quotes else None
+    quote = offer.prices[0] if offer.prices else None
     model = SimulatedModel(
         offer.api_id,
         quote.kind if quote else "free",
@@ -241,7 +241,7 @@ def test_the_days_quota_stops_the_system_where_the_host_tells_it_from_a_rate_lim
 def test_an_unknown_model_stops_the_system(typical):
     offer = typical_offer(typical)
     with simulated(offer) as (ask, books):
-        answer = ask(request(offer), offer=replace(offer, api_id=f"{offer.api_id}-x")).answer
+        answer = ask(request(offer), offer=offer.model_copy(update={"api_id": f"{offer.api_id}-x"})).answer
     assert isinstance(answer, Rejected)
     assert answer.stops
     assert books.entries == ()
@@ -322,7 +322,7 @@ def test_an_expired_address_is_noticed(typical):
 @pytest.mark.parametrize("typical", ["google", "vertex", "bfl", "replicate", "fal", "atlascloud"])
 def test_a_size_that_the_host_does_not_make_ends_the_request_and_is_not_charged(typical):
     offer = typical_offer(typical)
-    with simulated(replace(offer, sizes=("512",))) as (ask, books):
+    with simulated(offer.model_copy(update={"sizes": ("512",)})) as (ask, books):
         answer = ask(request(offer, "4K")).answer
     assert isinstance(answer, Ended), answer
     assert answer.outcome == FAILED

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from evals.facts.models import HostFacts
 from evals.generation.keys import REMOVED, SECRET_PARAMETERS, UnusableKey, find_key, redact
 
-FACTS = HostFacts("google", "Google", "https://g.example", ("FIRST_KEY", "SECOND_KEY"), (), 1, None, ())
+FACTS = HostFacts(
+    id="google",
+    title="Google",
+    base_url="https://g.example",
+    key_variables=("FIRST_KEY", "SECOND_KEY"),
+    concurrency=1,
+    sources=("twinlens",),
+)
 SIGNED = (
     "https://bfldeliveryprodeu4.blob.core.windows.net/results/2025/11/27/x_sample.jpeg"
     "?se=2025-11-27T14%3A41%3A06Z&sp=r&sv=2024-11-04&sr=b&rsct=image/jpeg&sig=c2lnbmF0dXJl%3D"

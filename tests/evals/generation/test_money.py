@@ -2,11 +2,10 @@
 
 import json
 from dataclasses import replace
-from datetime import date
 
 import pytest
 
-from evals.facts.models import Quote
+from evals.facts.pricing import ImagePrice
 from evals.generation.answers import Ended, Finished, OutcomeUnknown, Rejected, ResponseMetadata, Running
 from evals.generation.clients import GenerationError
 from evals.generation.ledger import Ledger
@@ -14,8 +13,8 @@ from evals.generation.pictures import Pictures
 from evals.generation.plan import plan_sha256
 
 
-def quotes_of(*prices):
-    return tuple(Quote("per_image", {"usd": price}, "test", date(2026, 11, 22)) for price in prices)
+def prices_of(*prices):
+    return tuple(ImagePrice(usd=price, source="twinlens") for price in prices)
 
 
 @pytest.fixture
@@ -88,7 +87,7 @@ def test_a_price_that_only_the_task_names_is_held_while_it_is_at_work(run, scrip
 
 
 def test_where_the_host_names_no_price_the_highest_source_counts_against_the_budget(run, scripted):
-    generation = run(scripted.Host(), scripted.requests(20), budget_usd=0.50, quotes=quotes_of(0.01, 0.02, 0.09))
+    generation = run(scripted.Host(), scripted.requests(20), budget_usd=0.50, prices=prices_of(0.01, 0.02, 0.09))
     assert generation.outcomes == {"m@h": {"ok": 5, "pending": 15}}
     assert generation.spent_usd == pytest.approx(0.45)
     row = run.rows()[0]
@@ -97,7 +96,7 @@ def test_where_the_host_names_no_price_the_highest_source_counts_against_the_bud
 
 def test_a_price_that_the_host_named_counts_as_named(run, scripted):
     host = scripted.Host({"s0": [Finished(content=scripted.png("red"), metadata=ResponseMetadata(cost_usd=0.02))]})
-    generation = run(host, scripted.requests(1), quotes=quotes_of(0.01, 0.02, 0.09))
+    generation = run(host, scripted.requests(1), prices=prices_of(0.01, 0.02, 0.09))
     assert generation.spent_usd == pytest.approx(0.02)
     assert run.rows()[0]["may_have_cost_usd"] == 0
 
@@ -119,9 +118,9 @@ def test_a_refusal_that_cost_is_counted(run, scripted):
 
 
 def test_a_budget_needs_a_price_for_the_size_that_is_asked_for(run, scripted):
-    quotes = (Quote("per_image", {"usd": {"1K": 0.01}}, "test", date(2026, 11, 22)),)
+    prices = (ImagePrice(usd={"1K": 0.01}, source="twinlens"),)
     with pytest.raises(GenerationError, match="no price of m@h in 512 is known"):
-        run(scripted.Host(), scripted.requests(2), budget_usd=0.01, quotes=quotes)
+        run(scripted.Host(), scripted.requests(2), budget_usd=0.01, prices=prices, sizes=("1K",))
 
 
 def test_every_way_to_end_is_counted_the_same_in_rows_in_ledger_and_in_the_sum(run, scripted):
@@ -137,7 +136,7 @@ def test_every_way_to_end_is_counted_the_same_in_rows_in_ledger_and_in_the_sum(r
         {"t": [Running("Pending")]},
     )
     for budget_usd in (None, 1.0):
-        generation = run(host, scripted.requests(8), quotes=quotes_of(0.01, 0.03), budget_usd=budget_usd)
+        generation = run(host, scripted.requests(8), prices=prices_of(0.01, 0.03), budget_usd=budget_usd)
         counted = sum((row["cost_usd"] or 0.0) + row["may_have_cost_usd"] for row in run.rows())
         assert generation.n_pending == 0
         assert generation.spent_usd == pytest.approx(counted)
@@ -162,6 +161,6 @@ def test_an_error_while_a_task_is_asked_for_leaves_the_task_to_a_later_run(run, 
 
 
 def test_the_ledger_says_what_was_counted(run, scripted):
-    run(scripted.Host(), scripted.requests(1), quotes=quotes_of(0.01, 0.03))
+    run(scripted.Host(), scripted.requests(1), prices=prices_of(0.01, 0.03))
     events = [json.loads(line) for line in (run.folder / "ledger.jsonl").open()]
     assert (events[-1]["cost_usd"], events[-1]["at_most_usd"]) == (0.02, 0.03)

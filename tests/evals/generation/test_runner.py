@@ -1,12 +1,11 @@
 """The runner with a scripted host: every answer leads to its one outcome, and nothing is sent twice by itself."""
 
 from dataclasses import replace
-from datetime import date
 
 import httpx2 as httpx
 import pytest
 
-from evals.facts.models import Quote
+from evals.facts.pricing import FreePrice
 from evals.generation.answers import Ended, Finished, OutcomeUnknown, Rejected, ResponseMetadata, Running, UntrustedUrl
 from evals.generation.clients import GenerationError
 from evals.generation.stage import generate, still_open
@@ -69,10 +68,10 @@ def test_what_nobody_knows_counts_at_its_worst_and_is_asked_again_only_if_allowe
 
 
 def test_a_free_system_is_asked_again_without_being_allowed_to(run, scripted):
-    free = Quote("free", {}, "test", date(2026, 11, 22))
+    free = FreePrice(source="twinlens")
     host = scripted.Host({"s0": [OutcomeUnknown("ReadTimeout")]})
-    assert outcomes(run(host, scripted.requests(1), quotes=(free,))) == {"unknown": 1}
-    assert outcomes(run(host, scripted.requests(1), quotes=(free,))) == {"ok": 1}
+    assert outcomes(run(host, scripted.requests(1), prices=(free,))) == {"unknown": 1}
+    assert outcomes(run(host, scripted.requests(1), prices=(free,))) == {"ok": 1}
 
 
 def test_a_request_in_flight_when_the_process_died_is_unknown_to_the_next_one(run, scripted):

@@ -80,7 +80,7 @@ def test_a_run_with_every_fault_leaves_no_key_and_no_signed_address(tmp_path, mo
     }
     printed = []
     with serve(replace(simulation, hosts=keyed)) as addresses:
-        here = {name: replace(facts.hosts[name], base_url=address) for name, address in addresses.items()}
+        here = {name: facts.hosts[name].model_copy(update={"base_url": address}) for name, address in addresses.items()}
         monkeypatch.setattr(
             "evals.facts.models.read_facts", lambda path=None: replace(facts, hosts={**facts.hosts, **here})
         )

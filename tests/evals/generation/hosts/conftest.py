@@ -34,23 +34,8 @@ def offer() -> Callable[..., Offer]:
     """Return a builder: ``offer("flux-2-pro", "bfl")``, the ``api_id`` as the model, with any field changed."""
 
     def build(model: str, host: str, **changes: Any) -> Offer:
-        usual = Offer(
-            model=model,
-            host=host,
-            title=model,
-            api_id=model,
-            edit_api_id=None,
-            sizes=("1K", "2K", "4K"),
-            references_at_most=8,
-            takes_seed=True,
-            quotes=(),
-            released=None,
-            retired=None,
-            replaced_by=None,
-            notes=(),
-            sources=(),
-        )
-        return replace(usual, **changes)
+        usual = {"api_id": model, "sizes": ("1K", "2K", "4K"), "references_at_most": 8, "takes_seed": True}
+        return Offer(model=model, host=host, **(usual | changes))
 
     return build
 
@@ -74,10 +59,9 @@ def host_facts() -> Callable[..., HostFacts]:
             key_variables=(f"{host.upper()}_API_KEY",),
             key_domains=key_domains,
             concurrency=4,
-            per_minute=None,
-            sources=(),
+            sources=("twinlens",),
         )
-        return replace(usual, **changes)
+        return usual.model_copy(update=changes)
 
     return build
 

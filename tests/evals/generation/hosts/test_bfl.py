@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.facts.models import HostFacts
+from evals.facts.models import read_facts
 from evals.generation.answers import (
     Accepted,
     Ended,
@@ -279,7 +279,7 @@ bodies = st.fixed_dictionaries(
 
 @given(bodies, st.sampled_from([200, 202, 404, 422, 500]))
 def test_any_json_is_an_outcome_or_garbled(body, status):
-    facts = HostFacts("bfl", "BFL", BASE, ("BFL_API_KEY",), ("bfl.ai",), 20, None, ())
+    facts = read_facts().hosts["bfl"]
     host = Bfl(facts, KEY, client=httpx.AsyncClient(transport=httpx.MockTransport(lambda request: None)))
     answered = HttpAnswer(status, {}, json.dumps(body).encode())
     for read in (host.read_submission, lambda found: host.read_poll(found, TASK)):

@@ -8,7 +8,6 @@ import io
 import ssl
 import time
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 
 import httpx2 as httpx
 import pytest
@@ -204,7 +203,7 @@ def test_no_key_is_given_to_an_address_where_others_can_read_it(name, base_url):
     facts = read_facts().hosts[name]
     for open_host in (
         lambda: load_host(facts, "a-secret-key", base_url),
-        lambda: load_host(replace(facts, base_url=base_url), "a-secret-key"),
+        lambda: load_host(facts.model_copy(update={"base_url": base_url}), "a-secret-key"),
     ):
         with pytest.raises(HostUnavailable, match="must begin with https://") as raised:
             open_host()

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.facts.models import HostFacts
-from evals.facts.pricing import Quote, billed_usd
+from evals.facts.pricing import TokenPrice, billed_usd
 from evals.generation.answers import (
     Ended,
     Finished,
@@ -280,9 +280,11 @@ def test_an_answer_of_another_shape_is_garbled(answer, body):
 def test_the_price_formula_gives_the_worked_examples(offer):
     def usd(model: str, usage: dict[str, Any], rates: tuple[float, float, float]) -> float | None:
         terms = dict(zip(("input_per_m", "output_text_per_m", "output_image_per_m"), rates, strict=True))
-        quote = Quote("tokens", {**terms, "image_tokens": {"1K": 1120}}, "s", None)
+        bounds = dict.fromkeys(("reference_tokens", "text_tokens_usual", "text_tokens_at_most"), 0)
+        price = TokenPrice(**terms, **bounds, image_tokens={"1K": 1120}, source="litellm")
+        priced = offer(model, "google", sizes=("1K",), prices=(price,))
         metadata = ResponseMetadata(usage=token_usage(usage, has_picture=True))
-        return billed_usd(offer(model, "google", quotes=(quote,)), metadata.cost_usd, metadata.usage, "1K")[0]
+        return billed_usd(priced, metadata.cost_usd, metadata.usage, "1K")[0]
 
     assert usd("gemini-3-pro-image", RECORDED_USAGE, (2, 12, 120)) == pytest.approx(0.13636, abs=1e-5)
     nb2 = {

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evals.facts.article import PublishedCell, PublishedRow, read_article
+from evals.facts.article import ArticleColumn, ArticleRow, read_article
 from evals.rating.stars.article import against_article, systems_of
 from tests.evals.rating.stars.rated_rows import rated_row
 
@@ -18,8 +18,11 @@ UNSURE = LOW + 0.5 * np.resize([1.0, -0.9], 12)
 
 def said(flux, gemini, flux_models=("flux-2-pro",), gemini_models=("gemini-3-pro-image",)):
     """Return a row of an article; the second column is Gemini's."""
-    cells = PublishedCell("Flux", flux, tuple(flux_models)), PublishedCell("Banana", gemini, tuple(gemini_models))
-    return PublishedRow("precise", "Precise prompts", "a forum", cells)
+    columns = (
+        ArticleColumn(name="Flux", stars=flux, models=tuple(flux_models)),
+        ArticleColumn(name="Banana", stars=gemini, models=tuple(gemini_models)),
+    )
+    return ArticleRow(id="precise", title="Precise prompts", source="a forum", columns=columns)
 
 
 def held(article_row, systems=None, row=None, **shares):

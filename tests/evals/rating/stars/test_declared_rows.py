@@ -7,7 +7,8 @@ import pytest
 
 from evals.facts import models as facts_module
 from evals.facts.capabilities import read_capabilities
-from evals.facts.models import FactsError, read_facts
+from evals.facts.models import read_facts
+from evals.facts.sources import FactsError
 from evals.rating.stars import declared_rows
 from evals.rating.stars.declared_rows import declared_cell
 
@@ -63,7 +64,7 @@ def test_deployment_counts_companies_and_open_weights(system, stars, counted):
 
 def test_a_host_that_no_longer_serves_a_model_does_not_count(monkeypatch):
     gone = {
-        system: replace(offer, retired=date(2020, 1, 1))
+        system: offer.model_copy(update={"retired": date(2020, 1, 1)})
         if offer.model == "flux-2-pro" and offer.host != "bfl"
         else offer
         for system, offer in read_facts().offers.items()
@@ -73,7 +74,9 @@ def test_a_host_that_no_longer_serves_a_model_does_not_count(monkeypatch):
 
 
 def test_a_model_that_nobody_serves_has_no_stars_for_deployment(monkeypatch):
-    gone = {system: replace(offer, retired=date(2020, 1, 1)) for system, offer in read_facts().offers.items()}
+    gone = {
+        system: offer.model_copy(update={"retired": date(2020, 1, 1)}) for system, offer in read_facts().offers.items()
+    }
     monkeypatch.setattr(declared_rows, "read_facts", lambda: replace(facts_module.read_facts(), offers=gone))
     row = declared_cell("deployment", "flux-2-pro@bfl")
     assert row["stars"] is None

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from evals.facts.article import PublishedUseCase
-from evals.facts.models import FactsError
-from evals.rating.stars.recommendations import UseCase, read_use_cases, recommend
+from evals.facts.article import ArticleUseCase
+from evals.facts.use_cases import Requirements, UseCase
+from evals.rating.stars.recommendations import recommend
 from tests.evals.rating.stars.rated_rows import rated_row
 
 FLUX, GEMINI, DEV, VERTEX = (
@@ -15,12 +15,13 @@ HIGH, LOW = np.linspace(0.7, 0.9, 12), np.linspace(0.2, 0.35, 12)
 UNSURE = LOW + 0.5 * np.resize([1.0, -0.9], 12)
 
 
-def case(weights=None, **more):
-    return UseCase("budget", "Small budget", "money", weights or {"precise": 1.0}, **more)
+def case(weights=None, **requires):
+    weights = weights or {"precise": 1.0}
+    return UseCase(id="budget", title="Small budget", why="money", weights=weights, requires=Requirements(**requires))
 
 
 def advice(*models, unless=None):
-    return PublishedUseCase("budget", "Budget", "FLUX.2 Pro", models, unless)
+    return ArticleUseCase(id="budget", title="Budget", recommends="FLUX.2 Pro", models=models, unless=unless)
 
 
 def pair(row_id, left, right, suite="s"):
@@ -158,64 +159,3 @@ def test_the_advice_of_an_article_is_held_against_ours(flux, models, verdict):
 def test_advice_between_systems_needs_two_of_them():
     found = recommend(case(), [rated_row("precise", shares={FLUX: HIGH})], [FLUX], advice("flux-2-pro"))
     assert (found["article"], found["article_verdict"]) == ("FLUX.2 Pro", "not comparable")
-
-
-def test_the_seven_use_cases_of_the_article_have_weights():
-    from evals.facts.article import read_article
-
-    cases = read_use_cases()
-    assert [found.id for found in cases] == [found.id for found in read_article().use_cases]
-    assert all(weight > 0 for found in cases for weight in found.weights.values())
-    by_id = {found.id: found for found in cases}
-    assert by_id["self-hosting"].capability == "open_weights"
-    assert by_id["google-cloud"].host == "vertex"
-
-
-def test_use_cases_weigh_rows_that_the_published_eval_has():
-    from evals.definition import read_definition
-
-    rows = {row.id: row for row in read_definition("flux2-vs-nano-banana").rows}
-    for found in read_use_cases():
-        assert set(found.weights) <= set(rows), found.id
-        assert all(rows[name].declared is None for name in found.weights)
-
-
-GOOD = "version: 1\nuse_cases:\n  - {id: a, title: A, why: because, weights: {precise: 1}}\n"
-
-
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        (
-            GOOD.replace("weights: {precise: 1}", "weights: {precise: 0}"),
-            "use case 'a', field 'weights': the weight",
-        ),
-        (GOOD.replace("weights: {precise: 1}", "weights: {precise: many}"), "'many' is not a number"),
-        (GOOD.replace("why: because, ", ""), "field 'why'"),
-        (GOOD.replace("weights", "wieghts"), "there is no such field; did you mean 'weights'?"),
-        (
-            GOOD.replace("{precise: 1}", "{precise: 1}, requires: {capability: fly}"),
-            "there is no 'fly' here; known are",
-        ),
-        (GOOD.replace("{precise: 1}", "{precise: 1}, requires: {host: vortex}"), "did you mean 'vertex'?"),
-        (GOOD.replace("{precise: 1}", "{precise: 1}, requires: {money: much}"), "there is no such field; known are"),
-        (GOOD.replace("version: 1", "version: 0"), "field 'version': 0 is too small"),
-        (GOOD.replace("{precise: 1}", "{}"), "field 'weights': it is empty"),
-        (GOOD + GOOD.partition("use_cases:\n")[2], "there are two use cases 'a'"),
-        ("version: [", "not YAML"),
-    ],
-)
-def test_bad_use_cases_are_refused_in_one_sentence(tmp_path, text, sentence):
-    path = tmp_path / "use-cases.yaml"
-    path.write_text(text)
-    with pytest.raises(FactsError) as refused:
-        read_use_cases(path)
-    assert sentence in str(refused.value)
-    assert str(refused.value).startswith("use-cases.yaml, line ")
-    assert "\n" not in str(refused.value)
-
-
-def test_good_use_cases_are_read(tmp_path):
-    path = tmp_path / "use-cases.yaml"
-    path.write_text(GOOD)
-    assert read_use_cases(path) == (UseCase("a", "A", "because", {"precise": 1.0}),)

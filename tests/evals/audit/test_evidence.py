@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from evals.audit.requests import own_request
-from evals.facts.models import FactsError, read_facts
+from evals.audit.evidence import own_request
+from evals.facts.models import read_facts
+from evals.facts.sources import FactsError
 
 FACTS = read_facts()
 
@@ -37,7 +38,7 @@ def test_a_model_without_a_seed_is_sent_none():
 
 
 def test_the_address_is_that_of_the_facts():
-    moved = replace(FACTS.hosts["bfl"], base_url="https://api.example.bfl.ai")
+    moved = FACTS.hosts["bfl"].model_copy(update={"base_url": "https://api.example.bfl.ai"})
     assert own_request(replace(FACTS, hosts={**FACTS.hosts, "bfl": moved}), "flux-2-pro@bfl").host == (
         "api.example.bfl.ai"
     )

@@ -1,13 +1,33 @@
-"""The request that TwinLens itself makes to a system, in parts that documents can be held against; nothing is sent."""
+"""What claims are held against: the facts, what a run measured, and the requests that TwinLens makes (unsent)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
 
+from evals.facts.capabilities import Capability
 from evals.facts.models import Facts
+from evals.rating.operations import SystemOperations
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known: facts, capabilities, the day of the article, and a run's latencies and costs if any."""
+
+    day: date
+    facts: Facts
+    capabilities: Mapping[str, Capability]
+    operations: Sequence[SystemOperations] | None = None
+
+    @functools.cached_property
+    def request(self) -> Callable[[str], OwnRequest]:
+        """The function that returns the request to a system; several claims are about the same one."""
+        return functools.cache(functools.partial(own_request, self.facts))
+
 
 _A_PICTURE = b"\x89PNG\r\n\x1a\n"
 """The beginning of a PNG: enough for the media type of a reference picture that is never sent."""

@@ -1,0 +1,380 @@
+"""The audit of the article: what must come out, each check on known facts, and what a run may change."""
+
+import pandas as pd
+import pytest
+
+from evals.audit.checks import Able, Cheaper, Price, Request, SameModel, Served, Sized
+from evals.audit.claims import audit, read_audited_article
+from evals.audit.evidence import Evidence
+from evals.audit.measured import COST, Measurable
+from evals.audit.rules import RULES, VERDICTS
+from evals.definition import read_definition
+from evals.facts.capabilities import read_capabilities
+from evals.facts.models import read_facts
+from evals.facts.sources import FactsError
+from evals.rating.operations import operations
+
+ARTICLE, FACTS, CAPABILITIES = read_audited_article(), read_facts(), read_capabilities()
+FOUND = {claim.id: claim for claim in audit(ARTICLE, FACTS, CAPABILITIES)}
+
+
+PRO, MAX, GEMINI = "flux-2-pro@bfl", "flux-2-max@bfl", "gemini-3-pro-image@google"
+
+
+def of(check, operated=None):
+    """Return what a check finds."""
+    return check.check(Evidence(ARTICLE.day, FACTS, CAPABILITIES, operated))
+
+
+def price(stated, *systems):
+    return Price(stated=stated, systems=systems, size="1K")
+
+
+def run_of(system, latencies=(), size="1K", simulated=False, cost_usd=None):
+    rows = [
+        {
+            "system": system, "suite": "s", "prompt_id": str(n), "size": size, "outcome": "ok", "simulated": simulated,
+            "latency_s": seconds, "cost_usd": cost_usd,
+        }
+        for n, seconds in enumerate(latencies)
+    ]  # fmt: skip
+    return operations(pd.DataFrame(rows))
+
+
+# ---------------------------------------------------------------- what must come out
+
+
+@pytest.mark.parametrize(
+    ("claim", "verdict", "computed"),
+    [
+        ("additional-hours", "wrong", 3.06),
+        ("cheaper-per-image", "wrong", 37.5),
+        ("price-premium", "right", 60),
+        ("faster-at-4k", "imprecise", 22.73),
+        ("monthly-difference", "right", 1500),
+        ("saved-per-50000", "right", 750),
+        ("price-nano-banana-1k", "wrong", 0.07),
+        ("price-flux-pro", "wrong", 0.03),
+        ("price-flux-max", "wrong", 0.07),
+        ("price-flux-4k", "wrong", 0.16),
+        ("bfl-server", "outdated", None),
+        ("bfl-path", "wrong", None),
+        ("bfl-one-call", "wrong", None),
+        ("bfl-key", "right", None),
+        ("flux-steps-field", "wrong", None),
+        ("flux-exposes-steps", "imprecise", None),
+        ("google-path", "wrong", None),
+        ("google-prompt-field", "wrong", None),
+        ("google-width", "wrong", None),
+        ("google-one-call", "right", None),
+        ("no-multimodal-flux", "wrong", None),
+        ("two-names-one-model", "wrong", None),
+        ("lora-flux", "wrong", None),
+        ("flux-on-fireworks", "wrong", None),
+        ("flux-4k", "wrong", None),
+        ("free-tier-google", "wrong", None),
+        ("weights-flux", "outdated", None),
+        ("hosts-of-nano-banana", "outdated", None),
+        ("lora-google", "untested", None),
+        ("latency-google-1k", "untested", None),
+        ("quality-identity", "untested", None),
+    ],
+)
+def test_known_claims_get_their_verdict(claim, verdict, computed):
+    found = FOUND[claim]
+    assert found.verdict == verdict
+    assert found.computed == (None if computed is None else pytest.approx(computed, abs=0.005))
+
+
+def test_every_claim_has_a_verdict_with_a_sentence_a_source_and_its_day():
+    assert len(FOUND) == len(ARTICLE.claims) >= 45
+    assert set(RULES) == set(VERDICTS) == {claim.verdict for claim in FOUND.values()}
+    for claim in FOUND.values():
+        assert claim.sentence.endswith((".", '"'))
+        assert claim.read == max(source.read for source in claim.sources)
+
+
+def test_the_claims_are_short_quotes_with_sources_and_name_rows_that_an_eval_has():
+    assert all(len(claim.quote.split()) <= 15 for claim in ARTICLE.claims)
+    rows = {claim.quality.row for claim in ARTICLE.claims if claim.quality}
+    assert rows
+    assert rows <= {row.id for row in read_definition("flux2-vs-nano-banana").rows}
+
+
+@pytest.mark.parametrize("claim", ARTICLE.claims, ids=lambda claim: claim.id)
+def test_whoever_told_the_prices_and_times_of_a_claims_systems_is_among_its_sources(claim):
+    cited = []
+    if claim.price:
+        cited = [price for system in claim.price.systems for price in FACTS.find(system).prices]
+    if claim.measurable:
+        latencies = [latency for system in claim.measurable.systems for latency in FACTS.find(system).latencies]
+        cited = [latency for latency in latencies if latency.size == claim.measurable.size]
+    assert {each.source for each in cited} <= set(claim.sources)
+
+
+def test_arithmetic_says_which_numbers_it_takes_as_they_are():
+    premium = FOUND["price-premium"]
+    assert (premium.given, premium.stated, premium.unit) == ("prices", "60", "%")
+    assert premium.sentence.startswith("By its own prices the premium is 0.04 / 0.025 - 1 = 60%;")
+    assert FOUND["additional-hours"].given == "latencies"
+    assert FOUND["bfl-path"].given is None
+
+
+def test_the_article_is_not_audited_by_its_order():
+    backwards = ARTICLE.model_copy(update={"claims": ARTICLE.claims[::-1]})
+    assert audit(backwards, FACTS, CAPABILITIES)[::-1] == list(FOUND.values())
+
+
+# ---------------------------------------------------------------- each check on known facts
+
+
+def test_the_nearest_of_the_models_that_a_name_may_mean_decides_on_a_price():
+    both = ("flux-2-pro@bfl", "flux-2-max@bfl")
+    assert of(price("0.07", *both)).computed == pytest.approx(0.07)
+    assert of(price("0.03", *both)).computed == pytest.approx(0.03)
+    assert of(price("0.065", *both)).verdict == "imprecise"
+    assert of(price("0.05", *both)).verdict == "wrong"
+
+
+def test_a_wrong_price_is_told_whose_it_is():
+    assert "$0.025 is what FLUX.1 [dev] costs there." in FOUND["price-flux-pro"].sentence
+    assert "$0.04 is what Nano Banana costs there." in FOUND["price-nano-banana-1k"].sentence
+
+
+def test_a_size_that_is_not_made_is_priced_at_the_largest_and_says_so():
+    assert "makes none, and at its largest, 2K, costs $0.16" in FOUND["price-flux-4k"].sentence
+
+
+def test_a_price_that_no_source_gives_is_untested():
+    assert of(price("0.07", "flux-2-max@replicate")).verdict == "untested"
+
+
+def cheaper(system, *than):
+    return Cheaper(system=system, than=than, size="1K")
+
+
+def can_use_lora(states, system):
+    return Able(id="lora", states=states, systems=(system,))
+
+
+def made_in_4k(*systems):
+    return Sized(systems=systems, size="4K")
+
+
+def served(model, *hosts, nowhere_else=False):
+    return Served(models=(model,), hosts=hosts, nowhere_else=nowhere_else)
+
+
+def sent_to_bfl(part, stated):
+    return Request(system=PRO, part=part, stated=stated, otherwise="outdated")
+
+
+@pytest.mark.parametrize(
+    ("check", "verdict"),
+    [
+        (cheaper(PRO, MAX, GEMINI), "right"),
+        (cheaper(MAX, PRO, GEMINI), "imprecise"),
+        (cheaper(MAX, PRO), "wrong"),
+        (cheaper("flux-2-max@replicate", PRO), "untested"),  # no source gives its price
+        (can_use_lora("no", PRO), "right"),
+        (can_use_lora("yes", PRO), "wrong"),
+        (can_use_lora("yes", "flux-2-klein-4b@bfl"), "imprecise"),
+        (can_use_lora("partly", "flux-2-klein-4b@bfl"), "right"),
+        (can_use_lora("yes", GEMINI), "untested"),
+        (can_use_lora("yes", "flux-kontext-pro@fireworks"), "untested"),
+        (made_in_4k(GEMINI), "right"),
+        (made_in_4k(GEMINI, MAX), "imprecise"),
+        (made_in_4k(MAX), "wrong"),
+        (served("flux-2-pro", "replicate", "fal"), "right"),
+        (served("gemini-3.1-flash-image", "google"), "outdated"),
+        (served("gemini-nano-banana-2.1", "google"), "wrong"),  # not yet, on the article's day
+        (served("flux-2-pro", "fireworks"), "wrong"),
+        (served("flux-2-pro", "bfl", "fireworks"), "imprecise"),
+        (served("gemini-3-pro-image", "google", "vertex", nowhere_else=True), "wrong"),
+        (served("gemini-nano-banana-2.1", "google", "vertex", nowhere_else=True), "right"),
+        (SameModel(names=("Flux Max", "FLUX.2 [max]")), "right"),
+        (SameModel(names=("Flux Pro", "FLUX.2 [max]")), "wrong"),
+        (sent_to_bfl("host", "api.bfl.ai"), "right"),
+        (sent_to_bfl("host", "api.bfl.ml"), "outdated"),
+        (sent_to_bfl("path", "/v1/flux-2-pro"), "right"),
+        (sent_to_bfl("path", "/v1/flux-2-max"), "outdated"),
+        (sent_to_bfl("header", "X-Key"), "right"),
+        (sent_to_bfl("header", "Authorization"), "outdated"),
+        (sent_to_bfl("field", "input_image"), "right"),
+        (sent_to_bfl("field", "steps"), "outdated"),
+        (sent_to_bfl("calls", "several"), "right"),
+        (sent_to_bfl("calls", "one"), "outdated"),
+    ],
+    ids=repr,
+)
+def test_a_check_on_known_facts_gets_its_verdict(check, verdict):
+    assert of(check).verdict == verdict
+
+
+def test_an_ability_carries_the_sources_of_its_answer():
+    named = {source.id for source in of(Able(id="lora", states="yes", systems=("flux-2-pro@bfl",))).sources}
+    assert {"bfl-openapi", "bfl-docs"} <= named
+
+
+# ---------------------------------------------------------------- what a run may change
+
+SECONDS = (8.0, 9.0, 9.5, 10.0, 10.5, 11.0, 12.0, 9.2)
+
+
+def with_run(operated):
+    return {claim.id: claim for claim in audit(ARTICLE, FACTS, CAPABILITIES, operated)}
+
+
+def test_a_measured_latency_replaces_untested():
+    found = with_run(run_of("gemini-3.1-flash-image@vertex", SECONDS))["latency-google-1k"]
+    assert found.verdict == "wrong"
+    assert (found.computed, found.unit) == (pytest.approx(9.75), "s")
+    assert found.sentence.startswith("Measured in the run, the median latency at 1K was 9.75 s (95% interval 8 to 12)")
+
+
+def test_a_measured_latency_can_confirm_a_claim():
+    found = with_run(run_of("flux-2-pro@bfl", [2.9, 3.0, 3.1, 3.1, 3.2, 3.3, 3.0, 3.1]))
+    assert found["latency-flux-1k"].verdict == "right"
+
+
+def test_a_run_changes_no_verdict_but_untested():
+    found = with_run(run_of("gemini-3.1-flash-image@vertex", SECONDS, cost_usd=0.04))
+    changed = {id_ for id_, claim in found.items() if claim.verdict != FOUND[id_].verdict}
+    assert changed == {"latency-google-1k"}
+
+
+def test_a_claim_about_all_systems_needs_all_of_them_measured():
+    one, other = run_of("gemini-3-pro-image@google", SECONDS), run_of("flux-2-pro@bfl", SECONDS)
+    alone = with_run(one)["not-below-a-second"]
+    assert (alone.verdict, alone.notes) == ("untested", ("Not measured: flux-2-pro@bfl.",))
+    assert with_run([*one, *other])["not-below-a-second"].verdict == "right"
+    fast = run_of("flux-2-pro@bfl", [0.4, 0.5, 0.5, 0.6, 0.6, 0.5])
+    assert with_run([*one, *fast])["not-below-a-second"].verdict == "imprecise"
+
+
+@pytest.mark.parametrize("system", ["flux-2-pro@simulated-bfl", "flux-2-pro@bfl"])
+def test_a_simulated_system_says_nothing_and_is_named(system):
+    found = with_run(run_of(system, SECONDS, simulated=True))["latency-flux-1k"]
+    assert found.verdict == "untested"
+    assert found.notes == (f"{system} of the run is simulated: it says nothing about the real one.",)
+
+
+def test_too_few_pictures_leave_a_claim_untested_with_the_reason():
+    found = with_run(run_of("flux-2-pro@bfl", SECONDS[:5]))["latency-flux-1k"]
+    assert found.verdict == "untested"
+    assert found.notes == ("flux-2-pro@bfl of the run has no interval: 5 pictures are too few.",)
+
+
+def test_pictures_without_a_time_leave_a_claim_untested_with_the_reason():
+    found = with_run(run_of("flux-2-pro@bfl", [None] * 8))["latency-flux-1k"]
+    assert found.verdict == "untested"
+    assert found.notes == (
+        "flux-2-pro@bfl of the run has no median latency: no time of this kind was told for any picture.",
+    )
+
+
+@pytest.mark.parametrize(("system", "size"), [("flux-2-pro@fal", "1K"), ("flux-2-pro@bfl", "2K")])
+def test_another_host_or_size_is_not_what_the_claim_is_about(system, size):
+    found = with_run(run_of(system, SECONDS, size))["latency-flux-1k"]
+    assert found.verdict == "untested"
+    assert found.notes == ("The run did not ask flux-2-pro@bfl or flux-2-max@bfl for 1K pictures.",)
+
+
+def test_without_a_run_there_are_no_notes():
+    assert all(claim.notes == () for claim in FOUND.values())
+
+
+def test_what_a_run_paid_decides_where_no_source_has_a_price_and_is_a_note_elsewhere():
+    paid = run_of("flux-2-max@replicate", SECONDS, cost_usd=0.07)
+    unknown = price("0.07", "flux-2-max@replicate")
+    assert of(unknown).verdict == "untested"
+    assert (of(unknown, paid).verdict, of(unknown, paid).computed) == ("right", pytest.approx(0.07))
+    known = of(price("0.025", "flux-2-pro@bfl"), run_of("flux-2-pro@bfl", SECONDS, cost_usd=0.03))
+    assert known.verdict == "wrong"
+    assert known.notes == ("The run counted $0.03 a picture for flux-2-pro@bfl.",)
+
+
+def test_a_simulated_bill_decides_no_price():
+    paid = run_of("flux-2-max@replicate", SECONDS, cost_usd=0.07, simulated=True)
+    assert of(price("0.07", "flux-2-max@replicate"), paid).verdict == "untested"
+
+
+def test_a_measured_cost_may_be_claimed_as_such():
+    measured = Measurable(figure=COST, stated="0.03", systems=("flux-2-pro@bfl",), size="1K")
+    assert of(measured).sentence == "Only a run can tell."
+    assert of(measured, run_of("flux-2-pro@bfl", SECONDS, cost_usd=0.045)).verdict == "wrong"
+
+
+# ---------------------------------------------------------------- what is refused
+
+SMALL = """\
+title: A or B
+url: https://blog.example
+day: 2026-07-15
+stars:
+  - id: precise
+    title: Precision
+    source: a forum
+    columns: [{name: Flux, stars: 4, models: flux-2-pro}, {name: Banana, stars: 3, models: gemini-3-pro-image}]
+use_cases: [{id: budget, title: Budget, recommends: Flux, models: flux-2-pro}]
+claims:
+  - id: premium
+    quote: a premium
+    section: Top
+    kind: arithmetic
+    arithmetic:
+      stated: "60"
+      unit: "%"
+      given: prices
+      readings:
+        - {words: the premium, operation: percent_more, of: 0.04, than: 0.025}
+      list_prices_of: [flux-2-pro@bfl, flux-2-max@bfl]
+    sources: article
+  - id: host
+    quote: a host
+    section: Top
+    kind: host
+    request: {system: flux-2-pro@bfl, part: calls, stated: one, otherwise: outdated}
+    sources: article
+  - id: name
+    quote: a name
+    section: Top
+    kind: name
+    cited: {verdict: right}
+    says: It is so.
+    sources: article
+"""
+
+
+@pytest.mark.parametrize(
+    ("passage", "put", "line", "problem"),
+    [
+        ("id: host", "id: premium", 23, "'premium' is listed twice"),
+        ("kind: host", "kind: hots", 26, "there is no kind 'hots'; did you mean 'host'?"),
+        ("    cited: {verdict: right}\n", "", 29, "a claim has one check, and it has none of arithmetic, price"),
+        ("    cited:", "    quality: {row: a}\n    cited:", 29, "a claim has one check, and it has quality and cited"),
+        ("    says: It is so.\n", "", 29, "it is missing; a verdict that nothing computes says why"),
+        ("verdict: right", "verdict: fine", 33, "there is no verdict 'fine'; known are"),
+        ('stated: "60"', "stated: 60", 16, "60 is not text; put it in quotes, so that all its digits count"),
+        ('stated: "60"', "stated: sixty", 16, "'sixty' is not a number"),
+        ('stated: "60"', "stated: 30 to 15", 16, "15 is below 30"),
+        ("given: prices", "given: price", 18, "there is no given 'price'; did you mean 'prices'?"),
+        ("percent_more", "percent_mor", 20, "did you mean 'percent_more'?"),
+        ("than: 0.025", "than: 0", 20, "there is no percentage of nothing"),
+        ("than: 0.025", "than: 0.025, times: 3", 20, "percent_more has no field"),
+        ("percent_more", "difference_times", 20, "difference_times needs this field"),
+        ("[flux-2-pro@bfl, flux-2-max@bfl]", "flux-2-pro@bfl", 21, "it names two systems"),
+        ("system: flux-2-pro@bfl", "system: flux-2-dev@local", 27, "depends on this machine"),
+        ("system: flux-2-pro@bfl", "system: flux-2-prow@bfl", 27, "did you mean 'flux-2-pro@bfl'?"),
+        ("stated: one", "stated: two", 27, "there is no number of calls 'two'; known are one, several"),
+    ],
+)
+def test_a_mistake_is_one_sentence_that_says_where(tmp_path, passage, put, line, problem):
+    path = tmp_path / "article.yaml"
+    path.write_text(SMALL)
+    assert [claim.id for claim in read_audited_article(path).claims] == ["premium", "host", "name"]
+    path.write_text(SMALL.replace(passage, put, 1))
+    with pytest.raises(FactsError, match=rf"^article\.yaml, line {line}, claim ") as refused:
+        read_audited_article(path)
+    assert problem in str(refused.value)
+    assert "\n" not in str(refused.value)
