@@ -241,7 +241,7 @@ def _find(node: yaml.Node, steps: Sequence[str | int]) -> tuple[int, list[str]]:
                     entries.append(field)
                 line, node, field = pair[0].start_mark.line + 1, pair[1], str(step)
             elif n == len(steps) and isinstance(step, str):  # it is missing; others are tags of pydantic's unions
-                field = step
+                entries, field = [*entries, *([field] if field else [])], step
     return line, [*entries, *([f"field {field!r}"] if field else [])]
 
 

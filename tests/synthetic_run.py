@@ -6,7 +6,6 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -211,9 +210,9 @@ def _pictured(images: Path, request: ImageRequest, row: Mapping[str, Any]) -> di
     described = {
         "expected_text": list(item.expected_text) or None,
         "palette": list(item.palette) or None,
-        "objects": [asdict(thing) for thing in item.objects] or None,
+        "objects": [thing.model_dump() for thing in item.objects] or None,
         "absent": list(item.absent) or None,
-        "relations": [asdict(relation) for relation in item.relations] or None,
+        "relations": [relation.model_dump() for relation in item.relations] or None,
     }
     return {"file_name": name, **row, **described, "width": _SIDE, "height": _SIDE, "first_shot": request.first_shot}
 

@@ -23,15 +23,13 @@ _WIDTH = 110
 @click.pass_context
 def suites(ctx: click.Context, json_wanted: bool) -> None:
     """List the prompt suites; 'suites check' says what is wrong with them."""
-    from dataclasses import asdict
-
     from evals.suites.suite import read_suite, suite_names
 
     if ctx.invoked_subcommand:
         return
     read = [read_suite(name) for name in suite_names()]
     if json_wanted:
-        print_json([asdict(suite) for suite in read])
+        print_json([suite.model_dump(mode="json") for suite in read])
         return
     for suite in read:
         click.echo(f"{suite.name:<20} v{suite.version}  {len(suite.items):>3} items  {suite.purpose}")
@@ -42,13 +40,11 @@ def suites(ctx: click.Context, json_wanted: bool) -> None:
 @as_json
 def show(name: str, json_wanted: bool) -> None:
     """Print a suite's card and its prompts; NAME is a suite or a YAML file."""
-    from dataclasses import asdict
-
     from evals.suites.suite import read_suite
 
     suite = read_suite(name)
     if json_wanted:
-        print_json(asdict(suite))
+        print_json(suite.model_dump(mode="json"))
         return
     click.echo(f"{suite.name} v{suite.version}, {len(suite.items)} items")
     for title, text in (("purpose", suite.purpose), ("made", suite.made), ("limits", suite.limits)):

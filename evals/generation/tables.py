@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -144,10 +143,10 @@ def _described(item: PromptItem) -> dict[str, Any]:
         "source_caption": item.source_caption,
         "tags": list(item.tags) or None,
         "palette": list(item.palette) or None,
-        "objects": [asdict(thing) for thing in item.objects] or None,
+        "objects": [thing.model_dump() for thing in item.objects] or None,
         "absent": list(item.absent) or None,
-        "relations": [asdict(relation) for relation in item.relations] or None,
-        "edit": asdict(item.edit) if item.edit is not None else None,
+        "relations": [relation.model_dump() for relation in item.relations] or None,
+        "edit": item.edit.model_dump() if item.edit is not None else None,
     }
 
 

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
-from evals.suites.drawing.backdrops import SETTINGS, draw_backdrop, setting_of
+from evals.suites.drawing.backdrops import draw_backdrop
 from evals.suites.drawing.pictograms import COLOURS, PICTOGRAMS, draw_pictogram
 from evals.suites.drawing.randomness import generator
+from evals.suites.drawing.settings import SETTINGS, setting_of
 from evals.suites.drawing.text import draw_label
 from evals.suites.items import DrawnSource, PromptItem, SceneObject
 
@@ -81,12 +82,13 @@ def scene_of(item: PromptItem) -> Scene:
     open_slots = [slot for slot in (_SLOTS if len(given) != 1 else ("centre",)) if slot not in given]
     if len(given) == 2 and "centre" not in given:
         open_slots = [slot for slot in open_slots if slot != "centre"]
-    slots = [position or open_slots.pop(0) for position in given]
+    slots = [str(position or open_slots.pop(0)) for position in given]
     added = None
     if edit is not None and edit.does == "add":
-        asked = wanted(item)
+        new = wanted(item)
         free = [slot for slot in ("right", "left", "centre") if slot not in slots]
-        added = replace(asked, position=asked.position if asked.position in free else next(iter(free), "centre"))
+        slot = new.position if new.position in free else next(iter(free), "centre")
+        added = new.model_copy(update={"position": slot})
     used = {*slots, *([added.position] if added else [])}
     layout = _ALONE if used == {"centre"} else _ROW if "centre" in used else _PAIR
     things = tuple(_placed(thing, slot, layout) for thing, slot in zip(source.objects, slots, strict=True))
@@ -98,7 +100,7 @@ def scene_of(item: PromptItem) -> Scene:
 def wanted(item: PromptItem) -> SceneObject:
     """Return what the edit brings into the picture, as the item's objects describe it."""
     name = (item.edit.to if item.edit else None) or ""
-    return next((thing for thing in item.objects if thing.name == name), SceneObject(name))
+    return next((thing for thing in item.objects if thing.name == name), SceneObject(name=name))
 
 
 def edited(scene: Scene) -> Scene:
@@ -111,7 +113,7 @@ def edited(scene: Scene) -> Scene:
     if edit.does == "remove":
         return replace(scene, things=others)
     if edit.does == "recolour" and edit.to in COLOURS:
-        changed = {p: replace(p, thing=replace(p.thing, colour=edit.to)) for p in targets}
+        changed = {p: replace(p, thing=p.thing.model_copy(update={"colour": edit.to})) for p in targets}
         return replace(scene, things=tuple(changed.get(placed, placed) for placed in scene.things))
     if edit.does == "background" and any(edit.to in setting.words for setting in SETTINGS):
         return replace(scene, setting=str(edit.to))
@@ -143,15 +145,16 @@ def draw_spilled(item: PromptItem) -> PIL.Image.Image:
     """
     scene = edited(scene_of(item))
     if item.edit is not None and item.edit.does == "background":
-        things = (replace(placed, thing=replace(placed.thing, colour=_other_colour(placed))) for placed in scene.things)
+        things = (replace(placed, thing=_in_other_colour(placed)) for placed in scene.things)
         scene = replace(scene, things=tuple(things))
     return _written(_drawn(scene, "spilled"), item)
 
 
-def _other_colour(placed: Placed) -> str:
+def _in_other_colour(placed: Placed) -> SceneObject:
     colours = list(COLOURS)
-    own = placed.thing.colour or PICTOGRAMS[placed.thing.name].colour
-    return colours[(colours.index(own) + len(colours) // 2) % len(colours)]
+    colour = placed.thing.colour or PICTOGRAMS[placed.thing.name].colour
+    other = colours[(colours.index(colour) + len(colours) // 2) % len(colours)]
+    return placed.thing.model_copy(update={"colour": other})
 
 
 def _written(picture: PIL.Image.Image, item: PromptItem) -> PIL.Image.Image:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 
-from evals.suites.benchmarks import (
+from evals.suites.published_files import (
     PublishedEntry,
     read_json_lines,
     read_json_list,
@@ -20,10 +20,13 @@ from evals.suites.benchmarks import (
     text_of,
 )
 from evals.suites.suite import PromptItem, Relation, SceneObject, Suite, SuiteError, read_suite
-from evals.yaml_files import meant
+from evals.yaml_models import suggestion
 from metrics.encoders.scripts import scripts_of
 
 _GENEVAL_RELATIONS = ("left of", "right of", "above", "below")
+
+Fields: TypeAlias = dict[str, Any]
+"""The fields of a prompt item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,105 +34,109 @@ class Format:
     """How one benchmark publishes its prompts, where, under which licence, and what its reader leaves out."""
 
     title: str
-    source: str
+    published_at: str
     licence: str
     limits: str
-    read: Callable[[Path], Iterator[tuple[PublishedEntry, PromptItem]]]
+    read: Callable[[Path], Iterator[tuple[PublishedEntry, Fields]]]
 
 
-def import_suite(format_name: str, source: Path, out: Path) -> Suite:
+def import_suite(format_name: str, path: Path, out: Path) -> Suite:
     """Read a published file (or folder of files) and write it as the suite ``out``, whose name is the file's.
 
     Raises
     ------
     SuiteError
-        If there is no such format, ``out`` is taken or no YAML file, or the source is not of that format; the message
+        If there is no such format, ``out`` is taken or no YAML file, or the path is not of that format; the message
         names the line.
     """
     if format_name not in FORMATS:
-        raise SuiteError(f"there is no format {format_name!r}; {meant(format_name, FORMATS)}")
+        raise SuiteError(f"there is no format {format_name!r}; {suggestion(format_name, FORMATS)}")
     if out.suffix not in (".yaml", ".yml"):
         raise SuiteError(f"{out} is no name for a suite; let it end in .yaml")
     if out.exists():
         raise SuiteError(f"{out} exists already; choose another name or remove it")
-    suite = read_format(format_name, source, out.stem)
-    out.write_text(yaml.safe_dump(_plain(suite), **_READABLE), encoding="utf-8")
+    suite = read_format(format_name, path, out.stem)
+    written = suite.model_dump(mode="json", exclude_defaults=True, exclude={"items": {"__all__": {"suite"}}})
+    text = yaml.safe_dump(written, allow_unicode=True, default_flow_style=None, sort_keys=False, width=100)
+    out.write_text(text, encoding="utf-8")
     return read_suite(out)
 
 
-def read_format(format_name: str, source: Path, name: str) -> Suite:
+def read_format(format_name: str, path: Path, name: str) -> Suite:
     """Read a published file, or folder of files, as a suite of that name."""
     published = FORMATS[format_name]
     items: dict[str, PromptItem] = {}
-    for entry, item in published.read(source):
+    for entry, fields in published.read(path):
+        item = PromptItem(suite=name, **{key: value for key, value in fields.items() if value})
         if item.id in items:
             raise entry.refuse(f"the prompt {item.id!r} was given before; remove one of them")
-        items[item.id] = replace(item, suite=name)
+        items[item.id] = item
     if not items:
-        raise SuiteError(f"{source.name}: it holds no prompts")
+        raise SuiteError(f"{path.name}: it holds no prompts")
     return Suite(
         name=name,
         version=1,
-        purpose=f"The {len(items)} prompts of {source.name}, in the format of {published.title}.",
+        purpose=f"The {len(items)} prompts of {path.name}, in the format of {published.title}.",
         made=(
-            f"Imported from {source.name}, not written for TwinLens. {published.title} is published at "
-            f"{published.source} ({published.licence}); the terms of the file that was read apply."
+            f"Imported from {path.name}, not written for TwinLens. {published.title} is published at "
+            f"{published.published_at} ({published.licence}); the terms of the file that was read apply."
         ),
         limits=published.limits,
         items=tuple(items.values()),
     )
 
 
-def _partiprompts(path: Path) -> Iterator[tuple[PublishedEntry, PromptItem]]:
+def _partiprompts(path: Path) -> Iterator[tuple[PublishedEntry, Fields]]:
     for line, entry in read_table(path, ("prompt", "category", "challenge"), delimiter="\t"):
-        yield entry, _item(entry, entry.text("category"), line, "prompt", entry.tags("category", "challenge"))
+        yield entry, _item(entry, entry.text("category"), line, "prompt", "category", "challenge")
 
 
-def _drawbench(path: Path) -> Iterator[tuple[PublishedEntry, PromptItem]]:
+def _drawbench(path: Path) -> Iterator[tuple[PublishedEntry, Fields]]:
     for line, entry in read_table(path, ("prompts", "category")):
-        yield entry, _item(entry, entry.text("category"), line, "prompts", entry.tags("category"))
+        yield entry, _item(entry, entry.text("category"), line, "prompts", "category")
 
 
-def _geneval(path: Path) -> Iterator[tuple[PublishedEntry, PromptItem]]:
+def _geneval(path: Path) -> Iterator[tuple[PublishedEntry, Fields]]:
     for number, entry in enumerate(read_json_lines(path)):
-        wanted = _geneval_list(entry, "include")
+        included = _geneval_list(entry, "include")
         objects = tuple(
-            SceneObject(thing.text("class"), _count(thing), thing.text("color") if "color" in thing.values else None)
-            for thing in wanted
+            SceneObject(
+                name=thing.text("class"),
+                count=_count(thing),
+                colour=thing.text("color") if "color" in thing.values else None,
+            )
+            for thing in included
         )
-        relations = tuple(
-            _geneval_relation(thing, objects, objects[index].name)
-            for index, thing in enumerate(wanted)
-            if "position" in thing.values
-        )
-        # GenEval numbers its folders of pictures from 00000, so that the two can be laid side by side.
-        item_id = f"{slug(entry.text('tag'))}-{number:05d}"
         yield (
             entry,
-            PromptItem(
-                "",
-                item_id,
-                entry.text("prompt"),
-                tags=entry.tags("tag"),
-                objects=objects,
-                absent=_geneval_absent(_geneval_list(entry, "exclude"), objects),
-                relations=relations,
-            ),
+            {
+                # GenEval numbers its folders of pictures from 00000, so that the two can be laid side by side.
+                "id": f"{slug(entry.text('tag'))}-{number:05d}",
+                "prompt": entry.text("prompt"),
+                "tags": entry.tags("tag"),
+                "objects": objects,
+                "absent": _geneval_absent(_geneval_list(entry, "exclude"), objects),
+                "relations": tuple(
+                    _geneval_relation(thing, objects, objects[index].name)
+                    for index, thing in enumerate(included)
+                    if "position" in thing.values
+                ),
+            },
         )
 
 
 def _geneval_list(entry: PublishedEntry, field: str) -> list[PublishedEntry]:
-    given = entry.values.get(field, [])
-    if not isinstance(given, list) or not all(isinstance(thing, dict) for thing in given):
+    things = entry.values.get(field, [])
+    if not isinstance(things, list) or not all(isinstance(thing, dict) for thing in things):
         raise entry.refuse(f"{field!r} is no list of objects with class and count")
-    return [PublishedEntry(f"{entry.where}, {field}", thing) for thing in given]
+    return [PublishedEntry(f"{entry.where}, {field}", thing) for thing in things]
 
 
 def _geneval_relation(thing: PublishedEntry, objects: Sequence[SceneObject], name: str) -> Relation:
     match thing.values["position"]:
-        case [str(relation), int(index)] if relation in _GENEVAL_RELATIONS and 0 <= index < len(objects):
+        case ["left of" | "right of" | "above" | "below" as relation, int(index)] if 0 <= index < len(objects):
             if objects[index].name != name:
-                return Relation(name, relation, objects[index].name)
+                return Relation(first=name, relation=relation, second=objects[index].name)
     raise thing.refuse(
         f"the position {thing.values['position']!r} is none of {', '.join(_GENEVAL_RELATIONS)} with the number of "
         "another included object"
@@ -156,11 +163,11 @@ def _count(thing: PublishedEntry) -> int:
     return count
 
 
-def _dpg_bench(path: Path) -> Iterator[tuple[PublishedEntry, PromptItem]]:
+def _dpg_bench(path: Path) -> Iterator[tuple[PublishedEntry, Fields]]:
     if path.is_dir():
         for file in text_files(path):
             entry = PublishedEntry(file.name, {"text": text_of(file)})
-            yield entry, PromptItem("", file.stem, entry.text("text"))
+            yield entry, {"id": file.stem, "prompt": entry.text("text")}
         return
     texts: dict[str, str] = {}
     for _, entry in read_table(path, ("item_id", "text")):
@@ -169,10 +176,10 @@ def _dpg_bench(path: Path) -> Iterator[tuple[PublishedEntry, PromptItem]]:
         if texts.setdefault(item_id, text) != text:
             raise entry.refuse(f"the prompt {item_id!r} was given before in other words; remove one of them")
     for item_id, text in texts.items():
-        yield PublishedEntry(path.name, {}), PromptItem("", item_id, text)
+        yield PublishedEntry(path.name, {}), {"id": item_id, "prompt": text}
 
 
-def _t2i_compbench(path: Path) -> Iterator[tuple[PublishedEntry, PromptItem]]:
+def _t2i_compbench(path: Path) -> Iterator[tuple[PublishedEntry, Fields]]:
     files = text_files(path) if path.is_dir() else [path]
     # Beside each list to be asked lie the one to train on, and parts of both.
     for file in [file for file in files if file.stem.endswith("_val")] or files:
@@ -180,33 +187,30 @@ def _t2i_compbench(path: Path) -> Iterator[tuple[PublishedEntry, PromptItem]]:
         for line, text in enumerate(text_of(file).splitlines(), 1):
             if text.strip():
                 entry = PublishedEntry(f"{file.name}, line {line}", {"prompt": text, "category": category})
-                yield entry, _item(entry, category, line, "prompt", entry.tags("category"))
+                yield entry, _item(entry, category, line, "prompt", "category")
 
 
-def _longtext_bench(path: Path) -> Iterator[tuple[PublishedEntry, PromptItem]]:
+def _longtext_bench(path: Path) -> Iterator[tuple[PublishedEntry, Fields]]:
     for entry in read_json_lines(path):
-        given = entry.values.get("text")
-        texts = given if isinstance(given, list) and given else [given]
-        lines = [
-            line for text in texts for line in PublishedEntry(entry.where, {"text": text}).text("text").splitlines()
+        texts = entry.values.get("text") or [None]
+        parts = [
+            PublishedEntry(entry.where, {"text": text}) for text in (texts if isinstance(texts, list) else [texts])
         ]
-        expected = tuple(line.strip() for line in lines if line.strip())
+        lines = [line.strip() for part in parts for line in part.text("text").splitlines()]
+        expected = [line for line in lines if line]
         language = "zh-Hans" if "Han" in scripts_of(" ".join(expected)) else "en"
-        item_id = f"{slug(entry.text('category'))}-{entry.name('prompt_id')}"
-        tags = entry.tags("category", "length")
-        yield entry, PromptItem("", item_id, entry.text("prompt"), expected, language, tags=tags)
+        fields = _item(entry, entry.text("category"), entry.name("prompt_id"), "prompt", "category", "length")
+        yield entry, {**fields, "expected_text": expected, "language": language}
 
 
-def _oneig_bench(path: Path) -> Iterator[tuple[PublishedEntry, PromptItem]]:
+def _oneig_bench(path: Path) -> Iterator[tuple[PublishedEntry, Fields]]:
     if path.suffix == ".json":
         entries = read_json_list(path)
     else:
         entries = [entry for _, entry in read_table(path, ("category", "id"))]
     for entry in entries:
         prompt = next((key for key in ("prompt_en", "prompt_cn", "prompt_zh") if key in entry.values), "prompt_en")
-        item_id = f"{slug(entry.text('category'))}-{entry.name('id')}"
-        tags = entry.tags("category", "type", "class")
-        yield entry, PromptItem("", item_id, entry.text(prompt), tags=tags)
+        yield entry, _item(entry, entry.text("category"), entry.name("id"), prompt, "category", "type", "class")
 
 
 _PROMPTS_ONLY = (
@@ -216,21 +220,21 @@ _PROMPTS_ONLY = (
 FORMATS: Mapping[str, Format] = {
     "partiprompts": Format(
         title="PartiPrompts",
-        source="https://github.com/google-research/parti",
+        published_at="https://github.com/google-research/parti",
         licence="Apache-2.0",
         limits=f"{_PROMPTS_ONLY} Notes are left out; a prompt can be a single word.",
         read=_partiprompts,
     ),
     "drawbench": Format(
         title="DrawBench",
-        source="https://imagen.research.google",
+        published_at="https://imagen.research.google",
         licence="no licence stated",
         limits=f"{_PROMPTS_ONLY} Texts that a prompt quotes are not expected texts here; add them where they count.",
         read=_drawbench,
     ),
     "geneval": Format(
         title="GenEval",
-        source="https://github.com/djghosh13/geneval",
+        published_at="https://github.com/djghosh13/geneval",
         licence="MIT",
         limits=(
             "Short prompts of one template. Counts, colours and positions are checked by another detector and other "
@@ -240,21 +244,21 @@ FORMATS: Mapping[str, Format] = {
     ),
     "dpg-bench": Format(
         title="DPG-Bench",
-        source="https://github.com/TencentQQGYLab/ELLA",
+        published_at="https://github.com/TencentQQGYLab/ELLA",
         licence="Apache-2.0",
         limits=f"{_PROMPTS_ONLY} Its questions about each picture are left out; most prompts exceed CLIP's context.",
         read=_dpg_bench,
     ),
     "t2i-compbench": Format(
         title="T2I-CompBench",
-        source="https://github.com/Karine-Huang/T2I-CompBench",
+        published_at="https://github.com/Karine-Huang/T2I-CompBench",
         licence="MIT",
         limits=f"{_PROMPTS_ONLY} Objects and attributes are named in the prompts only.",
         read=_t2i_compbench,
     ),
     "longtext-bench": Format(
         title="LongText-Bench",
-        source="https://huggingface.co/datasets/X-Omni/LongText-Bench",
+        published_at="https://huggingface.co/datasets/X-Omni/LongText-Bench",
         licence="Apache-2.0",
         limits=(
             "Long texts in English or Chinese. They are read by another text reader than the benchmark's own, and "
@@ -264,7 +268,7 @@ FORMATS: Mapping[str, Format] = {
     ),
     "oneig-bench": Format(
         title="OneIG-Bench",
-        source="https://huggingface.co/datasets/OneIG-Bench/OneIG-Bench",
+        published_at="https://huggingface.co/datasets/OneIG-Bench/OneIG-Bench",
         licence="CC-BY-NC-4.0, not for commercial use",
         limits=f"{_PROMPTS_ONLY} Its texts, answers and reference styles lie in other files and are left out.",
         read=_oneig_bench,
@@ -273,40 +277,7 @@ FORMATS: Mapping[str, Format] = {
 """The formats that can be imported, by name."""
 
 
-def _item(entry: PublishedEntry, category: str, line: int, prompt: str, tags: tuple[str, ...]) -> PromptItem:
-    """Return the item of a file that numbers nothing; its id is the category and the line."""
-    return PromptItem("", f"{slug(category) or 'item'}-{line}", entry.text(prompt), tags=tags)
-
-
-_READABLE: Mapping[str, Any] = {
-    "allow_unicode": True,
-    "default_flow_style": None,
-    "sort_keys": False,
-    "width": 100,
-}
-
-
-def _plain(suite: Suite) -> dict[str, Any]:
-    head = {key: getattr(suite, key) for key in ("name", "version", "purpose", "made", "limits")}
-    return {**head, "items": [_plain_item(item) for item in suite.items]}
-
-
-def _plain_item(item: PromptItem) -> dict[str, Any]:
-    fields = {
-        "id": item.id,
-        "prompt": item.prompt,
-        "tags": list(item.tags),
-        "expected_text": list(item.expected_text),
-        "language": item.language,
-        "objects": [_plain_object(thing) for thing in item.objects],
-        "absent": list(item.absent),
-        "relations": [
-            {"first": each.first, "relation": each.relation, "second": each.second} for each in item.relations
-        ],
-    }
-    return {key: value for key, value in fields.items() if value}
-
-
-def _plain_object(thing: SceneObject) -> dict[str, Any]:
-    fields = {"name": thing.name, "count": thing.count if thing.count > 1 else None, "colour": thing.colour}
-    return {key: value for key, value in fields.items() if value}
+def _item(entry: PublishedEntry, category: str, number: int | str, prompt: str, *tags: str) -> Fields:
+    """Return the fields of an item whose id is its category and its number; ``prompt`` and ``tags`` name columns."""
+    item_id = f"{slug(category) or 'item'}-{number}"
+    return {"id": item_id, "prompt": entry.text(prompt), "tags": entry.tags(*tags)}

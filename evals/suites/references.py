@@ -7,7 +7,6 @@ import hashlib
 import importlib.util
 import io
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,7 +51,7 @@ def reference_hashes(item: PromptItem) -> list[str]:
     elif item.source is not None:
         # What an edit adds decides where the other things stand.
         parts = [item.source, item.edit, *item.objects]
-        described = [asdict(part) for part in parts if part is not None]
+        described = [part.model_dump() for part in parts if part is not None]
         if item.source.side == SOURCE_SIDE:
             # Requests that were made before a suite could ask for smaller sources keep their names.
             del described[0]["side"]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, ValidationInfo, model_validator
 
 from evals.data_files import data_path
-from evals.suites.items import PromptItem, Relation, SceneObject, read_item
-from evals.yaml_files import Section, meant, read_section
+from evals.suites.items import PromptItem, Relation, SceneObject
+from evals.yaml_models import DistinctEntries, FileModel, Text, read_yaml, refused, suggestion
 
 __all__ = ["PromptItem", "Relation", "SceneObject", "Suite", "SuiteError", "read_suite", "suite_names"]
 
@@ -17,8 +19,7 @@ class SuiteError(ValueError):
     """A suite was refused; the message is one sentence with file, line, field and what was meant."""
 
 
-@dataclass(frozen=True, slots=True)
-class Suite:
+class Suite(FileModel):
     """A suite as read: what it is for, how it was made, what it cannot show, and its prompt items.
 
     ``seeds`` and ``repeats`` say how often each prompt is asked where the suite's purpose needs more than one picture:
@@ -26,15 +27,29 @@ class Suite:
     sequence's first shot is sent along when the later ones are asked for.
     """
 
-    name: str
-    version: int
-    purpose: str
-    made: str
-    limits: str
-    items: tuple[PromptItem, ...]
-    seeds: int = 1
-    repeats: int | None = None
+    name: Text
+    version: Annotated[int, Field(ge=1)]
+    purpose: Text
+    made: Text
+    limits: Text
+    seeds: Annotated[int, Field(ge=1)] = 1
+    repeats: Annotated[int, Field(ge=1)] | None = None
     first_shot_as_reference: bool = False
+    items: DistinctEntries[PromptItem]
+
+    @model_validator(mode="after")
+    def _check(self, info: ValidationInfo) -> Self:
+        if info.context and self.name != (stem := info.context["path"].stem):
+            raise refused(f"{self.name!r} is not the file's name; call the suite {stem!r}", "name")
+        first: dict[tuple[str, int | None], int] = {}
+        for n, item in enumerate(self.items):
+            if item.sequence_id is None:
+                continue
+            shot = (item.sequence_id, item.shot)
+            if first.setdefault(shot, n) != n:
+                problem = f"shot {item.shot} of {item.sequence_id!r} is listed twice"
+                raise refused(problem, "items", n, "shot", first=("items", first[shot]))
+        return self
 
     def item(self, item_id: str) -> PromptItem:
         """Return the item of that id.
@@ -67,9 +82,9 @@ def read_suite(name_or_path: str | Path) -> Suite:
     """
     given = str(name_or_path)
     if Path(given).suffix in (".yaml", ".yml"):
-        return _read(Path(given))
+        return read_yaml(Path(given), Suite, SuiteError, suite=Path(given).stem)
     if given not in suite_names():
-        raise SuiteError(f"there is no suite {given!r}; {meant(given, suite_names())}")
+        raise SuiteError(f"there is no suite {given!r}; {suggestion(given, suite_names())}")
     path = data_path(f"suites/{given}.yaml")
     file = path.stat()
     return _read_once(path, file.st_mtime_ns, file.st_size)
@@ -78,53 +93,4 @@ def read_suite(name_or_path: str | Path) -> Suite:
 @functools.lru_cache(maxsize=256)
 def _read_once(path: Path, mtime_ns: int, n_bytes: int) -> Suite:
     """Read a suite that comes with TwinLens, again only when its file has changed."""
-    return _read(path)
-
-
-def _read(path: Path) -> Suite:
-    top = read_section(path, SuiteError).only(
-        "name",
-        "version",
-        "purpose",
-        "made",
-        "limits",
-        "seeds",
-        "repeats",
-        "first_shot_as_reference",
-        "items",
-    )
-    name = top.text("name")
-    if name != path.stem:
-        raise top.refuse("name", f"{name!r} is not the file's name; call the suite {path.stem!r}")
-    return Suite(
-        name=name,
-        version=top.integer("version", least=1),
-        purpose=top.text("purpose"),
-        made=top.text("made"),
-        limits=top.text("limits"),
-        items=_items(top, name),
-        seeds=top.integer("seeds", 1, least=1),
-        repeats=top.integer("repeats", least=1) if top.has("repeats") else None,
-        first_shot_as_reference=top.flag("first_shot_as_reference"),
-    )
-
-
-def _items(top: Section, suite: str) -> tuple[PromptItem, ...]:
-    sections = top.sections("items")
-    if not sections:
-        raise top.refuse("items", "a suite has at least one prompt item")
-    items = [read_item(section, suite) for section in sections]
-    lines_by_id: dict[str, int] = {}
-    lines_by_shot: dict[tuple[str, int | None], int] = {}
-    for section, item in zip(sections, items, strict=True):
-        if item.id in lines_by_id:
-            raise section.refuse("id", f"{item.id!r} was given before, in line {lines_by_id[item.id]}")
-        lines_by_id[item.id] = section.lines["id"]
-        if item.sequence_id is not None:
-            key = (item.sequence_id, item.shot)
-            if key in lines_by_shot:
-                raise section.refuse(
-                    "shot", f"shot {item.shot} of {item.sequence_id!r} was given before, in line {lines_by_shot[key]}"
-                )
-            lines_by_shot[key] = section.lines["shot"]
-    return tuple(items)
+    return read_yaml(path, Suite, SuiteError, suite=path.stem)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import PIL.Image
@@ -96,13 +95,13 @@ def _drawable(item: PromptItem) -> PromptItem:
     if character is not None and character not in CHARACTERS:
         character = list(CHARACTERS)[hashlib.sha256(character.encode()).digest()[0] % len(CHARACTERS)]
     objects = tuple(
-        thing if thing.colour in COLOURS else replace(thing, colour=None)
+        thing if thing.colour in COLOURS else thing.model_copy(update={"colour": None})
         for thing in item.objects
         if thing.name in PICTOGRAMS
     )
     if item.expected_text and objects and PICTOGRAMS[objects[0].name].label is None:
         objects = ()
-    return replace(item, sequence_id=character, objects=objects)
+    return item.model_copy(update={"sequence_id": character, "objects": objects})
 
 
 def plain_artist(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import colorsys
 import string
 from collections.abc import Sequence
-from dataclasses import replace
 
 import PIL.ImageColor
 
@@ -42,17 +41,17 @@ def as_understood(item: PromptItem, system: SimulatedSystem, characters: Sequenc
     """
     for defect in defects_of(item, system):
         if defect.does == "misspell":
-            item = replace(item, expected_text=misspelt(item.expected_text, defect.characters, item.id))
+            item = item.model_copy(update={"expected_text": misspelt(item.expected_text, defect.characters, item.id)})
         elif defect.does == "drop_object":
             # The last thing goes, or one of several of the same kind; a single one leaves the scene empty.
-            item = replace(item, objects=item.objects[:-1])
+            item = item.model_copy(update={"objects": item.objects[:-1]})
         elif defect.does == "swap_object":
-            item = replace(item, objects=(*item.objects[:-1], _another(item)))
+            item = item.model_copy(update={"objects": (*item.objects[:-1], _another(item))})
         elif defect.does == "other_face" and item.sequence_id in characters:
             place = characters.index(item.sequence_id)
-            item = replace(item, sequence_id=characters[(place + 1) % len(characters)])
+            item = item.model_copy(update={"sequence_id": characters[(place + 1) % len(characters)]})
         elif defect.does == "off_colours":
-            item = replace(item, palette=off_colours(item.palette, item.id))
+            item = item.model_copy(update={"palette": off_colours(item.palette, item.id)})
     return item
 
 
@@ -65,7 +64,7 @@ def another_step(item: PromptItem, items: Sequence[PromptItem]) -> PromptItem:
         (step for step in items if (step.suite, step.sequence_id) == (item.suite, item.sequence_id)),
         key=lambda step: step.shot or 0,
     )
-    return replace(story[(story.index(item) + 1) % len(story)], id=item.id)
+    return story[(story.index(item) + 1) % len(story)].model_copy(update={"id": item.id})
 
 
 def off_colours(palette: Sequence[str], item_id: str) -> tuple[str, ...]:
@@ -117,4 +116,4 @@ def _another(item: PromptItem) -> SceneObject:
     others = [name for name, pictogram in PICTOGRAMS.items() if name not in present and not pictogram.label]
     old = item.objects[-1]
     name = others[int(generator("another", item.id).integers(len(others)))]
-    return SceneObject(name, old.count, None, old.position)
+    return SceneObject(name=name, count=old.count, position=old.position)

@@ -7,11 +7,12 @@ import PIL.Image
 
 from evals.definition import SimulatedSystem
 from evals.generation.simulated.defects import as_understood, has_defect
-from evals.suites.drawing.backdrops import draw_backdrop, setting_of
+from evals.suites.drawing.backdrops import draw_backdrop
 from evals.suites.drawing.brands import LAYOUTS, draw_piece
 from evals.suites.drawing.faces import CHARACTERS, draw_portrait
 from evals.suites.drawing.pictograms import PICTOGRAMS, draw_pictogram
 from evals.suites.drawing.randomness import generator
+from evals.suites.drawing.settings import setting_of
 from evals.suites.drawing.text import draw_label, draw_sign
 from evals.suites.suite import PromptItem, SceneObject
 

@@ -50,7 +50,9 @@ def an_offer(system="m@h", price=0.01, **changes):
 
 
 def a_request(number, system="m@h", first_shot=None, shot=None):
-    item = PromptItem("suite", f"p{number}", f"prompt {number}", sequence_id="q" if shot else None, shot=shot)
+    item = PromptItem(
+        suite="suite", id=f"p{number}", prompt=f"prompt {number}", sequence_id="q" if shot else None, shot=shot
+    )
     return ImageRequest(f"s{number}", system, "suite", item, 7, 0, "512", first_shot)
 
 

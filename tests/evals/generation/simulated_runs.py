@@ -37,7 +37,7 @@ def a_plan(n: int, systems: Sequence[str] = SYSTEMS, size: str = "1K") -> list[I
             sample_id=f"s{number:04}",
             system=systems[number % len(systems)],
             suite="load",
-            item=PromptItem("load", f"p{number}", f"Picture number {number} of a load test"),
+            item=PromptItem(suite="load", id=f"p{number}", prompt=f"Picture number {number} of a load test"),
             seed=1000 + number,
             repeat=0,
             size=size,

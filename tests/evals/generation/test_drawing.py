@@ -11,9 +11,9 @@ import pytest
 
 from evals.definition import Defect, SimulatedSystem, read_definition
 from evals.generation.simulated.drawing import NOISE_LEVELS, draw
-from evals.suites.drawing.backdrops import setting_of
 from evals.suites.drawing.faces import photograph
 from evals.suites.drawing.pictograms import COLOURS, PICTOGRAMS, draw_pictogram
+from evals.suites.drawing.settings import setting_of
 from evals.suites.suite import PromptItem, SceneObject, read_suite
 
 AURORA, BOREALIS = read_definition("demo").simulated
@@ -98,7 +98,9 @@ def test_every_pictogram_fills_its_square_and_follows_the_colour(name):
 
 
 def test_an_unlabelled_thing_with_text_is_refused():
-    item = PromptItem("mine", "a", "A cat that says HI", ("HI",), objects=(SceneObject("cat"),))
+    item = PromptItem(
+        suite="mine", id="a", prompt="A cat that says HI", expected_text=("HI",), objects=(SceneObject(name="cat"),)
+    )
     with pytest.raises(ValueError, match="item 'a': a cat has no label to write on"):
         draw(item, 0, 0, PLAIN)
 

@@ -113,7 +113,7 @@ def test_the_picture_to_be_edited_is_sent_along_and_part_of_the_requests_name(tm
     ("more", "item", "said"),
     [
         ("", ", reference_images: dog.png", "line 8, item 'a', field 'reference_images': there is no file .*dog.png"),
-        ("first_shot_as_reference: often", "", "line 6, field 'first_shot_as_reference': 'often' is neither true nor"),
+        ("first_shot_as_reference: often", "", "line 6, field 'first_shot_as_reference': 'often' is not true or"),
     ],
 )
 def test_a_mistake_in_a_suite_is_told_with_its_line(tmp_path, more, item, said):

@@ -293,7 +293,8 @@ def test_references_are_read_when_it_is_a_requests_turn(run, scripted, tmp_path)
     picture = tmp_path / "reference.png"
     picture.write_bytes(scripted.png("red"))
     requests = [
-        replace(request, item=replace(request.item, reference_images=(picture,))) for request in scripted.requests(6)
+        replace(request, item=request.item.model_copy(update={"reference_images": (picture,)}))
+        for request in scripted.requests(6)
     ]
     host = scripted.Host(work_s=0.01)
     submit = host.submit

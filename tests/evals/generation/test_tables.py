@@ -60,14 +60,14 @@ def of_many_kinds(scripted, tmp_path):
     (tmp_path / "style.png").write_bytes(scripted.png("white"))
     editing, scenes = read_suite("editing"), read_suite("scenes")
     items = [
-        PromptItem("plain", "plain", "A cat"),
+        PromptItem(suite="plain", id="plain", prompt="A cat"),
         scenes.item("ducks-two"),
         scenes.item("cushions-blanket"),
         editing.item("cup-green"),
         editing.item("spoon-away"),
         editing.item("mushroom-embroidery"),
         read_suite("brands").items[0],
-        PromptItem("plain", "styled", "A dog", reference_images=(tmp_path / "style.png",)),
+        PromptItem(suite="plain", id="styled", prompt="A dog", reference_images=(tmp_path / "style.png",)),
     ]
     return [replace(scripted.request(n), suite=item.suite, item=item) for n, item in enumerate(items)]
 

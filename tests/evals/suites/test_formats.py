@@ -85,11 +85,11 @@ def test_drawbench_is_a_table_with_commas(tmp_path):
 def test_genevals_counts_colours_and_positions_become_objects_and_relations(tmp_path):
     source = written(tmp_path, "evaluation_metadata.jsonl", geneval(*GENEVAL))
     counting, colours, position, excluding = read_format("geneval", source, "mine").items
-    assert counting.objects == (SceneObject("kite", 3),)
+    assert counting.objects == (SceneObject(name="kite", count=3),)
     assert counting.absent == ()
-    assert colours.objects == (SceneObject("kite", 1, "purple"),)
-    assert position.objects == (SceneObject("sink"), SceneObject("sheep"))
-    assert position.relations == (Relation("sheep", "right of", "sink"),)
+    assert colours.objects == (SceneObject(name="kite", colour="purple"),)
+    assert position.objects == (SceneObject(name="sink"), SceneObject(name="sheep"))
+    assert position.relations == (Relation(first="sheep", relation="right of", second="sink"),)
     assert excluding.absent == ("car",)
     assert (excluding.id, excluding.prompt, excluding.tags) == ("two-object-00003", "our own prompt 3", ("two-object",))
 
@@ -169,7 +169,7 @@ def test_a_written_suite_is_read_back_as_it_was_imported(tmp_path, name):
     out = tmp_path / "mine.yaml"
     imported = import_suite(name, source, out)
     assert imported == read_suite(out) == read_format(name, source, "mine")
-    assert FORMATS[name].source in imported.made
+    assert FORMATS[name].published_at in imported.made
     assert FORMATS[name].licence in imported.made
     assert source.name in imported.made
 

@@ -1,7 +1,5 @@
 """What `suites check` finds: each fault is named with its item and a remedy, and what only looks like one passes."""
 
-import dataclasses
-
 import pytest
 
 from evals.suites.clip_tokens import CONTEXT_TOKENS, count_tokens
@@ -22,9 +20,9 @@ LONG = "a narrow street with tiled roofs, " * 12
 
 def suite(*changes: dict, name: str = "mine", **fields) -> Suite:
     """Return a faultless suite of five items, the first of them changed in turn by each of the changes."""
-    items = [PromptItem(name, f"item-{number}", prompt) for number, prompt in enumerate(PROMPTS)]
+    items = [PromptItem(suite=name, id=f"item-{number}", prompt=prompt) for number, prompt in enumerate(PROMPTS)]
     for number, change in enumerate(changes):
-        items[number] = dataclasses.replace(items[number], **change)
+        items[number] = items[number].model_copy(update=change)
     card = {"version": 1, "purpose": CARD, "made": CARD, "limits": CARD, "items": tuple(items)}
     return Suite(**{"name": name, **card, **fields})
 
@@ -76,7 +74,8 @@ def test_a_duplicate_is_told_once_with_the_nearest_earlier_item():
 def test_a_prompt_of_another_suite_is_a_duplicate_only_when_both_are_checked():
     mine = suite()
     other = suite(*({"prompt": f"{word} tram"} for word in ("blue", "slow", "tall")), {}, {}, name="other")
-    other = dataclasses.replace(other, items=(*other.items[:4], dataclasses.replace(other.items[4], prompt="A kite")))
+    kite = other.items[4].model_copy(update={"prompt": "A kite"})
+    other = other.model_copy(update={"items": (*other.items[:4], kite)})
     assert check_suite(other) == []
     (problem,) = check_suites([mine, other])
     assert (problem.suite, problem.item) == ("other", "item-3")
@@ -84,14 +83,14 @@ def test_a_prompt_of_another_suite_is_a_duplicate_only_when_both_are_checked():
 
 
 def test_one_template_with_other_things_in_it_is_not_a_duplicate():
-    red = {"prompt": "A cup in a room", "objects": (SceneObject("cup"),)}
-    pair = {"prompt": "A cup, a hat in a room", "objects": (SceneObject("cup"), SceneObject("hat"))}
+    red = {"prompt": "A cup in a room", "objects": (SceneObject(name="cup"),)}
+    pair = {"prompt": "A cup, a hat in a room", "objects": (SceneObject(name="cup"), SceneObject(name="hat"))}
     assert sentences(red, pair) == []
     assert len(sentences(red, {**pair, "objects": red["objects"]})) == 1
 
 
 def test_the_same_words_are_a_duplicate_whatever_is_declared_beside_them():
-    things = ((SceneObject("cup"),), (SceneObject("cup", 2),))
+    things = ((SceneObject(name="cup"),), (SceneObject(name="cup", count=2),))
     (problem,) = sentences(*({"prompt": "A cup in a room", "objects": each} for each in things))
     assert "'item-1'" in problem
 
@@ -123,17 +122,19 @@ NAMED = [
 
 @pytest.mark.parametrize(("prompt", "name"), NAMED)
 def test_singular_and_plural_name_an_object(prompt, name):
-    assert sentences({"prompt": prompt, "objects": (SceneObject(name),)}) == []
+    assert sentences({"prompt": prompt, "objects": (SceneObject(name=name),)}) == []
 
 
 @pytest.mark.parametrize("prompt", ["A cupboard and a teacup", "A mug on a shelf"])
 def test_another_word_does_not_name_an_object(prompt):
-    (problem,) = sentences({"prompt": prompt, "objects": (SceneObject("cup"), SceneObject("cup", colour="red"))})
+    (problem,) = sentences(
+        {"prompt": prompt, "objects": (SceneObject(name="cup"), SceneObject(name="cup", colour="red"))}
+    )
     assert "names the object 'cup'" in problem
 
 
 def test_a_caption_can_name_the_object():
-    german = {"prompt": "Eine Tasse", "objects": (SceneObject("cup"),)}
+    german = {"prompt": "Eine Tasse", "objects": (SceneObject(name="cup"),)}
     assert len(sentences(german)) == 1
     assert sentences({**german, "caption": "A cup"}) == []
 

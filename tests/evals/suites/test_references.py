@@ -4,7 +4,6 @@ import hashlib
 import io
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import PIL.Image
@@ -16,21 +15,32 @@ from evals.suites.references import edit_mask, n_references, reference_contents,
 from evals.suites.suite import read_suite
 
 EDITING = {item.id: item for item in read_suite("editing").items}
-CUP, BOOK = SceneObject("cup", 1, "red", "left"), SceneObject("book", 1, "blue", "right")
+CUP, BOOK = (
+    SceneObject(name="cup", colour="red", position="left"),
+    SceneObject(name="book", colour="blue", position="right"),
+)
 CHANGED_LEVELS = 10
 
 
+def changed(model, **fields):
+    return model.model_copy(update=fields)
+
+
 def an_edit(does, target="picture", to=None, objects=(CUP, BOOK), after=()):
-    source = DrawnSource("beach", objects)
-    return PromptItem("mine", "a", "Do it", objects=after, source=source, edit=Edit(does, target, to))
+    source = DrawnSource(setting="beach", objects=objects)
+    return PromptItem(
+        suite="mine", id="a", prompt="Do it", objects=after, source=source, edit=Edit(does=does, target=target, to=to)
+    )
 
 
 ONE_OF_EACH = {
     "recolour": an_edit("recolour", "cup", "green"),
     "remove": an_edit("remove", "cup"),
     "replace": an_edit("replace", "cup", "cat"),
-    "add": an_edit("add", to="cat", after=(SceneObject("cat", position="centre"),)),
-    "write": an_edit("write", "jar", "HONEY", objects=(SceneObject("jar", 1, "yellow", "left"), BOOK)),
+    "add": an_edit("add", to="cat", after=(SceneObject(name="cat", position="centre"),)),
+    "write": an_edit(
+        "write", "jar", "HONEY", objects=(SceneObject(name="jar", colour="yellow", position="left"), BOOK)
+    ),
     "background": an_edit("background", to="snow"),
 }
 
@@ -58,7 +68,7 @@ def test_the_mask_holds_the_edit_and_nothing_but_it_changes(does):
 @pytest.mark.parametrize("does", ["recolour", "remove", "replace", "add"])
 def test_a_mask_spares_the_things_that_must_stay(does):
     item = ONE_OF_EACH[does]
-    other = replace(item, source=DrawnSource("beach", (CUP, replace(BOOK, colour="red"))))
+    other = changed(item, source=DrawnSource(setting="beach", objects=(CUP, changed(BOOK, colour="red"))))
     book = np.abs(pixels(source_picture(item)) - pixels(source_picture(other))).max(axis=2) > CHANGED_LEVELS
     assert book.sum() > 1000
     assert not (book & (pixels(edit_mask(item)) > 127)).any()
@@ -80,14 +90,14 @@ def test_a_background_may_change_everywhere_but_in_the_things():
 
 def test_writing_may_change_the_label_only():
     may_change = pixels(edit_mask(ONE_OF_EACH["write"])) > 127
-    recolouring = replace(ONE_OF_EACH["write"], edit=Edit("recolour", "jar", "red"))
+    recolouring = changed(ONE_OF_EACH["write"], edit=Edit(does="recolour", target="jar", to="red"))
     assert may_change.sum() < 0.5 * (pixels(edit_mask(recolouring)) > 127).sum()
 
 
 def test_restyling_must_keep_nothing_and_has_no_mask():
     assert edit_mask(EDITING["mushroom-embroidery"]) is None
     assert edit_mask(EDITING["cat-watercolour"]) is None
-    assert edit_mask(PromptItem("mine", "a", "A cat")) is None
+    assert edit_mask(PromptItem(suite="mine", id="a", prompt="A cat")) is None
 
 
 @pytest.mark.parametrize("item_id", EDITING)
@@ -114,7 +124,7 @@ def test_a_packages_picture_is_the_middle_of_its_file_and_the_box_lies_where_it_
 
 def test_a_source_of_another_side_is_that_large_and_another_request():
     item = ONE_OF_EACH["recolour"]
-    small = replace(item, source=replace(item.source, side=512))
+    small = changed(item, source=changed(item.source, side=512))
     assert pixels(source_picture(small)).shape == (*pixels(edit_mask(small)).shape, 3) == (512, 512, 3)
     assert not (changed_by(small) & ~(pixels(edit_mask(small)) > 127)).any()
     assert reference_hashes(small) != reference_hashes(item)
@@ -127,14 +137,16 @@ def test_sources_of_the_usual_side_are_known_by_the_name_that_they_always_had():
 
 
 def test_a_missing_package_is_named():
-    item = replace(EDITING["spoon-away"], source=PackageSource("nothing_of_that_name", "a.png", (0, 0, 1, 1)))
+    item = changed(
+        EDITING["spoon-away"], source=PackageSource(package="nothing_of_that_name", file="a.png", box=(0, 0, 1, 1))
+    )
     with pytest.raises(FileNotFoundError, match=r"a\.png is not in the package nothing_of_that_name"):
         source_picture(item)
 
 
 def test_an_item_without_a_source_has_no_picture_to_edit():
     with pytest.raises(ValueError, match="item 'a': there is no source to draw"):
-        source_picture(PromptItem("mine", "a", "A cat"))
+        source_picture(PromptItem(suite="mine", id="a", prompt="A cat"))
 
 
 def test_another_process_makes_the_same_pictures_and_finds_packages_without_importing_them():
@@ -156,22 +168,25 @@ def test_another_process_makes_the_same_pictures_and_finds_packages_without_impo
 def test_references_are_the_files_and_then_the_source(tmp_path):
     path = tmp_path / "style.png"
     path.write_bytes(b"style")
-    item = replace(EDITING["cup-green"], reference_images=(path,))
+    item = changed(EDITING["cup-green"], reference_images=(path,))
     assert reference_contents(item) == [b"style", source_picture(item)]
     assert n_references(item) == len(reference_hashes(item)) == 2
-    assert (reference_contents(PromptItem("m", "a", "A")), n_references(PromptItem("m", "a", "A"))) == ([], 0)
+    assert (
+        reference_contents(PromptItem(suite="m", id="a", prompt="A")),
+        n_references(PromptItem(suite="m", id="a", prompt="A")),
+    ) == ([], 0)
 
 
 def test_a_reference_is_known_by_what_it_shows(tmp_path):
     path = tmp_path / "style.png"
     path.write_bytes(b"style")
-    item = replace(EDITING["cup-green"], reference_images=(path,))
+    item = changed(EDITING["cup-green"], reference_images=(path,))
     before = reference_hashes(item)
-    assert reference_hashes(replace(item, tags=("other",), caption="other")) == before
-    other_source = replace(item, source=replace(item.source, setting="forest"))
+    assert reference_hashes(changed(item, tags=("other",), caption="other")) == before
+    other_source = changed(item, source=changed(item.source, setting="forest"))
     assert reference_hashes(other_source)[1] != before[1]
     path.write_bytes(b"another")
     assert reference_hashes(item)[0] != before[0]
     photo = EDITING["spoon-away"]
-    other_photo = replace(photo, source=replace(photo.source, file="data/rocket.jpg"))
+    other_photo = changed(photo, source=changed(photo.source, file="data/rocket.jpg"))
     assert reference_hashes(other_photo) != reference_hashes(photo)

@@ -84,7 +84,7 @@ def test_an_edit_of_a_picture_of_ones_own_needs_no_source(tmp_path):
     PIL.Image.new("RGB", (8, 8)).save(tmp_path / "cat.png")
     edit = "    edit: {does: restyle, target: picture, to: oil}"
     text = GOOD + f"  - id: own\n    prompt: Paint it\n    reference_images: cat.png\n{edit}\n"
-    assert read_suite(write(tmp_path, text)).item("own").edit == Edit("restyle", "picture", "oil")
+    assert read_suite(write(tmp_path, text)).item("own").edit == Edit(does="restyle", target="picture", to="oil")
     with pytest.raises(SuiteError, match="field 'source': it is missing; an edit needs a source or reference_images"):
         read_suite(write(tmp_path, text.replace("    reference_images: cat.png\n", "")))
 
@@ -114,18 +114,21 @@ def test_a_suite_of_ones_own_is_read_with_everything_in_it(tmp_path):
     suite = read_suite(write(tmp_path, GOOD))
     assert suite.item("shop").expected_text == ("OPEN",)
     assert (suite.item("hero-2").sequence_id, suite.item("hero-2").shot) == ("hero", 2)
-    assert suite.item("street").objects == (SceneObject("car", 2, "red", "left"),)
+    assert suite.item("street").objects == (SceneObject(name="car", count=2, colour="red", position="left"),)
     assert (suite.seeds, suite.repeats) == (1, None)
     still = suite.item("still-life")
     assert (still.caption, still.tags, still.answer) == ("A cup on a table", ("quiet", "indoor"), "A cup.")
-    assert still.objects == (SceneObject("cup", material="ceramic"), SceneObject("table"))
-    assert (still.absent, still.relations) == (("spoon",), (Relation("cup", "on", "table"),))
+    assert still.objects == (SceneObject(name="cup", material="ceramic"), SceneObject(name="table"))
+    assert (still.absent, still.relations) == (("spoon",), (Relation(first="cup", relation="on", second="table"),))
     assert still.palette == ("#0a3d62", "#f6b93b")
     greener, spoonless = suite.item("greener"), suite.item("spoonless")
-    assert greener.source == DrawnSource("beach", (SceneObject("cup", 1, "red", "left"), SceneObject("book")))
-    assert (greener.edit, greener.source_caption) == (Edit("recolour", "cup", "green"), "A red cup")
-    assert spoonless.source == PackageSource("skimage", "data/coffee.png", (0.5, 0.1, 0.75, 1.0))
-    assert spoonless.edit == Edit("remove", "spoon")
+    assert greener.source == DrawnSource(
+        setting="beach",
+        objects=(SceneObject(name="cup", colour="red", position="left"), SceneObject(name="book")),
+    )
+    assert (greener.edit, greener.source_caption) == (Edit(does="recolour", target="cup", to="green"), "A red cup")
+    assert spoonless.source == PackageSource(package="skimage", file="data/coffee.png", box=(0.5, 0.1, 0.75, 1.0))
+    assert spoonless.edit == Edit(does="remove", target="spoon")
 
 
 MISTAKES = [
@@ -140,24 +143,24 @@ MISTAKES = [
     ("limits: Small.", "made: Again.", r"line 5, field 'made': it was given before, in line 4"),
     ("id: shop, prompt: A shop", "id: shop, promt: A shop", r"line 7, .*did you mean 'prompt'\?"),
     ("id: shop, prompt: A shop, ", "id: shop, ", r"line 7, item 'shop', field 'prompt': it is missing"),
-    ("id: shop", "id: no", r"line 7, entry 1 of items, field 'id': False is not text; put it in quotes"),
-    ("id: hero-2", "id: hero-1", r"line 9, entry 3 of items, field 'id': 'hero-1' was given before, in line 8"),
-    ("shot: 2", "shot: 1", r"line 9, entry 3 of items, field 'shot': shot 1 of 'hero' was given before, in line 8"),
+    ("id: shop", "id: 3", r"line 7, item '3', field 'id': 3 is not text; put it in quotes"),
+    ("id: hero-2", "id: hero-1", r"line 9, item 'hero-1'.*: 'hero-1' is listed twice \(first in line 8\)"),
+    ("shot: 2", "shot: 1", r"line 9, item 'hero-2', field 'shot': shot 1 of 'hero' is listed twice \(first in line 8"),
     (", shot: 2", "", r"line 9, item 'hero-2', field 'shot': it is missing; sequence_id and shot belong together"),
     ("language: en", "language: English", r"field 'language': 'English' is not a language code"),
-    ("expected_text: OPEN", "expected_text: [24]", r"field 'expected_text': 24 is not a text; put it in quotes"),
+    ("expected_text: OPEN", "expected_text: [24]", r"field 'expected_text': 24 is not text; put it in quotes"),
     ("expected_text: OPEN", "expected_text: []", r"field 'expected_text': the list is empty"),
     ("position: left", "position: lft", r"line 12, .*'position': there is no position 'lft'; did you mean 'left'\?"),
     ("count: 2", "count: 0", r"field 'count': 0 is too small"),
-    ("objects: [{name: car", "objects: [car, {name: car", r"line 12, .*line 12 holds no fields; write them as"),
+    ("objects: [{name: car", "objects: [car, {name: car", r"line 12, .*it holds no fields; write them as"),
     (
         "tags: [quiet, indoor]",
         "tags: [quiet, quiet]",
         r"line 16, item 'still-life', field 'tags': 'quiet' is listed twi",
     ),
-    ("material: ceramic", "colour: 3", r"line 17, .*entry 1 of objects, field 'colour': 3 is not text"),
+    ("material: ceramic", "colour: 3", r"line 17, .*object 'cup', field 'colour': 3 is not text"),
     ("absent: [spoon]", "absent: [table]", r"line 18, .*'absent': 'table' is among the objects, which must be seen"),
-    ("relation: 'on'", "relation: on", r"line 19, .*'relation': True is not text; put it in quotes"),
+    ("relation: 'on'", "relation: 3", r"line 19, .*'relation': 3 is not text; put it in quotes"),
     ("relation: 'on'", "relation: abov", r"line 19, .*there is no relation 'abov'; did you mean 'above'\?"),
     (
         "second: table",
@@ -170,13 +173,13 @@ MISTAKES = [
     (
         "setting: beach",
         "setting: beach, side: 2048",
-        r"line 25, .*'side': 2048 is too large; a source has at most 1024",
+        r"line 25, .*'side': 2048 is too large; it is at most 1024",
     ),
     ("setting: beach", "setting: beach, side: 64", r"line 25, .*'side': 64 is too small; it is at least 256"),
     ("name: book", "name: bok", r"line 25, .*the renderer cannot draw a 'bok'; did you mean 'book'\?"),
     ("colour: red, position: left}, {", "colour: rot}, {", r"line 25, .*there is no colour 'rot'"),
     ("{name: book}", "{name: book, position: left}", r"line 25, .*two things cannot stand left"),
-    ("{name: book}", "{name: book, count: 2}", r"line 25, .*field 'count': there is no such field"),
+    ("{name: book}", "{name: book, count: 2}", r"line 25, .*field 'count': things are drawn once"),
     ("does: recolour", "does: recolor", r"line 26, .*there is no edit 'recolor'; did you mean 'recolour'\?"),
     ("target: cup", "target: cap", r"line 26, .*'target': there is no 'cap' in the source; did you mean 'cup'\?"),
     ("does: recolour", "does: background", r"line 26, .*'background' concerns the whole picture; write 'picture'"),
@@ -196,7 +199,7 @@ MISTAKES = [
         r"line 29, .*'box': write \[left, top, right, bottom\] as fractions",
     ),
     ("[0.5, 0.1, 0.75, 1]", "[0, 0, .nan, 1]", r"line 29, .*'box': write \[left, top, right, bottom\] as fractions"),
-    (", box: [0.5, 0.1, 0.75, 1]", "", r"line 29, .*'box': write \[left, top, right, bottom\] as fractions"),
+    (", box: [0.5, 0.1, 0.75, 1]", "", r"line 29, .*'box': it is missing"),
     ("limits: Small.", "limits: [Small.", r"mine.yaml, line \d+: not YAML: "),
     ("limits: Small.", "limits: *gone", r"mine.yaml: not YAML|aliases"),
     ("limits: Small.", "limits: &a x\nseeds: *a", r"line 6: aliases \(\*name\) are not used here"),
@@ -214,7 +217,11 @@ def test_a_mistake_is_refused_in_one_sentence_with_file_line_and_field(tmp_path,
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
-    [("", "holds no fields"), ("- a\n", "holds no fields"), (GOOD.split("items:")[0] + "items: []\n", "at least one")],
+    [
+        ("", "holds no fields"),
+        ("- a\n", "holds no fields"),
+        (GOOD.split("items:")[0] + "items: []\n", "the list is empty"),
+    ],
 )
 def test_an_empty_suite_is_refused(tmp_path, text, sentence):
     with pytest.raises(SuiteError, match=sentence):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from evals.suites.suite import SuiteError
-from evals.yaml_files import meant
+from evals.yaml_models import suggestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ class PublishedEntry:
 
     def tags(self, *fields: str) -> tuple[str, ...]:
         """Return the words in some fields as tags, without those that are missing or empty."""
-        given = (self.values.get(field) for field in fields)
-        words = (slug(value) for value in given if isinstance(value, str))
+        values = (self.values.get(field) for field in fields)
+        words = (slug(value) for value in values if isinstance(value, str))
         return tuple(dict.fromkeys(word for word in words if word not in ("", "none", "nan")))
 
 
@@ -96,9 +96,8 @@ def read_table(path: Path, columns: Sequence[str], delimiter: str = ",") -> Iter
                 header = [name.strip().casefold() for name in row]
                 for column in columns:
                     if column not in header:
-                        raise SuiteError(
-                            f"{path.name}, line {first_line}: there is no column {column!r}; {meant(column, header)}"
-                        )
+                        problem = f"there is no column {column!r}; {suggestion(column, header)}"
+                        raise SuiteError(f"{path.name}, line {first_line}: {problem}")
             elif any(cell.strip() for cell in row):
                 entry = PublishedEntry(f"{path.name}, line {first_line}", dict(zip(header, row, strict=False)))
                 if len(row) > len(header):
@@ -117,10 +116,10 @@ def read_json_lines(path: Path) -> Iterator[PublishedEntry]:
 
 def read_json_list(path: Path) -> list[PublishedEntry]:
     """Return the objects of a file that is a list of them."""
-    given = _json(path, text_of(path), 1)
-    if not isinstance(given, list):
+    values = _json(path, text_of(path), 1)
+    if not isinstance(values, list):
         raise SuiteError(f"{path.name}, line 1: it is no list of prompts")
-    return [_json_entry(f"{path.name}, entry {number}", value) for number, value in enumerate(given, 1)]
+    return [_json_entry(f"{path.name}, entry {number}", value) for number, value in enumerate(values, 1)]
 
 
 def _json_entry(where: str, value: Any) -> PublishedEntry:
