@@ -57,11 +57,10 @@ def host_facts() -> Callable[..., HostFacts]:
             title=host,
             base_url=base_url,
             key_variables=(f"{host.upper()}_API_KEY",),
-            key_domains=key_domains,
             concurrency=4,
             sources=("twinlens",),
         )
-        return usual.model_copy(update=changes)
+        return usual.model_copy(update={"key_domains": key_domains, **changes})
 
     return build
 
