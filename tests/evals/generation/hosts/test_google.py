@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.facts.models import HostFacts
+from evals.facts.models import read_facts
 from evals.facts.pricing import TokenPrice, billed_usd
 from evals.generation.answers import (
     Ended,
@@ -58,7 +58,7 @@ QUOTA = {
 
 
 def read_submission(answer: HttpAnswer) -> SubmitAnswer:
-    facts = HostFacts("google", "Google", BASE, ("GEMINI_API_KEY",), (), 4, None, ())
+    facts = read_facts().hosts["google"]
     never = httpx.MockTransport(lambda request: httpx.Response(500))
     return Google(facts, KEY, client=httpx.AsyncClient(transport=never)).read_submission(answer)
 
