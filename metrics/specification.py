@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal
@@ -98,35 +98,18 @@ class MetricSpec:
         return self.scale
 
     @property
-    def compares_edits(self) -> bool:
-        """Whether it looks at source and output of an edit together."""
-        return any(feature.startswith("edit_") for feature in self.features)
-
-    @property
     def dimension(self) -> str:
         """The part of the id before the dot, such as ``identity``."""
         return self.id.split(".", 1)[0]
 
     def load(self) -> Callable[[list[Subject]], Measurements]:
         """Import and return the metric's function."""
-        function: Callable[[list[Subject]], Measurements] = _imported(self.function)
-        return function
-
-    def load_texts(self) -> Callable[[Mapping[str, Any]], tuple[str, ...]]:
-        """Import and return the function from a row to further texts; of a metric without one, it returns none."""
-        function: Callable[[Mapping[str, Any]], tuple[str, ...]] = _imported(self.texts) if self.texts else _no_texts
-        return function
-
-    def load_question(self) -> Callable[[Mapping[str, Any]], str]:
-        """Import and return the function from a row to what is asked about its image."""
-        function: Callable[[Mapping[str, Any]], str] = _imported(self.question)
+        function: Callable[[list[Subject]], Measurements] = load_function(self.function)
         return function
 
 
-def _imported(path: str) -> Any:
+def load_function(path: str) -> Callable[..., Any]:
+    """Import and return the function of a path ``module:function``."""
     module, _, name = path.partition(":")
-    return getattr(import_module(module), name)
-
-
-def _no_texts(row: Mapping[str, Any]) -> tuple[str, ...]:
-    return ()
+    function: Callable[..., Any] = getattr(import_module(module), name)
+    return function

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -61,17 +61,18 @@ def phrases_of(row: Row) -> str:
     return "\n".join(sorted({_normalised(name) for name in [*objects, *(row.get("absent") or ()), *related]}))
 
 
-def changes_in_mirror(row: Row, column: Literal["relations", "objects"]) -> bool:
-    """Tell whether a row asks for a side: a relation to the left or right, or (``objects``) such a position.
+def changes_in_mirror(row: Row, columns: Collection[str]) -> bool:
+    """Tell whether a row asks for a side: a relation to the left or right, or (without ``relations``) such a position.
 
     Only then is the mirror image (:func:`metrics.encoders.detector.mirrored`) a control: there, what holds fails.
 
     Examples
     --------
-    >>> changes_in_mirror({"relations": [{"first": "cup", "relation": "left of", "second": "plate"}]}, "relations")
+    >>> changes_in_mirror({"relations": [{"first": "cup", "relation": "left of", "second": "plate"}]}, ["relations"])
     True
     """
-    key, sides = ("relation", RELATIONS[:2]) if column == "relations" else ("position", POSITIONS[:2])
+    of_relations = ("relations", "relation", RELATIONS[:2])
+    column, key, sides = of_relations if "relations" in columns else ("objects", "position", POSITIONS[:2])
     return any(each.get(key) and _normalised(each[key]) in sides for each in row.get(column) or ())
 
 

@@ -110,7 +110,7 @@ def score(
         write_atomically(out / SAMPLES, ("\n".join(lines) + "\n").encode())
         record = _provenance(image_set, chosen, used, specs) | {
             "unreadable": _unreadable_rows(image_set, table.unreadable),
-            "long_prompts": _long_prompts(image_set, needs, chosen, table),
+            "long_prompts": _long_prompts(image_set, needs, table),
             "seconds": round(time.perf_counter() - started, 1),
         }
         write_atomically(out / PROVENANCE, json.dumps(record, indent=2, ensure_ascii=False).encode())
@@ -197,14 +197,12 @@ def _refuse(image_set: ImageSet, bad: Mapping[ImageKey, Unreadable]) -> None:
         raise ImageSetError(image_set.folder, problems)
 
 
-def _long_prompts(image_set: ImageSet, needs: Needs, encoders: Encoders, table: FeatureTable) -> dict[str, Any] | None:
-    """Return the share of prompts that were cut because they exceed the adherence encoder's context."""
-    encoder = encoders.of("adherence")
-    prompts = {row["prompt"] for row in image_set.rows}.intersection(needs.texts)
-    if encoder is None or not prompts:
-        return None
-    cut = sum(len(table.text("prompt", encoder, prompt)["chunks"]) > 1 for prompt in prompts)
-    return {"share": cut / len(prompts), "n": cut, "of": len(prompts)}
+def _long_prompts(image_set: ImageSet, needs: Needs, table: FeatureTable) -> dict[str, Any] | None:
+    """Return the share of prompts that were cut because they exceed the encoder's context."""
+    prompts = {row["prompt"] for row in image_set.rows}
+    embedded = [table.get(key) for key in needs.features if key.feature == "prompt" and key.inputs[0] in prompts]
+    cut = [len(value["chunks"]) > 1 for value in embedded if not isinstance(value, Unreadable)]
+    return {"share": sum(cut) / len(cut), "n": sum(cut), "of": len(cut)} if cut else None
 
 
 def _name(folder: Path) -> str:

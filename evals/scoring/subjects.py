@@ -7,18 +7,21 @@ import itertools
 import random
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, TypeVar
 
-from metrics.controls import Control
-from metrics.specification import MetricSpec
+from metrics.catalogue import FEATURES
+from metrics.controls import CONTROLS, Arrangement, Control
+from metrics.specification import MetricSpec, load_function
 
 Row = Mapping[str, Any]
+T = TypeVar("T")
 
 DECOYS = 5
 """How many other prompts, or impostor sequences, each subject is held against at most."""
 
-MAX_FACES_PAIRED = 2000
-"""Above this many images with a face, `identity.pairs` measures the pairs of a seeded sample of so many."""
+MAX_IMAGES_PAIRED = 2000
+"""Above this many images with the feature, metrics over every pair measure those of a seeded sample of so many."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -27,6 +30,13 @@ class ImageKey:
 
     kind: Literal["file", "rendering"]
     name: str
+
+
+Inputs = tuple[ImageKey | str | None, ...]
+"""What a feature is computed from: pictures and texts, as encoders take them; None for an edit without a mask."""
+
+Place = tuple[Literal["image", "reference", "given", "text"], int]
+"""Where a metric finds a feature: at which of the images, references or texts, or what the images are held against."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,25 @@ class Plan:
     mask: ImageKey | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
 
+    def inputs(self, feature: str) -> dict[Place, Inputs]:
+        """Return what a feature is computed from, by the place where the metric finds it. Decoys are not among it."""
+        match FEATURES[feature].of:
+            case "pair":
+                return {("given", 0): self.images[:2]}
+            case "edit":
+                return {("given", 0): (self.references[0], self.images[0], self.mask)}
+            case "question":
+                return {("image", n): (key, self.question) for n, key in enumerate(self.images)}
+            case "text":
+                prompt: dict[Place, Inputs] = {} if self.prompt is None else {("given", 0): (self.prompt,)}
+                return prompt | {("text", n): (text,) for n, text in enumerate(self.texts)}
+        images: dict[Place, Inputs] = {("image", n): (key,) for n, key in enumerate(self.images)}
+        return images | {("reference", n): (key,) for n, key in enumerate(self.references)}
+
+
+Make = Callable[..., Plan]
+"""Makes the plan of a subject from its rows and from what is not as usual in it."""
+
 
 def text_of(row: Row) -> str:
     """Return the expected text of a row as one string, lines separated by newlines."""
@@ -63,7 +92,7 @@ def is_given(value: Any) -> bool:
     return any(is_given(item) for item in value) if isinstance(value, list) else value is not None
 
 
-def plan_subjects(spec: MetricSpec, rows: Sequence[Row], with_face: Sequence[int] = ()) -> Iterator[Plan]:
+def plan_subjects(spec: MetricSpec, rows: Sequence[Row], with_feature: Sequence[int] = ()) -> Iterator[Plan]:
     """Yield the plans of a metric over an image set, its own subjects first, then those of its controls.
 
     Parameters
@@ -72,41 +101,53 @@ def plan_subjects(spec: MetricSpec, rows: Sequence[Row], with_face: Sequence[int
         The metric.
     rows
         The rows of the image set.
-    with_face
+    with_feature
         The indices of the rows in whose image the feature was found; only for metrics over every pair.
     """
-    usable = [i for i, row in enumerate(rows) if _fits(spec, row)]
-    yield from _OWN[spec.subject](spec, rows, usable, with_face)
+    usable = [
+        i
+        for i, row in enumerate(rows)
+        if all(is_given(row.get(column)) for column in spec.columns)
+        and not any(is_given(row.get(column)) for column in spec.excludes)
+    ]
+    make = partial(_plan, spec, rows)
+    if spec.subject == "pair":
+        yield from _all_pairs(rows, usable, set(with_feature), make)
+    decoys = _prompts(rows, usable) if spec.decoys else {}
+    for members in _members(spec, rows, usable):
+        yield make(members, decoys=decoys.get(rows[members[0]]["suite"], ()))
     # What a control puts in a picture's place follows names alone, so that the order of the rows changes no value.
     by_name = sorted(usable, key=lambda i: str(rows[i]["file_name"]))
-    for control in spec.controls:
-        yield from _CONTROLS[control](spec, rows, by_name)
-
-
-def _fits(spec: MetricSpec, row: Row) -> bool:
-    given = all(is_given(row.get(column)) for column in spec.columns)
-    return given and not any(is_given(row.get(column)) for column in spec.excludes)
-
-
-def _file(row: Row) -> ImageKey:
-    return ImageKey("file", row["file_name"])
+    for control in (CONTROLS[name] for name in spec.controls):
+        applies = load_function(control.applies) if control.applies else None
+        fitting = [i for i in by_name if applies is None or applies(rows[i], spec.columns)]
+        yield from _ARRANGED[control.arrangement](spec, rows, fitting, partial(make, control=control.id))
 
 
 def _plan(spec: MetricSpec, rows: Sequence[Row], members: Sequence[int], **given: Any) -> Plan:
     first = rows[members[0]]
-    if (spec.references or spec.compares_edits) and "references" not in given:
+    compares_edits = _uses(spec, "edit")
+    if (spec.references or compares_edits) and "references" not in given:
         given["references"] = _references(first)
-    if spec.compares_edits and first.get("mask"):
+    if compares_edits and first.get("mask"):
         given["mask"] = ImageKey("file", first["mask"])
     if spec.texts:
-        texts_of = spec.load_texts()
+        texts_of = load_function(spec.texts)
         given["texts"] = tuple(dict.fromkeys(text for i in members for text in texts_of(rows[i])))
     if spec.question and given.get("question") is None:
-        given["question"] = spec.load_question()(first)
-    if "prompt" in spec.features and "prompt" not in given:
+        given["question"] = load_function(spec.question)(first)
+    if _uses(spec, "text") and "prompt" not in given:
         given["prompt"] = first["prompt"]
     given.setdefault("images", tuple(_file(rows[i]) for i in members))
     return Plan(tuple(members), **given)
+
+
+def _uses(spec: MetricSpec, kind: str) -> bool:
+    return any(FEATURES[feature].of == kind for feature in spec.features)
+
+
+def _file(row: Row) -> ImageKey:
+    return ImageKey("file", row["file_name"])
 
 
 def _references(row: Row) -> tuple[ImageKey, ...]:
@@ -120,32 +161,42 @@ def _groups(rows: Sequence[Row], usable: Iterable[int], *columns: str) -> dict[t
     return groups
 
 
-def _samples(spec: MetricSpec, rows: Sequence[Row], usable: list[int], _: Sequence[int]) -> Iterator[Plan]:
-    prompts = _prompts(rows, usable) if spec.decoys else {}
-    return (_plan(spec, rows, [i], decoys=prompts.get(rows[i]["suite"], ())) for i in usable)
-
-
 def _prompts(rows: Sequence[Row], usable: Iterable[int]) -> dict[str, tuple[str, ...]]:
     """Return the different prompts of each suite, ordered by hash."""
-    found: dict[str, set[str]] = {}
+    prompts: dict[str, set[str]] = {}
     for i in usable:
-        found.setdefault(rows[i]["suite"], set()).add(rows[i]["prompt"])
-    return {
-        suite: tuple(sorted(prompts, key=lambda prompt: _by_hash((suite, prompt)))) for suite, prompts in found.items()
-    }
+        prompts.setdefault(rows[i]["suite"], set()).add(rows[i]["prompt"])
+    return {suite: tuple(sorted(each, key=lambda prompt: _by_hash((suite, prompt)))) for suite, each in prompts.items()}
 
 
-def _all_pairs(spec: MetricSpec, rows: Sequence[Row], usable: list[int], with_face: Sequence[int]) -> Iterator[Plan]:
-    found = set(with_face)
-    # An image without a face is one row with its reason, not a row for every pair that it would have made.
-    yield from (_plan(spec, rows, [i]) for i in usable if i not in found)
-    chosen = sorted(found, key=lambda i: str(rows[i]["file_name"]))
-    if len(chosen) > MAX_FACES_PAIRED:
-        chosen = random.Random(0).sample(chosen, MAX_FACES_PAIRED)
-    for a, b in itertools.combinations(chosen, 2):
-        known = rows[a].get("sequence_id") is not None and rows[b].get("sequence_id") is not None
-        same = rows[a].get("sequence_id") == rows[b].get("sequence_id") if known else None
-        yield _plan(spec, rows, [a, b], details={"same_sequence": same})
+def _by_hash(key: Hashable) -> str:
+    """Order names without favour: by hash, so that the alphabet decides nothing."""
+    return hashlib.sha256(repr(key).encode()).hexdigest()
+
+
+def _others(items: Sequence[T], place: int) -> Iterator[T]:
+    """Yield all but the item at a place, beginning with the next one."""
+    return (items[(place + step) % len(items)] for step in range(1, len(items)))
+
+
+_SEED_GROUP = ("system", "suite", "prompt_id", "sequence_id", "shot")
+
+
+def _members(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterator[Sequence[int]]:
+    """Yield the rows of each subject, in order; every pair of images has a function of its own."""
+    if spec.subject == "sample":
+        yield from ([i] for i in usable)
+    elif spec.subject == "repeats":
+        for repeats in _groups(rows, usable, *_SEED_GROUP, "seed").values():
+            yield from itertools.combinations(sorted(repeats, key=lambda i: rows[i]["repeat"]), 2)
+    elif spec.subject != "pair":
+        for shots in _sequences(rows, usable).values():
+            if spec.subject == "sequence":
+                yield shots
+            else:
+                yield from (
+                    itertools.pairwise(shots) if spec.subject == "consecutive" else itertools.combinations(shots, 2)
+                )
 
 
 def _sequences(rows: Sequence[Row], usable: Iterable[int]) -> dict[tuple[Hashable, ...], list[int]]:
@@ -154,87 +205,57 @@ def _sequences(rows: Sequence[Row], usable: Iterable[int]) -> dict[tuple[Hashabl
     return {key: sorted(members, key=lambda i: rows[i]["shot"]) for key, members in groups.items()}
 
 
-def _shots(spec: MetricSpec, rows: Sequence[Row], usable: list[int], _: Sequence[int]) -> Iterator[Plan]:
-    for members in _sequences(rows, usable).values():
-        yield from (_plan(spec, rows, pair) for pair in itertools.combinations(members, 2))
+def _all_pairs(rows: Sequence[Row], usable: list[int], with_feature: set[int], make: Make) -> Iterator[Plan]:
+    # An image without the feature is one row with its reason, not a row for every pair that it would have made.
+    yield from (make([i]) for i in usable if i not in with_feature)
+    chosen = sorted(with_feature, key=lambda i: str(rows[i]["file_name"]))
+    if len(chosen) > MAX_IMAGES_PAIRED:
+        chosen = random.Random(0).sample(chosen, MAX_IMAGES_PAIRED)
+    for pair in itertools.combinations(chosen, 2):
+        first, second = (rows[i].get("sequence_id") for i in pair)
+        yield make(pair, details={"same_sequence": None if first is None or second is None else first == second})
 
 
-def _consecutive(spec: MetricSpec, rows: Sequence[Row], usable: list[int], _: Sequence[int]) -> Iterator[Plan]:
-    for members in _sequences(rows, usable).values():
-        yield from (_plan(spec, rows, pair) for pair in itertools.pairwise(members))
-
-
-def _whole_sequences(spec: MetricSpec, rows: Sequence[Row], usable: list[int], _: Sequence[int]) -> Iterator[Plan]:
-    return (_plan(spec, rows, members) for members in _sequences(rows, usable).values())
-
-
-_SEED_GROUP = ("system", "suite", "prompt_id", "sequence_id", "shot")
-
-
-def _repeats(spec: MetricSpec, rows: Sequence[Row], usable: list[int], _: Sequence[int]) -> Iterator[Plan]:
-    for members in _groups(rows, usable, *_SEED_GROUP, "seed").values():
-        ordered = sorted(members, key=lambda i: rows[i]["repeat"])
-        yield from (_plan(spec, rows, pair) for pair in itertools.combinations(ordered, 2))
-
-
-def _different_seeds(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterator[Plan]:
-    """Pair images of two seeds that share system, prompt and repeat number."""
-    for members in _groups(rows, usable, *_SEED_GROUP, "repeat").values():
-        ordered = sorted(members, key=lambda i: rows[i]["seed"])
-        yield from (_plan(spec, rows, pair, control="different_seed") for pair in itertools.combinations(ordered, 2))
-
-
-def _identical_images(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterator[Plan]:
-    """Hold an image of every prompt that was repeated against itself."""
-    repeated = [m[0] for m in _groups(rows, usable, *_SEED_GROUP, "seed").values() if len(m) > 1]
-    for members in _groups(rows, repeated, *_SEED_GROUP).values():
-        yield _plan(spec, rows, [members[0], members[0]], control="identical_image")
-
-
-def _by_hash(key: Hashable) -> str:
-    """Order names without favour: by hash, so that the alphabet decides nothing."""
-    return hashlib.sha256(repr(key).encode()).hexdigest()
-
-
-def _shuffled_prompts(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterator[Plan]:
+def _other_prompts(spec: MetricSpec, rows: Sequence[Row], usable: list[int], make: Make) -> Iterator[Plan]:
     """Hold every image against prompts of its suite that were not its own, as if they were."""
     for suite, prompts in _prompts(rows, usable).items():
         place = {prompt: n for n, prompt in enumerate(prompts)}
         of_suite = [i for i in usable if rows[i]["suite"] == suite]
-        given: dict[str, Any] = {"control": "shuffled_prompt", "decoys": prompts if spec.decoys else ()}
-        asked = {rows[i]["prompt"]: spec.load_question()(rows[i]) for i in of_suite} if spec.question else {}
+        questions = (
+            {rows[i]["prompt"]: load_function(spec.question)(rows[i]) for i in of_suite} if spec.question else {}
+        )
         # An answer costs seconds, a similarity nothing.
         most = 1 if spec.question else DECOYS
         for i in of_suite:
-            for step in range(1, min(most, len(prompts) - 1) + 1):
-                other = prompts[(place[rows[i]["prompt"]] + step) % len(prompts)]
-                yield _plan(spec, rows, [i], prompt=other, question=asked.get(other), **given)
+            for other in itertools.islice(_others(prompts, place[rows[i]["prompt"]]), most):
+                yield make([i], prompt=other, question=questions.get(other), decoys=prompts if spec.decoys else ())
 
 
-def _impostors(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterator[Plan]:
+def _other_subjects(spec: MetricSpec, rows: Sequence[Row], usable: list[int], make: Make) -> Iterator[Plan]:
+    """Hold what should be one character or brand against another one."""
     if spec.references:
-        return _impostor_references(spec, rows, usable)
-    if "palette" in spec.columns:
-        return _other_brands(spec, rows, usable)
-    return _impostor_shots(spec, rows, usable)
+        return _other_references(rows, usable, make)
+    if spec.subject in ("sample", "sequence"):
+        return _other_pieces(spec, rows, usable, make)
+    return _other_shots(rows, usable, make)
 
 
-def _other_brands(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterator[Plan]:
-    """Put pieces of other brands of the same system in the place of a brand's own, one by one or all together."""
+def _other_pieces(spec: MetricSpec, rows: Sequence[Row], usable: list[int], make: Make) -> Iterator[Plan]:
+    """Put pieces of other sequences of the same system in the place of a sequence's own, one by one or all together."""
     for (system, suite), members in _groups(rows, usable, "system", "suite").items():
-        brands = _groups(rows, members, "sequence_id")
-        names = sorted(brands, key=lambda name: _by_hash((system, suite, name)))
+        pieces = _groups(rows, members, "sequence_id")
+        names = sorted(pieces, key=lambda name: _by_hash((system, suite, name)))
         for n, name in enumerate(names):
-            others = [brands[names[(n + step) % len(names)]] for step in range(1, len(names))]
+            others = [pieces[other] for other in _others(names, n)]
             if spec.subject == "sequence" and others:
-                pieces = [_file(rows[others[k % len(others)][0]]) for k in range(len(brands[name]))]
-                yield _plan(spec, rows, brands[name], images=tuple(pieces), control="impostor")
+                images = [_file(rows[others[k % len(others)][0]]) for k in range(len(pieces[name]))]
+                yield make(pieces[name], images=tuple(images))
             elif spec.subject == "sample":
-                for i, k in itertools.product(brands[name], range(min(DECOYS, len(others)))):
-                    yield _plan(spec, rows, [i], images=(_file(rows[others[k][0]]),), control="impostor")
+                for i, other in itertools.product(pieces[name], others[:DECOYS]):
+                    yield make([i], images=(_file(rows[other[0]]),))
 
 
-def _impostor_references(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterator[Plan]:
+def _other_references(rows: Sequence[Row], usable: list[int], make: Make) -> Iterator[Plan]:
     """Hold every image against the references of other characters of its suite.
 
     Rows that share a sequence, or any reference picture, show the same character.
@@ -246,18 +267,17 @@ def _impostor_references(spec: MetricSpec, rows: Sequence[Row], usable: list[int
         sets = sorted(characters, key=lambda keys: _by_hash((suite, keys)))
         place = {keys: n for n, keys in enumerate(sets)}
         for i in members:
-            own = _references(rows[i])
-            others = (sets[(place[own] + step) % len(sets)] for step in range(1, len(sets)))
+            target = _references(rows[i])
             strangers = (
                 keys
-                for keys in others
-                if not set(own) & set(keys) and not (characters[own] & characters[keys]) - {None}
+                for keys in _others(sets, place[target])
+                if not set(target) & set(keys) and not (characters[target] & characters[keys]) - {None}
             )
             for other in itertools.islice(strangers, DECOYS):
-                yield _plan(spec, rows, [i], control="impostor", references=other)
+                yield make([i], references=other)
 
 
-def _impostor_shots(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterator[Plan]:
+def _other_shots(rows: Sequence[Row], usable: list[int], make: Make) -> Iterator[Plan]:
     """Pair each shot with shots of other sequences of the same system and suite."""
     by_system: dict[tuple[Hashable, ...], dict[Hashable, list[int]]] = {}
     for (system, suite, sequence, _, _), members in _sequences(rows, usable).items():
@@ -265,76 +285,73 @@ def _impostor_shots(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) ->
     for sequences in by_system.values():
         names = sorted(sequences, key=_by_hash)
         for n, name in enumerate(names):
-            for step in range(1, min(DECOYS, len(names) - 1) + 1):
-                other = sequences[names[(n + step) % len(names)]]
+            for step, stranger in enumerate(itertools.islice(_others(names, n), DECOYS), start=1):
+                other = sequences[stranger]
                 for k, shot in enumerate(sequences[name]):
-                    yield _plan(spec, rows, [shot, other[(k + step) % len(other)]], control="impostor")
+                    yield make([shot, other[(k + step) % len(other)]])
 
 
-def _rendered_texts(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterator[Plan]:
-    """Put a clean rendering of the same words in the place of every image."""
-    for i in usable:
-        yield Plan((i,), (ImageKey("rendering", text_of(rows[i])),), control="rendered_text")
-
-
-def _unedited_sources(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterator[Plan]:
-    """Put the source in the place of every edited picture: it keeps everything and follows nothing."""
-    for i in usable:
-        yield _plan(spec, rows, [i], images=_references(rows[i])[:1], control="unedited_source")
-
-
-def _unrelated_pictures(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterator[Plan]:
+def _other_items(spec: MetricSpec, rows: Sequence[Row], usable: list[int], make: Make) -> Iterator[Plan]:
     """Put another item's picture of the same system in the place of every edited one."""
     # Comparing pixels costs half a second a pair, comparing vectors nothing.
-    most = 1 if spec.compares_edits else DECOYS
+    most = 1 if _uses(spec, "edit") else DECOYS
     for (system, suite), members in _groups(rows, usable, "system", "suite").items():
         ordered = sorted(members, key=lambda i: _by_hash((system, suite, rows[i]["file_name"])))
         for n, i in enumerate(ordered):
-            own = set(_references(rows[i]))
-            others = (ordered[(n + step) % len(ordered)] for step in range(1, len(ordered)))
+            references = set(_references(rows[i]))
             strangers = (
                 other
-                for other in others
-                if rows[other]["prompt_id"] != rows[i]["prompt_id"] and not own & set(_references(rows[other]))
+                for other in _others(ordered, n)
+                if rows[other]["prompt_id"] != rows[i]["prompt_id"] and not references & set(_references(rows[other]))
             )
             for other in itertools.islice(strangers, most):
-                yield _plan(spec, rows, [i], images=(_file(rows[other]),), control="unrelated_picture")
+                yield make([i], images=(_file(rows[other]),))
 
 
-def _mirror_images(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterator[Plan]:
-    """Exchange left and right in what was detected, where that must make a difference; nothing is detected anew."""
-    from metrics.structure import changes_in_mirror
-
-    for i in usable:
-        if changes_in_mirror(rows[i], "relations" if "relations" in spec.columns else "objects"):
-            yield _plan(spec, rows, [i], control="mirror_image")
+def _other_seeds(spec: MetricSpec, rows: Sequence[Row], usable: list[int], make: Make) -> Iterator[Plan]:
+    """Pair images of two seeds that share system, prompt and repeat number."""
+    for members in _groups(rows, usable, *_SEED_GROUP, "repeat").values():
+        ordered = sorted(members, key=lambda i: rows[i]["seed"])
+        yield from map(make, itertools.combinations(ordered, 2))
 
 
-def _shuffled_steps(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterator[Plan]:
+def _themselves(spec: MetricSpec, rows: Sequence[Row], usable: list[int], make: Make) -> Iterator[Plan]:
+    """Hold an image of every prompt that was repeated against itself."""
+    repeated = [m[0] for m in _groups(rows, usable, *_SEED_GROUP, "seed").values() if len(m) > 1]
+    return (make([members[0]] * 2) for members in _groups(rows, repeated, *_SEED_GROUP).values())
+
+
+def _sources(spec: MetricSpec, rows: Sequence[Row], usable: list[int], make: Make) -> Iterator[Plan]:
+    """Put the source in the place of every edited picture: it keeps everything and follows nothing."""
+    return (make([i], images=_references(rows[i])[:1]) for i in usable)
+
+
+def _renderings(spec: MetricSpec, rows: Sequence[Row], usable: list[int], make: Make) -> Iterator[Plan]:
+    """Put a clean rendering of the same words in the place of every image."""
+    return (make([i], images=(ImageKey("rendering", text_of(rows[i])),)) for i in usable)
+
+
+def _next_steps(spec: MetricSpec, rows: Sequence[Row], usable: list[int], make: Make) -> Iterator[Plan]:
     """Put every picture of a sequence in the place of the next one."""
     for members in _sequences(rows, usable).values():
         if len(members) > 1:
             files = [_file(rows[i]) for i in members]
-            yield _plan(spec, rows, members, images=(*files[1:], files[0]), control="shuffled_steps")
+            yield make(members, images=(*files[1:], files[0]))
 
 
-_OWN: Mapping[str, Callable[[MetricSpec, Sequence[Row], list[int], Sequence[int]], Iterator[Plan]]] = {
-    "sample": _samples,
-    "pair": _all_pairs,
-    "shots": _shots,
-    "consecutive": _consecutive,
-    "sequence": _whole_sequences,
-    "repeats": _repeats,
-}
+def _as_they_are(spec: MetricSpec, rows: Sequence[Row], usable: list[int], make: Make) -> Iterator[Plan]:
+    """Leave every picture where it is, for the control changes what is seen in it; nothing is encoded anew."""
+    return map(make, _members(spec, rows, usable))
 
-_CONTROLS: Mapping[Control, Callable[[MetricSpec, Sequence[Row], list[int]], Iterator[Plan]]] = {
-    "shuffled_prompt": _shuffled_prompts,
-    "impostor": _impostors,
-    "rendered_text": _rendered_texts,
-    "different_seed": _different_seeds,
-    "identical_image": _identical_images,
-    "unedited_source": _unedited_sources,
-    "unrelated_picture": _unrelated_pictures,
-    "mirror_image": _mirror_images,
-    "shuffled_steps": _shuffled_steps,
+
+_ARRANGED: Mapping[Arrangement, Callable[[MetricSpec, Sequence[Row], list[int], Make], Iterator[Plan]]] = {
+    "other_prompt": _other_prompts,
+    "other_subject": _other_subjects,
+    "other_item": _other_items,
+    "other_seed": _other_seeds,
+    "itself": _themselves,
+    "source": _sources,
+    "rendering": _renderings,
+    "next_step": _next_steps,
+    "as_it_is": _as_they_are,
 }

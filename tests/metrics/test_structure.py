@@ -266,11 +266,11 @@ def test_no_side_holds_in_a_picture_and_in_its_mirror(places, left):
 
 
 def test_only_sides_change_in_the_mirror():
-    assert changes_in_mirror(TABLE, "relations")
-    assert not changes_in_mirror({"relations": [related("cup", "above", "plate")]}, "relations")
-    assert not changes_in_mirror({"objects": [{"name": "cup", "position": None}], "relations": None}, "relations")
-    assert changes_in_mirror({"objects": [{"name": "cup", "position": "right"}]}, "objects")
-    assert not changes_in_mirror({"objects": [{"name": "cup", "position": "top"}, {"name": "fork"}]}, "objects")
+    assert changes_in_mirror(TABLE, ["relations"])
+    assert not changes_in_mirror({"relations": [related("cup", "above", "plate")]}, ["relations"])
+    assert not changes_in_mirror({"objects": [{"name": "cup", "position": None}], "relations": None}, ["relations"])
+    assert changes_in_mirror({"objects": [{"name": "cup", "position": "right"}]}, ["objects"])
+    assert not changes_in_mirror({"objects": [{"name": "cup", "position": "top"}, {"name": "fork"}]}, ["objects"])
 
 
 # Positions

@@ -178,17 +178,17 @@ def test_what_was_not_repeated_gets_no_identical_image_control():
 def test_every_pair_of_faces_is_planned_up_to_a_seeded_sample(monkeypatch):
     common = {"system": "a", "suite": "s", "prompt": "p", "prompt_id": "p"}
     table = [common | {"file_name": f"{n}.png"} for n in range(60)]
-    few = list(plan_subjects(metric("identity.pairs"), table[:6], with_face=[0, 2, 3]))
+    few = list(plan_subjects(metric("identity.pairs"), table[:6], with_feature=[0, 2, 3]))
     assert [plan.rows for plan in few] == [(1,), (4,), (5,), (0, 2), (0, 3), (2, 3)]
-    monkeypatch.setattr(subjects, "MAX_FACES_PAIRED", 50)
-    many = [plan.rows for plan in plan_subjects(metric("identity.pairs"), table, with_face=range(60))]
+    monkeypatch.setattr(subjects, "MAX_IMAGES_PAIRED", 50)
+    many = [plan.rows for plan in plan_subjects(metric("identity.pairs"), table, with_feature=range(60))]
     assert len(many) == len(set(many)) == 50 * 49 // 2
-    assert many == [plan.rows for plan in plan_subjects(metric("identity.pairs"), table, with_face=range(60))]
+    assert many == [plan.rows for plan in plan_subjects(metric("identity.pairs"), table, with_feature=range(60))]
 
 
 def test_unknown_sequence_is_neither_the_same_nor_another():
     table = [row | ({"sequence_id": "x"} if n else {}) for n, row in enumerate(rows(systems=("a",), prompts=3))]
-    plans = list(plan_subjects(metric("identity.pairs"), table, with_face=[0, 1, 2]))
+    plans = list(plan_subjects(metric("identity.pairs"), table, with_feature=[0, 1, 2]))
     assert [plan.details["same_sequence"] for plan in plans] == [None, None, True]
 
 
@@ -211,7 +211,7 @@ def full_table(spec):
 @pytest.mark.parametrize("spec", METRICS, ids=lambda spec: spec.id)
 def test_every_metric_plans_its_subjects_and_its_controls(spec):
     table = full_table(spec)
-    plans = list(plan_subjects(spec, table, with_face=range(len(table))))
+    plans = list(plan_subjects(spec, table, with_feature=range(len(table))))
     assert own(plans)
     assert {plan.control for plan in plans} - {None} == set(spec.controls)
 
@@ -219,7 +219,7 @@ def test_every_metric_plans_its_subjects_and_its_controls(spec):
 @pytest.mark.parametrize("spec", METRICS, ids=lambda spec: spec.id)
 def test_the_order_of_the_rows_changes_no_subject_and_no_control(spec):
     def planned(table):
-        plans = plan_subjects(spec, table, with_face=range(len(table)))
+        plans = plan_subjects(spec, table, with_feature=range(len(table)))
         return sorted(repr(([table[i]["file_name"] for i in plan.rows], replace(plan, rows=()))) for plan in plans)
 
     table = full_table(spec)
