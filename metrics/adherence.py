@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from metrics.encoders.dual import EmbeddedPrompt
 from metrics.encoders.vqa import Answer
-from metrics.measurement import Measurement, Subject, scored, unscored
+from metrics.measurement import Measurement, Subject, measured_one_by_one, scored, unscored
 
 FloatArray = npt.NDArray[np.floating]
 Floats = npt.NDArray[np.float64]
@@ -78,7 +78,8 @@ def similarity_matrix(image_vectors: Sequence[FloatArray], prompts: Sequence[Emb
     return np.stack([100 * np.mean(vectors @ prompt["chunks"].T, axis=1) for prompt in prompts], axis=1)
 
 
-def clip_similarity(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def clip_similarity(subject: Subject) -> Measurement:
     """Measure ``adherence.clip``: each sample's image against its prompt, as :func:`prompt_adherence`.
 
     Needs the features ``clip_image`` of the image and ``prompt`` of the given prompt, both of one encoder.
@@ -89,21 +90,18 @@ def clip_similarity(subjects: Sequence[Subject]) -> list[Measurement]:
         In order. ``details`` carries ``n_chunks``, ``n_tokens`` (the prompt's, uncut), ``min_chunk`` (the lowest
         clause's own value, in the metric's unit) and, for a prompt that was cut, ``lowest_clause`` (its text).
     """
-    measurements = []
-    for subject in subjects:
-        vector: FloatArray = subject.images[0]["clip_image"]
-        prompt: EmbeddedPrompt = subject.given["prompt"]
-        cosines = _cosines(vector, prompt["chunks"])
-        lowest = int(np.argmin(cosines))
-        details: dict[str, Any] = {
-            "n_chunks": len(prompt["chunks"]),
-            "n_tokens": prompt["n_tokens"],
-            "min_chunk": float(cosines[lowest] * 100),
-        }
-        if len(cosines) > 1:
-            details["lowest_clause"] = prompt["clauses"][lowest]
-        measurements.append(scored(subject, prompt_adherence(vector, prompt["chunks"]), **details))
-    return measurements
+    vector: FloatArray = subject.images[0]["clip_image"]
+    prompt: EmbeddedPrompt = subject.given["prompt"]
+    cosines = _cosines(vector, prompt["chunks"])
+    lowest = int(np.argmin(cosines))
+    details: dict[str, Any] = {
+        "n_chunks": len(prompt["chunks"]),
+        "n_tokens": prompt["n_tokens"],
+        "min_chunk": float(cosines[lowest] * 100),
+    }
+    if len(cosines) > 1:
+        details["lowest_clause"] = prompt["clauses"][lowest]
+    return scored(subject, prompt_adherence(vector, prompt["chunks"]), **details)
 
 
 def decoy_margin(subjects: Sequence[Subject]) -> list[Measurement]:
@@ -163,7 +161,8 @@ def question_text(row: Mapping[str, Any]) -> str:
     return (row.get("caption") or "").strip() or str(row["prompt"])
 
 
-def vqa_score(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def vqa_score(subject: Subject) -> Measurement:
     r"""Measure ``adherence.vqa``: the probability of Yes to "Does this figure show ...? Please answer yes or no.".
 
     .. math:: P(\text{yes} \mid \text{image}, \text{question})
@@ -180,12 +179,9 @@ def vqa_score(subjects: Sequence[Subject]) -> list[Measurement]:
         In order, in 0..1. ``details`` carries ``no`` (the probability of No), and ``yes_or_no`` (how much of the
         answer is either; a model that leaves little of it was not answering the question).
     """
-    measurements = []
-    for subject in subjects:
-        answer: Answer = subject.images[0]["vqa_answer"]
-        yes = min(answer["yes"], 1.0)  # a sum of probabilities may stray past it by a rounding error
-        measurements.append(scored(subject, yes, no=answer["no"], yes_or_no=min(yes + answer["no"], 1.0)))
-    return measurements
+    answer: Answer = subject.images[0]["vqa_answer"]
+    yes = min(answer["yes"], 1.0)  # a sum of probabilities may stray past it by a rounding error
+    return scored(subject, yes, no=answer["no"], yes_or_no=min(yes + answer["no"], 1.0))
 
 
 def step_texts(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -229,7 +225,8 @@ def target_step_wins(similarities: Floats, tells_apart: npt.NDArray[np.bool_]) -
     return float(wins[tells_apart].mean())
 
 
-def step_order(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def step_order(subject: Subject) -> Measurement:
     """Measure ``adherence.step_order``: :func:`target_step_wins` over the pictures of one story, in the order of shots.
 
     ``rows[i]["prompt"]`` is the step that ``images[i]`` is held to be of; needs the feature ``clip_image`` of each
@@ -248,10 +245,6 @@ def step_order(subjects: Sequence[Subject]) -> list[Measurement]:
         tau-b between the shots and the winners; None where one step wins everywhere) and ``similarities`` (picture by
         step). Reason: ``too_few_shots`` where fewer than two steps have a picture and a prompt of their own.
     """
-    return [_step_order(subject) for subject in subjects]
-
-
-def _step_order(subject: Subject) -> Measurement:
     from scipy.stats import kendalltau
 
     prompts = [text for row in subject.rows for text in step_texts(row)]

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metrics.encoders.palette import SMALL_SHARE, DominantColour
-from metrics.measurement import Measurement, Subject, scored, unscored
+from metrics.measurement import Measurement, Subject, measured_one_by_one, scored, unscored
 
 Floats = npt.NDArray[np.float64]
 
@@ -91,7 +91,8 @@ def palette_distance(first: Sequence[DominantColour], second: Sequence[DominantC
     return float((forward + backward) / 2)
 
 
-def palette_adherence(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def palette_adherence(subject: Subject) -> Measurement:
     r"""Measure ``brand.palette``: how far the colours that a brand declares are from those of its picture.
 
     .. math:: \frac{1}{n} \sum_i \min_j \Delta E(c_i, p_j)
@@ -112,10 +113,6 @@ def palette_adherence(subjects: Sequence[Subject]) -> list[Measurement]:
     ValueError
         If a declared colour is not written ``#rrggbb``.
     """
-    return [_adherence(subject) for subject in subjects]
-
-
-def _adherence(subject: Subject) -> Measurement:
     declared: Sequence[str] = subject.rows[0]["palette"]
     found = _dominant(subject.images[0]["palette"])
     differences = colour_differences([lab_of(colour) for colour in declared], [colour["lab"] for colour in found])
@@ -131,7 +128,8 @@ def _adherence(subject: Subject) -> Measurement:
     return scored(subject, float(differences.min(axis=1).mean()), colours=details, palette=_shown(found))
 
 
-def palette_consistency(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def palette_consistency(subject: Subject) -> Measurement:
     """Measure ``brand.consistency``: the mean :func:`palette_distance` over all pairs of a brand's pieces.
 
     The subject's pictures are the pieces, each with the feature ``palette``. Lower is better.
@@ -142,10 +140,6 @@ def palette_consistency(subjects: Sequence[Subject]) -> list[Measurement]:
         In order. ``details`` carries ``n_pairs``, ``furthest`` (the sample ids of the pair that differs most, and its
         ``distance``) and ``palettes`` (by sample). Reason: ``too_few_shots`` where there is only one piece.
     """
-    return [_consistency(subject) for subject in subjects]
-
-
-def _consistency(subject: Subject) -> Measurement:
     palettes = [image["palette"] for image in subject.images]
     if len(palettes) < 2:
         return unscored(subject, "too_few_shots")

@@ -8,17 +8,17 @@ follows nothing, an unrelated picture may follow and preserves nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from metrics.adherence import prompt_adherence
-from metrics.encoders.dual import EmbeddedPrompt
+from metrics.encoders.dual import EmbeddedPrompt, text_vector
 from metrics.encoders.edits import EditDifference, RegionDifference
 from metrics.encoders.lpips import EditDistance
-from metrics.measurement import Measurement, Subject, scored, unscored
+from metrics.measurement import Measurement, Subject, measured_one_by_one, scored, unscored
 from metrics.reproducibility import peak_signal_to_noise_ratio
 
 FloatArray = npt.NDArray[np.floating]
@@ -60,7 +60,6 @@ def _text(row: Mapping[str, Any], column: str) -> str:
 
 
 def _origin(row: Mapping[str, Any]) -> str:
-    """Name where the text after the edit comes from; the two captions, one, or the instruction."""
     if not _text(row, "caption"):
         return "instruction"
     return "captions" if _text(row, "source_caption") else "caption"
@@ -90,8 +89,8 @@ def direction_similarity(
     Examples
     --------
     >>> before, after = np.array([1.0, 0.0, 0.0]), np.array([0.8, 0.6, 0.0])
-    >>> was, wanted = np.array([0.0, 0.0, 1.0]), np.array([0.0, 0.5**0.5, 0.5**0.5])
-    >>> round(direction_similarity(before, after, was, wanted), 5)
+    >>> from_text, to_text = np.array([0.0, 0.0, 1.0]), np.array([0.0, 0.5**0.5, 0.5**0.5])
+    >>> round(direction_similarity(before, after, from_text, to_text), 5)
     87.64691
     """
     step = _step(source_text, target_text)
@@ -119,31 +118,34 @@ def is_no_op(edit: EditDifference) -> bool:
     return edit["whole"]["mae"] < NO_OP_MAE and local < NO_OP_LOCAL_MAE
 
 
-def preserved_ssim(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def preserved_ssim(subject: Subject) -> Measurement:
     """Measure ``editing.preserved``: the structural similarity to the source outside the mask, -1..1.
 
     The SSIM map (Wang et al. 2004) averaged over the outside eroded by 5 pixels, where no window looks inside.
     ``details`` carries ``mask_share``, ``resized``, ``shift`` and ``aligned``. Reasons: ``no_source``;
     ``no_mask``; ``mask_covers_all`` where no window fits outside; ``image_too_small``.
     """
-    return [_outside(subject, lambda outside: outside["ssim"]) for subject in subjects]
+    return _outside(subject, lambda outside: outside["ssim"])
 
 
-def preserved_psnr(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def preserved_psnr(subject: Subject) -> Measurement:
     """Measure ``editing.preserved_psnr``: peak signal-to-noise ratio over the pixels outside the mask, dB, at most 100.
 
     The error is averaged over outside pixels alone; setting the inside to zero and averaging over the frame, as
     PIE-Bench does, flatters by ``10 log10(1 / (1 - mask share))``. Details and reasons as in `preserved_ssim`.
     """
-    return [_outside(subject, lambda outside: peak_signal_to_noise_ratio(outside["mse"])) for subject in subjects]
+    return _outside(subject, lambda outside: peak_signal_to_noise_ratio(outside["mse"]))
 
 
-def changed_outside(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def changed_outside(subject: Subject) -> Measurement:
     """Measure ``editing.changed_outside``: the share of pixels outside the mask that changed, by over 10 of 255 levels.
 
     Details and reasons as in `preserved_ssim`.
     """
-    return [_outside(subject, lambda outside: outside["changed"]) for subject in subjects]
+    return _outside(subject, lambda outside: outside["changed"])
 
 
 def _outside(subject: Subject, statistic: Callable[[RegionDifference], float | None]) -> Measurement:
@@ -165,7 +167,8 @@ def _comparison(edit: EditDifference | EditDistance) -> dict[str, Any]:
     return {name: edit[name] for name in ("mask_share", "resized", "shift", "aligned")}
 
 
-def preserved_lpips(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def preserved_lpips(subject: Subject) -> Measurement:
     """Measure ``editing.preserved_lpips``: the learned perceptual distance outside the mask (Zhang et al. 2018).
 
     LPIPS between the source and the output with the source's pixels put back inside the mask, divided by the share
@@ -173,77 +176,65 @@ def preserved_lpips(subjects: Sequence[Subject]) -> list[Measurement]:
     otherwise make a large mask look like good preservation. ``details`` as in `preserved_ssim`, and ``frame_distance``,
     the undivided distance. Reasons: ``no_source``, ``no_mask``, ``mask_covers_all``.
     """
-
-    def measure(subject: Subject) -> Measurement:
-        edit: EditDistance | None = subject.given.get("edit_lpips")
-        if edit is None:
-            return unscored(subject, "no_source")
-        share, distance = edit["mask_share"], edit["distance"]
-        if share is None:
-            return unscored(subject, "no_mask")
-        if distance is None:
-            return unscored(subject, "mask_covers_all", mask_share=share)
-        return scored(subject, distance / (1 - share), frame_distance=distance, **_comparison(edit))
-
-    return [measure(subject) for subject in subjects]
+    edit: EditDistance | None = subject.given.get("edit_lpips")
+    if edit is None:
+        return unscored(subject, "no_source")
+    share, distance = edit["mask_share"], edit["distance"]
+    if share is None:
+        return unscored(subject, "no_mask")
+    if distance is None:
+        return unscored(subject, "mask_covers_all", mask_share=share)
+    return scored(subject, distance / (1 - share), frame_distance=distance, **_comparison(edit))
 
 
-def changed_inside(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def changed_inside(subject: Subject) -> Measurement:
     """Measure ``editing.changed_inside``: the share of pixels inside the mask that changed, by over 10 of 255 levels.
 
     It describes and does not judge: an edit must change something, but a recoloured button needs few levels and
     noise changes every pixel. ``details`` adds ``mean_difference`` (levels of 255) to those of `preserved_ssim`.
     Reasons: ``no_source``, ``no_mask``, ``mask_is_empty``.
     """
-
-    def measure(subject: Subject) -> Measurement:
-        edit: EditDifference | None = subject.given.get("edit_difference")
-        if edit is None:
-            return unscored(subject, "no_source")
-        if edit["mask_share"] is None:
-            return unscored(subject, "no_mask")
-        inside = edit["inside"]
-        if inside is None:
-            return unscored(subject, "mask_is_empty")
-        return scored(subject, inside["changed"], mean_difference=inside["mae"], **_comparison(edit))
-
-    return [measure(subject) for subject in subjects]
+    edit: EditDifference | None = subject.given.get("edit_difference")
+    if edit is None:
+        return unscored(subject, "no_source")
+    if edit["mask_share"] is None:
+        return unscored(subject, "no_mask")
+    inside = edit["inside"]
+    if inside is None:
+        return unscored(subject, "mask_is_empty")
+    return scored(subject, inside["changed"], mean_difference=inside["mae"], **_comparison(edit))
 
 
-def no_op(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def no_op(subject: Subject) -> Measurement:
     """Measure ``editing.no_op``: 1 if the editor handed its source back (see `is_no_op`), else 0; needs no mask.
 
     Its mean is the share of edits that did nothing. ``details`` carries what it rests on: ``mean_difference`` and
     ``local_difference`` in levels of 255, and those of `preserved_ssim`. Reason: ``no_source``.
     """
-
-    def measure(subject: Subject) -> Measurement:
-        edit: EditDifference | None = subject.given.get("edit_difference")
-        if edit is None:
-            return unscored(subject, "no_source")
-        differences = {"mean_difference": edit["whole"]["mae"], "local_difference": edit["local_mae"]}
-        return scored(subject, float(is_no_op(edit)), **differences, **_comparison(edit))
-
-    return [measure(subject) for subject in subjects]
+    edit: EditDifference | None = subject.given.get("edit_difference")
+    if edit is None:
+        return unscored(subject, "no_source")
+    differences = {"mean_difference": edit["whole"]["mae"], "local_difference": edit["local_mae"]}
+    return scored(subject, float(is_no_op(edit)), **differences, **_comparison(edit))
 
 
-def image_similarity(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def image_similarity(subject: Subject) -> Measurement:
     """Measure ``editing.similarity``: 100 x the cosine between source and output, CLIP-I of MagicBrush and Emu Edit.
 
     It describes: 100 is the unedited source, and how much lower an edit should come out depends on what was asked.
     Reason: ``no_source``.
     """
-
-    def measure(subject: Subject) -> Measurement:
-        source = _source_vector(subject)
-        if source is None:
-            return unscored(subject, "no_source")
-        return scored(subject, prompt_adherence(subject.images[0]["clip_image"], source[None]))
-
-    return [measure(subject) for subject in subjects]
+    source = _source_vector(subject)
+    if source is None:
+        return unscored(subject, "no_source")
+    return scored(subject, prompt_adherence(subject.images[0]["clip_image"], source[None]))
 
 
-def edit_direction(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def edit_direction(subject: Subject) -> Measurement:
     """Measure ``editing.direction``: whether the picture changed the way the text did (see `direction_similarity`).
 
     Needs the features ``clip_image`` of output and source, and ``texts``: the embedded texts of `direction_texts`. A
@@ -256,23 +247,20 @@ def edit_direction(subjects: Sequence[Subject]) -> list[Measurement]:
         text was made of), ``n_chunks`` (clauses of the text after the edit) and ``no_op`` (whether the encoder saw no
         change, which scores 0). Reasons: ``no_source``; ``texts_agree`` where the text names no change.
     """
-
-    def measure(subject: Subject) -> Measurement:
-        source = _source_vector(subject)
-        if source is None:
-            return unscored(subject, "no_source")
-        output: FloatArray = subject.images[0]["clip_image"]
-        before, after = (subject.given["texts"][text]["chunks"] for text in direction_texts(subject.rows[0]))
-        value = direction_similarity(source, output, _unit_mean(before), _unit_mean(after))
-        if value is None:
-            return unscored(subject, "texts_agree")
-        unchanged = bool(np.linalg.norm(_step(source, output)) <= NO_CHANGE)
-        return scored(subject, value, text=_origin(subject.rows[0]), n_chunks=len(after), no_op=unchanged)
-
-    return [measure(subject) for subject in subjects]
+    source = _source_vector(subject)
+    if source is None:
+        return unscored(subject, "no_source")
+    output: FloatArray = subject.images[0]["clip_image"]
+    before, after = (subject.given["texts"][text] for text in direction_texts(subject.rows[0]))
+    value = direction_similarity(source, output, text_vector(before), text_vector(after))
+    if value is None:
+        return unscored(subject, "texts_agree")
+    unchanged = bool(np.linalg.norm(_step(source, output)) <= NO_CHANGE)
+    return scored(subject, value, text=_origin(subject.rows[0]), n_chunks=len(after["chunks"]), no_op=unchanged)
 
 
-def instruction_gain(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def instruction_gain(subject: Subject) -> Measurement:
     r"""Measure ``editing.follows``: how much closer than its source the output is to the text after the edit.
 
     .. math:: s(I', T') - s(I, T')
@@ -281,26 +269,16 @@ def instruction_gain(subjects: Sequence[Subject]) -> list[Measurement]:
     unedited source gains 0. ``details`` carries ``text`` as in `edit_direction`, ``output`` and ``source`` (the two
     similarities) and ``n_chunks``. Reason: ``no_source``.
     """
-
-    def measure(subject: Subject) -> Measurement:
-        source = _source_vector(subject)
-        if source is None:
-            return unscored(subject, "no_source")
-        target: EmbeddedPrompt = subject.given["texts"][direction_texts(subject.rows[0])[1]]
-        after = prompt_adherence(subject.images[0]["clip_image"], target["chunks"])
-        before = prompt_adherence(source, target["chunks"])
-        facts = {"text": _origin(subject.rows[0]), "n_chunks": len(target["chunks"])}
-        return scored(subject, after - before, output=after, source=before, **facts)
-
-    return [measure(subject) for subject in subjects]
+    source = _source_vector(subject)
+    if source is None:
+        return unscored(subject, "no_source")
+    target: EmbeddedPrompt = subject.given["texts"][direction_texts(subject.rows[0])[1]]
+    after = prompt_adherence(subject.images[0]["clip_image"], target["chunks"])
+    before = prompt_adherence(source, target["chunks"])
+    facts = {"text": _origin(subject.rows[0]), "n_chunks": len(target["chunks"])}
+    return scored(subject, after - before, output=after, source=before, **facts)
 
 
 def _source_vector(subject: Subject) -> FloatArray | None:
     references = subject.given.get("references") or ()
     return references[0]["clip_image"] if references else None
-
-
-def _unit_mean(chunks: FloatArray) -> npt.NDArray[np.float64]:
-    mean: npt.NDArray[np.float64] = np.asarray(chunks, np.float64).mean(axis=0)
-    length = float(np.linalg.norm(mean))
-    return mean / length if length > 0 else mean

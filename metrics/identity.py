@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from metrics.encoders.faces import Face
-from metrics.measurement import Measurement, Subject, scored, unscored
+from metrics.measurement import Measurement, Subject, measured_one_by_one, scored, unscored
 from metrics.reproducibility import hamming_distance
 
 MIN_SHOTS_FOR_DRIFT = 3
@@ -51,19 +51,17 @@ def face_similarity(a: Face, b: Face) -> float:
     return min(float(first @ second), 1.0)
 
 
-def face_count(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def face_count(subject: Subject) -> Measurement:
     """Count the faces of each image; ``no_face`` where there is none. ``boxes`` holds all of them, largest first."""
-
-    def count(subject: Subject) -> Measurement:
-        faces = _faces(subject.images[0])
-        if not faces:
-            return unscored(subject, "no_face")
-        return scored(subject, len(faces), boxes={subject.sample_ids[0]: [face["box"] for face in faces]})
-
-    return [count(subject) for subject in subjects]
+    faces = _faces(subject.images[0])
+    if not faces:
+        return unscored(subject, "no_face")
+    return scored(subject, len(faces), boxes={subject.sample_ids[0]: [face["box"] for face in faces]})
 
 
-def to_reference(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def to_reference(subject: Subject) -> Measurement:
     r"""Measure how alike the main face is to the main faces of the references.
 
     .. math:: \frac{1}{|R|} \sum_{r \in R} \mathrm{sim}(f, r)
@@ -78,13 +76,14 @@ def to_reference(subjects: Sequence[Subject]) -> list[Measurement]:
 
     def closeness(face: Face, references: Sequence[Face | None]) -> tuple[float, Mapping[str, Any]]:
         similarities = [None if reference is None else face_similarity(face, reference) for reference in references]
-        known = [similarity for similarity in similarities if similarity is not None]
-        return float(np.mean(known)), {"similarities": similarities, "minimum": min(known)}
+        seen = [similarity for similarity in similarities if similarity is not None]
+        return float(np.mean(seen)), {"similarities": similarities, "minimum": min(seen)}
 
-    return [_against_references(subject, closeness) for subject in subjects]
+    return _against_references(subject, closeness)
 
 
-def copy_paste(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def copy_paste(subject: Subject) -> Measurement:
     """Measure how far the main face is a copy of a reference's picture: the share of equal hash bits, 0 to 1.
 
     ``1 - Hamming(a, b) / 64`` between the perceptual hashes of the two face crops, the highest over the references:
@@ -94,31 +93,29 @@ def copy_paste(subjects: Sequence[Subject]) -> list[Measurement]:
 
     def equal_bits(face: Face, references: Sequence[Face | None]) -> tuple[float, Mapping[str, Any]]:
         shares = [None if reference is None else _equal_hash_bits(face, reference) for reference in references]
-        known = [share for share in shares if share is not None]
-        return max(known), {"shares": shares, "reference": shares.index(max(known))}
+        largest = max(share for share in shares if share is not None)
+        return largest, {"shares": shares, "reference": shares.index(largest)}
 
-    return [_against_references(subject, equal_bits) for subject in subjects]
+    return _against_references(subject, equal_bits)
 
 
-def pair_similarity(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def pair_similarity(subject: Subject) -> Measurement:
     """Measure how alike the main faces of two images are; ``no_face`` where either image shows none.
 
     Its mean over all pairs of n unit embeddings e is the self similarity of ViStoryBench 2026, which equals
     ``(n |mean e|^2 - 1) / (n - 1)``. ``details["without_face"]`` names the samples that show no face.
     """
-
-    def similarity(subject: Subject) -> Measurement:
-        boxes = _boxes_of_main_faces(subject)
-        # An image that pairs with none because it shows no face comes alone.
-        faces = [face for face in map(_main_face, subject.images) if face is not None]
-        if len(faces) < 2:
-            return unscored(subject, "no_face", boxes=boxes, without_face=_samples_without_face(subject))
-        return scored(subject, face_similarity(*faces), boxes=boxes)
-
-    return [similarity(subject) for subject in subjects]
+    boxes = _boxes_of_main_faces(subject)
+    # An image that pairs with none because it shows no face comes alone.
+    faces = [face for face in map(_main_face, subject.images) if face is not None]
+    if len(faces) < 2:
+        return unscored(subject, "no_face", boxes=boxes, without_face=_samples_without_face(subject))
+    return scored(subject, face_similarity(*faces), boxes=boxes)
 
 
-def drift(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def drift(subject: Subject) -> Measurement:
     r"""Measure how fast a sequence's main face moves away from its first: similarity lost (negative) per shot.
 
     .. math:: \frac{\sum_i (x_i - \bar x)(s_i - \bar s)}{\sum_i (x_i - \bar x)^2}
@@ -130,24 +127,21 @@ def drift(subjects: Sequence[Subject]) -> list[Measurement]:
     ``details["similarities"]`` maps each sample to its similarity to the first (None where it shows no face).
     Reason: ``too_few_shots`` where fewer than three shots show a face, or those after the first share one number.
     """
-
-    def slope(subject: Subject) -> Measurement:
-        faces = [_main_face(image) for image in subject.images]
-        boxes = _boxes_of_main_faces(subject)
-        first = next((face for face in faces if face is not None), None)
-        similarities = [None if first is None or face is None else face_similarity(first, face) for face in faces]
-        details = {"boxes": boxes, "similarities": dict(zip(subject.sample_ids, similarities, strict=True))}
-        shots = [(float(row["shot"]), s) for row, s in zip(subject.rows, similarities, strict=True) if s is not None]
-        x, y = np.array(shots[1:], dtype=np.float64).reshape(-1, 2).T
-        if len(shots) < MIN_SHOTS_FOR_DRIFT or np.ptp(x) == 0:
-            return unscored(subject, "too_few_shots", **details)
-        centred = x - x.mean()
-        return scored(subject, float(centred @ (y - y.mean()) / (centred @ centred)), **details)
-
-    return [slope(subject) for subject in subjects]
+    faces = [_main_face(image) for image in subject.images]
+    boxes = _boxes_of_main_faces(subject)
+    first = next((face for face in faces if face is not None), None)
+    similarities = [None if first is None or face is None else face_similarity(first, face) for face in faces]
+    details = {"boxes": boxes, "similarities": dict(zip(subject.sample_ids, similarities, strict=True))}
+    shots = [(float(row["shot"]), s) for row, s in zip(subject.rows, similarities, strict=True) if s is not None]
+    x, y = np.array(shots[1:], dtype=np.float64).reshape(-1, 2).T
+    if len(shots) < MIN_SHOTS_FOR_DRIFT or np.ptp(x) == 0:
+        return unscored(subject, "too_few_shots", **details)
+    centred = x - x.mean()
+    return scored(subject, float(centred @ (y - y.mean()) / (centred @ centred)), **details)
 
 
-def people_similarity(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def people_similarity(subject: Subject) -> Measurement:
     r"""Measure how well all people of one shot agree with all people of another, each matched to one other.
 
     .. math:: \frac{1}{\max(n_a, n_b)} \max_{\pi} \sum_{(i, j) \in \pi} \max(\mathrm{sim}(a_i, b_j), 0)
@@ -166,33 +160,29 @@ def people_similarity(subjects: Sequence[Subject]) -> list[Measurement]:
     """
     from scipy.optimize import linear_sum_assignment
 
-    def agreement(subject: Subject) -> Measurement:
-        first, second = (_faces(image) for image in subject.images[:2])
-        boxes = {
-            sample_id: [face["box"] for face in faces]
-            for sample_id, faces in zip(subject.sample_ids, (first, second), strict=True)
-            if faces
-        }
-        if not first or not second:
-            return unscored(subject, "no_face", boxes=boxes, without_face=_samples_without_face(subject))
-        similarities = np.array([[face_similarity(a, b) for b in second] for a in first])
-        agreements = np.maximum(similarities, 0.0)
-        rows, columns = linear_sum_assignment(agreements, maximize=True)
-        matched = [
-            {"faces": [int(i), int(j)], "similarity": float(similarities[i, j])}
-            for i, j in zip(rows, columns, strict=True)
-        ]
-        return scored(
-            subject,
-            float(agreements[rows, columns].sum()) / max(len(first), len(second)),
-            boxes=boxes,
-            matched=matched,
-            matched_mean=float(similarities[rows, columns].mean()),
-            missing=len(first) - len(matched),
-            extra=len(second) - len(matched),
-        )
-
-    return [agreement(subject) for subject in subjects]
+    first, second = (_faces(image) for image in subject.images[:2])
+    boxes = {
+        sample_id: [face["box"] for face in faces]
+        for sample_id, faces in zip(subject.sample_ids, (first, second), strict=True)
+        if faces
+    }
+    if not first or not second:
+        return unscored(subject, "no_face", boxes=boxes, without_face=_samples_without_face(subject))
+    similarities = np.array([[face_similarity(a, b) for b in second] for a in first])
+    agreements = np.maximum(similarities, 0.0)
+    rows, columns = linear_sum_assignment(agreements, maximize=True)
+    matched = [
+        {"faces": [int(i), int(j)], "similarity": float(similarities[i, j])} for i, j in zip(rows, columns, strict=True)
+    ]
+    return scored(
+        subject,
+        float(agreements[rows, columns].sum()) / max(len(first), len(second)),
+        boxes=boxes,
+        matched=matched,
+        matched_mean=float(similarities[rows, columns].mean()),
+        missing=len(first) - len(matched),
+        extra=len(second) - len(matched),
+    )
 
 
 def _faces(image: Mapping[str, Any]) -> list[Face]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import Any
 
 REASONS: Mapping[str, str] = {
@@ -107,3 +108,13 @@ def unscored(subject: Subject, reason: str, **details: Any) -> Measurement:
 
 
 Measurements = Sequence[Measurement]
+
+
+def measured_one_by_one(measure: Callable[[Subject], Measurement]) -> Callable[[Sequence[Subject]], list[Measurement]]:
+    """Make a metric, a function over a batch, of a function that measures one subject without a look at the others."""
+
+    @wraps(measure)
+    def metric(subjects: Sequence[Subject]) -> list[Measurement]:
+        return [measure(subject) for subject in subjects]
+
+    return metric

@@ -11,15 +11,15 @@ look), so that it is not mistaken for taste.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from metrics.encoders.dual import EmbeddedPrompt
+from metrics.encoders.dual import EmbeddedPrompt, text_vector
 from metrics.encoders.technical import TechnicalMeasures
-from metrics.measurement import Measurement, Subject, scored, unscored
+from metrics.measurement import Measurement, Subject, measured_one_by_one, scored, unscored
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -109,44 +109,50 @@ def antonym_probability(image_vector: FloatArray, first: FloatArray, second: Flo
     return _logistic(LOGIT_SCALE * _cosine_difference(image_vector, first, second))
 
 
-def lighting(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def lighting(subject: Subject) -> Measurement:
     """Measure ``quality.lighting``: shaped light against flat light, as :func:`_antonyms`."""
-    return [_antonyms(subject, "lighting") for subject in subjects]
+    return _antonyms(subject, "lighting")
 
 
-def depth_of_field(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def depth_of_field(subject: Subject) -> Measurement:
     """Measure ``quality.depth_of_field``: a blurred background against none, as :func:`_antonyms`.
 
     Higher is better only where a suite asks for it; a landscape is right to be sharp throughout.
     """
-    return [_antonyms(subject, "depth_of_field") for subject in subjects]
+    return _antonyms(subject, "depth_of_field")
 
 
-def cinematic(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def cinematic(subject: Subject) -> Measurement:
     """Measure ``quality.cinematic``: a film still against a snapshot, as :func:`_antonyms`."""
-    return [_antonyms(subject, "cinematic") for subject in subjects]
+    return _antonyms(subject, "cinematic")
 
 
-def realism(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def realism(subject: Subject) -> Measurement:
     """Measure ``quality.realism``: a photograph against a rendering or drawing, as :func:`_antonyms`.
 
     Higher is better only where a suite asks for a photograph.
     """
-    return [_antonyms(subject, "realism") for subject in subjects]
+    return _antonyms(subject, "realism")
 
 
-def composition(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def composition(subject: Subject) -> Measurement:
     """Measure ``quality.composition``: a composed picture against a careless one, as :func:`_antonyms`."""
-    return [_antonyms(subject, "composition") for subject in subjects]
+    return _antonyms(subject, "composition")
 
 
-def neutral(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def neutral(subject: Subject) -> Measurement:
     """Measure ``quality.neutral``, the control: texts that mean the same, as :func:`_antonyms`.
 
     What two systems differ by here is the encoder's habit with their pictures, and so much of a difference in the
     other dimensions says nothing.
     """
-    return [_antonyms(subject, "neutral") for subject in subjects]
+    return _antonyms(subject, "neutral")
 
 
 def _antonyms(subject: Subject, dimension: str) -> Measurement:
@@ -159,7 +165,7 @@ def _antonyms(subject: Subject, dimension: str) -> Measurement:
     texts: Mapping[str, EmbeddedPrompt] = subject.given["texts"]
     vector: FloatArray = subject.images[0]["clip_image"]
     differences = [
-        _cosine_difference(vector, _unit_mean(texts[first]["chunks"]), _unit_mean(texts[second]["chunks"]))
+        _cosine_difference(vector, text_vector(texts[first]), text_vector(texts[second]))
         for first, second in ANTONYMS[dimension]
     ]
     probabilities = [_logistic(LOGIT_SCALE * difference) for difference in differences]
@@ -182,71 +188,69 @@ def _logistic(logit: float) -> float:
     return 1 / (1 + math.exp(-logit))
 
 
-def _unit_mean(chunks: FloatArray) -> npt.NDArray[np.float64]:
-    mean: npt.NDArray[np.float64] = np.mean(np.asarray(chunks, np.float64), axis=0)
-    # clauses that cancel out have no direction: their cosine with everything is 0
-    return mean / (float(np.linalg.norm(mean)) or 1.0)
-
-
-def aesthetic(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def aesthetic(subject: Subject) -> Measurement:
     """Measure ``quality.aesthetic``: the rating of a LAION head on CLIP's embedding, a proxy of taste.
 
     Fitted to people's ratings of photographs and generated pictures from 1 to 10; most pictures lie between 4 and
     7, and the linear head is not bounded. Comparable only with ratings of the same head, on the same prompts.
     """
-    return [scored(subject, subject.images[0]["aesthetic"]) for subject in subjects]
+    return scored(subject, subject.images[0]["aesthetic"])
 
 
-def sharpness(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def sharpness(subject: Subject) -> Measurement:
     """Return how sharp each image is when shown 1024 pixels long: the variance of the Laplacian of its luma.
 
     Has no better end: grain, halos and busy textures raise it as detail does, and a blurred background lowers it.
     Reason: ``image_too_small`` for an image with a side under three pixels at that size.
     """
-    return [_technical(subject, "sharpness") for subject in subjects]
+    return _technical(subject, "sharpness")
 
 
-def exposure(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def exposure(subject: Subject) -> Measurement:
     """Return how bright each image is on the whole: its mean luma, 0 black to 1 white. Has no better end."""
-    return [_technical(subject, "mean_luma") for subject in subjects]
+    return _technical(subject, "mean_luma")
 
 
-def clipped(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def clipped(subject: Subject) -> Measurement:
     """Return the share of pixels that are black or white to within 1 % of the range.
 
     ``details`` holds ``shadows`` and ``highlights`` apart. Has no better end: detail is lost there in a photograph,
     and a white page or a night sky is meant so.
     """
-    return [_clipped(subject) for subject in subjects]
-
-
-def _clipped(subject: Subject) -> Measurement:
-    technical = _measures(subject)
+    technical: TechnicalMeasures = subject.images[0]["technical"]
     shadows, highlights = technical["shadows_clipped"], technical["highlights_clipped"]
     return scored(subject, shadows + highlights, shadows=shadows, highlights=highlights)
 
 
-def contrast(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def contrast(subject: Subject) -> Measurement:
     """Return the RMS contrast of each image: the standard deviation of luma, 0 to 0.5. Has no better end."""
-    return [_technical(subject, "contrast") for subject in subjects]
+    return _technical(subject, "contrast")
 
 
-def colourfulness(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def colourfulness(subject: Subject) -> Measurement:
     """Return the colourfulness of each image (Hasler and Süsstrunk 2003), 0 for greys. Has no better end."""
-    return [_technical(subject, "colourfulness") for subject in subjects]
+    return _technical(subject, "colourfulness")
 
 
-def noise(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def noise(subject: Subject) -> Measurement:
     """Return the standard deviation of each image's noise in levels of luma, estimated at its own size.
 
     Has no better end, and no place in a rating. Lossy compression removes noise and film looks add it on purpose, so
     a report shows it beside the file format to say where two systems' files differ, not which pictures are better.
     Reason: ``image_too_small`` for an image with a side under three pixels.
     """
-    return [_technical(subject, "noise") for subject in subjects]
+    return _technical(subject, "noise")
 
 
-def blockiness(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def blockiness(subject: Subject) -> Measurement:
     """Return how much the 8 x 8 grid of JPEG stands out of each image, at its own size; 1 is not at all.
 
     Has no better end here, though no one likes blocks: it is a property of the file that an API delivers, which
@@ -257,19 +261,15 @@ def blockiness(subjects: Sequence[Subject]) -> list[Measurement]:
     loses the grid, so 1 is no proof of a lossless past.
     Reason: ``image_too_small`` for an image that is under twelve pixels both ways.
     """
-    return [_technical(subject, "blockiness") for subject in subjects]
+    return _technical(subject, "blockiness")
 
 
-def bars(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def bars(subject: Subject) -> Measurement:
     """Return the share of each image that black letterbox or pillarbox bars take, 0 to 1. Has no better end."""
-    return [_technical(subject, "bars") for subject in subjects]
+    return _technical(subject, "bars")
 
 
-def _technical(subject: Subject, measure: str) -> Measurement:
-    value: Any = _measures(subject)[measure]  # type: ignore[literal-required]
+def _technical(subject: Subject, name: str) -> Measurement:
+    value: float | None = subject.images[0]["technical"][name]
     return unscored(subject, "image_too_small") if value is None else scored(subject, value)
-
-
-def _measures(subject: Subject) -> TechnicalMeasures:
-    measures: TechnicalMeasures = subject.images[0]["technical"]
-    return measures

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from metrics.encoders.pixels import Difference
-from metrics.measurement import Measurement, Subject, scored, unscored
+from metrics.measurement import Measurement, Subject, measured_one_by_one, scored, unscored
 
 PSNR_CAP_DB = 100.0
 """Shown for identical images, whose ratio is infinite, and for the few pairs that are closer still: one level in one
@@ -49,16 +49,13 @@ def hamming_distance(first: str, second: str) -> int:
     return (int(first, 16) ^ int(second, 16)).bit_count()
 
 
-def pixel_identical(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def pixel_identical(subject: Subject) -> Measurement:
     """Return 1 for each pair whose decoded pixels are equal, else 0; its mean is the share of identical pairs.
 
     Equality is of decoded pixels, not of files: metadata, compression and signed manifests change a file and not the
     picture. A pair of different sizes is not identical, so it is a 0 and the details say so.
     """
-    return [_pixel_identical(subject) for subject in subjects]
-
-
-def _pixel_identical(subject: Subject) -> Measurement:
     difference: Difference = subject.given["difference"]
     return scored(
         subject,
@@ -69,32 +66,33 @@ def _pixel_identical(subject: Subject) -> Measurement:
     )
 
 
-def max_difference(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def max_difference(subject: Subject) -> Measurement:
     """Return the largest absolute difference over pixels and channels of each pair, in levels of 255."""
-    return [_of_equal_sizes(subject, lambda difference: difference["max"]) for subject in subjects]
+    return _of_equal_sizes(subject, lambda difference: difference["max"])
 
 
-def mean_difference(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def mean_difference(subject: Subject) -> Measurement:
     """Return the mean absolute difference over pixels and channels of each pair, in levels of 255."""
-    return [_of_equal_sizes(subject, lambda difference: difference["mean"]) for subject in subjects]
+    return _of_equal_sizes(subject, lambda difference: difference["mean"])
 
 
-def psnr(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def psnr(subject: Subject) -> Measurement:
     """Return the peak signal-to-noise ratio of each pair in dB (see `peak_signal_to_noise_ratio`).
 
     The mean of decibels is dominated by identical pairs at the cap; read it beside the share of identical pairs.
     """
-    return [
-        _of_equal_sizes(
-            subject, lambda difference: None if (mse := difference["mse"]) is None else peak_signal_to_noise_ratio(mse)
-        )
-        for subject in subjects
-    ]
+    return _of_equal_sizes(
+        subject, lambda difference: None if (mse := difference["mse"]) is None else peak_signal_to_noise_ratio(mse)
+    )
 
 
-def ssim(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def ssim(subject: Subject) -> Measurement:
     """Return the structural similarity of each pair, -1..1 (Wang et al. 2004, Gaussian window, mean over RGB)."""
-    return [_of_equal_sizes(subject, lambda difference: difference["ssim"]) for subject in subjects]
+    return _of_equal_sizes(subject, lambda difference: difference["ssim"])
 
 
 def _of_equal_sizes(subject: Subject, statistic: Callable[[Difference], float | None]) -> Measurement:
@@ -107,22 +105,19 @@ def _of_equal_sizes(subject: Subject, statistic: Callable[[Difference], float | 
     return scored(subject, value, identical=difference["identical"])
 
 
-def phash_distance(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def phash_distance(subject: Subject) -> Measurement:
     """Return how many of the 64 bits of the two perceptual hashes differ, for each pair.
 
     The hash is of a 32 x 32 reduction, so it says whether the composition is the same and compares any two sizes;
     unrelated images differ in about 32 bits.
     """
-    return [
-        scored(subject, hamming_distance(first, second), hashes=[first, second])
-        for subject in subjects
-        for first, second in [(subject.images[0]["phash"], subject.images[1]["phash"])]
-    ]
+    first, second = (image["phash"] for image in subject.images)
+    return scored(subject, hamming_distance(first, second), hashes=[first, second])
 
 
-def lpips(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def lpips(subject: Subject) -> Measurement:
     """Return the learned perceptual distance of each pair, 0 for equal images (Zhang et al. 2018)."""
-    return [
-        unscored(subject, "size_differs") if (distance := subject.given["lpips"]) is None else scored(subject, distance)
-        for subject in subjects
-    ]
+    distance: float | None = subject.given["lpips"]
+    return unscored(subject, "size_differs") if distance is None else scored(subject, distance)

@@ -22,7 +22,7 @@ import numpy as np
 
 from metrics.encoders.colour_names import ANCHORS
 from metrics.encoders.detector import Detection, without_duplicates
-from metrics.measurement import Measurement, Subject, scored, unscored
+from metrics.measurement import Measurement, Subject, measured_one_by_one, scored, unscored
 
 THRESHOLD = 0.3
 """What scores at least this is seen. GenEval's for presence; its 0.9 for counting is of a closed-vocabulary network
@@ -89,7 +89,8 @@ class _Check:
 Checks = Callable[[Row, Detected], list[_Check]]
 
 
-def objects(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def objects(subject: Subject) -> Measurement:
     """Measure the share of the expected objects that are seen at all, less one object for each absent thing seen.
 
     ``max(0, present - intruders) / objects``: an absent thing that stays away earns nothing, so a blank picture is 0.
@@ -100,10 +101,11 @@ def objects(subjects: Sequence[Subject]) -> list[Measurement]:
         intruders = sum(not check.holds for check in checks if check.forbids)
         return max(0, sum(present) - intruders) / len(present)
 
-    return [_measure(subject, _presence, share, "no_checkable_object") for subject in subjects]
+    return _measure(subject, _presence, share, "no_checkable_object")
 
 
-def counts(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def counts(subject: Subject) -> Measurement:
     """Measure the share of the expected objects that are seen exactly as often as asked for.
 
     An object without a count is asked for once; one that is listed twice, in two colours, is asked for with the sum.
@@ -114,10 +116,11 @@ def counts(subjects: Sequence[Subject]) -> list[Measurement]:
     def error(checks: Sequence[_Check]) -> dict[str, float]:
         return {"mean_absolute_error": float(np.mean([check.off_by for check in checks]))}
 
-    return [_measure(subject, _counts, _share, "no_checkable_object", error) for subject in subjects]
+    return _measure(subject, _counts, _share, "no_checkable_object", error)
 
 
-def colours(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def colours(subject: Subject) -> Measurement:
     """Measure the share of the expected colours that are seen on their objects.
 
     The colour of an object is the basic colour term of the middle of its box (see ``metrics.encoders.colour_names``).
@@ -127,10 +130,11 @@ def colours(subjects: Sequence[Subject]) -> list[Measurement]:
 
     Reason: ``no_checkable_colour`` where no object is asked for in one of the eleven basic colours.
     """
-    return [_measure(subject, _colours, _share, "no_checkable_colour") for subject in subjects]
+    return _measure(subject, _colours, _share, "no_checkable_colour")
 
 
-def relations(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def relations(subject: Subject) -> Measurement:
     """Measure the share of the expected relations that hold, as :func:`relations_between`.
 
     As in GenEval a relation holds if it does for every pair of the best-scoring things, as many of each as were asked
@@ -138,20 +142,22 @@ def relations(subjects: Sequence[Subject]) -> list[Measurement]:
     relations between things of one name) is left out with a note. Reason: ``no_checkable_relation`` where nothing is
     left.
     """
-    return [_measure(subject, _relations, _share, "no_checkable_relation") for subject in subjects]
+    return _measure(subject, _relations, _share, "no_checkable_relation")
 
 
-def positions(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def positions(subject: Subject) -> Measurement:
     """Measure the share of the expected positions in the picture that are kept.
 
     The centre of the box lies in the left, right, upper or lower half, or, for ``centre``, in the middle third of width
     and height; for every one of the best-scoring things, as many as were asked for. Ours: GenEval has no such task.
     Reason: ``no_checkable_position`` where none is asked for.
     """
-    return [_measure(subject, _positions, _share, "no_checkable_position") for subject in subjects]
+    return _measure(subject, _positions, _share, "no_checkable_position")
 
 
-def everything(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def everything(subject: Subject) -> Measurement:
     """Measure whether all that is expected holds, 1 or 0: GenEval's correctness of a picture.
 
     Objects, absent things, counts, colours, relations and positions together. As in GenEval an object that is asked
@@ -167,7 +173,7 @@ def everything(subjects: Sequence[Subject]) -> list[Measurement]:
     def all_hold(checks: Sequence[_Check]) -> float:
         return float(_share(checks) == 1)
 
-    return [_measure(subject, every_check, all_hold, "no_checkable_object") for subject in subjects]
+    return _measure(subject, every_check, all_hold, "no_checkable_object")
 
 
 def _measure(

@@ -42,6 +42,15 @@ class EmbeddedPrompt(TypedDict):
     """Tokens of the whole prompt before any cut, start and end tokens included."""
 
 
+def text_vector(prompt: EmbeddedPrompt) -> npt.NDArray[np.float64]:
+    """Return the direction of a whole text, shape (d,): the mean of its clauses, put back to unit length.
+
+    Clauses that cancel out have no direction: the vector is 0, and so is its cosine with everything.
+    """
+    mean: npt.NDArray[np.float64] = np.mean(np.asarray(prompt["chunks"], np.float64), axis=0)
+    return mean / (float(np.linalg.norm(mean)) or 1.0)
+
+
 @dataclass(frozen=True, slots=True)
 class DualEncoder:
     """Two towers of one model that put images and prompts into one space of unit vectors.

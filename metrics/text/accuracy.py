@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from metrics.encoders.ocr import TextLine
-from metrics.measurement import Measurement, Subject, scored, unscored
+from metrics.measurement import Measurement, Subject, measured_one_by_one, scored, unscored
 from metrics.text.matching import Matching, match_lines, reading_order
 from metrics.text.normalisation import normalise, words_of
 
@@ -94,38 +94,50 @@ def hallucinated(expected: Text, read: Text, *, lenient: bool = False) -> float:
     return _hallucinated_character_rate(_matched(expected, read, lenient))
 
 
-def character_error_rate(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def character_error_rate(subject: Subject) -> Measurement:
     """Measure :func:`cer` of each image; ``no_text`` where nothing legible is found."""
-    return [_measured(subject, _character_error_rate) for subject in subjects]
+    return _measured(subject, _character_error_rate)
 
 
-def word_error_rate(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def word_error_rate(subject: Subject) -> Measurement:
     """Measure :func:`wer` of each image; ``no_text`` where nothing legible is found."""
-    return [_measured(subject, _word_error_rate) for subject in subjects]
+    return _measured(subject, _word_error_rate)
 
 
-def edit_similarity(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def edit_similarity(subject: Subject) -> Measurement:
     """Measure :func:`similarity` of each image; ``no_text`` where nothing legible is found."""
-    return [_measured(subject, _edit_similarity) for subject in subjects]
+    return _measured(subject, _edit_similarity)
 
 
-def exact_line_rate(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def exact_line_rate(subject: Subject) -> Measurement:
     """Measure :func:`exact_lines` of each image; ``no_text`` where nothing legible is found."""
-    return [_measured(subject, _exact_line_rate) for subject in subjects]
+    return _measured(subject, _exact_line_rate)
 
 
-def hallucinated_character_rate(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def hallucinated_character_rate(subject: Subject) -> Measurement:
     """Measure :func:`hallucinated` of each image; ``no_text`` where nothing legible is found."""
-    return [_measured(subject, _hallucinated_character_rate) for subject in subjects]
+    return _measured(subject, _hallucinated_character_rate)
 
 
-def reading_confidence(subjects: Sequence[Subject]) -> list[Measurement]:
+@measured_one_by_one
+def reading_confidence(subject: Subject) -> Measurement:
     """Measure the engine's own mean score over all characters that it reads, whatever was expected.
 
     Readings below ``MIN_SCORE`` count here, since malformed letters show in nothing else; but where there are no
     others the image has no legible text, which is the reason ``no_text``.
     """
-    return [_confidence(subject) for subject in subjects]
+    boxes: Sequence[TextLine] = subject.images[0]["ocr"]
+    if not _legible(boxes):
+        return unscored(subject, "no_text")
+    lengths = [len(normalise(box["text"])) for box in boxes]
+    score = sum(box["score"] * length for box, length in zip(boxes, lengths, strict=True)) / sum(lengths)
+    read = [boxes[i]["text"] for i in reading_order(boxes)]
+    return scored(subject, score, read=read, boxes={subject.sample_ids[0]: [dict(box) for box in boxes]})
 
 
 def expected_lines(text: Text) -> tuple[str, ...]:
@@ -173,16 +185,6 @@ def _legible(boxes: Sequence[TextLine]) -> list[TextLine]:
     """Return the readings that count, in reading order."""
     kept = [box for box in boxes if box["score"] >= MIN_SCORE and normalise(box["text"])]
     return [kept[i] for i in reading_order(kept)]
-
-
-def _confidence(subject: Subject) -> Measurement:
-    boxes: Sequence[TextLine] = subject.images[0]["ocr"]
-    if not _legible(boxes):
-        return unscored(subject, "no_text")
-    lengths = [len(normalise(box["text"])) for box in boxes]
-    score = sum(box["score"] * length for box, length in zip(boxes, lengths, strict=True)) / sum(lengths)
-    read = [boxes[i]["text"] for i in reading_order(boxes)]
-    return scored(subject, score, read=read, boxes={subject.sample_ids[0]: [dict(box) for box in boxes]})
 
 
 def _character_error_rate(matching: Matching) -> float:
