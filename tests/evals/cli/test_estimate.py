@@ -117,7 +117,7 @@ def test_the_first_shot_that_is_sent_along_is_charged():
 
 def test_a_long_prompt_raises_the_most_that_it_can_cost():
     long = [
-        replace(request, item=replace(request.item, prompt="cup " * 5_000))
+        replace(request, item=request.item.model_copy(update={"prompt": "cup " * 5_000}))
         for request in plan(["gemini-3-pro-image@google"], 1)
     ]
     usual = plan(["gemini-3-pro-image@google"], 1)
@@ -144,7 +144,7 @@ def test_repeats_show_no_smaller_differences():
 
 def test_the_shots_of_a_sequence_count_once():
     requests = [
-        replace(request, item=replace(request.item, sequence_id=f"s{int(request.item.id[1:]) // 4}", shot=1))
+        replace(request, item=request.item.model_copy(update={"sequence_id": f"s{int(request.item.id[1:]) // 4}"}))
         for request in plan(["flux-2-pro@bfl", "flux-2-max@bfl"], 40)
     ]
     (suite,) = estimate_requests(requests, FACTS).suites
