@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -13,9 +12,6 @@ from evals.rating.statistics.estimates import score_differences, score_means
 from evals.rating.statistics.intervals import MIN_PROMPTS, Estimate
 from metrics.catalogue import METRICS, metric
 from metrics.specification import Better, MetricSpec
-
-Key = tuple[str, ...]
-"""(metric, suite, system) of a mean, or (metric, suite, system a, system b) of a difference."""
 
 
 class SystemMean(TypedDict):
@@ -131,88 +127,60 @@ def compare_systems(measurements: pd.DataFrame, seed: int) -> tuple[list[SystemM
         In the order of the catalogue, then by suite, then by system. Metrics without a better direction and metrics
         over arbitrary pairs of images have no differences.
     """
-    coverage = _coverage(measurements)
-    asked = dict(iter(measurements.groupby(["metric", "suite"])["prompt"]))
+    groups = {(str(name), str(suite)): rows for (name, suite), rows in measurements.groupby(["metric", "suite"])}
     scored = dict(iter(prompt_means(measurements).groupby(level=["metric", "suite"])))
     nothing = pd.DataFrame(index=pd.MultiIndex.from_arrays([[], [], []]), dtype=float)
     means: list[SystemMean] = []
     differences: list[PairedDifference] = []
-    for metric_id, suite in sorted({key[:2] for key in coverage}, key=_catalogue_order):
-        spec = metric(metric_id)
-        systems = sorted(key[2] for key in coverage if key[:2] == (metric_id, suite))
-        own_prompts = sorted(asked[metric_id, suite].unique())
-        table = scored.get((metric_id, suite), nothing).droplevel([0, 1]).reindex(own_prompts, columns=systems)
+    for metric_id, suite in sorted(groups, key=lambda key: (METRICS.index(metric(key[0])), key[1])):
+        spec, rows = metric(metric_id), groups[metric_id, suite]
+        systems, prompts = sorted(rows["system"].unique()), sorted(rows["prompt"].unique())
+        table = scored.get((metric_id, suite), nothing).droplevel([0, 1]).reindex(prompts, columns=systems)
         values = table.to_numpy(np.float64)
+        by_system = dict(iter(rows.groupby("system")))
         for system, estimate in zip(systems, score_means(values, spec.range, seed), strict=True):
-            means.append(_system_mean((metric_id, suite, system), coverage[metric_id, suite, system], estimate))
-        if _has_winner(spec) and len(systems) > 1:
+            means.append(_system_mean(spec, suite, system, by_system[system], estimate))
+        # Pairs of any two images mix same and different people on purpose; a higher mean of them is no better.
+        if spec.better != "neither" and spec.subject != "pair" and len(systems) > 1:
             first, second = np.array(list(combinations(range(len(systems)), 2))).T
             estimates = score_differences(values[:, first], values[:, second], spec.range)
             for a, b, estimate in zip(first, second, estimates, strict=True):
-                differences.append(_paired_difference((metric_id, suite, systems[a], systems[b]), estimate))
+                differences.append(_paired_difference(spec, suite, systems[a], systems[b], estimate))
     return means, differences
 
 
-def _catalogue_order(key: Key) -> tuple[int, str]:
-    return METRICS.index(metric(key[0])), key[1]
+def reason_counts(rows: pd.DataFrame) -> dict[str, int]:
+    """Count the measurements without a value by their reason."""
+    counts = rows.loc[rows["value"].isna(), "reason"].value_counts()
+    return {str(reason): int(n) for reason, n in counts.sort_index().items()}
 
 
-def _has_winner(spec: MetricSpec) -> bool:
-    # Pairs of any two images mix same and different people on purpose; a higher mean of them is no better.
-    return spec.better != "neither" and spec.subject != "pair"
-
-
-@dataclass(frozen=True, slots=True)
-class _Coverage:
-    n_scored: int
-    n_unscored: int
-    reasons: dict[str, int]
-    encoder: str | None
-
-
-def _coverage(measurements: pd.DataFrame) -> dict[Key, _Coverage]:
-    keys = ["metric", "suite", "system"]
-    counts = measurements.groupby(keys)["value"].agg(["size", "count"])
-    reasons: dict[Key, dict[str, int]] = {}
-    for *key, reason, n in measurements.groupby([*keys, "reason"], as_index=False).size().itertuples(index=False):
-        reasons.setdefault(tuple(key), {})[reason] = int(n)
-    encoders: dict[Key, set[str]] = {}
-    for *key, encoder in measurements[[*keys, "encoder"]].dropna().drop_duplicates().itertuples(index=False, name=None):
-        encoders.setdefault(tuple(key), set()).add(encoder)
-    return {
-        key: _Coverage(
-            int(n_scored), int(n - n_scored), reasons.get(key, {}), ", ".join(sorted(encoders.get(key, ()))) or None
-        )
-        for key, n, n_scored in counts.itertuples(name=None)
-    }
-
-
-def _system_mean(key: Key, coverage: _Coverage, estimate: Estimate) -> SystemMean:
-    metric_id, suite, system = key
-    spec = metric(metric_id)
+def _system_mean(spec: MetricSpec, suite: str, system: str, rows: pd.DataFrame, estimate: Estimate) -> SystemMean:
+    n_scored = int(rows["value"].count())
     return SystemMean(
-        metric=metric_id,
+        metric=spec.id,
         title=spec.title,
         unit=spec.unit,
         better=spec.better,
         suite=suite or None,
         system=system,
-        encoder=coverage.encoder,
+        encoder=", ".join(sorted(rows["encoder"].dropna().unique())) or None,
         n_prompts=estimate.n_prompts,
-        n_scored=coverage.n_scored,
-        n_unscored=coverage.n_unscored,
-        reasons=coverage.reasons,
+        n_scored=n_scored,
+        n_unscored=len(rows) - n_scored,
+        reasons=reason_counts(rows),
         mean=number_or_none(estimate.value),
         low=number_or_none(estimate.low),
         high=number_or_none(estimate.high),
     )
 
 
-def _paired_difference(key: Key, estimate: Estimate) -> PairedDifference:
-    metric_id, suite, system_a, system_b = key
-    better, note = better_system(metric(metric_id).better, system_a, system_b, estimate)
+def _paired_difference(
+    spec: MetricSpec, suite: str, system_a: str, system_b: str, estimate: Estimate
+) -> PairedDifference:
+    better, note = better_system(spec.better, system_a, system_b, estimate)
     return PairedDifference(
-        metric=metric_id,
+        metric=spec.id,
         suite=suite or None,
         system_a=system_a,
         system_b=system_b,

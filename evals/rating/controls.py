@@ -10,7 +10,7 @@ import pandas as pd
 from typing_extensions import TypedDict
 
 from evals.rating.comparison import number_or_none
-from evals.rating.statistics.estimates import Range, score_means
+from evals.rating.statistics.estimates import score_means
 from evals.rating.statistics.intervals import Estimate, Numbers, bootstrap_estimate
 from metrics.catalogue import METRICS
 from metrics.controls import Control
@@ -58,7 +58,7 @@ def control_statistics(measurements: pd.DataFrame, seed: int) -> list[ControlSta
     Parameters
     ----------
     measurements
-        Rows of `evals.rating.comparison.with_prompts`, own ones and controls.
+        Rows of `evals.rating.comparison.with_prompts`, targets and controls.
     seed
         Of the bootstrap over prompts.
 
@@ -76,40 +76,43 @@ def control_statistics(measurements: pd.DataFrame, seed: int) -> list[ControlSta
     * different seed: one prompt of one system. P(two pictures of one seed are more alike than two of two seeds).
 
     Estimate and interval come from the same prompt means, so the one always lies within the other. Simulated coverage
-    where prompts differ far more than own values and controls do: an AUC of .50 to .75 .94 with 5 prompts, .95 to .99
+    where prompts differ far more than targets and controls do: an AUC of .50 to .75 .94 with 5 prompts, .95 to .99
     with 10 and more; of .91 .94 with 10, .95 with 50; of .96 .86 with 10, .95 with 20 and more; a d' of .7 .93 with 10,
     of 1.9 .87 with 10 and .92 with 50. Close to the end of its scale a statistic of few prompts is too sure.
     (``pytest -m slow tests/evals/rating/test_controls.py``)
     """
     is_control = measurements["control"].notna()
     controls = measurements[is_control]
-    own = dict(iter(measurements[~is_control].groupby(["metric", "suite"])))
+    targets = dict(iter(measurements[~is_control].groupby(["metric", "suite"])))
     nothing = measurements.iloc[:0]
     return [
-        statistic
+        row
         for spec in METRICS
-        for suite, rows in controls[controls["metric"] == spec.id].groupby("suite")
+        for suite, of_suite in controls[controls["metric"] == spec.id].groupby("suite")
         for control in STATISTICS
-        if (rows["control"] == control).any()
-        for statistic in _statistics(
-            spec, str(suite), control, own.get((spec.id, suite), nothing), rows[rows["control"] == control], seed
+        if (of_suite["control"] == control).any()
+        for row in _statistics(
+            spec,
+            str(suite),
+            control,
+            targets.get((spec.id, suite), nothing),
+            of_suite[of_suite["control"] == control],
+            seed,
         )
     ]
 
 
 def _statistics(
-    spec: MetricSpec, suite: str, control: Control, own: pd.DataFrame, controls: pd.DataFrame, seed: int
+    spec: MetricSpec, suite: str, control: Control, targets: pd.DataFrame, controls: pd.DataFrame, seed: int
 ) -> Iterator[ControlStatistic]:
-    per_system = control == "different_seed"
-    for system in sorted(controls["system"].unique()) if per_system else [None]:
-        of_own = own if system is None else own[own["system"] == system]
-        of_controls = controls if system is None else controls[controls["system"] == system]
+    for system in sorted(controls["system"].unique()) if control == "different_seed" else [None]:
+        sides = [rows if system is None else rows[rows["system"] == system] for rows in (targets, controls)]
         for statistic in STATISTICS[control]:
             if statistic == "seed_ratio" and spec.id != SEED_RATIO_METRIC:
                 continue
             if statistic != "mean" and spec.better == "neither":
                 continue
-            estimate = _estimate(spec, control, statistic, of_own, of_controls, seed)
+            estimate = _estimate(spec, control, statistic, sides[0], sides[1], seed)
             yield ControlStatistic(
                 metric=spec.id,
                 suite=suite or None,
@@ -124,24 +127,26 @@ def _statistics(
 
 
 def _estimate(
-    spec: MetricSpec, control: Control, statistic: Statistic, own: pd.DataFrame, controls: pd.DataFrame, seed: int
+    spec: MetricSpec,
+    control: Control,
+    statistic: Statistic,
+    targets: pd.DataFrame,
+    controls: pd.DataFrame,
+    seed: int,
 ) -> Estimate:
-    if control == "different_seed" and own["reason"].eq("size_differs").any():
+    if control == "different_seed" and targets["reason"].eq("size_differs").any():
         # Repeats of one seed that differ even in size are the worst ones: without them the seed would look steadier.
         return Estimate(0, np.nan, np.nan, np.nan)
-    own, controls = own[own["value"].notna()], controls[controls["value"].notna()]
-    if statistic == "mean":
-        # The same words rendered for two systems are one picture, so systems are averaged inside the prompt.
-        return _mean(_by_prompt(controls), spec.range, seed)
-    if statistic == "auc":
-        return _mean(win_probabilities(own, controls, _unit(spec, control), spec.better), (0, 1), seed)
+    targets, controls = targets[targets["value"].notna()], controls[controls["value"].notna()]
     if statistic == "d_prime":
-        return d_prime(own, controls, spec.better, seed)
-    return seed_ratio(own, controls, seed)
-
-
-def _mean(prompt_means: pd.Series[float], value_range: Range, seed: int) -> Estimate:
-    return score_means(np.asarray(prompt_means, np.float64)[:, None], value_range, seed)[0]
+        return d_prime(targets, controls, spec.better, seed)
+    if statistic == "seed_ratio":
+        return seed_ratio(targets, controls, seed)
+    # The same words rendered for two systems are one picture, so systems are averaged inside the prompt.
+    by_prompt, value_range = _by_prompt(controls), spec.range
+    if statistic == "auc":
+        by_prompt, value_range = win_probabilities(targets, controls, _unit(spec, control), spec.better), (0, 1)
+    return score_means(np.asarray(by_prompt, np.float64)[:, None], value_range, seed)[0]
 
 
 def _by_prompt(rows: pd.DataFrame) -> pd.Series[float]:
@@ -149,7 +154,7 @@ def _by_prompt(rows: pd.DataFrame) -> pd.Series[float]:
 
 
 def _unit(spec: MetricSpec, control: Control) -> list[str]:
-    """Return the columns that own and control values must share to be held against each other."""
+    """Return the columns that a measurement and a control must share to be held against each other."""
     if spec.subject == "sample":
         return ["prompt", "system", "sample"]
     # A different seed is another picture of the same shot; an impostor is another sequence's shot of any number.
@@ -157,21 +162,21 @@ def _unit(spec: MetricSpec, control: Control) -> list[str]:
 
 
 def win_probabilities(
-    own: pd.DataFrame, controls: pd.DataFrame, unit: Sequence[str], better: Better
+    targets: pd.DataFrame, controls: pd.DataFrame, unit: Sequence[str], better: Better
 ) -> pd.Series[float]:
-    r"""Return for each prompt how probable it is that an own value beats a control value of the same unit.
+    r"""Return for each prompt how probable it is that a target value beats a control value of the same unit.
 
-    For a unit with the own values :math:`x_i` and the control values :math:`y_j` it is
+    For a unit with the target values :math:`x_i` and the control values :math:`y_j` it is
 
     .. math:: P = \frac{1}{mn} \sum_{i=1}^m \sum_{j=1}^n [x_i > y_j] + \tfrac{1}{2} [x_i = y_j],
 
-    Mann-Whitney's U over the number of pairs, or the area under the unit's ROC curve: 1 where own values always win,
+    Mann-Whitney's U over the number of pairs, or the area under the unit's ROC curve: 1 where target values always win,
     0.5 at chance. Units are averaged inside their prompt. Values of two units are never held against each other: that
     one prompt is easier to draw or to embed than another says nothing about telling right from wrong.
 
     Parameters
     ----------
-    own, controls
+    targets, controls
         Rows of `evals.rating.comparison.with_prompts` that have values.
     unit
         The columns that make a unit, ``prompt`` the first of them.
@@ -181,7 +186,7 @@ def win_probabilities(
     Returns
     -------
     Series
-        From 0 to 1, by prompt. A unit that lacks own or control values has no probability and is passed over, and so
+        From 0 to 1, by prompt. A unit that lacks target or control values has no probability and is passed over, and so
         is a prompt without any other unit.
 
     References
@@ -197,17 +202,17 @@ def win_probabilities(
     >>> win_probabilities(same, different, ["prompt"], "lower").to_dict()
     {'a red cup': 0.925}
     """
-    rows = pd.concat([own.assign(is_own=True), controls.assign(is_own=False)])
+    rows = pd.concat([targets.assign(is_target=True), controls.assign(is_target=False)])
     rows["rank"] = rows.groupby(list(unit))["value"].rank(ascending=better != "lower")
-    ranks = rows[rows["is_own"]].groupby(list(unit))["rank"].agg(["sum", "size"])
-    n_own = ranks["size"]
-    n_controls = rows[~rows["is_own"]].groupby(list(unit)).size().reindex(n_own.index)
-    wins = (ranks["sum"] - n_own * (n_own + 1) / 2) / (n_own * n_controls)
+    ranks = rows[rows["is_target"]].groupby(list(unit))["rank"].agg(["sum", "size"])
+    n_targets = ranks["size"]
+    n_controls = rows[~rows["is_target"]].groupby(list(unit)).size().reindex(n_targets.index)
+    wins = (ranks["sum"] - n_targets * (n_targets + 1) / 2) / (n_targets * n_controls)
     return wins.dropna().groupby(level="prompt").mean()
 
 
-def d_prime(own: pd.DataFrame, controls: pd.DataFrame, better: Better, seed: int) -> Estimate:
-    """Return how many standard deviations lie between own and control values, positive if the own ones are better.
+def d_prime(targets: pd.DataFrame, controls: pd.DataFrame, better: Better, seed: int) -> Estimate:
+    """Return how many standard deviations lie between target and control values, positive if the targets are better.
 
     The difference of the means over the root of the mean of both (population) variances, all values of the prompts
     that have both pooled; NaN where both variances are zero. Unlike `win_probabilities` it counts how much prompts
@@ -215,19 +220,19 @@ def d_prime(own: pd.DataFrame, controls: pd.DataFrame, better: Better, seed: int
 
     Parameters
     ----------
-    own, controls
+    targets, controls
         Rows of `evals.rating.comparison.with_prompts` that have values.
     better
-        Which side is to lie above: the control's if "lower", else the own.
+        Which side is to lie above: the control's if "lower", else the target's.
     seed
-        Of the bootstrap; own and control values of a prompt are drawn together.
+        Of the bootstrap; target and control values of a prompt are drawn together.
 
     References
     ----------
     Green and Swets 1966, Signal detection theory and psychophysics.
     """
-    prompts = pd.Index(sorted(set(own["prompt"]) & set(controls["prompt"])))
-    sides = [rows[rows["prompt"].isin(prompts)] for rows in (own, controls)]
+    prompts = pd.Index(sorted(set(targets["prompt"]) & set(controls["prompt"])))
+    sides = [rows[rows["prompt"].isin(prompts)] for rows in (targets, controls)]
     values = [rows["value"].to_numpy(np.float64) for rows in sides]
     places = [prompts.get_indexer(rows["prompt"]) for rows in sides]
     sign = -1.0 if better == "lower" else 1.0
@@ -235,8 +240,8 @@ def d_prime(own: pd.DataFrame, controls: pd.DataFrame, better: Better, seed: int
     def distance(draws: Numbers) -> Numbers:
         with np.errstate(invalid="ignore", divide="ignore"):
             moments = [_moments(side, draws[:, place]) for side, place in zip(values, places, strict=True)]
-            (own_mean, own_variance), (control_mean, control_variance) = moments
-            return _finite(sign * (own_mean - control_mean) / np.sqrt((own_variance + control_variance) / 2))
+            (target_mean, target_variance), (control_mean, control_variance) = moments
+            return _finite(sign * (target_mean - control_mean) / np.sqrt((target_variance + control_variance) / 2))
 
     return bootstrap_estimate(distance, len(prompts), seed, size=sum(map(len, values)))
 
@@ -252,23 +257,24 @@ def _finite(values: Numbers) -> Numbers:
     return np.where(np.isfinite(values), values, np.nan)
 
 
-def seed_ratio(own: pd.DataFrame, controls: pd.DataFrame, seed: int) -> Estimate:
+def seed_ratio(targets: pd.DataFrame, controls: pd.DataFrame, seed: int) -> Estimate:
     """Return the mean same-seed distance over the mean different-seed distance, over the prompts that have both.
 
     0: the seed fixes the picture; 1: it does nothing. NaN where different seeds give the same picture too.
 
     Parameters
     ----------
-    own, controls
+    targets, controls
         Distances of repeats of one seed and of different seeds: rows with ``prompt`` and ``value``.
     seed
         Of the bootstrap.
     """
-    both = pd.concat([_by_prompt(own), _by_prompt(controls)], axis=1, join="inner").sort_index().to_numpy(np.float64)
-    same, different = both.T
+    sides = [_by_prompt(targets), _by_prompt(controls)]
+    both = pd.concat(sides, axis=1, join="inner").sort_index().to_numpy(np.float64)
 
     def ratio(draws: Numbers) -> Numbers:
+        same, different = (draws @ side for side in both.T)
         with np.errstate(invalid="ignore", divide="ignore"):
-            return _finite(draws @ same / (draws @ different))
+            return _finite(same / different)
 
     return bootstrap_estimate(ratio, len(both), seed)

@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 
 from evals.imageset.contract import FILE_MISSING, NO_FIRST_SHOT, ended_as
 from evals.rating.statistics.intervals import CONFIDENCE, MIN_PROMPTS, Numbers
+from evals.rating.statistics.proportions import wilson_interval
 
 QUANTILE_METHOD: Final = "linear"
 """How quantiles lie between two values: numpy's ``linear``, type 7 of Hyndman and Fan 1996."""
@@ -143,29 +144,6 @@ def quantile_ranks(n: int, share: float) -> tuple[int, int] | None:
     return (lower, upper) if lower > 0 and upper <= n else None
 
 
-def wilson(share: float, trials: int) -> tuple[float, float] | None:
-    """Return Wilson's 95 % score interval of a share, None below five trials.
-
-    The share need not be a whole number of trials: requests of one prompt meet the same filters, so a rate over
-    requests is only as sure as one over that many prompts.
-
-    References
-    ----------
-    Wilson 1927, Probable inference, the law of succession, and statistical inference, JASA 22.
-
-    Examples
-    --------
-    >>> [round(bound, 5) for bound in wilson(8 / 10, 10)]
-    [0.49016, 0.94332]
-    """
-    if trials < MIN_PROMPTS:
-        return None
-    z = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
-    centre = (share + z * z / (2 * trials)) / (1 + z * z / trials)
-    half = z / (1 + z * z / trials) * math.sqrt(share * (1 - share) / trials + (z / (2 * trials)) ** 2)
-    return (0.0 if share == 0 else centre - half, 1.0 if share == 1 else centre + half)
-
-
 def _of_group(system: str, size: str | None, rows: pd.DataFrame) -> SystemOperations:
     reasons = _texts(rows, "reason")
     sent = rows[[reason != NO_FIRST_SHOT for reason in reasons]]
@@ -204,7 +182,9 @@ def _rates(sent: pd.DataFrame, n_prompts: int) -> dict[str, Figure]:
 
 
 def _rate(count: int, n: int, n_prompts: int) -> Figure:
-    return _figure(count / n, n, wilson(count / n, n_prompts)) if n else _no_figure("nothing_sent")
+    if not n:
+        return _no_figure("nothing_sent")
+    return _figure(count / n, n, wilson_interval(count / n, n_prompts) if n_prompts >= MIN_PROMPTS else None)
 
 
 def _times(pictures: pd.DataFrame, n_timeouts: int) -> dict[str, Figure]:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from typing_extensions import TypedDict
 
-from evals.rating.comparison import number_or_none
-from evals.rating.drift.pairing import NotCompared, Pairing, pair_runs, unscored
+from evals.rating.comparison import number_or_none, reason_counts
+from evals.rating.drift.pairing import NotCompared, Pairing, pair_runs
 from evals.rating.drift.records import (
     FigureDrift,
     PixelIdentity,
@@ -185,8 +185,8 @@ def _row(pairing: Pairing, estimate: Estimate, p_holm: float, alpha: float, n_la
         changed=changed,
         direction=_direction(spec.better, estimate.value) if changed else None,
         smallest_detectable=spread * smallest_detectable_effect(len(differences), alpha=alpha) if spread else None,
-        unscored_a=unscored(pairing.rows_a),
-        unscored_b=unscored(pairing.rows_b),
+        unscored_a=reason_counts(pairing.rows_a),
+        unscored_b=reason_counts(pairing.rows_b),
         largest=_largest(pairing, n_largest),
     )
 

@@ -11,7 +11,7 @@ import pandas as pd
 from typing_extensions import TypedDict
 
 from evals.imageset.contract import Outcome, ended_as
-from evals.rating.comparison import with_prompts
+from evals.rating.comparison import reason_counts, with_prompts
 from evals.rating.drift.tables import RunTables, asked_requests
 from evals.rating.statistics.estimates import score_differences
 from evals.rating.statistics.intervals import MIN_PROMPTS, Estimate, Numbers, paired_differences
@@ -149,7 +149,7 @@ def _pairing(
 ) -> Pairing | str:
     means_a, means_b = _by_prompt(rows_a), _by_prompt(rows_b)
     if empty := [name for name, means in (("A", means_a), ("B", means_b)) if means.empty]:
-        reasons = ", ".join(sorted({reason for rows in (rows_a, rows_b) for reason in unscored(rows)}))
+        reasons = ", ".join(sorted({reason for rows in (rows_a, rows_b) for reason in reason_counts(rows)}))
         return f"nothing has a value in run {' and run '.join(empty)} ({reasons})"
     shared = pd.concat([means_a, means_b], axis=1, join="inner", keys=["a", "b"]).sort_index()
     # Most runs agree throughout; only where they do not is it worth a look which prompts that concerns.
@@ -171,12 +171,6 @@ def _pairing(
         rows_a=rows_a,
         rows_b=rows_b,
     )
-
-
-def unscored(rows: pd.DataFrame) -> dict[str, int]:
-    """Count the measurements without a value by their reason."""
-    counts = rows.loc[rows["value"].isna(), "reason"].value_counts()
-    return {str(reason): int(n) for reason, n in counts.sort_index().items()}
 
 
 def _by_prompt(rows: pd.DataFrame) -> pd.Series[float]:

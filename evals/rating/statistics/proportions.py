@@ -47,7 +47,7 @@ def rate_estimate(values: Numbers) -> Estimate:
     (1.0, 0.566, 1.0)
     """
     n, share = len(values), float(values.mean())
-    low, high = _wilson(share, n, _Z) if n >= MIN_PROMPTS else (np.nan, np.nan)
+    low, high = wilson_interval(share, n, _Z) if n >= MIN_PROMPTS else (np.nan, np.nan)
     return Estimate(n, share, low, high)
 
 
@@ -95,7 +95,7 @@ def newcombe_interval(first: Numbers, second: Numbers, confidence: float = CONFI
 
 
 def _newcombe(first: float, second: float, correlation: float, n: int, z: float) -> tuple[float, float]:
-    (first_low, first_high), (second_low, second_high) = _wilson(first, n, z), _wilson(second, n, z)
+    (first_low, first_high), (second_low, second_high) = wilson_interval(first, n, z), wilson_interval(second, n, z)
     below_first, above_first = first - first_low, first_high - first
     below_second, above_second = second - second_low, second_high - second
     below = math.sqrt(below_first**2 - 2 * correlation * below_first * above_second + above_second**2)
@@ -120,7 +120,17 @@ def _newcombe_p_value(first: Numbers, second: Numbers) -> float:
     return float(2 * stats.norm.sf(optimize.brentq(clearance, nearest, farthest)))
 
 
-def _wilson(share: float, n: int, z: float) -> tuple[float, float]:
+def wilson_interval(share: float, n: int, z: float = _Z) -> tuple[float, float]:
+    """Return Wilson's score interval of a share of n trials, ``z`` normal deviations wide: 95 % if nothing is said.
+
+    The share need not be a whole number of trials: requests of one prompt meet the same filters, so a rate over
+    requests is only as sure as one over that many prompts.
+
+    Examples
+    --------
+    >>> [round(bound, 5) for bound in wilson_interval(8 / 10, 10)]
+    [0.49016, 0.94332]
+    """
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     margin = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     # At the ends of the scale the bound is the end itself, which the sum of floats may miss.

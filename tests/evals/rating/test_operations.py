@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from evals import load_run
-from evals.rating.operations import MISSING, notes, operations, quantile_ranks, wilson
+from evals.rating.operations import MISSING, notes, operations, quantile_ranks
 from evals.rating.stage import operations_of
 from evals.run import RunError
 
@@ -112,13 +112,6 @@ def test_a_rate_has_wilsons_interval(count, n, low, high):
     rate = figures([request("refused")] * count + [request()] * (n - count))["refusal_rate"]
     assert (rate["value"], rate["n"]) == (count / n, n)
     assert (rate["low"], rate["high"]) == pytest.approx((low, high), abs=5e-6)
-
-
-@given(st.integers(5, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilson_is_scipys(counts):
-    count, n = counts
-    expected = stats.binomtest(count, n).proportion_ci(0.95, method="wilson")
-    assert wilson(count / n, n) == pytest.approx((expected.low, expected.high), abs=1e-9)
 
 
 def test_rates_of_fewer_than_five_requests_have_no_interval():
