@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 from typing_extensions import TypedDict
@@ -20,8 +20,8 @@ WELL_COVERED_PROMPTS = 20
 """Below this many prompts the intervals are rough, and a warning says so."""
 
 
-WELL_TOLD_AUC = 0.7
-"""Below this probability of telling an own value from its control, a warning says that the metric is weak here."""
+RELIABLE_AUC = 0.7
+"""Below this probability of telling a target from its control, a warning says that the metric is weak here."""
 
 
 class Ratings(TypedDict):
@@ -51,11 +51,12 @@ def rate(scores: pd.DataFrame, seed: int = 0) -> Ratings:
     Ratings
         Of plain Python values only, with None for what is undefined.
     """
-    known = scores["metric"].isin([spec.id for spec in METRICS])
+    in_catalogue = scores["metric"].isin([spec.id for spec in METRICS])
     # A pair of images of two systems belongs to neither.
-    usable = scores[known & scores["system"].notna()]
+    usable = scores[in_catalogue & scores["system"].notna()]
     measurements = with_prompts(usable)
-    rows, differences = compare_systems(measurements[measurements["control"].isna()], seed)
+    targets = measurements[measurements["control"].isna()]
+    rows, differences = compare_systems(targets, seed)
     controls = control_statistics(measurements, seed)
     return Ratings(
         schema=SCHEMA,
@@ -63,9 +64,12 @@ def rate(scores: pd.DataFrame, seed: int = 0) -> Ratings:
         rows=rows,
         differences=differences,
         controls=controls,
-        agreements=judge_agreements(measurements[measurements["control"].isna()], seed),
+        agreements=judge_agreements(targets, seed),
         warnings=[
-            *_unknown_metrics(scores.loc[~known, "metric"].unique()),
+            *(
+                f"{name} is not in this version's catalogue and was left out."
+                for name in sorted(scores.loc[~in_catalogue, "metric"].unique())
+            ),
             *_few_prompts(rows),
             *_mixed_encoders(usable[usable["control"].isna()]),
             *_failed_controls(controls),
@@ -74,26 +78,18 @@ def rate(scores: pd.DataFrame, seed: int = 0) -> Ratings:
     )
 
 
-def _unknown_metrics(names: Iterable[str]) -> Iterator[str]:
-    for name in sorted(names):
-        yield f"{name} is not in this version's catalogue and was left out."
-
-
 def _few_prompts(rows: Sequence[SystemMean]) -> Iterator[str]:
     by_suite: dict[str, list[int]] = {}
     for row in rows:
         if 0 < row["n_prompts"] < WELL_COVERED_PROMPTS:
             by_suite.setdefault(row["suite"] or "", []).append(row["n_prompts"])
     if by_suite:
-        counts = (f"{suite or 'the set'} {_span(min(few), max(few))}" for suite, few in sorted(by_suite.items()))
+        spans = {suite: dict.fromkeys([min(counts), max(counts)]) for suite, counts in sorted(by_suite.items())}
+        counts = ", ".join(f"{suite or 'the set'} {' to '.join(map(str, span))}" for suite, span in spans.items())
         yield (
             f"Below {WELL_COVERED_PROMPTS} prompts intervals are rough and only large differences show, below "
-            f"{MIN_PROMPTS} there is no interval. Prompts behind the numbers: {', '.join(counts)}."
+            f"{MIN_PROMPTS} there is no interval. Prompts behind the numbers: {counts}."
         )
-
-
-def _span(fewest: int, most: int) -> str:
-    return f"{fewest}" if fewest == most else f"{fewest} to {most}"
 
 
 def _mixed_encoders(scores: pd.DataFrame) -> Iterator[str]:
@@ -121,17 +117,11 @@ def _failed_controls(controls: Sequence[ControlStatistic]) -> Iterator[str]:
         if row["metric"] == "adherence.clip" and row["suite"] in margins:
             continue  # within an image the margin orders prompts as the raw value does: it was said
         where = f" on suite {row['suite']}" if row["suite"] else ""
-        if row["statistic"] == "auc" and row["control"] != "different_seed" and low <= 0.5:
+        if row["statistic"] == "auc" and row["control"] != "different_seed" and (low <= 0.5 or value < RELIABLE_AUC):
             yield (
-                f"{metric(row['metric']).title}{where} cannot tell on this material: an own value beats the control "
-                f"{row['control'].replace('_', ' ')} with probability {value:.2f} ({low:.2f} to {high:.2f}), and 0.50 "
-                "is chance."
-            )
-        elif row["statistic"] == "auc" and row["control"] != "different_seed" and value < WELL_TOLD_AUC:
-            yield (
-                f"{metric(row['metric']).title}{where} tells only weakly on this material: an own value beats the "
-                f"control {row['control'].replace('_', ' ')} with probability {value:.2f} ({low:.2f} to {high:.2f}), "
-                "and 0.50 is chance."
+                f"{metric(row['metric']).title}{where} {'cannot tell' if low <= 0.5 else 'tells only weakly'} on this "
+                f"material: an own value beats the control {row['control'].replace('_', ' ')} with probability "
+                f"{value:.2f} ({low:.2f} to {high:.2f}), and 0.50 is chance."
             )
         if row["statistic"] == "seed_ratio" and high >= 1:
             yield (
@@ -143,9 +133,9 @@ def _failed_controls(controls: Sequence[ControlStatistic]) -> Iterator[str]:
 def _repeats_of_other_sizes(measurements: pd.DataFrame) -> Iterator[str]:
     seeds = measurements[measurements["control"] == "different_seed"]
     with_seeds = set(zip(seeds["system"], seeds["suite"], strict=True))
-    own = measurements[measurements["control"].isna()]
-    differs = own["reason"].eq("size_differs").groupby([own["system"], own["suite"], own["metric"]])
-    counts = differs.agg(["sum", "size"])
+    targets = measurements[measurements["control"].isna()]
+    differs = targets.assign(differs=targets["reason"].eq("size_differs")).groupby(["system", "suite", "metric"])
+    counts = differs["differs"].agg(["sum", "size"])
     # Every metric over pixels has the same pairs; one of them is enough to count.
     of_systems = counts[counts["sum"] > 0].groupby(level=["system", "suite"]).max()
     for (system, suite), n, n_pairs in of_systems.itertuples(name=None):

@@ -88,14 +88,22 @@ class StarDifference(TypedDict):
     verdict: str
 
 
-def star_cells(scores: PromptScores, systems: Sequence[str], seed: int) -> list[StarCell]:
-    """Return the stars of every system, in the order given; a system that was not asked has a reason instead."""
+def star_cells(
+    scores: PromptScores, systems: Sequence[str], seed: int, values: pd.Series[float] | None = None
+) -> list[StarCell]:
+    """Return the stars of every system, in the order given; a system that was not asked has a reason instead.
+
+    ``values`` are the plain numbers behind the stars, by system, where the row has one unit.
+    """
     shares = scores.shares.reindex(columns=list(systems)).to_numpy(np.float64)
-    estimates = score_means(shares, _SCALE, seed)
-    return [_cell(*given, scores) for given in zip(systems, shares.T, estimates, strict=True)]
+    plain = pd.Series(dtype=float) if values is None else values
+    return [
+        _cell(system, column, estimate, scores, float(plain.get(system, np.nan)))
+        for system, column, estimate in zip(systems, shares.T, score_means(shares, _SCALE, seed), strict=True)
+    ]
 
 
-def _cell(system: str, shares: Numbers, estimate: Estimate, scores: PromptScores) -> StarCell:
+def _cell(system: str, shares: Numbers, estimate: Estimate, scores: PromptScores, value: float) -> StarCell:
     counts = scores.counts.reindex([system], fill_value=0).to_dict("records")[0]
     stars = in_stars(estimate.value)
     return StarCell(
@@ -112,7 +120,7 @@ def _cell(system: str, shares: Numbers, estimate: Estimate, scores: PromptScores
         lowest=_mean_stars(scores.lowest, system),
         highest=_mean_stars(scores.highest, system),
         without_failures=_mean_stars(scores.complete_case, system),
-        value=None,
+        value=number_or_none(value),
         caution=coverage_caution(shares, _SCALE),
         reason=None if stars is not None else "nothing of it could be measured for this system",
     )

@@ -17,7 +17,7 @@ from evals.rating.stars.article import ArticleStars, against_article
 from evals.rating.stars.bradley_terry import BradleyTerryStrengths, bradley_terry_strengths
 from evals.rating.stars.primary_metrics import rows_without_eval
 from evals.rating.stars.recommendations import Recommendation, recommend
-from evals.rating.stars.table import TableRow, material, rate_rows
+from evals.rating.stars.table import TableRow, rate_rows, rating_inputs
 from evals.rating.stars.totals import Totals, totals
 from metrics.scale import SCALES_VERSION
 
@@ -61,12 +61,12 @@ def award_stars(
     seed
         Of the bootstrap; the same tables and seed give the same stars.
     """
-    told = requests is not None and not requests.empty
-    rows = definition.rows if definition else rows_without_eval(scores, told)
-    asked = (definition.systems, definition.size) if definition else ((), None)
-    given = material(scores, requests, controls, *asked)
-    rated = rate_rows(rows, given, seed)
-    table, systems = [one.row for one in rated], list(given.systems)
+    has_requests = requests is not None and not requests.empty
+    rows = definition.rows if definition else rows_without_eval(scores, has_requests)
+    systems_and_size = (definition.systems, definition.size) if definition else ((), None)
+    inputs = rating_inputs(scores, requests, controls, *systems_and_size)
+    rated = rate_rows(rows, inputs, seed)
+    table, systems = [one.row for one in rated], list(inputs.systems)
     article = read_article(definition.published) if definition and definition.published else None
     # No article speaks of a simulated system, whatever its name.
     simulated = {row["system"] for row in operations if row["simulated"]}

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import pandas as pd
 from typing_extensions import TypedDict
 
@@ -79,7 +78,7 @@ class RatedRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class RatingInputs:
     """Everything that rows are rated from.
 
     Attributes
@@ -104,13 +103,13 @@ class Material:
     controls: tuple[ControlStatistic, ...]
 
 
-def material(
+def rating_inputs(
     scores: pd.DataFrame,
     requests: pd.DataFrame | None,
     controls: Sequence[ControlStatistic],
     systems: Sequence[str] = (),
     size: str | None = None,
-) -> Material:
+) -> RatingInputs:
     """Prepare the tables of a run for rating.
 
     Parameters
@@ -127,55 +126,56 @@ def material(
     """
     scores = scores[scores["system"].notna()].reset_index(drop=True)
     measurements = with_prompts(scores)
-    asked = None if requests is None or requests.empty else with_units(requests)
-    named = set(measurements["system"]) | (set(asked["system"]) if asked is not None else set())
-    return Material(
+    by_unit = None if requests is None or requests.empty else with_units(requests)
+    named = set(measurements["system"]) | (set() if by_unit is None else set(by_unit["system"]))
+    return RatingInputs(
         systems=tuple(system for system in systems if system in named) or tuple(sorted(named)),
         scores=scores,
         measurements=measurements,
-        requests=asked,
+        requests=by_unit,
         size=size,
         controls=tuple(controls),
     )
 
 
-def rate_rows(rows: Sequence[StarRow], given: Material, seed: int = 0) -> list[RatedRow]:
+def rate_rows(rows: Sequence[StarRow], inputs: RatingInputs, seed: int = 0) -> list[RatedRow]:
     """Rate every row of a star table; the differences of all of them are one family for Holm's correction.
 
     Parameters
     ----------
     rows
         The rows of the eval.
-    given
-        The tables.
+    inputs
+        As `rating_inputs` prepares them.
     seed
         Of the bootstrap; the same tables and seed give the same stars.
     """
-    rated = [_rated(row, given, seed) for row in rows]
+    rated = [
+        _declared(row, inputs)
+        if row.declared is not None
+        else _computed(row, inputs, seed)
+        if row.computed is not None
+        else _measured(row, inputs, seed)
+        for row in rows
+    ]
     settle([difference for one in rated for difference in one.row["differences"]])
     return rated
 
 
-def _rated(row: StarRow, given: Material, seed: int) -> RatedRow:
-    if row.declared is not None:
-        return RatedRow(_declared(row, given), None)
-    if row.computed is not None:
-        return _computed(row, given, seed)
-    return _measured(row, given, seed)
-
-
-def _suite_of(row: StarRow, given: Material) -> str | None:
+def _suite_of(row: StarRow, inputs: RatingInputs) -> str | None:
     """Return the suite as its pictures have it: one of another size than the eval's is a suite of its own."""
-    return f"{row.suite}@{row.size}" if row.suite and row.size and row.size != given.size else row.suite
+    return f"{row.suite}@{row.size}" if row.suite and row.size and row.size != inputs.size else row.suite
 
 
-def _empty(row: StarRow, kind: Kind, suite: str | None, unit: str, problem: str | None) -> TableRow:
+def _table_row(
+    row: StarRow, kind: Kind, suite: str | None, unit: str, problem: str | None = None, size: str | None = None
+) -> TableRow:
     return TableRow(
         id=row.id,
         title=row.title,
         kind=kind,
         suite=suite,
-        size=row.size,
+        size=size or row.size,
         weight=row.weight,
         unit=unit,
         components=[],
@@ -187,38 +187,39 @@ def _empty(row: StarRow, kind: Kind, suite: str | None, unit: str, problem: str 
     )
 
 
-def _measured(row: StarRow, given: Material, seed: int) -> RatedRow:
-    suite = str(_suite_of(row, given))
-    of_suite = given.measurements["suite"] == suite
-    measurements, scores = given.measurements[of_suite], given.scores[of_suite]
-    is_own = measurements["control"].isna()
-    own, own_scores = measurements[is_own], scores[is_own]
-    parts = [_component(name, weight, suite, measurements, given) for name, weight in row.metrics.items()]
-    if own.empty and _all_withheld(given.requests, suite):
+def _measured(row: StarRow, inputs: RatingInputs, seed: int) -> RatedRow:
+    suite = str(_suite_of(row, inputs))
+    of_suite = inputs.measurements["suite"] == suite
+    measurements, is_target = inputs.measurements[of_suite], inputs.measurements[of_suite]["control"].isna()
+    targets, scores = measurements[is_target], inputs.scores[of_suite][is_target]
+    parts = [_component(name, weight, suite, measurements, inputs) for name, weight in row.metrics.items()]
+    if targets.empty and _all_withheld(inputs.requests, suite):
         # Nothing needs a scale where every answer is a failure.
         for part in parts:
-            part["scale"]["problem"], part["scale"]["indistinguishable_from_control"] = None, False
-    problems = [f"{part['metric']}: {part['scale']['problem']}" for part in parts if part["scale"]["problem"]]
+            _set_problem(part["scale"], None)
+    broken = [part["scale"] for part in parts if part["scale"]["problem"]]
+    problem = "; ".join(f"{scale['metric']}: {scale['problem']}" for scale in broken) or None
+    if targets.empty and broken:
+        problem = f"the run has no measurement on suite {suite}"
     unit = metric(next(iter(row.metrics))).unit if len(row.metrics) == 1 else "place on the scale, 0 to 1"
-    if own.empty and problems:
-        problems = [f"the run has no measurement on suite {suite}"]
-    found = _empty(row, "measured", suite, unit, "; ".join(problems) or None)
-    found["components"] = parts
+    result = _table_row(row, "measured", suite, unit, problem)
+    result["components"] = parts
     prompt_scores: list[tuple[PromptScores, float]] = []
     for part in parts:
         if part["scale"]["problem"] is None:
-            of_part = score_prompts(own, own_scores, given.requests, part["scale"])
-            part["cells"] = star_cells(of_part, given.systems, seed)
-            _add_values(part["cells"], own[own["metric"] == part["metric"]])
+            of_part = score_prompts(targets, scores, inputs.requests, part["scale"])
+            means = targets[targets["metric"] == part["metric"]].groupby(["system", "prompt"])["value"].mean()
+            part["cells"] = star_cells(of_part, inputs.systems, seed, means.groupby("system").mean())
             prompt_scores.append((of_part, part["weight"]))
-    if problems:
-        broken = [part["scale"] for part in parts if part["scale"]["problem"]]
-        return RatedRow(found, None, indistinguishable=all(scale["indistinguishable_from_control"] for scale in broken))
+    if broken:
+        return RatedRow(
+            result, None, indistinguishable=all(scale["indistinguishable_from_control"] for scale in broken)
+        )
     whole = combined(prompt_scores)
-    found["cells"] = part["cells"] if len(parts) == 1 else star_cells(whole, given.systems, seed)
-    found["differences"] = star_differences(whole, given.systems)
-    found["deciding"] = _deciding(whole, given.systems, own, own_scores, set(row.metrics))
-    return RatedRow(found, whole)
+    result["cells"] = parts[0]["cells"] if len(parts) == 1 else star_cells(whole, inputs.systems, seed)
+    result["differences"] = star_differences(whole, inputs.systems)
+    result["deciding"] = _deciding(whole, inputs.systems, targets, scores, set(row.metrics))
+    return RatedRow(result, whole)
 
 
 def _all_withheld(requests: pd.DataFrame | None, suite: str) -> bool:
@@ -229,41 +230,37 @@ def _all_withheld(requests: pd.DataFrame | None, suite: str) -> bool:
     return bool(ended_as(of_suite, *WITHHELD).any() and not ended_as(of_suite, "ok").any())
 
 
-def _component(name: str, weight: float, suite: str, measurements: pd.DataFrame, given: Material) -> Component:
+def _component(name: str, weight: float, suite: str, measurements: pd.DataFrame, inputs: RatingInputs) -> Component:
     spec = metric(name)
     rows = measurements[measurements["metric"] == name]
-    controls = [row for row in given.controls if (row["metric"], row["suite"] or "") == (name, suite)]
+    controls = [row for row in inputs.controls if (row["metric"], row["suite"] or "") == (name, suite)]
     neutral = measurements[(measurements["metric"] == spec.bias_metric) & measurements["control"].isna()]
     neutral_mean = float(neutral.groupby("prompt")["value"].mean().mean())
     scale = freeze_scale(spec, suite, rows, controls, number_or_none(neutral_mean))
-    own = rows[rows["control"].isna()]
-    if own.empty:
-        scale["problem"], scale["indistinguishable_from_control"] = f"not measured in this run on suite {suite}", False
-    elif own["value"].isna().all() and not own["reason"].isin(spec.system_failures).any():
-        reasons = own["reason"].value_counts()
-        scale["problem"] = f"not measured: {reasons.index[0]} ({int(reasons.iloc[0])} times)"
-        scale["indistinguishable_from_control"] = False
+    targets = rows[rows["control"].isna()]
+    if targets.empty:
+        _set_problem(scale, f"not measured in this run on suite {suite}")
+    elif targets["value"].isna().all() and not targets["reason"].isin(spec.system_failures).any():
+        reasons = targets["reason"].value_counts()
+        _set_problem(scale, f"not measured: {reasons.index[0]} ({int(reasons.iloc[0])} times)")
     return Component(metric=name, weight=weight, scale=scale, cells=[])
 
 
-def _add_values(cells: Sequence[StarCell], own: pd.DataFrame) -> None:
-    means = own.groupby(["system", "prompt"])["value"].mean().groupby("system").mean()
-    for cell in cells:
-        cell["value"] = number_or_none(float(means.get(cell["system"], np.nan)))
+def _set_problem(scale: FrozenScale, problem: str | None) -> None:
+    scale["problem"], scale["indistinguishable_from_control"] = problem, False
 
 
 def _deciding(
-    prompt_scores: PromptScores, systems: Sequence[str], own: pd.DataFrame, scores: pd.DataFrame, metrics: set[str]
+    prompt_scores: PromptScores, systems: Sequence[str], targets: pd.DataFrame, scores: pd.DataFrame, metrics: set[str]
 ) -> list[Deciding]:
     """Return the prompts on which the systems lie farthest apart; of equal ones the first by name."""
     shares = prompt_scores.shares.reindex(columns=list(systems))
     spread = (shares.max(axis=1) - shares.min(axis=1)).sort_index().sort_values(ascending=False, kind="stable")
     prompts = list(spread[spread > 0].index[:DECIDING_PROMPTS])
-    chosen = own["prompt"].isin(prompts) & own["metric"].isin(metrics)
+    chosen = targets["prompt"].isin(prompts) & targets["metric"].isin(metrics)
     samples: dict[tuple[str, str], dict[str, None]] = {}
-    for prompt, system, ids in zip(
-        own.loc[chosen, "prompt"], own.loc[chosen, "system"], scores.loc[chosen, "subject"], strict=True
-    ):
+    units = targets.loc[chosen, ["prompt", "system"]].itertuples(index=False, name=None)
+    for (prompt, system), ids in zip(units, scores.loc[chosen, "subject"], strict=True):
         samples.setdefault((prompt, system), {}).update(dict.fromkeys(map(str, ids)))
     return [
         Deciding(
@@ -275,31 +272,28 @@ def _deciding(
     ]
 
 
-def _computed(row: StarRow, given: Material, seed: int) -> RatedRow:
-    computed, size = str(row.computed), row.size or given.size
+def _computed(row: StarRow, inputs: RatingInputs, seed: int) -> RatedRow:
+    computed, size = str(row.computed), row.size or inputs.size
     scale = LOG_SCALES[computed]
-    suite = _suite_of(row, given)
-    frozen = frozen_log_scale(computed, suite)
-    found = _empty(row, "computed", suite, scale.unit, None)
-    found["size"] = size
-    if given.requests is None:
-        found["problem"] = "the run does not tell its requests, so neither time nor money is known"
-        return RatedRow(found, None)
-    prompt_scores = score_computed(computed, given.requests, suite, size)
+    suite = _suite_of(row, inputs)
+    result = _table_row(row, "computed", suite, scale.unit, size=size)
+    if inputs.requests is None:
+        result["problem"] = "the run does not tell its requests, so neither time nor money is known"
+        return RatedRow(result, None)
+    prompt_scores = score_computed(computed, inputs.requests, suite, size)
     counts = prompt_scores.counts.sum()
     if counts["n_scored"] == 0 and (counts["n_left_out"] > 0 or counts["n_failed"] == 0):
-        found["problem"] = f"no picture of size {size or 'any'} has a known {scale.title.lower()}"
-        return RatedRow(found, None)
-    found["cells"] = star_cells(prompt_scores, given.systems, seed)
-    middle = typical_values(computed, given.requests, suite, size)
-    for cell in found["cells"]:
-        cell["value"] = number_or_none(float(middle.get(cell["system"], np.nan)))
-    found["components"] = [Component(metric=computed, weight=1.0, scale=frozen, cells=found["cells"])]
-    found["differences"] = star_differences(prompt_scores, given.systems)
-    return RatedRow(found, prompt_scores)
+        result["problem"] = f"no picture of size {size or 'any'} has a known {scale.title.lower()}"
+        return RatedRow(result, None)
+    values = typical_values(computed, inputs.requests, suite, size)
+    result["cells"] = star_cells(prompt_scores, inputs.systems, seed, values)
+    frozen = frozen_log_scale(computed, suite)
+    result["components"] = [Component(metric=computed, weight=1.0, scale=frozen, cells=result["cells"])]
+    result["differences"] = star_differences(prompt_scores, inputs.systems)
+    return RatedRow(result, prompt_scores)
 
 
-def _declared(row: StarRow, given: Material) -> TableRow:
-    found = _empty(row, "declared", None, "rubric, 1 to 5", None)
-    found["declared_cells"] = [declared_cell(str(row.declared), system) for system in given.systems]
-    return found
+def _declared(row: StarRow, inputs: RatingInputs) -> RatedRow:
+    result = _table_row(row, "declared", None, "rubric, 1 to 5")
+    result["declared_cells"] = [declared_cell(str(row.declared), system) for system in inputs.systems]
+    return RatedRow(result, None)

@@ -12,7 +12,7 @@ import pandas as pd
 from evals.definition import StarRow
 from evals.rating.comparison import with_prompts
 from evals.rating.controls import ControlStatistic, control_statistics
-from evals.rating.stars.table import Component, RatedRow, TableRow, material, rate_rows
+from evals.rating.stars.table import Component, RatedRow, TableRow, rate_rows, rating_inputs
 from evals.rating.stars.totals import Totals, totals
 from evals.scoring.subjects import plan_subjects
 from evals.scoring.table import table_row
@@ -199,6 +199,6 @@ def rated(
     rows: Sequence[StarRow] = ROWS,
 ) -> Rated:
     """Rate a score table as a run is rated."""
-    given = material(scores, pd.DataFrame(requests), controls, tuple(systems), "1K")
-    found = rate_rows(rows, given)
+    inputs = rating_inputs(scores, pd.DataFrame(requests), controls, tuple(systems), "1K")
+    found = rate_rows(rows, inputs)
     return Rated({one.row["id"]: one for one in found}, totals(found, list(systems)))

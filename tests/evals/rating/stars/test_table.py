@@ -11,7 +11,7 @@ from evals.rating import rate
 from evals.rating.operations import operations
 from evals.rating.stars.document import award_stars
 from evals.rating.stars.primary_metrics import rows_without_eval
-from evals.rating.stars.table import material, rate_rows
+from evals.rating.stars.table import rate_rows, rating_inputs
 
 COUNTS, COLOURS = "structure.counts", "structure.colours"
 
@@ -39,8 +39,8 @@ def rated(score_table):
     def of(rows, scores=(), requests=None, systems=(), size="1K"):
         table = score_table(list(scores))
         controls = rate(table)["controls"]
-        given = material(table, None if requests is None else pd.DataFrame(requests), controls, systems, size)
-        return {one.row["id"]: one for one in rate_rows([rows] if isinstance(rows, StarRow) else rows, given)}
+        inputs = rating_inputs(table, None if requests is None else pd.DataFrame(requests), controls, systems, size)
+        return {one.row["id"]: one for one in rate_rows([rows] if isinstance(rows, StarRow) else rows, inputs)}
 
     return of
 
