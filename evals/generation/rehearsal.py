@@ -1,38 +1,41 @@
-"""Rehearses an eval: its systems are served on this machine, each in the wire format of the real one."""
+"""Rehearses an eval: its systems are played on this machine, in the wire format of the real one where there is one."""
 
 from __future__ import annotations
 
 import contextlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evals.definition import EvalDefinition, SimulatedSystem
 from evals.facts.models import Facts, Offer
-from evals.generation.clients import GenerationError, OpenSystems, plan_of
+from evals.generation.clients import OpenSystems, plan_of
 from evals.generation.hosts import load_host
 from evals.generation.ledger import read_events, replay
 from evals.generation.pacing import RateLimiter
 from evals.generation.plan import ImageRequest
-from evals.generation.request_loop import SystemClient
+from evals.generation.request_loop import Host, SystemClient
 from evals.suites.suite import read_suite
 
 if TYPE_CHECKING:
-    from evals.generation.simulated.service import Artist, Behaviour, SimulatedModel
+    from evals.generation.simulated.host import Renderer, SimulatedModel
 
 _KEY = "simulated-key"
 _TINT = "#dddddd"
-_DECLINES: Mapping[str, Behaviour] = {"refuse": "refuse_prompt", "withhold": "filter_image"}
+_BEHAVIOURS = {"refuse": "refuse_prompt", "withhold": "filter_image"}
 
 
 @contextlib.contextmanager
 def simulated_systems(definition: EvalDefinition, facts: Facts, ledger: Path) -> Iterator[OpenSystems]:
-    """Serve an eval's systems on this machine and open them.
+    """Play an eval's systems on this machine and open them.
 
     Systems that the eval itself invents keep their names; real ones are called ``model@simulated-host``, so that nobody
-    takes the drawn pictures for theirs.
+    takes the drawn pictures for theirs and no real run goes on with them. Where a host's wire format is simulated
+    (`evals.generation.simulated.serving.FORMATS`), it is asked over HTTP as the real one would be; the others are
+    played by one generic host. Prices, sizes and limits are the real ones' either way.
 
     Parameters
     ----------
@@ -42,37 +45,44 @@ def simulated_systems(definition: EvalDefinition, facts: Facts, ledger: Path) ->
         Prices and limits of the real systems.
     ledger
         The ledger of the run: what it was drawn in earlier processes counts as drawn before.
-
-    Raises
-    ------
-    GenerationError
-        If a system's host cannot be simulated.
     """
-    from evals.generation.simulated.artists import demo_artist
-    from evals.generation.simulated.server import FORMATS, serve
-    from evals.generation.simulated.service import SimulatedHost, Simulation
+    from evals.generation.simulated.call_log import CallLog
+    from evals.generation.simulated.generic import GenericHost
+    from evals.generation.simulated.host import SimulatedHost
+    from evals.generation.simulated.rendering import suite_renderer
+    from evals.generation.simulated.server import SimulatedServer
+    from evals.generation.simulated.serving import DRAWING_THREADS, FORMATS, serve
 
-    invented = tuple(system.name for system in definition.simulated)
-    definition = _renamed(definition)
+    invented = {system.name: system for system in definition.simulated}
+    systems = [
+        invented.get(name) or SimulatedSystem(name.replace("@", "@simulated-"), _TINT, like=name)
+        for name in definition.systems
+    ]
+    definition = replace(definition, systems=tuple(system.name for system in systems), simulated=tuple(systems))
     requests, offers = plan_of(definition, facts)
     drawn = _drawn_before(requests, ledger)
     models: dict[str, list[SimulatedModel]] = {}
-    for system in definition.simulated:
+    for system in systems:
         offer = offers[system.name]
-        if offer.host not in FORMATS:
-            simulated = ", ".join(FORMATS)
-            raise GenerationError(f"{offer.system} cannot be simulated; leave it out, there are only {simulated}")
         if system.name in invented:
             offer = offer.model_copy(update={"api_id": system.name.partition("@")[0], "edit_api_id": None})
             offers[system.name] = offer
-        artist = _continued(demo_artist(system, definition.suites), drawn, system.name)
-        models.setdefault(offer.host, []).append(_model(offer, artist, _behaviours(system)))
+        renderer = _continued(suite_renderer(system, definition.suites), drawn, system.name)
+        models.setdefault(offer.host, []).append(_model(offer, renderer, _behaviours(system)))
     hosts = {
-        name: SimulatedHost(models=served, key=_KEY if facts.hosts[name].key_variables else None)
+        name: SimulatedHost(served, _KEY if facts.hosts[name].key_variables else None)
         for name, served in models.items()
     }
-    with serve(Simulation(hosts)) as addresses:
-        opened = {name: load_host(facts.hosts[name], _KEY, addresses[name]) for name in hosts}
+    with (
+        ThreadPoolExecutor(DRAWING_THREADS, "simulated-renderer") as threads,
+        serve({name: host for name, host in hosts.items() if name in FORMATS}) as addresses,
+    ):
+        opened: dict[str, Host] = {
+            name: load_host(facts.hosts[name], _KEY, addresses[name])
+            if name in addresses
+            else GenericHost(SimulatedServer(name, host, CallLog(), threads))
+            for name, host in hosts.items()
+        }
         rate_limiters = {name: RateLimiter(facts.hosts[name].concurrency) for name in hosts}
         yield OpenSystems(
             requests,
@@ -84,29 +94,19 @@ def simulated_systems(definition: EvalDefinition, facts: Facts, ledger: Path) ->
         )
 
 
-def _renamed(definition: EvalDefinition) -> EvalDefinition:
-    """Return the eval with every system simulated, real ones under a name that says so."""
-    invented = {system.name: system for system in definition.simulated}
-    simulated = tuple(
-        invented.get(name) or SimulatedSystem(name.replace("@", "@simulated-"), _TINT, like=name)
-        for name in definition.systems
-    )
-    return replace(definition, systems=tuple(system.name for system in simulated), simulated=simulated)
-
-
-def _behaviours(system: SimulatedSystem) -> dict[str, Behaviour]:
+def _behaviours(system: SimulatedSystem) -> dict[str, str]:
     """Return what a system does instead of answering with a picture, by prompt."""
-    behaviours: dict[str, Behaviour] = {}
-    for defect in system.defects:
-        behaviour = _DECLINES.get(defect.does)
-        if behaviour is not None:
-            items = read_suite(defect.suite).items
-            behaviours |= {item.prompt: behaviour for item in items if not defect.items or item.id in defect.items}
-    return behaviours
+    return {
+        item.prompt: _BEHAVIOURS[defect.does]
+        for defect in system.defects
+        if defect.does in _BEHAVIOURS
+        for item in read_suite(defect.suite).items
+        if not defect.items or item.id in defect.items
+    }
 
 
-def _model(offer: Offer, artist: Artist, behaviours: Mapping[str, Behaviour]) -> SimulatedModel:
-    from evals.generation.simulated.service import SimulatedModel
+def _model(offer: Offer, renderer: Renderer, behaviours: Mapping[str, str]) -> SimulatedModel:
+    from evals.generation.simulated.host import SimulatedModel
 
     return SimulatedModel(
         api_id=offer.api_id,
@@ -115,7 +115,7 @@ def _model(offer: Offer, artist: Artist, behaviours: Mapping[str, Behaviour]) ->
         terms=offer.prices[0].terms if offer.prices else {},
         sizes=offer.sizes,
         references_at_most=offer.references_at_most,
-        artist=artist,
+        renderer=renderer,
         behaviours=behaviours,
     )
 
@@ -129,6 +129,6 @@ def _drawn_before(requests: Sequence[ImageRequest], ledger: Path) -> Counter[tup
     return drawn
 
 
-def _continued(artist: Artist, drawn: Mapping[tuple[str, str, int | None], int], system: str) -> Artist:
-    """Return the artist who counts on from what was drawn in earlier processes: a repeat is no first drawing."""
-    return lambda prompt, seed, nth, *rest: artist(prompt, seed, nth + drawn.get((system, prompt, seed), 0), *rest)
+def _continued(renderer: Renderer, drawn: Mapping[tuple[str, str, int | None], int], system: str) -> Renderer:
+    """Return the renderer that counts on from what was drawn in earlier processes: a repeat is no first drawing."""
+    return lambda prompt, seed, nth, *rest: renderer(prompt, seed, nth + drawn.get((system, prompt, seed), 0), *rest)

@@ -22,15 +22,13 @@ from pathlib import Path
 import pandas as pd
 
 from evals.facts.pricing import SIZES
-from evals.generation.simulated.artists import plain_artist
-from evals.generation.simulated.books import Books
-from evals.generation.simulated.server import serve
 from evals.generation.stage import generate
 from evals.imageset.contract import IMAGES as IMAGE_FOLDER
 from evals.imageset.contract import REQUESTS
 from evals.rating.operations import Figure
 from evals.rating.operations_by_size import operations_by_size
-from tests.evals.generation.simulated_runs import a_plan, a_simulation, open_systems
+from tests.evals.generation.simulated_runs import a_plan, faulty_hosts, open_systems
+from tests.simulators.faults import serve_faulty
 
 FORMATS = {"google": "gemini-3.1-flash-image@google", "bfl": "flux-2-pro@bfl"}
 IMAGES, WORK_S, CONCURRENCY = 1000, 0.5, 24
@@ -83,7 +81,7 @@ def served_apart(system: str, work_s: float) -> Iterator[dict[str, str]]:
 
 
 def _serve(pipe: Connection, system: str, work_s: float) -> None:
-    with serve(a_simulation(Books(), plain_artist, [system], work_s=work_s)) as addresses:
+    with serve_faulty(faulty_hosts([system], work_s=work_s)) as addresses:
         pipe.send(addresses)
         with contextlib.suppress(EOFError):
             pipe.recv()

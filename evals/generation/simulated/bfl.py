@@ -1,7 +1,6 @@
 """Speaks the wire format of Black Forest Labs: submit, poll a cluster's own address, fetch from a signed one.
 
-A request is charged when it is taken in, whatever becomes of it. ``daily_quota``, which this vendor does not have, is
-answered as an empty account (402); prompts that are declined end as ``Request Moderated``.
+A request is charged when it is taken in, whatever becomes of it.
 """
 
 from __future__ import annotations
@@ -13,25 +12,20 @@ from typing import Any
 
 from aiohttp import web
 
-from evals.facts.pricing import SIZES
-from evals.generation.simulated.charging import megapixels, price_usd
+from evals.facts.pricing import SIZES, megapixels
+from evals.generation.simulated.charging import billed_megapixels, price_usd
 from evals.generation.simulated.delivery import delivery_address, delivery_routes
-from evals.generation.simulated.faults import Problem, spoiled, turned_away
-from evals.generation.simulated.intake import Format, Intake, Job, Order, size_name
-from evals.generation.simulated.references import billed_megapixels, decoded, size_if_picture
-from evals.generation.simulated.service import TASK_KIN, Behaviour, SimulatedModel
+from evals.generation.simulated.host import Format, Job, Order, SimulatedModel
+from evals.generation.simulated.references import decoded, size_if_picture
+from evals.generation.simulated.server import SimulatedServer, size_name
 
 CLUSTER = "eu2"
 """The cluster that knows the tasks; asked anywhere else, a task is not found."""
 
-_KIN: Mapping[Behaviour, Behaviour] = {**TASK_KIN, "daily_quota": "no_credit"}
 _LARGEST = 4 * 1024 * 1024
-_ODD_STATUSES = ("Reasoning", "Generating", "Polishing")
 _USD_PER_CREDIT = 0.01
-_CREDITS_AT_FIRST = 10_000.0
 _RESOLUTIONS = {"512": "768sq", "1K": "1k", "2K": "2k", "4K": "4k"}
 _FLUX_3_FIELDS = {"prompt", "aspect_ratio", "resolution", "images", "grounding", "safety_tolerance", "output_format"}
-_FLUX_3_FIELDS |= {"webhook_url", "webhook_secret"}
 
 
 class Invalid(ValueError):
@@ -43,81 +37,47 @@ class Invalid(ValueError):
         self.answer = {"detail": [{"loc": ["body", field], "msg": message, "type": kind}]}
 
 
-def routes(intake: Intake) -> list[web.RouteDef]:
+def routes(server: SimulatedServer) -> list[web.RouteDef]:
     """Return the routes below this format's prefix."""
 
     async def submit(request: web.Request) -> web.StreamResponse:
-        return await _submit(request, intake)
+        key = request.headers.get("x-key")
+        if not server.key_fits(key):
+            wrong = "Not authenticated" + (" - Invalid Authentication" if key else "")
+            return web.json_response({"detail": wrong}, status=401 if key else 403)
+        model = server.model(request.match_info["model"])
+        if model is None:
+            return web.json_response({"detail": "Not Found"}, status=404)
+        try:
+            body = _body(await request.read())
+            order = _order_of_flux_3(model, body) if model.api_id.startswith("flux-3") else _order(model, body)
+        except Invalid as error:
+            return web.json_response(error.answer, status=422)
+        job = server.take_in(order)
+        cost_usd = price_usd(order)
+        server.charge(job, cost_usd)
+        accepted = {
+            "id": job.task_id,
+            "polling_url": f"{server.address(request)}/{CLUSTER}/v1/get_result?id={job.task_id}",
+            "cost": round(cost_usd / _USD_PER_CREDIT, 6),
+            "input_mp": float(billed_megapixels(order.references)),
+            "output_mp": float(megapixels(order.width, order.height)),
+        }
+        return web.json_response(accepted)
 
     async def get_result(request: web.Request) -> web.StreamResponse:
-        job = intake.jobs.get(request.query.get("id", ""))
+        task_id = request.query.get("id", "")
+        job = server.find(task_id)
         if job is None or request.match_info.get("cluster") != CLUSTER:
-            return web.json_response(_told(request.query.get("id"), "Task not found"), status=404)
-        return web.json_response(_progress(request, intake, job, intake.books.count_poll(job.number)))
-
-    async def credits_left(request: web.Request) -> web.StreamResponse:
-        denied = _denied(request, intake)
-        if denied is not None:
-            return intake.reject(denied)
-        spent = sum(entry.charged_usd for entry in intake.books.entries if entry.host == intake.name)
-        return web.json_response({"credits": _CREDITS_AT_FIRST - spent / _USD_PER_CREDIT})
+            return web.json_response(_state(task_id, "Task not found"), status=404)
+        return web.json_response(_progress(request, server, job))
 
     return [
-        web.get("/v1/credits", credits_left),
         web.get("/v1/get_result", get_result),
         web.get("/{cluster}/v1/get_result", get_result),
         web.post("/v1/{model}", submit),
-        *delivery_routes(intake),
+        *delivery_routes(server),
     ]
-
-
-async def _submit(request: web.Request, intake: Intake) -> web.StreamResponse:
-    denied = _denied(request, intake)
-    if denied is not None:
-        return intake.reject(denied)
-    model = intake.model(request.match_info["model"])
-    if model is None:
-        return intake.reject(web.json_response({"detail": "Not Found"}, status=404))
-    try:
-        body = _body(await request.read())
-        order = _order_of_flux_3(model, body) if model.api_id.startswith("flux-3") else _order(model, body)
-    except Invalid as wrong:
-        return intake.reject(web.json_response(wrong.answer, status=422))
-    if intake.over_limit(order):
-        limit = f"Rate limit exceeded: at most {intake.host.active_limit} active tasks."
-        return web.json_response({"detail": limit}, status=429)
-    job = intake.arrive(order, _KIN)
-    refusal = turned_away(request, intake, job, request.headers.get("x-key"), _dressed)
-    if refusal is not None:
-        return refusal
-    input_mp = billed_megapixels(order.references)
-    cost_usd = price_usd(model, order.prompt, order.size, order.width, order.height, input_mp)
-    intake.charge(job, cost_usd)
-    cost = {
-        "cost": round(cost_usd / _USD_PER_CREDIT, 6),
-        "input_mp": float(sum(input_mp)),
-        "output_mp": float(megapixels(order.width, order.height)),
-    }
-    if body.get("webhook_url"):
-        told = {"id": job.task_id, "status": "Pending", "webhook_url": body["webhook_url"], **cost}
-    else:
-        polling_url = f"{intake.address(request)}/{CLUSTER}/v1/get_result?id={job.task_id}"
-        told = {"id": job.task_id, "polling_url": polling_url, **cost}
-    answer = web.json_response(told)
-    return await spoiled(request, intake, job, answer) or answer
-
-
-def _denied(request: web.Request, intake: Intake) -> web.Response | None:
-    sent = request.headers.get("x-key")
-    if intake.key_fits(sent):
-        return None
-    if sent is None:
-        return web.json_response({"detail": "Not authenticated"}, status=403)
-    return web.json_response({"detail": "Not authenticated - Invalid Authentication"}, status=401)
-
-
-def _dressed(error: Problem) -> web.Response:
-    return web.json_response({"detail": error.message}, status=error.status, headers=error.headers)
 
 
 def _body(content: bytes) -> dict[str, Any]:
@@ -139,14 +99,13 @@ def _order(model: SimulatedModel, body: Mapping[str, Any]) -> Order:
         if isinstance(guidance, bool) or not isinstance(guidance, (int, float)) or not 1.5 <= guidance <= 10:
             raise Invalid("guidance", "Input should be a number from 1.5 to 10", "less_than_equal")
     names = ["input_image", *(f"input_image_{number}" for number in range(2, 9))]
-    given = [(name, body[name]) for name in names if body.get(name) is not None]
-    references = _references(model, given)
+    references = _references(model, [(name, body[name]) for name in names if body.get(name) is not None])
     width, height = _side(body, "width"), _side(body, "height")
     if not width or not height:
-        fitting = size_if_picture(references[0]) if references else None
+        of_first = size_if_picture(references[0]) if references else None
         auto = (
-            (fitting[0] // 16 * 16, fitting[1] // 16 * 16)
-            if fitting
+            (of_first[0] // 16 * 16, of_first[1] // 16 * 16)
+            if of_first
             else ((2048, 2048) if model.api_id == "flux-pro-1.1-ultra" else (1024, 1024))
         )
         width, height = width or max(64, auto[0]), height or max(64, auto[1])
@@ -212,26 +171,22 @@ def _whole(body: Mapping[str, Any], field: str, default: int, least: int, most: 
 
 def _format(body: Mapping[str, Any]) -> Format:
     formats: dict[object, Format] = {"jpeg": "jpeg", "png": "png", "webp": "webp"}
-    asked = body.get("output_format") or "jpeg"
-    if asked not in formats:
+    name = body.get("output_format") or "jpeg"
+    if name not in formats:
         raise Invalid("output_format", "Input should be 'jpeg', 'png' or 'webp'", "enum")
-    return formats[asked]
+    return formats[name]
 
 
-def _references(model: SimulatedModel, given: list[tuple[str, Any]]) -> tuple[bytes, ...]:
-    if len(given) > model.references_at_most:
-        raise Invalid(given[-1][0], f"At most {model.references_at_most} input images", "too_long")
-    return tuple(_reference(field, image) for field, image in given)
+def _references(model: SimulatedModel, images: list[tuple[str, Any]]) -> tuple[bytes, ...]:
+    if len(images) > model.references_at_most:
+        raise Invalid(images[-1][0], f"At most {model.references_at_most} input images", "too_long")
+    return tuple(_reference(field, image) for field, image in images)
 
 
 def _reference(field: str, image: Any) -> bytes:
-    if not isinstance(image, str):
-        raise Invalid(field, "Input should be a valid string", "string_type")
-    if image.startswith(("http://", "https://")):
-        return image.encode()  # not fetched: counted as a picture of unknown size
-    content = decoded(image)
+    content = decoded(image) if isinstance(image, str) else None
     if content is None or size_if_picture(content) is None:
-        raise Invalid(field, "Invalid image: neither an address nor base64 of a picture", "value_error")
+        raise Invalid(field, "Invalid image: no base64 of a picture", "value_error")
     return content
 
 
@@ -245,32 +200,30 @@ def _rewritten(prompt: str) -> str:
     return f"A highly detailed picture. {prompt} Soft natural light, rich texture, balanced composition."
 
 
-def _progress(request: web.Request, intake: Intake, job: Job, polls: int) -> dict[str, Any]:
-    if job.behaviour == "moderated_request":
-        intake.end(job, "refused")
-        return _told(job.task_id, "Request Moderated", details={"Moderation Reasons": ["Safety Filter"]})
-    if job.behaviour == "odd_status" and polls <= len(_ODD_STATUSES):
-        return _told(job.task_id, _ODD_STATUSES[polls - 1])
+def _progress(request: web.Request, server: SimulatedServer, job: Job) -> dict[str, Any]:
+    if job.behaviour == "refuse_prompt":
+        job.call.outcome = "refused"
+        return _state(job.task_id, "Request Moderated", details={"Moderation Reasons": ["Safety Filter"]})
     if job.phase != "ready":
-        return _told(job.task_id, "Pending")
-    if job.behaviour == "moderated_content":
-        intake.end(job, "filtered")
-        return _told(job.task_id, "Content Moderated", details={"Moderation Reasons": ["Derivative Works Filter"]})
+        return _state(job.task_id, "Pending")
+    if job.behaviour == "filter_image":
+        job.call.outcome = "filtered"
+        return _state(job.task_id, "Content Moderated", details={"Moderation Reasons": ["Derivative Works Filter"]})
     if job.behaviour == "error_status":
-        intake.end(job, "failed")
-        return _told(job.task_id, "Error", details={"error": "The generation failed."})
-    intake.end(job, "undeliverable" if job.behaviour in ("expired", "not_an_image") else "ok")
-    chosen = int.from_bytes(hashlib.sha256(job.task_id.encode()).digest()[:4], "big") // 2
+        job.call.outcome = "failed"
+        return _state(job.task_id, "Error", details={"error": "The generation failed."})
+    job.call.outcome = "ok"
+    random_seed = int.from_bytes(hashlib.sha256(job.task_id.encode()).digest()[:4], "big") // 2
     result = {
         "start_time": job.started_at,
         "prompt": job.order.prompt_used,
-        "seed": job.order.seed if job.order.seed is not None else chosen,
-        "sample": delivery_address(request, intake, job),
+        "seed": job.order.seed if job.order.seed is not None else random_seed,
+        "sample": delivery_address(request, server, job),
     }
-    return _told(job.task_id, "Ready", result)
+    return _state(job.task_id, "Ready", result)
 
 
-def _told(
-    task_id: str | None, status: str, result: Mapping[str, Any] | None = None, details: Mapping[str, Any] | None = None
+def _state(
+    task_id: str, status: str, result: Mapping[str, Any] | None = None, details: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     return {"id": task_id, "status": status, "result": result, "progress": None, "details": details, "preview": None}

@@ -7,9 +7,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from evals.generation.simulated.service import SimulatedModel
-
-_MEGAPIXEL = 1024 * 1024
+from evals.facts.pricing import megapixels
+from evals.generation.simulated.host import Order, SimulatedModel
+from evals.generation.simulated.references import size_if_picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,32 +54,21 @@ def tokens_usd(model: SimulatedModel, use: TokenUse) -> float:
     return per_million / 1e6
 
 
-def megapixels(width: int, height: int) -> int:
-    """Return megapixels as they are billed: of 1024 x 1024 pixels, rounded up.
-
-    Examples
-    --------
-    >>> megapixels(1024, 1024), megapixels(1040, 1024), megapixels(2048, 2048)
-    (1, 2, 4)
-    """
-    return math.ceil(width * height / _MEGAPIXEL)
-
-
-def price_usd(
-    model: SimulatedModel, prompt: str, size: str, width: int, height: int, references_mp: Sequence[int] = ()
-) -> float:
-    """Return the price of one finished picture in US dollars.
-
-    ``references_mp`` holds the billed megapixels of every reference picture.
-    """
+def price_usd(order: Order) -> float:
+    """Return the price of one finished picture in US dollars, by its model's terms."""
+    model, n_references = order.model, len(order.references)
     if model.kind == "tokens":
-        return tokens_usd(model, token_use(model, prompt, size, len(references_mp)))
+        return tokens_usd(model, token_use(model, order.prompt, order.size, n_references))
     if model.kind == "megapixels":
-        further = (megapixels(width, height) - 1) * _number(model, "further")
-        return _number(model, "first") + further + sum(references_mp) * _number(model, "input")
-    if model.kind == "per_image":
-        return _by_size(model.terms["usd"], size)
-    return 0.0
+        further = (megapixels(order.width, order.height) - 1) * _number(model, "further")
+        return _number(model, "first") + further + billed_megapixels(order.references) * _number(model, "input")
+    return _by_size(model.terms["usd"], order.size) if model.kind == "per_image" else 0.0
+
+
+def billed_megapixels(references: Sequence[bytes]) -> int:
+    """Return the megapixels that references are billed together, each rounded up by itself."""
+    sizes = [size_if_picture(reference) for reference in references]
+    return sum(megapixels(*size) for size in sizes if size is not None)
 
 
 def _number(model: SimulatedModel, term: str) -> float:

@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from evals.generation.simulated.intake import Intake, Job
+from evals.generation.simulated.host import Job
+from evals.generation.simulated.server import SimulatedServer
 
 _KEY_HEADERS = ("authorization", "x-key", "x-goog-api-key", "x-api-key")
 _EXPIRED = (
@@ -18,53 +19,44 @@ _EXPIRED = (
 )
 
 
-def delivery_address(request: web.Request, intake: Intake, job: Job) -> str:
-    """Return the signed address of a job's picture: ``.../delivery/results/{task}_sample.png?se=...&sig=...``.
-
-    It is served until ``address_valid_s`` after the picture was ready.
-    """
-    until = datetime.fromtimestamp(_valid_until(intake, job), UTC)
+def delivery_address(request: web.Request, server: SimulatedServer, job: Job) -> str:
+    """Return the signed address of a job's picture: ``.../delivery/results/{task}_sample.png?se=...&sig=...``."""
     query = {
-        "se": until.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "se": datetime.fromtimestamp(job.served_until, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "sp": "r",
         "sv": "2024-11-04",
         "sr": "b",
         "rsct": f"image/{job.order.format}",
-        "sig": _signature(intake, job),
+        "sig": _signature(server, job),
     }
     name = f"{job.task_id}_sample.{job.order.format}"
-    return f"{intake.address(request)}/delivery/results/{name}?{urlencode(query)}"
+    return f"{server.address(request)}/delivery/results/{name}?{urlencode(query)}"
 
 
-def delivery_routes(intake: Intake) -> list[web.RouteDef]:
+def delivery_routes(server: SimulatedServer) -> list[web.RouteDef]:
     """Return the route that delivers a host's pictures; every format with delivery addresses adds it to its own."""
 
     async def deliver(request: web.Request) -> web.StreamResponse:
-        job = intake.jobs.get(request.match_info["task_id"])
+        job = server.jobs.get(request.match_info["task_id"])
         if job is None:
             return web.Response(status=404, text="BlobNotFound")
-        intake.books.count_delivery(job.number, carries_key(request, intake))
-        in_time = time.time() < _valid_until(intake, job)
-        if not in_time or job.behaviour == "expired" or request.query.get("sig") != _signature(intake, job):
+        job.call.keys_at_delivery += carries_key(request, server)
+        if time.time() >= job.served_until or request.query.get("sig") != _signature(server, job):
             return web.Response(status=403, text=_EXPIRED, content_type="application/xml")
         if job.phase != "ready":
             return web.Response(status=404, text="BlobNotFound")
-        return web.Response(body=await intake.picture(job), content_type=f"image/{job.order.format}")
+        return web.Response(body=await server.picture(job), content_type=f"image/{job.order.format}")
 
     return [web.get("/delivery/results/{task_id}_sample.{format}", deliver)]
 
 
-def carries_key(request: web.Request, intake: Intake) -> bool:
+def carries_key(request: web.Request, server: SimulatedServer) -> bool:
     """Tell whether a request carries a key: in a header that is made for it, or the host's key anywhere."""
     if any(name in request.headers for name in _KEY_HEADERS):
         return True
-    sent = [word for value in request.headers.values() for word in value.split()]
-    return intake.host.key is not None and intake.host.key in [*sent, *request.query.values()]
+    words = [word for value in request.headers.values() for word in value.split()]
+    return server.host.key is not None and server.host.key in [*words, *request.query.values()]
 
 
-def _valid_until(intake: Intake, job: Job) -> float:
-    return job.ready_at + intake.host.address_valid_s
-
-
-def _signature(intake: Intake, job: Job) -> str:
-    return hashlib.sha256(f"{intake.name} {job.task_id} {job.ready_at}".encode()).hexdigest()
+def _signature(server: SimulatedServer, job: Job) -> str:
+    return hashlib.sha256(f"{server.name} {job.task_id} {job.ready_at}".encode()).hexdigest()

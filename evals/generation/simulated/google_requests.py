@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from evals.facts.pricing import SIZES
-from evals.generation.simulated.intake import Format, Order
+from evals.generation.simulated.host import Format, Order, SimulatedModel
 from evals.generation.simulated.references import decoded, size_if_picture
-from evals.generation.simulated.service import SimulatedModel
 
 Surface: TypeAlias = Literal["google", "vertex"]
 
@@ -83,7 +82,7 @@ class InvalidArgument(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ImageOrder:
     """A request that was let in: what is to be drawn, and what may come beside or instead of the picture."""
 
     order: Order
@@ -92,7 +91,7 @@ class Asked:
     with_thoughts: bool
 
 
-def read_request(content: bytes, model: SimulatedModel, surface: Surface) -> Asked:
+def read_request(content: bytes, model: SimulatedModel, surface: Surface) -> ImageOrder:
     """Return what the body of a generateContent request asks for.
 
     Raises
@@ -130,7 +129,7 @@ def read_request(content: bytes, model: SimulatedModel, surface: Surface) -> Ask
         raise InvalidArgument(f"Invalid value for image_config.aspect_ratio: {ratio}. Supported: {', '.join(ratios)}.")
     width, height = (round(pixels * SIZES[size] / SIZES["1K"]) for pixels in PIXELS_AT_1K[ratio])
     order = Order(model, prompt, seed, width, height, size, _format(image, surface), references)
-    return Asked(order, "IMAGE" in modalities, "TEXT" in modalities, bool(thinking.get("includeThoughts")))
+    return ImageOrder(order, "IMAGE" in modalities, "TEXT" in modalities, bool(thinking.get("includeThoughts")))
 
 
 def _camel(value: Any, fields: _Fields, path: str) -> Any:
@@ -139,7 +138,7 @@ def _camel(value: Any, fields: _Fields, path: str) -> Any:
         raise InvalidArgument(f"Invalid value at '{path}' (type.googleapis.com/google.ai.generativelanguage).")
     read: dict[str, Any] = {}
     for name, inner in value.items():
-        camel = re.sub(r"_([a-z0-9])", lambda found: found[1].upper(), name)
+        camel = re.sub(r"_([a-z0-9])", lambda match: match[1].upper(), name)
         if camel not in fields:
             where = f" at '{path}'" if path else ""
             raise InvalidArgument(f'Invalid JSON payload received. Unknown name "{name}"{where}: Cannot find field.')
@@ -149,14 +148,14 @@ def _camel(value: Any, fields: _Fields, path: str) -> Any:
         if fields[camel] is None:
             read[camel] = inner
         elif isinstance(inner, list):
-            read[camel] = [_camel(one, fields[camel], f"{at}[{number}]") for number, one in enumerate(inner)]
+            read[camel] = [_camel(entry, fields[camel], f"{at}[{number}]") for number, entry in enumerate(inner)]
         else:
             read[camel] = _camel(inner, fields[camel], at)
     return read
 
 
 def _snake(camel: str) -> str:
-    return re.sub(r"[A-Z]", lambda found: "_" + found[0].lower(), camel)
+    return re.sub(r"[A-Z]", lambda match: "_" + match[0].lower(), camel)
 
 
 def _contents(body: Mapping[str, Any], model: SimulatedModel, surface: Surface) -> tuple[str, tuple[bytes, ...]]:
@@ -228,5 +227,5 @@ def _like(references: tuple[bytes, ...], ratios: list[str]) -> str:
     size = size_if_picture(references[0]) if references else None
     if size is None:
         return "1:1"
-    wanted = size[0] / size[1]
-    return min(ratios, key=lambda ratio: abs(PIXELS_AT_1K[ratio][0] / PIXELS_AT_1K[ratio][1] / wanted - 1))
+    shape = size[0] / size[1]
+    return min(ratios, key=lambda ratio: abs(PIXELS_AT_1K[ratio][0] / PIXELS_AT_1K[ratio][1] / shape - 1))

@@ -1,4 +1,4 @@
-"""Reference pictures as requests carry them: base64 or data URIs; and their sizes."""
+"""Reference pictures as requests carry them, base64 or data URIs, and their sizes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import base64
 import binascii
 import re
 
-from evals.generation.simulated.charging import megapixels
 from evals.imageset.decoding import UnreadableImage, picture_size
 
 _DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,", re.ASCII)
@@ -34,9 +33,3 @@ def size_if_picture(content: bytes) -> tuple[int, int] | None:
         return picture_size(content)
     except UnreadableImage:
         return None
-
-
-def billed_megapixels(references: tuple[bytes, ...]) -> list[int]:
-    """Return the megapixels that each reference is billed, 1 where its size is unknown (an address, say)."""
-    sizes = [size_if_picture(reference) for reference in references]
-    return [megapixels(*size) if size else 1 for size in sizes]

@@ -1,117 +1,137 @@
-"""Serves simulated hosts on this machine: one server, one address prefix for every wire format."""
+"""One simulated host at work: it takes orders in, keeps its tasks, draws, charges."""
 
 from __future__ import annotations
 
 import asyncio
-import importlib
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+import hashlib
+import io
+import time
+import uuid
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
+import PIL.Image
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
 
-from evals.generation.simulated.intake import Intake
-from evals.generation.simulated.service import Simulation
+from evals.facts.pricing import SIZES
+from evals.generation.simulated.call_log import Call, CallLog
+from evals.generation.simulated.host import Format, Job, Order, SimulatedHost, SimulatedModel
 
-FORMATS: Mapping[str, str] = {
-    "google": "evals.generation.simulated.google",
-    "vertex": "evals.generation.simulated.google",
-    "bfl": "evals.generation.simulated.bfl",
-    "replicate": "evals.generation.simulated.replicate",
-    "fal": "evals.generation.simulated.fal",
-    "fireworks": "evals.generation.simulated.fireworks",
-    "atlascloud": "evals.generation.simulated.atlascloud",
-    "comfyui": "evals.generation.simulated.comfyui",
-}
-"""Every wire format with the module that speaks it, whose ``routes(intake)`` returns its routes below the prefix."""
-
-_LARGEST_REQUEST = 256 * 2**20
-_DRAWING_THREADS = 2
+_SERVED_S = 600.0
 
 
-class SimulatorError(RuntimeError):
-    """A simulator itself broke while it answered; what a client made of it proves nothing."""
+class SimulatedServer:
+    """A simulated host while it is served; all of it runs in one event loop.
+
+    A wire format checks key and body, lets an order be `take_in`, charges the job, and answers.
+
+    Attributes
+    ----------
+    name
+        The host's id, which is the prefix of its addresses.
+    host, call_log
+        What it simulates, and where it writes down.
+    jobs
+        The tasks that it took in, by id.
+    closing
+        Set when the server stops.
+    """
+
+    def __init__(self, name: str, host: SimulatedHost, call_log: CallLog, threads: ThreadPoolExecutor) -> None:
+        """Start without calls; ``threads`` draw."""
+        self.name = name
+        self.host = host
+        self.call_log = call_log
+        self.jobs: dict[str, Job] = {}
+        self.closing = asyncio.Event()
+        self._threads = threads
+        self._drawn: Counter[tuple[str, str, int | None]] = Counter()
+
+    def model(self, api_id: str) -> SimulatedModel | None:
+        """Return the model of that name, or of that name for edits."""
+        return next((model for model in self.host.models if api_id in (model.api_id, model.edit_api_id)), None)
+
+    def key_fits(self, sent: str | None) -> bool:
+        """Tell whether the key that was sent is the host's, or none is needed."""
+        return self.host.key is None or sent == self.host.key
+
+    def address(self, request: web.Request) -> str:
+        """Return this host's base address as the client reached it."""
+        return f"{request.scheme}://{request.host}/{self.name}"
+
+    def take_in(self, order: Order) -> Job:
+        """Take an order in, ready at once, and decide how it is answered."""
+        behaviour = order.model.behaviours.get(order.prompt, "ok")
+        drawing = (order.model.api_id, order.prompt, order.seed)
+        nth, self._drawn[drawing] = self._drawn[drawing], self._drawn[drawing] + 1
+        now = time.time()
+        return Job(order, self.log(order, behaviour), behaviour, nth, self._new_id(now), now, now, now + _SERVED_S)
+
+    def log(self, order: Order, behaviour: str) -> Call:
+        """Enter an order in the call log."""
+        n_references = len(order.references)
+        call = Call(self.name, order.model.api_id, order.prompt, order.seed, n_references, behaviour)
+        self.call_log.calls.append(call)
+        return call
+
+    def charge(self, job: Job, usd: float) -> None:
+        """Charge a job, whatever becomes of it, and keep it under its task id."""
+        self.jobs[job.task_id] = job
+        job.call.task_id, job.call.charged_usd = job.task_id, usd
+
+    def find(self, task_id: str) -> Job | None:
+        """Return the task that a client asks about."""
+        return self.jobs.get(task_id)
+
+    async def work(self, job: Job) -> None:
+        """Wait until the job is ready by the clock, or the server stops; for hosts that answer when they are done."""
+        try:
+            await asyncio.wait_for(self.closing.wait(), max(0.0, job.ready_at - time.time()))
+        except TimeoutError:
+            return
+
+    async def picture(self, job: Job) -> bytes:
+        """Return the finished picture's bytes; the same each time."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, render, job.order, job.nth)
+
+    def _new_id(self, now: float) -> str:
+        digest = hashlib.sha256(f"{self.name} {len(self.call_log.calls)} {now}".encode()).digest()
+        return str(uuid.UUID(bytes=digest[:16], version=4))
 
 
-@contextmanager
-def serve(simulation: Simulation) -> Iterator[dict[str, str]]:
-    """Serve a simulation on a free port of 127.0.0.1, in a thread of its own.
-
-    Yields
-    ------
-    dict[str, str]
-        The address of every host, by wire format; it stands for scheme and host name of the vendor's own
-        (``https://api.bfl.ai``), so that a version such as ``/v1`` follows it.
+def render(order: Order, nth: int) -> bytes:
+    """Let the model's renderer draw an order and return the encoded picture.
 
     Raises
     ------
     ValueError
-        If there is no such wire format.
-    SimulatorError
-        On leaving, if a simulator broke while it answered.
+        If it drew another size than it was asked for.
     """
-    for name in simulation.hosts:
-        if name not in FORMATS:
-            raise ValueError(f"there is no wire format {name!r}; there are {', '.join(FORMATS)}")
-    started: Future[tuple[str, Callable[[], None]]] = Future()
-    broken: list[BaseException] = []
-    thread = threading.Thread(
-        target=lambda: asyncio.run(_serve(simulation, started, broken)), name="simulators", daemon=True
-    )
-    thread.start()
-    origin, stop = started.result()
-    try:
-        yield {name: f"{origin}/{name}" for name in simulation.hosts}
-    finally:
-        stop()
-        thread.join()
-    if broken:
-        raise SimulatorError(f"a simulator broke: {broken[0]!r}") from broken[0]
+    picture = order.model.renderer(order.prompt, order.seed, nth, order.width, order.height, order.references)
+    if picture.size != (order.width, order.height):
+        raise ValueError(f"the renderer drew {picture.size}, asked for {order.width}x{order.height}")
+    return encode(picture, order.format)
 
 
-async def _serve(
-    simulation: Simulation, started: Future[tuple[str, Callable[[], None]]], broken: list[BaseException]
-) -> None:
-    loop = asyncio.get_running_loop()
-    stopping = asyncio.Event()
-    threads = ThreadPoolExecutor(_DRAWING_THREADS, "simulated-artist")
-    try:
-        intakes = [Intake(name, host, simulation.books, threads) for name, host in simulation.hosts.items()]
-        app = web.Application(client_max_size=_LARGEST_REQUEST, middlewares=[_watch(broken)])
-        for intake in intakes:
-            for route in importlib.import_module(FORMATS[intake.name]).routes(intake):
-                app.router.add_route(route.method, f"/{intake.name}{route.path}", route.handler)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        _, port = runner.addresses[0]
-    except BaseException as error:
-        threads.shutdown()
-        started.set_exception(error)
-        return
-    started.set_result((f"http://127.0.0.1:{port}", lambda: _set(loop, stopping)))
-    await stopping.wait()
-    for intake in intakes:
-        intake.closing.set()
-    await runner.cleanup()
-    threads.shutdown(cancel_futures=True)
+def encode(picture: PIL.Image.Image, format: Format) -> bytes:
+    """Return a picture's bytes in a file format, made for speed rather than for small files."""
+    buffer = io.BytesIO()
+    if format == "png":
+        picture.save(buffer, "PNG", compress_level=1)
+    elif format == "jpeg":
+        picture.convert("RGB").save(buffer, "JPEG", quality=92)
+    else:
+        picture.save(buffer, "WEBP", quality=90, method=0)
+    return buffer.getvalue()
 
 
-def _set(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
-    loop.call_soon_threadsafe(event.set)
+def size_name(width: int, height: int) -> str:
+    """Return the smallest size, of `SIZES`, whose square has as many pixels, the largest if none has.
 
-
-def _watch(broken: list[BaseException]) -> Middleware:
-    @web.middleware
-    async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except (web.HTTPException, ConnectionError, asyncio.CancelledError):
-            raise
-        except BaseException as error:
-            broken.append(error)
-            raise
-
-    return watch
+    Examples
+    --------
+    >>> size_name(1024, 1024), size_name(1376, 768), size_name(2048, 2048)
+    ('1K', '2K', '2K')
+    """
+    fitting = [name for name, side in SIZES.items() if side * side >= width * height]
+    return fitting[0] if fitting else list(SIZES)[-1]

@@ -9,8 +9,11 @@ from evals.generation.hosts import load_host
 from evals.generation.pacing import RateLimiter, RetryPolicy
 from evals.generation.plan import ImageRequest
 from evals.generation.request_loop import SystemClient
+from evals.generation.simulated.host import SimulatedModel
 from evals.generation.stage import Generation, generate
 from evals.suites.suite import PromptItem
+from tests.simulators.faults import FaultyHost
+from tests.simulators.rendering import plain_renderer
 
 SYSTEMS = (
     "gemini-3.1-flash-image@google",
@@ -46,32 +49,33 @@ def a_plan(n: int, systems: Sequence[str] = SYSTEMS, size: str = "1K") -> list[I
     ]
 
 
-def a_simulation(books, artist, systems: Sequence[str] = SYSTEMS, script_of=lambda host: {}, **settings):
-    """Return the simulation of the systems' hosts, with the prices of the real ones, each with a script of its own."""
-    from evals.generation.simulated.service import SimulatedHost, SimulatedModel, Simulation
+def always_ok(host):
+    """Return the script of a host that plays no fault."""
+    return lambda arrival, prompt: "ok"
 
+
+def faulty_hosts(systems: Sequence[str] = SYSTEMS, script_of=always_ok, **settings) -> dict[str, FaultyHost]:
+    """Return the systems' hosts with the prices of the real ones, each with a script of its own."""
     facts = read_facts()
     models: dict[str, list[SimulatedModel]] = {}
-    for system in systems:
-        offer = facts.find(system)
-        quote = offer.prices[0] if offer.prices else None
-        models.setdefault(offer.host, []).append(
-            SimulatedModel(
-                offer.api_id,
-                quote.kind if quote else "per_image",
-                quote.terms if quote else {"usd": 0.02},
-                offer.sizes,
-                offer.references_at_most,
-                artist,
-                offer.edit_api_id,
-            )
-        )
+    for offer in map(facts.find, systems):
+        models.setdefault(offer.host, []).append(model_of(offer))
     keys = {name: KEY if facts.hosts[name].key_variables else None for name in models}
-    hosts = {
-        name: SimulatedHost(served, key=keys[name], script=script_of(name), **settings)
-        for name, served in models.items()
-    }
-    return Simulation(hosts, books)
+    return {name: FaultyHost(served, keys[name], script=script_of(name), **settings) for name, served in models.items()}
+
+
+def model_of(offer) -> SimulatedModel:
+    """Return an offer of the facts as a simulated model."""
+    price = offer.prices[0] if offer.prices else None
+    return SimulatedModel(
+        offer.api_id,
+        price.kind if price else "free",
+        price.terms if price else {},
+        offer.sizes,
+        offer.references_at_most,
+        plain_renderer,
+        offer.edit_api_id,
+    )
 
 
 def open_systems(requests: Sequence[ImageRequest], addresses: Mapping[str, str], concurrency: int = 3) -> OpenSystems:

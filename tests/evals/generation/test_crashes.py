@@ -8,12 +8,11 @@ from collections import Counter
 import pytest
 
 from evals.generation.ledger import read_events, replay
-from evals.generation.simulated.artists import plain_artist
-from evals.generation.simulated.books import Books
-from evals.generation.simulated.server import serve
+from evals.generation.simulated.call_log import CallLog
 from evals.imageset.contract import LEDGER
 from evals.imageset.imageset import read_image_set
-from tests.evals.generation.simulated_runs import FREE_HOST, a_plan, a_simulation, run_once
+from tests.evals.generation.simulated_runs import FREE_HOST, a_plan, faulty_hosts, run_once
+from tests.simulators.faults import serve_faulty
 
 N_REQUESTS = 100
 KILLS = 60
@@ -24,9 +23,9 @@ def test_sixty_kills_lose_nothing_and_buy_nothing_twice(tmp_path):
     processes.set_forkserver_preload(["tests.evals.generation.simulated_runs"])
     moments, kills, runs, unsent = random.Random(60), 0, 0, 0
     while kills < KILLS:
-        out, books = tmp_path / f"run-{runs}", Books()
+        out, log = tmp_path / f"run-{runs}", CallLog()
         runs += 1
-        with serve(a_simulation(books, plain_artist, work_s=0.06)) as addresses:
+        with serve_faulty(faulty_hosts(work_s=0.06), log) as addresses:
             while kills < KILLS:
                 process = processes.Process(target=run_once, args=(out, N_REQUESTS, addresses))
                 process.start()
@@ -39,12 +38,12 @@ def test_sixty_kills_lose_nothing_and_buy_nothing_twice(tmp_path):
                 kills += 1
             generation = run_once(out, N_REQUESTS, addresses)
         assert generation.n_pending == 0
-        unsent += check(out / "images", books)
+        unsent += check(out / "images", log)
     print(f"{kills} kills in {runs} runs of {N_REQUESTS} requests; {unsent} died before they were sent")
 
 
-def check(images, books):
-    """Hold a run that was killed against the simulators' books; return how many requests died before they were sent."""
+def check(images, log):
+    """Hold a run that was killed against the simulators' log; return how many requests died before they were sent."""
     requests = {request.sample_id: request for request in a_plan(N_REQUESTS)}
     events, torn = read_events(images / LEDGER)
     states = replay(events)
@@ -56,32 +55,32 @@ def check(images, books):
     assert sorted(row["sample_id"] for row in rows) == sorted(made)
     assert len({row["pixel_sha256"] for row in rows}) == len(rows)
 
-    arrivals = Counter(entry.prompt for entry in books.entries if entry.host != FREE_HOST)
+    arrivals = Counter(call.prompt for call in log.calls if call.host != FREE_HOST)
     assert max(arrivals.values()) == 1, "a paid request was sent twice"
     accepted = {event["sample_id"] for event in events if event["event"] == "accepted"}
     assert all(states[sample_id].outcome == "ok" for sample_id in accepted)
 
     paid = {sample_id for sample_id, request in requests.items() if not request.system.endswith(FREE_HOST)}
-    in_books = {sample_id for sample_id in paid if arrivals[requests[sample_id].prompt]}
+    in_log = {sample_id for sample_id in paid if arrivals[requests[sample_id].prompt]}
     unknown = {sample_id for sample_id in paid if states[sample_id].outcome == "unknown"}
     listed = {
         row["sample_id"] for row in map(json.loads, (images / "requests.jsonl").open()) if row["outcome"] == "unknown"
     }
     assert unknown == listed
     # A request that died between the ledger and the wire is unknown too: nobody but the host could tell.
-    assert in_books - set(made) == unknown & in_books
+    assert in_log - set(made) == unknown & in_log
     assert set(requests) - paid <= set(made)
     spent = sum(states[sample_id].spent_usd for sample_id in requests)
-    assert books.charged_usd <= spent + 1e-9
-    return len(unknown - in_books)
+    assert log.charged_usd <= spent + 1e-9
+    return len(unknown - in_log)
 
 
 @pytest.mark.parametrize("concurrency", [1])
 def test_a_run_that_nobody_kills_has_no_unknown(tmp_path, concurrency):
-    books = Books()
-    with serve(a_simulation(books, plain_artist)) as addresses:
+    log = CallLog()
+    with serve_faulty(faulty_hosts(), log) as addresses:
         generation = run_once(tmp_path, 24, addresses)
     assert {outcome for counts in generation.outcomes.values() for outcome in counts} == {"ok"}
-    assert len(books.entries) == 24
-    assert generation.spent_usd == pytest.approx(books.charged_usd, rel=0.35)
-    assert books.keys_at_delivery == 0
+    assert len(log.calls) == 24
+    assert generation.spent_usd == pytest.approx(log.charged_usd, rel=0.35)
+    assert log.keys_at_delivery == 0

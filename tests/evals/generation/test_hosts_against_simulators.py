@@ -18,10 +18,10 @@ from evals.generation.answers import Accepted, Ended, Expired, Finished, Outcome
 from evals.generation.hosts import HOSTS
 from evals.generation.hosts.vertex import Vertex
 from evals.generation.plan import ImageRequest
-from evals.generation.simulated.artists import plain_artist
-from evals.generation.simulated.server import FORMATS, serve
-from evals.generation.simulated.service import SimulatedHost, SimulatedModel, Simulation
+from evals.generation.simulated.call_log import CallLog
 from evals.suites.suite import PromptItem
+from tests.evals.generation.simulated_runs import model_of
+from tests.simulators.faults import FORMATS, FaultyHost, serve_faulty
 
 KEY = "a-secret-key"
 WAIT_S = 7.0
@@ -57,26 +57,15 @@ class Outcome:
 
 @contextmanager
 def simulated(offer, behaviour="ok", **settings):
-    """Serve an offer by its format's simulator; yields the books and how to ask for a picture."""
-    quote = offer.prices[0] if offer.prices else None
-    model = SimulatedModel(
-        offer.api_id,
-        quote.kind if quote else "free",
-        quote.terms if quote else {},
-        offer.sizes,
-        offer.references_at_most,
-        plain_artist,
-        offer.edit_api_id,
-    )
-    key = None if offer.host == "comfyui" else KEY
-    behaves = SimulatedHost([model], key, lambda arrival, prompt: behaviour, retry_after_s=WAIT_S, **settings)
-    simulation = Simulation({offer.host: behaves})
-    with serve(simulation) as addresses:
+    """Serve an offer by its format's simulator; yields how to ask for a picture, and the log of calls."""
+    key, log = None if offer.host == "comfyui" else KEY, CallLog()
+    host = FaultyHost([model_of(offer)], key, lambda arrival, prompt: behaviour, retry_after_s=WAIT_S, **settings)
+    with serve_faulty({offer.host: host}, log) as addresses:
 
         def ask(asked, references=(), answer_s=5.0, offer=offer):
             return asyncio.run(_ask(offer, addresses[offer.host], asked, references, answer_s))
 
-        yield ask, simulation.books
+        yield ask, log
 
 
 async def _ask(offer, address, asked, references, answer_s):
@@ -129,15 +118,14 @@ def png(side=96):
 
 @pytest.mark.parametrize("offer", OFFERS, ids=lambda offer: offer.system)
 def test_every_offer_of_the_facts_gives_the_pixels_and_takes_the_seed(offer):
-    with simulated(offer) as (ask, books):
+    with simulated(offer) as (ask, log):
         outcome = ask(request(offer))
     assert isinstance(outcome.answer, Finished), outcome.answer
-    (entry,) = books.entries
+    (call,) = log.calls
     assert outcome.picture.size == (SIZES[smallest(offer)],) * 2
-    assert (entry.api_id, entry.prompt, entry.outcome) == (offer.api_id, "a cat", "ok")
-    assert entry.seed == (42 if offer.takes_seed else None)
-    assert entry.keys_at_delivery == 0
-    assert books.rejected == {}
+    assert (call.api_id, call.prompt, call.outcome) == (offer.api_id, "a cat", "ok")
+    assert call.seed == (42 if offer.takes_seed else None)
+    assert call.keys_at_delivery == 0
 
 
 @each_host
@@ -150,23 +138,23 @@ def test_every_size_of_a_typical_offer_gives_its_pixels(typical):
 
 @pytest.mark.parametrize("offer", [o for o in OFFERS if o.references_at_most], ids=lambda offer: offer.system)
 def test_reference_images_arrive_and_the_seed_with_them(offer):
-    with simulated(offer) as (ask, books):
+    with simulated(offer) as (ask, log):
         outcome = ask(request(offer), [png()] * min(2, offer.references_at_most))
     assert isinstance(outcome.answer, Finished), outcome.answer
-    (entry,) = books.entries
-    assert (entry.n_references, entry.outcome) == (min(2, offer.references_at_most), "ok")
-    assert entry.seed == (42 if offer.takes_seed else None)
+    (call,) = log.calls
+    assert (call.n_references, call.outcome) == (min(2, offer.references_at_most), "ok")
+    assert call.seed == (42 if offer.takes_seed else None)
 
 
 @each_host
 @pytest.mark.parametrize("seed", [0, 2**31 - 1])
 def test_the_smallest_and_the_largest_seed_are_taken(typical, seed):
     offer = typical_offer(typical)
-    with simulated(offer) as (ask, books):
+    with simulated(offer) as (ask, log):
         assert isinstance(ask(request(offer, seed=seed)).answer, Finished)
     if typical == "fireworks, a picture":
         seed = seed or 2**31 - 1  # 0 would mean "any" there
-    assert books.entries[0].seed == (seed if offer.takes_seed else None)
+    assert log.calls[0].seed == (seed if offer.takes_seed else None)
 
 
 @each_host
@@ -180,9 +168,9 @@ def test_a_picture_that_takes_its_time_is_waited_for(typical):
 @pytest.mark.parametrize("behaviour", ["odd_status", "draft_thoughts"])
 def test_odd_statuses_and_drafts_do_not_hide_the_picture(typical, behaviour):
     offer = typical_offer(typical)
-    with simulated(offer, behaviour, slow_s=0.05) as (ask, books):
+    with simulated(offer, behaviour, slow_s=0.05) as (ask, log):
         assert ask(request(offer)).picture.size == (SIZES[smallest(offer)],) * 2
-    assert books.entries[0].outcome == "ok"
+    assert log.calls[0].outcome == "ok"
 
 
 # What a host tells beside the picture
@@ -209,13 +197,13 @@ def test_the_seed_that_was_used_is_read(typical):
 @pytest.mark.parametrize("behaviour", ["rate_limited", "unavailable", "internal"])
 def test_a_passing_error_is_turned_away_and_may_be_sent_again(typical, behaviour):
     offer = typical_offer(typical)
-    with simulated(offer, behaviour) as (ask, books):
+    with simulated(offer, behaviour) as (ask, log):
         answer = ask(request(offer)).answer
     assert isinstance(answer, Rejected)
     assert answer.stops == ""
     assert answer.delay_s == (WAIT_S if behaviour == "rate_limited" else None)
     assert answer.may_have_cost or behaviour != "internal"
-    assert books.charged_usd == 0.0
+    assert log.charged_usd == 0.0
 
 
 @each_host
@@ -240,11 +228,11 @@ def test_the_days_quota_stops_the_system_where_the_host_tells_it_from_a_rate_lim
 @each_host
 def test_an_unknown_model_stops_the_system(typical):
     offer = typical_offer(typical)
-    with simulated(offer) as (ask, books):
+    with simulated(offer) as (ask, log):
         answer = ask(request(offer), offer=offer.model_copy(update={"api_id": f"{offer.api_id}-x"})).answer
     assert isinstance(answer, Rejected)
     assert answer.stops
-    assert books.entries == ()
+    assert log.calls == []
 
 
 # Answers that are lost
@@ -254,10 +242,10 @@ def test_an_unknown_model_stops_the_system(typical):
 @pytest.mark.parametrize("behaviour", ["gateway_timeout", "stall", "drop", "drop_before", "garbage", "truncated"])
 def test_an_answer_that_is_lost_is_never_taken_for_anything_else(typical, behaviour):
     offer = typical_offer(typical)
-    with simulated(offer, behaviour) as (ask, books):
+    with simulated(offer, behaviour) as (ask, log):
         answer = ask(request(offer), answer_s=0.3 if behaviour == "stall" else 5.0).answer
     assert isinstance(answer, OutcomeUnknown), answer
-    assert [entry.outcome for entry in books.entries] == ["turned_away" if behaviour == "drop_before" else "lost"]
+    assert [call.outcome for call in log.calls] == ["rejected" if behaviour == "drop_before" else "lost"]
 
 
 # Requests that end without a picture
@@ -266,9 +254,7 @@ REFUSED, FILTERED, FAILED = "refused", "filtered", "failed"
 ENDS = {
     "refuse_prompt": REFUSED,
     "text_only": REFUSED,
-    "moderated_request": REFUSED,
     "filter_image": FILTERED,
-    "moderated_content": FILTERED,
     "error_status": FAILED,
 }
 
@@ -280,13 +266,13 @@ ENDS = {
 )
 def test_an_end_without_a_picture_is_read_as_what_it_was(typical, behaviour):
     offer = typical_offer(typical)
-    with simulated(offer, behaviour) as (ask, books):
+    with simulated(offer, behaviour) as (ask, log):
         answer = ask(request(offer)).answer
     if typical in SYNCHRONOUS and behaviour == "error_status":
         assert isinstance(answer, Rejected)
         return
     expected = ENDS[behaviour]
-    assert books.entries[0].outcome == expected
+    assert log.calls[0].outcome == expected
     if typical == "replicate" and expected == REFUSED:
         expected = FILTERED  # its words, "the input or output was flagged", do not tell which
     assert isinstance(answer, Ended), answer
@@ -304,9 +290,8 @@ def test_one_that_is_never_ready_keeps_running_or_never_answers(typical):
 @pytest.mark.parametrize("typical", [name for name in TYPICAL if name != "fireworks, a picture"])
 def test_bytes_that_are_no_picture_arrive_as_they_are(typical):
     offer = typical_offer(typical)
-    with simulated(offer, "not_an_image") as (ask, books):
+    with simulated(offer, "not_an_image") as (ask, _):
         outcome = ask(request(offer))
-    assert books.entries[0].outcome == "undeliverable"
     with pytest.raises(PIL.UnidentifiedImageError):
         _ = outcome.picture
 
@@ -314,16 +299,16 @@ def test_bytes_that_are_no_picture_arrive_as_they_are(typical):
 @pytest.mark.parametrize("typical", [name for name in TYPICAL if name not in SYNCHRONOUS])
 def test_an_expired_address_is_noticed(typical):
     offer = typical_offer(typical)
-    with simulated(offer, "expired") as (ask, books), pytest.raises(Expired):
+    with simulated(offer, "expired") as (ask, log), pytest.raises(Expired):
         ask(request(offer))
-    assert books.entries[0].keys_at_delivery == 0
+    assert log.calls[0].keys_at_delivery == 0
 
 
 @pytest.mark.parametrize("typical", ["google", "vertex", "bfl", "replicate", "fal", "atlascloud"])
 def test_a_size_that_the_host_does_not_make_ends_the_request_and_is_not_charged(typical):
     offer = typical_offer(typical)
-    with simulated(offer.model_copy(update={"sizes": ("512",)})) as (ask, books):
+    with simulated(offer.model_copy(update={"sizes": ("512",)})) as (ask, log):
         answer = ask(request(offer, "4K")).answer
     assert isinstance(answer, Ended), answer
     assert answer.outcome == FAILED
-    assert books.charged_usd == 0.0
+    assert log.charged_usd == 0.0

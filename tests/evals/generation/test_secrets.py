@@ -17,12 +17,10 @@ from evals.generation.clients import OpenSystems
 from evals.generation.hosts.bfl import Bfl
 from evals.generation.pacing import RateLimiter
 from evals.generation.request_loop import SystemClient
-from evals.generation.simulated.artists import plain_artist
-from evals.generation.simulated.books import Books
-from evals.generation.simulated.server import FORMATS, serve
-from evals.generation.simulated.service import PASSING_FAULTS, storm
+from evals.generation.simulated.call_log import CallLog
 from evals.generation.stage import generate
-from tests.evals.generation.simulated_runs import HASTE, SYSTEMS, a_plan, a_simulation
+from tests.evals.generation.simulated_runs import HASTE, SYSTEMS, a_plan, faulty_hosts
+from tests.simulators.faults import FORMATS, PASSING_FAULTS, serve_faulty, storm
 
 KEYS = {
     "google": ("GEMINI_API_KEY", "AIzaSy-known-google-key_0123456789"),
@@ -66,20 +64,17 @@ def test_a_run_with_every_fault_leaves_no_key_and_no_signed_address(tmp_path, mo
     for variable, key in KEYS.values():
         monkeypatch.setenv(variable, key)
     monkeypatch.setattr("evals.generation.stage.RetryPolicy", lambda: HASTE)
-    monkeypatch.setattr("evals.generation.hosts.http_host.ANSWER_S", dict.fromkeys(("512", "1K", "2K", "4K"), 3.0))
     faults = (*PASSING_FAULTS, "expired", "drop", "garbage")
 
     def script_of(host):
         wild = storm(0.3, list(FORMATS).index(host), faults)
         return lambda arrival, prompt: "echo_key" if arrival == 10 else wild(arrival, prompt)
 
-    books, facts, out = Books(), read_facts(), tmp_path / "run"
-    simulation = a_simulation(books, plain_artist, HERE, script_of, retry_after_s=0.02)
-    keyed = {
-        name: replace(host, key=KEYS[name][1] if name in KEYS else None) for name, host in simulation.hosts.items()
-    }
+    log, facts, out = CallLog(), read_facts(), tmp_path / "run"
+    hosts = faulty_hosts(HERE, script_of, retry_after_s=0.02)
+    keyed = {name: replace(host, key=KEYS[name][1] if name in KEYS else None) for name, host in hosts.items()}
     printed = []
-    with serve(replace(simulation, hosts=keyed)) as addresses:
+    with serve_faulty(keyed, log) as addresses:
         here = {name: facts.hosts[name].model_copy(update={"base_url": address}) for name, address in addresses.items()}
         monkeypatch.setattr(
             "evals.facts.models.read_facts", lambda path=None: replace(facts, hosts={**facts.hosts, **here})
@@ -95,11 +90,11 @@ def test_a_run_with_every_fault_leaves_no_key_and_no_signed_address(tmp_path, mo
             assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
             printed.append(result.output + result.stderr)
 
-    echoed = [entry.host for entry in books.entries if entry.behaviour == "echo_key"]
+    echoed = [call.host for call in log.calls if call.behaviour == "echo_key"]
     assert set(echoed) >= set(KEYS), "every vendor should have answered with the key that it was sent"
     assert "was stopped" in printed[0]
-    assert sum(entry.outcome == "ok" for entry in books.entries) > 30
-    assert books.keys_at_delivery == 0
+    assert sum(call.outcome == "ok" for call in log.calls) > 30
+    assert log.keys_at_delivery == 0
     assert not found("".join(printed))
     assert not found("\n".join(record.getMessage() for record in caplog.records))
     files = [path for folder in (out, tmp_path / "scored", tmp_path / "report") for path in folder.rglob("*")]

@@ -1,9 +1,8 @@
-"""Who draws for simulated models: the demo's renderer, and one that costs next to nothing."""
+"""Draws the pictures that simulated systems answer with, item by item of an eval's suites."""
 
 from __future__ import annotations
 
 import hashlib
-import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,18 +12,16 @@ from evals.imageset.decoding import open_picture
 
 if TYPE_CHECKING:
     from evals.definition import SimulatedSystem
-    from evals.generation.simulated.service import Artist
+    from evals.generation.simulated.host import Renderer
     from evals.suites.suite import PromptItem
 
 _LEAST_SIDE = 256
 _LARGEST_SIDE = 1024
 """Larger pictures are enlarged ones: drawn at four times the size they would take seconds and gigabytes."""
 
-_CELLS = 8
 
-
-def demo_artist(simulated: SimulatedSystem, suites: Sequence[str]) -> Artist:
-    """Return the artist that draws the prompt items of suites as a simulated system does, its defects included.
+def suite_renderer(simulated: SimulatedSystem, suites: Sequence[str]) -> Renderer:
+    """Return the renderer that draws the prompt items of suites as a simulated system does, its defects included.
 
     A prompt that no suite holds is drawn as a scene without things, a person whom the renderer does not know as one of
     those it knows; things that it does not know are left out. An edit is answered with its source as it looks
@@ -35,12 +32,12 @@ def demo_artist(simulated: SimulatedSystem, suites: Sequence[str]) -> Artist:
     from evals.generation.simulated.drawing import draw
     from evals.suites.suite import PromptItem, read_suite
 
-    asked = {item.prompt: item for suite in suites for item in read_suite(suite).items}
+    items = {item.prompt: item for suite in suites for item in read_suite(suite).items}
 
-    def artist(
+    def render(
         prompt: str, seed: int | None, nth: int, width: int, height: int, references: Sequence[bytes]
     ) -> PIL.Image.Image:
-        item = asked.get(prompt)
+        item = items.get(prompt)
         if item is None:
             digest = hashlib.sha256(prompt.encode()).hexdigest()[:12]
             item = PromptItem(suite="", id=digest, prompt=prompt)
@@ -49,14 +46,14 @@ def demo_artist(simulated: SimulatedSystem, suites: Sequence[str]) -> Artist:
         if item.source is not None:
             return _fitted(_edited(item, simulated, references), width, height)
         if has_defect(item, simulated, "show_other_step"):
-            item = another_step(item, tuple(asked.values()))
+            item = another_step(item, tuple(items.values()))
         item = _drawable(item)
         side = min(max(width, height, _LEAST_SIDE), _LARGEST_SIDE)
         # Without a seed every picture is a new one.
         drawn = draw(item, seed, nth, simulated, side) if seed is not None else draw(item, -1 - nth, 0, simulated, side)
         return _fitted(drawn, width, height)
 
-    return artist
+    return render
 
 
 def _edited(item: PromptItem, simulated: SimulatedSystem, references: Sequence[bytes]) -> PIL.Image.Image:
@@ -102,17 +99,3 @@ def _drawable(item: PromptItem) -> PromptItem:
     if item.expected_text and objects and PICTOGRAMS[objects[0].name].label is None:
         objects = ()
     return item.model_copy(update={"sequence_id": character, "objects": objects})
-
-
-def plain_artist(
-    prompt: str, seed: int | None, nth: int, width: int, height: int, references: Sequence[bytes]
-) -> PIL.Image.Image:
-    """Draw a few coloured cells, another picture for each prompt, seed and set of references; without a seed, for each
-    drawing.
-    """
-    named = hashlib.sha256(repr((prompt, seed, nth if seed is None else 0)).encode())
-    for reference in references:
-        named.update(hashlib.sha256(reference).digest())
-    cells = random.Random(named.digest()).randbytes(3 * _CELLS * _CELLS)
-    small = PIL.Image.frombytes("RGB", (_CELLS, _CELLS), cells)
-    return small.resize((width, height), PIL.Image.Resampling.NEAREST)

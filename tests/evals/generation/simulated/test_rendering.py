@@ -1,4 +1,4 @@
-"""The artists: every prompt that comes with TwinLens can be drawn, so that every eval can be rehearsed."""
+"""The renderer of suites: every prompt that comes with TwinLens can be drawn, so that every eval can be rehearsed."""
 
 import io
 from dataclasses import replace
@@ -8,7 +8,8 @@ import PIL.Image
 import pytest
 
 from evals.definition import Defect, SimulatedSystem
-from evals.generation.simulated.artists import demo_artist
+from evals.generation.simulated.drawing import draw
+from evals.generation.simulated.rendering import suite_renderer
 from evals.suites.references import edit_mask, source_picture
 from evals.suites.suite import read_suite, suite_names
 
@@ -18,9 +19,9 @@ EDITING = read_suite("editing")
 
 @pytest.mark.parametrize("suite", suite_names())
 def test_every_item_of_a_suite_can_be_drawn(suite):
-    artist = demo_artist(PLAIN, [suite])
+    render = suite_renderer(PLAIN, [suite])
     for item in read_suite(suite).items:
-        assert artist(item.prompt, 1, 0, 256, 256, []).size == (256, 256)
+        assert render(item.prompt, 1, 0, 256, 256, []).size == (256, 256)
 
 
 def answer_and_source(item_id):
@@ -29,7 +30,7 @@ def answer_and_source(item_id):
     with PIL.Image.open(io.BytesIO(source)) as opened:
         before = np.asarray(opened, dtype=np.int16)
     size = before.shape[:2]
-    drawn = demo_artist(PLAIN, ["editing"])(item.prompt, 1, 0, size[1], size[0], [source])
+    drawn = suite_renderer(PLAIN, ["editing"])(item.prompt, 1, 0, size[1], size[0], [source])
     return item, np.asarray(drawn, dtype=np.int16), before
 
 
@@ -63,10 +64,10 @@ def test_a_recoloured_thing_has_the_colour_that_was_asked_for():
 @pytest.mark.parametrize("suite", ["stories", "brands"])
 def test_stories_and_brands_are_no_portraits(suite, monkeypatch):
     monkeypatch.setattr("evals.generation.simulated.drawing.draw_portrait", lambda *_: pytest.fail("a portrait"))
-    artist = demo_artist(PLAIN, [suite])
+    render = suite_renderer(PLAIN, [suite])
     for item in read_suite(suite).items:
         if item.objects or item.expected_text:
-            artist(item.prompt, 1, 0, 256, 256, [])
+            render(item.prompt, 1, 0, 256, 256, [])
 
 
 ONE_EDIT_OF_EACH_KIND = tuple({item.edit.does: item for item in read_suite("demo-editing").items}.values())
@@ -75,7 +76,7 @@ ONE_EDIT_OF_EACH_KIND = tuple({item.edit.does: item for item in read_suite("demo
 def answered(item, does):
     """Return what a system answers that does one thing wrong in every edit, what it should answer, and the source."""
     answers = [
-        demo_artist(replace(PLAIN, defects=defects), ["demo-editing"])(item.prompt, 1, 0, 512, 512, [])
+        suite_renderer(replace(PLAIN, defects=defects), ["demo-editing"])(item.prompt, 1, 0, 512, 512, [])
         for defects in ((Defect(does, "demo-editing"),), ())
     ]
     return *(np.asarray(answer, dtype=np.int16) for answer in answers), pixels(source_picture(item))
@@ -106,29 +107,62 @@ def test_a_copied_reference_is_the_answer_in_the_size_that_was_asked_for():
     buffer = io.BytesIO()
     reference = PIL.Image.effect_mandelbrot((512, 512), (-2, -2, 2, 2), 20).convert("RGB")
     reference.save(buffer, "PNG")
-    artist = demo_artist(copying, ["demo-reference"])
+    render = suite_renderer(copying, ["demo-reference"])
     second, third = (read_suite("demo-reference").item(f"kim-{shot}").prompt for shot in (2, 3))
-    assert artist(second, 1, 0, 512, 512, [buffer.getvalue()]) == reference
-    assert artist(second, 1, 0, 256, 256, [buffer.getvalue()]).size == (256, 256)
-    assert artist(third, 1, 0, 512, 512, [buffer.getvalue()]) != reference
-    assert artist(second, 1, 0, 512, 512, []) != reference
+    assert render(second, 1, 0, 512, 512, [buffer.getvalue()]) == reference
+    assert render(second, 1, 0, 256, 256, [buffer.getvalue()]).size == (256, 256)
+    assert render(third, 1, 0, 512, 512, [buffer.getvalue()]) != reference
+    assert render(second, 1, 0, 512, 512, []) != reference
 
 
 def test_another_step_of_a_story_is_shown_where_scripted():
     stories = read_suite("demo-stories")
     first, second = stories.item("party-1").prompt, stories.item("party-2").prompt
-    wrong = demo_artist(
+    wrong = suite_renderer(
         replace(PLAIN, defects=(Defect("show_other_step", "demo-stories", ("party-1",)),)), ["demo-stories"]
     )
-    right = demo_artist(PLAIN, ["demo-stories"])
+    right = suite_renderer(PLAIN, ["demo-stories"])
     assert wrong(first, 1, 0, 256, 256, []) != right(first, 1, 0, 256, 256, [])
     assert wrong(second, 1, 0, 256, 256, []) == right(second, 1, 0, 256, 256, [])
 
 
 def test_a_picture_of_four_megapixels_is_the_one_of_one_megapixel_enlarged():
-    artist = demo_artist(PLAIN, ["demo-speed"])
+    render = suite_renderer(PLAIN, ["demo-speed"])
     prompt = read_suite("demo-speed").items[0].prompt
-    large, small = (artist(prompt, 1, 0, side, side, []) for side in (2048, 1024))
+    large, small = (render(prompt, 1, 0, side, side, []) for side in (2048, 1024))
     assert large.size == (2048, 2048)
     again = np.asarray(large.reduce(2), dtype=np.int16)
     assert np.abs(again - np.asarray(small, dtype=np.int16)).mean() < 2
+
+
+NOISY = replace(PLAIN, defects=(Defect("add_noise", "demo-repeats"),))
+
+
+def test_the_renderer_draws_the_item_that_the_prompt_belongs_to():
+    item = read_suite("demo-signs").item("bakery")
+    render = suite_renderer(PLAIN, ["demo-scenes", "demo-signs"])
+    drawn = render(item.prompt, 5, 0, 256, 256, ())
+    assert drawn.tobytes() == draw(item, 5, 0, PLAIN, 256).tobytes()
+    assert render(item.prompt, 5, 0, 384, 256, ()).size == (384, 256)
+    assert render(item.prompt, 5, 0, 64, 64, ()).size == (64, 64)
+
+
+def test_the_renderer_draws_a_prompt_of_no_suite_too():
+    render = suite_renderer(PLAIN, ["demo-signs"])
+    first, again = (render("An unheard-of prompt", 1, 0, 256, 256, ()) for _ in range(2))
+    assert first.size == (256, 256)
+    assert first.tobytes() == again.tobytes() != render("Another one", 1, 0, 256, 256, ()).tobytes()
+
+
+def test_the_renderer_tells_repeats_apart_where_the_script_does():
+    item = read_suite("demo-repeats").items[0]
+    for system, same in [(PLAIN, True), (NOISY, False)]:
+        render = suite_renderer(system, ["demo-repeats"])
+        first, second = (render(item.prompt, 1, nth, 256, 256, ()).tobytes() for nth in range(2))
+        assert (first == second) is same
+
+
+def test_without_a_seed_the_renderer_draws_anew():
+    item = read_suite("demo-signs").items[0]
+    render = suite_renderer(PLAIN, ["demo-signs"])
+    assert render(item.prompt, None, 0, 256, 256, ()).tobytes() != render(item.prompt, None, 1, 256, 256, ()).tobytes()

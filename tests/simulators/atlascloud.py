@@ -1,0 +1,149 @@
+"""Speaks AtlasCloud's wire format: generateImage answers with a prediction id, which is asked for until it is done.
+
+Fields that the vendor's pages do not name are ignored. Finished predictions are ``completed`` and ``succeeded`` in
+turn, since the vendor's pages name both.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, cast
+
+from aiohttp import web
+
+from evals.facts.pricing import SIZES
+from evals.generation.simulated.delivery import delivery_address, delivery_routes
+from evals.generation.simulated.host import Format, Job, Order, SimulatedModel
+from evals.generation.simulated.server import size_name
+from tests.simulators.faults import FaultyServer, Problem
+from tests.simulators.tasks import bearer, conclude, is_whole, json_object, reference, take_in
+
+_LEAST_SIDE = 256
+_ODD_STATUSES = ("created", "dispatched")
+_ERRORS = {
+    "refused": "The prompt was rejected: it was flagged by content moderation.",
+    "filtered": "The generated image was withheld: it was flagged by content moderation (NSFW).",
+    "failed": "The model failed while it ran.",
+}
+
+
+class Invalid(ValueError):
+    """A field of a request is wrong; the message names it."""
+
+
+def routes(server: FaultyServer) -> list[web.RouteDef]:
+    """Return the routes below this format's prefix."""
+    done: list[str] = []
+
+    async def generate_image(request: web.Request) -> web.StreamResponse:
+        if not server.key_fits(bearer(request)):
+            return _denied()
+        body = await json_object(request)
+        if body is None:
+            return _error(400, "the body must be a JSON object")
+        model = server.model(str(body.get("model")))
+        if model is None:
+            return _error(404, f"model not found: {body.get('model')}")
+        try:
+            order = _order(model, body, is_edit=body["model"] == model.edit_api_id)
+        except Invalid as error:
+            return _error(400, str(error))
+        job = take_in(server, order)
+        return _success({**_state(request, server, job, "processing"), "outputs": []})
+
+    async def prediction(request: web.Request) -> web.StreamResponse:
+        job = server.find(request.match_info["task_id"])
+        if not server.key_fits(bearer(request)):
+            return _denied()
+        if job is None:
+            return _error(404, "prediction not found")
+        odd = server.odd_status(job, _ODD_STATUSES)
+        if odd is not None or job.phase != "ready":
+            return _success(_state(request, server, job, odd or "processing"))
+        outcome = conclude(job)
+        if outcome in _ERRORS:
+            failed = {"error": _ERRORS[outcome], "has_nsfw_contents": [outcome == "filtered"]}
+            return _success({**_state(request, server, job, "failed"), **failed})
+        done.append(job.task_id)
+        return _success(
+            {
+                **_state(request, server, job, "completed" if len(done) % 2 else "succeeded"),
+                "outputs": [delivery_address(request, server, job)],
+                "has_nsfw_contents": [False],
+                "timings": {"inference": round((job.ready_at - job.started_at) * 1000)},
+            }
+        )
+
+    return [
+        web.post("/api/v1/model/generateImage", generate_image),
+        web.get("/api/v1/model/prediction/{task_id}", prediction),
+        *delivery_routes(server),
+    ]
+
+
+def render_error(problem: Problem) -> web.Response:
+    """Render an error in the vendor's shape."""
+    answer = _error(problem.status, problem.message)
+    answer.headers.update(problem.headers)
+    return answer
+
+
+def _denied() -> web.Response:
+    return _error(401, "unauthorized: the API key is missing or not valid")
+
+
+def _error(status: int, message: str) -> web.Response:
+    return web.json_response({"code": status, "message": message, "data": None}, status=status)
+
+
+def _success(state: Mapping[str, Any]) -> web.Response:
+    return web.json_response({"code": 200, "message": "success", "data": state})
+
+
+def _state(request: web.Request, server: FaultyServer, job: Job, status: str) -> dict[str, Any]:
+    return {
+        "id": job.task_id,
+        "model": job.order.model.api_id,
+        "status": status,
+        "outputs": None,
+        "error": "",
+        "has_nsfw_contents": None,
+        "urls": {"get": f"{server.address(request)}/api/v1/model/prediction/{job.task_id}"},
+    }
+
+
+def _order(model: SimulatedModel, body: Mapping[str, Any], is_edit: bool) -> Order:
+    prompt = body.get("prompt")
+    if not isinstance(prompt, str) or not prompt:
+        raise Invalid("prompt is required")
+    seed = body.get("seed")
+    if seed is not None and not is_whole(seed, 0):
+        raise Invalid("seed must be a whole number")
+    format = body.get("output_format", "jpeg")
+    if format not in ("jpeg", "png"):
+        raise Invalid("output_format must be jpeg or png")
+    width, height = _pixels(model, body.get("size", "1024*1024"))
+    references = _references(model, body) if is_edit else ()
+    return Order(model, prompt, seed, width, height, size_name(width, height), cast(Format, format), references)
+
+
+def _pixels(model: SimulatedModel, size: Any) -> tuple[int, int]:
+    sides = re.fullmatch(r"(\d{1,5})[*x](\d{1,5})", size) if isinstance(size, str) else None
+    if sides is None:
+        raise Invalid('size must be written as "1024*1024"')
+    width, height = int(sides[1]), int(sides[2])
+    largest = max(SIZES[name] for name in model.sizes)
+    if not (_LEAST_SIDE <= width <= largest and _LEAST_SIDE <= height <= largest):
+        raise Invalid(f"size must be from {_LEAST_SIDE} to {largest} pixels a side")
+    return width, height
+
+
+def _references(model: SimulatedModel, body: Mapping[str, Any]) -> tuple[bytes, ...]:
+    images = body.get("images")
+    if not isinstance(images, list) or not 1 <= len(images) <= model.references_at_most:
+        raise Invalid(f"images must hold from 1 to {model.references_at_most} pictures")
+    pictures = [reference(image) for image in images]
+    if None in pictures:
+        raise Invalid("images must be base64 of pictures")
+    return tuple(content for content in pictures if content is not None)

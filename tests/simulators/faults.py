@@ -1,0 +1,307 @@
+"""Faults that a simulated host plays by script, in every wire format.
+
+A `FaultyServer` decides at each arrival what becomes of it. What was not taken in (`REJECTIONS`) is answered in the
+vendor's own shape; answers that are cut off, spoiled or never sent are played by a middleware on the answer that a
+format gives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import importlib
+import json
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from evals.generation.simulated.call_log import CallLog
+from evals.generation.simulated.host import Job, Order, SimulatedHost
+from evals.generation.simulated.server import SimulatedServer, encode
+from evals.generation.simulated.serving import FORMATS as PRODUCT_FORMATS
+from evals.generation.simulated.serving import serve
+from tests.simulators.rendering import plain_renderer
+
+FORMATS: Mapping[str, str] = {
+    **PRODUCT_FORMATS,
+    **{name: f"tests.simulators.{name}" for name in ("replicate", "fal", "fireworks", "atlascloud", "comfyui")},
+}
+"""Every wire format with the module that speaks it."""
+
+REJECTIONS: Mapping[str, tuple[int, str] | None] = {
+    "rate_limited": (429, "Too many requests; slow down."),
+    "daily_quota": (429, "The quota of requests per day is used up."),
+    "unavailable": (503, "The service is overloaded. Try again later."),
+    "internal": (500, "An internal error has occurred."),
+    "bad_key": (401, "Not authenticated: the API key is not valid."),
+    "no_credit": (402, "Insufficient credits. Add credits to your account."),
+    "echo_key": (401, "Not authenticated: the API key {key} is not valid."),
+    "drop_before": None,  # the connection is cut before the request was taken in
+}
+"""What neither draws nor charges: HTTP status and message."""
+
+SPOILED = ("gateway_timeout", "stall", "drop", "garbage", "truncated")
+"""What is charged, and the answer lost: HTTP 504, never answered, cut off before or within the answer, nonsense."""
+
+UNDELIVERABLE = ("not_an_image", "expired")
+"""What is made and cannot be had: the bytes are no picture, or the address answers 403."""
+
+BEHAVIOURS = (
+    "ok",
+    "slow",  # `FaultyHost.slow_s` later
+    "odd_status",  # statuses that nobody has heard of for a while, then ready
+    "draft_thoughts",  # drafts among the thoughts
+    "refuse_prompt",
+    "filter_image",
+    "text_only",  # the model writes instead of drawing
+    "error_status",
+    "never_ready",
+    *UNDELIVERABLE,
+    *SPOILED,
+    *REJECTIONS,
+)
+
+PASSING_FAULTS = (
+    *("rate_limited", "unavailable", "internal", "drop_before"),
+    *("gateway_timeout", "drop", "garbage", "truncated"),
+    *("not_an_image", "refuse_prompt", "filter_image", "error_status", "odd_status", "slow"),
+)
+"""Faults after which the next request may be answered, and that make nobody wait for a time limit."""
+
+_OF_TASKS = {"text_only": "refuse_prompt", "draft_thoughts": "ok"}
+_AT_ONCE = {"error_status": "internal", "never_ready": "stall", "odd_status": "slow", "expired": "not_an_image"}
+_UNMODERATED = dict.fromkeys(("refuse_prompt", "filter_image", "text_only", "draft_thoughts"), "ok")
+FALLBACKS: Mapping[str, Mapping[str, str]] = {
+    **dict.fromkeys(FORMATS, _OF_TASKS),
+    "google": _AT_ONCE,
+    "vertex": _AT_ONCE,
+    "bfl": {**_OF_TASKS, "daily_quota": "no_credit"},
+    "comfyui": _UNMODERATED,
+}
+"""What a host does for a behaviour that its wire format cannot show; the call log keeps the script's own word."""
+
+Script = Callable[[int, str], str]
+"""The behaviour of an arrival: its number at this host, from 0, and its prompt."""
+
+_NONSENSE = b"<html><head><title>Please wait</title></head><body>Your request is being processed\xe2\x80\xa6</body>"
+_BFL_ODD_STATUSES = ("Reasoning", "Generating", "Polishing")
+
+
+@dataclass(frozen=True, slots=True)
+class FaultyHost(SimulatedHost):
+    """A host that behaves by script and takes its time: in the queue, at work, and more of it where it is slow."""
+
+    script: Script = lambda arrival, prompt: "ok"
+    queue_s: float = 0.0
+    work_s: float = 0.0
+    slow_s: float = 1.0
+    retry_after_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An error that rejects a request, for a format to render; ``retry_after_s`` where waiting has a stated end."""
+
+    behaviour: str
+    status: int
+    message: str
+    retry_after_s: float | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Return the ``Retry-After`` header, for hosts that send one."""
+        return {} if self.retry_after_s is None else {"Retry-After": f"{self.retry_after_s:g}"}
+
+
+class Rejected(Exception):
+    """A request is not taken in; without a problem the connection is cut."""
+
+    def __init__(self, name: str, problem: Problem | None) -> None:
+        """Keep which host rejects and why."""
+        self.name, self.problem = name, problem
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """What a format did while it answered a request: the job that it took in, or the one that was asked about."""
+
+    server: FaultyServer | None = None
+    taken_in: Job | None = None
+    polled: Job | None = None
+
+
+_EXCHANGE: ContextVar[_Exchange] = ContextVar("exchange")
+
+
+class FaultyServer(SimulatedServer):
+    """A simulated host that plays the script of its `FaultyHost`."""
+
+    def __init__(self, name: str, host: SimulatedHost, call_log: CallLog, threads: ThreadPoolExecutor) -> None:
+        """Start before the first arrival."""
+        super().__init__(name, host, call_log, threads)
+        assert isinstance(host, FaultyHost)
+        self.settings = host
+        self._arrivals = 0
+        self._polls: Counter[str] = Counter()
+
+    def take_in(self, order: Order) -> Job:
+        """Take an order in as the script says, or raise `Rejected`."""
+        arrival, self._arrivals = self._arrivals, self._arrivals + 1
+        scripted = self.settings.script(arrival, order.prompt)
+        if scripted not in BEHAVIOURS:
+            raise ValueError(f"the script of {self.name} says {scripted!r}; there is no such behaviour")
+        behaviour = self.fallback(order).get(scripted, scripted)
+        if behaviour in REJECTIONS:
+            self.log(order, scripted).outcome = "rejected"
+            raise Rejected(self.name, self._problem(behaviour))
+        job = super().take_in(order)
+        job.call.behaviour = scripted
+        started_at = job.started_at + self.settings.queue_s
+        work_s = self.settings.work_s + (self.settings.slow_s if behaviour == "slow" else 0.0)
+        job = replace(
+            job,
+            behaviour=behaviour,
+            started_at=started_at,
+            ready_at=float("inf") if behaviour == "never_ready" else started_at + work_s,
+            served_until=0.0 if behaviour == "expired" else job.served_until,
+        )
+        exchange = _EXCHANGE.get()
+        exchange.server, exchange.taken_in = self, job
+        return job
+
+    def fallback(self, order: Order) -> Mapping[str, str]:
+        """Return what is done for behaviours that the format cannot show."""
+        if self.name == "fireworks" and "kontext" not in order.model.api_id:
+            return {**_OF_TASKS, **_AT_ONCE}
+        return FALLBACKS[self.name]
+
+    def find(self, task_id: str) -> Job | None:
+        """Return a task, and count that it was asked about."""
+        exchange = _EXCHANGE.get()
+        exchange.server, exchange.polled = self, super().find(task_id)
+        self._polls[task_id] += 1
+        return exchange.polled
+
+    def odd_status(self, job: Job, statuses: Sequence[str]) -> str | None:
+        """Return the odd status that a task has at this poll, None once it has an ordinary one."""
+        polls = self._polls[job.task_id]
+        return statuses[polls - 1] if job.behaviour == "odd_status" and polls <= len(statuses) else None
+
+    async def picture(self, job: Job) -> bytes:
+        """Return the picture, or bytes that are none where the script says so."""
+        if job.behaviour == "not_an_image":
+            return b"<!DOCTYPE html><html><body>It works!</body></html>"
+        return await super().picture(job)
+
+    def _problem(self, behaviour: str) -> Problem | None:
+        rejection = REJECTIONS[behaviour]
+        if rejection is None:
+            return None
+        wait_s = self.settings.retry_after_s if behaviour == "rate_limited" else None
+        return Problem(behaviour, rejection[0], rejection[1].format(key=self.host.key), wait_s)
+
+
+@contextmanager
+def serve_faulty(hosts: Mapping[str, FaultyHost], call_log: CallLog | None = None) -> Iterator[dict[str, str]]:
+    """Serve hosts in any of `FORMATS` by their scripts; yields their addresses."""
+    with serve(hosts, call_log, FORMATS, FaultyServer, [_play]) as addresses:
+        yield addresses
+
+
+def storm(rate: float, seed: int, among: Sequence[str] = PASSING_FAULTS) -> Script:
+    """Return a script that answers a share ``rate`` of the arrivals with faults drawn evenly from ``among``.
+
+    What an arrival gets depends on the seed and its number alone.
+    """
+
+    def script(arrival: int, prompt: str) -> str:
+        drawn = random.Random(f"storm {seed} {arrival}")
+        return drawn.choice(among) if drawn.random() < rate else "ok"
+
+    return script
+
+
+@web.middleware
+async def _play(request: web.Request, handler: Handler) -> web.StreamResponse:
+    exchange = _Exchange()
+    _EXCHANGE.set(exchange)
+    try:
+        answer = await handler(request)
+    except Rejected as rejected:
+        if rejected.problem is None:
+            return _cut(request)
+        return _renderer_of(rejected.name)(rejected.problem)
+    assert isinstance(answer, web.Response)
+    job, server = exchange.taken_in, exchange.server
+    if job is not None and server is not None:
+        if job.behaviour == "draft_thoughts" and server.name in ("google", "vertex"):
+            return _with_drafts(answer)
+        return await _spoil(request, server, job, answer) if job.behaviour in SPOILED else answer
+    if exchange.polled is not None and server is not None and server.name == "bfl":
+        odd = server.odd_status(exchange.polled, _BFL_ODD_STATUSES)
+        if odd is not None:
+            exchange.polled.call.outcome = "open"
+            return web.json_response({**json.loads(_body(answer)), "status": odd, "result": None})
+    return answer
+
+
+def _renderer_of(name: str) -> Callable[[Problem], web.Response]:
+    place, function = ("vendor_errors", f"render_{name}") if name in PRODUCT_FORMATS else (name, "render_error")
+    render: Callable[[Problem], web.Response] = getattr(importlib.import_module(f"tests.simulators.{place}"), function)
+    return render
+
+
+async def _spoil(request: web.Request, server: SimulatedServer, job: Job, answer: web.Response) -> web.StreamResponse:
+    job.call.outcome = "lost"
+    if job.behaviour == "gateway_timeout":
+        return web.Response(status=504, text="<html><body><h1>504 Gateway Time-out</h1></body></html>")
+    if job.behaviour == "garbage":
+        return web.Response(body=_NONSENSE, content_type="text/html")
+    if job.behaviour == "truncated":
+        return await _truncated(request, answer)
+    if job.behaviour == "stall":
+        while request.transport is not None and not request.transport.is_closing() and not server.closing.is_set():
+            await asyncio.sleep(0.05)
+    return _cut(request)
+
+
+def _cut(request: web.Request) -> web.Response:
+    """Cut the connection before any answer; what is returned goes nowhere."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
+
+
+async def _truncated(request: web.Request, answer: web.Response) -> web.StreamResponse:
+    body = _body(answer)
+    response = web.StreamResponse(status=answer.status)
+    response.content_type = answer.content_type
+    response.content_length = len(body)
+    await response.prepare(request)
+    await response.write(body[: len(body) * 2 // 3])
+    if request.transport is not None:
+        request.transport.close()
+    return response
+
+
+def _body(answer: web.Response) -> bytes:
+    return answer.body if isinstance(answer.body, bytes) else b"{}"
+
+
+def _with_drafts(answer: web.Response) -> web.Response:
+    body = json.loads(_body(answer))
+    drafts = [encode(plain_renderer(f"draft {number}", 0, 0, 256, 256, ()), "png") for number in range(2)]
+    thoughts = [
+        {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(draft).decode()}, "thought": True}
+        for draft in drafts
+    ]
+    content = body["candidates"][0]["content"]
+    content["parts"] = [*thoughts, *content["parts"]]
+    return web.json_response(body)

@@ -1,0 +1,184 @@
+"""Speaks Fireworks' wire format: FLUX.1 answers with the picture itself, FLUX.1 Kontext with a request id to poll.
+
+A model that answers with the picture shows what a task would end in as well as it can: a declined prompt as HTTP 400,
+a withheld picture as ``CONTENT_FILTERED`` with a black one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, cast
+
+import PIL.Image
+from aiohttp import web
+
+from evals.generation.simulated.delivery import delivery_address, delivery_routes
+from evals.generation.simulated.host import Format, Job, Order, SimulatedModel
+from evals.generation.simulated.server import encode, size_name
+from tests.simulators.faults import FaultyServer, Problem
+from tests.simulators.tasks import bearer, conclude, is_whole, json_object, reference, take_in, used_seed
+
+_RATIOS = ("1:1", "21:9", "16:9", "3:2", "5:4", "4:5", "2:3", "9:16", "9:21", "4:3", "3:4")
+_WORKFLOWS = "/inference/v1/workflows/accounts/fireworks/models"
+_ACCOUNT = "accounts/fireworks/models/"
+_AT_ONCE_FIELDS = frozenset({"prompt", "aspect_ratio", "guidance_scale", "num_inference_steps", "seed"})
+_TASK_FIELDS = frozenset(
+    {"prompt", "input_image", "seed", "aspect_ratio", "output_format", "safety_tolerance", "prompt_upsampling"}
+)
+_ODD_STATUSES = ("Reasoning", "Generating")
+
+
+class Invalid(ValueError):
+    """A field of a request is wrong; the message names it."""
+
+
+def routes(server: FaultyServer) -> list[web.RouteDef]:
+    """Return the routes below this format's prefix."""
+
+    async def text_to_image(request: web.Request) -> web.StreamResponse:
+        model = _model(request, server)
+        if not server.key_fits(bearer(request)) or model is None or _is_task_model(model):
+            return _turned_away(request, server)
+        format: Format = "png" if request.headers.get("Accept") == "image/png" else "jpeg"
+        try:
+            body = _body(await json_object(request), _AT_ONCE_FIELDS)
+            _whole(body, "num_inference_steps", 1, 50)
+            guidance = body.get("guidance_scale", 3.5)
+            if isinstance(guidance, bool) or not isinstance(guidance, (int, float)) or guidance < 0:
+                raise Invalid("guidance_scale: must be a number of 0 or more")
+            order = _order(model, body, format)
+        except Invalid as error:
+            return _error(400, str(error))
+        job = take_in(server, order)
+        await server.work(job)
+        outcome = conclude(job)
+        if outcome == "refused":
+            return _error(400, "The prompt was flagged by the content filter.", "content_filtered")
+        black = PIL.Image.new("RGB", (order.width, order.height))
+        picture = encode(black, format) if outcome == "filtered" else await server.picture(job)
+        reason = "CONTENT_FILTERED" if outcome == "filtered" else "SUCCESS"
+        headers = {"Finish-Reason": reason, "Seed": str(used_seed(job))}
+        return web.Response(body=picture, content_type=f"image/{format}", headers=headers)
+
+    async def submit(request: web.Request) -> web.StreamResponse:
+        model = _model(request, server)
+        if not server.key_fits(bearer(request)) or model is None or not _is_task_model(model):
+            return _turned_away(request, server)
+        try:
+            body = _body(await json_object(request), _TASK_FIELDS)
+            _whole(body, "safety_tolerance", 0, 6)
+            format = body.get("output_format") or "jpeg"
+            if format not in ("jpeg", "png"):
+                raise Invalid("output_format: must be jpeg or png")
+            order = _order(model, body, cast(Format, format))
+        except Invalid as error:
+            return _error(400, str(error))
+        return web.json_response({"request_id": take_in(server, order).task_id})
+
+    async def get_result(request: web.Request) -> web.StreamResponse:
+        model = _model(request, server)
+        if not server.key_fits(bearer(request)) or model is None or not _is_task_model(model):
+            return _turned_away(request, server)
+        task_id = ((await json_object(request)) or {}).get("id")
+        if not isinstance(task_id, str):
+            return _error(400, "id: field required")
+        job = server.find(task_id)
+        if job is None or job.order.model is not model:
+            return web.json_response(_state(task_id, "Task not found"))
+        return web.json_response(_progress(request, server, job))
+
+    return [
+        web.post(_WORKFLOWS + "/{model}/text_to_image", text_to_image),
+        web.post(_WORKFLOWS + "/{model}/get_result", get_result),
+        web.post(_WORKFLOWS + "/{model}", submit),
+        *delivery_routes(server),
+    ]
+
+
+def render_error(problem: Problem) -> web.Response:
+    """Render an error in the vendor's shape."""
+    answer = _error(problem.status, problem.message, "error")
+    answer.headers.update(problem.headers)
+    return answer
+
+
+def _turned_away(request: web.Request, server: FaultyServer) -> web.Response:
+    if not server.key_fits(bearer(request)):
+        return _error(401, "The API key you provided is invalid.", "unauthorized")
+    name = request.match_info["model"]
+    return _error(404, f"Model not found, inaccessible, and/or not deployed: {name}", "not_found")
+
+
+def _error(status: int, message: str, code: str = "invalid_request_error") -> web.Response:
+    error = {"object": "error", "type": code, "code": code, "message": message}
+    return web.json_response({"error": error}, status=status)
+
+
+def _model(request: web.Request, server: FaultyServer) -> SimulatedModel | None:
+    name = request.match_info["model"]
+    return server.model(name) or server.model(_ACCOUNT + name)
+
+
+def _is_task_model(model: SimulatedModel) -> bool:
+    return "kontext" in model.api_id
+
+
+def _body(body: dict[str, Any] | None, fields: frozenset[str]) -> dict[str, Any]:
+    if body is None:
+        raise Invalid("the body must be a JSON object")
+    for field in body:
+        if field not in fields:
+            raise Invalid(f"Extra inputs are not permitted, field: '{field}'")
+    if not isinstance(body.get("prompt"), str):
+        raise Invalid("prompt: must be a string")
+    return body
+
+
+def _order(model: SimulatedModel, body: Mapping[str, Any], format: Format) -> Order:
+    """Return the order; every shape has about 1024 x 1024 pixels, and the price of its square."""
+    _whole(body, "seed", 0, None)
+    ratio = body.get("aspect_ratio") or "1:1"
+    if ratio not in _RATIOS:
+        raise Invalid(f"aspect_ratio: must be one of {', '.join(_RATIOS)}")
+    across, _, down = ratio.partition(":")
+    shape = int(across) / int(down)
+    width, height = (round(1024 * math.sqrt(stretched) / 16) * 16 for stretched in (shape, 1 / shape))
+    references: tuple[bytes, ...] = ()
+    if body.get("input_image") is not None:
+        content = reference(body["input_image"]) if model.references_at_most else None
+        if content is None:
+            raise Invalid("input_image: must be base64 of a picture")
+        references = (content,)
+    return Order(model, body["prompt"], body.get("seed"), width, height, size_name(1024, 1024), format, references)
+
+
+def _whole(body: Mapping[str, Any], field: str, least: int, most: int | None) -> None:
+    value = body.get(field)
+    if value is not None and not is_whole(value, least, most):
+        raise Invalid(f"{field}: must be a whole number from {least}" + (f" to {most}" if most is not None else ""))
+
+
+def _progress(request: web.Request, server: FaultyServer, job: Job) -> dict[str, Any]:
+    odd = server.odd_status(job, _ODD_STATUSES)
+    if odd is not None or job.phase != "ready":
+        return _state(job.task_id, odd or "Pending") | {"progress": 0.5}
+    outcome = conclude(job)
+    if outcome in ("refused", "filtered"):
+        status = "Request Moderated" if outcome == "refused" else "Content Moderated"
+        return _state(job.task_id, status) | {"details": {"Moderation Reasons": ["Safety Filter"]}}
+    if outcome == "failed":
+        return _state(job.task_id, "Error") | {"details": {"error": "The generation failed."}}
+    result = {
+        "sample": delivery_address(request, server, job),
+        "prompt": job.order.prompt,
+        "seed": used_seed(job),
+        "start_time": job.started_at,
+        "end_time": job.ready_at,
+        "duration": job.ready_at - job.started_at,
+    }
+    return _state(job.task_id, "Ready") | {"result": result}
+
+
+def _state(task_id: str, status: str) -> dict[str, Any]:
+    return {"id": task_id, "status": status, "result": None, "progress": None, "details": None}
