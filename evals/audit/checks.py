@@ -22,7 +22,7 @@ from evals.audit.rules import (
     usd,
 )
 from evals.facts.capabilities import Answer, Cell, read_capabilities
-from evals.facts.models import Facts, KnownHost, KnownModel, KnownSystem, Offer, plain_name, read_facts
+from evals.facts.models import Facts, KnownHost, KnownModel, KnownSystem, plain_name, read_facts
 from evals.facts.pricing import SIZES, Size, expected_cost_usd
 from evals.yaml_models import FileModel, Names, Text, check_known, refused
 
@@ -248,8 +248,9 @@ class Request(FileModel):
         is_so, words = self._compare(evidence.request(self.system))
         if is_so:
             return Finding("right", f"{words}, as TwinLens sends it.")
-        title = next((offer.title for offer in self._offers_of_path(evidence.facts)), None)
-        named = f" What the claim names is {title}." if title and self.part == "path" else ""
+        offers, host = evidence.facts.offers.values(), evidence.facts.find(self.system).host
+        titles = [each.title for each in offers if each.host == host and each.api_id == self.stated.rpartition("/")[2]]
+        named = f" What the claim names is {titles[0]}." if titles and self.part == "path" else ""
         return Finding(self.otherwise, f"{words}.{named}")
 
     def _compare(self, request: OwnRequest) -> tuple[bool, str]:
@@ -270,11 +271,6 @@ class Request(FileModel):
             case "field":
                 is_there = self.stated in request.fields
                 return is_there, f"There is {'a' if is_there else 'no'} field {self.stated}"
-
-    def _offers_of_path(self, facts: Facts) -> list[Offer]:
-        """Return the models of the system's host whose name there is the last part of the stated path."""
-        host, last = facts.find(self.system).host, self.stated.rpartition("/")[2]
-        return [offer for offer in facts.offers.values() if offer.host == host and offer.api_id == last]
 
 
 class Quality(FileModel):

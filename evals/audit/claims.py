@@ -39,20 +39,14 @@ class Claim(FileModel):
 
     Attributes
     ----------
-    id
-        Its name.
-    quote
-        The article's words, a few of them.
-    section
-        Where they stand.
-    kind
-        What it is about.
+    quote, section
+        A few of the article's words, and where they stand.
     says
         What the evidence says beyond what the check computes; empty where that is enough.
     sources
         Who says so, besides those that a capability's answer names itself.
     arithmetic, price, ...
-        The check that decides it, of `CHECKS`.
+        The check that decides it, one of `CHECKS`.
     """
 
     id: Text
@@ -120,24 +114,8 @@ class AuditedArticle(Article):
 class ClaimVerdict:
     """What became of one claim.
 
-    Attributes
-    ----------
-    id, quote, section, kind
-        The claim's.
-    verdict
-        Of `evals.audit.rules.RULES`.
-    given
-        Which of the article's own numbers were taken as they are (its prices, say); None where none were.
-    stated
-        The number that the claim states, in words; None where it states none.
-    computed, unit
-        The value computed, cited or measured anew, None where the claim is about no number.
-    sentence
-        Why.
-    sources
-        Who says so, with the day on which it was read.
-    notes
-        What else to know: which measurements were not used, and why.
+    ``given`` says which of the article's own numbers were taken as they are (its prices, say), ``stated`` what number
+    the claim states, in words; None where none. All else is the claim's or the finding's.
     """
 
     id: str
@@ -160,10 +138,7 @@ class ClaimVerdict:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the verdict as JSON has it."""
-        sources = [
-            {"id": source.id, "what": source.what, "url": source.url, "read": str(source.read), "trust": source.trust}
-            for source in self.sources
-        ]
+        sources = [source.model_dump(mode="json") for source in self.sources]
         fields = {name: getattr(self, name) for name in self.__slots__}
         return {**fields, "sources": sources, "read": str(self.read), "notes": list(self.notes)}
 

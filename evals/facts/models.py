@@ -14,7 +14,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from evals.data_files import data_path
-from evals.facts.pricing import AnyPrice, ImagePrice, Size, TokenPrice
+from evals.facts.pricing import AnyPrice, Size
 from evals.facts.sources import FactsError, SourceById, SourcesById, read_sources
 from evals.yaml_models import (
     Day,
@@ -39,14 +39,8 @@ _Seconds = Annotated[float, Field(ge=0)]
 class Latency(FileModel):
     """How long one picture took, from request to picture, as somebody else measured it.
 
-    Attributes
-    ----------
-    median_s
-        The middle of what was measured, in seconds; the value itself where there is one only.
-    p95_s
-        What 95 % stayed below, None where nobody says.
-    n
-        How many pictures are behind it, None where nobody says.
+    ``median_s`` is the value itself where there is one only; ``n`` is how many pictures are behind it. What nobody says
+    is None.
     """
 
     size: Size
@@ -61,8 +55,6 @@ class HostFacts(FileModel):
 
     Attributes
     ----------
-    id, title
-        Its short name and the name people know.
     base_url
         Where its interface is; empty for a host inside this process.
     key_variables
@@ -71,14 +63,8 @@ class HostFacts(FileModel):
         The domains whose addresses may be given the key.
     credentials
         Where access comes from, in words, for a host that takes something else than a key.
-    concurrency
-        How many requests TwinLens keeps in flight at most.
-    per_minute
-        How many requests it sends a minute at most, None without a limit.
-    sources
-        Where these facts come from.
-    notes
-        Sentences that a user of this host should read.
+    concurrency, per_minute
+        How many requests TwinLens keeps in flight at most, and sends a minute at most; None is no limit.
     """
 
     id: Text
@@ -98,34 +84,20 @@ class Offer(FileModel):
 
     Attributes
     ----------
-    model, host
-        The two halves of a system's name, ``model@host``.
-    title
-        The name the vendor sells it under.
-    licence
-        The licence of the weights where they are open, None where they are not.
+    model, title, licence
+        The model's, and the licence of its weights where they are open; filled in from the model.
     api_id, edit_api_id
         The model's name in that host's addresses; another one for requests with reference images, where it has one.
-    sizes
-        The sizes that can be asked for, of `evals.facts.pricing.SIZES`.
     references_at_most
         How many reference images a request may carry, 0 where it takes none.
-    takes_seed
-        Whether the interface has a seed at all.
     rolling
         Whether the vendor exchanges the weights under the same name.
-    released, retired
-        First and last day, where known.
-    replaced_by
-        The system to use after that day.
-    prices
-        Every source's price, conflicting ones included; empty where no source gives one.
-    latencies
-        Every source's measurement of how long a picture takes.
-    notes
-        Sentences that a user of this offer should read: conflicting sources, rolling weights.
-    sources
-        Where the facts other than prices come from.
+    released, retired, replaced_by
+        First and last day, where known, and the system to use after that.
+    prices, latencies
+        Every source's, conflicting ones included; empty where no source gives one.
+    notes, sources
+        Sentences that a user of this offer should read; where the facts other than prices come from.
     """
 
     model: str = ""
@@ -161,11 +133,10 @@ class Offer(FileModel):
         if self.released and self.retired and self.retired < self.released:
             raise refused(f"{self.retired} is before its release on {self.released}", "retired")
         for n, price in enumerate(self.prices):
-            field = "image_tokens" if isinstance(price, TokenPrice) else "usd"
-            by_size = getattr(price, field, None) if isinstance(price, (TokenPrice, ImagePrice)) else None
-            missing = [size for size in self.sizes if isinstance(by_size, dict) and size not in by_size]
-            if missing:
-                raise refused(f"the size {missing[0]} is offered and has no number here", "prices", n, field)
+            for field, numbers in price.terms.items():
+                missing = [size for size in self.sizes if isinstance(numbers, dict) and size not in numbers]
+                if missing:
+                    raise refused(f"the size {missing[0]} is offered and has no number here", "prices", n, field)
         for n, latency in enumerate(self.latencies):
             check_known(latency.size, self.sizes, "size on offer", "latencies", n, "size")
         return self
@@ -245,20 +216,10 @@ class _ModelFile(FileModel):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that is known, and the day it was put together.
+    """All that is known, and the day on which the whole was last gone through.
 
-    Attributes
-    ----------
-    read
-        The day on which the whole was last gone through.
-    hosts
-        By id.
-    offers
-        By system, ``model@host``.
-    aliases
-        The model that another name means (a marketing name, a name in addresses), by `plain_name`.
-    former
-        Models that are gone.
+    Hosts are by id, offers by system (``model@host``); ``aliases`` has the model that another name means (a marketing
+    name, a name in addresses) by `plain_name`.
     """
 
     read: date

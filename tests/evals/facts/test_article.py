@@ -75,24 +75,14 @@ def test_a_file_is_read(written):
     [
         ("stars: 4.5", "stars: 5.5", 9, "star 'precise', column 'Flux', field 'stars'", "5.5 is not in halves from 1"),
         ("stars: 4.5", "stars: 3.7", 9, "star 'precise', column 'Flux', field 'stars'", "3.7 is not in halves from 1"),
-        (
-            "models: flux-2-pro}",
-            "models: flux-2-prow}",
-            9,
-            "column 'Flux', field 'models'",
-            "did you mean 'flux-2-pro'",
-        ),
-        (
-            "      - {name: Flux, stars: 4.5, models: flux-2-pro}\n",
-            "",
-            8,
-            "star 'precise', field 'columns'",
-            "1 entries; write 2",
-        ),
+        ("models: flux-2-pro}", "models: flux-2-prow}", 9, "column 'Flux', field 'models'",
+            "did you mean 'flux-2-pro'"),
+        ("      - {name: Flux, stars: 4.5, models: flux-2-pro}\n", "", 8, "star 'precise', field 'columns'",
+            "1 entries; write 2"),
         ("id: quality", "id: budget", 13, "use case 'budget'", "'budget' is listed twice"),
         ("claims: [whatever]", "claim: []", 14, "field 'claim'", "there is no such field; did you mean 'claims'?"),
     ],
-)
+)  # fmt: skip
 def test_a_mistake_is_one_sentence_that_says_where(refusal, passage, put, line, place, problem):
     found_line, found_place, found_problem = refusal(read_small, "article.yaml", SMALL, passage, put)
     assert (found_line, found_place[-len(place) :]) == (line, place)

@@ -24,16 +24,13 @@ def offer_of(system):
         # recorded: 10 in, 1460 out of which the image is 1120
         ("gemini-3.1-flash-image@google", {"input_text": 10, "output_image": 1120, "output_text": 340}, 0.06823),
         # recorded edit: 1156 in of which the reference is 1120, 1488 out, 483 of thoughts
-        (
-            "gemini-nano-banana-2.1@google",
-            {"input_text": 36, "input_image": 1120, "output_image": 1120, "output_text": 1488 - 1120 + 483},
-            0.04172,
-        ),
+        ("gemini-nano-banana-2.1@google",
+            {"input_text": 36, "input_image": 1120, "output_image": 1120, "output_text": 1488 - 1120 + 483}, 0.04172),
         ("flux-2-pro@bfl", {"output_mp": 1.0, "input_mp": 0.0}, 0.03),
         ("flux-2-max@bfl", {"output_mp": 4.0}, 0.16),
         ("flux-2-flex@bfl", {"output_mp": 1.0, "input_mp": 1.0}, 0.12),  # by the dearer of two sources
     ],
-)
+)  # fmt: skip
 def test_recorded_usage_costs_what_the_list_says(system, usage, usd):
     cost, basis = billed_usd(offer_of(system), None, usage, "1K")
     assert cost == pytest.approx(usd, abs=6e-6)
