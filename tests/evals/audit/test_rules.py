@@ -17,7 +17,7 @@ BEST_FIRST = ("right", "imprecise", "wrong")
 KNOWN = Evidence(date(2026, 7, 15), read_facts(), {})
 
 
-def reading(words, operation, of, than, times=None):
+def reading(operation, of, than, times=None, words="it"):
     return Reading(words=words, operation=operation, of=of, than=than, times=times)
 
 
@@ -28,14 +28,14 @@ def checked(stated, *readings, unit="%", **more):
 @pytest.mark.parametrize(
     ("operation", "result"),
     [
-        (reading("x", "percent_more", 0.04, 0.025), 60.0),
-        (reading("x", "percent_less", 0.025, 0.04), 37.5),
-        (reading("x", "percent_less", 8.5, 11), 250 / 11),
-        (reading("x", "percent_more", 11, 8.5), 500 / 17),
-        (reading("x", "percent_less", 0.06, 0.04), -50.0),
-        (reading("x", "difference_times", 0.04, 0.025, 100_000), 1500.0),
-        (reading("x", "difference_times", 0.04, 0.025, 50_000), 750.0),
-        (reading("x", "hours_of_difference", 4.2, 3.1, 10_000), 11_000 / 3600),
+        (reading("percent_more", 0.04, 0.025), 60.0),
+        (reading("percent_less", 0.025, 0.04), 37.5),
+        (reading("percent_less", 8.5, 11), 250 / 11),
+        (reading("percent_more", 11, 8.5), 500 / 17),
+        (reading("percent_less", 0.06, 0.04), -50.0),
+        (reading("difference_times", 0.04, 0.025, 100_000), 1500.0),
+        (reading("difference_times", 0.04, 0.025, 50_000), 750.0),
+        (reading("hours_of_difference", 4.2, 3.1, 10_000), 11_000 / 3600),
     ],
 )
 def test_operations_have_their_known_results(operation, result):
@@ -45,28 +45,17 @@ def test_operations_have_their_known_results(operation, result):
 @pytest.mark.parametrize(
     ("words", "found", "verdict"),
     [
-        ("3.3", 3.25, "right"),
-        ("3.3", 3.35, "right"),
-        ("3.3", 3.24, "imprecise"),
-        ("3.3", 3.136, "imprecise"),
-        ("3.3", 3.134, "wrong"),
-        ("22", 22.49, "right"),
-        ("22", 22.7, "imprecise"),
-        ("60", 60.0, "right"),
-        ("60", 37.5, "wrong"),
-        ("1500", 1500.4, "right"),
-        ("1500", 1501, "imprecise"),
+        *[("3.3", found, "right") for found in (3.25, 3.35)],
+        *[("3.3", found, "imprecise") for found in (3.24, 3.136)],
+        ("3.3", 3.134, "wrong"), ("22", 22.49, "right"), ("22", 22.7, "imprecise"), ("60", 60.0, "right"),
+        ("60", 37.5, "wrong"), ("1500", 1500.4, "right"), ("1500", 1501, "imprecise"),
+        *[("15 to 30", found, "right") for found in (15, 30)],
+        *[("15 to 30", found, "imprecise") for found in (31.4, 14.3)],
+        ("15 to 30", 37.5, "wrong"),
     ],
-)
-def test_a_number_is_right_if_it_rounds_to_its_digits_and_imprecise_within_five_percent(words, found, verdict):
+)  # fmt: skip
+def test_a_number_or_span_is_right_with_its_digits_and_imprecise_within_five_percent_of_it(words, found, verdict):
     assert judged(found, parse_stated(words), 0.05) == verdict
-
-
-@pytest.mark.parametrize(
-    ("found", "verdict"), [(15, "right"), (30, "right"), (31.4, "imprecise"), (14.3, "imprecise"), (37.5, "wrong")]
-)
-def test_a_span_is_right_up_to_its_ends_and_imprecise_a_little_beyond(found, verdict):
-    assert judged(found, parse_stated("15 to 30"), 0.05) == verdict
 
 
 positive = st.floats(0.01, 1e6)
@@ -96,26 +85,18 @@ def test_a_least_value_is_decided_only_by_an_interval_that_does_not_cross_it(low
 @pytest.mark.parametrize(
     ("each", "verdict"),
     [
-        (["right", "right"], "right"),
-        (["wrong", "wrong"], "wrong"),
-        (["right", "wrong"], "imprecise"),
-        (["wrong", "imprecise"], "imprecise"),
-        (["right", "outdated"], "outdated"),
-        (["wrong", "outdated"], "wrong"),
-        (["untested", "right"], "untested"),
-        (["untested", "wrong"], "wrong"),
-        (["untested"], "untested"),
-        ([], "untested"),
+        ("right right", "right"), ("wrong wrong", "wrong"), ("right wrong", "imprecise"),
+        ("wrong imprecise", "imprecise"), ("right outdated", "outdated"), ("wrong outdated", "wrong"),
+        ("untested right", "untested"), ("untested wrong", "wrong"), ("untested", "untested"), ("", "untested"),
     ],
-)
+)  # fmt: skip
 def test_several_systems_share_one_verdict(each, verdict):
-    assert of_several(each) == verdict
-    assert of_several(reversed(each)) == verdict
+    assert of_several(each.split()) == of_several(reversed(each.split())) == verdict
 
 
 def test_the_reading_nearest_to_the_claim_decides_and_all_are_told():
-    less = reading("the time", "percent_less", 8.5, 11)
-    more = reading("the rate", "percent_more", 11, 8.5)
+    less = reading("percent_less", 8.5, 11, words="the time")
+    more = reading("percent_more", 11, 8.5, words="the rate")
     for readings in ((less, more), (more, less)):
         found = checked("22", *readings)
         assert (found.verdict, round(found.computed, 1)) == ("imprecise", 22.7)
@@ -124,14 +105,14 @@ def test_the_reading_nearest_to_the_claim_decides_and_all_are_told():
 
 
 def test_a_slip_is_told_only_where_it_gives_the_stated_number():
-    saving = reading("the saving", "percent_less", 0.025, 0.04)
-    slip = reading("the premium", "percent_more", 0.04, 0.025)
+    saving = reading("percent_less", 0.025, 0.04, words="the saving")
+    slip = reading("percent_more", 0.04, 0.025, words="the premium")
     assert "60% is the premium, 0.04 / 0.025 - 1" in checked("60", saving, slip=slip).sentence
     assert "premium" not in checked("50", saving, slip=slip).sentence
 
 
 def test_list_prices_are_put_in_place_of_the_articles():
-    saving = reading("the saving", "difference_times", 0.09, 0.02, 1000)
+    saving = reading("difference_times", 0.09, 0.02, 1000, words="the saving")
     systems = ("flux-2-max@bfl", "flux-2-pro@bfl")  # $0.07 and $0.03
     found = checked("70", saving, unit="USD", list_prices_of=systems)
     assert (found.verdict, found.computed) == ("right", 70)
@@ -139,7 +120,7 @@ def test_list_prices_are_put_in_place_of_the_articles():
 
 
 def test_a_list_price_that_nobody_gives_is_not_made_up():
-    saving = reading("the saving", "difference_times", 0.09, 0.02, 1000)
+    saving = reading("difference_times", 0.09, 0.02, 1000, words="the saving")
     systems = ("flux-2-max@replicate", "flux-2-pro@bfl")
     found = checked("70", saving, unit="USD", list_prices_of=systems)
     assert found.sentence.endswith("no source gives both list prices.")

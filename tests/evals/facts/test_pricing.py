@@ -88,12 +88,6 @@ def test_a_price_by_the_image_is_that_price(system, size, usd):
     assert expected_cost_usd(offer_of(system), size) == max_cost_usd(offer_of(system), size) == usd
 
 
-def test_an_article_of_november_2026_prices_a_hundred_thousand_pictures_as_the_lists_do():
-    per_100_000 = {"flux-2-pro@bfl": 3_000, "flux-2-max@bfl": 7_000}
-    for system, usd in per_100_000.items():
-        assert expected_cost_usd(offer_of(system), "1K") * 100_000 == pytest.approx(usd)
-
-
 def test_what_the_host_reports_counts_before_everything_else():
     pro = offer_of("gemini-3-pro-image@google")
     assert billed_usd(pro, 0.5, {"output_image": 1120}, "1K") == (0.5, "reported")
@@ -134,7 +128,7 @@ def test_begun_megapixels_count_as_whole(width, height, mp):
 
 
 @given(any_offer, st.data(), st.integers(0, 8))
-def test_the_worst_price_is_never_below_the_likely_one(offer, data, n_references):
+def test_the_highest_cost_is_never_below_the_expected_one(offer, data, n_references):
     size = data.draw(st.sampled_from(offer.sizes))
     assert max_cost_usd(offer, size, n_references) >= expected_cost_usd(offer, size, n_references) >= 0
 
