@@ -24,7 +24,7 @@ from evals.scoring.features import FeatureCache
 from evals.scoring.measuring import collect_needs, measure
 from evals.scoring.subjects import ImageKey, is_given
 from evals.scoring.table import ScoreTableWriter
-from evals.yaml_files import meant
+from evals.yaml_models import suggestion
 from metrics.catalogue import METRICS
 from metrics.specification import MetricSpec
 
@@ -133,7 +133,7 @@ def select_metrics(asked_for: Sequence[str], rows: Sequence[Mapping[str, Any]]) 
     chosen: dict[str, MetricSpec] = {}
     for name in asked_for:
         if name not in names:
-            raise ScoringError(f"there is no metric {name!r}; {meant(name, names)}")
+            raise ScoringError(f"there is no metric {name!r}; {suggestion(name, names)}")
         matching = [spec for spec in METRICS if name == spec.id or (name == spec.dimension and not spec.on_request)]
         usable = [spec for spec in matching if spec in fitting]
         if not usable:

@@ -23,7 +23,7 @@ from evals.rating.drift.tables import RunTables, prompts_of, reworded, with_one_
 from evals.rating.statistics.families import holm
 from evals.rating.statistics.intervals import Estimate
 from evals.rating.statistics.power import ALPHA, smallest_detectable_effect
-from evals.yaml_files import meant
+from evals.yaml_models import suggestion
 from metrics.specification import Better
 
 
@@ -141,7 +141,7 @@ def _pairs(first: RunTables, second: RunTables, systems: Sequence[tuple[str, str
     a, b = first.systems(), second.systems()
     for name, known, run in [(pair[side], (a, b)[side], "AB"[side]) for pair in systems for side in (0, 1)]:
         if name not in known:
-            raise DriftError(f"run {run} has no system {name!r}; {meant(name, known)}")
+            raise DriftError(f"run {run} has no system {name!r}; {suggestion(name, known)}")
     pairs = list(dict.fromkeys(systems)) or [(name, name) for name in a if name in b]
     if not pairs:
         raise DriftError(
