@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
-from metrics.encoders.catalogue import EncoderUnavailable, Image
+from metrics.encoders.catalogue import Image
+from metrics.encoders.extractor import Extractor
 from metrics.encoders.pixels import SSIM_WINDOW, local_similarity
 
 Edit = tuple[Image, Image, Image | None]
@@ -246,27 +246,17 @@ def edit_difference(source: Image, output: Image, mask: Image | None) -> EditDif
     )
 
 
-class EditPixelExtractor:
-    """Pixel differences of edits; exact arithmetic, without weights."""
-
-    name = "edit_pixels:rgb8"
-    licence = "Apache-2.0"
-    weights_sha256: str | None = None
-    version = "1: Lanczos to the source's size; shift of at most 8 px undone"
-
-    def encode(self, edits: Sequence[Edit]) -> list[EditDifference]:
-        """Return what each edit changed (see `edit_difference`)."""
-        return [edit_difference(*edit) for edit in edits]
+def _difference_of(edit: Edit) -> EditDifference:
+    return edit_difference(*edit)
 
 
-def load_edit_pixels(model: str, device: str) -> EditPixelExtractor:
-    """Return the pixel extractor of edits; ``rgb8`` is its only model and it runs on the CPU whatever the device.
+EDIT_PIXELS = Extractor(
+    "edit_pixels:rgb8",
+    version="1: Lanczos to the source's size; shift of at most 8 px undone",
+    extract=_difference_of,
+)
 
-    Raises
-    ------
-    EncoderUnavailable
-        If another model is asked for.
-    """
-    if model != "rgb8":
-        raise EncoderUnavailable(f"unknown encoder edit_pixels:{model}: the only one is edit_pixels:rgb8")
-    return EditPixelExtractor()
+
+def load_edit_pixels(model: str, device: str) -> Extractor:
+    """Return the extractor of `edit_difference`; ``rgb8`` is its only model."""
+    return EDIT_PIXELS.of_model(model)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metrics.encoders.catalogue import EncoderUnavailable, Image
-from metrics.encoders.edits import Edit, EditPixelExtractor, align
+from metrics.encoders.edits import EDIT_PIXELS, Edit, align
 from metrics.encoders.weights import find_weights, sha256_of
 
 LPIPS_MAX_PIXELS = 1_500_000
@@ -138,7 +138,7 @@ class EditLpipsEncoder:
     """The learned perceptual distance that an edit's changes outside its mask lead to."""
 
     licence = LpipsEncoder.licence
-    version = f"1: {EditPixelExtractor.version}; inside of the mask taken from the source; LPIPS {LpipsEncoder.version}"
+    version = f"1: {EDIT_PIXELS.version}; inside of the mask taken from the source; LPIPS {LpipsEncoder.version}"
 
     def __init__(self, lpips: LpipsEncoder) -> None:
         self.name = f"edit_{lpips.name}"

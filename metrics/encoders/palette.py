@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
-from metrics.encoders.catalogue import EncoderUnavailable, Image
+from metrics.encoders.catalogue import Image
+from metrics.encoders.extractor import Extractor
 
 MAX_COLOURS = 8
 
@@ -136,27 +136,9 @@ def _merge_small(centres: Floats, shares: Floats) -> tuple[Floats, Floats]:
     return centres, shares
 
 
-class PaletteExtractor:
-    """The dominant colours of images; arithmetic on pixels, without weights."""
-
-    name = "palette:cielab"
-    licence = "Apache-2.0"
-    weights_sha256: str | None = None
-    version = "1"
-
-    def encode(self, images: Sequence[Image]) -> list[list[DominantColour]]:
-        """Return the palette of each image (see `dominant_colours`)."""
-        return [dominant_colours(image) for image in images]
+PALETTE = Extractor("palette:cielab", version="1", extract=dominant_colours)
 
 
-def load_palette(model: str, device: str) -> PaletteExtractor:
-    """Return the palette extractor; ``cielab`` is its only model and it runs on the CPU whatever the device.
-
-    Raises
-    ------
-    EncoderUnavailable
-        If another model is asked for.
-    """
-    if model != "cielab":
-        raise EncoderUnavailable(f"unknown encoder palette:{model}: the only one is palette:cielab")
-    return PaletteExtractor()
+def load_palette(model: str, device: str) -> Extractor:
+    """Return the extractor of `dominant_colours`; ``cielab`` is its only model."""
+    return PALETTE.of_model(model)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, TypedDict, overload
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
-from metrics.encoders.catalogue import EncoderUnavailable, Image
+from metrics.encoders.catalogue import Image
+from metrics.encoders.extractor import Extractor
 
 SSIM_WINDOW = 11
 """Side in pixels of the Gaussian window of Wang et al. 2004; smaller images have no SSIM."""
@@ -133,31 +133,13 @@ def local_similarity(first: Image, second: Image) -> Levels:
     return similarity
 
 
-class PixelExtractor:
-    """Perceptual hashes of images and pixel differences of pairs; exact, without weights."""
-
-    name = "pixels:rgb8"
-    licence = "Apache-2.0"
-    weights_sha256: str | None = None
-    version = "1"
-
-    @overload
-    def encode(self, batch: Sequence[Image]) -> list[str]: ...
-    @overload
-    def encode(self, batch: Sequence[tuple[Image, Image]]) -> list[Difference]: ...
-    def encode(self, batch: Any) -> Any:
-        """Return `perceptual_hash` of each image, or `pixel_difference` of each pair of images."""
-        return [pixel_difference(*one) if isinstance(one, tuple) else perceptual_hash(one) for one in batch]
+def _hash_or_difference(images: Image | tuple[Image, Image]) -> str | Difference:
+    return pixel_difference(*images) if isinstance(images, tuple) else perceptual_hash(images)
 
 
-def load_pixels(model: str, device: str) -> PixelExtractor:
-    """Return the pixel extractor; ``rgb8`` is its only model and it runs on the CPU whatever the device.
+PIXELS = Extractor("pixels:rgb8", version="1", extract=_hash_or_difference)
 
-    Raises
-    ------
-    EncoderUnavailable
-        If another model is asked for.
-    """
-    if model != "rgb8":
-        raise EncoderUnavailable(f"unknown encoder pixels:{model}: the only one is pixels:rgb8")
-    return PixelExtractor()
+
+def load_pixels(model: str, device: str) -> Extractor:
+    """Return the extractor of `perceptual_hash` and `pixel_difference`; ``rgb8`` is its only model."""
+    return PIXELS.of_model(model)

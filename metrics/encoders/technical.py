@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
-from metrics.encoders.catalogue import EncoderUnavailable, Image
+from metrics.encoders.catalogue import Image
+from metrics.encoders.extractor import Extractor
 
 SHARPNESS_LONG_SIDE = 1024
 """Pixels to which the longer side is brought before sharpness, so that it is of the picture and not of its size."""
@@ -261,27 +261,9 @@ def technical_measures(image: Image) -> TechnicalMeasures:
     )
 
 
-class TechnicalExtractor:
-    """The technical measures of images; arithmetic on pixels, without weights."""
-
-    name = "technical:rec601"
-    licence = "Apache-2.0"
-    weights_sha256: str | None = None
-    version = "1"
-
-    def encode(self, images: Sequence[Image]) -> list[TechnicalMeasures]:
-        """Return the technical measures of each image (see `technical_measures`)."""
-        return [technical_measures(image) for image in images]
+TECHNICAL = Extractor("technical:rec601", version="1", extract=technical_measures)
 
 
-def load_technical(model: str, device: str) -> TechnicalExtractor:
-    """Return the technical extractor; ``rec601`` is its only model and it runs on the CPU whatever the device.
-
-    Raises
-    ------
-    EncoderUnavailable
-        If another model is asked for.
-    """
-    if model != "rec601":
-        raise EncoderUnavailable(f"unknown encoder technical:{model}: the only one is technical:rec601")
-    return TechnicalExtractor()
+def load_technical(model: str, device: str) -> Extractor:
+    """Return the extractor of `technical_measures`; ``rec601`` is its only model."""
+    return TECHNICAL.of_model(model)

@@ -20,8 +20,8 @@ from evals.reporting import write_report
 from evals.run import RunError
 from evals.scoring import encoders
 from evals.scoring.stage import ScoringError, score
-from metrics.encoders import pixels
 from metrics.encoders.catalogue import EncoderUnavailable
+from metrics.encoders.extractor import Extractor
 
 
 def rows_of(run, metric, control=None):
@@ -226,10 +226,10 @@ def test_encoder_that_fails_on_one_image_leaves_the_others_scored(sequences, tmp
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is not there")
 def test_killed_run_goes_on_where_it_was(repeats, tmp_path, monkeypatch):
     code = (
-        "import sys, time\nimport evals.scoring.engine as engine\nfrom metrics.encoders import pixels\n"
-        "engine.WINDOW_IMAGES = 4\nhashes = pixels.PixelExtractor.encode\n"
+        "import sys, time\nimport evals.scoring.engine as engine\nfrom metrics.encoders.extractor import Extractor\n"
+        "engine.WINDOW_IMAGES = 4\nhashes = Extractor.encode\n"
         "def slowly(self, images):\n    time.sleep(0.2)\n    return hashes(self, images)\n"
-        "pixels.PixelExtractor.encode = slowly\n"
+        "Extractor.encode = slowly\n"
         "from evals.scoring.stage import score\n"
         "score(sys.argv[1], sys.argv[2], ['reproducibility.phash_distance'])\n"
     )
@@ -243,13 +243,13 @@ def test_killed_run_goes_on_where_it_was(repeats, tmp_path, monkeypatch):
     assert not (run / "scores.parquet").exists()
     stored = sum(shard.read_bytes().count(b"\n") for shard in run.glob("features/phash/*/*.shard"))
     encoded = []
-    hashes = pixels.PixelExtractor.encode
+    hashes = Extractor.encode
 
     def counted(self, images):
         encoded.extend(images)
         return hashes(self, images)
 
-    monkeypatch.setattr(pixels.PixelExtractor, "encode", counted)
+    monkeypatch.setattr(Extractor, "encode", counted)
     finished = score(repeats, run, ["reproducibility.phash_distance"])
     # System a's repeats are the same pixels, so its 24 images are 12 different ones.
     assert len(encoded) == 12 + 24 - stored
