@@ -96,8 +96,7 @@ def real_systems(
     opened = {name: load_host(host, keys[name]) for name, host in hosts.items()}
     rate_limiters = {name: RateLimiter(host.concurrency, host.per_minute) for name, host in hosts.items()}
     clients = {
-        system: SystemClient(system, opened[offer.host], offer, rate_limiters[offer.host])
-        for system, offer in offers.items()
+        system: SystemClient(opened[offer.host], offer, rate_limiters[offer.host]) for system, offer in offers.items()
     }
     warnings = cautions_about(offers, today or date.today())
     return OpenSystems(requests, clients, tuple(key for key in keys.values() if key), warnings)

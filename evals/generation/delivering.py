@@ -6,27 +6,15 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from evals.generation.answers import Ended, Expired, Finished, MalformedResponse, PollAnswer, Task, UntrustedUrl
+from evals.generation.hosts import Host
 from evals.generation.pacing import RetryPolicy, Stop
 from evals.generation.pictures import NotAPicture, Picture
 from evals.imageset.contract import DELIVERY_EXPIRED, DELIVERY_FAILED, NOT_A_PICTURE, UNTRUSTED_URL
 
 UNDELIVERED = frozenset({NOT_A_PICTURE, DELIVERY_EXPIRED, DELIVERY_FAILED, UNTRUSTED_URL})
 """The reasons of a request whose picture was made, and may be charged, but never arrived."""
-
-
-class Delivery(Protocol):
-    """The host that made the picture (see `evals.generation.request_loop.Host`)."""
-
-    async def poll(self, task: Task) -> PollAnswer:
-        """Ask once how an accepted task is doing."""
-        ...
-
-    async def download(self, url: str) -> bytes:
-        """Fetch a delivered picture."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +28,7 @@ class Delivered:
 async def deliver(
     finished: Finished,
     task: Task | None,
-    delivery: Delivery,
+    host: Host,
     store: Callable[[bytes], Awaitable[Picture]],
     retry_policy: RetryPolicy,
     stop: Stop,
@@ -64,7 +52,7 @@ async def deliver(
         try:
             if finished.url is None:
                 return Delivered(await store(finished.content or b""))
-            content = await delivery.download(finished.url)
+            content = await host.download(finished.url)
             at = time.monotonic()
             return Delivered(await store(content), at)
         except UntrustedUrl as error:
@@ -76,7 +64,7 @@ async def deliver(
         except Expired as error:
             expired = f"the address of the picture is no longer served ({error}); it was made and may be charged"
             trouble = Ended("failed", DELIVERY_EXPIRED, expired)
-            fresh = await _asked_anew(task, delivery)
+            fresh = await _poll_again(task, host)
             if isinstance(fresh, Ended):
                 return fresh if fresh.reason == UNTRUSTED_URL else trouble
             if isinstance(fresh, Finished):
@@ -92,11 +80,9 @@ async def deliver(
     return trouble
 
 
-async def _asked_anew(task: Task | None, delivery: Delivery) -> PollAnswer | None:
-    if task is None:
-        return None
+async def _poll_again(task: Task | None, host: Host) -> PollAnswer | None:
     try:
-        return await delivery.poll(task)
+        return await host.poll(task) if task is not None else None
     except UntrustedUrl as error:
         return Ended("failed", UNTRUSTED_URL, str(error))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -25,7 +26,7 @@ class LedgerError(ValueError):
 
 @dataclass(slots=True)
 class RequestState:
-    """How a request stands, folded from its events.
+    """How a request stands, rebuilt from its events.
 
     Attributes
     ----------
@@ -59,6 +60,17 @@ class RequestState:
         if self.status == "sent":
             return "unknown"
         return self.status if self.status in OUTCOMES else None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the request is to be sent, or its accepted task asked for."""
+        rejected = self.status == "failed" and bool(self.ending.get("rejected"))
+        return self.status == "pending" or self.may_be_followed or rejected
+
+    @property
+    def picture_file(self) -> str | None:
+        """Return the picture's file below the image set, None where no picture was made."""
+        return str(self.ending["picture"]["file_name"]) if self.status == "ok" else None
 
     @property
     def may_be_followed(self) -> bool:
@@ -98,7 +110,7 @@ class Ledger:
     Attributes
     ----------
     states
-        How each request that was ever sent stands, by ``sample_id``.
+        How each request stands, by ``sample_id``; one that was never sent is pending.
     """
 
     def __init__(self, path: Path, redact: Callable[[str], str] = lambda line: line) -> None:
@@ -140,10 +152,6 @@ class Ledger:
             )
         self._write({"event": "opened", "at": now(), "plan_sha256": plan_sha256, **facts})
 
-    def state(self, sample_id: str) -> RequestState:
-        """Return how a request stands; one that was never sent is pending."""
-        return self.states.setdefault(sample_id, RequestState())
-
     def append(self, kind: str, sample_id: str, **facts: Any) -> None:
         """Write one event of a request, wait until it is on disk, and take it in.
 
@@ -155,7 +163,7 @@ class Ledger:
         event: dict[str, Any] = {"event": kind, "at": now(), "sample_id": sample_id}
         event.update({key: asdict(value) if isinstance(value, Task) else value for key, value in facts.items()})
         # What the run goes on with is what was written: neither holds a key.
-        self.state(sample_id).apply(self._write(event))
+        self.states[sample_id].apply(self._write(event))
 
     def close(self) -> None:
         """Close the file."""
@@ -211,12 +219,12 @@ def read_events(path: Path) -> tuple[list[dict[str, Any]], bool]:
     )
 
 
-def replay(events: Iterable[Mapping[str, Any]]) -> dict[str, RequestState]:
-    """Return how each request stands after these events."""
-    states: dict[str, RequestState] = {}
+def replay(events: Iterable[Mapping[str, Any]]) -> defaultdict[str, RequestState]:
+    """Return how each request stands after these events; one that is in none of them is pending."""
+    states: defaultdict[str, RequestState] = defaultdict(RequestState)
     for event in events:
         if event["event"] != "opened":
-            states.setdefault(event["sample_id"], RequestState()).apply(event)
+            states[event["sample_id"]].apply(event)
     return states
 
 

@@ -45,29 +45,29 @@ class RetryPolicy:
 
 
 class Stop:
-    """A wish to stop that interrupts every wait."""
+    """A request to stop that interrupts every wait."""
 
     def __init__(self) -> None:
-        """Wish nothing yet."""
+        """Go on until `request` is called."""
         self._event = asyncio.Event()
 
     @property
-    def wanted(self) -> bool:
+    def requested(self) -> bool:
         """Whether to stop."""
         return self._event.is_set()
 
-    def ask(self) -> None:
-        """Wish to stop."""
+    def request(self) -> None:
+        """Ask for the stop."""
         self._event.set()
 
     async def sleep(self, seconds: float) -> bool:
-        """Wait, and return at once with True when the wish to stop comes."""
-        if seconds > 0 and not self.wanted:
+        """Wait, and return at once with True when the stop is requested."""
+        if seconds > 0 and not self.requested:
             try:
                 await asyncio.wait_for(self._event.wait(), seconds)
             except TimeoutError:
                 return False
-        return self.wanted
+        return self.requested
 
 
 class RateLimiter:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import shutil
 import threading
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from evals.imageset.contract import IMAGES
 from evals.imageset.decoding import UnreadableImage, decode_bytes, file_suffix, open_picture
@@ -37,10 +36,6 @@ class Picture:
     file_sha256: str
     pixel_sha256: str
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the picture as JSON types."""
-        return asdict(self)
-
 
 class Pictures:
     """The folder ``images`` of an image set.
@@ -50,13 +45,13 @@ class Pictures:
     folder
         The image set.
     stored
-        The pictures that earlier processes stored, by ``sample_id``.
+        The files of the pictures that earlier processes stored, by ``sample_id``.
     """
 
-    def __init__(self, folder: Path, stored: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, folder: Path, stored: Mapping[str, str]) -> None:
         """Know which names are taken."""
         self.folder = folder
-        self._owners = {str(facts["file_name"]): sample_id for sample_id, facts in stored.items()}
+        self._owners = {file_name: sample_id for sample_id, file_name in stored.items()}
         self._names = threading.Lock()
         self._decoding = threading.Semaphore(_DECODED_AT_ONCE)
 
@@ -122,17 +117,8 @@ def _decoded(content: bytes) -> tuple[int, int, str, str]:
     return width, height, decoded.file_sha256, decoded.pixel_sha256
 
 
-def copy_references(folder: Path, references: Iterable[bytes]) -> list[str]:
-    """Copy reference pictures into an image set and return their names there, made of their content."""
-    return [_copied(folder, "references", content) for content in references]
-
-
-def copy_mask(folder: Path, mask: bytes) -> str:
-    """Copy the mask of an edit into an image set and return its name there, made of its content."""
-    return _copied(folder, "masks", mask)
-
-
-def _copied(folder: Path, below: str, content: bytes) -> str:
+def copy_picture(folder: Path, below: str, content: bytes) -> str:
+    """Copy a reference or a mask into an image set, below it, and return its name there, made of its content."""
     with open_picture(content) as opened:
         name = f"{below}/{hashlib.sha256(content).hexdigest()[:24]}.{file_suffix(opened)}"
     if not (folder / name).exists():

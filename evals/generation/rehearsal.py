@@ -87,7 +87,7 @@ def simulated_systems(definition: EvalDefinition, facts: Facts, ledger: Path) ->
         yield OpenSystems(
             requests,
             {
-                system: SystemClient(system, opened[offer.host], offer, rate_limiters[offer.host])
+                system: SystemClient(opened[offer.host], offer, rate_limiters[offer.host])
                 for system, offer in offers.items()
             },
             simulated=True,
@@ -124,8 +124,7 @@ def _drawn_before(requests: Sequence[ImageRequest], ledger: Path) -> Counter[tup
     states = replay(read_events(ledger)[0])
     drawn: Counter[tuple[str, str, int | None]] = Counter()
     for request in requests:
-        if request.sample_id in states:
-            drawn[request.system, request.prompt, request.seed] += states[request.sample_id].attempts
+        drawn[request.system, request.prompt, request.seed] += states[request.sample_id].attempts
     return drawn
 
 

@@ -12,7 +12,6 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
-from evals.generation.ledger import RequestState
 from evals.generation.plan import ImageRequest
 from evals.generation.request_loop import RunContext, SystemClient, run_request
 from evals.suites.references import reference_contents
@@ -30,34 +29,36 @@ async def run_requests(
     clients
         Every system that the plan asks.
     context
-        Ledger, budget, pictures, retry policy and the wish to stop.
+        Ledger, budget, pictures, retry policy and the stop.
 
     Raises
     ------
     OSError
         If the disk fails. Nothing more is sent then, what is in flight is waited for, and the first error is raised.
     """
-    asked = [request for request in requests if is_open(context.ledger.state(request.sample_id))]
+    states = context.ledger.states
+    open_requests = [request for request in requests if states[request.sample_id].is_open]
     # Accepted tasks come first: others may wait for money that is held for them, in slots that they need.
-    asked.sort(key=lambda request: not context.ledger.state(request.sample_id).may_be_followed)
-    shots = {request.sample_id: asyncio.Event() for request in asked}
+    open_requests.sort(key=lambda request: not states[request.sample_id].may_be_followed)
+    ended = {request.sample_id: asyncio.Event() for request in open_requests}
 
-    async def attend(request: ImageRequest) -> None:
+    async def run_after_first_shot(request: ImageRequest) -> None:
         try:
-            if not context.ledger.state(request.sample_id).may_be_followed:
-                if request.first_shot in shots:
-                    await shots[request.first_shot].wait()
-                if not _has_first_shot(request, context):
+            if request.first_shot is not None and not states[request.sample_id].may_be_followed:
+                if request.first_shot in ended:
+                    await ended[request.first_shot].wait()
+                first_picture = states[request.first_shot].picture_file
+                if first_picture is None or not context.pictures.holds(first_picture):
                     return
             await run_request(request, clients[request.system], context, partial(_references, request, context))
         except BaseException:
-            context.stop.ask()
+            context.stop.request()
             raise
         finally:
-            shots[request.sample_id].set()
+            ended[request.sample_id].set()
 
-    tasks = [asyncio.create_task(attend(request)) for request in asked]
-    with _interruptible(context.stop.ask):
+    tasks = [asyncio.create_task(run_after_first_shot(request)) for request in open_requests]
+    with _interruptible(context.stop.request):
         if tasks:
             await asyncio.wait(tasks)
     hosts = {id(client.host): client.host for client in clients.values()}
@@ -67,25 +68,12 @@ async def run_requests(
         raise errors[0]
 
 
-def is_open(state: RequestState) -> bool:
-    """Tell whether a request is to be sent or its accepted task asked for."""
-    rejected = state.status == "failed" and state.ending.get("rejected")
-    return state.status == "pending" or state.may_be_followed or bool(rejected)
-
-
-def _has_first_shot(request: ImageRequest, context: RunContext) -> bool:
-    """Tell whether the picture that is to be sent along is there, if there is to be one."""
-    if request.first_shot is None:
-        return True
-    first = context.ledger.state(request.first_shot)
-    return first.status == "ok" and context.pictures.holds(first.ending["picture"]["file_name"])
-
-
 def _references(request: ImageRequest, context: RunContext) -> list[bytes]:
     references = reference_contents(request.item)
     if request.first_shot is not None:
-        first = context.ledger.state(request.first_shot)
-        references.insert(0, context.pictures.read(first.ending["picture"]["file_name"]))
+        first_picture = context.ledger.states[request.first_shot].picture_file
+        assert first_picture is not None
+        references.insert(0, context.pictures.read(first_picture))
     return references
 
 

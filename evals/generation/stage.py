@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,14 +17,14 @@ from evals.facts.pricing import max_cost_usd
 from evals.generation.budget import Budget
 from evals.generation.clients import GenerationError, OpenSystems
 from evals.generation.keys import redact
-from evals.generation.ledger import Ledger, RequestState, read_events, replay
+from evals.generation.ledger import Ledger, read_events, replay
 from evals.generation.pacing import RetryPolicy, Stop
 from evals.generation.pictures import Pictures
 from evals.generation.plan import ImageRequest, plan_sha256
 from evals.generation.request_loop import RunContext
-from evals.generation.runner import is_open, run_requests
+from evals.generation.runner import run_requests
 from evals.generation.tables import write_tables
-from evals.imageset.contract import EVAL, IMAGES, LEDGER
+from evals.imageset.contract import EVAL, IMAGES, LEDGER, Outcome
 from evals.imageset.imageset import write_atomically
 
 
@@ -85,18 +85,7 @@ class Generation:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the outcome as JSON types."""
-        return {
-            "folder": str(self.folder),
-            "outcomes": {system: dict(counts) for system, counts in self.outcomes.items()},
-            "spent_usd": round(self.spent_usd, 6),
-            "budget_usd": self.budget_usd,
-            "budget_reached": self.budget_reached,
-            "unknown": [dict(row) for row in self.unknown],
-            "stopped": dict(self.stopped),
-            "interrupted": self.interrupted,
-            "warnings": list(self.warnings),
-            "simulated": self.simulated,
-        }
+        return {**asdict(self), "folder": str(self.folder), "spent_usd": round(self.spent_usd, 6)}
 
 
 @dataclass(slots=True)
@@ -198,9 +187,8 @@ def generate(
 def still_open(requests: Sequence[ImageRequest], out: Path, retry_unknown: bool = False) -> list[ImageRequest]:
     """Return the requests of a plan that a run folder has no outcome for; it may not exist yet."""
     states = replay(read_events(out / IMAGES / LEDGER)[0])
-    state = {request.sample_id: states.get(request.sample_id, RequestState()) for request in requests}
     again = ("unknown",) if retry_unknown else ()
-    return [r for r in requests if is_open(state[r.sample_id]) or state[r.sample_id].outcome in again]
+    return [r for r in requests if states[r.sample_id].is_open or states[r.sample_id].outcome in again]
 
 
 def _check_budget(systems: OpenSystems, budget_usd: float | None) -> None:
@@ -227,96 +215,69 @@ def _generate(
     ledger = Ledger(folder / LEDGER, partial(redact, keys=systems.keys))
     try:
         ledger.open_for(plan_sha256(requests), twinlens=version("twinlens"), requests=len(requests))
-        if systems.simulated:
-            _start_over(requests, ledger)
-        free = {system for system, client in systems.clients.items() if client.offer.is_free}
-        _allow_again((request for request in requests if retry_unknown or request.system in free), ledger)
-        budget = _opened_budget(requests, ledger, budget_usd)
-        stored = {
-            sample_id: state.ending["picture"] for sample_id, state in ledger.states.items() if state.status == "ok"
-        }
-        context = RunContext(ledger, budget, Pictures(folder, stored), retry_policy, Stop())
-        count = _counted(requests, context)
+        _reopen(systems, ledger, retry_unknown)
+        states = ledger.states
+        budget = Budget(budget_usd)
+        for request in requests:
+            state = states[request.sample_id]
+            if state.may_be_followed:
+                budget.spent_usd += state.possible_cost_usd
+                budget.set_aside(request.sample_id, state.spent_usd - state.possible_cost_usd)
+            else:
+                budget.spent_usd += state.spent_usd
+        stored = {sample_id: name for sample_id, state in states.items() if (name := state.picture_file)}
+        closed = [state for request in requests if not (state := states[request.sample_id]).is_open]
+        count = Count(len(closed), len(requests), sum(state.status == "ok" for state in closed), budget.spent_usd)
         watch(count)
 
-        def changed(outcome: str) -> None:
+        def changed(outcome: Outcome) -> None:
             count.ended += 1
             count.pictures += outcome == "ok"
             count.spent_usd = budget.spent_usd
             watch(count)
 
-        context.changed = changed
+        context = RunContext(ledger, budget, Pictures(folder, stored), retry_policy, Stop(), changed)
         try:
             _run(run_requests(requests, systems.clients, context), context.stop)
         finally:
             hosts = {system: client.offer.host for system, client in systems.clients.items()}
-            rows = write_tables(folder, requests, ledger.states, hosts, systems.simulated)
+            rows = write_tables(folder, requests, states, hosts, systems.simulated)
     finally:
         ledger.close()
+    outcomes: dict[str, Counter[str]] = {request.system: Counter() for request in requests}
+    ended = {row["sample_id"]: row["outcome"] for row in rows}
+    for request in requests:
+        outcomes[request.system][ended.get(request.sample_id, "pending")] += 1
     stopped = {
         system: redact(client.stopped, systems.keys) for system, client in systems.clients.items() if client.stopped
     }
     return Generation(
         folder=folder,
-        outcomes=_outcomes(requests, rows),
-        spent_usd=sum(state.spent_usd for state in ledger.states.values()),
+        outcomes={system: dict(counts) for system, counts in outcomes.items()},
+        spent_usd=sum(state.spent_usd for state in states.values()),
         budget_usd=budget_usd,
-        budget_reached=budget.exhausted and not context.stop.wanted,
+        budget_reached=budget.exhausted and not context.stop.requested,
         unknown=[row for row in rows if row["outcome"] == "unknown"],
         stopped=stopped,
-        interrupted=context.stop.wanted,
+        interrupted=context.stop.requested,
         warnings=systems.warnings,
         simulated=systems.simulated,
     )
 
 
-def _allow_again(requests: Iterable[ImageRequest], ledger: Ledger) -> None:
-    """Put the requests whose answer was lost back to pending; what they may have cost stays counted."""
-    for request in requests:
-        state = ledger.states.get(request.sample_id, RequestState())
-        if state.outcome == "unknown":
-            facts = {"reason": "retry_unknown", "possible_cost_usd": state.max_cost_usd}
-            ledger.append("rejected", request.sample_id, **facts)
+def _reopen(systems: OpenSystems, ledger: Ledger, retry_unknown: bool) -> None:
+    """Put requests back to pending that may be sent again; what they may have cost stays counted.
 
-
-def _start_over(requests: Iterable[ImageRequest], ledger: Ledger) -> None:
-    """Put requests that simulators of an earlier process were at work on back to pending: they are gone, and free."""
-    for request in requests:
-        if ledger.states.get(request.sample_id, RequestState()).status in (
-            "sent",
-            "unknown",
-            "accepted",
-            "timeout",
-            "failed",
-        ):
+    These are requests whose answer was lost, where that is allowed or free, and those that simulators of an earlier
+    process were at work on: they are gone, and cost nothing.
+    """
+    for request in systems.requests:
+        state = ledger.states[request.sample_id]
+        if systems.simulated and state.status in ("sent", "unknown", "accepted", "timeout", "failed"):
             ledger.append("rejected", request.sample_id, reason="simulator_gone")
-
-
-def _opened_budget(requests: Sequence[ImageRequest], ledger: Ledger, limit_usd: float | None) -> Budget:
-    """Return the budget with what was spent, and what accepted tasks may still cost held."""
-    budget = Budget(limit_usd)
-    for request in requests:
-        state = ledger.states.get(request.sample_id, RequestState())
-        if state.may_be_followed:
-            budget.spent_usd += state.possible_cost_usd
-            budget.set_aside(request.sample_id, state.spent_usd - state.possible_cost_usd)
-        else:
-            budget.spent_usd += state.spent_usd
-    return budget
-
-
-def _counted(requests: Sequence[ImageRequest], context: RunContext) -> Count:
-    closed = [request for request in requests if not is_open(context.ledger.state(request.sample_id))]
-    pictures = sum(context.ledger.state(request.sample_id).status == "ok" for request in closed)
-    return Count(len(closed), len(requests), pictures, context.budget.spent_usd)
-
-
-def _outcomes(requests: Sequence[ImageRequest], rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
-    counts: dict[str, Counter[str]] = {request.system: Counter() for request in requests}
-    ended = {row["sample_id"]: row["outcome"] for row in rows}
-    for request in requests:
-        counts[request.system][ended.get(request.sample_id, "pending")] += 1
-    return {system: dict(found) for system, found in counts.items()}
+        elif state.outcome == "unknown" and (retry_unknown or systems.clients[request.system].offer.is_free):
+            cost = state.max_cost_usd
+            ledger.append("rejected", request.sample_id, reason="retry_unknown", possible_cost_usd=cost)
 
 
 def _run(work: Coroutine[Any, Any, None], stop: Stop) -> None:
@@ -339,5 +300,5 @@ def _run(work: Coroutine[Any, Any, None], stop: Stop) -> None:
         except KeyboardInterrupt:
             # The ledger is not to be closed under what is in flight.
             with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(stop.ask)
+                loop.call_soon_threadsafe(stop.request)
             finished.result()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from evals.generation.ledger import RequestState
-from evals.generation.pictures import copy_mask, copy_references
+from evals.generation.pictures import copy_picture
 from evals.generation.plan import ImageRequest
 from evals.imageset.contract import (
     ANSWER_LOST,
@@ -48,13 +48,17 @@ def write_tables(
         Whether the systems were simulated, which every row of both tables says.
     """
     stored = {f"{IMAGES}/{path.name}" for path in (folder / IMAGES).glob("*")}
-    rows = [row for request in requests if (row := request_row(request, states, stored, simulated)) is not None]
+    pairs = [(request, row) for request in requests if (row := request_row(request, states, stored, simulated))]
+    rows = [row for _, row in pairs]
     content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     write_atomically(folder / REQUESTS, content.encode())
-    made = [request for request in requests if _is_stored(states.get(request.sample_id, RequestState()), stored)]
-    if made:
-        described = [_metadata(folder, request, states, hosts, stored) for request in made]
-        write_metadata(folder, [{**row, "simulated": simulated} for row in described])
+    samples = [
+        _metadata(folder, request, row, states, hosts[request.system], stored)
+        for request, row in pairs
+        if row["outcome"] == "ok"
+    ]
+    if samples:
+        write_metadata(folder, samples)
     else:
         (folder / METADATA).unlink(missing_ok=True)
     return rows
@@ -78,20 +82,20 @@ def request_row(
     simulated
         Whether the systems were simulated.
     """
-    state = states.get(request.sample_id, RequestState())
+    state = states[request.sample_id]
     outcome, ending = state.outcome, state.ending
     if outcome is None:
-        first = states.get(request.first_shot, RequestState()) if request.first_shot is not None else RequestState()
-        if first.outcome is None or _is_stored(first, stored):
+        first = states[request.first_shot] if request.first_shot is not None else None
+        if first is None or first.outcome is None or first.picture_file in stored:
             return None
         outcome, ending = "failed", {"reason": NO_FIRST_SHOT, "message": "the first shot brought no picture to send"}
-    elif outcome == "ok" and not _is_stored(state, stored):
+    elif outcome == "ok" and state.picture_file not in stored:
         outcome, ending = "failed", {**ending, "reason": FILE_MISSING, "message": "it was made, its file is gone"}
     metadata = ending.get("metadata", {})
     unknown = outcome == "unknown"
     cost_usd = None if unknown else ending.get("cost_usd")
     return {
-        **_asked(request),
+        **_planned(request),
         "outcome": outcome,
         "reason": ending.get("reason", ANSWER_LOST if unknown else None),
         "message": ending.get("message", "the run ended while it was in flight" if unknown else None),
@@ -108,18 +112,14 @@ def request_row(
         "prompt_used": metadata.get("prompt_used"),
         "seed_used": metadata.get("seed_used"),
         "answer_text": metadata.get("text"),
-        "file_name": ending["picture"]["file_name"] if outcome == "ok" else None,
+        "file_name": state.picture_file if outcome == "ok" else None,
         "sent_at": state.sent_at,
         "ended_at": ending.get("at"),
         "simulated": simulated,
     }
 
 
-def _is_stored(state: RequestState, stored: Container[str]) -> bool:
-    return state.status == "ok" and state.ending["picture"]["file_name"] in stored
-
-
-def _asked(request: ImageRequest) -> PlannedRow:
+def _planned(request: ImageRequest) -> PlannedRow:
     return {
         "sample_id": request.sample_id,
         "system": request.system,
@@ -150,32 +150,37 @@ def _described(item: PromptItem) -> dict[str, Any]:
     }
 
 
+_OF_THE_REQUEST = (
+    *("latency_s", "queue_s", "generation_s", "download_s", "cost_usd", "cost_basis"),
+    *("model_version", "prompt_used", "seed_used", "simulated"),
+)
+_OF_THE_PICTURE = ("width", "height", "file_sha256", "pixel_sha256", "format", "n_bytes")
+
+
 def _metadata(
     folder: Path,
     request: ImageRequest,
+    row: RequestRow,
     states: Mapping[str, RequestState],
-    hosts: Mapping[str, str],
+    host: str,
     stored: Container[str],
 ) -> dict[str, Any]:
     ending = states[request.sample_id].ending
-    picture, metadata = ending["picture"], ending.get("metadata", {})
-    references = copy_references(folder, reference_contents(request.item))
-    if request.first_shot is not None and _is_stored(states[request.first_shot], stored):
-        references.insert(0, states[request.first_shot].ending["picture"]["file_name"])
+    references = [copy_picture(folder, "references", content) for content in reference_contents(request.item)]
+    first_picture = states[request.first_shot].picture_file if request.first_shot is not None else None
+    if first_picture is not None and first_picture in stored:
+        references.insert(0, first_picture)
     mask = edit_mask(request.item)
+    columns: Mapping[str, Any] = row
     return {
-        "file_name": picture["file_name"],
-        **_asked(request),
+        "file_name": row["file_name"],
+        **_planned(request),
         **_described(request.item),
         "reference_images": references or None,
-        "mask": copy_mask(folder, mask) if mask is not None else None,
-        **{name: picture[name] for name in ("width", "height", "file_sha256", "pixel_sha256", "format", "n_bytes")},
-        **{name: ending.get(name) for name in ("latency_s", "queue_s", "generation_s", "download_s")},
-        **{name: ending.get(name) for name in ("cost_usd", "cost_basis")},
+        "mask": copy_picture(folder, "masks", mask) if mask is not None else None,
+        **{name: ending["picture"][name] for name in _OF_THE_PICTURE},
+        **{name: columns[name] for name in _OF_THE_REQUEST},
         "model": request.system.rpartition("@")[0],
-        "host": hosts[request.system],
-        "model_version": metadata.get("model_version"),
-        "prompt_used": metadata.get("prompt_used"),
-        "seed_used": metadata.get("seed_used"),
-        "created_at": ending["at"],
+        "host": host,
+        "created_at": row["ended_at"],
     }

@@ -2,16 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from evals.facts.models import HostFacts
-    from evals.generation.hosts.http_host import HttpHost
-    from evals.generation.hosts.local import Local
+    from evals.facts.models import HostFacts, Offer
+    from evals.generation.answers import PollAnswer, SubmitAnswer, Task
+    from evals.generation.plan import ImageRequest
 
-    Host: TypeAlias = HttpHost | Local
+
+class Call(Protocol):
+    """A prepared call of a host."""
+
+    def record(self) -> dict[str, Any]:
+        """Return what is sent, without secrets."""
+        ...
+
+
+class Host(Protocol):
+    """A host as the request loop sees it. Behind HTTP it is one file that extends `HttpHost` or `PollingHost`."""
+
+    def prepare(self, request: ImageRequest, offer: Offer, references: Sequence[bytes]) -> Any:
+        """Return the `Call` for a request; `ValueError` if this host cannot be asked for it."""
+        ...
+
+    async def submit(self, call: Any) -> SubmitAnswer:
+        """Send it once."""
+        ...
+
+    async def poll(self, task: Task) -> PollAnswer:
+        """Ask once how an accepted task is doing."""
+        ...
+
+    async def download(self, url: str) -> bytes:
+        """Fetch a delivered picture."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of connections and models."""
+        ...
+
 
 HOSTS: Mapping[str, str] = {
     "google": "evals.generation.hosts.google:Google",

@@ -70,9 +70,9 @@ class ScriptedHost:
     peak: int = 0
     closed: bool = False
 
-    def prepare(self, asked, offer, references):
-        self.references[asked.sample_id] = list(references)
-        return SimpleNamespace(id=asked.sample_id, record=lambda: {"prompt": asked.prompt})
+    def prepare(self, request, offer, references):
+        self.references[request.sample_id] = list(references)
+        return SimpleNamespace(id=request.sample_id, record=lambda: {"prompt": request.prompt})
 
     async def submit(self, call):
         self.submitted.append(call.id)
@@ -107,7 +107,7 @@ class ScriptedHost:
 def systems_of(host, requests, concurrency=4, price=0.01, **changes):
     rate_limiter = RateLimiter(concurrency)
     names = dict.fromkeys(request.system for request in requests)
-    clients = {name: SystemClient(name, host, an_offer(name, price, **changes), rate_limiter) for name in names}
+    clients = {name: SystemClient(host, an_offer(name, price, **changes), rate_limiter) for name in names}
     return OpenSystems(requests, clients)
 
 

@@ -85,8 +85,7 @@ def open_systems(requests: Sequence[ImageRequest], addresses: Mapping[str, str],
     hosts = {name: load_host(facts.hosts[name], KEY, address) for name, address in addresses.items()}
     rate_limiters = {name: RateLimiter(concurrency) for name in addresses}
     clients = {
-        system: SystemClient(system, hosts[offer.host], offer, rate_limiters[offer.host])
-        for system, offer in offers.items()
+        system: SystemClient(hosts[offer.host], offer, rate_limiters[offer.host]) for system, offer in offers.items()
     }
     return OpenSystems(requests, clients, (KEY,))
 

@@ -95,7 +95,7 @@ def test_a_foreign_address_ends_the_search_whoever_names_it(delivered, scripted,
 def test_a_stopped_run_leaves_a_task_to_the_next_one_and_fetches_what_no_task_leads_to(delivered):
     def stopped():
         stop = Stop()
-        stop.ask()
+        stop.request()
         return stop
 
     downloads = [httpx.ConnectError("down"), b"picture"]

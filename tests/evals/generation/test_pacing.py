@@ -61,7 +61,7 @@ def test_a_pause_holds_for_every_request_and_a_shorter_one_does_not_cut_it(clock
 def test_the_wish_to_stop_ends_a_long_wait_at_once():
     async def scene():
         stop = Stop()
-        asyncio.get_running_loop().call_later(0.02, stop.ask)
+        asyncio.get_running_loop().call_later(0.02, stop.request)
         return await stop.sleep(60), await stop.sleep(60)
 
     begun = time.monotonic()

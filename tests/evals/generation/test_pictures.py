@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import PIL.Image
 import pytest
 
-from evals.generation.pictures import NotAPicture, Pictures, copy_mask, copy_references
+from evals.generation.pictures import NotAPicture, Pictures, copy_picture
 from evals.imageset.decoding import picture_size
 
 
@@ -39,7 +39,7 @@ def test_equal_pictures_that_arrive_at_once_get_a_file_each(tmp_path, scripted):
 def test_a_later_process_takes_no_name_that_is_taken(tmp_path, scripted):
     content = scripted.png("red")
     first = Pictures(tmp_path, {}).store("s0", content)
-    later = Pictures(tmp_path, {"s0": first.as_dict()})
+    later = Pictures(tmp_path, {"s0": first.file_name})
     assert later.store("s1", content).file_name != first.file_name
     assert later.store("s0", content).file_name == first.file_name
 
@@ -80,7 +80,7 @@ def test_the_size_comes_from_the_header_alone(scripted):
 
 
 def test_references_are_copied_once_under_names_of_their_content(tmp_path, scripted):
-    names = copy_references(tmp_path, [scripted.png("red"), scripted.png("blue"), scripted.png("red")])
+    names = [copy_picture(tmp_path, "references", scripted.png(colour)) for colour in ("red", "blue", "red")]
     assert names[0] == names[2] != names[1]
     assert (tmp_path / names[0]).read_bytes() == scripted.png("red")
     assert sorted(f"references/{path.name}" for path in (tmp_path / "references").iterdir()) == sorted(set(names))
@@ -89,12 +89,12 @@ def test_references_are_copied_once_under_names_of_their_content(tmp_path, scrip
 def test_a_copied_reference_has_the_suffix_of_its_real_format(tmp_path):
     buffer = io.BytesIO()
     PIL.Image.new("RGB", (8, 8), "red").save(buffer, "JPEG")
-    (name,) = copy_references(tmp_path, [buffer.getvalue()])
+    name = copy_picture(tmp_path, "references", buffer.getvalue())
     assert name.startswith("references/")
     assert name.endswith(".jpg")
 
 
 def test_a_mask_lies_in_a_folder_of_its_own(tmp_path, scripted):
-    name = copy_mask(tmp_path, scripted.png("white"))
+    name = copy_picture(tmp_path, "masks", scripted.png("white"))
     assert name.startswith("masks/")
     assert (tmp_path / name).read_bytes() == scripted.png("white")

@@ -262,10 +262,10 @@ def test_a_request_that_cannot_be_put_stops_its_system_and_no_other(run, scripte
     host = scripted.Host()
     prepare = host.prepare
 
-    def refusing(asked, offer, references):
-        if asked.system == "x@h":
+    def refusing(request, offer, references):
+        if request.system == "x@h":
             raise error
-        return prepare(asked, offer, references)
+        return prepare(request, offer, references)
 
     host.prepare = refusing
     generation = run(host, [scripted.request(9, system="x@h"), *scripted.requests(3)], budget_usd=0.04)

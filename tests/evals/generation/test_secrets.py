@@ -114,9 +114,7 @@ def test_a_vendor_that_repeats_the_key_tells_it_to_no_table_and_no_terminal(tmp_
     system, facts = "flux-2-pro@bfl", read_facts()
     answering = httpx.MockTransport(lambda request: httpx.Response(status, json={"detail": told}))
     host = Bfl(facts.hosts["bfl"], key, client=httpx.AsyncClient(transport=answering, trust_env=False))
-    systems = OpenSystems(
-        a_plan(2, [system]), {system: SystemClient(system, host, facts.find(system), RateLimiter(2))}, (key,)
-    )
+    systems = OpenSystems(a_plan(2, [system]), {system: SystemClient(host, facts.find(system), RateLimiter(2))}, (key,))
     generation = generate(systems, tmp_path / "run", retry_policy=replace(HASTE, attempts=2, backoff_s=0.001))
     print_generation(generation)
     printed = capsys.readouterr()
