@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from evals.definition import EvalDefinition, SimulatedSystem
 from evals.facts.models import Facts, Offer
 from evals.generation.clients import OpenSystems, plan_of
-from evals.generation.hosts import load_host
+from evals.generation.hosts import Host, load_host
 from evals.generation.ledger import read_events, replay
 from evals.generation.pacing import RateLimiter
 from evals.generation.plan import ImageRequest
-from evals.generation.request_loop import Host, SystemClient
+from evals.generation.request_loop import SystemClient
 from evals.suites.suite import read_suite
 
 if TYPE_CHECKING:
