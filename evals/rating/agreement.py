@@ -11,7 +11,7 @@ import pandas as pd
 from typing_extensions import TypedDict
 
 from evals.rating.comparison import number_or_none
-from evals.rating.statistics.intervals import MIN_PROMPTS, Numbers, bootstrap_estimate
+from evals.rating.statistics.intervals import MIN_PROMPTS, Estimate, Numbers, bootstrap_estimate
 from evals.rating.statistics.proportions import rate_estimate
 
 VQA: Final = "adherence.vqa"
@@ -94,12 +94,12 @@ def judge_agreements(measurements: pd.DataFrame, seed: int) -> list[JudgeAgreeme
     --------
     >>> scores = [(judge, f"p{i}", value) for judge in JUDGES for i, value in enumerate([0.1, 0.2, 0.3, 0.5, 0.4])]
     >>> table = pd.DataFrame(scores, columns=["metric", "prompt", "value"]).assign(suite="s", system="a")
-    >>> (found,) = judge_agreements(table.assign(sample=table["prompt"]), seed=0)
-    >>> round(found["spearman"]["value"], 3), found["same_better_system"]["reason"]
+    >>> (row,) = judge_agreements(table.assign(sample=table["prompt"]), seed=0)
+    >>> round(row["spearman"]["value"], 3), row["same_better_system"]["reason"]
     (1.0, 'one_system')
     """
-    asked = measurements[measurements["metric"].isin(JUDGES)]
-    return [_of_suite(str(suite), rows, seed) for suite, rows in asked.groupby("suite")]
+    judged = measurements[measurements["metric"].isin(JUDGES)]
+    return [_of_suite(str(suite), rows, seed) for suite, rows in judged.groupby("suite")]
 
 
 def _of_suite(suite: str, rows: pd.DataFrame, seed: int) -> JudgeAgreement:
@@ -107,26 +107,19 @@ def _of_suite(suite: str, rows: pd.DataFrame, seed: int) -> JudgeAgreement:
     by_sample = by_sample.reindex(columns=list(JUDGES))
     by_system = by_sample.dropna().groupby(level=["prompt", "system"]).mean()
     n_systems = by_system.index.get_level_values("system").nunique()
-    missing = _missing(by_sample)
-    if missing is None:
+    missing = [reason for judge, reason in ((VQA, "no_vqa"), (CLIP, "no_clip")) if by_sample[judge].isna().all()]
+    if by_system.empty:
+        nothing = _none(missing[0] if missing else "no_picture_in_common")
+        spearman, kendall, same = nothing, nothing.copy(), nothing.copy()
+    else:
         means = by_system.groupby(level="prompt").mean().round(DECIMALS)
         vqa, clip = (np.unique(means[judge], return_inverse=True)[1].astype(np.int64) for judge in JUDGES)
         spearman = _correlation(spearman_of, vqa, clip, seed)
         kendall = _correlation(kendall_of, vqa, clip, seed)
         same = _same_better_system(by_system.round(DECIMALS), n_systems)
-    else:
-        spearman, kendall, same = _none(missing), _none(missing), _none(missing)
     return JudgeAgreement(
         suite=suite or None, n_systems=n_systems, spearman=spearman, kendall=kendall, same_better_system=same
     )
-
-
-def _missing(by_sample: pd.DataFrame) -> str | None:
-    """Return why there is no picture that both judges have scored, None if there is one."""
-    for judge, reason in ((VQA, "no_vqa"), (CLIP, "no_clip")):
-        if by_sample[judge].isna().all():
-            return reason
-    return None if len(by_sample.dropna()) else "no_picture_in_common"
 
 
 def _correlation(statistic_of: Callable[[Codes, Codes], Statistic], vqa: Codes, clip: Codes, seed: int) -> Agreement:
@@ -135,10 +128,8 @@ def _correlation(statistic_of: Callable[[Codes, Codes], Statistic], vqa: Codes, 
         return _none("few_prompts", n)
     if not (vqa.any() and clip.any()):
         return _none("constant", n)
-    found = bootstrap_estimate(statistic_of(vqa, clip), n, seed)
-    bounded = abs(found.value) < 1 - 1e-9
-    low, high = (found.low, found.high) if bounded else (np.nan, np.nan)
-    return Agreement(value=found.value, low=number_or_none(low), high=number_or_none(high), n=n, reason=None)
+    estimate = bootstrap_estimate(statistic_of(vqa, clip), n, seed)
+    return _agreement(estimate if abs(estimate.value) < 1 - 1e-9 else Estimate(n, estimate.value, np.nan, np.nan))
 
 
 def _same_better_system(by_system: pd.DataFrame, n_systems: int) -> Agreement:
@@ -152,15 +143,18 @@ def _same_better_system(by_system: pd.DataFrame, n_systems: int) -> Agreement:
     named = (vqa >= 0) & (clip >= 0)
     if not named.any():
         return _none("nobody_named")
-    found = rate_estimate((vqa == clip)[named].astype(np.float64))
-    low, high = number_or_none(found.low), number_or_none(found.high)
-    return Agreement(value=found.value, low=low, high=high, n=found.n_prompts, reason=None)
+    return _agreement(rate_estimate((vqa == clip)[named].astype(np.float64)))
 
 
 def _best(scores: Numbers) -> Codes:
     """Return the column of the largest score of each row, -1 where several share it."""
     first = scores == scores.max(axis=1, keepdims=True)
     return np.where(first.sum(axis=1) == 1, first.argmax(axis=1), -1)
+
+
+def _agreement(estimate: Estimate) -> Agreement:
+    low, high = number_or_none(estimate.low), number_or_none(estimate.high)
+    return Agreement(value=estimate.value, low=low, high=high, n=estimate.n_prompts, reason=None)
 
 
 def _none(reason: str, n: int = 0) -> Agreement:

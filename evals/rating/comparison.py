@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -67,6 +68,11 @@ def number_or_none(value: float) -> float | None:
     (0.5, None)
     """
     return float(value) if np.isfinite(value) else None
+
+
+def column_of(rows: pd.DataFrame, name: str) -> pd.Series[Any]:
+    """Return a column, of nulls where the table does not have it."""
+    return rows[name] if name in rows else pd.Series(None, index=rows.index, dtype=object)
 
 
 def with_prompts(scores: pd.DataFrame) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from scipy import stats
 from typing_extensions import TypedDict
 
 from evals.imageset.contract import FILE_MISSING, NO_FIRST_SHOT, ended_as
+from evals.rating.comparison import column_of
 from evals.rating.statistics.intervals import CONFIDENCE, MIN_PROMPTS, Numbers
 from evals.rating.statistics.proportions import wilson_interval
 
@@ -107,20 +108,20 @@ def operations(requests: pd.DataFrame) -> list[SystemOperations]:
 
 def notes(rows: Sequence[SystemOperations]) -> list[str]:
     """Return sentences on how the figures are to be read."""
-    told: list[str] = []
+    sentences: list[str] = []
     if simulated := sorted({row["system"] for row in rows if row["simulated"]}):
-        told.append(
+        sentences.append(
             f"{', '.join(simulated)}: simulated. Times are those of simulators on one machine and say nothing about "
             "any host; money is what a real one would have charged, nothing was spent."
         )
     if any(row["figures"]["operations.latency_p95"]["at_least"] for row in rows):
-        told.append(
+        sentences.append(
             f"A p95 marked \u2265 is a lower bound: below {P95_BOUNDED_FROM} values the largest one may lie under the "
             "true p95, and a request that timed out would have taken longer than any that is counted."
         )
     if any(figure["at_least"] for row in rows for name, figure in row["figures"].items() if "cost" in name):
-        told.append("Money marked \u2265 is a lower bound: some requests do not say what they cost.")
-    return told
+        sentences.append("Money marked \u2265 is a lower bound: some requests do not say what they cost.")
+    return sentences
 
 
 def quantile_ranks(n: int, share: float) -> tuple[int, int] | None:
@@ -224,7 +225,7 @@ def _quantile(values: Numbers, share: float, *, bounded: bool = True) -> Figure:
 
 
 def _costs(sent: pd.DataFrame, pictures: pd.DataFrame) -> dict[str, Figure]:
-    money, doubtful = _numbers(sent, "cost_usd"), _numbers(sent, "may_have_cost_usd")
+    money, possible = _numbers(sent, "cost_usd"), _numbers(sent, "may_have_cost_usd")
     of_pictures = _numbers(pictures, "cost_usd")
     known = of_pictures[np.isfinite(of_pictures)]
     per_image = per_accepted = at_most = _no_figure("no_picture")
@@ -232,13 +233,13 @@ def _costs(sent: pd.DataFrame, pictures: pd.DataFrame) -> dict[str, Figure]:
         per_image = _figure(math.fsum(known) / len(known), len(known)) if known.size else _no_figure("no_cost")
         per_accepted = at_most = _no_figure("no_cost")
     if len(pictures) and np.isfinite(money).any():
-        told = math.fsum(money[np.isfinite(money)])
-        per_accepted = _figure(told / len(pictures), len(sent), at_least=not np.isfinite(money).all())
+        spent = math.fsum(money[np.isfinite(money)])
+        per_accepted = _figure(spent / len(pictures), len(sent), at_least=not np.isfinite(money).all())
         # A lost answer has no cost of its own: what it may have cost is all of it.
-        bounded = np.isfinite(doubtful) & (np.isfinite(money) | ended_as(sent, "unknown").to_numpy(bool))
+        bounded = np.isfinite(possible) & (np.isfinite(money) | ended_as(sent, "unknown").to_numpy(bool))
         at_most = _no_figure("no_cost_bound")
         if bounded.all():
-            at_most = _figure((told + math.fsum(doubtful)) / len(pictures), len(sent))
+            at_most = _figure((spent + math.fsum(possible)) / len(pictures), len(sent))
     return {
         "operations.cost_per_image": per_image,
         "operations.cost_per_accepted_image": per_accepted,
@@ -291,25 +292,19 @@ def _no_figure(reason: str) -> Figure:
 
 def _numbers(rows: pd.DataFrame, column: str) -> Numbers:
     """Return a column as numbers, NaN for everything that is not a finite one from 0 on."""
-    if column not in rows:
-        return np.full(len(rows), np.nan)
-    numbers = pd.to_numeric(rows[column], errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    numbers = pd.to_numeric(column_of(rows, column), errors="coerce").to_numpy(np.float64, na_value=np.nan)
     return np.where(np.isfinite(numbers) & (numbers >= 0), numbers, np.nan)
 
 
 def _moments(rows: pd.DataFrame, column: str) -> Numbers:
     """Return a column of ISO 8601 times as seconds since 1970, NaN where there is none."""
-    if column not in rows:
-        return np.full(len(rows), np.nan)
-    moments = pd.to_datetime(rows[column], utc=True, errors="coerce", format="ISO8601")
+    moments = pd.to_datetime(column_of(rows, column), utc=True, errors="coerce", format="ISO8601")
     seconds = (moments - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
     return np.asarray(seconds, np.float64)
 
 
 def _texts(rows: pd.DataFrame, column: str) -> list[str | None]:
-    if column not in rows:
-        return [None] * len(rows)
-    return [None if pd.isna(value) else str(value) for value in rows[column]]
+    return [None if pd.isna(value) else str(value) for value in column_of(rows, column)]
 
 
 def _count_prompts(rows: pd.DataFrame) -> int:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 from typing_extensions import TypedDict
 
-from evals.rating.drift.tables import RunTables, column_of
+from evals.rating.comparison import column_of
+from evals.rating.drift.tables import RunTables
 from evals.rating.operations import Figure, operations
 
 FIGURES: Mapping[str, str] = {

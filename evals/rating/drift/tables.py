@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from evals.imageset.contract import NO_FIRST_SHOT
+from evals.rating.comparison import column_of
 from evals.rating.stars.duplicate_prompts import merge_duplicate_prompts
 
 
@@ -106,8 +107,3 @@ def asked_requests(run: RunTables, system: str) -> pd.DataFrame | None:
 def suites_of(rows: pd.DataFrame) -> pd.Series[str]:
     """Return the suite of each row, the empty text where none is told."""
     return column_of(rows, "suite").astype(object).fillna("").astype(str)
-
-
-def column_of(rows: pd.DataFrame, name: str) -> pd.Series[Any]:
-    """Return a column, of nulls where the table does not have it."""
-    return rows[name] if name in rows else pd.Series(None, index=rows.index, dtype=object)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
+
+from evals.rating.comparison import column_of
 
 _UNIT = ["suite", "is_sequence", "unit"]
 
@@ -52,13 +52,9 @@ def merge_duplicate_prompts(
 
 def _units(table: pd.DataFrame) -> pd.DataFrame:
     """Return what each row counts towards: its sequence where it is a shot of one, else its prompt."""
-    sequence = _column(table, "sequence_id")
+    sequence = column_of(table, "sequence_id")
     unit = sequence.where(sequence.notna(), table["prompt_id"])
     return pd.DataFrame({"suite": table["suite"], "is_sequence": sequence.notna(), "unit": unit})
-
-
-def _column(table: pd.DataFrame, name: str) -> pd.Series[Any]:
-    return table[name].astype(object) if name in table else pd.Series([None] * len(table), table.index, dtype=object)
 
 
 def _first_names(samples: pd.DataFrame, requests: pd.DataFrame | None) -> pd.Series[str]:
@@ -80,19 +76,19 @@ def _first_names(samples: pd.DataFrame, requests: pd.DataFrame | None) -> pd.Ser
 
 def _shots(rows: pd.DataFrame, pictures: list[str] | list[None]) -> pd.DataFrame:
     """Return the words of each row, with the number of the shot, and the pictures that were sent along."""
-    number = pd.to_numeric(_column(rows, "shot"), errors="coerce").fillna(-1.0)
+    number = pd.to_numeric(column_of(rows, "shot"), errors="coerce").fillna(-1.0)
     words = number.map(str) + " " + rows["prompt"].astype(str)
     told = pd.Series(pictures, rows.index, dtype=object)
     return _units(rows).assign(prompt_id=rows["prompt_id"], shot=number, words=words, pictures=told)
 
 
 def _pictures(samples: pd.DataFrame) -> list[str]:
-    made = set(_column(samples, "file_name"))
-    masks = _column(samples, "mask")
+    made = set(column_of(samples, "file_name"))
+    masks = column_of(samples, "mask")
     return [
         # The picture of a first shot that is sent along is the system's own answer, not part of what was asked.
         repr(([name for name in names if name not in made] if isinstance(names, list) else [], mask))
-        for names, mask in zip(_column(samples, "reference_images"), masks.where(masks.notna(), ""), strict=True)
+        for names, mask in zip(column_of(samples, "reference_images"), masks.where(masks.notna(), ""), strict=True)
     ]
 
 

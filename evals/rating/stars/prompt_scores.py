@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from evals.imageset.contract import NO_FIRST_SHOT, Outcome, ended_as
+from evals.rating.comparison import column_of
 from evals.rating.stars.scales import FrozenScale, share_of_scale
 from metrics.catalogue import metric
 from metrics.specification import SubjectKind
@@ -67,12 +68,12 @@ class PromptScores:
     reasons: dict[str, dict[str, int]]
 
     @classmethod
-    def of(cls, own: pd.DataFrame, absent: pd.DataFrame | None = None) -> PromptScores:
+    def of(cls, placed: pd.DataFrame, absent: pd.DataFrame | None = None) -> PromptScores:
         """Average outcomes inside their prompts.
 
         Parameters
         ----------
-        own
+        placed
             One row an outcome: ``system prompt value reason share failed left_out``; ``share`` is NaN where it was
             left out.
         absent
@@ -80,11 +81,11 @@ class PromptScores:
             left out was lost.
         """
         keys = ["prompt", "system"]
-        counted = own[keys].assign(
-            total=own["share"].fillna(0.0),
-            n_scored=(own["value"].notna() & ~own["failed"]).astype(float),
-            n_failed=own["failed"].astype(float),
-            n_left_out=own["left_out"].astype(float),
+        counted = placed[keys].assign(
+            total=placed["share"].fillna(0.0),
+            n_scored=(placed["value"].notna() & ~placed["failed"]).astype(float),
+            n_failed=placed["failed"].astype(float),
+            n_left_out=placed["left_out"].astype(float),
         )
         table = counted.groupby(keys).sum()
         if absent is not None and len(absent):
@@ -98,7 +99,7 @@ class PromptScores:
             lowest=total / (scored + failed + left_out),
             highest=(total + left_out) / (scored + failed + left_out),
             counts=table.groupby("system")[_COUNTS].sum().astype(int),
-            reasons=_reasons(own, absent),
+            reasons=_reasons(placed, absent),
         )
 
 
@@ -112,47 +113,40 @@ def _by_system(column: pd.Series[float]) -> pd.DataFrame:
 def with_units(requests: pd.DataFrame) -> pd.DataFrame:
     """Return the requests of a run with the columns that outcomes are grouped by; ``prompt`` is the unit.
 
-    A request that names no prompt is a prompt of its own; one without a suite is of every suite (``suite`` is NaN).
+    A request that names no prompt is a prompt of its placed; one without a suite is of every suite (``suite`` is NaN).
     """
-    n = len(requests)
-
-    def column(name: str) -> pd.Series[str]:
-        return requests[name] if name in requests else pd.Series([None] * n, requests.index, dtype=object)
-
-    unit = column("sequence_id").astype(object).where(column("sequence_id").notna(), column("prompt_id"))
-    own = pd.Series([f"request {place}" for place in range(n)], requests.index, dtype=object)
-    unit = unit.where(unit.notna(), own).astype(str)
-    original_id = column("original_id")
-    told = pd.DataFrame(
+    sequence, original_id = column_of(requests, "sequence_id"), column_of(requests, "original_id")
+    alone = pd.Series([f"request {place}" for place in range(len(requests))], requests.index, dtype=object)
+    prompt_id = column_of(requests, "prompt_id").astype(object)
+    unit = sequence.astype(object).where(sequence.notna(), prompt_id)
+    unit = unit.where(unit.notna(), alone).astype(str)
+    by_unit = pd.DataFrame(
         {
-            "system": column("system").astype(str),
-            "suite": column("suite").astype(object),
+            "system": column_of(requests, "system").astype(str),
+            "suite": column_of(requests, "suite").astype(object),
             "prompt": unit,
             "original_id": original_id.where(original_id.notna(), unit).astype(str),
-            "prompt_id": column("prompt_id").astype(object).where(column("prompt_id").notna(), own).astype(str),
-            "shot": _numbered(column("shot"), np.inf),
-            "seed": _numbered(column("seed"), -1.0),
-            "repeat": _numbered(column("repeat"), 0.0),
-            "size": column("size"),
-            "latency_s": pd.to_numeric(column("latency_s"), errors="coerce"),
-            "cost_usd": pd.to_numeric(column("cost_usd"), errors="coerce"),
+            "prompt_id": prompt_id.where(prompt_id.notna(), alone).astype(str),
+            "shot": _numbered(column_of(requests, "shot"), np.inf),
+            "seed": _numbered(column_of(requests, "seed"), -1.0),
+            "repeat": _numbered(column_of(requests, "repeat"), 0.0),
+            "size": column_of(requests, "size"),
+            "latency_s": pd.to_numeric(column_of(requests, "latency_s"), errors="coerce"),
+            "cost_usd": pd.to_numeric(column_of(requests, "cost_usd"), errors="coerce"),
+            "outcome": column_of(requests, "outcome").astype(str),
         }
     )
-    return told.assign(outcome=_whose_fault(told, column("outcome").astype(str), column("reason")))
+    never_sent = column_of(requests, "reason").eq(NO_FIRST_SHOT)
+    if never_sent.any():
+        # Later shots that were never sent are withheld where the first shot of them was.
+        groups = [by_unit[name] for name in _GROUP]
+        withheld_first = ended_as(by_unit, *WITHHELD).groupby(groups, dropna=False).transform("any")
+        by_unit["outcome"] = by_unit["outcome"].where(~(never_sent & withheld_first), WITHHELD[0])
+    return by_unit
 
 
 def _numbered(column: pd.Series[Any], nothing: float) -> pd.Series[float]:
     return pd.to_numeric(column, errors="coerce").astype(float).fillna(nothing)
-
-
-def _whose_fault(told: pd.DataFrame, outcome: pd.Series[str], reason: pd.Series[str]) -> pd.Series[str]:
-    """Return the outcomes, later shots that were never sent as withheld where the first shot of them was."""
-    never_sent = reason.eq(NO_FIRST_SHOT)
-    if not never_sent.any():
-        return outcome
-    groups = [told[name] for name in _GROUP]
-    withheld_first = outcome.isin(WITHHELD).groupby(groups, dropna=False).transform("any")
-    return outcome.where(~(never_sent & withheld_first), WITHHELD[0])
 
 
 def score_prompts(
@@ -163,7 +157,7 @@ def score_prompts(
     Parameters
     ----------
     measurements, scores
-        Own rows (no controls) of the suite, as `evals.rating.comparison.with_prompts` returns them, and the same rows
+        Rows (no controls) of the suite, as `evals.rating.comparison.with_prompts` returns them, and the same rows
         of the score table.
     requests
         As `with_units` returns them, None where the run does not tell them.
@@ -172,42 +166,42 @@ def score_prompts(
     """
     spec, suite = metric(scale["metric"]), scale["suite"] or ""
     of_suite = measurements["suite"] == suite
-    is_own = of_suite & (measurements["metric"] == spec.id) & ~measurements["reason"].isin(NOT_ASKED)
-    own = _placed(measurements[is_own], scores[is_own], scale)
+    is_target = of_suite & (measurements["metric"] == spec.id) & ~measurements["reason"].isin(NOT_ASKED)
+    placed = _placed(measurements[is_target], scores[is_target], scale)
     if requests is None:
-        return PromptScores.of(own)
+        return PromptScores.of(placed)
     # On other prompts of the suite something was measured, so their pictures came: they ask nothing of the metric.
-    unasked = set(measurements.loc[of_suite, "prompt"]) - set(own["prompt"])
+    unasked = set(measurements.loc[of_suite, "prompt"]) - set(placed["prompt"])
     asked = _asked(requests, suite, unasked)
     if spec.subject == "consecutive":
         absent, broken = _absent_neighbours(asked)
         # The neighbour never came: the scored pair is one with the shot after that, and nobody asked for it.
-        own = own[~_keys(own, [*_GROUP, "prompt_id"]).isin(broken)]
-        return PromptScores.of(own, absent)
+        placed = placed[~_keys(placed, [*_GROUP, "prompt_id"]).isin(broken)]
+        return PromptScores.of(placed, absent)
     absent = _absent(asked, spec.subject)
     if spec.subject == "sequence":
         # Without one of its shots no sequence was delivered, whatever the others are like.
-        incomplete = _keys(own, _GROUP).isin(_keys(absent[absent["n_failed"] > 0], _GROUP))
-        own = own.assign(
-            share=own["share"].mask(incomplete, 0.0),
-            failed=own["failed"] | incomplete,
-            left_out=own["left_out"] & ~incomplete,
-            reason=own["reason"].mask(incomplete, "withheld"),
+        incomplete = _keys(placed, _GROUP).isin(_keys(absent[absent["n_failed"] > 0], _GROUP))
+        placed = placed.assign(
+            share=placed["share"].mask(incomplete, 0.0),
+            failed=placed["failed"] | incomplete,
+            left_out=placed["left_out"] & ~incomplete,
+            reason=placed["reason"].mask(incomplete, "withheld"),
         )
-        absent = absent[~_keys(absent, _GROUP).isin(_keys(own, _GROUP))]
-    return PromptScores.of(own, absent)
+        absent = absent[~_keys(absent, _GROUP).isin(_keys(placed, _GROUP))]
+    return PromptScores.of(placed, absent)
 
 
 def _placed(measurements: pd.DataFrame, scores: pd.DataFrame, scale: FrozenScale) -> pd.DataFrame:
     """Return measurements with their place on the scale and the group of requests that they come from."""
-    own = measurements[["system", "suite", "prompt", "prompt_id", "value", "reason"]].copy()
-    own["original_id"] = scores["original_id"] if "original_id" in scores else own["prompt"]
-    own["seed"], own["repeat"] = _numbered(scores["seed"], -1.0), _numbered(scores["repeat"], 0.0)
-    own["failed"] = own["reason"].isin(metric(scale["metric"]).system_failures)
-    places = share_of_scale(own["value"], scale) if own["value"].notna().any() else own["value"]
-    own["share"] = places.mask(own["failed"], 0.0)
-    own["left_out"] = own["share"].isna()
-    return own
+    placed = measurements[["system", "suite", "prompt", "prompt_id", "value", "reason"]].copy()
+    placed["original_id"] = scores["original_id"] if "original_id" in scores else placed["prompt"]
+    placed["seed"], placed["repeat"] = _numbered(scores["seed"], -1.0), _numbered(scores["repeat"], 0.0)
+    placed["failed"] = placed["reason"].isin(metric(scale["metric"]).system_failures)
+    places = share_of_scale(placed["value"], scale) if placed["value"].notna().any() else placed["value"]
+    placed["share"] = places.mask(placed["failed"], 0.0)
+    placed["left_out"] = placed["share"].isna()
+    return placed
 
 
 def _keys(rows: pd.DataFrame, columns: list[str]) -> pd.MultiIndex:
@@ -258,18 +252,17 @@ def _absent_neighbours(asked: pd.DataFrame) -> tuple[pd.DataFrame, pd.MultiIndex
     return absent, _keys(ordered[has_next & (following["ok"] != 1)], [*_GROUP, "prompt_id"])
 
 
-def _reasons(own: pd.DataFrame, absent: pd.DataFrame | None) -> dict[str, dict[str, int]]:
-    told = own[["system", "reason"]].dropna()
-    counts = Counter(zip(told["system"], told["reason"], strict=True))
+def _reasons(placed: pd.DataFrame, absent: pd.DataFrame | None) -> dict[str, dict[str, int]]:
+    counts = Counter(placed[["system", "reason"]].dropna().itertuples(index=False, name=None))
     if absent is not None:
         for name, reason in (("n_failed", "withheld"), ("n_left_out", "lost")):
             for system, n in zip(absent["system"], absent[name], strict=True):
                 counts[system, reason] += int(n)
-    found: dict[str, dict[str, int]] = {}
+    by_system: dict[str, dict[str, int]] = {}
     for (system, reason), n in sorted(counts.items()):
         if n:
-            found.setdefault(str(system), {})[str(reason)] = n
-    return found
+            by_system.setdefault(str(system), {})[str(reason)] = n
+    return by_system
 
 
 def combined(parts: list[tuple[PromptScores, float]]) -> PromptScores:
@@ -284,12 +277,12 @@ def combined(parts: list[tuple[PromptScores, float]]) -> PromptScores:
     all_scores = [part for part, _ in parts]
     prompts = pd.Index(sorted(set().union(*(part.shares.index for part in all_scores))), name="prompt")
     systems = pd.Index(sorted(set().union(*(part.shares.columns for part in all_scores))), name="system")
-    asked = np.array([prompts.isin(part.shares.index) for part in all_scores])
-    weights = np.array([weight for _, weight in parts]) @ asked
+    is_asked = np.array([prompts.isin(part.shares.index) for part in all_scores])
+    weights = np.array([weight for _, weight in parts]) @ is_asked
 
     def mean_of(name: str) -> pd.DataFrame:
         total = np.zeros((len(prompts), len(systems)))
-        for (part, weight), has_it in zip(parts, asked, strict=True):
+        for (part, weight), has_it in zip(parts, is_asked, strict=True):
             table: pd.DataFrame = getattr(part, name)
             total += np.where(has_it[:, None], weight * table.reindex(index=prompts, columns=systems).to_numpy(), 0.0)
         return pd.DataFrame(total / weights[:, None], prompts, systems)

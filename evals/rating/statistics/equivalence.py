@@ -37,8 +37,12 @@ def smallest_equivalence_margin(differences: Numbers) -> float:
     >>> round(smallest_equivalence_margin(np.array([0.02, 0.05, -0.01, 0.03, 0.04, 0, 0.06, -0.02, 0.03, 0.05])), 4)
     0.0408
     """
-    n, mean, error = _moments(differences)
-    return float(abs(mean) + stats.t.ppf(1 - ALPHA, n - 1) * error) if error > 0 else np.nan
+    known = differences[np.isfinite(differences)]
+    n = len(known)
+    # Equal values have no spread, although their mean may miss them by a rounding.
+    if n < MIN_PROMPTS or (known == known[0]).all():
+        return np.nan
+    return float(abs(known.mean()) + stats.t.ppf(1 - ALPHA, n - 1) * (known.std(ddof=1) / np.sqrt(n)))
 
 
 def smallest_equivalence_margin_of_rates(first: Numbers, second: Numbers) -> float:
@@ -59,12 +63,3 @@ def smallest_equivalence_margin_of_rates(first: Numbers, second: Numbers) -> flo
     if len(first) < MIN_PROMPTS:
         return np.nan
     return max(map(abs, newcombe_interval(first, second, confidence=1 - 2 * ALPHA)))
-
-
-def _moments(differences: Numbers) -> tuple[int, float, float]:
-    known = differences[np.isfinite(differences)]
-    n = len(known)
-    # Equal values have no spread, although their mean may miss them by a rounding.
-    if n < MIN_PROMPTS or (known == known[0]).all():
-        return n, np.nan, 0.0
-    return n, float(known.mean()), float(known.std(ddof=1) / np.sqrt(n))

@@ -33,9 +33,8 @@ def count_wins(first: Numbers, second: Numbers) -> WinCounts:
     >>> count_wins(np.array([0.9, 0.5, 0.2, 0.8, np.nan]), np.array([0.6, 0.5, 0.3, 0.6, 0.1]))
     WinCounts(wins=2, ties=1, losses=1)
     """
-    outcomes = _outcomes(first, second)
-    wins, ties, losses = (int((outcomes == outcome).sum()) for outcome in (1, 0.5, 0))
-    return WinCounts(wins, ties, losses)
+    gains = paired_differences(first, second)
+    return WinCounts(*(int(decided.sum()) for decided in (gains > 0, gains == 0, gains < 0)))
 
 
 def sign_test(counts: WinCounts) -> float:
@@ -52,8 +51,3 @@ def sign_test(counts: WinCounts) -> float:
     """
     decided = counts.wins + counts.losses
     return float(stats.binomtest(counts.wins, decided).pvalue) if decided else np.nan
-
-
-def _outcomes(first: Numbers, second: Numbers) -> Numbers:
-    gains = paired_differences(first, second)
-    return (np.sign(gains[np.isfinite(gains)]) + 1) / 2
