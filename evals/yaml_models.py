@@ -123,7 +123,7 @@ def check_known(name: str, known: Iterable[str], noun: str, *steps: str | int) -
     """Return a name that is among the known ones; refuse any other, for use in validators."""
     names = list(known)
     if not isinstance(name, str):  # before pydantic has looked at it
-        raise refused(f"{name!r} is not {_KINDS['string_type']}", *steps)
+        raise refused(_SENTENCES["string_type"].format(value=name), *steps)
     if name not in names:
         raise refused(f"there is no {noun} {name!r}; {suggestion(name, names)}", *steps)
     return name
@@ -255,50 +255,43 @@ def _singular(field: str) -> str:
     return field.removesuffix("s").replace("_", " ")
 
 
-_QUOTED = r"'([^']+)'"
-_KINDS = {
-    "string_type": "text; put it in quotes", "int_type": "a whole number", "int_from_float": "a whole number",
-    "float_type": "a number", "bool_type": "true or false", "finite_number": "a finite number",
-    "date_type": "a day; write it as 2026-11-22", "is_instance_of": "of the right kind",
-}  # fmt: skip
-_NO_FIELDS = dict.fromkeys(
-    ("model_type", "model_attributes_type", "dict_type", "mapping_type"),
-    "it holds no fields; write them as 'name: value'",
-)
+_NO_FIELDS = "it holds no fields; write them as 'name: value'"
 _SENTENCES = {
+    "refused": "{problem}",
     "missing": "it is missing",
+    "string_type": "{value!r} is not text; put it in quotes",
     "string_too_short": "the text is empty",
+    "int_type": "{value!r} is not a whole number",
+    "int_from_float": "{value!r} is not a whole number",
+    "float_type": "{value!r} is not a number",
+    "finite_number": "{value!r} is not a finite number",
+    "bool_type": "{value!r} is not true or false",
+    "date_type": "{value!r} is not a day; write it as 2026-11-22",
+    "greater_than_equal": "{value} is too small; it is at least {ge:g}",
+    "greater_than": "{value} is too small; it is above {gt:g}",
+    "less_than_equal": "{value} is too large; it is at most {le:g}",
+    "less_than": "{value} is too large; it is below {lt:g}",
     "tuple_type": "it is a list; begin each entry with '- '",
+    "too_short": "it has {actual_length} entries; write {min_length}",
+    "too_long": "it has {actual_length} entries; write {max_length}",
     "union_tag_not_found": "it does not say of which kind it is",
-    **_NO_FIELDS,
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type", "mapping_type"), _NO_FIELDS),
 }
 
 
 def _sentence(problem: ErrorDetails) -> str:
     """Return what an error of pydantic means, in the words that all files of ours are refused in."""
     kind, value, context = problem["type"], problem["input"], problem.get("ctx", {})
-    if kind == "refused":
-        return str(context["problem"])
-    if kind == "literal_error" and not isinstance(value, str):
-        kind = "string_type"
-    if kind in _KINDS:
-        return f"{value!r} is not {_KINDS[kind]}"
-    if kind == "literal_error" and "[key]" in problem["loc"]:
-        return f"there is no such field; {suggestion(value, re.findall(_QUOTED, context['expected']))}"
-    if kind in ("literal_error", "union_tag_invalid"):
+    if kind in ("literal_error", "union_tag_invalid") and isinstance(value, (str, dict)):
+        known = re.findall(r"'([^']+)'", context.get("expected") or context["expected_tags"])
         field = next((step for step in reversed(problem["loc"]) if isinstance(step, str)), "")
+        if field == "[key]":
+            return f"there is no such field; {suggestion(str(value), known)}"
         name, noun = (value, _singular(field)) if kind == "literal_error" else (context["tag"], "kind")
-        known = re.findall(_QUOTED, context.get("expected") or context["expected_tags"])
         return f"there is no {noun} {name!r}; {suggestion(str(name), known)}"
-    if kind in ("greater_than_equal", "greater_than"):
-        return f"{value} is too small; it is {'at least' if 'ge' in context else 'above'} {_bound(context)}"
-    if kind in ("less_than_equal", "less_than"):
-        return f"{value} is too large; it is {'at most' if 'le' in context else 'below'} {_bound(context)}"
-    if kind in ("too_short", "too_long"):
-        length, bound = context["actual_length"], context.get("min_length", context.get("max_length"))
-        return f"it has {length} entries; write {bound}" if length else "the list is empty"
-    return _SENTENCES.get(kind, problem["msg"].removeprefix("Value error, "))
-
-
-def _bound(context: Mapping[str, Any]) -> str:
-    return f"{next(context[name] for name in ('ge', 'gt', 'le', 'lt') if name in context):g}"
+    if kind == "literal_error":
+        kind = "string_type"
+    if kind == "too_short" and not context["actual_length"]:
+        return "the list is empty"
+    sentence = _SENTENCES.get(kind, problem["msg"].removeprefix("Value error, ").replace("{", "{{").replace("}", "}}"))
+    return sentence.format(value=value, **context)

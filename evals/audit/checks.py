@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, model_validator
 
-from evals.audit.evidence import Evidence, OwnRequest
+from evals.audit.evidence import Evidence, HostRequest
 from evals.audit.measured import COST, Measurable
 from evals.audit.rules import (
     APPROXIMATE_TOLERANCE,
@@ -253,7 +253,7 @@ class Request(FileModel):
         named = f" What the claim names is {titles[0]}." if titles and self.part == "path" else ""
         return Finding(self.otherwise, f"{words}.{named}")
 
-    def _compare(self, request: OwnRequest) -> tuple[bool, str]:
+    def _compare(self, request: HostRequest) -> tuple[bool, str]:
         """Return whether a request has the stated part, and what it has, in words."""
         match self.part:
             case "host":

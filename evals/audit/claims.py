@@ -136,6 +136,16 @@ class ClaimVerdict:
         """Return the day on which the newest of its sources was read."""
         return max(source.read for source in self.sources)
 
+    @property
+    def source_ids(self) -> list[str]:
+        """Return the ids of its sources."""
+        return [source.id for source in self.sources]
+
+    @property
+    def explanation(self) -> str:
+        """Return why the claim got its verdict, and what else to know."""
+        return " ".join((self.sentence, *self.notes))
+
     def as_dict(self) -> dict[str, Any]:
         """Return the verdict as JSON has it."""
         sources = [source.model_dump(mode="json") for source in self.sources]

@@ -24,9 +24,9 @@ class Evidence:
     operations: Sequence[SystemOperations] | None = None
 
     @functools.cached_property
-    def request(self) -> Callable[[str], OwnRequest]:
+    def request(self) -> Callable[[str], HostRequest]:
         """The function that returns the request to a system; several claims are about the same one."""
-        return functools.cache(functools.partial(own_request, self.facts))
+        return functools.cache(functools.partial(request_to, self.facts))
 
 
 _A_PICTURE = b"\x89PNG\r\n\x1a\n"
@@ -34,7 +34,7 @@ _A_PICTURE = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True, slots=True)
-class OwnRequest:
+class HostRequest:
     """What is sent to ask for one picture, with a reference picture where the model takes one.
 
     Attributes
@@ -66,7 +66,7 @@ class OwnRequest:
         return urlsplit(self.url).path
 
 
-def own_request(facts: Facts, system: str) -> OwnRequest:
+def request_to(facts: Facts, system: str) -> HostRequest:
     """Return the request that TwinLens makes for a 1K picture, made by the very code that asks.
 
     Raises
@@ -79,7 +79,7 @@ def own_request(facts: Facts, system: str) -> OwnRequest:
     Examples
     --------
     >>> from evals.facts.models import read_facts
-    >>> request = own_request(read_facts(), "flux-2-pro@bfl")
+    >>> request = request_to(read_facts(), "flux-2-pro@bfl")
     >>> request.url, request.headers, request.is_polled, "input_image" in request.fields
     ('https://api.bfl.ai/v1/flux-2-pro', ('x-key',), True, True)
     """
@@ -94,9 +94,9 @@ def own_request(facts: Facts, system: str) -> OwnRequest:
     if not isinstance(host, HttpHost):
         raise ValueError(f"{system} is not asked over HTTP")
     item = PromptItem(id="asked", suite="audit", prompt="a harbour")
-    asked = ImageRequest("s0", system, item.suite, item, seed=1, repeat=0, size="1K")
-    call = host.submission(asked, offer, [_A_PICTURE] if offer.references_at_most else [])
-    return OwnRequest(
+    request = ImageRequest("s0", system, item.suite, item, seed=1, repeat=0, size="1K")
+    call = host.submission(request, offer, [_A_PICTURE] if offer.references_at_most else [])
+    return HostRequest(
         method=call.method,
         url=call.url,
         headers=tuple(sorted(name.lower() for name in call.headers)),

@@ -12,12 +12,7 @@ from evals.facts.sources import TRUST
 def by_verdict(claims: Sequence[ClaimVerdict]) -> dict[Verdict, list[ClaimVerdict]]:
     """Return the claims by verdict, in the order in which verdicts are shown; only those that some claim got."""
     grouped = {verdict: [claim for claim in claims if claim.verdict == verdict] for verdict in VERDICTS}
-    return {verdict: found for verdict, found in grouped.items() if found}
-
-
-def said(claim: ClaimVerdict) -> str:
-    """Return why a claim got its verdict, and what else to know."""
-    return " ".join((claim.sentence, *claim.notes))
+    return {verdict: group for verdict, group in grouped.items() if group}
 
 
 def audit_page(article: AuditedArticle, claims: Sequence[ClaimVerdict], command: str) -> str:
@@ -38,15 +33,14 @@ def audit_page(article: AuditedArticle, claims: Sequence[ClaimVerdict], command:
         "",
         f"    {command}",
         "",
-        *_table(("verdict", "claims", "means"), [(name, len(found), RULES[name]) for name, found in grouped.items()]),
+        *_table(("verdict", "claims", "means"), [(name, len(group), RULES[name]) for name, group in grouped.items()]),
         "",
         f"{len(claims)} claims in all. Prices are those of one picture with its prompt and, where the model thinks, "
         "its thoughts. Sources are listed at the end.",
     ]
-    for verdict, found in grouped.items():
+    for verdict, group in grouped.items():
         rows = [
-            (f"“{claim.quote}”<br>{claim.section}", said(claim), ", ".join(source.id for source in claim.sources))
-            for claim in found
+            (f"“{claim.quote}”<br>{claim.section}", claim.explanation, ", ".join(claim.source_ids)) for claim in group
         ]
         lines += ["", f"## {verdict.capitalize()}", "", *_table(("the article says", "found", "sources"), rows)]
     sources = {source.id: source for claim in claims for source in claim.sources}

@@ -61,7 +61,7 @@ def audit(run: Path | None, out: Path | None, json_wanted: bool) -> None:
 
 def _print(article: AuditedArticle, claims: Sequence[ClaimVerdict], notes: Sequence[str]) -> None:
     """Print the counts, what to know of the run, then a table for each verdict."""
-    from evals.audit.page import by_verdict, said
+    from evals.audit.page import by_verdict
     from evals.audit.rules import RULES
     from evals.cli.tables import print_lines, print_table
 
@@ -71,7 +71,11 @@ def _print(article: AuditedArticle, claims: Sequence[ClaimVerdict], notes: Seque
     print_lines(f"note: {note}" for note in notes)
     for verdict, of_verdict in grouped.items():
         rows = [
-            (f"“{claim.quote}”", f"{said(claim)} [{', '.join(source.id for source in claim.sources)}]", str(claim.read))
+            (
+                f"“{claim.quote}”",
+                f"{claim.explanation} [{', '.join(source.id for source in claim.sources)}]",
+                str(claim.read),
+            )
             for claim in of_verdict
         ]
         headings = {"the article says": 2, "found": 4, "read": None}

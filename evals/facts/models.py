@@ -274,12 +274,12 @@ gemini-nano-banana-2.1@google
     def _served(self, model: str, host: str) -> str:
         """Return the systems of a model as a choice, the one on the host that was asked for alone if there is one."""
         offers = [offer for offer in self.offers.values() if offer.model == model]
-        wanted = [offer for offer in offers if offer.host == host] or offers
+        on_host = [offer for offer in offers if offer.host == host] or offers
         return " or ".join(
             f"{offer.system} (until {offer.retired}, then {offer.replaced_by})"
             if offer.retired and offer.replaced_by
             else offer.system
-            for offer in wanted
+            for offer in on_host
         )
 
 

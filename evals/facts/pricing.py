@@ -149,9 +149,9 @@ def expected_cost_usd(
     """
     if references_mp is None:
         references_mp = n_references
-    costs = [price_usd(price, size, n_references, prompt_tokens, references_mp) for price in offer.prices]
-    known = [cost for cost in costs if cost is not None]
-    return statistics.median(known) if known else None
+    prices = [price_usd(price, size, n_references, prompt_tokens, references_mp) for price in offer.prices]
+    costs = [price for price in prices if price is not None]
+    return statistics.median(costs) if costs else None
 
 
 def billed_usd(

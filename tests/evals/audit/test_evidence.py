@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from evals.audit.evidence import own_request
+from evals.audit.evidence import request_to
 from evals.facts.models import read_facts
 from evals.facts.sources import FactsError
 
@@ -12,7 +12,7 @@ FACTS = read_facts()
 
 
 def test_google_is_asked_once_with_the_prompt_in_parts():
-    request = own_request(FACTS, "gemini-3-pro-image@google")
+    request = request_to(FACTS, "gemini-3-pro-image@google")
     assert (request.method, request.host) == ("POST", "generativelanguage.googleapis.com")
     assert request.path == "/v1beta/models/gemini-3-pro-image:generateContent"
     assert request.headers == ("x-goog-api-key",)
@@ -22,25 +22,25 @@ def test_google_is_asked_once_with_the_prompt_in_parts():
 
 
 def test_a_task_of_bfl_is_polled_and_takes_text_and_a_picture_in_one_request():
-    request = own_request(FACTS, "flux-2-pro@bfl")
+    request = request_to(FACTS, "flux-2-pro@bfl")
     assert request.is_polled
     assert {"prompt", "input_image", "width", "height", "seed"} <= {*request.fields}
     assert not {"steps", "guidance"} & {*request.fields}
 
 
 def test_a_model_without_references_or_a_seed_is_sent_none():
-    assert not [name for name in own_request(FACTS, "flux-1.1-pro@bfl").fields if "image" in name]
-    assert "seed" not in own_request(FACTS, "flux-3-image@bfl").fields
+    assert not [name for name in request_to(FACTS, "flux-1.1-pro@bfl").fields if "image" in name]
+    assert "seed" not in request_to(FACTS, "flux-3-image@bfl").fields
 
 
 def test_the_address_is_that_of_the_facts():
     moved = FACTS.hosts["bfl"].model_copy(update={"base_url": "https://api.example.bfl.ai"})
     facts = replace(FACTS, hosts={**FACTS.hosts, "bfl": moved})
-    assert own_request(facts, "flux-2-pro@bfl").host == "api.example.bfl.ai"
+    assert request_to(facts, "flux-2-pro@bfl").host == "api.example.bfl.ai"
 
 
 def test_what_is_not_asked_over_http_or_not_known_is_refused():
     with pytest.raises(ValueError, match="not asked over HTTP"):
-        own_request(FACTS, "flux-2-dev@local")
+        request_to(FACTS, "flux-2-dev@local")
     with pytest.raises(FactsError, match="did you mean flux-2-pro"):
-        own_request(FACTS, "flux-2-prow@bfl")
+        request_to(FACTS, "flux-2-prow@bfl")
