@@ -34,6 +34,7 @@ DIMENSIONS = ("adherence", "identity", "text", "reproducibility", "editing", "st
 
 _REPEATS = ("seed", "repeat")
 _SEQUENCE = ("sequence_id", "shot")
+_SEEDS: tuple[Control, ...] = ("identical_image", "different_seed")
 _UNFIT = ("embedded",)
 _ANTONYMS = "metrics.quality:all_antonyms"
 _CLIP_IQA = "CLIP-IQA, Wang et al. 2023; own pairs, softmax of 100 x cosine"
@@ -57,7 +58,8 @@ _OWN: tuple[MetricSpec, ...] = (
         "adherence.clip", 1, "Prompt adherence, raw", "100 x cosine", "higher", (-100, 100), "sample",
         ("clip_image", "prompt"), "metrics.adherence:clip_similarity",
         "Hessel et al. 2021, without the prefix, the factor 2.5 and the clipping",
-        controls=("shuffled_prompt",), scale=_ABOVE_SHUFFLED, primary=2,
+        controls=("shuffled_prompt",), scale=_ABOVE_SHUFFLED, primary=2, ranks_as="adherence.margin",
+        derived=("agreement",),
     ),
     MetricSpec(
         "adherence.margin", 1, "Prompt adherence", "100 x cosine above decoys", "higher", (-200, 200), "sample",
@@ -69,7 +71,7 @@ _OWN: tuple[MetricSpec, ...] = (
         "adherence.vqa", 1, "Prompt adherence, asked", "probability of yes", "higher", (0, 1), "sample",
         ("vqa_answer",), "metrics.adherence:vqa_score", "VQAScore, Lin et al. 2024; all tokens that spell yes",
         question="metrics.adherence:question_text", controls=("shuffled_prompt",),
-        scale=Scale(Anchor("shuffled_prompt"), Anchor(declared=1.0)),
+        scale=Scale(Anchor("shuffled_prompt"), Anchor(declared=1.0)), derived=("agreement",),
     ),
     MetricSpec(
         "adherence.step_order", 1, "Order of the steps", "share of (picture, other step) pairs", "higher", (0, 1),
@@ -111,7 +113,7 @@ _OWN: tuple[MetricSpec, ...] = (
     MetricSpec(
         "identity.drift", 1, "Identity drift", "face similarity per shot", "higher", (None, None), "sequence",
         ("faces",), "metrics.identity:drift", "least-squares slope of the similarity to the first shot over the shots",
-        columns=_SEQUENCE,
+        columns=_SEQUENCE, derived=("shots",),
         no_scale="faces that are all different from the start drift as little as one that stays the same",
     ),
     MetricSpec(
@@ -320,38 +322,38 @@ _OWN: tuple[MetricSpec, ...] = (
     MetricSpec(
         "reproducibility.identical", 1, "Pixel-identical repeats", "share of pairs", "higher", (0, 1), "repeats",
         ("difference",), "metrics.reproducibility:pixel_identical", "equality of decoded pixels",
-        columns=_REPEATS, controls=("identical_image", "different_seed"), scale=_REPEATED, primary=4,
+        columns=_REPEATS, controls=_SEEDS, scale=_REPEATED, primary=4,
     ),
     MetricSpec(
         "reproducibility.max_difference", 1, "Largest pixel difference", "levels of 255", "lower", (0, 255), "repeats",
         ("difference",), "metrics.reproducibility:max_difference",
         "largest absolute difference over pixels and channels",
-        columns=_REPEATS, controls=("identical_image", "different_seed"), scale=_REPEATED,
+        columns=_REPEATS, controls=_SEEDS, scale=_REPEATED,
     ),
     MetricSpec(
         "reproducibility.mean_difference", 1, "Mean pixel difference", "levels of 255", "lower", (0, 255), "repeats",
         ("difference",), "metrics.reproducibility:mean_difference", "mean absolute difference over pixels and channels",
-        columns=_REPEATS, controls=("identical_image", "different_seed"), scale=_REPEATED, primary=2,
+        columns=_REPEATS, controls=_SEEDS, scale=_REPEATED, primary=2, derived=("seed_ratio",),
     ),
     MetricSpec(
         "reproducibility.psnr", 1, "Peak signal-to-noise ratio", "dB, at most 100", "higher", (0, 100), "repeats",
         ("difference",), "metrics.reproducibility:psnr", "10 log10(255^2 / MSE), identical pixels shown as the cap",
-        columns=_REPEATS, controls=("identical_image", "different_seed"), scale=_REPEATED,
+        columns=_REPEATS, controls=_SEEDS, scale=_REPEATED,
     ),
     MetricSpec(
         "reproducibility.ssim", 1, "Structural similarity", "SSIM", "higher", (-1, 1), "repeats",
         ("difference",), "metrics.reproducibility:ssim", "Wang et al. 2004: Gaussian window, sigma 1.5, RGB mean",
-        columns=_REPEATS, controls=("identical_image", "different_seed"), scale=_REPEATED, primary=1,
+        columns=_REPEATS, controls=_SEEDS, scale=_REPEATED, primary=1,
     ),
     MetricSpec(
         "reproducibility.phash_distance", 1, "Perceptual-hash distance", "bits of 64", "lower", (0, 64), "repeats",
         ("phash",), "metrics.reproducibility:phash_distance", "Hamming distance of 64-bit DCT hashes (ImageHash)",
-        columns=_REPEATS, controls=("identical_image", "different_seed"), scale=_REPEATED, primary=3,
+        columns=_REPEATS, controls=_SEEDS, scale=_REPEATED, primary=3,
     ),
     MetricSpec(
         "reproducibility.lpips", 1, "Learned perceptual distance", "LPIPS (AlexNet)", "lower", (0, None), "repeats",
         ("lpips",), "metrics.reproducibility:lpips", "Zhang et al. 2018, v0.1",
-        columns=_REPEATS, controls=("identical_image", "different_seed"), scale=_REPEATED,
+        columns=_REPEATS, controls=_SEEDS, scale=_REPEATED,
     ),
 )  # fmt: skip
 
@@ -389,12 +391,6 @@ def metric(metric_id: str) -> MetricSpec:
 
 
 def primary_metrics(dimension: str) -> tuple[MetricSpec, ...]:
-    """Return the metrics that may speak for a dimension: the first that was scored does, never the largest.
-
-    Examples
-    --------
-    >>> [row.id for row in primary_metrics("adherence")], primary_metrics("quality")
-    (['adherence.margin', 'adherence.clip'], ())
-    """
+    """Return the metrics that may speak for a dimension: the first that was scored does, never the largest."""
     rows = [row for row in METRICS if row.dimension == dimension and row.primary]
     return tuple(sorted(rows, key=lambda row: row.primary))

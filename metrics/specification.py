@@ -50,7 +50,9 @@ class MetricSpec:
     ends goes from the worse end to the better), ``no_scale`` why it has no stars all the same. ``primary`` is its place
     among the metrics that may speak for their dimension (1 before 2; 0: it never does). ``bias_metric`` is the metric
     that must be undecided, at 0.5, on the same material. ``system_failures`` are the reasons that are the system's own,
-    and count as the floor.
+    and count as the floor. ``ranks_as`` is the metric that orders the same values in the same way, so that what its
+    control says need not be said twice. ``derived`` is what is computed from it besides means: how two judges agree,
+    the similarity shot by shot, the seed ratio.
     """
 
     id: str
@@ -77,6 +79,8 @@ class MetricSpec:
     primary: int = 0
     bias_metric: str = ""
     system_failures: tuple[str, ...] = SYSTEM_FAILURES
+    ranks_as: str = ""
+    derived: tuple[Literal["agreement", "shots", "seed_ratio"], ...] = ()
 
     @property
     def star_scale(self) -> Scale | None:

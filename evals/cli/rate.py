@@ -222,8 +222,9 @@ def _unscored(ratings: Mapping[str, Any]) -> dict[str, str]:
 
 def _belongs_in_summary(control: Mapping[str, Any]) -> bool:
     """Keep one statistic a control: the report shows them all."""
-    statistic = {"different_seed": "seed_ratio", "shuffled_prompt": "auc", "impostor": "auc", "rendered_text": "mean"}
-    return control["value"] is not None and statistic.get(control["control"]) == control["statistic"]
+    from metrics.controls import CONTROLS
+
+    return control["value"] is not None and CONTROLS[control["control"]].summary == control["statistic"]
 
 
 def _controls(rows: Sequence[Mapping[str, Any]]) -> Any:

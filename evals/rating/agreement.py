@@ -13,9 +13,11 @@ from typing_extensions import TypedDict
 from evals.rating.comparison import number_or_none
 from evals.rating.statistics.intervals import MIN_PROMPTS, Estimate, Numbers, bootstrap_estimate
 from evals.rating.statistics.proportions import rate_estimate
+from metrics.catalogue import METRICS
 
-VQA: Final = "adherence.vqa"
-CLIP: Final = "adherence.clip"
+_AGREEING = [spec for spec in METRICS if "agreement" in spec.derived]
+VQA: Final = next(spec.id for spec in _AGREEING if spec.question)
+CLIP: Final = next(spec.id for spec in _AGREEING if not spec.question)
 JUDGES: Final = (VQA, CLIP)
 """Both are better when higher; they look at the same pictures by different means."""
 
@@ -23,8 +25,8 @@ DECIMALS: Final = 5
 """Scores are compared to so many decimals: beyond them a value may depend on the batch that it was computed in."""
 
 MISSING: Mapping[str, str] = {
-    "no_vqa": "no picture has a score of adherence.vqa",
-    "no_clip": "no picture has a score of adherence.clip",
+    "no_vqa": f"no picture has a score of {VQA}",
+    "no_clip": f"no picture has a score of {CLIP}",
     "no_picture_in_common": "no picture has scores of both",
     "few_prompts": f"fewer than {MIN_PROMPTS} prompts have scores of both",
     "constant": "one of them gives every prompt the same score",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -13,26 +12,8 @@ from evals.rating.comparison import number_or_none
 from evals.rating.statistics.estimates import score_means
 from evals.rating.statistics.intervals import Estimate, Numbers, bootstrap_estimate
 from metrics.catalogue import METRICS
-from metrics.controls import Control
+from metrics.controls import CONTROLS, Control, Statistic
 from metrics.specification import Better, MetricSpec
-
-Statistic = Literal["auc", "d_prime", "mean", "seed_ratio"]
-
-STATISTICS: dict[Control, tuple[Statistic, ...]] = {
-    "shuffled_prompt": ("auc",),
-    "impostor": ("auc", "d_prime"),
-    "rendered_text": ("mean",),
-    "identical_image": ("mean",),
-    "different_seed": ("auc", "seed_ratio"),
-    "unedited_source": ("mean",),
-    "unrelated_picture": ("auc",),
-    "mirror_image": ("mean",),
-    "shuffled_steps": ("mean",),
-}
-"""What is computed from each control."""
-
-SEED_RATIO_METRIC = "reproducibility.mean_difference"
-"""The distance of the seed ratio: it needs no weights, and its zero is the same pixels."""
 
 
 class ControlStatistic(TypedDict):
@@ -89,7 +70,7 @@ def control_statistics(measurements: pd.DataFrame, seed: int) -> list[ControlSta
         row
         for spec in METRICS
         for suite, of_suite in controls[controls["metric"] == spec.id].groupby("suite")
-        for control in STATISTICS
+        for control in CONTROLS
         if (of_suite["control"] == control).any()
         for row in _statistics(
             spec,
@@ -105,10 +86,10 @@ def control_statistics(measurements: pd.DataFrame, seed: int) -> list[ControlSta
 def _statistics(
     spec: MetricSpec, suite: str, control: Control, targets: pd.DataFrame, controls: pd.DataFrame, seed: int
 ) -> Iterator[ControlStatistic]:
-    for system in sorted(controls["system"].unique()) if control == "different_seed" else [None]:
+    for system in sorted(controls["system"].unique()) if CONTROLS[control].of_system else [None]:
         sides = [rows if system is None else rows[rows["system"] == system] for rows in (targets, controls)]
-        for statistic in STATISTICS[control]:
-            if statistic == "seed_ratio" and spec.id != SEED_RATIO_METRIC:
+        for statistic in CONTROLS[control].statistics:
+            if statistic == "seed_ratio" and "seed_ratio" not in spec.derived:
                 continue
             if statistic != "mean" and spec.better == "neither":
                 continue
@@ -134,7 +115,7 @@ def _estimate(
     controls: pd.DataFrame,
     seed: int,
 ) -> Estimate:
-    if control == "different_seed" and targets["reason"].eq("size_differs").any():
+    if CONTROLS[control].of_system and targets["reason"].eq("size_differs").any():
         # Repeats of one seed that differ even in size are the worst ones: without them the seed would look steadier.
         return Estimate(0, np.nan, np.nan, np.nan)
     targets, controls = targets[targets["value"].notna()], controls[controls["value"].notna()]
@@ -158,7 +139,7 @@ def _unit(spec: MetricSpec, control: Control) -> list[str]:
     if spec.subject == "sample":
         return ["prompt", "system", "sample"]
     # A different seed is another picture of the same shot; an impostor is another sequence's shot of any number.
-    return ["prompt", "system", "prompt_id"] if control == "different_seed" else ["prompt", "system"]
+    return ["prompt", "system", "prompt_id"] if CONTROLS[control].of_system else ["prompt", "system"]
 
 
 def win_probabilities(

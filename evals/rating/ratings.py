@@ -12,6 +12,7 @@ from evals.rating.comparison import PairedDifference, SystemMean, compare_system
 from evals.rating.controls import ControlStatistic, control_statistics
 from evals.rating.statistics.intervals import MIN_PROMPTS
 from metrics.catalogue import METRICS, metric
+from metrics.controls import CONTROLS
 
 SCHEMA = 2
 """Of the document; it changes with what is in it, so that stored ratings of an older one are made anew."""
@@ -109,18 +110,19 @@ def _mixed_encoders(scores: pd.DataFrame) -> Iterator[str]:
 
 
 def _failed_controls(controls: Sequence[ControlStatistic]) -> Iterator[str]:
-    margins = {row["suite"] for row in controls if row["metric"] == "adherence.margin"}
+    reported = {(row["metric"], row["suite"]) for row in controls}
     for row in controls:
         value, low, high = row["value"], row["low"], row["high"]
         if value is None or low is None or high is None:
             continue
-        if row["metric"] == "adherence.clip" and row["suite"] in margins:
-            continue  # within an image the margin orders prompts as the raw value does: it was said
+        if (metric(row["metric"]).ranks_as, row["suite"]) in reported:
+            continue  # it was said of the metric that orders the same values in the same way
         where = f" on suite {row['suite']}" if row["suite"] else ""
-        if row["statistic"] == "auc" and row["control"] != "different_seed" and (low <= 0.5 or value < RELIABLE_AUC):
+        control = CONTROLS[row["control"]]
+        if row["statistic"] == "auc" == control.proof and (low <= 0.5 or value < RELIABLE_AUC):
             yield (
                 f"{metric(row['metric']).title}{where} {'cannot tell' if low <= 0.5 else 'tells only weakly'} on this "
-                f"material: an own value beats the control {row['control'].replace('_', ' ')} with probability "
+                f"material: an own value beats the control {control.title} with probability "
                 f"{value:.2f} ({low:.2f} to {high:.2f}), and 0.50 is chance."
             )
         if row["statistic"] == "seed_ratio" and high >= 1:
@@ -131,7 +133,7 @@ def _failed_controls(controls: Sequence[ControlStatistic]) -> Iterator[str]:
 
 
 def _repeats_of_other_sizes(measurements: pd.DataFrame) -> Iterator[str]:
-    seeds = measurements[measurements["control"] == "different_seed"]
+    seeds = measurements[measurements["control"].isin([row.id for row in CONTROLS.values() if row.of_system])]
     with_seeds = set(zip(seeds["system"], seeds["suite"], strict=True))
     targets = measurements[measurements["control"].isna()]
     differs = targets.assign(differs=targets["reason"].eq("size_differs")).groupby(["system", "suite", "metric"])

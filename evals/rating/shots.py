@@ -10,9 +10,9 @@ from typing_extensions import TypedDict
 
 from evals.rating.comparison import number_or_none
 from evals.rating.statistics.estimates import score_means
-from metrics.catalogue import metric
+from metrics.catalogue import METRICS, primary_metrics
 
-DRIFT = "identity.drift"
+DRIFT = next(spec for spec in METRICS if "shots" in spec.derived)
 """The metric whose details hold the similarity of every shot to the first."""
 
 
@@ -39,7 +39,7 @@ def similarity_by_shot(scores: pd.DataFrame, samples: pd.DataFrame, seed: int = 
     Parameters
     ----------
     scores
-        The score table with ``details`` as dicts, one suite of it or all; only ``identity.drift`` is read.
+        The score table with ``details`` as dicts, one suite of it or all; only `DRIFT` is read.
     samples
         The rows of the image set by sample id, with the column ``shot`` where it has sequences.
     seed
@@ -54,7 +54,7 @@ def similarity_by_shot(scores: pd.DataFrame, samples: pd.DataFrame, seed: int = 
     >>> [(row["shot"], row["mean"]) for row in similarity_by_shot(table, samples)]
     [(2, 0.75), (3, 0.5)]
     """
-    own = scores[(scores["metric"] == DRIFT) & scores["control"].isna()]
+    own = scores[(scores["metric"] == DRIFT.id) & scores["control"].isna()]
     shots = samples["shot"] if "shot" in samples else pd.Series(dtype=float)
     found = [
         (row["system"], int(shots[sample]), f"{row['suite']} {row['sequence_id']}", similarity)
@@ -64,7 +64,7 @@ def similarity_by_shot(scores: pd.DataFrame, samples: pd.DataFrame, seed: int = 
     table = pd.DataFrame(found, columns=["system", "shot", "sequence", "similarity"])
     by_sequence = table.pivot_table(index="sequence", columns=["system", "shot"], values="similarity", aggfunc="mean")
     values = by_sequence.to_numpy(np.float64)
-    estimates = score_means(values, metric("identity.self").range, seed) if values.size else []
+    estimates = score_means(values, primary_metrics(DRIFT.dimension)[0].range, seed) if values.size else []
     return [
         ShotMean(
             system=str(system),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from evals.reporting import formatting
 from evals.reporting.comparison import Ratings, Row, dimension_of
 from metrics.catalogue import METRICS
+from metrics.controls import CONTROLS, Control, Statistic
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class ControlGroup:
 
 def control_groups(ratings: Ratings) -> list[ControlGroup]:
     """Return the controls by kind; suites with the same values share a line."""
-    groups: dict[tuple[str, str], dict[tuple[str, ...], list[Row]]] = {}
+    groups: dict[tuple[Control, Statistic], dict[tuple[str, ...], list[Row]]] = {}
     known = {row.id: (row.title, row.unit) for row in METRICS}
     known |= {row["metric"]: (row["title"], row["unit"]) for row in ratings["rows"]}
     for row in ratings["controls"]:
@@ -48,9 +49,9 @@ def control_groups(ratings: Ratings) -> list[ControlGroup]:
         group.setdefault((title, unit, row["system"] or "all systems", value, interval), []).append(row)
     return [
         ControlGroup(
-            control.replace("_", " "),
+            CONTROLS[control].title,
             formatting.STATISTICS.get(statistic, statistic),
-            formatting.CONTROLS.get((control, statistic), ""),
+            CONTROLS[control].statistics[statistic],
             tuple(
                 ControlLine(
                     title,

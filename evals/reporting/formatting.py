@@ -1,4 +1,4 @@
-"""How a report words things: numbers with units, intervals, verdicts, and what each dimension and control means."""
+"""How a report words things: numbers with units, intervals, verdicts, and what each dimension means."""
 
 from __future__ import annotations
 
@@ -31,37 +31,6 @@ NOTHING_TO_MEASURE: dict[str, str] = {
     "structure": "no sample says which things it should show (objects)",
 }
 """Why a dimension has no measurement at all, when every encoder was at hand."""
-
-CONTROLS: dict[tuple[str, str], str] = {
-    ("shuffled_prompt", "auc"): (
-        "How often a picture fits its own prompt better than another prompt. 0.5: cannot tell; 1: always."
-    ),
-    ("impostor", "auc"): (
-        "How often a character looks more like itself than like another one. 0.5: cannot tell; 1: always."
-    ),
-    ("impostor", "d_prime"): (
-        "Distance between same and different characters, in standard deviations. 0: none; above 3: hardly any overlap."
-    ),
-    ("rendered_text", "mean"): (
-        "The same words rendered cleanly, read by the same engine: the best value that can be expected."
-    ),
-    ("unedited_source", "mean"): (
-        "The source in place of the edited picture: it keeps everything and follows nothing."
-    ),
-    ("unrelated_picture", "auc"): (
-        "How often an edit does better than another item's picture in its place. 0.5: cannot tell; 1: always."
-    ),
-    ("mirror_image", "mean"): "Left and right exchanged in what was detected: what holds sideways must fail.",
-    ("shuffled_steps", "mean"): "Every picture in the place of the next step's: below 0.5 if the order is seen.",
-    ("identical_image", "mean"): "A picture against itself: the best value that can be had.",
-    ("different_seed", "auc"): (
-        "How often two pictures of a prompt are more alike with one seed than with two. "
-        "0.5: the seed does nothing; 1: always."
-    ),
-    ("different_seed", "seed_ratio"): (
-        "Same-seed distance over different-seed distance. 0: the seed fixes the picture; 1: it does nothing."
-    ),
-}
 
 STATISTICS = {"auc": "AUC", "d_prime": "d\N{PRIME}", "mean": "mean", "seed_ratio": "seed ratio"}
 

@@ -24,8 +24,9 @@ _UNITS = {row.id: row.unit for row in METRICS}
 _KINDS = {row.id: row.subject for row in METRICS}
 _PRIMARY = frozenset(row.id for row in METRICS if row.primary)
 
-_NO_NEWS = {("identity.faces", "no_face"), ("text.confidence", "no_text")}
-"""What need not be said at a picture: that it shows nothing of a kind that these metrics only look for."""
+_FEATURES = {row.id: row.features for row in METRICS}
+_NO_NEWS = {row.id: row.system_failures for row in METRICS if row.subject == "sample" and not row.columns}
+"""What need not be said at a picture: that it shows nothing of a kind that nobody asked for."""
 
 Polygon = tuple[tuple[float, float], ...]
 
@@ -237,7 +238,7 @@ def _picture(
     read = _text_details(scores)
     texts = tuple(_polygon(box["box"]) for box in legible_boxes(read, sample_id))
     reading = overlay_lines(read, sample_id)
-    listed = tuple(_score(score) for score in scores if (score["metric"], score["reason"]) not in _NO_NEWS)
+    listed = tuple(_score(score) for score in scores if score["reason"] not in _NO_NEWS.get(score["metric"], ()))
     alt = f"Image by {system}" + (f", {label}" if label else "")
     if faces:
         alt += f"; {formatting.pluralize(len(faces), 'face')} marked"
@@ -268,7 +269,7 @@ def _is_missing(value: Any) -> bool:
 
 def _text_details(scores: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """Return what was read in a sample, from a metric that holds it against an expected text if there is one."""
-    found = [score["details"] or {} for score in scores if score["metric"].startswith("text.")]
+    found = [score["details"] or {} for score in scores if "ocr" in _FEATURES.get(score["metric"], ())]
     return max(found, key=lambda details: ("expected" in details, "read" in details), default={})
 
 
@@ -319,9 +320,9 @@ def _repeat_pair(
 def _face_boxes(scores: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Polygon, ...]]:
     """Return the face boxes by sample: all faces where they were counted, else those that a metric used."""
     boxes: dict[str, tuple[Polygon, ...]] = {}
-    for score in sorted(scores, key=lambda score: score["metric"] != "identity.faces"):
+    for score in sorted(scores, key=lambda score: score["metric"] not in _NO_NEWS):
         found = (score["details"] or {}).get("boxes")
-        if score["metric"].startswith("identity.") and isinstance(found, Mapping):
+        if "faces" in _FEATURES.get(score["metric"], ()) and isinstance(found, Mapping):
             for sample_id in found:
                 several = (
                     found[sample_id]

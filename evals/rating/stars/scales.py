@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from evals.rating.comparison import number_or_none
 from evals.rating.controls import ControlStatistic
-from metrics.controls import Control
+from metrics.controls import CONTROLS
 from metrics.scale import SCALES_VERSION, Anchor, Scale
 from metrics.specification import MetricSpec
 
@@ -19,8 +19,6 @@ FARTHEST_FROM_NEUTRAL = 0.1
 
 LEAST_READ = 0.5
 """The least share of the way from the floor to perfection that clean text must reach, since anyone can read it."""
-
-_TELLING: tuple[Control, ...] = ("shuffled_prompt", "impostor", "unrelated_picture")
 
 
 class FrozenScale(TypedDict):
@@ -84,7 +82,7 @@ def _end(anchor: Anchor, version: int, rows: pd.DataFrame, floor: float) -> tupl
     if anchor.control is None:
         return float(anchor.declared if anchor.declared is not None else np.nan), f"declared, version {version}"
     of_control = rows.loc[(rows["control"] == anchor.control) & rows["value"].notna(), ["prompt", "value"]]
-    name, n = anchor.control.replace("_", " "), of_control["prompt"].nunique()
+    name, n = CONTROLS[anchor.control].title, of_control["prompt"].nunique()
     if anchor.deviations is not None:
         words = f"declared, version {version}: floor + {anchor.deviations:g} standard deviations of {name}"
         return floor + anchor.deviations * _spread(of_control), words
@@ -101,9 +99,8 @@ def _spread(of_control: pd.DataFrame) -> float:
 
 def _undefined(scale: Scale, floor: float, ceiling: float) -> str | None:
     for value, anchor in ((floor, scale.floor), (ceiling, scale.ceiling)):
-        if not np.isfinite(value):
-            name = str(anchor.control).replace("_", " ")
-            return f"its control {name} could not be measured, so the scale has no ends"
+        if anchor.control and not np.isfinite(value):
+            return f"its control {CONTROLS[anchor.control].title} could not be measured, so the scale has no ends"
     return None
 
 
@@ -111,15 +108,11 @@ def _indistinguishable(controls: Sequence[ControlStatistic]) -> str | None:
     """Return why what is right cannot be told from what is known to be wrong, None where it can."""
     for row in controls:
         low, high = _ends_of(row)
-        told = None
-        if row["control"] in _TELLING and row["statistic"] == "auc" and low <= 0.5:
-            told = "an own value beats it with probability"
-        if row["control"] == "shuffled_steps" and high >= 0.5:
-            told = "wrong orders pass with"
-        if told is not None:
+        control = CONTROLS[row["control"]]
+        if row["statistic"] == control.proof and (high >= 0.5 if control.proof == "mean" else low <= 0.5):
+            chance = "wrong orders pass with" if control.proof == "mean" else "an own value beats it with probability"
             span = f" ({low:.2f} to {high:.2f})" if low < high else ""
-            name = row["control"].replace("_", " ")
-            return f"its control {name} fails here: {told} {row['value']:.2f}{span}, and 0.50 is chance"
+            return f"its control {control.title} fails here: {chance} {row['value']:.2f}{span}, and 0.50 is chance"
     return None
 
 
@@ -137,12 +130,13 @@ def _coinciding(spec: MetricSpec, floor: float, ceiling: float) -> str | None:
 
 def _misread(spec: MetricSpec, scale: Scale, floor: float, ceiling: float) -> str | None:
     """Return why a reader of texts is unfit, None where it reads what is known to be readable."""
-    if scale.ceiling.control != "rendered_text":
+    control = scale.ceiling.control
+    if control is None or CONTROLS[control].arrangement != "rendering":
         return None
     perfect = spec.range[0] if spec.better == "lower" else spec.range[1]
     if perfect is None or abs(ceiling - floor) >= LEAST_READ * abs(perfect - floor):
         return None
-    return f"its control rendered text fails here: the same words, cleanly drawn, get {ceiling:.2f}"
+    return f"its control {CONTROLS[control].title} fails here: the same words, cleanly drawn, get {ceiling:.2f}"
 
 
 def _biased(neutral: float | None) -> str | None:
