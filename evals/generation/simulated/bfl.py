@@ -20,7 +20,7 @@ from evals.generation.simulated.references import decoded, size_if_picture
 from evals.generation.simulated.server import SimulatedServer, size_name
 
 CLUSTER = "eu2"
-"""The cluster that knows the tasks; asked anywhere else, a task is not found."""
+"""The cluster that knows the tasks; anywhere else a task is not found."""
 
 _LARGEST = 4 * 1024 * 1024
 _USD_PER_CREDIT = 0.01

@@ -35,13 +35,13 @@ class GenericHost:
         """Take the host that is to be played; it need not be served."""
         self._server = server
 
-    def prepare(self, asked: ImageRequest, offer: Offer, references: Sequence[bytes]) -> GenericCall:
+    def prepare(self, request: ImageRequest, offer: Offer, references: Sequence[bytes]) -> GenericCall:
         """Return the order for a request."""
         model = self._server.model(offer.api_id)
         if model is None:
             raise ValueError(f"{offer.host} serves no {offer.api_id}")
-        seed = asked.seed if offer.takes_seed else None
-        order = Order(model, asked.prompt, seed, asked.side, asked.side, asked.size, "png", tuple(references))
+        seed = request.seed if offer.takes_seed else None
+        order = Order(model, request.prompt, seed, request.side, request.side, request.size, "png", tuple(references))
         return GenericCall(order)
 
     async def submit(self, call: GenericCall) -> SubmitAnswer:

@@ -40,18 +40,18 @@ def routes(server: SimulatedServer) -> list[web.RouteDef]:
         if model is None:
             return _unknown_model(request, surface)
         try:
-            asked = read_request(await request.read(), model, surface)
+            parsed = read_request(await request.read(), model, surface)
         except InvalidArgument as error:
             return error_answer(400, str(error), "INVALID_ARGUMENT")
-        job = server.take_in(asked.order)
-        if not asked.for_picture:
+        job = server.take_in(parsed.order)
+        if not parsed.for_picture:
             job = replace(job, behaviour="text_only")
-        use = _use(asked.order, job.behaviour)
-        server.charge(job, _price_usd(asked.order, job.behaviour, use))
+        use = _use(parsed.order, job.behaviour)
+        server.charge(job, _price_usd(parsed.order, job.behaviour, use))
         if job.behaviour != "refuse_prompt":
             await server.work(job)
         answer = {
-            **await _content(asked, job, server),
+            **await _content(parsed, job, server),
             "usageMetadata": _usage(use),
             "modelVersion": model.api_id,
             "responseId": job.task_id,
@@ -75,7 +75,7 @@ def _price_usd(order: Order, behaviour: str, use: TokenUse) -> float:
     return 0.0 if behaviour in _WITHOUT_PICTURE else price_usd(order)
 
 
-async def _content(asked: ImageOrder, job: Job, server: SimulatedServer) -> dict[str, Any]:
+async def _content(parsed: ImageOrder, job: Job, server: SimulatedServer) -> dict[str, Any]:
     if job.behaviour == "refuse_prompt":
         return {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}
     if job.behaviour == "filter_image":
@@ -83,16 +83,16 @@ async def _content(asked: ImageOrder, job: Job, server: SimulatedServer) -> dict
         withheld = {"content": {}, "finishReason": "IMAGE_SAFETY", "finishMessage": message, "index": 0}
         return {"candidates": [withheld]}
     parts: list[dict[str, Any]] = []
-    if asked.with_thoughts:
+    if parsed.with_thoughts:
         parts.append({"text": "**Composing the picture**\n\nI am weighing light and layout.", "thought": True})
     if job.behaviour == "text_only":
         parts.append({"text": "I can describe this picture, but I did not draw it."})
     else:
-        if asked.with_text:
+        if parsed.with_text:
             parts.append({"text": "Here is your picture."})
         data = base64.b64encode(await server.picture(job)).decode("ascii")
         signature = base64.b64encode(job.task_id.encode()).decode()
-        inline = {"mimeType": f"image/{asked.order.format}", "data": data}
+        inline = {"mimeType": f"image/{parsed.order.format}", "data": data}
         parts.append({"inlineData": inline, "thoughtSignature": signature})
     return {"candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP", "index": 0}]}
 

@@ -62,13 +62,20 @@ def simulated(offer, behaviour="ok", **settings):
     host = FaultyHost([model_of(offer)], key, lambda arrival, prompt: behaviour, retry_after_s=WAIT_S, **settings)
     with serve_faulty({offer.host: host}, log) as addresses:
 
-        def ask(asked, references=(), answer_s=5.0, offer=offer):
-            return asyncio.run(_ask(offer, addresses[offer.host], asked, references, answer_s))
+        def ask(request, references=(), answer_s=5.0, offer=offer):
+            return asyncio.run(_ask(offer, addresses[offer.host], request, references, answer_s))
 
         yield ask, log
 
 
-async def _ask(offer, address, asked, references, answer_s):
+def answered(typical, behaviour="ok", answer_s=5.0, **settings):
+    """Ask for one picture of a typical offer; returns the outcome and the log of calls."""
+    offer = typical_offer(typical)
+    with simulated(offer, behaviour, **settings) as (ask, log):
+        return ask(request(offer), answer_s=answer_s), log
+
+
+async def _ask(offer, address, request, references, answer_s):
     # Loading the certificates of the web would take longer than the whole test.
     async with httpx.AsyncClient(verify=False, trust_env=False) as client:
         facts = read_facts().hosts[offer.host]
@@ -77,7 +84,7 @@ async def _ask(offer, address, asked, references, answer_s):
         else:
             module, _, name = HOSTS[offer.host].partition(":")
             host = getattr(import_module(module), name)(facts, KEY, address, client)
-        return await _outcome(host, replace(host.prepare(asked, offer, list(references)), answer_s=answer_s))
+        return await _outcome(host, replace(host.prepare(request, offer, list(references)), answer_s=answer_s))
 
 
 async def _outcome(host, call):
@@ -158,18 +165,10 @@ def test_the_smallest_and_the_largest_seed_are_taken(typical, seed):
 
 
 @each_host
-def test_a_picture_that_takes_its_time_is_waited_for(typical):
-    offer = typical_offer(typical)
-    with simulated(offer, "slow", slow_s=0.05, queue_s=0.02) as (ask, _):
-        assert ask(request(offer)).picture.size == (SIZES[smallest(offer)],) * 2
-
-
-@each_host
-@pytest.mark.parametrize("behaviour", ["odd_status", "draft_thoughts"])
-def test_odd_statuses_and_drafts_do_not_hide_the_picture(typical, behaviour):
-    offer = typical_offer(typical)
-    with simulated(offer, behaviour, slow_s=0.05) as (ask, log):
-        assert ask(request(offer)).picture.size == (SIZES[smallest(offer)],) * 2
+@pytest.mark.parametrize("behaviour", ["slow", "odd_status", "draft_thoughts"])
+def test_waiting_odd_statuses_and_drafts_do_not_hide_the_picture(typical, behaviour):
+    outcome, log = answered(typical, behaviour, slow_s=0.05, queue_s=0.02)
+    assert outcome.picture.size == (SIZES[smallest(typical_offer(typical))],) * 2
     assert log.calls[0].outcome == "ok"
 
 
@@ -178,16 +177,13 @@ def test_odd_statuses_and_drafts_do_not_hide_the_picture(typical, behaviour):
 
 @pytest.mark.parametrize("typical", ["replicate", "fal", "fireworks, a task", "atlascloud", "comfyui"])
 def test_the_hosts_own_clock_is_read(typical):
-    offer = typical_offer(typical)
-    with simulated(offer, work_s=0.05) as (ask, _):
-        assert ask(request(offer)).answer.metadata.generation_s == pytest.approx(0.05, abs=0.002)
+    outcome, _ = answered(typical, work_s=0.05)
+    assert outcome.answer.metadata.generation_s == pytest.approx(0.05, abs=0.002)
 
 
 @pytest.mark.parametrize("typical", ["bfl", "fal", "fireworks, a picture", "fireworks, a task"])
 def test_the_seed_that_was_used_is_read(typical):
-    offer = typical_offer(typical)
-    with simulated(offer) as (ask, _):
-        assert ask(request(offer)).answer.metadata.seed_used == 42
+    assert answered(typical)[0].answer.metadata.seed_used == 42
 
 
 # Requests that are not taken in
@@ -196,31 +192,21 @@ def test_the_seed_that_was_used_is_read(typical):
 @each_host
 @pytest.mark.parametrize("behaviour", ["rate_limited", "unavailable", "internal"])
 def test_a_passing_error_is_turned_away_and_may_be_sent_again(typical, behaviour):
-    offer = typical_offer(typical)
-    with simulated(offer, behaviour) as (ask, log):
-        answer = ask(request(offer)).answer
-    assert isinstance(answer, Rejected)
-    assert answer.stops == ""
-    assert answer.delay_s == (WAIT_S if behaviour == "rate_limited" else None)
-    assert answer.may_have_cost or behaviour != "internal"
+    outcome, log = answered(typical, behaviour)
+    assert isinstance(outcome.answer, Rejected)
+    assert (outcome.answer.stops, outcome.answer.delay_s) == ("", WAIT_S if behaviour == "rate_limited" else None)
+    assert outcome.answer.may_have_cost or behaviour != "internal"
     assert log.charged_usd == 0.0
 
 
-@each_host
-@pytest.mark.parametrize("behaviour", ["bad_key", "no_credit", "echo_key"])
-def test_a_wrong_key_or_an_empty_account_stops_the_system(typical, behaviour):
-    offer = typical_offer(typical)
-    with simulated(offer, behaviour) as (ask, _):
-        answer = ask(request(offer)).answer
-    assert isinstance(answer, Rejected)
-    assert answer.stops
-
-
-@pytest.mark.parametrize("typical", ["google", "vertex", "bfl"])
-def test_the_days_quota_stops_the_system_where_the_host_tells_it_from_a_rate_limit(typical):
-    offer = typical_offer(typical)
-    with simulated(offer, "daily_quota") as (ask, _):
-        answer = ask(request(offer)).answer
+@pytest.mark.parametrize(
+    ("typical", "behaviour"),
+    # Other hosts do not tell the day's quota from a rate limit.
+    [(typical, "daily_quota") for typical in ("google", "vertex", "bfl")]
+    + [(typical, behaviour) for typical in TYPICAL for behaviour in ("bad_key", "no_credit", "echo_key")],
+)
+def test_a_wrong_key_an_empty_account_or_a_used_up_quota_stops_the_system(typical, behaviour):
+    answer = answered(typical, behaviour)[0].answer
     assert isinstance(answer, Rejected)
     assert answer.stops
 
@@ -241,22 +227,14 @@ def test_an_unknown_model_stops_the_system(typical):
 @each_host
 @pytest.mark.parametrize("behaviour", ["gateway_timeout", "stall", "drop", "drop_before", "garbage", "truncated"])
 def test_an_answer_that_is_lost_is_never_taken_for_anything_else(typical, behaviour):
-    offer = typical_offer(typical)
-    with simulated(offer, behaviour) as (ask, log):
-        answer = ask(request(offer), answer_s=0.3 if behaviour == "stall" else 5.0).answer
-    assert isinstance(answer, OutcomeUnknown), answer
+    outcome, log = answered(typical, behaviour, answer_s=0.3 if behaviour == "stall" else 5.0)
+    assert isinstance(outcome.answer, OutcomeUnknown), outcome.answer
     assert [call.outcome for call in log.calls] == ["rejected" if behaviour == "drop_before" else "lost"]
 
 
 # Requests that end without a picture
 
-REFUSED, FILTERED, FAILED = "refused", "filtered", "failed"
-ENDS = {
-    "refuse_prompt": REFUSED,
-    "text_only": REFUSED,
-    "filter_image": FILTERED,
-    "error_status": FAILED,
-}
+ENDS = {"refuse_prompt": "refused", "text_only": "refused", "filter_image": "filtered", "error_status": "failed"}
 
 
 @pytest.mark.parametrize(
@@ -265,33 +243,28 @@ ENDS = {
     [(typical, end) for typical in TYPICAL for end in ENDS if typical != "comfyui" or end == "error_status"],
 )
 def test_an_end_without_a_picture_is_read_as_what_it_was(typical, behaviour):
-    offer = typical_offer(typical)
-    with simulated(offer, behaviour) as (ask, log):
-        answer = ask(request(offer)).answer
+    outcome, log = answered(typical, behaviour)
+    answer = outcome.answer
     if typical in SYNCHRONOUS and behaviour == "error_status":
         assert isinstance(answer, Rejected)
         return
     expected = ENDS[behaviour]
     assert log.calls[0].outcome == expected
-    if typical == "replicate" and expected == REFUSED:
-        expected = FILTERED  # its words, "the input or output was flagged", do not tell which
+    if typical == "replicate" and expected == "refused":
+        expected = "filtered"  # its words, "the input or output was flagged", do not tell which
     assert isinstance(answer, Ended), answer
     assert (answer.outcome, bool(answer.reason)) == (expected, True)
 
 
 @each_host
 def test_one_that_is_never_ready_keeps_running_or_never_answers(typical):
-    offer = typical_offer(typical)
-    with simulated(offer, "never_ready") as (ask, _):
-        answer = ask(request(offer), answer_s=0.3).answer
+    answer = answered(typical, "never_ready", answer_s=0.3)[0].answer
     assert isinstance(answer, OutcomeUnknown if typical in SYNCHRONOUS else Running)
 
 
 @pytest.mark.parametrize("typical", [name for name in TYPICAL if name != "fireworks, a picture"])
 def test_bytes_that_are_no_picture_arrive_as_they_are(typical):
-    offer = typical_offer(typical)
-    with simulated(offer, "not_an_image") as (ask, _):
-        outcome = ask(request(offer))
+    outcome, _ = answered(typical, "not_an_image")
     with pytest.raises(PIL.UnidentifiedImageError):
         _ = outcome.picture
 
@@ -310,5 +283,5 @@ def test_a_size_that_the_host_does_not_make_ends_the_request_and_is_not_charged(
     with simulated(offer.model_copy(update={"sizes": ("512",)})) as (ask, log):
         answer = ask(request(offer, "4K")).answer
     assert isinstance(answer, Ended), answer
-    assert answer.outcome == FAILED
+    assert answer.outcome == "failed"
     assert log.charged_usd == 0.0
