@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
 
@@ -32,7 +33,8 @@ _DEEPEST = 50
 class FileModel(BaseModel):
     """Base of everything that is read from a file of ours: immutable, strictly typed, without unknown fields.
 
-    The validation context (``info.context``) holds what ``read_yaml`` was given beside the file, and its ``path``.
+    The validation context (``info.context``) holds what ``read_yaml`` was given beside the file, its ``path``, and
+    ``line_of``, which returns the line of a field or an entry: ``line_of("cups", 0, "size")``.
     Fields that ``from_context`` names are taken from there; they stand in no file.
     """
 
@@ -152,12 +154,13 @@ def read_yaml(path: Path, model: type[Model], error: type[ValueError], **context
     node = _composed(path, error)
     data = _constructed(node, path, error)
     try:
-        return model.model_validate(data, context={"path": path, **context})
+        line_of = partial(_line_of, node)
+        return model.model_validate(data, context={"path": path, "line_of": line_of, **context})
     except ValidationError as problems:
         first = problems.errors(include_url=False)[0]
         where, context = first["loc"], first["ctx"] if first["type"] == "refused" else {}
         line, place = _find(node, (*where, *context.get("steps", ())))
-        again = f" (first in line {_find(node, (*where, *context['first']))[0]})" if context.get("first") else ""
+        again = f" (first in line {_line_of(node, *where, *context['first'])})" if context.get("first") else ""
         raise error(f"{', '.join((path.name, f'line {line}', *place))}: {_sentence(first)}{again}") from None
 
 
@@ -222,6 +225,10 @@ def _constructed(node: yaml.Node, path: Path, error: type[ValueError]) -> Any:
         raise error(
             f"{path.name}, line {node.start_mark.line + 1}: values of the type {node.tag} are not used here"
         ) from None
+
+
+def _line_of(node: yaml.Node, *steps: str | int) -> int:
+    return _find(node, steps)[0]
 
 
 def _find(node: yaml.Node, steps: Sequence[str | int]) -> tuple[int, list[str]]:

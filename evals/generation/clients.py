@@ -49,7 +49,7 @@ def plan_of(definition: EvalDefinition, facts: Facts) -> tuple[list[ImageRequest
     places: dict[str, str] = {}
     for system in definition.systems:
         real = like.get(system, system)
-        places[system] = definition.places.get(real, f"eval {definition.name!r}")
+        places[system] = definition.place_of(real)
         try:
             offers[system] = facts.find(real)
         except FactsError as error:

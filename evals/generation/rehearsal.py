@@ -6,7 +6,6 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,10 +54,11 @@ def simulated_systems(definition: EvalDefinition, facts: Facts, ledger: Path) ->
 
     invented = {system.name: system for system in definition.simulated}
     systems = [
-        invented.get(name) or SimulatedSystem(name.replace("@", "@simulated-"), _TINT, like=name)
+        invented.get(name) or SimulatedSystem(system=name.replace("@", "@simulated-"), tint=_TINT, like=name)
         for name in definition.systems
     ]
-    definition = replace(definition, systems=tuple(system.name for system in systems), simulated=tuple(systems))
+    names = tuple(system.name for system in systems)
+    definition = definition.model_copy(update={"systems": names, "simulated": tuple(systems)})
     requests, offers = plan_of(definition, facts)
     drawn = _drawn_before(requests, ledger)
     models: dict[str, list[SimulatedModel]] = {}

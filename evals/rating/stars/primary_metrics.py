@@ -29,8 +29,8 @@ def rows_without_eval(scores: pd.DataFrame, has_requests: bool) -> tuple[StarRow
     rows = [_row(suite, name) for suite, names in by_suite.items() for name in _primary(names)]
     if has_requests:
         rows += [
-            StarRow("cost", "Cost of a picture", computed="cost_per_image"),
-            StarRow("latency", "Latency", computed="latency"),
+            StarRow(id="cost", title="Cost of a picture", computed="cost_per_image"),
+            StarRow(id="latency", title="Latency", computed="latency"),
         ]
     return tuple(rows)
 
@@ -44,4 +44,5 @@ def _primary(scored: Collection[str]) -> list[str]:
 def _row(suite: str, name: str) -> StarRow:
     spec = metric(name)
     title = f"{spec.title}, {suite}" if suite else spec.title
-    return StarRow(f"{suite}:{spec.dimension}" if suite else spec.dimension, title, suite=suite, metrics={name: 1.0})
+    row_id = f"{suite}:{spec.dimension}" if suite else spec.dimension
+    return StarRow(id=row_id, title=title, suite=suite, metrics={name: 1.0})

@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 
@@ -27,7 +26,7 @@ def ratings(better=None, mean=0.1, low=0.05, reasons=None):
 
 
 def truth(better):
-    return [Truth("Text", "text.cer", "signs", better, "because")]
+    return [Truth(dimension="Text", metric="text.cer", suite="signs", better=better, why="because")]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +98,7 @@ def test_no_two_prompts_of_the_demo_are_the_same_words():
 
 @pytest.fixture
 def small_demo(monkeypatch):
-    small = replace(read_definition("demo"), suites=("demo-repeats",))
+    small = read_definition("demo").model_copy(update={"suites": ("demo-repeats",)})
     monkeypatch.setattr("evals.definition.read_definition", lambda name: small)
 
 

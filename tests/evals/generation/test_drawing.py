@@ -4,7 +4,6 @@ import hashlib
 import re
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ from evals.suites.drawing.settings import setting_of
 from evals.suites.suite import PromptItem, SceneObject, read_suite
 
 AURORA, BOREALIS = read_definition("demo").simulated
-PLAIN = SimulatedSystem("plain@demo", "#dddddd", "m@h")
+PLAIN = SimulatedSystem(system="plain@demo", tint="#dddddd", like="m@h")
 SEED = 20260722
 
 
@@ -72,7 +71,9 @@ def test_aurora_repeats_with_noise_only_or_composes_anew_where_scripted():
 def test_a_dropped_thing_leaves_the_rest_of_the_picture_as_it_was():
     item = read_suite("demo-scenes").item("clock-cup")
     whole = np.asarray(draw(item, 1, 0, PLAIN), dtype=np.int16)
-    dropping = replace(PLAIN, defects=(Defect("drop_object", "demo-scenes", ("clock-cup",)),))
+    dropping = PLAIN.model_copy(
+        update={"defects": (Defect(does="drop_object", suite="demo-scenes", items=("clock-cup",)),)}
+    )
     difference = np.abs(np.asarray(draw(item, 1, 0, dropping), dtype=np.int16) - whole).max(axis=2)
     assert not difference[:, :240].any()
     assert (difference[:, 240:] > 20).mean() > 0.1

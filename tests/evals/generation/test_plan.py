@@ -1,7 +1,5 @@
 """The plan: who is asked what, in which order, under which names."""
 
-from dataclasses import replace
-
 import PIL.Image
 import pytest
 
@@ -62,7 +60,7 @@ def test_a_plan_is_the_same_every_time_and_another_one_when_anything_changes(def
     plan = plan_sha256(plan_requests(definition))
     assert plan == plan_sha256(plan_requests(definition))
     for change in ({"seed": 8}, {"repeats": 3}, {"systems": ("a@h",)}, {"suites": ("demo-signs",)}):
-        assert plan_sha256(plan_requests(replace(definition, **change))) != plan
+        assert plan_sha256(plan_requests(definition.model_copy(update=change))) != plan
 
 
 SUITE = """\
@@ -95,7 +93,7 @@ def test_the_picture_to_be_edited_is_sent_along_and_part_of_the_requests_name(tm
     def planned(item, tags=""):
         (tmp_path / "a").mkdir(exist_ok=True)
         a_suite(tmp_path / "a", item=item + tags)
-        asked = replace(definition, suites=(str(tmp_path / "a" / "mine.yaml"),), rows=())
+        asked = definition.model_copy(update={"suites": (str(tmp_path / "a" / "mine.yaml"),), "rows": ()})
         return [request for request in plan_requests(asked) if request.system == "a@h" and request.repeat == 0]
 
     (plain,), (removing,), (painting,) = (

@@ -1,7 +1,6 @@
 """Rehearsals: systems on every host are played, and decline what their script says."""
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -28,13 +27,14 @@ def rehearsed(definition, out):
 
 @pytest.mark.parametrize("like", ["gemini-3.1-flash-image@google", "flux-2-pro@bfl", "flux-2-pro@fal"])
 def test_each_system_declines_what_its_script_says_and_nothing_else(tmp_path, like):
+    refusing = Defect(does="refuse", suite="demo-speed", items=("cup", "bottle"))
+    both = (refusing.model_copy(update={"items": ("clock",)}), Defect(does="withhold", suite="demo-speed", items="cup"))
     declining = (
-        replace(AURORA, defects=(Defect("refuse", "demo-speed", ("cup", "bottle")),), like=like),
-        replace(
-            BOREALIS, defects=(Defect("withhold", "demo-speed", ("cup",)), Defect("refuse", "demo-speed", ("clock",)))
-        ),
+        AURORA.model_copy(update={"defects": (refusing,), "like": like}),
+        BOREALIS.model_copy(update={"defects": both}),
     )
-    generation = rehearsed(replace(DEMO, suites=("demo-speed",), rows=(), simulated=declining), tmp_path)
+    changes = {"suites": ("demo-speed",), "rows": (), "simulated": declining}
+    generation = rehearsed(DEMO.model_copy(update=changes), tmp_path)
     assert generation.outcomes == {
         AURORA.name: {"ok": 3, "refused": 2},
         BOREALIS.name: {"ok": 3, "refused": 1, "filtered": 1},
@@ -49,8 +49,8 @@ def test_a_system_on_any_host_can_be_rehearsed_at_its_own_price(tmp_path, monkey
     offers = {offer.host: offer for offer in read_facts().offers.values() if "1K" in offer.sizes}
     assert set(offers) == set(HOSTS)
     systems = tuple(offer.system for offer in offers.values())
-    real = replace(DEMO, systems=systems, simulated=(), suites=("demo-speed",), rows=(), size="1K")
-    generation = rehearsed(real, tmp_path)
+    changes = {"systems": systems, "simulated": (), "suites": ("demo-speed",), "rows": (), "size": "1K"}
+    generation = rehearsed(DEMO.model_copy(update=changes), tmp_path)
     rows = [json.loads(line) for line in (generation.folder / "requests.jsonl").open()]
     assert all(row["simulated"] for row in [*rows, *read_image_set(generation.folder).rows])
     for offer in offers.values():

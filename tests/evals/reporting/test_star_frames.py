@@ -21,9 +21,9 @@ from evals.reporting.star_frames import (
 
 LEFT, RIGHT = SYSTEMS = ("left@x", "right@x")
 ROWS = (
-    StarRow("text", "Text accuracy", suite="signs", metrics={"text.cer": 1.0}),
-    StarRow("scenes", "Scenes", suite="nowhere", metrics={"structure.all": 1.0}),
-    StarRow("lora", "Fine-tuning", declared="lora"),
+    StarRow(id="text", title="Text accuracy", suite="signs", metrics={"text.cer": 1.0}),
+    StarRow(id="scenes", title="Scenes", suite="nowhere", metrics={"structure.all": 1.0}),
+    StarRow(id="lora", title="Fine-tuning", declared="lora"),
 )
 
 
@@ -37,7 +37,17 @@ def document(score_table) -> dict[str, Any]:
     rows += [{**row, "value": 0.0, "control": "rendered_text"} for row in rows]
     rows.append({**rows[1], "prompt_id": "p12", "control": None, "value": None, "reason": "unreadable_image"})
     table = score_table(rows)
-    definition = EvalDefinition("own", SYSTEMS, ("signs",), 1, 1, "1K", {}, ROWS, published="article-2026-07")
+    definition = EvalDefinition.model_construct(
+        name="own",
+        systems=SYSTEMS,
+        suites=("signs",),
+        repeats=1,
+        seed=1,
+        size="1K",
+        encoders={},
+        rows=ROWS,
+        published="article-2026-07",
+    )
     return dict(award_stars(table, None, control_statistics(with_prompts(table), seed=0), [], definition))
 
 

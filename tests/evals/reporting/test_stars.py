@@ -31,10 +31,10 @@ def document(score_table) -> dict[str, Any]:
     table = score_table(rows)
     controls = control_statistics(with_prompts(table), seed=0)
     definition = _definition(
-        StarRow("text", "Text accuracy", suite="signs", metrics={"text.cer": 1.0}),
-        StarRow("scenes", "Scenes", suite="nowhere", metrics={"structure.all": 1.0}),
-        StarRow("lora", "Fine-tuning", declared="lora"),
-        StarRow("cost", "Cost", computed="cost_per_image"),
+        StarRow(id="text", title="Text accuracy", suite="signs", metrics={"text.cer": 1.0}),
+        StarRow(id="scenes", title="Scenes", suite="nowhere", metrics={"structure.all": 1.0}),
+        StarRow(id="lora", title="Fine-tuning", declared="lora"),
+        StarRow(id="cost", title="Cost", computed="cost_per_image"),
     )
     return dict(award_stars(table, None, controls, [], definition))
 
@@ -42,7 +42,17 @@ def document(score_table) -> dict[str, Any]:
 def _definition(*rows: StarRow):
     from evals.definition import EvalDefinition
 
-    return EvalDefinition("own", SYSTEMS, ("signs",), 1, 1, "1K", {}, rows, published="article-2026-07")
+    return EvalDefinition.model_construct(
+        name="own",
+        systems=SYSTEMS,
+        suites=("signs",),
+        repeats=1,
+        seed=1,
+        size="1K",
+        encoders={},
+        rows=rows,
+        published="article-2026-07",
+    )
 
 
 def test_stars_are_drawn_in_halves():

@@ -1,7 +1,6 @@
 """The renderer of suites: every prompt that comes with TwinLens can be drawn, so that every eval can be rehearsed."""
 
 import io
-from dataclasses import replace
 
 import numpy as np
 import PIL.Image
@@ -13,7 +12,7 @@ from evals.generation.simulated.rendering import suite_renderer
 from evals.suites.references import edit_mask, source_picture
 from evals.suites.suite import read_suite, suite_names
 
-PLAIN = SimulatedSystem("plain@demo", "#dddddd", "m@h")
+PLAIN = SimulatedSystem(system="plain@demo", tint="#dddddd", like="m@h")
 EDITING = read_suite("editing")
 
 
@@ -76,8 +75,8 @@ ONE_EDIT_OF_EACH_KIND = tuple({item.edit.does: item for item in read_suite("demo
 def answered(item, does):
     """Return what a system answers that does one thing wrong in every edit, what it should answer, and the source."""
     answers = [
-        suite_renderer(replace(PLAIN, defects=defects), ["demo-editing"])(item.prompt, 1, 0, 512, 512, [])
-        for defects in ((Defect(does, "demo-editing"),), ())
+        suite_renderer(PLAIN.model_copy(update={"defects": defects}), ["demo-editing"])(item.prompt, 1, 0, 512, 512, [])
+        for defects in ((Defect(does=does, suite="demo-editing"),), ())
     ]
     return *(np.asarray(answer, dtype=np.int16) for answer in answers), pixels(source_picture(item))
 
@@ -103,7 +102,8 @@ def test_an_edit_that_spills_over_changes_much_of_what_had_to_stay(item):
 
 
 def test_a_copied_reference_is_the_answer_in_the_size_that_was_asked_for():
-    copying = replace(PLAIN, defects=(Defect("copy_reference", "demo-reference", ("kim-2",)),))
+    defect = Defect(does="copy_reference", suite="demo-reference", items=("kim-2",))
+    copying = PLAIN.model_copy(update={"defects": (defect,)})
     buffer = io.BytesIO()
     reference = PIL.Image.effect_mandelbrot((512, 512), (-2, -2, 2, 2), 20).convert("RGB")
     reference.save(buffer, "PNG")
@@ -118,9 +118,8 @@ def test_a_copied_reference_is_the_answer_in_the_size_that_was_asked_for():
 def test_another_step_of_a_story_is_shown_where_scripted():
     stories = read_suite("demo-stories")
     first, second = stories.item("party-1").prompt, stories.item("party-2").prompt
-    wrong = suite_renderer(
-        replace(PLAIN, defects=(Defect("show_other_step", "demo-stories", ("party-1",)),)), ["demo-stories"]
-    )
+    defect = Defect(does="show_other_step", suite="demo-stories", items=("party-1",))
+    wrong = suite_renderer(PLAIN.model_copy(update={"defects": (defect,)}), ["demo-stories"])
     right = suite_renderer(PLAIN, ["demo-stories"])
     assert wrong(first, 1, 0, 256, 256, []) != right(first, 1, 0, 256, 256, [])
     assert wrong(second, 1, 0, 256, 256, []) == right(second, 1, 0, 256, 256, [])
@@ -135,7 +134,7 @@ def test_a_picture_of_four_megapixels_is_the_one_of_one_megapixel_enlarged():
     assert np.abs(again - np.asarray(small, dtype=np.int16)).mean() < 2
 
 
-NOISY = replace(PLAIN, defects=(Defect("add_noise", "demo-repeats"),))
+NOISY = PLAIN.model_copy(update={"defects": (Defect(does="add_noise", suite="demo-repeats"),)})
 
 
 def test_the_renderer_draws_the_item_that_the_prompt_belongs_to():

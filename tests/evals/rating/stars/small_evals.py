@@ -30,13 +30,13 @@ METRICS = {
 """What is measured on each suite: every kind of subject, and a metric of which lower is better."""
 
 ROWS = (
-    StarRow("precise", "Prompts", suite="precise", metrics={"adherence.margin": 2.0, "text.cer": 1.0}),
-    StarRow("identity", "Identity", suite="identity", metrics={"identity.self": 1.0}, weight=2.0),
-    StarRow("previous", "Shot to shot", suite="identity", metrics={"identity.previous": 1.0}),
-    StarRow("stories", "Stories", suite="identity", metrics={"adherence.step_order": 1.0}),
-    StarRow("repeats", "Seeds", suite="repeats", metrics={"reproducibility.ssim": 1.0}),
-    StarRow("cost", "Cost", computed="cost_per_image"),
-    StarRow("speed", "Latency", suite="precise", computed="latency"),
+    StarRow(id="precise", title="Prompts", suite="precise", metrics={"adherence.margin": 2.0, "text.cer": 1.0}),
+    StarRow(id="identity", title="Identity", suite="identity", metrics={"identity.self": 1.0}, weight=2.0),
+    StarRow(id="previous", title="Shot to shot", suite="identity", metrics={"identity.previous": 1.0}),
+    StarRow(id="stories", title="Stories", suite="identity", metrics={"adherence.step_order": 1.0}),
+    StarRow(id="repeats", title="Seeds", suite="repeats", metrics={"reproducibility.ssim": 1.0}),
+    StarRow(id="cost", title="Cost", computed="cost_per_image"),
+    StarRow(id="speed", title="Latency", suite="precise", computed="latency"),
 )
 
 _OWN: Mapping[str, tuple[float, float]] = {

@@ -1,7 +1,6 @@
 """The star table by hand: measured, computed and declared rows, and everything that may be missing."""
 
 import json
-from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -49,8 +48,8 @@ def stars(one):
     return {cell["system"]: cell["stars"] for cell in one.row["cells"]}
 
 
-COUNT_ROW = StarRow("scenes", "Scenes", suite="scenes", metrics={COUNTS: 1.0})
-BOTH_ROW = StarRow("scenes", "Scenes", suite="scenes", metrics={COUNTS: 2.0, COLOURS: 1.0}, weight=3.0)
+COUNT_ROW = StarRow(id="scenes", title="Scenes", suite="scenes", metrics={COUNTS: 1.0})
+BOTH_ROW = StarRow(id="scenes", title="Scenes", suite="scenes", metrics={COUNTS: 2.0, COLOURS: 1.0}, weight=3.0)
 
 
 def test_a_row_of_one_metric_is_that_metric(rated):
@@ -82,7 +81,7 @@ def test_a_row_of_several_metrics_is_their_weighted_mean_prompt_by_prompt(rated)
 
 
 def test_one_broken_metric_takes_the_stars_of_its_row_and_leaves_those_of_the_others(rated):
-    row = StarRow("scenes", "Scenes", suite="scenes", metrics={COUNTS: 1.0, "quality.lighting": 1.0})
+    row = StarRow(id="scenes", title="Scenes", suite="scenes", metrics={COUNTS: 1.0, "quality.lighting": 1.0})
     one = rated(row, measured(COUNTS, [0.5] * 5) + measured("quality.lighting", [0.5] * 5))["scenes"]
     assert one.row["problem"].startswith("quality.lighting: its control (texts that mean the same) was not measured")
     assert (one.row["cells"], one.row["differences"], one.prompt_scores, one.indistinguishable) == (
@@ -97,7 +96,7 @@ def test_one_broken_metric_takes_the_stars_of_its_row_and_leaves_those_of_the_ot
 
 
 def test_a_proxy_is_judged_by_what_its_control_gets_on_the_same_suite(rated):
-    row = StarRow("light", "Lighting", suite="scenes", metrics={"quality.lighting": 1.0})
+    row = StarRow(id="light", title="Lighting", suite="scenes", metrics={"quality.lighting": 1.0})
     lit = measured("quality.lighting", [0.75] * 5)
     assert stars(rated(row, lit + measured("quality.neutral", [0.5, 0.6] * 2 + [0.5]))["light"]) == {"left": 4.0}
     biased = rated(row, lit + measured("quality.neutral", [0.9] * 5))["light"]
@@ -111,12 +110,12 @@ def faces(own, impostors):
 
 
 def test_a_row_whose_control_fails_says_that_nobody_is_told_from_the_floor(rated):
-    row = StarRow("faces", "Faces", suite="scenes", metrics={"identity.self": 1.0})
+    row = StarRow(id="faces", title="Faces", suite="scenes", metrics={"identity.self": 1.0})
     one = rated(row, faces([0.1, 0.3] * 3, [0.2] * 6))["faces"]
     assert (one.row["cells"], one.prompt_scores, one.indistinguishable) == ([], None, True)
     assert rated(row, faces([0.7] * 6, [0.2] * 6))["faces"].indistinguishable is False
     # Beside another metric that was not measured at all, nothing is known of the row.
-    with_other = StarRow("faces", "Faces", suite="scenes", metrics={"identity.self": 1.0, COUNTS: 1.0})
+    with_other = StarRow(id="faces", title="Faces", suite="scenes", metrics={"identity.self": 1.0, COUNTS: 1.0})
     assert rated(with_other, faces([0.1, 0.3] * 3, [0.2] * 6))["faces"].indistinguishable is False
 
 
@@ -147,7 +146,7 @@ def test_a_suite_of_which_every_picture_was_withheld_has_one_star(rated):
 
 
 def test_a_row_of_another_size_is_rated_on_the_pictures_of_that_size(rated):
-    row = StarRow("large", "Large", suite="scenes", metrics={COUNTS: 1.0}, size="4K")
+    row = StarRow(id="large", title="Large", suite="scenes", metrics={COUNTS: 1.0}, size="4K")
     scores = measured(COUNTS, [0.0] * 5) + measured(COUNTS, [1.0] * 5, suite="scenes@4K")
     one = rated(row, scores)["large"]
     assert (stars(one), one.row["suite"], one.row["size"]) == ({"left": 5.0}, "scenes@4K", "4K")
@@ -157,7 +156,7 @@ def test_a_row_of_another_size_is_rated_on_the_pictures_of_that_size(rated):
 def test_cost_lies_on_a_scale_of_halvings(rated):
     requests = [row | {"cost_usd": cost} for row, cost in
                 zip(asked(["ok"] * 5), [0.2, 0.01, 0.02**0.5 * 0.1**0.5, 0.4, 0.001], strict=True)]  # fmt: skip
-    one = rated(StarRow("cost", "Cost", computed="cost_per_image"), [], requests)["cost"]
+    one = rated(StarRow(id="cost", title="Cost", computed="cost_per_image"), [], requests)["cost"]
     assert one.prompt_scores.shares["left"].tolist() == pytest.approx([0, 1, 0.5, 0, 1])
     assert stars(one) == pytest.approx({"left": 3.0})
     assert one.row["cells"][0]["value"] == pytest.approx((0.2 + 0.01 + 0.002**0.5 + 0.4 + 0.001) / 5)
@@ -169,7 +168,7 @@ def test_latency_counts_waiting_in_vain_as_the_worst_and_a_lost_request_not_at_a
     requests = [row | {"latency_s": seconds} for row, seconds in
                 zip(asked(["ok", "ok", "timeout", "refused", "failed", "unknown"]), [2, 60, None, 0.1, 3, None],
                     strict=True)]  # fmt: skip
-    one = rated(StarRow("speed", "Speed", computed="latency"), [], requests)["speed"]
+    one = rated(StarRow(id="speed", title="Speed", computed="latency"), [], requests)["speed"]
     (cell,) = one.row["cells"]
     assert cell["stars"] == pytest.approx(1 + 4 * 1 / 4)
     assert (cell["n_scored"], cell["n_failed"], cell["n_left_out"], cell["value"]) == (2, 2, 2, 31.0)
@@ -183,10 +182,10 @@ def test_a_computed_row_counts_the_requests_of_its_suite_and_size(rated):
         + asked(["ok"] * 5, suite="logic@4K", latency_s=60.0, size="4K")
     )
     rows = [
-        StarRow("all", "All", computed="latency"),
-        StarRow("logic", "Logic", computed="latency", suite="logic"),
-        StarRow("speed-4k", "4K", computed="latency", suite="logic", size="4K"),
-        StarRow("at-1k", "1K", computed="latency", size="1K"),
+        StarRow(id="all", title="All", computed="latency"),
+        StarRow(id="logic", title="Logic", computed="latency", suite="logic"),
+        StarRow(id="speed-4k", title="4K", computed="latency", suite="logic", size="4K"),
+        StarRow(id="at-1k", title="1K", computed="latency", size="1K"),
     ]
     found = rated(rows, [], requests)
     assert {name: stars(one)["left"] for name, one in found.items()} == pytest.approx(
@@ -199,7 +198,7 @@ def test_a_computed_row_counts_the_requests_of_its_suite_and_size(rated):
 def test_a_request_whose_size_nobody_told_is_of_every_size(rated):
     requests = [{name: value for name, value in row.items() if name != "size"} for row in
                 asked(["ok"] * 5, latency_s=2.0)]  # fmt: skip
-    assert stars(rated(StarRow("s", "S", computed="latency", size="2K"), [], requests)["s"]) == {"left": 5.0}
+    assert stars(rated(StarRow(id="s", title="S", computed="latency", size="2K"), [], requests)["s"]) == {"left": 5.0}
 
 
 @pytest.mark.parametrize(
@@ -213,14 +212,14 @@ def test_a_request_whose_size_nobody_told_is_of_every_size(rated):
     ],
 )
 def test_time_that_nobody_told_gives_no_stars(rated, requests, problem):
-    one = rated(StarRow("speed", "Speed", computed="latency"), measured(COUNTS, [0.5]), requests)["speed"]
+    one = rated(StarRow(id="speed", title="Speed", computed="latency"), measured(COUNTS, [0.5]), requests)["speed"]
     assert (one.row["problem"], one.row["cells"], one.prompt_scores) == (problem, [], None)
 
 
 def test_declared_rows_cite_their_facts_and_have_no_interval(rated):
     systems = ("flux-2-pro@bfl", "gemini-3-pro-image@google", "nobody@nowhere")
     scores = [row for system in systems for row in measured(COUNTS, [0.5] * 5, system)]
-    one = rated(StarRow("lora", "LoRA", declared="lora"), scores, systems=systems)["lora"]
+    one = rated(StarRow(id="lora", title="LoRA", declared="lora"), scores, systems=systems)["lora"]
     flux, gemini, nobody = one.row["declared_cells"]
     assert (flux["stars"], flux["reason"]) == (1.0, None)
     assert flux["sources"][0]["url"].startswith("https://")
@@ -255,7 +254,7 @@ def test_a_system_alone_has_stars_and_no_differences(rated):
 
 def test_three_systems_are_compared_two_by_two_in_one_family(rated):
     scores = [row for n, system in enumerate("abc") for row in measured(COUNTS, [0.2 * n, 0.25 * n] * 4, system)]
-    one = rated([COUNT_ROW, StarRow("again", "A", suite="scenes", metrics={COUNTS: 1.0})], scores)
+    one = rated([COUNT_ROW, StarRow(id="again", title="A", suite="scenes", metrics={COUNTS: 1.0})], scores)
     differences = one["scenes"].row["differences"]
     assert [(row["system_a"], row["system_b"]) for row in differences] == [("a", "b"), ("a", "c"), ("b", "c")]
     assert all(row["p_holm"] > 2 * row["p_value"] for row in differences)
@@ -300,7 +299,8 @@ def test_the_document_is_json_and_the_same_every_time(score_table):
 def test_a_simulated_system_is_none_that_an_article_speaks_of_whatever_its_name(score_table):
     flux, gemini = "flux-2-pro@bfl", "gemini-3-pro-image@google"
     scores = score_table(measured(COUNTS, [0.2, 0.3] * 4, flux) + measured(COUNTS, [0.9, 1.0] * 4, gemini))
-    real = replace(read_definition("flux2-vs-nano-banana"), systems=(flux, gemini), rows=(COUNT_ROW,))
+    changes = {"systems": (flux, gemini), "rows": (COUNT_ROW,)}
+    real = read_definition("flux2-vs-nano-banana").model_copy(update=changes)
     measured_real = operations(pd.DataFrame([{"system": flux, "outcome": "ok", "prompt_id": "p"}]))
     measured_simulated = [{**row, "simulated": True} for row in measured_real]
     found, made_up = (award_stars(scores, None, [], o, real) for o in (measured_real, measured_simulated))
