@@ -21,18 +21,9 @@ from metrics.adherence import (
 )
 from metrics.catalogue import metric
 from metrics.measurement import Subject
+from tests.metrics.contract import assert_contract, embedded, unit
 
 AXES = np.eye(8, dtype=np.float32)
-
-
-def unit(*numbers: float) -> np.ndarray:
-    vector = np.array(numbers, np.float32)
-    return vector / np.linalg.norm(vector)
-
-
-def embedded(*vectors: np.ndarray) -> dict[str, Any]:
-    clauses = [f"clause {n}" for n in range(len(vectors))]
-    return {"chunks": np.stack(vectors), "clauses": clauses, "n_tokens": 70 * len(vectors)}
 
 
 def prompt(*cosines: float) -> dict[str, Any]:
@@ -257,9 +248,4 @@ def random_subjects(measure) -> list[Subject]:
 
 @pytest.mark.parametrize("measure", [clip_similarity, decoy_margin, vqa_score, step_order])
 def test_values_depend_on_neither_batch_nor_order(measure):
-    subjects = random_subjects(measure)
-    together = measure(subjects[::-1])[::-1]
-    alone = [measure([one])[0] for one in subjects]
-    assert [one.sample_ids for one in together] == [one.sample_ids for one in subjects]
-    assert [one.value for one in together] == pytest.approx([one.value for one in alone], abs=1e-9)
-    assert measure([]) == []
+    assert_contract(measure, random_subjects(measure))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from metrics.brand import colour_differences, lab_of, palette_adherence, palette_consistency, palette_distance
 from metrics.encoders.palette import dominant_colours
 from metrics.measurement import Subject
+from tests.metrics.contract import assert_contract
 
 # Sharma, Wu and Dalal 2005, "The CIEDE2000 color-difference formula", table 1
 SHARMA = """
@@ -196,6 +197,5 @@ def test_values_depend_on_neither_batch_nor_order():
     images = [piece((RED, 10 + n), (WHITE, 50), (BLUE, n)) for n in range(7)]
     adherence = [subject(image, RED, YELLOW) for image in images]
     pieces = [brand(*images[n : n + 3]) for n in range(5)]
-    for function, subjects in ((palette_adherence, adherence), (palette_consistency, pieces)):
-        assert function(subjects[::-1])[::-1] == [function([one])[0] for one in subjects]
-        assert function([]) == []
+    assert_contract(palette_adherence, adherence, (0, None))
+    assert_contract(palette_consistency, pieces, (0, None))

@@ -1,10 +1,7 @@
 """Precision editing: published formulas, the two controls on drawn edits, and the reasons for having no value."""
 
-import json
-import pickle
 from io import BytesIO
 from itertools import chain
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,22 +17,14 @@ from metrics.editing import direction_similarity, direction_texts, is_no_op
 from metrics.encoders.catalogue import load_encoder
 from metrics.encoders.edits import edit_difference, load_edit_pixels
 from metrics.encoders.lpips import load_edit_lpips
-from metrics.measurement import REASONS, Subject
+from metrics.measurement import Subject
+from tests.metrics.contract import assert_contract, embedded, unit
 
 PIXELS = load_edit_pixels("rgb8", "cpu")
 TEXTS = ["a red circle", "a blue circle"]
 CAPTIONED = {"prompt": "Paint the circle blue.", "source_caption": TEXTS[0], "caption": TEXTS[1]}
 
 unit_vectors = st.integers(0, 2**32 - 1).map(lambda seed: unit(*np.random.default_rng(seed).normal(size=6)))
-
-
-def unit(*numbers: float) -> np.ndarray:
-    vector = np.array(numbers, np.float64)
-    return (vector / np.linalg.norm(vector)).astype(np.float32)
-
-
-def embedded(*rows: np.ndarray) -> dict[str, Any]:
-    return {"chunks": np.stack(rows), "clauses": [str(n) for n in range(len(rows))], "n_tokens": 9 * len(rows)}
 
 
 def semantic(output, source, texts, row=CAPTIONED):
@@ -383,7 +372,6 @@ def test_a_resized_output_is_said_to_be():
 
 @pytest.mark.parametrize("row", [row for row in METRICS if row.dimension == "editing"], ids=lambda row: row.id)
 def test_every_metric_keeps_order_details_and_range(row, arrangements):
-    function = pickle.loads(pickle.dumps(row.load()))
     random = np.random.default_rng(4)
     texts = {text: embedded(unit(*random.normal(size=6))) for text in TEXTS}
     share = {"mask_share": 0.5, "resized": False, "shift": [0, 0], "aligned": False}
@@ -402,15 +390,4 @@ def test_every_metric_keeps_order_details_and_range(row, arrangements):
         )
         for n, pixels in enumerate(chain.from_iterable(arrangements))
     ]
-    together = function(subjects)
-    assert together == [function([subject])[0] for subject in subjects]
-    assert function(subjects[::-1]) == together[::-1]
-    assert function([]) == []
-    low, high = row.range
-    for subject, measured in zip(subjects, together, strict=True):
-        assert measured.sample_ids == subject.sample_ids
-        assert measured.details["kind"] == subject.details["kind"]
-        assert json.loads(json.dumps(dict(measured.details))) == measured.details
-        assert measured.reason is None or measured.reason in REASONS
-        assert low is None or low <= measured.value
-        assert high is None or measured.value <= high
+    assert_contract(row.load(), subjects, row.range)

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metrics.catalogue import METRICS
 from metrics.encoders.catalogue import load_encoder
 from metrics.encoders.faces import Face
 from metrics.identity import (
@@ -21,6 +20,7 @@ from metrics.identity import (
     to_reference,
 )
 from metrics.measurement import Subject
+from tests.metrics.contract import assert_contract
 
 
 def face(embedding, distance="cosine", crop_phash="0" * 16, left=0.0):
@@ -267,25 +267,12 @@ def test_order_of_people_in_a_shot_changes_no_agreement(first, second, random):
     assert (one.value, one.reason) == (pytest.approx(other.value), other.reason)
 
 
-PER_SUBJECT = sorted({row.function.partition(":")[2] for row in METRICS if row.dimension == "identity"})
-
-
-@pytest.mark.parametrize("name", PER_SUBJECT)
+@pytest.mark.parametrize("metric", [face_count, to_reference, copy_paste, pair_similarity, drift, people_similarity])
 @settings(max_examples=25)
-@given(
-    groups=st.lists(st.tuples(casts(), casts(), casts(), casts()), max_size=4),
-    random=st.randoms(use_true_random=False),
-)
-def test_order_and_company_of_subjects_change_no_value(name, groups, random):
-    metric = next(row for row in METRICS if row.function.endswith(f":{name}")).load()
-    length = 3 if name == "drift" else 2
-    subjects = [shots(*cast[:length], references=[cast[3]]) for cast in groups]
-    order = random.sample(range(len(subjects)), len(subjects))
-    together = metric(subjects)
-    shuffled = metric([subjects[i] for i in order])
-    alone = [metric([subject])[0] for subject in subjects]
-    assert together == alone
-    assert shuffled == [together[i] for i in order]
+@given(st.lists(st.tuples(casts(), casts(), casts(), casts()), max_size=4))
+def test_every_metric_keeps_the_contract(metric, groups):
+    length = 3 if metric is drift else 2
+    assert_contract(metric, [shots(*cast[:length], references=[cast[3]]) for cast in groups])
 
 
 def identity_encoder(name, shared):
