@@ -150,9 +150,12 @@ def monthly_costs(
 def _months(
     system: str, size: str, volumes: Sequence[int], price: _Price, offer: Offer | None
 ) -> Iterable[MonthlyCost]:
-    batch, volume_discount = (_cell(id_, offer) for id_ in (BATCH, VOLUME_DISCOUNT))
+    capabilities = read_capabilities()
+    batch, volume_discount = (
+        capabilities[name].of(offer.model, offer.host) if offer else None for name in (BATCH, VOLUME_DISCOUNT)
+    )
     for n_images in volumes:
-        usd = _times(price.usd, n_images) if price.usd else None
+        usd = _times(price.usd, n_images)
         claimed = _claimed_discount(volume_discount, n_images, usd)
         cited = [cell for cell in (batch, volume_discount if claimed else None) if cell]
         sources = (*price.sources, *(str(source) for cell in cited for source in cell.sources))
@@ -163,8 +166,8 @@ def _months(
             basis=price.basis,
             usd_per_image=price.usd,
             usd=usd,
-            usd_with_text=_times(price.with_text, n_images) if price.with_text else None,
-            usd_batch=_times(usd, 1 - batch.discount) if usd and batch and batch.discount else None,
+            usd_with_text=_times(price.with_text, n_images),
+            usd_batch=_times(usd, 1 - batch.discount) if batch and batch.discount else None,
             batch=batch.says if batch else None,
             claimed_discount=claimed,
             n_requests=price.n_requests,
@@ -174,12 +177,10 @@ def _months(
         )
 
 
-def _times(usd: UsdRange, factor: float) -> UsdRange:
+def _times(usd: UsdRange | None, factor: float) -> UsdRange | None:
+    if usd is None:
+        return None
     return UsdRange(low=usd["low"] * factor, middle=usd["middle"] * factor, high=usd["high"] * factor)
-
-
-def _cell(capability: str, offer: Offer | None) -> Cell | None:
-    return read_capabilities()[capability].of(offer.model, offer.host) if offer else None
 
 
 def _claimed_discount(cell: Cell | None, n_images: int, usd: UsdRange | None) -> ClaimedDiscount | None:
@@ -209,17 +210,17 @@ def _price_of(system: str, size: str, facts: Facts, operations: Sequence[SystemO
 
 def _measured(run: SystemOperations) -> _Price | None:
     figures = run["figures"]
-    told = figures["operations.cost_per_accepted_image"]
+    charged = figures["operations.cost_per_accepted_image"]
     at_most = figures["operations.cost_per_accepted_image_at_most"]["value"]
-    if told["value"] is None:
+    if charged["value"] is None:
         return None
-    notes = [f"Charged in a run of {told['n']} requests, with its prompts, references and refusals."]
-    if told["at_least"]:
+    notes = [f"Charged in a run of {charged['n']} requests, with its prompts, references and refusals."]
+    if charged["at_least"]:
         notes.append("Some of its requests do not say what they cost, so the price can only be higher.")
-    price = told["value"]
+    price = charged["value"]
     usd = UsdRange(low=price, middle=price, high=max(price, at_most or 0.0))
     basis: CostBasis = "simulated" if run["simulated"] else "measured"
-    return _Price(basis, usd, n_requests=told["n"], notes=tuple(notes))
+    return _Price(basis, usd, n_requests=charged["n"], notes=tuple(notes))
 
 
 def _listed(offer: Offer, size: str, facts: Facts) -> _Price:

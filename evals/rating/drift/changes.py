@@ -123,7 +123,17 @@ def drift(first: RunTables, second: RunTables, systems: Sequence[tuple[str, str]
     if not any((prompts_of(first, a) & prompts_of(second, b)) - other_words for a, b in pairs):
         raise DriftError("the two runs share no prompt of these systems; compare runs that asked the same suites")
     paired, not_compared = pair_runs(*with_one_wording(first, second, other_words), pairs)
-    rows = _rows(paired, n_largest)
+    estimates = [pairing.estimate() for pairing in paired]
+    adjusted = holm([estimate.p_value for estimate in estimates])
+    # Holm's first step is Bonferroni's: what is seen at that level is seen wherever the row comes among the others.
+    alpha = ALPHA / max(1, len(paired))
+    rows = [_row(*columns, alpha, n_largest) for columns in zip(paired, estimates, adjusted, strict=True)]
+    notes = setting_notes(first, second, pairs)
+    if other_words:
+        suite, unit = min(other_words)
+        many = f"{len(other_words)} prompts are" if len(other_words) > 1 else "One prompt is"
+        more = " ..." if len(other_words) > 1 else ""
+        notes.insert(0, f"{many} worded otherwise in run B and left out: {unit} of {suite}{more}.")
     return Drift(
         schema=1,
         systems=pairs,
@@ -133,7 +143,7 @@ def drift(first: RunTables, second: RunTables, systems: Sequence[tuple[str, str]
         figures=figure_drifts(first, second, pairs),
         versions=version_drifts(first, second, pairs),
         pixels=pixel_identities(first, second, pairs),
-        notes=[*_left_out(other_words), *setting_notes(first, second, pairs)],
+        notes=notes,
     )
 
 
@@ -151,20 +161,11 @@ def _pairs(first: RunTables, second: RunTables, systems: Sequence[tuple[str, str
     return pairs
 
 
-def _rows(paired: Sequence[Pairing], n_largest: int) -> list[MetricDrift]:
-    estimates = [pairing.estimate() for pairing in paired]
-    adjusted = holm([estimate.p_value for estimate in estimates])
-    # Holm's first step is Bonferroni's: what is seen at that level is seen wherever the row comes among the others.
-    alpha = ALPHA / max(1, len(paired))
-    return [
-        _row(pairing, estimate, p_holm, alpha, n_largest)
-        for pairing, estimate, p_holm in zip(paired, estimates, adjusted, strict=True)
-    ]
-
-
 def _row(pairing: Pairing, estimate: Estimate, p_holm: float, alpha: float, n_largest: int) -> MetricDrift:
     spec, differences = pairing.spec, pairing.differences()
     changed = p_holm < ALPHA
+    is_better = (estimate.value > 0) == (spec.better == "higher")
+    direction = "other" if spec.better == "neither" else "better" if is_better else "worse"
     spread = float(differences.std(ddof=1)) if np.ptp(differences) > 0 else 0.0
     return MetricDrift(
         metric=spec.id,
@@ -183,18 +184,12 @@ def _row(pairing: Pairing, estimate: Estimate, p_holm: float, alpha: float, n_la
         p_value=estimate.p_value,
         p_holm=p_holm,
         changed=changed,
-        direction=_direction(spec.better, estimate.value) if changed else None,
+        direction=direction if changed else None,
         smallest_detectable=spread * smallest_detectable_effect(len(differences), alpha=alpha) if spread else None,
         unscored_a=reason_counts(pairing.rows_a),
         unscored_b=reason_counts(pairing.rows_b),
         largest=_largest(pairing, n_largest),
     )
-
-
-def _direction(better: Better, difference: float) -> str:
-    if better == "neither":
-        return "other"
-    return "better" if (difference > 0) == (better == "higher") else "worse"
 
 
 def _largest(pairing: Pairing, n_largest: int) -> list[PromptChange]:
@@ -223,13 +218,3 @@ def _samples(rows: pd.DataFrame, prompts: Sequence[str]) -> dict[str, dict[str, 
     for prompt, subject in zip(scored["prompt"], scored["subject"], strict=True):
         behind[prompt] |= dict.fromkeys(map(str, subject))
     return behind
-
-
-def _left_out(other_words: set[tuple[str, str]]) -> list[str]:
-    if not other_words:
-        return []
-    suite, unit = min(other_words)
-    many = f"{len(other_words)} prompts are" if len(other_words) > 1 else "One prompt is"
-    return [
-        f"{many} worded otherwise in run B and left out: {unit} of {suite}{' ...' if len(other_words) > 1 else ''}."
-    ]

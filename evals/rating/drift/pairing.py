@@ -29,7 +29,7 @@ _WAY = {"metric_version": "version", "encoder": "encoder", "weights_sha256": "we
 """What must be the same of a metric in both runs, and what a reason calls it."""
 
 
-_Found: TypeAlias = "tuple[MetricSpec | OperationSpec, str, tuple[str, str], Pairing | str]"
+_PairingResult: TypeAlias = "tuple[MetricSpec | OperationSpec, str, tuple[str, str], Pairing | str]"
 
 
 class NotCompared(TypedDict):
@@ -92,17 +92,17 @@ def pair_runs(
     """
     paired: list[Pairing] = []
     not_compared: list[NotCompared] = []
-    for spec, suite, pair, found in [*_metrics(first, second, pairs), *_rates(first, second, pairs)]:
-        if isinstance(found, Pairing):
-            paired.append(found)
+    for spec, suite, pair, result in [*_metrics(first, second, pairs), *_rates(first, second, pairs)]:
+        if isinstance(result, Pairing):
+            paired.append(result)
         else:
             not_compared.append(
-                NotCompared(metric=spec.id, suite=suite or None, system_a=pair[0], system_b=pair[1], reason=found)
+                NotCompared(metric=spec.id, suite=suite or None, system_a=pair[0], system_b=pair[1], reason=result)
             )
     return paired, not_compared
 
 
-def _metrics(first: RunTables, second: RunTables, pairs: Sequence[tuple[str, str]]) -> Iterator[_Found]:
+def _metrics(first: RunTables, second: RunTables, pairs: Sequence[tuple[str, str]]) -> Iterator[_PairingResult]:
     other_prompts = _suites_with_other_prompts(first, second)
     a, b = (_measurements(run.scores) for run in (first, second))
     suites: dict[str, set[str]] = {}
@@ -115,33 +115,33 @@ def _metrics(first: RunTables, second: RunTables, pairs: Sequence[tuple[str, str
                 if rows_a is None and rows_b is None:
                     continue
                 if rows_a is None or rows_b is None:
-                    found: Pairing | str = f"run {'A' if rows_a is None else 'B'} has no measurement of it"
+                    result: Pairing | str = f"run {'A' if rows_a is None else 'B'} has no measurement of it"
                 elif spec.decoys and suite in other_prompts:
-                    found = "it depends on the suite's other prompts, and the runs have pictures of different ones"
+                    result = "it depends on the suite's other prompts, and the runs have pictures of different ones"
                 else:
-                    found = _pairing(spec, suite, pair, rows_a, rows_b)
-                yield spec, suite, pair, found
+                    result = _pairing(spec, suite, pair, rows_a, rows_b)
+                yield spec, suite, pair, result
 
 
-def _rates(first: RunTables, second: RunTables, pairs: Sequence[tuple[str, str]]) -> Iterator[_Found]:
+def _rates(first: RunTables, second: RunTables, pairs: Sequence[tuple[str, str]]) -> Iterator[_PairingResult]:
     for pair in pairs:
-        asked = [asked_requests(run, system) for run, system in zip((first, second), pair, strict=True)]
-        sides = [rows for rows in asked if rows is not None]
+        requests = [asked_requests(run, system) for run, system in zip((first, second), pair, strict=True)]
+        sides = [rows for rows in requests if rows is not None]
         if len(sides) < 2:
             continue  # a note says so, once for the whole run
         for spec in OPERATIONS:
             if spec.id in RATES:
-                yield spec, "", pair, _pairing(spec, "", pair, *(_counted(rows, spec.id) for rows in sides))
-
-
-def _counted(requests: pd.DataFrame, rate: str) -> pd.DataFrame:
-    """Return requests as measurements: 1 where one ended as the rate counts, 0 where it did not."""
-    return requests.assign(
-        metric=rate,
-        suite="",
-        prompt=requests["suite"] + "/" + requests["prompt"],
-        value=ended_as(requests, RATES[rate]).astype(float),
-    )
+                # Requests as measurements: 1 where one ended as the rate counts, 0 where it did not.
+                ended = (
+                    rows.assign(
+                        metric=spec.id,
+                        suite="",
+                        prompt=rows["suite"] + "/" + rows["prompt"],
+                        value=ended_as(rows, RATES[spec.id]).astype(float),
+                    )
+                    for rows in sides
+                )
+                yield spec, "", pair, _pairing(spec, "", pair, *ended)
 
 
 def _pairing(
@@ -178,10 +178,10 @@ def _by_prompt(rows: pd.DataFrame) -> pd.Series[float]:
 
 
 def _measurements(scores: pd.DataFrame) -> dict[tuple[str, str, str], pd.DataFrame]:
-    """Return a run's own measurements by metric, suite and system, with how each was made and of which samples."""
-    own = scores[scores["system"].notna() & scores["control"].isna()]
-    rows = with_prompts(own).assign(
-        subject=own["subject"], metric_version=own["metric_version"], weights_sha256=own["weights_sha256"]
+    """Return a run's measurements without controls by metric, suite and system, with how and of what each was made."""
+    targets = scores[scores["system"].notna() & scores["control"].isna()]
+    rows = with_prompts(targets).assign(
+        subject=targets["subject"], metric_version=targets["metric_version"], weights_sha256=targets["weights_sha256"]
     )
     groups = rows.groupby(["metric", "suite", "system"])
     return {(str(metric), str(suite), str(system)): group for (metric, suite, system), group in groups}

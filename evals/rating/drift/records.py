@@ -91,12 +91,12 @@ def figure_drifts(first: RunTables, second: RunTables, pairs: Iterable[tuple[str
 
 def version_drifts(first: RunTables, second: RunTables, pairs: Iterable[tuple[str, str]]) -> list[VersionDrift]:
     """Return which versions of the model the hosts named in each run."""
-    found = []
+    drifts = []
     for system_a, system_b in pairs:
         a, b = _versions(first.samples, system_a), _versions(second.samples, system_b)
         changed = a.keys() != b.keys() if a and b else None
-        found.append(VersionDrift(system_a=system_a, system_b=system_b, a=a, b=b, changed=changed))
-    return found
+        drifts.append(VersionDrift(system_a=system_a, system_b=system_b, a=a, b=b, changed=changed))
+    return drifts
 
 
 def pixel_identities(first: RunTables, second: RunTables, pairs: Iterable[tuple[str, str]]) -> list[PixelIdentity]:
@@ -115,9 +115,9 @@ def setting_notes(first: RunTables, second: RunTables, pairs: Iterable[tuple[str
         a = first.samples[first.samples["system"] == system_a]
         b = second.samples[second.samples["system"] == system_b]
         for column, noun in SETTINGS.items():
-            if not a.empty and not b.empty and (told := _other_values(a, b, column)):
+            if not a.empty and not b.empty and (values := _other_values(a, b, column)):
                 notes.append(
-                    f"{system_a}: the runs asked for other {noun} ({told}); differences include what that does."
+                    f"{system_a}: the runs asked for other {noun} ({values}); differences include what that does."
                 )
     packages = [run.provenance.get("packages") or {} for run in (first, second)]
     other = [
@@ -156,8 +156,8 @@ def _moved(name: str, a: Figure, b: Figure) -> bool | None:
 
 
 def _versions(samples: pd.DataFrame, system: str) -> dict[str, int]:
-    told = column_of(samples[samples["system"] == system], "model_version").dropna().astype(str)
-    return {str(version): int(n) for version, n in told.value_counts().sort_index().items()}
+    versions = column_of(samples[samples["system"] == system], "model_version").dropna().astype(str)
+    return {str(version): int(n) for version, n in versions.value_counts().sort_index().items()}
 
 
 def _pixels(first: pd.DataFrame, second: pd.DataFrame, system_a: str, system_b: str) -> PixelIdentity:

@@ -76,9 +76,9 @@ def _verdict(row: TableRow, article_row: ArticleRow, systems: Sequence[str]) -> 
     for column, side in zip((first, second), sides, strict=True):
         if not side:
             return "not comparable", f"no system of this run is what {column.name} may mean: {', '.join(column.models)}"
-    found = {(a, b): _of_pair(row, a, b, first.stars - second.stars) for a, b in product(*sides)}
-    words = "; ".join(f"{a} against {b}: {told}" for (a, b), (_, told) in found.items())
-    verdicts = {verdict for verdict, _ in found.values()}
+    pairs = {(a, b): _of_pair(row, a, b, first.stars - second.stars) for a, b in product(*sides)}
+    words = "; ".join(f"{a} against {b}: {why}" for (a, b), (_, why) in pairs.items())
+    verdicts = {verdict for verdict, _ in pairs.values()}
     if {"supported", "contradicted"} <= verdicts:
         mixed = " and ".join(column.name for column, side in zip((first, second), sides, strict=True) if len(side) > 1)
         return "not comparable", f"{mixed} may mean models that come out differently. {words}"

@@ -71,7 +71,7 @@ def recommend(
         The systems of which nothing can be said that is true of the real ones.
     """
     requirements = [_requirement(case, system, system in simulated) for system in systems]
-    able = [found["system"] for found in requirements if found["met"] is not False]
+    able = [need["system"] for need in requirements if need["met"] is not False]
     weighed = totals(rated, able, case.weights)
     with_stars = set(weighed["weights"]) - set(weighed["indistinguishable_rows"])
     rated_share = sum(case.weights[row] for row in with_stars) / sum(case.weights.values())
@@ -129,15 +129,13 @@ def _verdict(
     difference = next(row for row in weighed["differences"] if {row["system_a"], row["system_b"]} == pair)
     if difference["better_system"] == leader:
         return leader, f"{leader}, before {runner_up} by {_amount(difference)}", _would_change(difference)
-    return None, f"cannot tell {leader} from {runner_up}: {_doubt(difference)}", "more prompts, or other weights"
-
-
-def _doubt(difference: TotalDifference) -> str:
     if difference["stars"] is None or difference["low"] is None:
-        return f"they have fewer than {MIN_PROMPTS} prompts in common in one of the rows"
-    if difference["better_system"] is not None:
-        return "on the prompts that both were rated on the other one is ahead"
-    return f"{_amount(difference)} includes zero"
+        doubt = f"they have fewer than {MIN_PROMPTS} prompts in common in one of the rows"
+    elif difference["better_system"] is not None:
+        doubt = "on the prompts that both were rated on the other one is ahead"
+    else:
+        doubt = f"{_amount(difference)} includes zero"
+    return None, f"cannot tell {leader} from {runner_up}: {doubt}", "more prompts, or other weights"
 
 
 def _amount(difference: TotalDifference) -> str:
@@ -151,11 +149,11 @@ def _would_change(difference: TotalDifference) -> str:
     if move is None:
         return "no weights at all: no row speaks for the other"
     factors = {row: factor for row, factor in difference["decided_by"].items() if factor > 1}
-    told = f"moving {move:.0%} of the weight"
+    change = f"moving {move:.0%} of the weight"
     if factors:
         row = min(factors, key=lambda name: factors[name])
-        told += f", or counting {row} {factors[row]:.1f} times as much"
-    return told
+        change += f", or counting {row} {factors[row]:.1f} times as much"
+    return change
 
 
 def _against(

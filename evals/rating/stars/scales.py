@@ -107,19 +107,15 @@ def _undefined(scale: Scale, floor: float, ceiling: float) -> str | None:
 def _indistinguishable(controls: Sequence[ControlStatistic]) -> str | None:
     """Return why what is right cannot be told from what is known to be wrong, None where it can."""
     for row in controls:
-        low, high = _ends_of(row)
+        # Below 5 prompts there is no interval, and the value itself must be on the right side of chance.
+        value = np.nan if row["value"] is None else row["value"]
+        low, high = (value if end is None else end for end in (row["low"], row["high"]))
         control = CONTROLS[row["control"]]
         if row["statistic"] == control.proof and (high >= 0.5 if control.proof == "mean" else low <= 0.5):
             chance = "wrong orders pass with" if control.proof == "mean" else "an own value beats it with probability"
             span = f" ({low:.2f} to {high:.2f})" if low < high else ""
-            return f"its control {control.title} fails here: {chance} {row['value']:.2f}{span}, and 0.50 is chance"
+            return f"its control {control.title} fails here: {chance} {value:.2f}{span}, and 0.50 is chance"
     return None
-
-
-def _ends_of(row: ControlStatistic) -> tuple[float, float]:
-    """Return the ends of a control's interval, twice its value below 5 prompts, NaN where it was not measured."""
-    value = np.nan if row["value"] is None else row["value"]
-    return (value if row["low"] is None else row["low"]), (value if row["high"] is None else row["high"])
 
 
 def _coinciding(spec: MetricSpec, floor: float, ceiling: float) -> str | None:

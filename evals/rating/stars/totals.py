@@ -93,10 +93,10 @@ def totals(rated: Sequence[RatedRow], systems: Sequence[str], weights: Mapping[s
     ----------
     Satterthwaite 1946, An approximate distribution of estimates of variance components, Biometrics Bulletin 2.
     """
-    wanted = {one.row["id"]: one.row["weight"] for one in rated} if weights is None else dict(weights)
+    row_weights = {one.row["id"]: one.row["weight"] for one in rated} if weights is None else dict(weights)
     counting, indistinguishable_rows, left_out = [], {}, {}
     for one in rated:
-        row_id, weight = one.row["id"], wanted.get(one.row["id"], 0.0)
+        row_id, weight = one.row["id"], row_weights.get(one.row["id"], 0.0)
         if weight > 0:
             if one.indistinguishable:
                 indistinguishable_rows[row_id] = one.row["problem"] or ""
@@ -129,13 +129,11 @@ def _why_left_out(one: RatedRow, systems: Sequence[str]) -> str | None:
 
 
 def _total(shares: Sequence[tuple[RatedRow, float]], system: str) -> float | None:
-    if not shares:
-        return None
     total = 0.0
     for one, weight in shares:
-        (stars,) = [cell["stars"] for cell in one.row["cells"] if cell["system"] == system] or [FEWEST]
-        total += weight * (FEWEST if stars is None else stars)
-    return total
+        stars = [cell["stars"] for cell in one.row["cells"] if cell["system"] == system]
+        total += weight * (FEWEST if not stars or stars[0] is None else stars[0])
+    return total if shares else None
 
 
 @dataclass
@@ -264,9 +262,9 @@ def deciding_factors(differences: Mapping[str, float], weights: Mapping[str, flo
     >>> deciding_factors({"adherence": 0.5, "cost": -0.5}, {"adherence": 0.8, "cost": 0.2})
     {'adherence': 0.25, 'cost': 4.0}
     """
-    found = {}
+    factors = {}
     for row, difference in differences.items():
         others = sum(weights[other] * differences[other] for other in differences if other != row)
         if difference and (factor := -others / (weights[row] * difference)) > 0:
-            found[row] = factor
-    return found
+            factors[row] = factor
+    return factors
