@@ -6,6 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evals.rating.comparison import compare_systems, prompt_means, with_prompts
+from evals.rating.statistics.estimates import score_differences, score_means
+from metrics import catalogue
 
 
 def compare(table, seed=0):
@@ -98,15 +100,6 @@ def test_pairing_sees_what_the_spread_over_prompts_hides(score_table):
     assert difference["better_system"] == "left"
 
 
-def test_paired_interval_of_a_worked_example(score_table):
-    d = np.array([0.02, 0.05, -0.01, 0.03, 0.04, 0.0, 0.06, -0.02, 0.03, 0.05])
-    _, (difference,) = compare(score_table(two_systems(1 + d, np.ones(10))))
-    assert difference["mean"] == pytest.approx(0.025)
-    half_t = 2.262157 * d.std(ddof=1) / np.sqrt(10)
-    assert (difference["low"], difference["high"]) == pytest.approx((0.025 - half_t, 0.025 + half_t), abs=0.004)
-    assert difference["better_system"] == "left", "its t test has p = .017"
-
-
 @pytest.mark.parametrize(("metric", "better"), [("adherence.clip", "left"), ("text.cer", "right")])
 def test_the_direction_of_the_metric_decides_who_is_better(score_table, metric, better):
     _, (difference,) = compare(score_table(two_systems([0.9, 0.8, 0.7, 0.9, 0.8], [0.1] * 5, metric=metric)))
@@ -114,60 +107,30 @@ def test_the_direction_of_the_metric_decides_who_is_better(score_table, metric, 
     assert difference["note"].startswith(better)
 
 
-def test_an_interval_that_includes_zero_separates_nobody(score_table):
-    noise = np.random.default_rng(7).normal(size=(2, 30))
-    _, (difference,) = compare(score_table(two_systems(*noise)))
-    assert difference["low"] < 0 < difference["high"]
-    assert difference["better_system"] is None
-    assert difference["note"].startswith("not separable")
+NOISE = np.random.default_rng(7).normal(size=(2, 30))
+GAINS = np.array([0.02, 0.05, -0.01, 0.03, 0.04, 0.0, 0.06, -0.02, 0.03, 0.05])
 
 
-def test_equal_systems_are_not_separable(score_table):
-    _, (difference,) = compare(score_table(two_systems([0.3, 0.5, 0.9] * 4, [0.3, 0.5, 0.9] * 4)))
-    assert (difference["mean"], difference["low"], difference["high"]) == (0, 0, 0)
-    assert difference["better_system"] is None
-
-
-def test_a_rate_that_was_one_on_every_prompt_is_not_certain(score_table):
-    rows = two_systems([1.0] * 5, [1.0, 1.0, 0.0, 1.0, 1.0], metric="reproducibility.identical")
-    (left, right), (difference,) = compare(score_table(rows))
-    assert (left["mean"], left["low"], left["high"]) == pytest.approx((1, 0.5655, 1), abs=1e-4)
-    assert (right["mean"], right["low"], right["high"]) == pytest.approx((0.8, 0.3755, 0.9638), abs=1e-4)
-    assert difference["mean"] == pytest.approx(0.2)
-    assert difference["low"] < 0, "one prompt of five separates nobody"
-
-
-def test_rates_of_none_and_all_of_six_prompts_are_separable(score_table):
-    rows = two_systems([0.0] * 6, [1.0] * 6, metric="reproducibility.identical")
-    _, (difference,) = compare(score_table(rows))
-    assert (difference["mean"], difference["low"], difference["high"]) == pytest.approx((-1, -1, -0.448), abs=1e-3)
-    assert difference["better_system"] == "right"
-
-
-def test_equal_rates_on_few_prompts_have_a_wide_difference(score_table):
-    _, (difference,) = compare(score_table(two_systems([1.0] * 6, [1.0] * 6, metric="text.exact_lines")))
-    assert (difference["low"], difference["high"]) == pytest.approx((-0.3903, 0.3903), abs=1e-4)
-
-
-def test_a_rate_of_the_prompts_in_common_is_one_although_another_prompt_has_a_share(score_table):
-    values = [1.0] * 6 + [0.5], [0.0] * 6 + [None]
-    _, (difference,) = compare(score_table(two_systems(*values, metric="reproducibility.identical")))
-    assert (difference["n_prompts"], difference["low"]) == (6, pytest.approx(0.448, abs=1e-3))
-
-
-def test_prompts_whose_repeats_differ_keep_the_bootstrap(score_table):
-    rows = rows_of([1.0] * 6, metric="reproducibility.identical")
-    rows += rows_of([1.0] * 5 + [0.0], metric="reproducibility.identical", repeat=1)
-    (row,), _ = compare(score_table(rows))
-    assert row["mean"] == pytest.approx(11 / 12)
-    # A third of the resamples miss the sixth prompt; each is taken to vary a sixth of what the scores do.
-    assert (row["low"], row["high"]) == pytest.approx((11 / 12 - np.sqrt(6) / 12, 1))
-
-
-@pytest.mark.parametrize("metric", ["reproducibility.max_difference", "reproducibility.ssim", "adherence.clip"])
-def test_zeros_and_ones_on_another_scale_are_no_rate(score_table, metric):
-    (row,), _ = compare(score_table(rows_of([0.0] * 6, metric=metric)))
-    assert (row["mean"], row["low"], row["high"]) == (0, 0, 0)
+@pytest.mark.parametrize(
+    ("metric", "left", "right", "better"),
+    [
+        ("adherence.clip", *NOISE, None),
+        ("adherence.clip", [0.3, 0.5, 0.9] * 4, [0.3, 0.5, 0.9] * 4, None),
+        ("adherence.clip", 1 + GAINS, np.ones(10), "left"),  # its t test has p = .017
+        ("reproducibility.identical", [1.0] * 5, [1.0, 1.0, 0.0, 1.0, 1.0], None),
+        ("reproducibility.identical", [0.0] * 6, [1.0] * 6, "right"),
+        ("text.exact_lines", [1.0] * 6, [1.0] * 6, None),
+        ("reproducibility.max_difference", [0.0] * 6, [1.0] * 6, "left"),  # levels of 255 are no rate
+    ],
+)
+def test_every_metric_gets_the_intervals_of_its_range(score_table, metric, left, right, better):
+    means, (difference,) = compare(score_table(two_systems(left, right, metric=metric)))
+    values, value_range = np.column_stack([left, right]), catalogue.metric(metric).range
+    for row, estimate in zip(means, score_means(values, value_range, seed=0), strict=True):
+        assert (row["mean"], row["low"], row["high"]) == (estimate.value, estimate.low, estimate.high)
+    (estimate,) = score_differences(values[:, :1], values[:, 1:], value_range)
+    assert (difference["mean"], difference["low"], difference["high"]) == (estimate.value, estimate.low, estimate.high)
+    assert difference["better_system"] == better
 
 
 def test_below_five_shared_prompts_nobody_is_better(score_table):

@@ -1,6 +1,5 @@
 """Scales: where one star and five stars lie, by hand; and what takes the stars from everyone."""
 
-import json
 import math
 
 import pandas as pd
@@ -201,8 +200,3 @@ def test_every_metric_with_a_direction_has_a_scale_or_a_reason_why_not(spec):
         assert anchor.declared is None or high is None or anchor.declared <= high
     if scale.floor.declared is not None and scale.ceiling.declared is not None:
         assert (scale.ceiling.declared > scale.floor.declared) == (spec.better == "higher")
-
-
-def test_a_frozen_scale_is_json(frozen):
-    scale = frozen("identity.self", values("identity.self", [0.5]))
-    assert json.loads(json.dumps(scale, allow_nan=False)) == scale

@@ -11,28 +11,19 @@ from evals.rating.statistics.power import (
     prompts_needed,
     smallest_detectable_difference,
     smallest_detectable_effect,
-)
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("n", "effect"),
     [
         # statsmodels 0.15, TTestPower().solve_power(nobs=n, alpha=0.05, power=0.8)
-        (3, 3.264044),
-        (5, 1.681997),
-        (10, 0.996002),
-        (20, 0.660442),
-        (34, 0.495029),
-        (50, 0.404183),
-        (100, 0.282912),
-        (500, 0.125532),
+        (3, 3.264044), (5, 1.681997), (10, 0.996002), (20, 0.660442),
+        (34, 0.495029), (50, 0.404183), (100, 0.282912), (500, 0.125532),
     ],
-)
+)  # fmt: skip
 def test_the_smallest_effect_is_statsmodels(n, effect):
     assert smallest_detectable_effect(n) == pytest.approx(effect, abs=2e-6)
-
-
-def test_other_powers_and_error_rates_are_statsmodels():
     assert smallest_detectable_effect(20, power=0.9, alpha=0.01) == pytest.approx(0.947237, abs=2e-6)
 
 
@@ -41,14 +32,12 @@ def test_the_textbook_sizes_are_the_first_that_reach_80_percent(effect, n):
     # Cohen's small, medium and large effect with the sizes that G*Power 3.1 gives for two dependent means
     assert paired_power(effect, n) >= 0.8 > paired_power(effect, n - 1)
     assert smallest_detectable_effect(n) <= effect < smallest_detectable_effect(n - 1)
+    assert prompts_needed(effect, 1.0) == prompts_needed(-3 * effect, 3.0) == n
 
 
 def test_without_any_difference_the_power_is_the_error_rate():
     for alpha in (0.01, 0.05, 0.2):
         assert paired_power(0.0, 12, alpha) == pytest.approx(alpha)
-
-
-def test_the_sign_of_the_difference_does_not_matter():
     assert paired_power(-0.7, 12) == paired_power(0.7, 12)
 
 
@@ -63,12 +52,6 @@ def test_simulated_pairs_are_told_apart_as_often_as_promised():
 @given(st.integers(2, 3_000), st.integers(1, 3_000))
 def test_more_prompts_show_smaller_differences(n, more):
     assert smallest_detectable_effect(n + more) < smallest_detectable_effect(n)
-
-
-@given(st.integers(2, 2_000), st.floats(0.1, 0.98), st.floats(0.1, 0.98))
-def test_more_power_needs_larger_differences(n, one, other):
-    low, high = sorted((one, other))
-    assert smallest_detectable_effect(n, low) <= smallest_detectable_effect(n, high)
 
 
 @given(st.integers(2, 100_000), st.floats(0.2, 0.99), st.floats(0.001, 0.1))
@@ -98,13 +81,6 @@ def test_a_detectable_difference_has_the_unit_of_the_metric():
     assert smallest_detectable_difference(1000 * differences) == pytest.approx(1000 * approximate, rel=0.01)
 
 
-@pytest.mark.parametrize(("n", "difference"), [(20, 0.0313), (50, 0.0198), (100, 0.0140), (200, 0.0099)])
-def test_the_normal_approximation_is_just_below_the_exact_difference(n, difference):
-    # Reference: 2.802 sd / sqrt(n) at an sd of .05
-    spread = np.resize([-0.05, 0.05], n) * np.sqrt((n - 1) / n)
-    assert difference - 5e-5 < smallest_detectable_difference(spread) < difference * (1 + 2 / n) + 5e-5
-
-
 def test_prompts_without_a_pair_are_passed_over():
     differences = np.array([0.1, 0.3, np.nan, -0.2, 0.4, 0.0, np.nan])
     known = differences[np.isfinite(differences)]
@@ -114,12 +90,6 @@ def test_prompts_without_a_pair_are_passed_over():
 @pytest.mark.parametrize("differences", [[], [1.0, 2, 3, 4], [0.0] * 20, [0.1] * 20, [np.nan] * 20])
 def test_too_few_prompts_and_differences_without_spread_show_nothing(differences):
     assert np.isnan(smallest_detectable_difference(np.array(differences)))
-
-
-@pytest.mark.parametrize(("effect", "n"), [(0.2, 199), (0.5, 34), (0.8, 15)])
-def test_the_textbook_sizes_are_what_is_needed(effect, n):
-    assert prompts_needed(effect, 1.0) == n
-    assert prompts_needed(-3 * effect, 3.0) == n
 
 
 @given(st.floats(0.05, 20), st.floats(0.2, 0.95))
