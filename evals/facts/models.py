@@ -153,6 +153,13 @@ class _Model(FileModel):
     notes: Texts = ()
     offers: Annotated[Entries[Offer], Field(min_length=1)]
 
+    @model_validator(mode="after")
+    def _check(self) -> _Model:
+        for n, offer in enumerate(self.offers):
+            if shared := {"model", "title", "licence"} & offer.model_fields_set:
+                raise refused("it stands with the model, not with its offers", "offers", n, min(shared))
+        return self
+
     def complete_offers(self) -> Iterator[Offer]:
         """Yield the offers with what holds for all of them."""
         shared = {"model": self.model, "title": self.title, "licence": self.licence}
@@ -192,7 +199,6 @@ class _ModelFile(FileModel):
                 owner = owners.get(plain) or aliases.setdefault(plain, model.model)
                 if owner != model.model:
                     raise refused(f"{name!r} also stands for {owner}", "models", m, *steps)
-
         return aliases
 
     @model_validator(mode="after")

@@ -103,6 +103,7 @@ def test_a_file_is_read_with_what_a_model_shares_filled_into_its_offers(written)
         ("also: [Big Brush]", "also: [brush three]", 46, "", "'Brush Three' also stands for brush-2"),
         ("api_id: b3", "api_id: big brush", 49, "model 'brush-3', offer 'north', field 'api_id'", "also stands for"),
         ("- host: north", "- host: nort", 19, "offer 'nort', field 'host'", "no host 'nort'; did you mean 'north'?"),
+        ("{host: local,", "{host: local, title: Two,", 43, "offer 'local', field 'title'", "it stands with the model"),
         ("{host: local, api", "{host: north, api", 43, "offer 'north'", "brush-2@north is listed twice"),
         ('["512", 1K]', '["512", 1k]', 22, "field 'sizes'", "there is no size '1k'; did you mean '1K'?"),
         ("2026-06-01", "2025-06-01", 26, "field 'retired'", "2025-06-01 is before its release on 2026-01-01"),
