@@ -22,7 +22,8 @@ def asked() -> Callable[..., ImageRequest]:
     """Return a builder: ``asked()`` is "a cat" with seed 42 at 1K; ``asked(size="4K", ...)`` changes any field."""
 
     def build(prompt: str = "a cat", reference_images: tuple[Path, ...] = (), **changes: Any) -> ImageRequest:
-        item = PromptItem(suite="demo-signs", id="cat", prompt=prompt, reference_images=reference_images)
+        references = {"reference_images": reference_images} if reference_images else {}
+        item = PromptItem(suite="demo-signs", id="cat", prompt=prompt, **references)
         usual = ImageRequest("s0123456789abcde", "model@host", "demo-signs", item, seed=42, repeat=0, size="1K")
         return replace(usual, **changes)
 
