@@ -13,7 +13,7 @@ from evals.data_files import data_path
 from evals.facts.pricing import Size
 from evals.suites.items import HexColour
 from evals.suites.suite import read_suite, suite_names
-from evals.yaml_models import (
+from evals.yaml_files import (
     DistinctEntries,
     Entries,
     FileModel,

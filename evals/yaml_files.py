@@ -1,218 +1,170 @@
-"""Reads a YAML file into sections whose fields know their line, so that a refusal is one sentence that says where."""
+"""Reads a YAML file into a pydantic model; a refusal is one sentence with file, line, field and what was meant."""
 
 from __future__ import annotations
 
 import difflib
-import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
 
-Scalar = TypeVar("Scalar", str, int, float)
-Value = TypeVar("Value")
-
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The loader in C is ten times as fast; it comes with PyYAML's wheels."""
+Model = TypeVar("Model", bound=BaseModel)
+Item = TypeVar("Item")
 
 _DEEPEST = 50
 
-_KINDS: Mapping[type, str] = {str: "text", int: "a whole number", float: "a number"}
+
+class FileModel(BaseModel):
+    """Base of everything that is read from a file of ours: immutable, strictly typed, without unknown fields.
+
+    The validation context (``info.context``) holds what ``read_yaml`` was given beside the file, its ``path``, and
+    ``line_of``, which returns the line of a field or an entry: ``line_of("cups", 0, "size")``.
+    Fields that ``from_context`` names are taken from there; they stand in no file.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
+    from_context: ClassVar[tuple[str, ...]] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_fields(cls, value: Any, info: ValidationInfo) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        context = {name: info.context[name] for name in cls.from_context} if info.context else {}
+        names = {field.alias or name for name, field in cls.model_fields.items()} - context.keys()
+        for key in value:
+            if key not in names:
+                raise refused(f"there is no such field; {suggestion(str(key), names)}", str(key))
+        return {**value, **context}
 
 
-def meant(given: str, known: Iterable[str]) -> str:
-    """Return the clause that helps with an unknown name: the nearest known one, or all of them.
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _distinct(values: tuple[Item, ...]) -> tuple[Item, ...]:
+    first: dict[Any, int] = {}
+    for n, value in enumerate(values):
+        name = getattr(value, "id", value)
+        if first.setdefault(name, n) != n:
+            raise refused(f"{name!r} is listed twice", n, first=(first[name],))
+    return values
+
+
+def _with_ids(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return {key: {**entry, "id": key} if isinstance(entry, Mapping) else entry for key, entry in value.items()}
+
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+"""A text of at least one character."""
+
+Entries = Annotated[tuple[Item, ...], Field(strict=False)]
+"""A list in the file, a tuple in the model."""
+
+DistinctEntries = Annotated[Entries[Item], Field(min_length=1), AfterValidator(_distinct)]
+"""A list of at least one entry, in which no entry, or no ``id`` of one, comes twice."""
+
+Texts = Annotated[Entries[Text], BeforeValidator(_as_list), Field(min_length=1)]
+"""A list of texts; a single text is a list of one."""
+
+Names = Annotated[DistinctEntries[Item], BeforeValidator(_as_list)]
+"""A list of texts (``Names[Text]``, or of a narrower kind), none of them twice; a single text is a list of one."""
+
+ById = Annotated[dict[str, Item], BeforeValidator(_with_ids)]
+"""Entries by name, each of which has its name for its ``id``."""
+
+Day = Annotated[date, Field(strict=True)]
+"""A day, written 2026-11-22."""
+
+
+def refused(problem: str, *steps: str | int, first: tuple[str | int, ...] | None = None) -> PydanticCustomError:
+    """Return the error of a validator: what is wrong, and the way to it: fields, and numbers of entries from 0.
+
+    Where it repeats something, ``first`` is the way to that, whose line the sentence tells.
+    """
+    return PydanticCustomError("refused", "{problem}", {"problem": problem, "steps": steps, "first": first})
+
+
+def suggestion(given: str, known: Iterable[str]) -> str:
+    """Return the clause that helps with an unknown name: the nearest known one in any case, or all of them.
 
     Examples
     --------
-    >>> meant("promt", ["id", "prompt"])
+    >>> suggestion("promt", ["id", "prompt"])
     "did you mean 'prompt'?"
-    >>> meant("zzz", ["id", "prompt"])
+    >>> suggestion("4k", ["2K", "4K"])
+    "did you mean '4K'?"
+    >>> suggestion("zzz", ["id", "prompt"])
     'known are id, prompt'
     """
     names = sorted(known)
-    close = difflib.get_close_matches(given, names, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(names) or 'none'}"
+    by_plain_name = {name.casefold(): name for name in names}
+    close = difflib.get_close_matches(given.casefold(), by_plain_name, n=1)
+    return f"did you mean {by_plain_name[close[0]]!r}?" if close else f"known are {', '.join(names) or 'none'}"
 
 
-@dataclass(frozen=True)
-class Section:
-    """One mapping of a YAML file: its values by key, the line of each, and the error that refuses it.
-
-    ``where`` names the section in sentences, such as ``item 'bakery'``; ``error`` is the exception that is raised.
-    """
-
-    path: Path
-    where: str
-    line: int
-    nodes: Mapping[str, yaml.Node]
-    lines: Mapping[str, int]
-    error: type[ValueError]
-
-    def refuse(self, key: str | None, problem: str, entry: str | None = None) -> ValueError:
-        """Return the error for one field (or for the section, when ``key`` is None): file, line, field, problem.
-
-        With an ``entry`` of a list, the line is that entry's.
-        """
-        line = self.lines.get(key, self.line) if key is not None else self.line
-        if key is not None and entry is not None:
-            line = self.line_of(key, entry)
-        field = f"field {key!r}" if key is not None else ""
-        place = ", ".join(part for part in (self.path.name, f"line {line}", self.where, field) if part)
-        return self.error(f"{place}: {problem}")
-
-    def line_of(self, key: str, entry: str) -> int:
-        """Return the line in which a text stands that is the value of a field or in its list."""
-        node = self.nodes[key]
-        entries = node.value if isinstance(node, yaml.SequenceNode) else [node]
-        lines = (child.start_mark.line + 1 for child in entries if str(child.value).strip() == entry)
-        return next(lines, self.lines[key])
-
-    def named(self, where: str) -> Section:
-        """Return the same section under another name."""
-        return Section(self.path, where, self.line, self.nodes, self.lines, self.error)
-
-    def only(self, *known: str) -> Section:
-        """Return the section if it has no other keys than these.
-
-        Raises
-        ------
-        ValueError
-            The section's error, which names the key that was probably meant.
-        """
-        for key in self.nodes:
-            if key not in known:
-                raise self.refuse(key, f"there is no such field; {meant(key, known)}")
-        return self
-
-    def has(self, key: str) -> bool:
-        """Return whether the field is given and not null."""
-        return key in self.nodes and not _is_null(self.nodes[key])
-
-    def is_mapping(self, key: str) -> bool:
-        """Return whether the field is given and holds fields of its own."""
-        return isinstance(self.nodes.get(key), yaml.MappingNode)
-
-    def text(self, key: str, default: str | None = None) -> str:
-        """Return a field that is a text of at least one character."""
-        value = self._scalar(key, str, default).strip()
-        if not value and default is None:
-            raise self.refuse(key, "the text is empty")
-        return value
-
-    def integer(self, key: str, default: int | None = None, least: int = 0) -> int:
-        """Return a field that is a whole number of at least ``least``."""
-        value = self._scalar(key, int, default)
-        if value < least:
-            raise self.refuse(key, f"{value} is too small; it is at least {least}")
-        return value
-
-    def number(self, key: str, least: float = 0.0) -> float:
-        """Return a field that is a finite number of at least ``least``."""
-        value = self._scalar(key, float, None)
-        if not math.isfinite(value):
-            raise self.refuse(key, f"{value} is not a finite number")
-        if value < least:
-            raise self.refuse(key, f"{value:g} is too small; it is at least {least:g}")
-        return value
-
-    def day(self, key: str) -> date:
-        """Return a field that is a day, written 2026-11-22."""
-        if not self.has(key):
-            raise self.refuse(key, "it is missing")
-        try:
-            return date.fromisoformat(self.plain(key))
-        except ValueError:
-            raise self.refuse(key, f"{self.plain(key)!r} is not a day; write it as 2026-11-22") from None
-
-    def flag(self, key: str) -> bool:
-        """Return a field that is true or false; no field is false."""
-        if not self.has(key):
-            return False
-        value = _value(self.nodes[key])
-        if not isinstance(value, bool):
-            raise self.refuse(key, f"{value!r} is neither true nor false")
-        return value
-
-    def plain(self, key: str) -> str:
-        """Return a field's text as it is written in the file, whether YAML takes it for a text or a number."""
-        node = self.nodes[key]
-        if not isinstance(node, yaml.ScalarNode):
-            raise self.refuse(key, "it is a single text")
-        return str(node.value)
-
-    def texts(self, key: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
-        """Return a field that is a list of texts; a single text is a list of one."""
-        if not self.has(key):
-            return self._default(key, default)
-        node = self.nodes[key]
-        values = [_value(child) for child in node.value] if isinstance(node, yaml.SequenceNode) else [_value(node)]
-        wrong = next((value for value in values if not isinstance(value, str) or not value.strip()), None)
-        if wrong is not None or not values:
-            raise self.refuse(key, f"{wrong!r} is not a text; put it in quotes" if values else "the list is empty")
-        return tuple(str(value).strip() for value in values)
-
-    def names(self, key: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
-        """Return a field that is a list of texts, none of them twice."""
-        values = self.texts(key, default)
-        twice = next((value for value in values if values.count(value) > 1), None)
-        if twice is not None:
-            raise self.refuse(key, f"{twice!r} is listed twice")
-        return values
-
-    def numbers(self, key: str) -> dict[str, float]:
-        """Return a field that maps names to numbers."""
-        inner = self.section(key)
-        return {name: inner._scalar(name, float, None) for name in inner.nodes}
-
-    def section(self, key: str) -> Section:
-        """Return a field that is itself a mapping."""
-        if not self.has(key):
-            raise self.refuse(key, "it is missing")
-        return self._section_of(self.nodes[key], key, key)
-
-    def sections(self, key: str) -> list[Section]:
-        """Return a field that is a list of mappings; no field is an empty list."""
-        if not self.has(key):
-            return []
-        node = self.nodes[key]
-        if not isinstance(node, yaml.SequenceNode):
-            raise self.refuse(key, "it is a list; begin each entry with '- '")
-        return [self._section_of(child, key, f"entry {number} of {key}") for number, child in enumerate(node.value, 1)]
-
-    def _section_of(self, node: yaml.Node, key: str, where: str) -> Section:
-        if not isinstance(node, yaml.MappingNode):
-            raise self.refuse(key, f"line {node.start_mark.line + 1} holds no fields; write them as 'name: value'")
-        return _section(self.path, node, f"{self.where}, {where}" if self.where else where, self.error)
-
-    def _default(self, key: str, default: Value | None) -> Value:
-        if default is None:
-            raise self.refuse(key, "it is missing")
-        return default
-
-    def _scalar(self, key: str, kind: type[Scalar], default: Scalar | None) -> Scalar:
-        if not self.has(key):
-            return self._default(key, default)
-        found = _value(self.nodes[key])
-        if kind is float and type(found) is int:
-            found = float(found)
-        if not isinstance(found, kind) or isinstance(found, bool):
-            hint = "; put it in quotes" if kind is str and not isinstance(found, (list, dict)) else ""
-            raise self.refuse(key, f"{found!r} is not {_KINDS[kind]}{hint}")
-        return found
+def check_known(name: str, known: Iterable[str], noun: str, *steps: str | int) -> str:
+    """Return a name that is among the known ones; refuse any other, for use in validators."""
+    names = list(known)
+    if not isinstance(name, str):  # before pydantic has looked at it
+        raise refused(_SENTENCES["string_type"].format(value=name), *steps)
+    if name not in names:
+        raise refused(f"there is no {noun} {name!r}; {suggestion(name, names)}", *steps)
+    return name
 
 
-def read_section(path: Path, error: type[ValueError]) -> Section:
-    """Read a YAML file whose top level is a mapping.
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """PyYAML's safe loader (in C, ten times as fast), for which only ``true`` and ``false`` are booleans."""
+
+
+# YAML 1.1 takes yes, no, on and off for booleans too; to people, and to YAML 1.2, they are texts.
+_Loader.yaml_implicit_resolvers = {
+    letter: [(tag, rule) for tag, rule in rules if tag != "tag:yaml.org,2002:bool" or letter in "tTfF"]
+    for letter, rules in _Loader.yaml_implicit_resolvers.items()
+}
+
+
+def read_yaml(path: Path, model: type[Model], error: type[ValueError], **context: Any) -> Model:
+    """Read and validate a file.
 
     Raises
     ------
     ValueError
-        As ``error``: the file is missing, not UTF-8 text, not YAML, not a mapping, has a field twice, or uses aliases.
+        As ``error``, one sentence: the file is missing, not UTF-8 text, not YAML, nested too deeply, has a field
+        twice, uses aliases, or does not fit the model.
     """
+    node = _composed(path, error)
+    data = _constructed(node, path, error)
+    try:
+        line_of = partial(_line_of, node)
+        return model.model_validate(data, context={"path": path, "line_of": line_of, **context})
+    except ValidationError as problems:
+        first = problems.errors(include_url=False)[0]
+        where, context = first["loc"], first["ctx"] if first["type"] == "refused" else {}
+        line, place = _find(node, (*where, *context.get("steps", ())))
+        again = f" (first in line {_line_of(node, *where, *context['first'])})" if context.get("first") else ""
+        raise error(f"{', '.join((path.name, f'line {line}', *place))}: {_sentence(first)}{again}") from None
+
+
+def _composed(path: Path, error: type[ValueError]) -> yaml.MappingNode:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
@@ -220,22 +172,22 @@ def read_section(path: Path, error: type[ValueError]) -> Section:
     except (UnicodeDecodeError, PermissionError):
         raise error(f"{path}: the file cannot be read as UTF-8 text") from None
     try:
-        events = list(yaml.parse(text, _LOADER))
-        aliases = [event.start_mark for event in events if isinstance(event, yaml.AliasEvent)]
-        node = None if aliases or _depth(events) > _DEEPEST else yaml.compose(text, _LOADER)
+        events = list(yaml.parse(text, _Loader))
+        for event in events:
+            if isinstance(event, yaml.AliasEvent):
+                line = event.start_mark.line + 1 if event.start_mark else 1
+                raise error(f"{path.name}, line {line}: aliases (*name) are not used here; write it out")
+        if _depth(events) > _DEEPEST:
+            raise error(f"{path.name}: not YAML that can be read: it is nested more than {_DEEPEST} levels deep")
+        node = yaml.compose(text, _Loader)
     except yaml.MarkedYAMLError as problem:
         mark = problem.problem_mark
         raise error(f"{path.name}, line {mark.line + 1 if mark else 1}: not YAML: {problem.problem}") from None
     except yaml.YAMLError:
         raise error(f"{path.name}: not YAML that can be read") from None
-    if aliases:
-        line = aliases[0].line + 1 if aliases[0] else 1
-        raise error(f"{path.name}, line {line}: aliases (*name) are not used here; write it out")
-    if _depth(events) > _DEEPEST:
-        raise error(f"{path.name}: not YAML that can be read: it is nested more than {_DEEPEST} levels deep")
     if not isinstance(node, yaml.MappingNode):
         raise error(f"{path.name}, line 1: the file holds no fields; write them as 'name: value'")
-    return _section(path, node, "", error)
+    return node
 
 
 def _depth(events: Iterable[yaml.Event]) -> int:
@@ -247,26 +199,106 @@ def _depth(events: Iterable[yaml.Event]) -> int:
     return deepest
 
 
-def _section(path: Path, node: yaml.MappingNode, where: str, error: type[ValueError]) -> Section:
-    nodes: dict[str, yaml.Node] = {}
-    lines: dict[str, int] = {}
-    for key_node, value_node in node.value:
-        key = str(key_node.value)
-        line = key_node.start_mark.line + 1
-        if key in nodes:
-            place = ", ".join(part for part in (path.name, f"line {line}", where, f"field {key!r}") if part)
-            raise error(f"{place}: it was given before, in line {lines[key]}")
-        nodes[key], lines[key] = value_node, line
-    return Section(path, where, node.start_mark.line + 1, nodes, lines, error)
-
-
-def _value(node: yaml.Node) -> Any:
-    constructor = yaml.constructor.SafeConstructor()
+def _constructed(node: yaml.Node, path: Path, error: type[ValueError]) -> Any:
+    """Return plain Python values; a field without a value is a field that is not given."""
+    if isinstance(node, yaml.MappingNode):
+        lines: dict[str, int] = {}
+        fields = {}
+        for key_node, value_node in node.value:
+            key, line = str(key_node.value), key_node.start_mark.line + 1
+            if key in lines:
+                raise error(f"{path.name}, line {line}, field {key!r}: it was given before, in line {lines[key]}")
+            lines[key] = line
+            value = _constructed(value_node, path, error)
+            if value is not None:
+                fields[key] = value
+        return fields
+    if isinstance(node, yaml.SequenceNode):
+        return [_constructed(child, path, error) for child in node.value]
+    if node.tag == "tag:yaml.org,2002:str":  # most are, and a constructor takes its time
+        return node.value
     try:
-        return constructor.construct_object(node, deep=True)
-    except (yaml.YAMLError, ValueError, TypeError):
-        return f"<{node.tag}>"
+        return yaml.constructor.SafeConstructor().construct_object(node, deep=True)
+    except ValueError:  # a day that no calendar has
+        return node.value
+    except (yaml.YAMLError, TypeError):
+        raise error(
+            f"{path.name}, line {node.start_mark.line + 1}: values of the type {node.tag} are not used here"
+        ) from None
 
 
-def _is_null(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"
+def _line_of(node: yaml.Node, *steps: str | int) -> int:
+    return _find(node, steps)[0]
+
+
+def _find(node: yaml.Node, steps: Sequence[str | int]) -> tuple[int, list[str]]:
+    """Return the line that the way from a node leads to, and what lies on it: entries of lists, then the field."""
+    line, field, entries = 1, "", []
+    for n, step in enumerate(steps, start=1):
+        if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            node = node.value[step]
+            line = node.start_mark.line + 1
+            if isinstance(node, yaml.MappingNode):
+                entries.append(_entry_name(field, node, step))
+                field = ""
+        elif isinstance(node, yaml.MappingNode):
+            pair = next(((key, value) for key, value in node.value if key.value == step), None)
+            if pair is not None:
+                if field:
+                    entries.append(field)
+                line, node, field = pair[0].start_mark.line + 1, pair[1], str(step)
+            elif n == len(steps) and isinstance(step, str):  # it is missing; others are tags of pydantic's unions
+                entries, field = [*entries, *([field] if field else [])], step
+    return line, [*entries, *([f"field {field!r}"] if field else [])]
+
+
+def _entry_name(field: str, node: yaml.MappingNode, step: int) -> str:
+    texts = {key.value: value.value for key, value in node.value if isinstance(value, yaml.ScalarNode)}
+    name = next((texts[key] for key in ("id", "model", "name", "host") if key in texts), None)
+    return f"entry {step + 1} of {field}" if name is None else f"{_singular(field)} {name!r}"
+
+
+def _singular(field: str) -> str:
+    return field.removesuffix("s").replace("_", " ")
+
+
+_NO_FIELDS = "it holds no fields; write them as 'name: value'"
+_SENTENCES = {
+    "refused": "{problem}",
+    "missing": "it is missing",
+    "string_type": "{value!r} is not text; put it in quotes",
+    "string_too_short": "the text is empty",
+    "int_type": "{value!r} is not a whole number",
+    "int_from_float": "{value!r} is not a whole number",
+    "float_type": "{value!r} is not a number",
+    "finite_number": "{value!r} is not a finite number",
+    "bool_type": "{value!r} is not true or false",
+    "date_type": "{value!r} is not a day; write it as 2026-11-22",
+    "greater_than_equal": "{value} is too small; it is at least {ge:g}",
+    "greater_than": "{value} is too small; it is above {gt:g}",
+    "less_than_equal": "{value} is too large; it is at most {le:g}",
+    "less_than": "{value} is too large; it is below {lt:g}",
+    "tuple_type": "it is a list; begin each entry with '- '",
+    "too_short": "it has {actual_length} entries; write {min_length}",
+    "too_long": "it has {actual_length} entries; write {max_length}",
+    "union_tag_not_found": "it does not say of which kind it is",
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type", "mapping_type"), _NO_FIELDS),
+}
+
+
+def _sentence(problem: ErrorDetails) -> str:
+    """Return what an error of pydantic means, in the words that all files of ours are refused in."""
+    kind, value, context = problem["type"], problem["input"], problem.get("ctx", {})
+    if kind in ("literal_error", "union_tag_invalid") and isinstance(value, (str, dict)):
+        known = re.findall(r"'([^']+)'", context.get("expected") or context["expected_tags"])
+        field = next((step for step in reversed(problem["loc"]) if isinstance(step, str)), "")
+        if field == "[key]":
+            return f"there is no such field; {suggestion(str(value), known)}"
+        name, noun = (value, _singular(field)) if kind == "literal_error" else (context["tag"], "kind")
+        return f"there is no {noun} {name!r}; {suggestion(str(name), known)}"
+    if kind == "literal_error":
+        kind = "string_type"
+    if kind == "too_short" and not context["actual_length"]:
+        return "the list is empty"
+    sentence = _SENTENCES.get(kind, problem["msg"].removeprefix("Value error, ").replace("{", "{{").replace("}", "}}"))
+    return sentence.format(value=value, **context)

@@ -11,7 +11,7 @@ from evals.audit.evidence import Evidence
 from evals.audit.rules import ARITHMETIC_TOLERANCE, Finding, StatedInFile, distance, judged, number, usd
 from evals.facts.models import Facts, KnownSystem
 from evals.facts.pricing import expected_cost_usd
-from evals.yaml_models import Entries, FileModel, Names, Text, refused
+from evals.yaml_files import Entries, FileModel, Names, Text, refused
 
 _SIZE = "1K"
 _SECONDS_PER_HOUR = 3600.0

@@ -21,7 +21,7 @@ from evals.facts.capabilities import Capability
 from evals.facts.models import Facts
 from evals.facts.sources import FactsError, Source, SourcesById
 from evals.rating.operations import SystemOperations
-from evals.yaml_models import DistinctEntries, FileModel, Text, read_yaml, refused
+from evals.yaml_files import DistinctEntries, FileModel, Text, read_yaml, refused
 
 Check: TypeAlias = (
     Arithmetic | Price | Cheaper | Able | Sized | Served | SameModel | Request | Measurable | Quality | Cited

@@ -19,7 +19,7 @@ from evals.audit.rules import (
 from evals.facts.models import Facts, KnownSystem
 from evals.facts.pricing import Size
 from evals.rating.operations import MISSING
-from evals.yaml_models import FileModel, Names
+from evals.yaml_files import FileModel, Names
 
 Figure: TypeAlias = Literal["operations.latency_p50", "operations.cost_per_image"]
 LATENCY: Figure = "operations.latency_p50"

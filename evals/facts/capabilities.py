@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 from evals.data_files import data_path
 from evals.facts.models import KnownHost, KnownModel, read_facts
 from evals.facts.sources import FactsError, SourcesById, read_sources
-from evals.yaml_models import ById, Day, Entries, FileModel, Names, Text, check_known, read_yaml, refused
+from evals.yaml_files import ById, Day, Entries, FileModel, Names, Text, check_known, read_yaml, refused
 
 Answer = Literal["yes", "partly", "no", "unknown"]
 ANSWERS: tuple[Answer, ...] = get_args(Answer)

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, model_validator
 from evals.data_files import data_path
 from evals.facts.pricing import AnyPrice, Size
 from evals.facts.sources import FactsError, SourceById, SourcesById, read_sources
-from evals.yaml_models import (
+from evals.yaml_files import (
     Day,
     DistinctEntries,
     Entries,

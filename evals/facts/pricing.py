@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Protocol, TypeAlias, cast
 from pydantic import Discriminator, Field, Tag
 
 from evals.facts.sources import SourceById
-from evals.yaml_models import FileModel
+from evals.yaml_files import FileModel
 
 SIZES: Mapping[str, int] = {"512": 512, "1K": 1024, "2K": 2048, "4K": 4096}
 """The sizes that can be asked for, each with the side of a square picture in pixels."""

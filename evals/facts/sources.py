@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, RootModel, ValidationInfo
 
 from evals.data_files import data_path
-from evals.yaml_models import ById, Day, FileModel, Names, Text, check_known, read_yaml
+from evals.yaml_files import ById, Day, FileModel, Names, Text, check_known, read_yaml
 
 TRUST = {
     "A": "official",

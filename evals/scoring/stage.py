@@ -24,7 +24,7 @@ from evals.scoring.features import FeatureCache
 from evals.scoring.measuring import collect_needs, measure
 from evals.scoring.subjects import ImageKey, is_given
 from evals.scoring.table import ScoreTableWriter
-from evals.yaml_models import suggestion
+from evals.yaml_files import suggestion
 from metrics.catalogue import METRICS
 from metrics.specification import MetricSpec
 

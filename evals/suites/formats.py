@@ -20,7 +20,7 @@ from evals.suites.published_files import (
     text_of,
 )
 from evals.suites.suite import PromptItem, Relation, SceneObject, Suite, SuiteError, read_suite
-from evals.yaml_models import suggestion
+from evals.yaml_files import suggestion
 from metrics.encoders.scripts import scripts_of
 
 _GENEVAL_RELATIONS = ("left of", "right of", "above", "below")

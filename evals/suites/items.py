@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, ValidationInfo, model_validator
 
-from evals.yaml_models import Entries, FileModel, Names, Text, Texts, check_known, refused, suggestion
+from evals.yaml_files import Entries, FileModel, Names, Text, Texts, check_known, refused, suggestion
 
 Position: TypeAlias = Literal["left", "centre", "right", "top", "bottom"]
 """Where in the picture an object can be asked for."""

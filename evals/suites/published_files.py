@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from evals.suites.suite import SuiteError
-from evals.yaml_models import suggestion
+from evals.yaml_files import suggestion
 
 
 @dataclass(frozen=True, slots=True)

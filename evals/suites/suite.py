@@ -10,7 +10,7 @@ from pydantic import Field, ValidationInfo, model_validator
 
 from evals.data_files import data_path
 from evals.suites.items import PromptItem, Relation, SceneObject
-from evals.yaml_models import DistinctEntries, FileModel, Text, read_yaml, refused, suggestion
+from evals.yaml_files import DistinctEntries, FileModel, Text, read_yaml, refused, suggestion
 
 __all__ = ["PromptItem", "Relation", "SceneObject", "Suite", "SuiteError", "read_suite", "suite_names"]
 

@@ -23,7 +23,7 @@ from evals.rating.drift.tables import RunTables, prompts_of, reworded, with_one_
 from evals.rating.statistics.families import holm
 from evals.rating.statistics.intervals import Estimate
 from evals.rating.statistics.power import ALPHA, smallest_detectable_effect
-from evals.yaml_models import suggestion
+from evals.yaml_files import suggestion
 from metrics.specification import Better
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from evals.facts.article import Article, read_article
 from evals.facts.sources import FactsError
-from evals.yaml_models import read_yaml
+from evals.yaml_files import read_yaml
 
 ARTICLE = read_article()
 
