@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -17,8 +17,6 @@ from evals.audit.measured import Measurable
 from evals.audit.rules import Verdict
 from evals.data_files import data_path
 from evals.facts.article import Article
-from evals.facts.capabilities import Capability
-from evals.facts.models import Facts
 from evals.facts.sources import FactsError, Source, SourcesById
 from evals.rating.operations import SystemOperations
 from evals.yaml_files import DistinctEntries, FileModel, Text, read_yaml, refused
@@ -164,30 +162,20 @@ def read_audited_article(path: Path | None = None) -> AuditedArticle:
     return read_yaml(path or data_path("facts/article-2026-07.yaml"), AuditedArticle, FactsError)
 
 
-def audit(
-    article: AuditedArticle,
-    facts: Facts,
-    capabilities: Mapping[str, Capability],
-    operations: Sequence[SystemOperations] | None = None,
-) -> list[ClaimVerdict]:
+def audit(article: AuditedArticle, operations: Sequence[SystemOperations] | None = None) -> list[ClaimVerdict]:
     """Return a verdict on every claim of an article, in its order.
 
     Parameters
     ----------
-    article, facts, capabilities
-        What was claimed, and what is known.
     operations
-        Latencies and costs of a scored run (`evals.run.Run.operations`). What it measured of real systems decides the
-        claims that are untested without it; simulated systems decide nothing, and a note says so.
+        Latencies and costs of a scored run (`evals.rating.stage.operations_of`). What it measured of real systems
+        decides the claims that are untested without it; simulated systems decide nothing, and a note says so.
 
     Examples
     --------
-    >>> from evals.facts.capabilities import read_capabilities
-    >>> from evals.facts.models import read_facts
-    >>> verdicts = audit(read_audited_article(), read_facts(), read_capabilities())
-    >>> (hours,) = [verdict for verdict in verdicts if verdict.id == "additional-hours"]
+    >>> (hours,) = [verdict for verdict in audit(read_audited_article()) if verdict.id == "additional-hours"]
     >>> hours.stated, round(hours.computed, 2), hours.verdict
     ('3.3', 3.06, 'wrong')
     """
-    evidence = Evidence(article.day, facts, capabilities, operations)
+    evidence = Evidence(article.day, operations)
     return [claim.check(evidence) for claim in article.claims]

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
 
-from evals.facts.capabilities import Capability
-from evals.facts.models import Facts
+from evals.facts.capabilities import Capability, read_capabilities
+from evals.facts.models import Facts, read_facts
 from evals.rating.operations import SystemOperations
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known: facts, capabilities, the day of the article, and a run's latencies and costs if any."""
+    """What is known: the day of the article, a run's latencies and costs if any, facts and capabilities."""
 
     day: date
-    facts: Facts
-    capabilities: Mapping[str, Capability]
     operations: Sequence[SystemOperations] | None = None
+    facts: Facts = field(default_factory=read_facts)
+    capabilities: Mapping[str, Capability] = field(default_factory=read_capabilities)
 
     @functools.cached_property
     def request(self) -> Callable[[str], HostRequest]:

@@ -29,15 +29,13 @@ def audit(run: Path | None, out: Path | None, json_wanted: bool) -> None:
     from evals.audit.claims import read_audited_article
     from evals.audit.page import audit_page, counts
     from evals.audit.rules import RULES
-    from evals.facts.capabilities import read_capabilities
-    from evals.facts.models import read_facts
     from evals.rating.operations import notes as how_to_read
     from evals.rating.stage import operations_of
 
     article = read_audited_article()
     operations = None if run is None else operations_of(load_run(run))
     notes = how_to_read(operations or ())
-    claims = audit_claims(article, read_facts(), read_capabilities(), operations)
+    claims = audit_claims(article, operations)
     if out is not None:
         of_run = ' --run "$RUN"' if run else ""
         command = f'twinlens audit{of_run} --out "$REPORTS/{out.name}"'

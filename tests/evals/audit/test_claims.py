@@ -9,13 +9,12 @@ from evals.audit.evidence import Evidence
 from evals.audit.measured import COST, Measurable
 from evals.audit.rules import RULES, VERDICTS
 from evals.definition import read_definition
-from evals.facts.capabilities import read_capabilities
 from evals.facts.models import read_facts
 from evals.facts.sources import FactsError
 from evals.rating.operations import operations
 
-ARTICLE, FACTS, CAPABILITIES = read_audited_article(), read_facts(), read_capabilities()
-FOUND = {claim.id: claim for claim in audit(ARTICLE, FACTS, CAPABILITIES)}
+ARTICLE, FACTS = read_audited_article(), read_facts()
+FOUND = {claim.id: claim for claim in audit(ARTICLE)}
 
 
 PRO, MAX, GEMINI = "flux-2-pro@bfl", "flux-2-max@bfl", "gemini-3-pro-image@google"
@@ -23,7 +22,7 @@ PRO, MAX, GEMINI = "flux-2-pro@bfl", "flux-2-max@bfl", "gemini-3-pro-image@googl
 
 def of(check, operated=None):
     """Return what a check finds."""
-    return check.check(Evidence(ARTICLE.day, FACTS, CAPABILITIES, operated))
+    return check.check(Evidence(ARTICLE.day, operated))
 
 
 def price(stated, *systems):
@@ -102,7 +101,7 @@ def test_arithmetic_says_which_numbers_it_takes_as_they_are():
 
 def test_the_article_is_not_audited_by_its_order():
     backwards = ARTICLE.model_copy(update={"claims": ARTICLE.claims[::-1]})
-    assert audit(backwards, FACTS, CAPABILITIES)[::-1] == list(FOUND.values())
+    assert audit(backwards)[::-1] == list(FOUND.values())
 
 
 def test_the_nearest_of_the_models_that_a_name_may_mean_decides_on_a_price():
@@ -196,7 +195,7 @@ SECONDS = (8.0, 9.0, 9.5, 10.0, 10.5, 11.0, 12.0, 9.2)
 
 
 def with_run(operated):
-    return {claim.id: claim for claim in audit(ARTICLE, FACTS, CAPABILITIES, operated)}
+    return {claim.id: claim for claim in audit(ARTICLE, operated)}
 
 
 def test_a_measured_latency_replaces_untested():

@@ -10,12 +10,10 @@ from evals.audit.claims import audit, read_audited_article
 from evals.audit.page import audit_page, by_verdict, counts
 from evals.audit.rules import VERDICTS
 from evals.cli.audit import audit as command
-from evals.facts.capabilities import read_capabilities
-from evals.facts.models import read_facts
 
 PUBLISHED = Path(__file__).parents[3] / "reports" / "article-audit.md"
 ARTICLE = read_audited_article()
-CLAIMS = audit(ARTICLE, read_facts(), read_capabilities())
+CLAIMS = audit(ARTICLE)
 
 
 @pytest.mark.skipif(not PUBLISHED.parent.is_dir(), reason="reports are published in the repository only")

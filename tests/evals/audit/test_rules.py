@@ -9,12 +9,11 @@ from hypothesis import strategies as st
 from evals.audit.arithmetic import Arithmetic, Reading
 from evals.audit.evidence import Evidence
 from evals.audit.rules import Stated, judged, judged_by_interval, number, of_several, parse_stated, usd
-from evals.facts.models import read_facts
 
 BEST_FIRST = ("right", "imprecise", "wrong")
 
 
-KNOWN = Evidence(date(2026, 7, 15), read_facts(), {})
+KNOWN = Evidence(date(2026, 7, 15))
 
 
 def reading(operation, of, than, times=None, words="it"):
