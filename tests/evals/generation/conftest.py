@@ -8,7 +8,8 @@ import os
 import signal
 import threading
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
 import PIL.Image
@@ -18,7 +19,7 @@ from evals.facts.models import Offer
 from evals.facts.pricing import ImagePrice
 from evals.generation.answers import Accepted, Expired, Finished, Task
 from evals.generation.clients import OpenSystems
-from evals.generation.pacing import RateLimiter, RetryPolicy
+from evals.generation.pacing import RateLimiter, RetryPolicy, Stop
 from evals.generation.plan import ImageRequest
 from evals.generation.request_loop import SystemClient
 from evals.generation.runner import run_requests
@@ -31,9 +32,11 @@ QUICK = RetryPolicy(
     longest_backoff_s=0.002,
     first_poll_s=0.001,
     longest_poll_s=0.002,
-    task_s=0.05,
     grace_s=0.1,
 )
+"""No wait to speak of, and all the time in the world for a task: only `IMPATIENT` gives one up."""
+
+IMPATIENT = replace(QUICK, task_s=0.0)
 
 
 def png(colour):
@@ -58,12 +61,12 @@ def a_request(number, system="m@h", first_shot=None, shot=None):
 
 @dataclass
 class ScriptedHost:
-    """Plays a list of answers for each request; a task's list is played by its polls. Everything is written down."""
+    """Plays a list of answers for each request, as soon as it may answer; a task's list is played by its polls."""
 
     scripts: dict = field(default_factory=dict)
     polls: dict = field(default_factory=dict)
     downloads: dict = field(default_factory=dict)
-    work_s: float = 0.0
+    may_answer: Callable[[str], bool] = lambda sample_id: True
     submitted: list = field(default_factory=list)
     references: dict = field(default_factory=dict)
     in_flight: int = 0
@@ -78,7 +81,9 @@ class ScriptedHost:
         self.submitted.append(call.id)
         self.in_flight += 1
         self.peak = max(self.peak, self.in_flight)
-        await asyncio.sleep(self.work_s)
+        await asyncio.sleep(0)
+        while not self.may_answer(call.id):
+            await asyncio.sleep(0.001)
         self.in_flight -= 1
         script = self.scripts.get(call.id, [])
         answer = script.pop(0) if script else Finished(content=png((len(self.submitted), 0, 0)))
@@ -126,6 +131,7 @@ def scripted():
         png=png,
         offer=an_offer,
         quick=QUICK,
+        impatient=IMPATIENT,
         expired=lambda: Expired("HTTP 403"),
     )
 
@@ -135,7 +141,7 @@ def run(tmp_path, scripted, monkeypatch):
     """Generate with a scripted host into one folder and return how it ended; what waits for ever fails."""
 
     async def in_time(*args):
-        await asyncio.wait_for(run_requests(*args), 20)
+        await asyncio.wait_for(run_requests(*args), 120)
 
     monkeypatch.setattr("evals.generation.stage.run_requests", in_time)
 
@@ -149,6 +155,19 @@ def run(tmp_path, scripted, monkeypatch):
     generated.rows = lambda: [json.loads(line) for line in (generated.folder / "requests.jsonl").open()]
     generated.out = tmp_path / "run"
     return generated
+
+
+@pytest.fixture
+def stop_requested(monkeypatch):
+    """Return a function that tells whether some run was asked to stop."""
+    requested, request = threading.Event(), Stop.request
+
+    def observed(self):
+        request(self)
+        requested.set()
+
+    monkeypatch.setattr(Stop, "request", observed)
+    return requested.is_set
 
 
 @pytest.fixture
@@ -168,7 +187,7 @@ def interrupted_when():
                 os.kill(os.getpid(), number)
 
         def wait_for(condition):
-            until = time.monotonic() + 15
+            until = time.monotonic() + 60
             while not condition() and time.monotonic() < until:
                 time.sleep(0.005)
 

@@ -1,7 +1,6 @@
 """Delivery: a paid picture is fetched as long as it can be, and one that cannot be is told as such."""
 
 import asyncio
-import time
 from dataclasses import replace
 
 import httpx2 as httpx
@@ -32,7 +31,7 @@ def delivered(scripted):
             patient = replace(scripted.quick, **retry_policy)
             return await deliver(finished, task, host, store, patient, stop or Stop())
 
-        return asyncio.run(asyncio.wait_for(scene(), 5))
+        return asyncio.run(asyncio.wait_for(scene(), 120))
 
     return brought
 
@@ -43,10 +42,8 @@ def test_what_came_with_the_answer_is_stored_without_a_download(delivered):
 
 
 def test_bytes_that_came_with_the_answer_are_not_tried_twice(delivered):
-    begun = time.monotonic()
-    found = delivered({}, finished=Finished(content=b"garbage"), backoff_s=9.0, longest_backoff_s=9.0)
+    found = delivered({}, finished=Finished(content=b"garbage"), backoff_s=900.0, longest_backoff_s=900.0)
     assert (found.outcome, found.reason) == ("failed", "not_a_picture")
-    assert time.monotonic() - begun < 4
 
 
 @pytest.mark.parametrize("trouble", [httpx.ConnectError("down"), httpx.ReadTimeout("slow"), b"garbage"])

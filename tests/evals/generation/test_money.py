@@ -1,7 +1,6 @@
 """Money: what is held and counted over several systems and runs, and that nobody waits for what never comes back."""
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -71,7 +70,7 @@ def test_nobody_waits_for_money_held_by_a_request_that_the_disk_ended(run, scrip
 
     monkeypatch.setattr(Pictures, "store", failing)
     with pytest.raises(OSError, match="No space"):
-        run(scripted.Host(work_s=0.01), scripted.requests(3), budget_usd=0.015)
+        run(scripted.Host(), scripted.requests(3), budget_usd=0.015)
 
 
 def test_a_price_that_only_the_task_names_is_held_while_it_is_at_work(run, scripted):
@@ -81,7 +80,7 @@ def test_a_price_that_only_the_task_names_is_held_while_it_is_at_work(run, scrip
         {"u": [scripted.png("blue")]},
     )
 
-    generation = run(host, scripted.requests(2), budget_usd=0.035, retry_policy=replace(scripted.quick, task_s=60.0))
+    generation = run(host, scripted.requests(2), budget_usd=0.035)
     assert generation.outcomes == {"m@h": {"ok": 1, "pending": 1}}
     assert generation.spent_usd == pytest.approx(0.03)
 
@@ -103,7 +102,7 @@ def test_a_price_that_the_host_named_counts_as_named(run, scripted):
 
 def test_a_price_above_the_worst_is_counted_in_full(run, scripted):
     dear = [Finished(content=scripted.png("red"), metadata=ResponseMetadata(cost_usd=0.5))]
-    generation = run(scripted.Host({"s0": dear}, work_s=0.1), scripted.requests(5), budget_usd=0.30, concurrency=1)
+    generation = run(scripted.Host({"s0": dear}), scripted.requests(5), budget_usd=0.30, concurrency=1)
     assert generation.budget_reached
     n_in_flight = generation.outcomes["m@h"]["ok"] - 1
     assert n_in_flight <= 1
@@ -136,7 +135,9 @@ def test_every_way_to_end_is_counted_the_same_in_rows_in_ledger_and_in_the_sum(r
         {"t": [Running("Pending")]},
     )
     for budget_usd in (None, 1.0):
-        generation = run(host, scripted.requests(8), prices=prices_of(0.01, 0.03), budget_usd=budget_usd)
+        generation = run(
+            host, scripted.requests(8), scripted.impatient, prices=prices_of(0.01, 0.03), budget_usd=budget_usd
+        )
         counted = sum((row["cost_usd"] or 0.0) + row["may_have_cost_usd"] for row in run.rows())
         assert generation.n_pending == 0
         assert generation.spent_usd == pytest.approx(counted)
@@ -144,7 +145,6 @@ def test_every_way_to_end_is_counted_the_same_in_rows_in_ledger_and_in_the_sum(r
 
 
 def test_an_error_while_a_task_is_asked_for_leaves_the_task_to_a_later_run(run, scripted):
-    patient = replace(scripted.quick, task_s=60.0)
     host = scripted.Host({"s0": [scripted.accepted("t")]}, {"t": [Running("Pending")]})
     inner = host.poll
 
@@ -153,7 +153,7 @@ def test_an_error_while_a_task_is_asked_for_leaves_the_task_to_a_later_run(run, 
 
     host.poll = poll
     with pytest.raises(OSError, match="I/O"):
-        run(host, scripted.requests(3), budget_usd=0.015, retry_policy=patient)
+        run(host, scripted.requests(3), budget_usd=0.015)
     host.poll, host.polls["t"], host.downloads = inner, [Finished(url="u")], {"u": [scripted.png("blue")]}
     generation = run(host, scripted.requests(3), budget_usd=0.03)
     assert generation.outcomes == {"m@h": {"ok": 3}}

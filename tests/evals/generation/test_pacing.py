@@ -1,4 +1,4 @@
-"""Pacing: requests are spread, pauses hold for everybody, and the wish to stop interrupts every wait."""
+"""Pacing: requests are spread, pauses hold for everybody, and a stop interrupts every wait."""
 
 import asyncio
 import time
@@ -58,16 +58,14 @@ def test_a_pause_holds_for_every_request_and_a_shorter_one_does_not_cut_it(clock
     assert asyncio.run(scene()) == 130
 
 
-def test_the_wish_to_stop_ends_a_long_wait_at_once():
+def test_a_stop_ends_a_long_wait_at_once():
     async def scene():
         stop = Stop()
-        asyncio.get_running_loop().call_later(0.02, stop.request)
-        return await stop.sleep(60), await stop.sleep(60)
+        asyncio.get_running_loop().call_soon(stop.request)
+        return await stop.sleep(1e6), await stop.sleep(1e6)
 
-    begun = time.monotonic()
     assert asyncio.run(scene()) == (True, True)
-    assert time.monotonic() - begun < 5
 
 
-def test_a_wait_that_nobody_interrupts_ends_without_the_wish():
+def test_a_wait_that_nobody_interrupts_ends_without_a_stop():
     assert asyncio.run(Stop().sleep(0.01)) is False

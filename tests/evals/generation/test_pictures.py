@@ -2,11 +2,13 @@
 
 import io
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import PIL.Image
 import pytest
 
+from evals.generation import pictures as module
 from evals.generation.pictures import NotAPicture, Pictures, copy_picture
 from evals.imageset.decoding import picture_size
 
@@ -98,3 +100,24 @@ def test_a_mask_lies_in_a_folder_of_its_own(tmp_path, scripted):
     name = copy_picture(tmp_path, "masks", scripted.png("white"))
     assert name.startswith("masks/")
     assert (tmp_path / name).read_bytes() == scripted.png("white")
+
+
+def test_two_pictures_are_decoded_at_once_and_no_more(tmp_path, monkeypatch, scripted):
+    counting, both, at_once, peaks = threading.Lock(), threading.Barrier(2), [0], []
+    decoded = module._decoded
+
+    def together(content):
+        with counting:
+            at_once[0] += 1
+            peaks.append(at_once[0])
+        both.wait(60)
+        with counting:
+            at_once[0] -= 1
+        return decoded(content)
+
+    monkeypatch.setattr(module, "_decoded", together)
+    folder = Pictures(tmp_path, {})
+    with ThreadPoolExecutor(8) as threads:
+        stored = list(threads.map(lambda n: folder.store(f"s{n}", scripted.png((n, 0, 0))), range(16)))
+    assert len({picture.file_name for picture in stored}) == 16
+    assert max(peaks) == 2

@@ -18,7 +18,7 @@ def outcomes(generation):
 
 
 def test_a_set_of_pictures_is_an_image_set_in_the_order_of_the_plan(run, scripted):
-    host = scripted.Host(work_s=0.001)
+    host = scripted.Host()
     generation = run(host, scripted.requests(6))
     assert outcomes(generation) == {"ok": 6}
     assert generation.problem is None
@@ -101,7 +101,7 @@ def test_a_task_is_asked_for_until_it_is_ready_and_its_picture_fetched(run, scri
 
 def test_a_task_that_never_gets_ready_is_a_timeout_that_a_later_run_asks_for_again(run, scripted):
     host = scripted.Host({"s0": [scripted.accepted()]}, {"t": [Running("Reasoning")]}, {"u": [scripted.png("blue")]})
-    generation = run(host, scripted.requests(1))
+    generation = run(host, scripted.requests(1), scripted.impatient)
     assert outcomes(generation) == {"timeout": 1}
     assert "Reasoning" in run.rows()[0]["message"]
     assert generation.spent_usd == pytest.approx(0.01)
@@ -205,13 +205,13 @@ def test_a_stopped_system_is_finished_by_a_later_run(run, scripted):
 
 
 def test_no_more_requests_are_in_flight_than_the_host_takes(run, scripted):
-    host = scripted.Host(work_s=0.002)
+    host = scripted.Host()
     run(host, scripted.requests(20), concurrency=3)
     assert host.peak == 3
 
 
 def test_the_budget_holds_what_is_in_flight_at_its_worst(run, scripted):
-    host = scripted.Host(work_s=0.002)
+    host = scripted.Host()
     generation = run(host, scripted.requests(20), budget_usd=0.055)
     assert outcomes(generation) == {"ok": 5, "pending": 15}
     assert generation.budget_reached
@@ -230,7 +230,7 @@ def test_later_shots_are_sent_with_the_first_shots_picture(run, scripted):
     first = scripted.request(0, shot=1)
     later = [scripted.request(n, shot=n + 1, first_shot="s0") for n in (1, 2)]
     content = scripted.png("green")
-    host = scripted.Host({"s0": [Finished(content=content)]}, work_s=0.002)
+    host = scripted.Host({"s0": [Finished(content=content)]})
     run(host, [first, *later])
     assert host.references == {"s0": [], "s1": [content], "s2": [content]}
     rows = {row["sample_id"]: row for row in read_image_set(run.folder).rows}
@@ -276,13 +276,13 @@ def test_a_request_that_cannot_be_put_stops_its_system_and_no_other(run, scripte
 
 def test_a_poll_that_is_to_wait_for_hours_does_not_hold_the_run_longer_than_a_task_may_take(run, scripted):
     host = scripted.Host({"s0": [scripted.accepted()]}, {"t": [Rejected("http_429", delay_s=9000.0)]})
-    assert outcomes(run(host, scripted.requests(1))) == {"timeout": 1}
+    assert outcomes(run(host, scripted.requests(1), scripted.impatient)) == {"timeout": 1}
 
 
 def test_a_first_shot_that_comes_in_a_later_run_brings_the_later_ones(run, scripted):
     requests = [scripted.request(0, shot=1), *[scripted.request(n, shot=n + 1, first_shot="s0") for n in (1, 2)]]
     host = scripted.Host({"s0": [scripted.accepted()]}, {"t": [Running("Pending")]}, {"u": [scripted.png("green")]})
-    assert outcomes(run(host, requests)) == {"timeout": 1, "failed": 2}
+    assert outcomes(run(host, requests, scripted.impatient)) == {"timeout": 1, "failed": 2}
     host.polls["t"] = [Finished(url="u")]
     assert outcomes(run(host, requests)) == {"ok": 3}
     assert host.submitted == ["s0", "s1", "s2"]
@@ -296,7 +296,7 @@ def test_references_are_read_when_it_is_a_requests_turn(run, scripted, tmp_path)
         replace(request, item=request.item.model_copy(update={"reference_images": (picture,)}))
         for request in scripted.requests(6)
     ]
-    host = scripted.Host(work_s=0.01)
+    host = scripted.Host()
     submit = host.submit
 
     async def deleting(call):
