@@ -5,25 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from importlib import import_module
 from typing import Any
 
 import httpx2 as httpx
 import pytest
 
-from evals.facts.models import HostFacts, Offer
+from evals.facts.models import HostFacts, Offer, read_facts
+from evals.generation.hosts import HOSTS
 from evals.generation.hosts.transport import HttpAnswer
+from evals.generation.hosts.vertex import Vertex
 from evals.generation.plan import ImageRequest
 from evals.suites.suite import PromptItem
 
 
 @pytest.fixture
-def asked() -> Callable[..., ImageRequest]:
-    """Return a builder: ``asked()`` is "a cat" with seed 42 at 1K; ``asked(size="4K", ...)`` changes any field."""
+def image_request() -> Callable[..., ImageRequest]:
+    """Return a builder: ``image_request(size="4K")`` is "a cat" with seed 42, usually at 1K, any field changed."""
 
-    def build(prompt: str = "a cat", reference_images: tuple[Path, ...] = (), **changes: Any) -> ImageRequest:
-        references = {"reference_images": reference_images} if reference_images else {}
-        item = PromptItem(suite="demo-signs", id="cat", prompt=prompt, **references)
+    def build(prompt: str = "a cat", **changes: Any) -> ImageRequest:
+        item = PromptItem(suite="demo-signs", id="cat", prompt=prompt)
         usual = ImageRequest("s0123456789abcde", "model@host", "demo-signs", item, seed=42, repeat=0, size="1K")
         return replace(usual, **changes)
 
@@ -85,3 +86,25 @@ def client() -> Callable[..., httpx.AsyncClient]:
         return httpx.AsyncClient(transport=httpx.MockTransport(answers), follow_redirects=False)
 
     return build
+
+
+KEY = "known-key-0123456789"
+HTTP_HOSTS = [name for name in HOSTS if name != "local"]
+POLLING_HOSTS = [name for name in HTTP_HOSTS if name not in ("google", "vertex")]
+
+
+def opened(
+    name: str, answering: Callable[[httpx.Request], httpx.Response] = lambda request: httpx.Response(500)
+) -> Any:
+    """Return a host of the facts whose every request is answered by a function."""
+    web = httpx.AsyncClient(transport=httpx.MockTransport(answering), trust_env=False)
+    facts = read_facts().hosts[name]
+    if name == "vertex":
+        return Vertex(facts, client=web, project="project", token=lambda: KEY)
+    module, _, kind = HOSTS[name].partition(":")
+    return getattr(import_module(module), kind)(facts, KEY, client=web)
+
+
+def an_offer(name: str) -> Offer:
+    """Return the first offer of a host in the facts."""
+    return next(offer for offer in read_facts().offers.values() if offer.host == name)

@@ -18,12 +18,10 @@ from evals.generation.answers import (
     Ended,
     Finished,
     MalformedResponse,
-    OutcomeUnknown,
     Rejected,
     ResponseMetadata,
     Running,
     Task,
-    UntrustedUrl,
 )
 from evals.generation.hosts.bfl import Bfl
 from evals.generation.hosts.transport import HttpAnswer
@@ -71,8 +69,8 @@ def answered(host_facts, client) -> Callable[..., tuple[Bfl, list[httpx.Request]
 
 
 @pytest.mark.parametrize("model", ["flux-2-pro", "flux-2-max", "flux-2-pro-preview"])
-def test_a_request_has_the_documented_form(host, asked, offer, model):
-    call = host.prepare(asked(), offer(model, "bfl"), [])
+def test_a_request_has_the_documented_form(host, image_request, offer, model):
+    call = host.prepare(image_request(), offer(model, "bfl"), [])
     assert (call.method, call.url, call.headers) == ("POST", f"{BASE}/v1/{model}", {"x-key": KEY})
     assert call.body == {
         "prompt": "a cat",
@@ -93,30 +91,26 @@ def test_a_request_has_the_documented_form(host, asked, offer, model):
         ("flux-2-klein-4b", {}),
     ],
 )
-def test_each_model_is_kept_from_rewriting_the_prompt_in_its_own_way(host, asked, offer, model, own):
-    body = host.prepare(asked(), offer(model, "bfl"), []).body
+def test_each_model_is_kept_from_rewriting_the_prompt_in_its_own_way(host, image_request, offer, model, own):
+    body = host.prepare(image_request(), offer(model, "bfl"), []).body
     usual = {"prompt", "seed", "width", "height", "safety_tolerance", "output_format"}
     assert {name: value for name, value in body.items() if name not in usual} == own
 
 
-def test_references_are_numbered_from_the_second(host, asked, offer):
+def test_references_are_numbered_from_the_second(host, image_request, offer):
     images = [bytes([number]) * 3 for number in range(8)]
-    body = host.prepare(asked(size="2K"), offer("flux-2-pro", "bfl"), images).body
+    body = host.prepare(image_request(size="2K"), offer("flux-2-pro", "bfl"), images).body
     names = ["input_image", *(f"input_image_{number}" for number in range(2, 9))]
     assert [base64.b64decode(body[name]) for name in names] == images
     assert (body["width"], body["height"]) == (2048, 2048)
     assert "input_image_9" not in body
 
 
-def test_no_seed_is_sent_where_there_is_none(host, asked, offer):
-    assert "seed" not in host.prepare(asked(), offer("flux-2-pro", "bfl", takes_seed=False), []).body
-
-
-def test_flux_3_gets_the_fields_of_its_strict_schema_only(host, asked, offer):
-    call = host.prepare(asked(size="2K"), offer("flux-3-image", "bfl"), [])
+def test_flux_3_gets_the_fields_of_its_strict_schema_only(host, image_request, offer):
+    call = host.prepare(image_request(size="2K"), offer("flux-3-image", "bfl"), [])
     assert call.url == f"{BASE}/v1/flux-3-image"
     assert call.body == {"prompt": "a cat", "aspect_ratio": "1:1", "resolution": "2k", "grounding": False}
-    assert host.prepare(asked(), offer("flux-3-image", "bfl"), [b"abc"]).body["images"] == ["YWJj"]
+    assert host.prepare(image_request(), offer("flux-3-image", "bfl"), [b"abc"]).body["images"] == ["YWJj"]
 
 
 # Taken in
@@ -150,29 +144,6 @@ def test_a_task_without_an_id_is_garbled(host, answer, task_id):
 # Turned away
 
 
-@pytest.mark.parametrize(
-    ("status", "detail", "stops"),
-    [
-        (401, "Not authenticated - Invalid Authentication", "key"),
-        (403, "Not authenticated", "key"),
-        (403, "Invalid API key format", "key"),
-        (402, "Insufficient credits", "credit"),
-        (404, "Not Found", "model"),
-    ],
-)
-def test_what_no_other_request_would_change_stops_the_system(host, answer, status, detail, stops):
-    read = host.read_submission(answer({"detail": detail}, status))
-    assert isinstance(read, Rejected)
-    assert (read.reason, read.message) == (f"http_{status}", detail)
-    assert stops in read.stops
-
-
-def test_a_wrong_field_fails_alone_with_its_message(host, answer):
-    detail = [{"loc": ["body", "width"], "msg": "Input should be greater than or equal to 64", "type": "…"}]
-    read = host.read_submission(answer({"detail": detail}, 422))
-    assert read == Ended("failed", "http_422", "body.width: Input should be greater than or equal to 64")
-
-
 def test_too_many_tasks_wait_as_long_as_header_or_body_say(host, answer):
     assert host.read_submission(answer({"detail": "slow"}, 429)) == Rejected("http_429", "slow")
     assert host.read_submission(answer({"detail": "slow"}, 429, retry_after="7")).delay_s == 7.0
@@ -180,10 +151,6 @@ def test_too_many_tasks_wait_as_long_as_header_or_body_say(host, answer):
     assert host.read_submission(answer(limited, 429)) == Rejected("http_429", "rate_limit_exceeded", 5.0)
     assert host.read_submission(answer({"error": "x", "retry_after": "soon"}, 429)).delay_s is None
     assert host.read_submission(answer(b"busy", 429)) == Rejected("http_429", "busy")
-
-
-def test_a_failure_at_work_may_have_cost(host, answer):
-    assert host.read_submission(answer({"detail": "oops"}, 500)).may_have_cost
 
 
 # Polled
@@ -248,21 +215,8 @@ def test_a_task_that_is_not_found_has_ten_seconds_to_appear(host, answer, monkey
     assert (reads[5].outcome, reads[5].reason, reads[5].metadata) == ("failed", "task_not_found", CHARGED)
 
 
-def test_a_task_that_appears_is_not_held_to_an_earlier_absence(host, answer, monkeypatch):
-    clock = [1000.0]
-    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    host.read_poll(answer(state("Task not found")), TASK)
-    host.read_poll(answer(state("Pending")), TASK)
-    clock[0] += 60.0
-    assert host.read_poll(answer(state("Task not found")), TASK) == Running("not found yet")
-
-
 def test_accepted_is_not_ready(host, answer):
     assert isinstance(host.read_poll(answer(b"", 202), TASK), Running)
-
-
-def test_a_key_that_no_longer_works_stops_the_system_while_it_polls(host, answer):
-    assert host.read_poll(answer({"detail": "Not authenticated"}, 403), TASK).stops
 
 
 scalars = st.none() | st.booleans() | st.integers(-5, 500) | st.floats() | st.text(max_size=4)
@@ -298,35 +252,3 @@ def test_the_key_goes_to_the_cluster_that_the_vendor_names(answered):
     host, seen = answered(httpx.Response(200, json=state("Pending")))
     assert asyncio.run(host.poll(TASK)) == Running("Pending", queued=True)
     assert (seen[0].method, str(seen[0].url), seen[0].headers["x-key"]) == ("GET", POLLING_URL, KEY)
-
-
-@pytest.mark.parametrize(
-    "polling_url", [f"https://bfl.ai.example/v1/get_result?id={ID}", f"http://api.bfl.ai/v1/get_result?id={ID}"]
-)
-def test_a_polling_address_elsewhere_is_refused(answered, polling_url):
-    host, seen = answered(httpx.Response(200, json=state("Pending")))
-    with pytest.raises(UntrustedUrl):
-        asyncio.run(host.poll(Task(ID, polling_url)))
-    assert seen == []
-
-
-def test_the_key_does_not_go_to_the_delivery_host(answered):
-    host, seen = answered(httpx.Response(200, content=b"picture"))
-    url = SAMPLE.replace("…", "x")
-    assert asyncio.run(host.download(url)) == b"picture"
-    assert str(seen[0].url) == url
-    assert KEY not in str(seen[0].headers)
-
-
-def test_an_answer_that_says_nothing_is_lost_for_a_task_and_nothing_new_for_a_poll(answered, asked, offer):
-    host, _ = answered(httpx.Response(200, content=b"<html>"))
-    call = host.prepare(asked(), offer("flux-2-pro", "bfl"), [])
-    assert isinstance(asyncio.run(host.submit(call)), OutcomeUnknown)
-    assert isinstance(asyncio.run(host.poll(TASK)), Running)
-
-
-def test_nothing_secret_shows_where_a_call_or_a_picture_is_shown(host, asked, offer, answer):
-    call = host.prepare(asked(), offer("flux-2-pro", "bfl"), [])
-    finished = host.read_poll(answer(state("Ready", {"sample": SAMPLE})), TASK)
-    assert KEY not in repr(call) + json.dumps(call.record())
-    assert "sig=" not in repr(finished)

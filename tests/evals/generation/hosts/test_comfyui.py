@@ -1,15 +1,11 @@
 from __future__ import annotations
 
-import asyncio
-import json
 from typing import Any
 
-import httpx2 as httpx
 import pytest
 
 from evals.generation.answers import Accepted, Ended, Finished, Rejected, Running, Task, UntrustedUrl
 from evals.generation.hosts.comfyui import ComfyUI, text_to_image
-from evals.generation.hosts.polling_host import MISSES_AT_MOST
 from evals.generation.hosts.transport import HttpCall
 
 BASE = "http://127.0.0.1:8188"
@@ -37,8 +33,8 @@ def checkpoint(offer):
     return offer("sdxl", "comfyui", api_id="sd_xl_base_1.0.safetensors", references_at_most=0)
 
 
-def test_a_request_queues_a_workflow_with_checkpoint_prompt_seed_and_pixels(host, asked, checkpoint):
-    call = host.prepare(asked(size="512"), checkpoint, [])
+def test_a_request_queues_a_workflow_with_checkpoint_prompt_seed_and_pixels(host, image_request, checkpoint):
+    call = host.prepare(image_request(size="512"), checkpoint, [])
     assert (call.method, call.url, call.headers) == ("POST", f"{BASE}/prompt", {})
     assert set(call.body) == {"prompt", "client_id"}
     nodes = {node["class_type"]: node["inputs"] for node in call.body["prompt"].values() if node["inputs"] != {}}
@@ -49,16 +45,16 @@ def test_a_request_queues_a_workflow_with_checkpoint_prompt_seed_and_pixels(host
     assert texts == ["a cat", ""]
 
 
-def test_every_link_of_the_workflow_leads_to_a_node(asked, checkpoint):
-    graph = text_to_image(asked(), checkpoint)
+def test_every_link_of_the_workflow_leads_to_a_node(image_request, checkpoint):
+    graph = text_to_image(image_request(), checkpoint)
     links = [value for node in graph.values() for value in node["inputs"].values() if isinstance(value, list)]
     assert len(links) == 9
     assert all(source in graph for source, _ in links)
 
 
-def test_a_repeat_is_another_workflow_so_that_the_server_cannot_answer_from_its_cache(asked, checkpoint):
-    first = text_to_image(asked(sample_id="a", repeat=0), checkpoint)
-    second = text_to_image(asked(sample_id="b", repeat=1), checkpoint)
+def test_a_repeat_is_another_workflow_so_that_the_server_cannot_answer_from_its_cache(image_request, checkpoint):
+    first = text_to_image(image_request(sample_id="a", repeat=0), checkpoint)
+    second = text_to_image(image_request(sample_id="b", repeat=1), checkpoint)
     assert first["3"]["inputs"] != second["3"]["inputs"]
     assert first["3"]["inputs"]["seed"] == second["3"]["inputs"]["seed"]
 
@@ -67,14 +63,14 @@ def test_a_repeat_is_another_workflow_so_that_the_server_cannot_answer_from_its_
     ("name", "settings"),
     [("flux1-dev-fp8.safetensors", (20, 1.0)), ("flux1-schnell-fp8.safetensors", (4, 1.0)), ("v1-5.ckpt", (20, 8.0))],
 )
-def test_distilled_checkpoints_get_no_guidance(asked, offer, name, settings):
-    sampler = text_to_image(asked(), offer("m", "comfyui", api_id=name))["3"]["inputs"]
+def test_distilled_checkpoints_get_no_guidance(image_request, offer, name, settings):
+    sampler = text_to_image(image_request(), offer("m", "comfyui", api_id=name))["3"]["inputs"]
     assert (sampler["steps"], sampler["cfg"]) == settings
 
 
-def test_references_are_an_error_and_never_dropped(host, asked, checkpoint):
+def test_references_are_an_error_and_never_dropped(host, image_request, checkpoint):
     with pytest.raises(ValueError, match="no reference images"):
-        host.prepare(asked(), checkpoint, [PNG])
+        host.prepare(image_request(), checkpoint, [PNG])
 
 
 def test_a_queued_workflow_is_accepted(host, answer):
@@ -125,15 +121,6 @@ def test_a_history_without_the_workflow_leads_to_the_queue(host, answer):
 )
 def test_the_queue_tells_running_from_waiting(host, answer, running, pending, read):
     assert host.read_poll(answer({"queue_running": running, "queue_pending": pending}), TASK) == read
-
-
-def test_a_workflow_that_the_server_forgot_is_given_up(host, answer):
-    reads = []
-    for _ in range(MISSES_AT_MOST):
-        assert isinstance(host.read_poll(answer({}), TASK), HttpCall)
-        reads.append(host.read_poll(answer({"queue_running": [], "queue_pending": []}), TASK))
-    assert all(isinstance(read, Running) for read in reads[:-1])
-    assert (reads[-1].outcome, reads[-1].reason) == ("failed", "task_not_found")
 
 
 def test_a_success_names_the_picture_on_the_server_and_the_time(host, answer):
@@ -190,36 +177,6 @@ def test_pictures_come_from_the_server_only(host_facts):
     for elsewhere in ("http://192.168.1.28:9999/view", "https://evil.example/view", "http://127.0.0.1:8188/view"):
         with pytest.raises(UntrustedUrl):
             lan.check_delivery(elsewhere)
-
-
-def test_a_request_from_queue_to_picture_without_any_key(host_facts, asked, checkpoint, client):
-    seen: list[tuple[str, str]] = []
-    histories = iter([{}, history(images=[IMAGE])])
-
-    def answers(request: httpx.Request) -> httpx.Response:
-        assert "authorization" not in request.headers
-        seen.append((request.method, request.url.path))
-        if request.method == "POST":
-            assert json.loads(request.content)["prompt"]["3"]["inputs"]["seed"] == 42
-            return httpx.Response(200, json={"prompt_id": TASK.id, "number": 1, "node_errors": {}})
-        if request.url.path == "/queue":
-            return httpx.Response(200, json={"queue_running": [[0, TASK.id]], "queue_pending": []})
-        if request.url.path == "/view":
-            return httpx.Response(200, content=PNG)
-        return httpx.Response(200, json=next(histories))
-
-    async def whole() -> bytes:
-        host = ComfyUI(host_facts("comfyui", BASE, key_variables=()), client=client(answers))
-        accepted = await host.submit(host.prepare(asked(), checkpoint, []))
-        assert isinstance(accepted, Accepted)
-        assert await host.poll(accepted.task) == Running("running")
-        read = await host.poll(accepted.task)
-        assert isinstance(read, Finished)
-        return await host.download(str(read.url))
-
-    assert asyncio.run(whole()) == PNG
-    place = f"/history/{TASK.id}"
-    assert seen == [("POST", "/prompt"), ("GET", place), ("GET", "/queue"), ("GET", place), ("GET", "/view")]
 
 
 def test_a_bad_request_that_is_not_comfyuis_own_answer_ends_only_itself(host, answer):

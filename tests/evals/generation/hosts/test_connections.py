@@ -169,7 +169,7 @@ def test_the_proxy_of_the_environment_does_not_see_a_server_on_this_machine(host
     assert isinstance(asyncio.run(run()), Finished)
 
 
-def test_a_login_in_netrc_does_not_replace_the_key(asked, monkeypatch, tmp_path):
+def test_a_login_in_netrc_does_not_replace_the_key(image_request, monkeypatch, tmp_path):
     (tmp_path / "netrc").write_text("machine api.bfl.ai login me password my-password\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     seen = []
@@ -181,7 +181,7 @@ def test_a_login_in_netrc_does_not_replace_the_key(asked, monkeypatch, tmp_path)
     facts = read_facts()
     client = httpx.AsyncClient(transport=httpx.MockTransport(answer), trust_env=True)
     host = Bfl(facts.hosts["bfl"], "a-secret-key", client=client)
-    asyncio.run(host.submit(host.prepare(asked(), facts.find("flux-2-pro@bfl"), [])))
+    asyncio.run(host.submit(host.prepare(image_request(), facts.find("flux-2-pro@bfl"), [])))
     assert seen[0]["x-key"] == "a-secret-key"
     assert "authorization" not in seen[0]
 

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
-import httpx2 as httpx
 import pytest
 
-from evals.generation.answers import Accepted, Ended, Finished, Rejected, Running, Task, UntrustedUrl
+from evals.generation.answers import Accepted, Ended, Finished, Rejected, Running, Task
 from evals.generation.hosts.fal import Fal
-from evals.generation.hosts.polling_host import MISSES_AT_MOST
 from evals.generation.hosts.transport import HttpCall
 
 BASE = "https://queue.fal.run"
@@ -51,8 +48,8 @@ def flux(offer):
     return offer("flux-2-pro", "fal", api_id="fal-ai/flux-2-pro", edit_api_id="fal-ai/flux-2-pro/edit")
 
 
-def test_a_request_asks_for_pixels_seed_and_png_with_fals_own_kind_of_key(host, asked, flux):
-    call = host.prepare(asked(), flux, [])
+def test_a_request_asks_for_pixels_seed_and_png_with_fals_own_kind_of_key(host, image_request, flux):
+    call = host.prepare(image_request(), flux, [])
     assert (call.method, call.url) == ("POST", f"{BASE}/fal-ai/flux-2-pro")
     assert call.headers == {"Authorization": "Key fal_secret"}
     assert call.body == {
@@ -64,42 +61,37 @@ def test_a_request_asks_for_pixels_seed_and_png_with_fals_own_kind_of_key(host, 
 
 
 @pytest.mark.parametrize(("size", "side"), [("512", 512), ("2K", 2048), ("4K", 4096)])
-def test_every_size_is_sent_in_pixels(host, asked, flux, size, side):
-    assert host.prepare(asked(size=size), flux, []).body["image_size"] == {"width": side, "height": side}
+def test_every_size_is_sent_in_pixels(host, image_request, flux, size, side):
+    assert host.prepare(image_request(size=size), flux, []).body["image_size"] == {"width": side, "height": side}
 
 
-def test_references_go_to_the_edit_endpoint_as_data_uris(host, asked, flux, offer):
-    call = host.prepare(asked(), flux, [b"\xff\xd8\xff"])
+def test_references_go_to_the_edit_endpoint_as_data_uris(host, image_request, flux, offer):
+    call = host.prepare(image_request(), flux, [b"\xff\xd8\xff"])
     assert call.url == f"{BASE}/fal-ai/flux-2-pro/edit"
     assert call.body["image_urls"] == ["data:image/jpeg;base64,/9j/"]
     with pytest.raises(ValueError, match="edit_api_id"):
-        host.prepare(asked(), offer("flux", "fal"), [b"\xff\xd8\xff"])
+        host.prepare(image_request(), offer("flux", "fal"), [b"\xff\xd8\xff"])
 
 
-def test_seed_0_is_sent_and_no_seed_where_the_model_takes_none(host, asked, offer, flux):
-    assert host.prepare(asked(seed=0), flux, []).body["seed"] == 0
-    assert "seed" not in host.prepare(asked(), offer("m", "fal", takes_seed=False), []).body
-
-
-def test_prompt_expansion_is_off_where_there_is_such_a_field(host, asked, offer, flux):
-    dev = host.prepare(asked(), offer("m", "fal", api_id="fal-ai/flux-2"), [])
-    flex = host.prepare(asked(), offer("m", "fal", api_id="fal-ai/flux-2-flex"), [])
-    older = host.prepare(asked(), offer("m", "fal", api_id="fal-ai/flux-pro/v1.1"), [])
+def test_prompt_expansion_is_off_where_there_is_such_a_field(host, image_request, offer, flux):
+    dev = host.prepare(image_request(), offer("m", "fal", api_id="fal-ai/flux-2"), [])
+    flex = host.prepare(image_request(), offer("m", "fal", api_id="fal-ai/flux-2-flex"), [])
+    older = host.prepare(image_request(), offer("m", "fal", api_id="fal-ai/flux-pro/v1.1"), [])
     assert dev.body["enable_prompt_expansion"] is flex.body["enable_prompt_expansion"] is False
     assert older.body["enhance_prompt"] is False
-    assert "enable_prompt_expansion" not in host.prepare(asked(), flux, []).body
+    assert "enable_prompt_expansion" not in host.prepare(image_request(), flux, []).body
 
 
-def test_nano_banana_is_asked_by_resolution(host, asked, offer):
+def test_nano_banana_is_asked_by_resolution(host, image_request, offer):
     nano = offer("nano-banana-2", "fal", api_id="fal-ai/nano-banana-2")
-    assert host.prepare(asked(size="4K"), nano, []).body == {
+    assert host.prepare(image_request(size="4K"), nano, []).body == {
         "prompt": "a cat",
         "output_format": "png",
         "aspect_ratio": "1:1",
         "resolution": "4K",
         "seed": 42,
     }
-    assert host.prepare(asked(size="512"), nano, []).body["resolution"] == "0.5K"
+    assert host.prepare(image_request(size="512"), nano, []).body["resolution"] == "0.5K"
 
 
 def test_a_queued_request_is_accepted_with_the_addresses_fal_named(host, answer):
@@ -132,11 +124,6 @@ def test_the_inference_time_of_the_status_reaches_the_result(host, answer):
     host.read_poll(answer({"status": "COMPLETED", "metrics": {"inference_time": 3.75}}), TASK)
     assert host.read_poll(answer(result()), TASK).metadata.generation_s == 3.75
     assert host.read_poll(answer(result()), TASK).metadata.generation_s is None
-
-
-def test_a_picture_inside_the_result_is_its_content(host, answer):
-    read = host.read_poll(answer(result(images=[{"url": "data:image/png;base64,iVBORw0K"}])), TASK)
-    assert (read.content, read.url) == (b"\x89PNG\r\n", None)
 
 
 def test_an_nsfw_picture_is_filtered(host, answer):
@@ -175,64 +162,3 @@ def test_errors_of_the_queue_do_not_end_the_task(host, answer, status):
     assert isinstance(host.read_poll(answer(b"<html>bad gateway</html>", status), TASK), Rejected)
     unexpected = answer({"detail": "unexpected", "error_type": "internal_error"}, status)
     assert isinstance(host.read_poll(unexpected, TASK), Rejected)
-
-
-def test_an_unknown_task_is_waited_for_and_then_given_up(host, answer):
-    reads = [host.read_poll(answer({"detail": "Request not found"}, 404), TASK) for _ in range(MISSES_AT_MOST)]
-    assert all(isinstance(read, Running) for read in reads[:-1])
-    assert reads[-1].outcome == "failed"
-
-
-@pytest.mark.parametrize(
-    ("status", "stops"), [(401, True), (402, True), (403, True), (404, True), (429, False), (503, False)]
-)
-def test_http_errors_turn_a_request_away(host, answer, status, stops):
-    read = host.read_submission(answer({"detail": "in words"}, status))
-    assert isinstance(read, Rejected)
-    assert (bool(read.stops), read.message) == (stops, "in words")
-
-
-@pytest.mark.parametrize("body", [model_error("greater_than", "too wide", "image_size"), b"not json"])
-def test_a_bad_request_ends_only_itself(host, answer, body):
-    read = host.read_submission(answer(body, 422))
-    assert isinstance(read, Ended)
-    assert read.outcome == "failed"
-
-
-@pytest.mark.parametrize("place", ["https://queue.fal.run.evil.example/x", "http://queue.fal.run/x"])
-def test_the_key_goes_to_no_other_address(host, answer, place):
-    with pytest.raises(UntrustedUrl):
-        host.polling(Task("x", place))
-    with pytest.raises(UntrustedUrl):
-        host.read_poll(answer({"status": "COMPLETED"}), Task("x", STATUS, place))
-
-
-def test_a_request_from_queue_to_picture(host_facts, asked, flux, client):
-    seen: list[tuple[str, str, str | None]] = []
-    states = iter([QUEUED, {"status": "IN_PROGRESS"}, {"status": "COMPLETED", "metrics": {"inference_time": 1.5}}])
-
-    def answers(request: httpx.Request) -> httpx.Response:
-        seen.append((request.method, str(request.url), request.headers.get("authorization")))
-        if str(request.url) == PICTURE:
-            return httpx.Response(200, content=PNG)
-        if str(request.url) == RESPONSE:
-            return httpx.Response(200, json=result())
-        return httpx.Response(200, json=next(states))
-
-    async def whole() -> tuple[Any, bytes]:
-        host = Fal(host_facts("fal", BASE, "fal.run"), "fal_secret", client=client(answers))
-        accepted = await host.submit(host.prepare(asked(), flux, []))
-        assert isinstance(accepted, Accepted)
-        assert await host.poll(accepted.task) == Running("IN_PROGRESS")
-        read = await host.poll(accepted.task)
-        return read, await host.download(read.url)
-
-    read, content = asyncio.run(whole())
-    assert (read.metadata.generation_s, content) == (1.5, PNG)
-    assert seen == [
-        ("POST", f"{BASE}/fal-ai/flux-2-pro", "Key fal_secret"),
-        ("GET", STATUS, "Key fal_secret"),
-        ("GET", STATUS, "Key fal_secret"),
-        ("GET", RESPONSE, "Key fal_secret"),
-        ("GET", PICTURE, None),
-    ]

@@ -1,15 +1,9 @@
 from __future__ import annotations
 
-import asyncio
-import json
-from typing import Any
-
-import httpx2 as httpx
 import pytest
 
-from evals.generation.answers import Accepted, Ended, Finished, MalformedResponse, Rejected, Running, Task, UntrustedUrl
+from evals.generation.answers import Ended, Finished, MalformedResponse, Running, Task
 from evals.generation.hosts.fireworks import Fireworks
-from evals.generation.hosts.polling_host import MISSES_AT_MOST
 from evals.generation.hosts.transport import HttpCall
 
 BASE = "https://api.fireworks.ai"
@@ -24,26 +18,21 @@ def host(host_facts) -> Fireworks:
     return Fireworks(host_facts("fireworks", BASE, "api.fireworks.ai"), "fw_secret")
 
 
-def test_dev_is_asked_for_a_png_with_the_seed(host, asked, offer):
-    call = host.prepare(asked(), offer("flux-1-dev-fp8", "fireworks"), [])
+def test_dev_is_asked_for_a_png_with_the_seed(host, image_request, offer):
+    call = host.prepare(image_request(), offer("flux-1-dev-fp8", "fireworks"), [])
     assert (call.method, call.url) == ("POST", f"{WORKFLOWS}/flux-1-dev-fp8/text_to_image")
     assert call.headers == {"Accept": "image/png", "Authorization": "Bearer fw_secret"}
     assert call.body == {"prompt": "a cat", "aspect_ratio": "1:1", "seed": 42}
 
 
-def test_seed_0_is_replaced_where_it_would_mean_any_seed(host, asked, offer):
-    assert host.prepare(asked(seed=0), offer("flux-1-dev-fp8", "fireworks"), []).body["seed"] == 2**31 - 1
-    assert host.prepare(asked(seed=0), offer("flux-kontext-pro", "fireworks"), []).body["seed"] == 0
+def test_seed_0_is_replaced_where_it_would_mean_any_seed(host, image_request, offer):
+    assert host.prepare(image_request(seed=0), offer("flux-1-dev-fp8", "fireworks"), []).body["seed"] == 2**31 - 1
+    assert host.prepare(image_request(seed=0), offer("flux-kontext-pro", "fireworks"), []).body["seed"] == 0
 
 
-def test_no_seed_is_sent_where_the_model_takes_none(host, asked, offer):
-    for model in ("flux-1-dev-fp8", "flux-kontext-pro"):
-        assert "seed" not in host.prepare(asked(), offer(model, "fireworks", takes_seed=False), []).body
-
-
-def test_kontext_is_asked_with_its_one_reference(host, asked, offer):
+def test_kontext_is_asked_with_its_one_reference(host, image_request, offer):
     kontext = offer("flux-kontext-max", "fireworks", api_id="accounts/fireworks/models/flux-kontext-max")
-    call = host.prepare(asked(), kontext, [b"\xff\xd8\xff"])
+    call = host.prepare(image_request(), kontext, [b"\xff\xd8\xff"])
     assert call.url == f"{WORKFLOWS}/flux-kontext-max"
     assert call.body == {
         "prompt": "a cat",
@@ -55,11 +44,11 @@ def test_kontext_is_asked_with_its_one_reference(host, asked, offer):
     }
 
 
-def test_references_that_cannot_be_sent_are_an_error_and_never_dropped(host, asked, offer):
+def test_references_that_cannot_be_sent_are_an_error_and_never_dropped(host, image_request, offer):
     with pytest.raises(ValueError, match="one reference image, not 2"):
-        host.prepare(asked(), offer("flux-kontext-pro", "fireworks"), [PNG, PNG])
+        host.prepare(image_request(), offer("flux-kontext-pro", "fireworks"), [PNG, PNG])
     with pytest.raises(ValueError, match="no reference images"):
-        host.prepare(asked(), offer("flux-1-dev-fp8", "fireworks"), [PNG])
+        host.prepare(image_request(), offer("flux-1-dev-fp8", "fireworks"), [PNG])
 
 
 def test_the_answer_of_dev_is_the_picture_itself(host, answer):
@@ -133,58 +122,3 @@ def test_the_ends_without_a_picture(host, answer, status, outcome):
     read = host.read_poll(answer(body), TASK)
     assert isinstance(read, Ended)
     assert (read.outcome, read.reason, read.message) == (outcome, status, "Derivative Works Filter")
-
-
-@pytest.mark.parametrize(("body", "status"), [({"status": "Task not found"}, 200), ({"error": "not found"}, 404)])
-def test_an_unknown_task_is_waited_for_and_then_given_up(host, answer, body, status):
-    reads = [host.read_poll(answer(body, status), TASK) for _ in range(MISSES_AT_MOST)]
-    assert all(isinstance(read, Running) for read in reads[:-1])
-    assert (reads[-1].outcome, reads[-1].reason) == ("failed", "task_not_found")
-
-
-@pytest.mark.parametrize(
-    ("status", "stops"), [(401, True), (402, True), (403, True), (404, True), (429, False), (500, False), (503, False)]
-)
-def test_http_errors_turn_a_request_away(host, answer, status, stops):
-    read = host.read_submission(answer({"error": {"message": "in words", "code": "X"}}, status))
-    assert isinstance(read, Rejected)
-    assert (bool(read.stops), read.message) == (stops, "in words")
-
-
-def test_a_bad_request_ends_only_itself(host, answer):
-    read = host.read_submission(answer({"error": {"message": "bad aspect ratio"}}, 400))
-    assert (read.outcome, read.reason, read.message) == ("failed", "http_400", "bad aspect ratio")
-
-
-def test_a_polling_address_elsewhere_gets_no_key(host):
-    with pytest.raises(UntrustedUrl):
-        host.polling(Task("x", "https://evil.example/get_result"))
-
-
-def test_kontext_from_request_to_picture(host_facts, asked, offer, client):
-    seen: list[tuple[str, str, str | None]] = []
-
-    def answers(request: httpx.Request) -> httpx.Response:
-        seen.append((request.method, str(request.url), request.headers.get("authorization")))
-        if str(request.url) == PICTURE:
-            return httpx.Response(200, content=PNG)
-        if str(request.url) == TASK.polling_url:
-            assert json.loads(request.content) == {"id": "38b4e501"}
-            return httpx.Response(200, json={"id": "38b4e501", "status": "Ready", "result": {"sample": PICTURE}})
-        return httpx.Response(200, json={"request_id": "38b4e501"})
-
-    async def whole() -> tuple[Any, bytes]:
-        host = Fireworks(host_facts("fireworks", BASE, "api.fireworks.ai"), "fw_secret", client=client(answers))
-        accepted = await host.submit(host.prepare(asked(), offer("flux-kontext-pro", "fireworks"), []))
-        read = await host.poll(TASK)
-        assert isinstance(read, Finished)
-        return accepted, await host.download(str(read.url))
-
-    accepted, content = asyncio.run(whole())
-    assert accepted == Accepted(TASK)
-    assert content == PNG
-    assert seen == [
-        ("POST", f"{WORKFLOWS}/flux-kontext-pro", "Bearer fw_secret"),
-        ("POST", TASK.polling_url, "Bearer fw_secret"),
-        ("GET", PICTURE, None),
-    ]

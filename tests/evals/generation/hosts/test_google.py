@@ -91,8 +91,8 @@ def google(host_facts, client) -> Callable[..., Google]:
 # The request
 
 
-def test_a_request_has_the_captured_form(google, asked, offer):
-    call = google().prepare(asked(), offer("gemini-3-pro-image", "google"), [])
+def test_a_request_has_the_captured_form(google, image_request, offer):
+    call = google().prepare(image_request(), offer("gemini-3-pro-image", "google"), [])
     assert call.method == "POST"
     assert call.url == f"{BASE}/v1beta/models/gemini-3-pro-image:generateContent"
     assert call.headers == {"x-goog-api-key": KEY}
@@ -106,8 +106,8 @@ def test_a_request_has_the_captured_form(google, asked, offer):
     }
 
 
-def test_references_follow_the_prompt_with_the_type_of_their_bytes(google, asked, offer):
-    call = google().prepare(asked(), offer("gemini-3-pro-image", "google"), [PNG, JPEG, WEBP])
+def test_references_follow_the_prompt_with_the_type_of_their_bytes(google, image_request, offer):
+    call = google().prepare(image_request(), offer("gemini-3-pro-image", "google"), [PNG, JPEG, WEBP])
     assert call.body["contents"][0]["parts"] == [
         {"text": "a cat"},
         {"inlineData": {"mimeType": "image/png", "data": encoded(PNG)}},
@@ -117,26 +117,26 @@ def test_references_follow_the_prompt_with_the_type_of_their_bytes(google, asked
 
 
 @pytest.mark.parametrize("size", ["512", "1K", "2K", "4K"])
-def test_the_size_is_sent_by_its_name(google, asked, offer, size):
-    call = google().prepare(asked(size=size), offer("gemini-3.1-flash-image", "google"), [])
+def test_the_size_is_sent_by_its_name(google, image_request, offer, size):
+    call = google().prepare(image_request(size=size), offer("gemini-3.1-flash-image", "google"), [])
     assert call.body["generationConfig"]["imageConfig"] == {"aspectRatio": "1:1", "imageSize": size}
 
 
 @pytest.mark.parametrize(
     ("seed", "sent"), [(0, 0), (-5, 0), (2**31 - 1, 2**31 - 1), (2**31, 2**31 - 1), (2**40, 2**31 - 1)]
 )
-def test_a_seed_fits_into_31_bits(google, asked, offer, seed, sent):
-    call = google().prepare(asked(seed=seed), offer("gemini-3-pro-image", "google"), [])
+def test_a_seed_fits_into_31_bits(google, image_request, offer, seed, sent):
+    call = google().prepare(image_request(seed=seed), offer("gemini-3-pro-image", "google"), [])
     assert call.body["generationConfig"]["seed"] == sent
 
 
-def test_no_seed_is_sent_where_there_is_none(google, asked, offer):
-    call = google().prepare(asked(), offer("gemini-3-pro-image", "google", takes_seed=False), [])
+def test_no_seed_is_sent_where_there_is_none(google, image_request, offer):
+    call = google().prepare(image_request(), offer("gemini-3-pro-image", "google", takes_seed=False), [])
     assert "seed" not in call.body["generationConfig"]
 
 
-def test_the_version_is_a_setting(google, asked, offer):
-    call = google(api_version="v1").prepare(asked(), offer("gemini-3-pro-image", "google"), [])
+def test_the_version_is_a_setting(google, image_request, offer):
+    call = google(api_version="v1").prepare(image_request(), offer("gemini-3-pro-image", "google"), [])
     assert call.url == f"{BASE}/v1/models/gemini-3-pro-image:generateContent"
 
 
@@ -419,7 +419,7 @@ def test_any_json_is_an_outcome_or_garbled(body, status):
 # Over HTTP
 
 
-def test_a_picture_comes_over_http_and_the_key_goes_in_its_header_only(google, asked, offer):
+def test_a_picture_comes_over_http_and_the_key_goes_in_its_header_only(google, image_request, offer):
     seen = []
 
     def answers(request: httpx.Request) -> httpx.Response:
@@ -427,7 +427,7 @@ def test_a_picture_comes_over_http_and_the_key_goes_in_its_header_only(google, a
         return httpx.Response(200, json=generated(image(FINAL)))
 
     host = google(answers)
-    read = asyncio.run(host.submit(host.prepare(asked(), offer("gemini-3-pro-image", "google"), [])))
+    read = asyncio.run(host.submit(host.prepare(image_request(), offer("gemini-3-pro-image", "google"), [])))
     assert isinstance(read, Finished)
     assert read.content == FINAL
     assert seen[0].headers["x-goog-api-key"] == KEY
@@ -438,7 +438,7 @@ def test_a_picture_comes_over_http_and_the_key_goes_in_its_header_only(google, a
 @pytest.mark.parametrize(
     "response", [httpx.Response(200, content=b'{"candidates": [{'), httpx.Response(504), httpx.Response(204)]
 )
-def test_an_answer_that_says_nothing_is_lost(google, asked, offer, response):
+def test_an_answer_that_says_nothing_is_lost(google, image_request, offer, response):
     host = google(lambda request: response)
-    read = asyncio.run(host.submit(host.prepare(asked(), offer("gemini-3-pro-image", "google"), [])))
+    read = asyncio.run(host.submit(host.prepare(image_request(), offer("gemini-3-pro-image", "google"), [])))
     assert isinstance(read, OutcomeUnknown)

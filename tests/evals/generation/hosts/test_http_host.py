@@ -35,9 +35,9 @@ TASK = Task("t1", f"{BASE}/tasks/t1")
 class Plain(PollingHost):
     """A host whose answer to a POST is a task or a picture's address, and whose polls give an address."""
 
-    def submission(self, asked, offer, references):
+    def submission(self, image_request, offer, references):
         url = f"{self.base_url}/make"
-        return HttpCall("POST", url, self.keyed(url), {"prompt": asked.prompt})
+        return HttpCall("POST", url, self.keyed(url), {"prompt": image_request.prompt})
 
     def read_task(self, answer):
         body = answer.json()
@@ -63,8 +63,8 @@ def plain(host_facts, client) -> Callable[..., Plain]:
 
 
 @pytest.fixture
-def call(plain, asked, offer) -> HttpCall:
-    return plain([]).prepare(asked(), offer("m", "vendor"), [])
+def call(plain, image_request, offer) -> HttpCall:
+    return plain([]).prepare(image_request(), offer("m", "vendor"), [])
 
 
 def raising(error: Exception) -> Callable[[httpx.Request], httpx.Response]:
@@ -74,7 +74,9 @@ def raising(error: Exception) -> Callable[[httpx.Request], httpx.Response]:
     return answer
 
 
-def submitted_to(raw: bytes, host_facts, asked, offer, answer_s: float | None = None, silent_s: float = 0.0, key=KEY):
+def submitted_to(
+    raw: bytes, host_facts, image_request, offer, answer_s: float | None = None, silent_s: float = 0.0, key=KEY
+):
     """Submit to a server on this machine that answers with raw bytes and hangs up, and return what became of it."""
 
     async def run():
@@ -90,7 +92,7 @@ def submitted_to(raw: bytes, host_facts, asked, offer, answer_s: float | None = 
 
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         host = Plain(host_facts("vendor", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"), key)
-        prepared = host.prepare(asked(), offer("m", "vendor"), [])
+        prepared = host.prepare(image_request(), offer("m", "vendor"), [])
         if answer_s is not None:
             prepared = HttpCall(prepared.method, prepared.url, prepared.headers, prepared.body, answer_s)
         try:
@@ -111,7 +113,7 @@ def test_the_call_carries_the_key_and_its_record_does_not(call):
     assert KEY not in repr(call)
 
 
-def test_the_body_is_sent_as_json_in_utf_8(plain, asked, offer):
+def test_the_body_is_sent_as_json_in_utf_8(plain, image_request, offer):
     seen = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -119,7 +121,7 @@ def test_the_body_is_sent_as_json_in_utf_8(plain, asked, offer):
         return httpx.Response(200, json={"id": "t1", "poll": TASK.polling_url})
 
     host = plain(answer)
-    read = asyncio.run(host.submit(host.prepare(asked(prompt="猫"), offer("m", "vendor"), [])))
+    read = asyncio.run(host.submit(host.prepare(image_request(prompt="猫"), offer("m", "vendor"), [])))
     assert read == Accepted(TASK)
     assert seen[0].headers["content-type"] == "application/json"
     assert seen[0].content == '{"prompt": "猫"}'.encode()
@@ -133,8 +135,8 @@ def test_images_are_recorded_by_hash():
 
 
 @pytest.mark.parametrize(("size", "seconds"), [("1K", 120), ("4K", 300)])
-def test_a_larger_picture_may_take_longer(plain, asked, offer, size, seconds):
-    assert plain([]).prepare(asked(size=size), offer("m", "vendor"), []).answer_s == seconds
+def test_a_larger_picture_may_take_longer(plain, image_request, offer, size, seconds):
+    assert plain([]).prepare(image_request(size=size), offer("m", "vendor"), []).answer_s == seconds
 
 
 # What became of it
@@ -180,8 +182,8 @@ def test_an_address_that_is_none_stops_the_system_before_anything_is_sent(host_f
 
 
 @pytest.mark.parametrize("key", ["line\r\nbreak-secret", "schlüssel-secret"])
-def test_a_key_that_no_header_can_carry_stops_the_system_and_is_not_quoted(host_facts, asked, offer, key):
-    read = submitted_to(b"HTTP/1.1 200 OK\r\n\r\n", host_facts, asked, offer, key=key)
+def test_a_key_that_no_header_can_carry_stops_the_system_and_is_not_quoted(host_facts, image_request, offer, key):
+    read = submitted_to(b"HTTP/1.1 200 OK\r\n\r\n", host_facts, image_request, offer, key=key)
     assert isinstance(read, Rejected)
     assert read.stops
     assert "secret" not in repr(read)
@@ -200,28 +202,28 @@ def test_garbage_with_200_is_lost(plain, call, content):
     assert read.reason == "malformed_response"
 
 
-def test_an_answer_that_breaks_off_is_lost(host_facts, asked, offer):
+def test_an_answer_that_breaks_off_is_lost(host_facts, image_request, offer):
     raw = b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"url": "https'
-    assert submitted_to(raw, host_facts, asked, offer).reason == "RemoteProtocolError"
+    assert submitted_to(raw, host_facts, image_request, offer).reason == "RemoteProtocolError"
 
 
-def test_a_connection_that_is_closed_without_an_answer_is_lost(host_facts, asked, offer):
-    assert isinstance(submitted_to(b"", host_facts, asked, offer), OutcomeUnknown)
+def test_a_connection_that_is_closed_without_an_answer_is_lost(host_facts, image_request, offer):
+    assert isinstance(submitted_to(b"", host_facts, image_request, offer), OutcomeUnknown)
 
 
-def test_compressed_bytes_that_cannot_be_unpacked_are_lost(host_facts, asked, offer):
+def test_compressed_bytes_that_cannot_be_unpacked_are_lost(host_facts, image_request, offer):
     packed = gzip.compress(b'{"id": 1}')[:-4] + b"\0\0\0\0"
     broken = b"\x1f\x8b" + b"\0" * 40
     for body in (broken, packed[:10] + b"\xff" * 10):
         raw = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body) + body
-        assert submitted_to(raw, host_facts, asked, offer) == OutcomeUnknown(
+        assert submitted_to(raw, host_facts, image_request, offer) == OutcomeUnknown(
             "ReadError", "the compressed answer cannot be unpacked"
         )
 
 
-def test_an_answer_that_trickles_in_is_given_up(host_facts, asked, offer):
+def test_an_answer_that_trickles_in_is_given_up(host_facts, image_request, offer):
     raw = b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + b" " * 5000
-    read = submitted_to(raw, host_facts, asked, offer, answer_s=0.1, silent_s=0.05)
+    read = submitted_to(raw, host_facts, image_request, offer, answer_s=0.1, silent_s=0.05)
     assert isinstance(read, OutcomeUnknown)
     assert read.reason == "ReadTimeout"
 

@@ -107,21 +107,24 @@ def in_two_steps(call: LocalCall) -> LocalCall:
     return replace(call, settings={"num_inference_steps": 2})
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_seed_or_prompt_others(facts, asked, tiny):
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_or_prompt_others(facts, image_request, tiny):
     host = Local(facts)
     prompts_and_seeds = [("a cat", 42), ("a cat", 42), ("a cat", 43), ("two dogs", 42)]
-    calls = [host.prepare(asked(size="512", prompt=prompt, seed=seed), tiny, []) for prompt, seed in prompts_and_seeds]
+    calls = [
+        host.prepare(image_request(size="512", prompt=prompt, seed=seed), tiny, [])
+        for prompt, seed in prompts_and_seeds
+    ]
     first, again, other_seed, other_prompt = answers_of(facts, *map(in_two_steps, calls))
     assert all(isinstance(read, Finished) for read in (first, again, other_seed, other_prompt))
     assert first.content == again.content
     assert len({first.content, other_seed.content, other_prompt.content}) == 3
 
 
-def test_a_picture_is_a_png_of_the_size_asked_for_and_tells_how_it_was_made(facts, asked, tiny):
+def test_a_picture_is_a_png_of_the_size_asked_for_and_tells_how_it_was_made(facts, image_request, tiny):
     import diffusers
     import torch
 
-    (read,) = answers_of(facts, in_two_steps(Local(facts).prepare(asked(size="512"), tiny, [])))
+    (read,) = answers_of(facts, in_two_steps(Local(facts).prepare(image_request(size="512"), tiny, [])))
     with PIL.Image.open(io.BytesIO(read.content)) as picture:
         assert (picture.format, picture.size) == ("PNG", (512, 512))
         assert np.asarray(picture).std() > 0
@@ -199,16 +202,16 @@ def test_a_pipeline_that_makes_no_images_ends_the_request(facts, monkeypatch):
         assert read.outcome == "failed"
 
 
-def test_references_that_a_pipeline_does_not_take_are_an_error_and_never_dropped(facts, asked, tiny):
+def test_references_that_a_pipeline_does_not_take_are_an_error_and_never_dropped(facts, image_request, tiny):
     written = io.BytesIO()
     PIL.Image.new("RGB", (8, 8)).save(written, format="PNG")
-    (read,) = answers_of(facts, Local(facts).prepare(asked(size="512"), tiny, [written.getvalue()]))
+    (read,) = answers_of(facts, Local(facts).prepare(image_request(size="512"), tiny, [written.getvalue()]))
     assert (read.outcome, read.message) == ("failed", "StableDiffusionPipeline takes no image")
 
 
-def test_a_folder_without_a_pipeline_is_unavailable(facts, asked, offer, tmp_path):
+def test_a_folder_without_a_pipeline_is_unavailable(facts, image_request, offer, tmp_path):
     with pytest.raises(HostUnavailable, match=r"model_index\.json"):
-        Local(facts).prepare(asked(), offer("m", "local", api_id=str(tmp_path)), [])
+        Local(facts).prepare(image_request(), offer("m", "local", api_id=str(tmp_path)), [])
 
 
 def test_weights_that_cannot_be_loaded_stop_the_system(facts, tmp_path):
@@ -225,8 +228,10 @@ def test_a_missing_library_is_unavailable_and_says_what_to_install(facts, monkey
         Local(facts)
 
 
-def test_the_record_holds_hashes_of_references_and_the_settings(facts, asked, offer):
-    call = Local(facts).prepare(asked(), offer("k", "local", api_id="black-forest-labs/FLUX.2-klein-4B"), [b"image"])
+def test_the_record_holds_hashes_of_references_and_the_settings(facts, image_request, offer):
+    call = Local(facts).prepare(
+        image_request(), offer("k", "local", api_id="black-forest-labs/FLUX.2-klein-4B"), [b"image"]
+    )
     assert call.record() == {
         "weights": "black-forest-labs/FLUX.2-klein-4B",
         "prompt": "a cat",
@@ -239,9 +244,9 @@ def test_the_record_holds_hashes_of_references_and_the_settings(facts, asked, of
     assert json.loads(json.dumps(call.record())) == call.record()
 
 
-def test_no_seed_is_used_where_the_offer_takes_none(facts, asked, offer):
-    assert Local(facts).prepare(asked(), offer("m", "local", takes_seed=False), []).seed is None
-    assert Local(facts).prepare(asked(seed=0), offer("m", "local"), []).seed == 0
+def test_no_seed_is_used_where_the_offer_takes_none(facts, image_request, offer):
+    assert Local(facts).prepare(image_request(), offer("m", "local", takes_seed=False), []).seed is None
+    assert Local(facts).prepare(image_request(seed=0), offer("m", "local"), []).seed == 0
 
 
 def test_the_host_keeps_no_tasks_and_delivers_no_addresses(facts):

@@ -5,23 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import asdict
-from importlib import import_module
 
 import httpx2 as httpx
 import pytest
 
-from evals.facts.models import read_facts
 from evals.generation.answers import Accepted, Ended, Finished, ResponseMetadata, Task, UntrustedUrl
-from evals.generation.hosts import HOSTS
 from evals.generation.hosts.redaction import redact_answer
-from evals.generation.hosts.vertex import Vertex
+from tests.evals.generation.hosts.conftest import HTTP_HOSTS, KEY, POLLING_HOSTS, an_offer, opened
 
-KEY = "known-key-0123456789"
 SIGNATURE = "c2lnbmF0dXJl"
 SIGNED = f"https://pictures.example/1.png?se=2026&sig={SIGNATURE}"
 WORDS = f"refused: {KEY} may not read {SIGNED} \x1b]0;owned\x07\x9b31m\u202e"
-HTTP_HOSTS = [name for name in HOSTS if name != "local"]
-POLLING_HOSTS = [name for name in HTTP_HOSTS if name not in ("google", "vertex")]
 
 ERRORS = [
     {"error": {"code": 400, "message": WORDS, "status": WORDS}},
@@ -48,20 +42,6 @@ ENDS = [
 STATUSES = (200, 302, 307, 400, 403, 404, 422, 429, 500, 502)
 
 
-def opened(name, answering):
-    """Return a host whose every request is answered by a function."""
-    client = httpx.AsyncClient(transport=httpx.MockTransport(answering), trust_env=False)
-    facts = read_facts().hosts[name]
-    if name == "vertex":
-        return Vertex(facts, client=client, project="project", token=lambda: KEY)
-    module, _, kind = HOSTS[name].partition(":")
-    return getattr(import_module(module), kind)(facts, KEY, client=client)
-
-
-def an_offer(name):
-    return next(offer for offer in read_facts().offers.values() if offer.host == name)
-
-
 def written(read):
     """Return all that is written down of what a host said, as it would be printed."""
     kept = asdict(read)
@@ -70,7 +50,7 @@ def written(read):
 
 
 @pytest.mark.parametrize("name", HTTP_HOSTS)
-def test_no_key_no_signature_and_no_control_character_is_told_by_any_host(name, asked):
+def test_no_key_no_signature_and_no_control_character_is_told_by_any_host(name, image_request):
     answer = {}
     host = opened(name, lambda request: httpx.Response(**answer))
     offer = an_offer(name)
@@ -82,7 +62,7 @@ def test_no_key_no_signature_and_no_control_character_is_told_by_any_host(name, 
             for status in STATUSES:
                 answer.clear()
                 answer.update(status_code=status, json=body, headers={"Location": SIGNED})
-                reads.append(await host.submit(host.prepare(asked(size=offer.sizes[0]), offer, [])))
+                reads.append(await host.submit(host.prepare(image_request(size=offer.sizes[0]), offer, [])))
                 if name in POLLING_HOSTS:
                     reads.append(await host.poll(task))
 

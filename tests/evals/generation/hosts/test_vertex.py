@@ -45,7 +45,7 @@ def vertex(host_facts, client) -> Callable[..., Vertex]:
 
 
 @pytest.fixture
-def submitted(vertex, asked, offer) -> Callable[..., Any]:
+def submitted(vertex, image_request, offer) -> Callable[..., Any]:
     """Return a function that submits a request with these settings: what became of it, and what was sent."""
 
     def submit(**settings: Any) -> tuple[Any, list[httpx.Request]]:
@@ -56,7 +56,7 @@ def submitted(vertex, asked, offer) -> Callable[..., Any]:
             return httpx.Response(200, json=ANSWER)
 
         host = vertex(answers, **settings)
-        call = host.prepare(asked(), offer("gemini-3.1-flash-image", "vertex"), [])
+        call = host.prepare(image_request(), offer("gemini-3.1-flash-image", "vertex"), [])
         return asyncio.run(host.submit(call)), seen
 
     return submit
@@ -95,8 +95,8 @@ def signed_in(monkeypatch) -> Callable[[Credentials], Credentials]:
 # The request
 
 
-def test_a_request_has_the_captured_form_and_asks_for_png(vertex, asked, offer):
-    call = vertex().prepare(asked(), offer("gemini-3.1-flash-image", "vertex"), [])
+def test_a_request_has_the_captured_form_and_asks_for_png(vertex, image_request, offer):
+    call = vertex().prepare(image_request(), offer("gemini-3.1-flash-image", "vertex"), [])
     assert call.method == "POST"
     assert call.url == (
         f"{BASE}/v1/projects/proj/locations/global/publishers/google/models/gemini-3.1-flash-image:generateContent"
@@ -116,15 +116,17 @@ def test_a_request_has_the_captured_form_and_asks_for_png(vertex, asked, offer):
     }
 
 
-def test_the_project_comes_from_the_environment(vertex, asked, offer, monkeypatch):
+def test_the_project_comes_from_the_environment(vertex, image_request, offer, monkeypatch):
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "of-the-environment")
-    call = vertex(project=None, api_version="v1beta1").prepare(asked(), offer("gemini-3-pro-image", "vertex"), [])
+    call = vertex(project=None, api_version="v1beta1").prepare(
+        image_request(), offer("gemini-3-pro-image", "vertex"), []
+    )
     assert call.url.startswith(f"{BASE}/v1beta1/projects/of-the-environment/locations/global/")
 
 
-def test_a_region_of_the_environment_does_not_raise_the_price(vertex, asked, offer, monkeypatch):
+def test_a_region_of_the_environment_does_not_raise_the_price(vertex, image_request, offer, monkeypatch):
     monkeypatch.setenv("GOOGLE_CLOUD_LOCATION", "us-central1")
-    call = vertex().prepare(asked(), offer("gemini-3-pro-image", "vertex"), [])
+    call = vertex().prepare(image_request(), offer("gemini-3-pro-image", "vertex"), [])
     assert call.url.startswith(f"{BASE}/v1/projects/proj/locations/global/")
 
 
@@ -157,7 +159,7 @@ def test_the_token_is_asked_for_in_another_thread(submitted):
     assert len(threads) == 1
 
 
-def test_a_server_on_this_machine_gets_the_key_and_needs_no_account(host_facts, asked, offer, client):
+def test_a_server_on_this_machine_gets_the_key_and_needs_no_account(host_facts, image_request, offer, client):
     seen = []
 
     def answers(request: httpx.Request) -> httpx.Response:
@@ -165,7 +167,7 @@ def test_a_server_on_this_machine_gets_the_key_and_needs_no_account(host_facts, 
         return httpx.Response(200, json=ANSWER)
 
     host = Vertex(host_facts("vertex", BASE), "simulated", "http://127.0.0.1:8080", client(answers))
-    call = host.prepare(asked(), offer("gemini-3.1-flash-image", "vertex"), [])
+    call = host.prepare(image_request(), offer("gemini-3.1-flash-image", "vertex"), [])
     assert isinstance(asyncio.run(host.submit(call)), Finished)
     assert call.url.startswith("http://127.0.0.1:8080/v1/projects/simulated/locations/global/")
     assert seen == ["Bearer simulated"]
