@@ -1,7 +1,6 @@
 """The ratings document: its shape, its warnings, and that odd tables do not break it."""
 
 import json
-import time
 
 import numpy as np
 import pandas as pd
@@ -9,7 +8,6 @@ import pytest
 
 from evals.rating import rate
 from evals.rating.ratings import SCHEMA
-from metrics.catalogue import METRICS
 
 ROW_KEYS = {
     "metric", "title", "unit", "better", "suite", "system", "encoder", "n_prompts", "n_scored", "n_unscored", "reasons",
@@ -75,13 +73,6 @@ def test_an_empty_table_gives_an_empty_document(score_table):
     }  # fmt: skip
 
 
-def test_one_system_alone_has_rows_and_no_differences(score_table):
-    ratings = rate(score_table(prompts(25, value=1.0)))
-    assert ratings["systems"] == ["left"]
-    assert len(ratings["rows"]) == 1
-    assert ratings["differences"] == []
-
-
 def test_a_table_in_which_nothing_was_scored_says_why(score_table):
     ratings = rate(score_table(prompts(6, reason="encoder_unavailable", encoder=None)))
     (row,) = ratings["rows"]
@@ -95,36 +86,25 @@ def test_few_prompts_are_warned_of_once(score_table):
     assert warning.endswith("Prompts behind the numbers: precise 4 to 19.")
 
 
-def test_a_metric_at_chance_is_called_unable_to_tell(score_table):
+@pytest.mark.parametrize(
+    ("target", "spread", "n", "n_controls", "begins"),
+    [
+        (0.0, 1.0, 30, 1, "Prompt adherence, raw on suite precise cannot tell on this material"),
+        (0.3, 1.0, 300, 5, "Prompt adherence, raw on suite precise tells only weakly on this material"),
+        (-1.0, 0.01, 30, 1, "Prompt adherence, raw on suite precise cannot tell on this material"),
+        (3.0, 1.0, 30, 1, None),
+    ],
+    ids=["at chance", "weakly better", "worse than the control", "clearly better"],
+)
+def test_a_metric_is_called_weak_or_unable_to_tell(score_table, target, spread, n, n_controls, begins):
     rng = np.random.default_rng(3)
     rows = [
-        {**row, "value": float(rng.normal()), "control": control}
-        for control in (None, "shuffled_prompt")
-        for row in samples(30)
+        {**row, "value": float(rng.normal(target if control is None else 0, spread)), "control": control}
+        for control in (None, *["shuffled_prompt"] * n_controls)
+        for row in samples(n)
     ]
-    (warning,) = rate(score_table(rows))["warnings"]
-    assert warning.startswith("Prompt adherence, raw on suite precise cannot tell on this material")
-    assert "0.50 is chance" in warning
-
-
-def test_a_metric_that_tells_only_weakly_is_called_weak(score_table):
-    rng = np.random.default_rng(5)
-    rows = [
-        {**row, "value": float(rng.normal(0.3 if control is None else 0)), "control": control}
-        for control in (None, *["shuffled_prompt"] * 5)
-        for row in samples(300)
-    ]
-    (warning,) = rate(score_table(rows))["warnings"]
-    assert warning.startswith("Prompt adherence, raw on suite precise tells only weakly on this material")
-
-
-def test_a_metric_that_prefers_the_control_cannot_tell_either(score_table):
-    rows = [
-        {**row, "value": value + n / 100, "control": control}
-        for control, value in ((None, 0.0), ("shuffled_prompt", 1.0))
-        for n, row in enumerate(samples(30))
-    ]
-    assert any("cannot tell" in warning for warning in rate(score_table(rows))["warnings"])
+    warnings = rate(score_table(rows))["warnings"]
+    assert [warning.startswith(begins or "") for warning in warnings] == ([True] if begins else [])
 
 
 def test_a_seed_without_effect_is_the_systems_finding_not_the_metrics(score_table):
@@ -190,20 +170,3 @@ def test_the_table_may_come_from_parquet(score_table, tmp_path):
     table = full_table(score_table)
     table.to_parquet(tmp_path / "scores.parquet")
     assert rate(pd.read_parquet(tmp_path / "scores.parquet")) == rate(table)
-
-
-def test_a_hundred_thousand_rows_are_rated_in_seconds():
-    n_prompts, metrics = 2300, [spec.id for spec in METRICS[:22]]
-    rng = np.random.default_rng(0)
-    index = pd.MultiIndex.from_product([["left", "right"], metrics, [f"p{n}" for n in range(n_prompts)]])
-    table = index.to_frame(index=False, name=["system", "metric", "prompt_id"]).assign(
-        suite="precise", subject=[["x"]] * len(index), seed=1, repeat=0, sequence_id=None, metric_version=1,
-        encoder="x:y", weights_sha256=None, control=None, value=rng.normal(size=len(index)), reason=None, details=None,
-    )  # fmt: skip
-    unscored = rng.random(len(table)) < 0.05
-    table.loc[unscored, "value"], table.loc[unscored, "reason"] = np.nan, "no_face"
-    assert len(table) > 100_000
-    started = time.process_time()
-    ratings = rate(table)
-    assert time.process_time() - started < 10
-    assert len(ratings["rows"]) == 2 * len(metrics)

@@ -84,12 +84,8 @@ def test_one_broken_metric_takes_the_stars_of_its_row_and_leaves_those_of_the_ot
     row = StarRow(id="scenes", title="Scenes", suite="scenes", metrics={COUNTS: 1.0, "quality.lighting": 1.0})
     one = rated(row, measured(COUNTS, [0.5] * 5) + measured("quality.lighting", [0.5] * 5))["scenes"]
     assert one.row["problem"].startswith("quality.lighting: its control (texts that mean the same) was not measured")
-    assert (one.row["cells"], one.row["differences"], one.prompt_scores, one.indistinguishable) == (
-        [],
-        [],
-        None,
-        False,
-    )
+    assert (one.row["cells"], one.row["differences"], one.prompt_scores) == ([], [], None)
+    assert not one.indistinguishable
     counts, lighting = one.row["components"]
     assert [cell["stars"] for cell in counts["cells"]] == [3.0]
     assert lighting["cells"] == []
@@ -187,18 +183,14 @@ def test_a_computed_row_counts_the_requests_of_its_suite_and_size(rated):
         StarRow(id="speed-4k", title="4K", computed="latency", suite="logic", size="4K"),
         StarRow(id="at-1k", title="1K", computed="latency", size="1K"),
     ]
+    sizeless = [{name: value for name, value in row.items() if name != "size"} for row in requests[:5]]
+    assert stars(rated(StarRow(id="s", title="S", computed="latency", size="2K"), [], sizeless)["s"]) == {"left": 5.0}
     found = rated(rows, [], requests)
     assert {name: stars(one)["left"] for name, one in found.items()} == pytest.approx(
         {"all": 3.0, "logic": 5.0, "speed-4k": 1.0, "at-1k": 3.0}
     )
     assert found["speed-4k"].row["suite"] == "logic@4K"
     assert found["at-1k"].row["cells"][0]["n_prompts"] == 10
-
-
-def test_a_request_whose_size_nobody_told_is_of_every_size(rated):
-    requests = [{name: value for name, value in row.items() if name != "size"} for row in
-                asked(["ok"] * 5, latency_s=2.0)]  # fmt: skip
-    assert stars(rated(StarRow(id="s", title="S", computed="latency", size="2K"), [], requests)["s"]) == {"left": 5.0}
 
 
 @pytest.mark.parametrize(
@@ -242,13 +234,8 @@ def test_the_prompts_that_decide_are_named_with_their_samples(rated):
     assert deciding[0]["samples"] == {"left": ["left-0", "left-0b"], "right": ["right-0"]}
 
 
-def test_prompts_on_which_all_are_alike_decide_nothing(rated):
-    scores = measured(COUNTS, [0.5] * 6) + measured(COUNTS, [0.5] * 6, "right")
-    assert rated(COUNT_ROW, scores)["scenes"].row["deciding"] == []
-
-
-def test_a_system_alone_has_stars_and_no_differences(rated):
-    one = rated(COUNT_ROW, measured(COUNTS, [0.5] * 6))["scenes"]
+def test_a_system_alone_has_stars_and_no_differences_and_a_pair_of_two_systems_belongs_to_neither(rated):
+    one = rated(COUNT_ROW, measured(COUNTS, [0.5] * 6) + measured(COUNTS, [0.0] * 6, None))["scenes"]
     assert (stars(one), one.row["differences"], one.row["deciding"]) == ({"left": 3.0}, [], [])
 
 
@@ -267,11 +254,6 @@ def test_systems_stand_in_the_order_of_the_eval_and_one_without_a_row_has_a_reas
     assert list(stars(one)) == ["c", "b", "a"]
     assert one.row["cells"][0]["reason"] == "nothing of it could be measured for this system"
     assert list(stars(rated(COUNT_ROW, scores)["scenes"])) == ["a", "b"]
-
-
-def test_a_pair_of_two_systems_belongs_to_neither(rated):
-    scores = measured(COUNTS, [0.5] * 6) + measured(COUNTS, [0.0] * 6, None)
-    assert stars(rated(COUNT_ROW, scores)["scenes"]) == {"left": 3.0}
 
 
 def whole_table(score_table):
