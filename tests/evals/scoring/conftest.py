@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import PIL.Image
@@ -38,6 +38,28 @@ class CountingEncoder:
         digest = hashlib.sha256(image.tobytes()).hexdigest()[:16]
         box = [0.0, 0.0, float(width), float(height)]
         return [{"box": box, "score": 1.0, "embedding": vector, "distance": "euclidean", "crop_phash": digest}]
+
+
+class HeldTimer:
+    """A watchdog that goes off when the test says so, and not by the clock."""
+
+    made: ClassVar[list[HeldTimer]] = []
+
+    def __init__(self, seconds: float, function: Callable[[], None]) -> None:
+        self.go_off = function
+        self.made.append(self)
+
+    def start(self) -> None: ...
+
+    def cancel(self) -> None: ...
+
+
+@pytest.fixture
+def watchdogs(monkeypatch: pytest.MonkeyPatch) -> list[HeldTimer]:
+    """Hold the watchdogs of decoders, and return them in the order in which files were handed out."""
+    monkeypatch.setattr(HeldTimer, "made", [])
+    monkeypatch.setattr("evals.scoring.decoders.threading.Timer", HeldTimer)
+    return HeldTimer.made
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Decoder processes: order kept, damage told, a dying or hanging process is one file's reason and no more."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -41,10 +42,17 @@ def test_damaged_file_is_its_own_reason_only(pictures):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a named pipe")
-def test_file_that_never_ends_is_given_up_and_the_rest_goes_on(pictures):
+def test_file_that_never_ends_is_given_up_and_the_rest_goes_on(pictures, watchdogs):
     pictures[2].unlink()
-    os.mkfifo(pictures[2])  # reading it waits for a writer that never comes
-    with Decoders(workers=2, time_limit_s=3) as decoders:
+    os.mkfifo(pictures[2])
+
+    def write_nothing():
+        writer = os.open(pictures[2], os.O_WRONLY)  # waits until the decoder reads
+        watchdogs[2].go_off()
+        os.close(writer)
+
+    with Decoders(workers=1) as decoders, ThreadPoolExecutor() as threads:
+        threads.submit(write_nothing)
         decoded = list(decoders.decode(pictures))
     assert isinstance(decoded[2], Unreadable)
     assert decoded[2].reason == "decode_timeout"

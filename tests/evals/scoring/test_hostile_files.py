@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -157,26 +158,30 @@ def test_answer_about_another_file_is_refused(tmp_path, two_pictures, monkeypatc
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
-def test_children_of_a_hanging_decoder_end_with_it(tmp_path, two_pictures, monkeypatch):
+def test_children_of_a_hanging_decoder_end_with_it(tmp_path, two_pictures, monkeypatch, watchdogs):
     pid_file = tmp_path / "pid"
     body = (
         f"    import subprocess\n    child = subprocess.Popen(['sleep', '600'])\n"
-        f"    open({str(pid_file)!r}, 'w').write(str(child.pid)); time.sleep(600)"
+        f"    open({str(pid_file)!r}, 'w').write(str(child.pid) + '.'); time.sleep(600)"
     )
     monkeypatch.setattr("evals.scoring.decoders.WORKER", forging(tmp_path, body))
-    with Decoders(workers=1, time_limit_s=3) as decoders:
+
+    def interrupt() -> None:
+        while not pid_file.exists() or not pid_file.read_text().endswith("."):
+            time.sleep(0.02)
+        watchdogs[0].go_off()
+
+    with Decoders(workers=1) as decoders, ThreadPoolExecutor() as threads:
+        threads.submit(interrupt)
         decoded = list(decoders.decode(two_pictures[:1]))
     assert isinstance(decoded[0], Unreadable)
-    assert _ended(int(pid_file.read_text()))
+    while _runs(int(pid_file.read_text().rstrip("."))):
+        time.sleep(0.02)
 
 
-def _ended(pid: int) -> bool:
-    """Tell whether a process is gone or only waits to be reaped."""
-    for _ in range(100):
-        try:
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return True
-        except OSError:
-            return True
-        time.sleep(0.05)
-    return False
+def _runs(pid: int) -> bool:
+    """Tell whether a process is there and does not only wait to be reaped."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

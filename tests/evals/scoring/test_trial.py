@@ -3,10 +3,8 @@
 import dataclasses
 
 import numpy as np
-import PIL.Image
 import pytest
 
-from evals.imageset.imageset import write_image_set
 from evals.scoring.stage import score
 from evals.scoring.trial import measure_metric
 from metrics.catalogue import metric
@@ -15,19 +13,8 @@ COMPARED = ["system", "subject", "control", "value", "reason"]
 
 
 @pytest.fixture
-def run(tmp_path):
-    random = np.random.default_rng(5)
-    samples = [
-        (
-            PIL.Image.fromarray(random.integers(0, 256, (16, 16, 3)).astype(np.uint8)),
-            {"system": system, "suite": "s", "prompt": f"p{prompt}", "seed": seed, "repeat": repeat},
-        )
-        for system in ("a", "b")
-        for prompt in range(2)
-        for seed in (1, 2)
-        for repeat in (0, 1)
-    ]
-    return score(write_image_set(tmp_path / "set", samples), tmp_path / "run", ["reproducibility.mean_difference"])
+def run(repeats, tmp_path):
+    return score(repeats, tmp_path / "run", ["reproducibility.mean_difference"])
 
 
 def test_it_gives_what_scoring_gives_and_changes_no_table(run):
