@@ -1,11 +1,11 @@
-"""The files of a scored run as pandas tables: what notebooks, ratings and reports read. Computes nothing."""
+"""The files of a scored run, read as pandas tables for notebooks, ratings and reports."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,8 +57,7 @@ class Run:
         import pandas as pd
 
         with _damage(self.path / SAMPLES):
-            lines = (self.path / SAMPLES).read_text(encoding="utf-8").split("\n")
-            return pd.DataFrame([json.loads(line) for line in lines if line]).set_index("sample_id", drop=False)
+            return pd.DataFrame(_read_lines(self.path / SAMPLES)).set_index("sample_id", drop=False)
 
     @functools.cached_property
     def scores(self) -> pd.DataFrame:
@@ -75,12 +74,11 @@ class Run:
         """
         import pandas as pd
 
-        path = Path(self.provenance["image_set"]["path"]) / REQUESTS
+        path = self.image_set / REQUESTS
         if not path.is_file():
             return None
         with _damage(path):
-            lines = path.read_text(encoding="utf-8").split("\n")
-            rows = [_with_prompt_id(json.loads(line)) for line in lines if line.strip()]
+            rows = [_with_prompt_id(row) for row in _read_lines(path)]
             table = pd.DataFrame(rows)
             if not rows:
                 return table
@@ -103,27 +101,40 @@ class Run:
         from evals.suites.suite import SuiteError
 
         with contextlib.suppress(DefinitionError, SuiteError, FactsError):
-            return read_definition(self._eval_file)
+            return read_definition(self.image_set.parent / EVAL)
         return None
 
     @property
-    def _eval_file(self) -> Path:
-        return Path(self.provenance["image_set"]["path"]).parent / EVAL
+    def image_set(self) -> Path:
+        """The folder of the image set that was scored."""
+        return Path(self.provenance["image_set"]["path"])
 
     def read_scores(self, with_details: bool = True) -> pd.DataFrame:
         """Read the score table anew, ``details`` parsed to dicts or, where nobody looks at them, left on disk."""
-        with _damage(self.path / SCORES):
-            return _read_scores(self.path / SCORES, with_details)
+        import pandas as pd
+        import pyarrow.parquet as pq
+
+        path = self.path / SCORES
+        with _damage(path):
+            if not with_details:
+                return pd.read_parquet(path, columns=[name for name in pq.read_schema(path).names if name != "details"])
+            table = pd.read_parquet(path)
+            table["details"] = [json.loads(text) if isinstance(text, str) else {} for text in table["details"]]
+            return table
 
     def tables(self) -> tuple[Path, ...]:
         """Return the files that say what was asked and measured; not each of them need be there."""
-        requests = Path(self.provenance["image_set"]["path"]) / REQUESTS
-        return self.path / SCORES, self.path / SAMPLES, self._eval_file, requests
+        asked = (self.image_set.parent / EVAL, self.image_set / REQUESTS)
+        return self.path / SCORES, self.path / SAMPLES, *asked
 
     def image_path(self, sample_id: str) -> Path | None:
         """Return where a sample's image lies, None if it is not there any more."""
-        path = Path(self.provenance["image_set"]["path"]) / str(self.samples.loc[sample_id, "file_name"])
+        path = self.image_set / str(self.samples.loc[sample_id, "file_name"])
         return path if path.is_file() else None
+
+
+def _read_lines(path: Path) -> list[Any]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
 
 
 def _with_prompt_id(row: Any) -> Any:
@@ -135,40 +146,11 @@ def _with_prompt_id(row: Any) -> Any:
     return row | {"prompt_id": id_of_prompt(row["prompt"])}
 
 
-def _read_scores(path: Path, with_details: bool = True) -> pd.DataFrame:
-    """Read the score table, ``details`` parsed to dicts or, where nobody looks at them, left on disk."""
-    import pandas as pd
-    import pyarrow.parquet as pq
-
-    if not with_details:
-        return pd.read_parquet(path, columns=[name for name in pq.read_schema(path).names if name != "details"])
-    table = pd.read_parquet(path)
-    table["details"] = [json.loads(text) if isinstance(text, str) else {} for text in table["details"]]
-    return table
-
-
 def image_set_of(folder: Path) -> Path | None:
     """Return the image set that a run folder was scored from, None if the folder does not tell."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         return Path(json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))["image_set"]["path"])
     return None
-
-
-def cautions(provenance: Mapping[str, Any]) -> list[str]:
-    """Return sentences on what no mean shows: weak encoders, requests without an image, what trips loaders."""
-    image_set = provenance.get("image_set", {})
-    told = [
-        f"{encoder['name']}: {encoder['note']}."
-        for encoder in provenance.get("encoders", ())
-        if encoder["status"] == "used" and encoder.get("note")
-    ]
-    for system, outcomes in image_set.get("outcomes", {}).items():
-        counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
-        told.append(
-            f"{system}: requests that gave no image: {counts}. They are in no mean; in stars, what was refused or "
-            "filtered is zero."
-        )
-    return [*told, *image_set.get("warnings", ())]
 
 
 @contextlib.contextmanager

@@ -54,7 +54,7 @@ def rate(run: Path, json_wanted: bool) -> None:
 def print_run(run: Run) -> None:
     """Print what was scored, the comparison, the controls, the reasons and the warnings."""
     from evals.rating.stage import operations_of, rate_run
-    from evals.run import cautions
+    from evals.scoring.provenance import provenance_warnings
 
     facts, unreadable = run.provenance["image_set"], run.provenance["unreadable"]
     skipped = f", {len(facts['skipped'])} rows skipped" if facts["skipped"] else ""
@@ -72,7 +72,7 @@ def print_run(run: Run) -> None:
     print_ratings(ratings)
     print_stars(ratings.get("stars"))
     print_operations(operations_of(run))
-    for caution in cautions(run.provenance):
+    for caution in provenance_warnings(run.provenance):
         print(f"note: {caution}")
 
 

@@ -29,7 +29,8 @@ from evals.reporting import (
     summary,
     thumbnails,
 )
-from evals.run import Run, cautions
+from evals.run import Run
+from evals.scoring.provenance import provenance_warnings
 
 COMPARISON_COLUMNS = (
     "dimension", "metric", "title", "unit", "better", "suite", "system", "encoder",
@@ -117,7 +118,7 @@ def _contents(
         "figures": {part.id: _figures(part, ratings) for part in parts},
         "stars": stars.section(ratings["stars"]),
         "star_figure": _star_figure(ratings["stars"]),
-        "warnings": [*cautions(provenance), *ratings["warnings"]],
+        "warnings": [*provenance_warnings(provenance), *ratings["warnings"]],
         "controls": controls.control_groups(ratings),
         "agreement": {"introduction": agreement.INTRODUCTION, "lines": agreement.lines(ratings["agreements"])},
         "missing": comparison.missing(ratings),

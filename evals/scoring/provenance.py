@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -51,3 +52,20 @@ def machine() -> dict[str, Any]:
 def now() -> str:
     """Return the time in UTC, ISO 8601, to the second."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def provenance_warnings(provenance: Mapping[str, Any]) -> list[str]:
+    """Return sentences on what no mean shows: weak encoders, requests without an image, what trips loaders."""
+    image_set = provenance.get("image_set", {})
+    warnings = [
+        f"{encoder['name']}: {encoder['note']}."
+        for encoder in provenance.get("encoders", ())
+        if encoder["status"] == "used" and encoder.get("note")
+    ]
+    for system, outcomes in image_set.get("outcomes", {}).items():
+        counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+        warnings.append(
+            f"{system}: requests that gave no image: {counts}. They are in no mean; in stars, what was refused or "
+            "filtered is zero."
+        )
+    return [*warnings, *image_set.get("warnings", ())]

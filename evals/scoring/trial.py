@@ -47,7 +47,7 @@ def measure_metric(run: Run, spec: MetricSpec, device: str = "auto") -> pd.DataF
 
     from evals.scoring.table import schema
 
-    image_set = read_image_set(run.provenance["image_set"]["path"], skip_bad=True)
+    image_set = read_image_set(run.image_set, skip_bad=True)
     encoders = choose_encoders(roles_of([spec]), device=device)
     cache = FeatureCache(run.path / "features")
     with cache.closing(), Decoders() as decoders:
