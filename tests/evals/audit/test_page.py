@@ -35,11 +35,8 @@ def test_every_claim_stands_under_its_verdict_and_every_source_in_the_list():
 
 
 def test_a_pipe_in_a_quote_is_no_new_cell():
-    (row,) = [
-        line
-        for line in audit_page(ARTICLE, [replace(CLAIMS[0], quote="a | b")], "x").splitlines()
-        if line.startswith("| “a")
-    ]
+    page = audit_page(ARTICLE, [replace(CLAIMS[0], quote="a | b")], "x")
+    (row,) = [line for line in page.splitlines() if line.startswith("| “a")]
     assert row.replace("\\|", "").count("|") == 4
 
 
