@@ -84,17 +84,15 @@ def routes(server: FaultyServer) -> list[web.RouteDef]:
 
 def render_error(problem: Problem) -> web.Response:
     """Render an error in the vendor's shape."""
-    answer = _error(problem.status, problem.message)
-    answer.headers.update(problem.headers)
-    return answer
+    return _error(problem.status, problem.message, problem.headers)
 
 
 def _denied() -> web.Response:
     return _error(401, "unauthorized: the API key is missing or not valid")
 
 
-def _error(status: int, message: str) -> web.Response:
-    return web.json_response({"code": status, "message": message, "data": None}, status=status)
+def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.json_response({"code": status, "message": message, "data": None}, status=status, headers=headers)
 
 
 def _success(state: Mapping[str, Any]) -> web.Response:

@@ -98,9 +98,7 @@ def routes(server: FaultyServer) -> list[web.RouteDef]:
 
 def render_error(problem: Problem) -> web.Response:
     """Render an error in the vendor's shape."""
-    answer = _error(problem.status, problem.message, "error")
-    answer.headers.update(problem.headers)
-    return answer
+    return _error(problem.status, problem.message, "error", problem.headers)
 
 
 def _turned_away(request: web.Request, server: FaultyServer) -> web.Response:
@@ -110,9 +108,11 @@ def _turned_away(request: web.Request, server: FaultyServer) -> web.Response:
     return _error(404, f"Model not found, inaccessible, and/or not deployed: {name}", "not_found")
 
 
-def _error(status: int, message: str, code: str = "invalid_request_error") -> web.Response:
+def _error(
+    status: int, message: str, code: str = "invalid_request_error", headers: Mapping[str, str] | None = None
+) -> web.Response:
     error = {"object": "error", "type": code, "code": code, "message": message}
-    return web.json_response({"error": error}, status=status)
+    return web.json_response({"error": error}, status=status, headers=headers)
 
 
 def _model(request: web.Request, server: FaultyServer) -> SimulatedModel | None:

@@ -101,14 +101,8 @@ def _order(model: SimulatedModel, body: Mapping[str, Any]) -> Order:
     names = ["input_image", *(f"input_image_{number}" for number in range(2, 9))]
     references = _references(model, [(name, body[name]) for name in names if body.get(name) is not None])
     width, height = _side(body, "width"), _side(body, "height")
-    if not width or not height:
-        of_first = size_if_picture(references[0]) if references else None
-        auto = (
-            (of_first[0] // 16 * 16, of_first[1] // 16 * 16)
-            if of_first
-            else ((2048, 2048) if model.api_id == "flux-pro-1.1-ultra" else (1024, 1024))
-        )
-        width, height = width or max(64, auto[0]), height or max(64, auto[1])
+    usual = 2048 if model.api_id == "flux-pro-1.1-ultra" else 1024
+    width, height = width or usual, height or usual
     largest = min(_LARGEST, max(SIZES[size] for size in model.sizes) ** 2)
     if width * height > largest:
         raise Invalid("width", f"Width times height must be at most {largest} pixels", "value_error")

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from evals.generation.simulated.call_log import CallOutcome
 from evals.generation.simulated.charging import TokenUse, price_usd, token_use, tokens_usd
-from evals.generation.simulated.google_requests import ImageOrder, InvalidArgument, Surface, read_request
+from evals.generation.simulated.google_requests import InvalidArgument, Surface, read_request
 from evals.generation.simulated.host import Job, Order
 from evals.generation.simulated.server import SimulatedServer
 
@@ -40,18 +40,16 @@ def routes(server: SimulatedServer) -> list[web.RouteDef]:
         if model is None:
             return _unknown_model(request, surface)
         try:
-            parsed = read_request(await request.read(), model, surface)
+            order = read_request(await request.read(), model, surface)
         except InvalidArgument as error:
             return error_answer(400, str(error), "INVALID_ARGUMENT")
-        job = server.take_in(parsed.order)
-        if not parsed.for_picture:
-            job = replace(job, behaviour="text_only")
-        use = _use(parsed.order, job.behaviour)
-        server.charge(job, _price_usd(parsed.order, job.behaviour, use))
+        job = server.take_in(order)
+        use = _use(order, job.behaviour)
+        server.charge(job, _price_usd(order, job.behaviour, use))
         if job.behaviour != "refuse_prompt":
             await server.work(job)
         answer = {
-            **await _content(parsed, job, server),
+            **await _content(job, server),
             "usageMetadata": _usage(use),
             "modelVersion": model.api_id,
             "responseId": job.task_id,
@@ -75,26 +73,22 @@ def _price_usd(order: Order, behaviour: str, use: TokenUse) -> float:
     return 0.0 if behaviour in _WITHOUT_PICTURE else price_usd(order)
 
 
-async def _content(parsed: ImageOrder, job: Job, server: SimulatedServer) -> dict[str, Any]:
+async def _content(job: Job, server: SimulatedServer) -> dict[str, Any]:
     if job.behaviour == "refuse_prompt":
         return {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}
     if job.behaviour == "filter_image":
         message = "Unable to show the generated image. The image was filtered because of the safety policy."
         withheld = {"content": {}, "finishReason": "IMAGE_SAFETY", "finishMessage": message, "index": 0}
         return {"candidates": [withheld]}
-    parts: list[dict[str, Any]] = []
-    if parsed.with_thoughts:
-        parts.append({"text": "**Composing the picture**\n\nI am weighing light and layout.", "thought": True})
+    part: dict[str, Any]
     if job.behaviour == "text_only":
-        parts.append({"text": "I can describe this picture, but I did not draw it."})
+        part = {"text": "I can describe this picture, but I did not draw it."}
     else:
-        if parsed.with_text:
-            parts.append({"text": "Here is your picture."})
         data = base64.b64encode(await server.picture(job)).decode("ascii")
         signature = base64.b64encode(job.task_id.encode()).decode()
-        inline = {"mimeType": f"image/{parsed.order.format}", "data": data}
-        parts.append({"inlineData": inline, "thoughtSignature": signature})
-    return {"candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP", "index": 0}]}
+        inline = {"mimeType": f"image/{job.order.format}", "data": data}
+        part = {"inlineData": inline, "thoughtSignature": signature}
+    return {"candidates": [{"content": {"role": "model", "parts": [part]}, "finishReason": "STOP", "index": 0}]}
 
 
 def _usage(use: TokenUse) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from evals.facts.pricing import SIZES
@@ -81,18 +80,8 @@ class InvalidArgument(ValueError):
     """The service would answer 400 INVALID_ARGUMENT with this message."""
 
 
-@dataclass(frozen=True, slots=True)
-class ImageOrder:
-    """A request that was let in: what is to be drawn, and what may come beside or instead of the picture."""
-
-    order: Order
-    for_picture: bool
-    with_text: bool
-    with_thoughts: bool
-
-
-def read_request(content: bytes, model: SimulatedModel, surface: Surface) -> ImageOrder:
-    """Return what the body of a generateContent request asks for.
+def read_request(content: bytes, model: SimulatedModel, surface: Surface) -> Order:
+    """Return what the body of a generateContent request asks for; text or thoughts beside the picture are left out.
 
     Raises
     ------
@@ -105,14 +94,14 @@ def read_request(content: bytes, model: SimulatedModel, surface: Surface) -> Ima
         body = json.loads(content)
     except ValueError:
         raise InvalidArgument("Invalid JSON payload received. Unexpected token.") from None
-    body = _camel(body, _BODY[surface], "")
+    body = _checked(body, _BODY[surface], "")
     prompt, references = _contents(body, model, surface)
     config = body.get("generationConfig", {})
     seed = _seed(config)
     if config.get("candidateCount", 1) != 1:
         raise InvalidArgument("Multiple candidates is not enabled for this model")
     modalities = config.get("responseModalities", ["TEXT", "IMAGE"])
-    if not isinstance(modalities, list) or not modalities or not set(modalities) <= {"TEXT", "IMAGE"}:
+    if not isinstance(modalities, list) or not {"IMAGE"} <= set(modalities) <= {"TEXT", "IMAGE"}:
         raise InvalidArgument("Invalid value at 'generation_config.response_modalities'")
     thinking = config.get("thinkingConfig", {})
     if str(thinking.get("thinkingLevel", "high")).lower() not in ("minimal", "low", "medium", "high"):
@@ -128,34 +117,32 @@ def read_request(content: bytes, model: SimulatedModel, surface: Surface) -> Ima
     if ratio not in ratios:
         raise InvalidArgument(f"Invalid value for image_config.aspect_ratio: {ratio}. Supported: {', '.join(ratios)}.")
     width, height = (round(pixels * SIZES[size] / SIZES["1K"]) for pixels in PIXELS_AT_1K[ratio])
-    order = Order(model, prompt, seed, width, height, size, _format(image, surface), references)
-    return ImageOrder(order, "IMAGE" in modalities, "TEXT" in modalities, bool(thinking.get("includeThoughts")))
+    return Order(model, prompt, seed, width, height, size, _format(image, surface), references)
 
 
-def _camel(value: Any, fields: _Fields, path: str) -> Any:
-    """Check the names of an object's fields, and spell them in camel case: the parser takes both spellings."""
+def _checked(value: Any, fields: _Fields, path: str) -> Any:
+    """Return an object without nulls, which are as if they were not there; its fields must be known ones.
+
+    The service takes snake case as well; this simulator knows camel case alone.
+    """
     if not isinstance(value, dict):
         raise InvalidArgument(f"Invalid value at '{path}' (type.googleapis.com/google.ai.generativelanguage).")
-    read: dict[str, Any] = {}
+    checked: dict[str, Any] = {}
     for name, inner in value.items():
-        camel = re.sub(r"_([a-z0-9])", lambda match: match[1].upper(), name)
-        if camel not in fields:
+        if name not in fields:
             where = f" at '{path}'" if path else ""
             raise InvalidArgument(f'Invalid JSON payload received. Unknown name "{name}"{where}: Cannot find field.')
-        at = f"{path}.{_snake(camel)}" if path else _snake(camel)
-        if inner is None:  # as if it were not there
+        snake = re.sub(r"[A-Z]", lambda match: "_" + match[0].lower(), name)
+        at = f"{path}.{snake}" if path else snake
+        if inner is None:
             continue
-        if fields[camel] is None:
-            read[camel] = inner
+        if fields[name] is None:
+            checked[name] = inner
         elif isinstance(inner, list):
-            read[camel] = [_camel(entry, fields[camel], f"{at}[{number}]") for number, entry in enumerate(inner)]
+            checked[name] = [_checked(entry, fields[name], f"{at}[{number}]") for number, entry in enumerate(inner)]
         else:
-            read[camel] = _camel(inner, fields[camel], at)
-    return read
-
-
-def _snake(camel: str) -> str:
-    return re.sub(r"[A-Z]", lambda match: "_" + match[0].lower(), camel)
+            checked[name] = _checked(inner, fields[name], at)
+    return checked
 
 
 def _contents(body: Mapping[str, Any], model: SimulatedModel, surface: Surface) -> tuple[str, tuple[bytes, ...]]:

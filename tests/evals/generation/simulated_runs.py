@@ -48,12 +48,9 @@ def a_plan(n: int, systems: Sequence[str] = SYSTEMS, size: str = "1K") -> list[I
     ]
 
 
-def always_ok(host):
-    """Return the script of a host that plays no fault."""
-    return lambda arrival, prompt: "ok"
-
-
-def faulty_hosts(systems: Sequence[str] = SYSTEMS, script_of=always_ok, **settings) -> dict[str, FaultyHost]:
+def faulty_hosts(
+    systems: Sequence[str] = SYSTEMS, script_of=lambda host: lambda arrival, prompt: "ok", **settings
+) -> dict[str, FaultyHost]:
     """Return the systems' hosts with the prices of the real ones, each with a script of its own."""
     facts = read_facts()
     models: dict[str, list[SimulatedModel]] = {}

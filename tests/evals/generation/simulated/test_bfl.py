@@ -50,19 +50,6 @@ def test_a_picture_is_submitted_polled_and_fetched():
     assert (call.outcome, call.charged_usd, call.task_id) == ("ok", 0.03, accepted["id"])
 
 
-def test_a_task_that_is_at_work_is_pending():
-    with simulated(work_s=600.0) as (client, _):
-        state = client.get(submit(client).json()["polling_url"]).json()
-    assert (state.pop("id") != "", state.pop("status")) == (True, "Pending")
-    assert state == {"result": None, "progress": None, "details": None, "preview": None}
-
-
-def test_jpeg_is_what_comes_unless_something_else_is_asked_for():
-    with simulated() as (client, _):
-        for name, format in [(..., "JPEG"), ("png", "PNG"), ("webp", "WEBP")]:
-            assert opened(client.get(result_of(client, output_format=name)["sample"]).content).format == format
-
-
 @pytest.mark.parametrize(
     ("fields", "rewritten"),
     [
@@ -77,13 +64,6 @@ def test_the_prompt_is_rewritten_unless_that_is_turned_off(fields, rewritten):
     with simulated() as (client, _):
         prompt = result_of(client, **fields)["prompt"]
     assert ("a cat" in prompt, prompt != "a cat") == (True, rewritten)
-
-
-def test_without_a_size_it_is_that_of_the_first_reference():
-    with simulated() as (client, _):
-        for fields, size in [({}, (1024, 1024)), ({"input_image": encoded(500, 330)}, (496, 320))]:
-            sample = result_of(client, width=..., height=..., **fields)["sample"]
-            assert opened(client.get(sample).content).size == size
 
 
 def test_references_are_charged_by_their_own_megapixels():

@@ -110,38 +110,13 @@ def test_pictures_have_the_size_that_was_asked_for(model, size, ratio, reference
         assert picture_in(parts_of(ask(client, body, model))[-1]).size == pixels
 
 
-def test_both_spellings_and_null_are_understood():
-    body = {
-        "contents": {"parts": {"text": "a cat"}},
-        "generation_config": {
-            "response_modalities": ["IMAGE"],
-            "image_config": {"image_size": "2K", "aspectRatio": None},
-            "thinking_config": {"include_thoughts": True},
-        },
-    }
-    with simulated() as (client, _):
-        thought, picture = parts_of(ask(client, body))
-    assert (thought["thought"], picture_in(picture).size) == (True, (2048, 2048))
-
-
-@pytest.mark.parametrize(
-    ("behaviour", "modalities", "kinds"),
-    [("ok", ["TEXT", "IMAGE"], ["text", "inlineData"]), ("ok", ["TEXT"], ["text"]), ("text_only", ["IMAGE"], ["text"])],
-)
-def test_text_may_come_beside_the_picture_or_alone(behaviour, modalities, kinds):
-    with simulated(behaviour) as (client, log):
-        answer = ask(client, body_of(responseModalities=modalities))
-    assert [kind for part in parts_of(answer) for kind in part if kind in ("text", "inlineData")] == kinds
-    assert log.calls[0].outcome == ("ok" if "inlineData" in kinds else "refused")
-    assert log.charged_usd == pytest.approx(billed_usd(answer.json()["usageMetadata"]))
-
-
-def test_vertex_takes_its_own_fields():
-    options = {"mimeType": "image/jpeg", "compressionQuality": 95}
-    image = {"imageSize": "1K", "personGeneration": "ALLOW_ADULT", "imageOutputOptions": options}
-    with simulated(surface="vertex") as (client, _):
-        answer = ask(client, {**body_of(imageConfig=image), "labels": {"run": "x"}}, surface="vertex")
-    assert picture_in(parts_of(answer)[-1]).format == "JPEG"
+def test_an_answer_of_text_alone_costs_its_tokens_and_no_image():
+    with simulated("text_only") as (client, log):
+        answer = ask(client)
+    usage = answer.json()["usageMetadata"]
+    assert [set(part) for part in parts_of(answer)] == [{"text"}]
+    assert ("candidatesTokensDetails" in usage, usage["candidatesTokenCount"] > 0) == (False, True)
+    assert (log.calls[0].outcome, log.charged_usd) == ("refused", pytest.approx(billed_usd(usage)))
 
 
 CONTENTS = {"contents": [{"parts": [{"text": "a cat", "image": "x"}]}]}
