@@ -114,18 +114,18 @@ def palette_adherence(subject: Subject) -> Measurement:
         If a declared colour is not written ``#rrggbb``.
     """
     declared: Sequence[str] = subject.rows[0]["palette"]
-    found = _dominant(subject.images[0]["palette"])
-    differences = colour_differences([lab_of(colour) for colour in declared], [colour["lab"] for colour in found])
+    dominant = _dominant(subject.images[0]["palette"])
+    differences = colour_differences([lab_of(colour) for colour in declared], [colour["lab"] for colour in dominant])
     details = [
         {
             "colour": colour,
-            "nearest": found[nearest]["hex"],
-            "share": found[nearest]["share"],
+            "nearest": dominant[nearest]["hex"],
+            "share": dominant[nearest]["share"],
             "difference": float(differences[n, nearest]),
         }
         for n, (colour, nearest) in enumerate(zip(declared, differences.argmin(axis=1), strict=True))
     ]
-    return scored(subject, float(differences.min(axis=1).mean()), colours=details, palette=_shown(found))
+    return scored(subject, float(differences.min(axis=1).mean()), colours=details, palette=_shown(dominant))
 
 
 @measured_one_by_one

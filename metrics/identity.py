@@ -76,8 +76,8 @@ def to_reference(subject: Subject) -> Measurement:
 
     def closeness(face: Face, references: Sequence[Face | None]) -> tuple[float, Mapping[str, Any]]:
         similarities = [None if reference is None else face_similarity(face, reference) for reference in references]
-        seen = [similarity for similarity in similarities if similarity is not None]
-        return float(np.mean(seen)), {"similarities": similarities, "minimum": min(seen)}
+        numbers = [similarity for similarity in similarities if similarity is not None]
+        return float(np.mean(numbers)), {"similarities": similarities, "minimum": min(numbers)}
 
     return _against_references(subject, closeness)
 
@@ -203,7 +203,7 @@ def _boxes_of_main_faces(subject: Subject) -> dict[str, list[float]]:
 
 def _samples_without_face(subject: Subject) -> list[str]:
     faces = zip(subject.sample_ids, map(_faces, subject.images), strict=True)
-    return [sample_id for sample_id, found in faces if not found]
+    return [sample_id for sample_id, faces_found in faces if not faces_found]
 
 
 def _against_references(

@@ -185,7 +185,7 @@ def _measure(
 ) -> Measurement:
     # what suppresses a detection scores more, so leaving out low scores after it is the same as before it, and once
     detections = without_duplicates(
-        [found for found in subject.images[0]["detections"] if found["score"] >= min(THRESHOLDS)]
+        [each for each in subject.images[0]["detections"] if each["score"] >= min(THRESHOLDS)]
     )
 
     def checks_at(threshold: float) -> list[_Check]:
@@ -348,7 +348,6 @@ def _expected_counts(row: Row) -> dict[str, int]:
 
 
 def _best_named(row: Row, detected: Detected, name: str) -> Sequence[Detection]:
-    """Return the best-scoring things of a name, as many as are asked for."""
     return detected.get(name, ())[: _expected_counts(row).get(name, 1)]
 
 

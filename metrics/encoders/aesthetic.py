@@ -99,16 +99,7 @@ def read_head(path: Path) -> AffineHead:
         ]
         weight, bias = reduce(lambda inner, outer: (outer[0] @ inner[0], outer[0] @ inner[1] + outer[1]), layers)
         return AffineHead(weight.reshape(-1), bias.item())
-    except (
-        AttributeError,
-        EOFError,
-        KeyError,
-        OSError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-        pickle.UnpicklingError,
-    ) as error:
+    except _READ_ERRORS as error:
         raise EncoderUnavailable(f"{path} is no aesthetic head of LAION that torch can read") from error
 
 

@@ -226,10 +226,10 @@ def _detector(
     batch_key: Callable[[Image, str], Hashable],
     **settings: Any,
 ) -> Detector:
-    known = loaded.name.partition(":")[2].startswith(_APACHE) and loaded.licence.startswith("see ")
+    is_apache = loaded.name.partition(":")[2].startswith(_APACHE) and loaded.licence.startswith("see ")
     return Detector(
         name=loaded.name,
-        licence="Apache-2.0" if known else loaded.licence,
+        licence="Apache-2.0" if is_apache else loaded.licence,
         weights_sha256=loaded.weights_sha256,
         version=feature_version(floor=SCORE_FLOOR, colours=COLOURS_VERSION, **loaded.processing(), **settings),
         network=loaded.network,

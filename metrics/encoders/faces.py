@@ -171,10 +171,10 @@ class InsightFaces:
         # The detector scales the longer side to its input; a sliver's other side would vanish and crash the resize.
         if max(image.shape[:2]) > max(DET_SIZE) * min(image.shape[:2]):
             return []
-        found = self._analysis.get(np.ascontiguousarray(image[:, :, ::-1]))
+        faces = self._analysis.get(np.ascontiguousarray(image[:, :, ::-1]))
         return _largest_first(
             _face(image, [float(side) for side in face.bbox], face.det_score, face.normed_embedding, "cosine")
-            for face in found
+            for face in faces
         )
 
 

@@ -111,7 +111,6 @@ def _model_folder(name: str) -> tuple[Path, str]:
 
 
 def _weight_files(name: str, folder: Path) -> list[Path]:
-    """Return the weights files of a model's folder, all shards of them."""
     chosen = next((folder / file for file in TRANSFORMERS_FILES if (folder / file).is_file()), None)
     if chosen is None:
         raise EncoderUnavailable(f"{name}: {folder} holds no weights ({TRANSFORMERS_FILES[0]})")

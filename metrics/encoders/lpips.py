@@ -102,10 +102,10 @@ def load_lpips(model: str, device: str) -> LpipsEncoder:
         from onnxruntime.capi import onnxruntime_pybind11_state as failures
     except ImportError:
         raise EncoderUnavailable("LPIPS needs onnxruntime: pip install onnxruntime") from None
-    wanted = ["CPUExecutionProvider"] if device == "cpu" else ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    providers = ["CPUExecutionProvider"] if device == "cpu" else ["CUDAExecutionProvider", "CPUExecutionProvider"]
     available = onnxruntime.get_available_providers()
     try:
-        session = onnxruntime.InferenceSession(path, providers=[name for name in wanted if name in available])
+        session = onnxruntime.InferenceSession(path, providers=[name for name in providers if name in available])
     except (failures.InvalidProtobuf, failures.InvalidGraph, failures.Fail, failures.NotImplemented) as failure:
         raise EncoderUnavailable(f"{path} is not an ONNX network that onnxruntime can load: {failure}") from failure
     inputs = {node.name for node in session.get_inputs()}
@@ -121,17 +121,17 @@ def load_lpips(model: str, device: str) -> LpipsEncoder:
 
 def _lpips_file(model: str) -> Path:
     if model.endswith(".onnx"):
-        path = Path(model).expanduser()
-        if not path.is_file():
-            raise EncoderUnavailable(f"there is no LPIPS file at {path}: give the path of an ONNX file")
-        return path
-    found = find_weights(f"lpips_{model}.onnx")
-    if found is None:
+        file = Path(model).expanduser()
+        if not file.is_file():
+            raise EncoderUnavailable(f"there is no LPIPS file at {file}: give the path of an ONNX file")
+        return file
+    path = find_weights(f"lpips_{model}.onnx")
+    if path is None:
         raise EncoderUnavailable(
             f"LPIPS weights are not on this machine: put lpips_{model}.onnx into the folder that TWINLENS_WEIGHTS "
             "names (default ~/.cache/twinlens/weights), or give the path of an ONNX file as lpips:FILE.onnx"
         )
-    return found
+    return path
 
 
 class EditLpipsEncoder:

@@ -221,12 +221,11 @@ class Tesseract:
             if text.strip() and float(words["conf"][i]) >= 0:
                 key = (words["block_num"][i], words["par_num"][i], words["line_num"][i])
                 lines.setdefault(key, []).append(i)
-        found = [_joined(words, members) for members in lines.values()]
-        return [line for line in found if line["score"] >= MIN_STORED_SCORE]
+        readings = [_joined(words, members) for members in lines.values()]
+        return [line for line in readings if line["score"] >= MIN_STORED_SCORE]
 
 
 def _joined(words: Mapping[str, Sequence[Any]], members: Sequence[int]) -> TextLine:
-    """Make one line of the words at ``members`` of Tesseract's table."""
     lengths = [len(words["text"][i].strip()) for i in members]
     score = float(np.average([float(words["conf"][i]) for i in members], weights=lengths)) / 100
     left, top = (float(min(words[side][i] for i in members)) for side in ("left", "top"))

@@ -77,7 +77,6 @@ def dominant_colours(image: Image) -> list[DominantColour]:
 
 
 def _histogram(image: Image) -> tuple[Floats, Floats]:
-    """Return the mean sRGB colour of every filled cell, and how many pixels fell into it."""
     pixels = image.reshape(-1, 3)
     red, green, blue = (pixels[:, channel].astype(np.int32) >> (8 - _BITS) for channel in range(3))
     cell = (red << 2 * _BITS) | (green << _BITS) | blue

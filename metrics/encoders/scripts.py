@@ -79,8 +79,8 @@ def scripts_in(characters: Iterable[str]) -> frozenset[str]:
     >>> scripts_in(string.ascii_letters + "".join(map(chr, range(0xC0, 0x100))))
     frozenset({'Latin'})
     """
-    known = set(characters)
-    return frozenset(script for script, alphabet in _ALPHABETS.items() if known.issuperset(alphabet))
+    readable_characters = set(characters)
+    return frozenset(script for script, alphabet in _ALPHABETS.items() if readable_characters.issuperset(alphabet))
 
 
 def _script_of(character: str) -> str | None:

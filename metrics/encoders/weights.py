@@ -65,8 +65,8 @@ def insightface_home() -> Path:
 
 def find_weights(filename: str) -> Path | None:
     """Return the file or folder of that name: as a path if there is one, else in :func:`weights_folder`, else None."""
-    given = Path(filename).expanduser()
-    return next((path for path in (given, weights_folder() / given) if path.exists()), None)
+    path_name = Path(filename).expanduser()
+    return next((path for path in (path_name, weights_folder() / path_name) if path.exists()), None)
 
 
 def sha256_of(*paths: Path) -> str:
@@ -85,11 +85,11 @@ def cached_file(repository: str, filenames: Sequence[str]) -> Path | None:
 
     for filename in filenames:
         try:
-            found = try_to_load_from_cache(repository, filename)
+            cached = try_to_load_from_cache(repository, filename)
         except HFValidationError:
             return None
-        if isinstance(found, str):
-            return Path(found)
+        if isinstance(cached, str):
+            return Path(cached)
     return None
 
 
@@ -150,9 +150,9 @@ def open_clip_tag(model: str) -> OpenClipTag:
 
 def check_architecture(architecture: str) -> None:
     """Raise EncoderUnavailable, with close matches, if open_clip has no such architecture."""
-    known = import_open_clip().list_models()
-    if architecture not in known:
-        near = get_close_matches(architecture, known, n=3, cutoff=0.4)
+    architectures = import_open_clip().list_models()
+    if architecture not in architectures:
+        near = get_close_matches(architecture, architectures, n=3, cutoff=0.4)
         there_are = f"; near it are {', '.join(near)}" if near else ""
         raise EncoderUnavailable(f"open_clip has no architecture {architecture!r}{there_are}")
 
@@ -200,7 +200,6 @@ def fetch(name: str) -> Path:
 
 
 def _fetch_repository(repository: str, weights: Sequence[str]) -> Path:
-    """Download the first of the weights files that the repository has, and its configuration and tokenizer."""
     from huggingface_hub import constants, list_repo_files, snapshot_download
     from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled, RepositoryNotFoundError
     from huggingface_hub.errors import HTTPError as TransportError  # type: ignore[attr-defined]
@@ -247,7 +246,7 @@ def _fetch_insightface(pack: str) -> Path:
         raise EncoderUnavailable(f"the insightface pack {pack!r} could not be downloaded: {error}") from error
 
 
-def _check_network(wanted: str, address: str) -> None:
+def _check_network(name: str, address: str) -> None:
     # the libraries' own downloads retry for half a minute before they say that there is no network
     try:
         urllib.request.urlopen(address, timeout=10).close()
@@ -256,5 +255,5 @@ def _check_network(wanted: str, address: str) -> None:
     except OSError as error:
         reason = getattr(error, "reason", error)
         raise EncoderUnavailable(
-            f"{wanted} cannot be fetched: {address} cannot be reached from this machine ({reason})"
+            f"{name} cannot be fetched: {address} cannot be reached from this machine ({reason})"
         ) from error

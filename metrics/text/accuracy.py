@@ -182,7 +182,6 @@ def _measured(subject: Subject, rate: Callable[[Matching], float]) -> Measuremen
 
 
 def _legible(boxes: Sequence[TextLine]) -> list[TextLine]:
-    """Return the readings that count, in reading order."""
     kept = [box for box in boxes if box["score"] >= MIN_SCORE and normalise(box["text"])]
     return [kept[i] for i in reading_order(kept)]
 

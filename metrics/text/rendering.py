@@ -88,12 +88,12 @@ def font_for(text: str) -> Path | None:
 
 
 def _package_fonts() -> list[Path]:
-    found = []
+    paths = []
     for package, file in _FONT_PACKAGES:
         spec = importlib.util.find_spec(package)
         if spec is not None and spec.submodule_search_locations:
-            found.append(Path(spec.submodule_search_locations[0]) / file)
-    return [path for path in found if path.is_file()]
+            paths.append(Path(spec.submodule_search_locations[0]) / file)
+    return [path for path in paths if path.is_file()]
 
 
 @cache
@@ -117,7 +117,6 @@ def _characters_of(path: Path) -> frozenset[int]:
 
 
 def _wrapped(line: str, font: ImageFont.FreeTypeFont) -> list[str]:
-    """Cut a line into rows that fit the page."""
     rows = []
     while font.getlength(line) > SIDE - 2 * _MARGIN:
         fitting = [cut for cut in cuts(line) if font.getlength(cut[0]) <= SIDE - 2 * _MARGIN]

@@ -2,7 +2,6 @@
 
 import json
 import math
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -281,7 +280,6 @@ def test_a_batch_is_one_forward_pass(request, name, image_tower, text_tower):
 
 def test_no_images_and_no_texts_give_nothing(encoder):
     assert encoder.encode([]) == []
-    assert encoder.encode([]) == []
 
 
 def test_an_empty_or_blank_prompt_is_one_clause(encoder):
@@ -455,25 +453,20 @@ def test_an_openai_torchscript_file_is_read_with_quickgelu(tmp_path, open_clip, 
     ],
 )
 def test_missing_weights_are_known_at_once_and_without_network(name, open_clip, hub_cache, no_network):
-    started = time.perf_counter()
     with pytest.raises(EncoderUnavailable, match=f"fetch it with: twinlens models fetch {name}"):
         load_encoder(name, "cpu")
-    assert time.perf_counter() - started < 1
 
 
 def test_the_default_model_is_missed_without_importing_torch(run_python, tmp_path):
     program = """
-        import sys, time
+        import sys
         from metrics.encoders.catalogue import EncoderUnavailable, load_encoder
-        started = time.perf_counter()
         try:
             load_encoder("open_clip:ViT-B-32/laion2b_s34b_b79k")
         except EncoderUnavailable:
-            print(time.perf_counter() - started, "torch" in sys.modules)
+            print("torch" in sys.modules)
     """
-    seconds, imported = run_python(program, HF_HUB_CACHE=str(tmp_path)).split()
-    assert imported == "False"
-    assert float(seconds) < 1
+    assert run_python(program, HF_HUB_CACHE=str(tmp_path)).strip() == "False"
 
 
 @pytest.mark.parametrize(
@@ -494,26 +487,26 @@ def test_an_unknown_open_clip_name_is_answered_in_one_sentence(model, sentence, 
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_of_an_unknown_architecture_is_answered_with_a_close_match(checkpoint):
-    with pytest.raises(EncoderUnavailable, match=r"near it are .*ViT-B-16"):
-        load_open_clip(f"ViTB16/{checkpoint}", "cpu")
+@pytest.mark.parametrize(
+    ("architecture", "sentence"), [("ViTB16", r"near it are .*ViT-B-16"), ("ViT-S-32", "cannot be loaded")]
+)
+def test_a_file_of_another_architecture_is_refused(architecture, sentence, checkpoint):
+    with pytest.raises(EncoderUnavailable, match=sentence):
+        load_open_clip(f"{architecture}/{checkpoint}", "cpu")
 
 
-def test_a_file_that_does_not_fit_the_architecture_is_refused(checkpoint):
-    with pytest.raises(EncoderUnavailable, match="cannot be loaded"):
-        load_open_clip(f"ViT-S-32/{checkpoint}", "cpu")
-
-
-def test_a_folder_without_weights_is_refused(tmp_path, open_clip_folder):
-    (tmp_path / "open_clip_config.json").write_bytes((open_clip_folder / "open_clip_config.json").read_bytes())
-    with pytest.raises(EncoderUnavailable, match=r"holds no weights; call the file open_clip_model\.safetensors"):
-        load_open_clip(f"local-dir:{tmp_path}", "cpu")
-
-
-def test_damaged_weights_are_refused(tmp_path, open_clip_folder):
-    (tmp_path / "open_clip_config.json").write_bytes((open_clip_folder / "open_clip_config.json").read_bytes())
-    (tmp_path / "open_clip_model.safetensors").write_bytes(b"not weights at all")
-    with pytest.raises(EncoderUnavailable, match="cannot be loaded"):
+@pytest.mark.parametrize(
+    ("weights", "sentence"),
+    [
+        (None, r"holds no weights; call the file open_clip_model\.safetensors"),
+        (b"not weights at all", "cannot be loaded"),
+    ],
+)
+def test_absent_and_damaged_weights_are_refused(weights, sentence, tmp_path, open_clip_folder):
+    (tmp_path / "open_clip_config.json").symlink_to(open_clip_folder / "open_clip_config.json")
+    if weights is not None:
+        (tmp_path / "open_clip_model.safetensors").write_bytes(weights)
+    with pytest.raises(EncoderUnavailable, match=sentence):
         load_open_clip(f"local-dir:{tmp_path}", "cpu")
 
 

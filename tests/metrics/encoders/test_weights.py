@@ -1,7 +1,6 @@
 """Finding, hashing and fetching weights; nothing is downloaded unless asked for, and no test reaches the network."""
 
 import hashlib
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -74,12 +73,10 @@ def test_the_hub_is_offline_inside_the_block_only(hub_cache, no_network):
     from huggingface_hub import hf_hub_download, is_offline_mode
 
     before = is_offline_mode()
-    started = time.perf_counter()
     with hub_offline():
         assert is_offline_mode()
         with pytest.raises(OSError, match="cannot find the requested files"):
             hf_hub_download("org/name", "config.json")
-    assert time.perf_counter() - started < 1
     assert is_offline_mode() == before
 
 
@@ -190,10 +187,8 @@ def test_without_network_fetching_ends_at_once_with_one_sentence(name, monkeypat
 
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(urllib.request, "urlopen", fail)
-    started = time.perf_counter()
     with pytest.raises(EncoderUnavailable, match=r"cannot be reached from this machine \(Name or service") as caught:
         fetch(name)
-    assert time.perf_counter() - started < 5
     assert "\n" not in str(caught.value)
 
 
