@@ -200,47 +200,40 @@ GREEDY_TRAP_FIRST = people([0.8, 0.6, 0.0], [0.75, 0.1, float(np.sqrt(1 - 0.75**
 GREEDY_TRAP_SECOND = people([1.0, 0.0, 0.0], [0.0, 1.0, 0.0])
 
 
-class TestPeopleSimilarity:
-    def test_same_people_agree_wherever_they_stand(self):
-        cast = people(*np.eye(3))
-        measurement = measure(people_similarity, shots(cast, cast[::-1]))
-        assert measurement.value == pytest.approx(1)
-        assert [pair["faces"] for pair in measurement.details["matched"]] == [[0, 2], [1, 1], [2, 0]]
+CAST = people(*np.eye(3))
 
-    def test_matching_is_optimal_not_greedy(self):
-        measurement = measure(people_similarity, shots(GREEDY_TRAP_FIRST, GREEDY_TRAP_SECOND))
-        assert measurement.value == pytest.approx((0.6 + 0.75) / 2, abs=1e-6)
-        assert [pair["similarity"] for pair in measurement.details["matched"]] == pytest.approx([0.6, 0.75])
 
-    def test_lost_person_lowers_the_value_although_the_rest_agree_perfectly(self):
-        cast = people(*np.eye(3))
-        lost = measure(people_similarity, shots(cast, cast[:2]))
-        assert lost.value == pytest.approx(2 / 3)
-        assert lost.details["matched_mean"] == pytest.approx(1)
-        assert (lost.details["missing"], lost.details["extra"]) == (1, 0)
+@pytest.mark.parametrize(
+    ("first", "second", "value", "matched", "missing", "extra"),
+    [
+        # the same people agree wherever they stand
+        (CAST, CAST[::-1], 1, [([0, 2], 1), ([1, 1], 1), ([2, 0], 1)], 0, 0),
+        # matching is optimal, not greedy
+        (GREEDY_TRAP_FIRST, GREEDY_TRAP_SECOND, (0.6 + 0.75) / 2, [([0, 1], 0.6), ([1, 0], 0.75)], 0, 0),
+        # a lost person and an intruder lower the value although the rest agree perfectly
+        (CAST, CAST[:2], 2 / 3, [([0, 0], 1), ([1, 1], 1)], 1, 0),
+        (CAST[:2], CAST, 2 / 3, [([0, 0], 1), ([1, 1], 1)], 0, 1),
+        # a swapped person lowers it, an opposite one counts as no agreement and not as less than absent
+        (CAST[:2], [CAST[0], CAST[2]], 0.5, [([0, 0], 1), ([1, 1], 0)], 0, 0),
+        (people([1.0, 0.0]), people([-1.0, 0.0]), 0, [([0, 0], -1)], 0, 0),
+    ],
+)
+def test_people_are_matched_one_to_one(first, second, value, matched, missing, extra):
+    measurement = measure(people_similarity, shots(first, second))
+    details = measurement.details
+    assert measurement.value == pytest.approx(value, abs=1e-6)
+    assert [pair["faces"] for pair in details["matched"]] == [faces for faces, _ in matched]
+    similarities = [similarity for _, similarity in matched]
+    assert [pair["similarity"] for pair in details["matched"]] == pytest.approx(similarities, abs=1e-6)
+    assert details["matched_mean"] == pytest.approx(np.mean(similarities), abs=1e-6)
+    assert (details["missing"], details["extra"]) == (missing, extra)
+    assert details["boxes"]["s1"] == [face["box"] for face in second]
 
-    def test_intruder_lowers_the_value(self):
-        cast = people(*np.eye(3))
-        intruded = measure(people_similarity, shots(cast[:2], cast))
-        assert intruded.value == pytest.approx(2 / 3)
-        assert (intruded.details["missing"], intruded.details["extra"]) == (0, 1)
 
-    def test_swapped_person_lowers_the_value(self):
-        cast = people([1.0, 0.0, 0.0], [0.0, 1.0, 0.0])
-        swapped = people([1.0, 0.0, 0.0], [0.0, 0.0, 1.0])
-        assert measure(people_similarity, shots(cast, swapped)).value == pytest.approx(0.5)
-
-    def test_opposite_people_count_as_no_agreement_not_as_less_than_absent(self):
-        assert measure(people_similarity, shots(people([1.0, 0.0]), people([-1.0, 0.0]))).value == 0
-
-    def test_boxes_of_everyone_are_kept_for_drawing(self):
-        measurement = measure(people_similarity, shots(people(*np.eye(2)), people(*np.eye(2))))
-        assert measurement.details["boxes"]["s1"] == [[0.0, 0.0, 10.0, 10.0], [20.0, 0.0, 30.0, 10.0]]
-
-    @pytest.mark.parametrize(("first", "second"), [([], people(*np.eye(2))), (people(*np.eye(2)), []), ([], [])])
-    def test_shot_without_any_face_is_a_reason(self, first, second):
-        measurement = measure(people_similarity, shots(first, second))
-        assert (measurement.value, measurement.reason) == (None, "no_face")
+@pytest.mark.parametrize(("first", "second"), [([], CAST[:2]), (CAST[:2], []), ([], [])])
+def test_shot_without_any_person_is_a_reason(first, second):
+    measurement = measure(people_similarity, shots(first, second))
+    assert (measurement.value, measurement.reason) == (None, "no_face")
 
 
 @st.composite

@@ -17,49 +17,44 @@ def at_most_characters(limit):
     return lambda piece: len(piece) <= limit
 
 
-def test_a_text_that_fits_is_returned_untouched():
-    assert split_to_fit("  two\nwords ", at_most_words(2)) == ["  two\nwords "]
-    assert split_to_fit("", at_most_words(2)) == [""]
-
-
-def test_sentences_are_packed_whole_as_long_as_they_fit():
-    text = "One fox. Two dogs! Three cats? Four owls."
-    assert split_to_fit(text, at_most_words(4)) == ["One fox. Two dogs!", "Three cats? Four owls."]
-
-
-def test_a_long_sentence_is_cut_at_its_commas_and_semicolons():
-    text = "A red fox leaps over the wall, the moon is out; nobody sees it."
-    assert split_to_fit(text, at_most_words(7)) == [
-        "A red fox leaps over the wall,",
-        "the moon is out; nobody sees it.",
-    ]
-
-
-def test_a_clause_without_commas_is_cut_between_words():
-    assert split_to_fit("one two three four five", at_most_words(2)) == ["one two", "three four", "five"]
-
-
-def test_a_line_break_ends_a_sentence():
-    text = "Style: noir\nLight: low key\nLens: 35 mm f/2.8"
-    assert split_to_fit(text, at_most_words(5)) == ["Style: noir Light: low key", "Lens: 35 mm f/2.8"]
-
-
-def test_abbreviations_numbers_and_apertures_are_not_cut_where_they_fit():
-    text = "Shot at f/2.8 for $1,000 at 5:30 today"
-    assert split_to_fit(text, at_most_words(4)) == ["Shot at f/2.8 for", "$1,000 at 5:30 today"]
-
-
-def test_chinese_is_cut_at_its_own_punctuation():
-    text = "一只红狐狸跃过围墙，月亮出来了。没有人看见。"
-    assert split_to_fit(text, at_most_characters(13)) == ["一只红狐狸跃过围墙，", "月亮出来了。没有人看见。"]
-
-
-def test_a_word_too_long_by_itself_is_cut_into_characters():
-    assert split_to_fit("ab abcdefgh", at_most_characters(4)) == ["ab a", "bcde", "fgh"]
-
-
-def test_blank_text_that_does_not_fit_becomes_one_empty_piece():
-    assert split_to_fit(" " * 9, at_most_characters(4)) == [""]
+@pytest.mark.parametrize(
+    ("text", "fits", "pieces"),
+    [
+        # what fits stays untouched
+        ("  two\nwords ", at_most_words(2), ["  two\nwords "]),
+        ("", at_most_words(2), [""]),
+        # whole sentences, then clauses, then words
+        (
+            "One fox. Two dogs! Three cats? Four owls.",
+            at_most_words(4),
+            ["One fox. Two dogs!", "Three cats? Four owls."],
+        ),
+        (
+            "A red fox leaps over the wall, the moon is out; nobody sees it.",
+            at_most_words(7),
+            ["A red fox leaps over the wall,", "the moon is out; nobody sees it."],
+        ),
+        ("one two three four five", at_most_words(2), ["one two", "three four", "five"]),
+        # a line break ends a sentence; numbers and apertures stay whole
+        (
+            "Style: noir\nLight: low key\nLens: 35 mm f/2.8",
+            at_most_words(5),
+            ["Style: noir Light: low key", "Lens: 35 mm f/2.8"],
+        ),
+        ("Shot at f/2.8 for $1,000 at 5:30 today", at_most_words(4), ["Shot at f/2.8 for", "$1,000 at 5:30 today"]),
+        # Chinese at its own punctuation
+        (
+            "一只红狐狸跃过围墙，月亮出来了。没有人看见。",
+            at_most_characters(13),
+            ["一只红狐狸跃过围墙，", "月亮出来了。没有人看见。"],
+        ),
+        # a word too long by itself; blank text too long
+        ("ab abcdefgh", at_most_characters(4), ["ab a", "bcde", "fgh"]),
+        (" " * 9, at_most_characters(4), [""]),
+    ],
+)
+def test_known_cuts(text, fits, pieces):
+    assert split_to_fit(text, fits) == pieces
 
 
 def test_a_limit_that_nothing_meets_is_an_error():

@@ -3,6 +3,7 @@
 import itertools
 import random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
@@ -39,57 +40,55 @@ def test_lines_may_come_in_any_order(expected, rng):
     assert matching.read == tuple(expected)
 
 
-def test_one_line_over_two_rows():
-    matching = match_lines(["GRAND OPENING TODAY", "June 14"], ["GRAND OPENING", "TODAY", "June 14"])
-    assert matching.read == ("GRAND OPENING TODAY", "June 14")
-    assert matching.lines_of_box == ((0,), (0,), (1,))
+@pytest.mark.parametrize(
+    ("expected", "boxes", "read", "unexpected", "lines_of_box"),
+    [
+        # one line over two rows
+        (
+            ["GRAND OPENING TODAY", "June 14"],
+            ["GRAND OPENING", "TODAY", "June 14"],
+            ("GRAND OPENING TODAY", "June 14"),
+            (),
+            ((0,), (0,), (1,)),
+        ),
+        # several lines in one row are cut apart, between Chinese characters too
+        (["SALE", "TODAY", "ONLY HERE"], ["SALE TODAY ONLY HERE"], ("SALE", "TODAY", "ONLY HERE"), (), ((0, 1, 2),)),
+        (["欢迎光临", "营业时间"], ["营业时间欢迎光临"], ("欢迎光临", "营业时间"), (), ((1, 0),)),
+        # a cut pushes out what does not belong
+        (["SALE", "TODAY"], ["SALE TODAY", "xxxx"], ("SALE", "TODAY"), ("xxxx",), ((0, 1), ())),
+        # the same line twice needs two readings; one that is part of another finds its own place
+        (["SALE", "SALE"], ["SALE", "SALE"], ("SALE", "SALE"), (), ((0,), (1,))),
+        (["SALE"], ["SALE", "SALE"], ("SALE",), ("SALE",), ((0,), ())),
+        (["SALE ENDS SOON", "SALE"], ["SALE", "SALE ENDS SOON"], ("SALE ENDS SOON", "SALE"), (), ((1,), (0,))),
+    ],
+)
+def test_known_matchings(expected, boxes, read, unexpected, lines_of_box):
+    matching = match_lines(expected, boxes)
+    assert (matching.read, matching.unexpected, matching.lines_of_box) == (read, unexpected, lines_of_box)
 
 
-def test_several_lines_in_one_row_are_cut_apart():
-    matching = match_lines(["SALE", "TODAY", "ONLY HERE"], ["SALE TODAY ONLY HERE"])
-    assert matching.read == ("SALE", "TODAY", "ONLY HERE")
-    assert matching.lines_of_box == ((0, 1, 2),)
+@pytest.mark.parametrize(
+    ("expected", "boxes", "edits"),
+    [
+        # words inside a line keep their order
+        (["hello world"], ["world hello"], (8, 2, None)),
+        (["hello world"], ["world", "hello"], (8, 2, None)),
+        (["SALE", "SALE"], ["SALE"], (4, 1, 0)),
+        # nothing read drops every character, nothing expected makes everything an insertion
+        (["abc", "de"], [], (5, 2, 0)),
+        ([], ["abc de"], (6, 2, 6)),
+    ],
+)
+def test_known_edits(expected, boxes, edits):
+    matching = match_lines(expected, boxes)
+    characters, words, inserted = edits
+    assert (matching.character_edits, matching.word_edits) == (characters, words)
+    assert inserted is None or matching.inserted_characters == inserted
 
 
-def test_chinese_lines_in_one_row_are_cut_apart():
-    assert match_lines(["欢迎光临", "营业时间"], ["营业时间欢迎光临"]).character_edits == 0
-
-
-def test_a_cut_pushes_out_what_does_not_belong():
-    matching = match_lines(["SALE", "TODAY"], ["SALE TODAY", "xxxx"])
-    assert matching.read == ("SALE", "TODAY")
-    assert matching.unexpected == ("xxxx",)
-
-
-def test_words_exchanged_between_lines_are_errors():
-    assert match_lines(["GRAND OPENING", "JUNE SALE"], ["GRAND JUNE", "OPENING SALE"]).word_edits >= 2
-    assert match_lines(["GRAND OPENING", "JUNE SALE"], ["GRAND SALE", "JUNE OPENING"]).word_edits >= 2
-
-
-def test_words_inside_a_line_keep_their_order():
-    assert match_lines(["hello world"], ["world hello"]).character_edits == 8
-    assert match_lines(["hello world"], ["world", "hello"]).character_edits == 8
-
-
-def test_the_same_line_twice_needs_two_readings():
-    assert match_lines(["SALE", "SALE"], ["SALE", "SALE"]).character_edits == 0
-    assert match_lines(["SALE", "SALE"], ["SALE"]).character_edits == 4
-    assert match_lines(["SALE"], ["SALE", "SALE"]).unexpected == ("SALE",)
-
-
-def test_a_line_that_is_part_of_another_finds_its_own_place():
-    assert match_lines(["SALE ENDS SOON", "SALE"], ["SALE", "SALE ENDS SOON"]).character_edits == 0
-
-
-def test_nothing_read_drops_every_character():
-    matching = match_lines(["abc", "de"], [])
-    assert (matching.character_edits, matching.word_edits, matching.inserted_characters) == (5, 2, 0)
-    assert matching.read == ("", "")
-
-
-def test_nothing_expected_makes_everything_an_insertion():
-    matching = match_lines([], ["abc de"])
-    assert (matching.character_edits, matching.word_edits, matching.inserted_characters) == (6, 2, 6)
+@pytest.mark.parametrize("boxes", [["GRAND JUNE", "OPENING SALE"], ["GRAND SALE", "JUNE OPENING"]])
+def test_words_exchanged_between_lines_are_errors(boxes):
+    assert match_lines(["GRAND OPENING", "JUNE SALE"], boxes).word_edits >= 2
 
 
 @given(lines, lines, st.randoms(use_true_random=False))
