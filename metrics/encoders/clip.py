@@ -209,13 +209,7 @@ def _open_clip_counter(tokenizer: Any) -> Callable[[str], int]:
 def load_transformers(model: str, device: str = "auto") -> DualEncoder:
     """Load a CLIP or SigLIP model of transformers from files on this machine.
 
-    Parameters
-    ----------
-    model
-        A folder in the format of ``save_pretrained`` (in the working directory or the weights folder), or
-        ``ORG/NAME`` of the local Hugging Face cache. It holds configuration, weights, image processor and tokenizer.
-    device
-        ``auto`` (CUDA if there is one, else CPU) or a name of torch's.
+    ``model`` and ``device`` as in :func:`load_transformers_model`.
 
     Raises
     ------

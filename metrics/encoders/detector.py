@@ -100,13 +100,7 @@ class Detector:
 def load_owlv2(model: str, device: str = "auto") -> Detector:
     """Load an OWLv2 detector (Minderer et al. 2023) from files on this machine.
 
-    Parameters
-    ----------
-    model
-        A folder in the format of ``save_pretrained`` (in the working directory or the weights folder), or
-        ``ORG/NAME`` of the local Hugging Face cache, as ``google/owlv2-base-patch16-ensemble``.
-    device
-        ``auto`` (CUDA if there is one, else CPU) or a name of torch's.
+    ``model`` and ``device`` as in :func:`load_transformers_model`, such as ``google/owlv2-base-patch16-ensemble``.
 
     Raises
     ------
@@ -149,13 +143,7 @@ def load_grounding_dino(model: str, device: str = "auto") -> Detector:
     tokens. Only pictures of one size that are asked for the same phrases share a batch: padding, of either, would
     move the boxes.
 
-    Parameters
-    ----------
-    model
-        A folder in the format of ``save_pretrained`` (in the working directory or the weights folder), or
-        ``ORG/NAME`` of the local Hugging Face cache, as ``IDEA-Research/grounding-dino-tiny``.
-    device
-        ``auto`` (CUDA if there is one, else CPU) or a name of torch's.
+    ``model`` and ``device`` as in :func:`load_transformers_model`, such as ``IDEA-Research/grounding-dino-tiny``.
 
     Raises
     ------

@@ -57,7 +57,8 @@ def load_transformers_model(
     ----------
     name
         ``library:MODEL``, with a folder in the format of ``save_pretrained`` (in the working directory or the weights
-        folder) or ``ORG/NAME`` of the local Hugging Face cache as model.
+        folder) or ``ORG/NAME`` of the local Hugging Face cache as model. It holds configuration, weights,
+        image processor and tokenizer.
     device
         ``auto`` (CUDA if there is one, else CPU) or a name of torch's.
     auto_class

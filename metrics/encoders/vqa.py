@@ -87,14 +87,7 @@ def load_vqa(model: str, device: str = "auto") -> QuestionAnswerer:
     It runs in float32: half precision moves an answer with its batch by more than 1e-5. Models that think before they
     answer have no answer in their first token and are no judges of this kind.
 
-    Parameters
-    ----------
-    model
-        A folder in the format of ``save_pretrained`` (in the working directory or the weights folder), or
-        ``ORG/NAME`` of the local Hugging Face cache, as ``Qwen/Qwen2-VL-2B-Instruct``. It holds
-        configuration, weights, processor and tokenizer.
-    device
-        ``auto`` (CUDA if there is one, else CPU) or a name of torch's.
+    ``model`` and ``device`` as in :func:`load_transformers_model`, such as ``Qwen/Qwen2-VL-2B-Instruct``.
 
     Raises
     ------
