@@ -9,14 +9,8 @@ from evals.rating.stars.scales import FrozenScale
 from metrics.catalogue import METRICS
 from metrics.measurement import REASONS
 
-UNIT = {
-    "floor": 0.0,
-    "ceiling": 1.0,
-    "floor_source": "",
-    "ceiling_source": "",
-    "problem": None,
-    "indistinguishable_from_control": False,
-}
+UNIT = {"floor": 0.0, "ceiling": 1.0, "floor_source": "", "ceiling_source": "", "problem": None}
+UNIT["indistinguishable_from_control"] = False
 
 
 @pytest.fixture
@@ -74,6 +68,10 @@ def test_a_withheld_picture_counts_as_zero(outcomes, outcome):
     assert (share(found, "a"), share(found, "b")) == (0.8, 0.0)
     assert counts(found) == (1, 1, 0)
     assert found.reasons == {"left": {"withheld": 1}}
+    assert (
+        share(outcomes(SAMPLE, [{"prompt_id": "a", "value": 0.8}], [asked("a"), asked("a", outcome, repeat=1)]), "a")
+        == 0.4
+    )
     # Without the failure nothing is known of the prompt; no other policy changes what is known.
     assert pd.isna(share(found, "b", of="complete_case"))
     assert (share(found, "b", of="lowest"), share(found, "b", of="highest")) == (0.0, 0.0)
@@ -102,11 +100,6 @@ def test_no_face_and_no_text_count_as_zero_and_a_broken_encoder_is_left_out(outc
     assert set(found.reasons["left"]) <= set(REASONS)
 
 
-def test_a_refused_repeat_of_a_prompt_halves_it(outcomes):
-    found = outcomes(SAMPLE, [{"prompt_id": "a", "value": 0.8}], [asked("a"), asked("a", "refused", repeat=1)])
-    assert share(found, "a") == pytest.approx(0.4)
-
-
 def test_another_system_is_not_charged_with_a_refusal(outcomes):
     rows = [{"prompt_id": "a", "value": 0.8, "system": system} for system in ("left", "right")]
     found = outcomes(SAMPLE, rows, [asked("a"), asked("a", system="right"), asked("b", "refused", system="right")])
@@ -115,47 +108,39 @@ def test_another_system_is_not_charged_with_a_refusal(outcomes):
     assert counts(found, "left") == (1, 0, 0)
 
 
-def test_a_refused_shot_takes_every_pair_that_it_is_in(outcomes):
-    # Four shots are six pairs; without the third one three are left, and the other three have failed.
-    rows = [pair(1, 2, 1.0), pair(1, 4, 0.5), pair(2, 4, 0.6)]
-    found = outcomes("identity.self", rows, shots("ok", "ok", "refused", "ok"))
-    assert share(found, "kim") == pytest.approx(2.1 / 6)
-    assert counts(found) == (3, 3, 0)
+STORY = {"prompt_id": "kim-1", "sequence_id": "kim", "subject": ["kim-1", "kim-2", "kim-3"]}
+THREE_PAIRS = [pair(1, 2, 1.0), pair(1, 4, 0.5), pair(2, 4, 0.6)]
+# Scoring pairs the first shot with the third where the second never came; nobody asked for that pair.
+NEIGHBOURS = [pair(1, 3, 1.0), pair(3, 4, 0.9)]
+TWO_STORIES = [{**STORY, "value": 1.0}, {**STORY, "value": 0.8, "repeat": 1}]
 
 
-def test_a_lost_shot_leaves_its_pairs_out(outcomes):
-    rows = [pair(1, 2, 1.0), pair(1, 4, 0.5), pair(2, 4, 0.6)]
-    found = outcomes("identity.self", rows, shots("ok", "ok", "timeout", "ok"))
-    assert share(found, "kim") == pytest.approx(0.7)
-    assert counts(found) == (3, 0, 3)
-
-
-def test_a_pair_of_a_lost_and_a_refused_shot_was_lost(outcomes):
-    found = outcomes("identity.self", [], shots("ok", "refused", "timeout"))
-    # 1-2 failed by the system; 1-3 and 2-3 by the network.
-    assert counts(found) == (0, 1, 2)
-
-
-def test_the_neighbours_of_a_refused_shot_fail_and_do_not_become_neighbours(outcomes):
-    # Scoring pairs the first shot with the third where the second never came; nobody asked for that pair.
-    rows = [pair(1, 3, 1.0), pair(3, 4, 0.9)]
-    found = outcomes("identity.previous", rows, shots("ok", "refused", "ok", "ok"))
-    assert share(found, "kim") == pytest.approx((0 + 0 + 0.9) / 3)
-    assert counts(found) == (1, 2, 0)
-
-
-def test_the_neighbours_of_a_lost_shot_are_left_out(outcomes):
-    rows = [pair(1, 3, 1.0), pair(3, 4, 0.9)]
-    found = outcomes("identity.previous", rows, shots("ok", "failed", "ok", "ok"))
-    assert share(found, "kim") == pytest.approx(0.9)
-    assert counts(found) == (1, 0, 2)
-
-
-def test_a_refused_shot_at_an_end_costs_one_neighbour(outcomes):
-    found = outcomes("identity.previous", [pair(1, 2, 0.9)], shots("ok", "ok", "refused"))
-    assert counts(found) == (1, 1, 0)
-    found = outcomes("identity.previous", [pair(2, 3, 0.9)], shots("refused", "ok", "ok"))
-    assert counts(found) == (1, 1, 0)
+@pytest.mark.parametrize(
+    ("metric_id", "rows", "requests", "expected", "expected_counts"),
+    [
+        # Four shots are six pairs; without the third one three are left, and the other three have failed or were lost.
+        ("identity.self", THREE_PAIRS, shots("ok", "ok", "refused", "ok"), 2.1 / 6, (3, 3, 0)),
+        ("identity.self", THREE_PAIRS, shots("ok", "ok", "timeout", "ok"), 0.7, (3, 0, 3)),
+        # 1-2 failed by the system; 1-3 and 2-3 by the network.
+        ("identity.self", [], shots("ok", "refused", "timeout"), 0.0, (0, 1, 2)),
+        ("identity.previous", NEIGHBOURS, shots("ok", "refused", "ok", "ok"), 0.9 / 3, (1, 2, 0)),
+        ("identity.previous", NEIGHBOURS, shots("ok", "failed", "ok", "ok"), 0.9, (1, 0, 2)),
+        ("identity.previous", [pair(1, 2, 0.9)], shots("ok", "ok", "refused"), 0.45, (1, 1, 0)),
+        ("identity.previous", [pair(2, 3, 0.9)], shots("refused", "ok", "ok"), 0.45, (1, 1, 0)),
+        # Without one of its shots no sequence was delivered; a lost shot does not break what was.
+        ("adherence.step_order", TWO_STORIES[:1], shots("ok", "refused", "ok", "ok"), 0.0, (0, 1, 0)),
+        ("adherence.step_order", TWO_STORIES[:1], shots("ok", "failed", "ok"), 1.0, (1, 0, 0)),
+        ("adherence.step_order", [], shots("refused", "ok"), 0.0, (0, 1, 0)),
+        ("adherence.step_order", [], shots("failed", "timeout"), None, (0, 0, 1)),
+        ("adherence.step_order", TWO_STORIES, shots("ok", "ok", "refused") + shots("ok", "ok", "ok", repeat=1), 0.4,
+         (1, 1, 0)),
+        (SAMPLE, [], shots("refused", "failed"), 0.0, (0, 1, 1)),
+    ],
+)  # fmt: skip
+def test_what_a_missing_shot_costs_its_sequence(outcomes, metric_id, rows, requests, expected, expected_counts):
+    found = outcomes(metric_id, rows, requests)
+    assert share(found, "kim") == pytest.approx(expected) if expected is not None else pd.isna(share(found, "kim"))
+    assert counts(found) == expected_counts
 
 
 def test_neighbours_are_told_by_shot_and_not_by_the_order_of_requests(outcomes):
@@ -163,31 +148,6 @@ def test_neighbours_are_told_by_shot_and_not_by_the_order_of_requests(outcomes):
     for order in ([3, 1, 0, 2], [2, 0, 3, 1]):
         found = outcomes("identity.previous", [pair(1, 3, 1.0), pair(3, 4, 0.9)], [requests[n] for n in order])
         assert counts(found) == (1, 2, 0)
-
-
-STORY = {"prompt_id": "kim-1", "sequence_id": "kim", "subject": ["kim-1", "kim-2", "kim-3"]}
-
-
-def test_a_sequence_without_one_of_its_shots_was_not_delivered(outcomes):
-    found = outcomes("adherence.step_order", [{**STORY, "value": 1.0}], shots("ok", "refused", "ok", "ok"))
-    assert share(found, "kim") == 0.0
-    assert counts(found) == (0, 1, 0)
-    assert found.reasons == {"left": {"withheld": 1}}
-
-
-def test_only_the_repeat_that_lacks_a_shot_has_failed(outcomes):
-    rows = [{**STORY, "value": 1.0}, {**STORY, "value": 0.8, "repeat": 1}]
-    requests = shots("ok", "ok", "refused") + shots("ok", "ok", "ok", repeat=1)
-    found = outcomes("adherence.step_order", rows, requests)
-    assert share(found, "kim") == pytest.approx((0 + 0.8) / 2)
-    assert counts(found) == (1, 1, 0)
-
-
-def test_a_sequence_of_which_nothing_came_has_failed_or_was_lost(outcomes):
-    assert counts(outcomes("adherence.step_order", [], shots("refused", "ok"))) == (0, 1, 0)
-    assert counts(outcomes("adherence.step_order", [], shots("failed", "timeout"))) == (0, 0, 1)
-    # A lost shot does not break what was delivered: the sequence is measured on the others.
-    assert counts(outcomes("adherence.step_order", [{**STORY, "value": 1.0}], shots("ok", "failed", "ok"))) == (1, 0, 0)
 
 
 def test_seeds_may_be_whole_numbers_in_one_table_and_floats_in_the_other(outcomes):
@@ -223,15 +183,9 @@ def test_shots_that_were_never_sent_are_whose_the_first_shot_is(outcomes, metric
     n = {SAMPLE: 3, "identity.self": 3, "identity.previous": 2, "adherence.step_order": 1}[metric_id]
     assert counts(outcomes(metric_id, [], later("refused"))) == (0, n, 0)
     assert counts(outcomes(metric_id, [], later("timeout"))) == (0, 0, n)
-
-
-def test_a_repeat_whose_first_shot_was_lost_is_not_blamed_for_another_ones_refusal(outcomes):
-    found = outcomes(SAMPLE, [], later("refused") + [{**row, "repeat": 1} for row in later("timeout")])
-    assert counts(found) == (0, 3, 3)
-
-
-def test_a_shot_that_failed_by_itself_is_lost_although_another_was_refused(outcomes):
-    assert counts(outcomes(SAMPLE, [], shots("refused", "failed"))) == (0, 1, 1)
+    # A repeat whose first shot was lost is not blamed for another one's refusal.
+    both = later("refused") + [{**row, "repeat": 1} for row in later("timeout")]
+    assert counts(outcomes(metric_id, [], both)) == (0, n, n)
 
 
 def test_a_request_that_names_no_prompt_is_a_prompt_of_its_own(outcomes):
@@ -239,6 +193,8 @@ def test_a_request_that_names_no_prompt_is_a_prompt_of_its_own(outcomes):
     found = outcomes(SAMPLE, [{"prompt_id": "a", "value": 0.8}], requests)
     assert found.shares["left"].tolist() == [0.8, 0.0, 0.0]
     assert counts(found) == (1, 2, 0)
+    bare = [{"system": "left", "outcome": "ok"}, {"system": "left", "outcome": "filtered"}]
+    assert counts(outcomes(SAMPLE, [{"prompt_id": "a", "value": 0.8}], bare)) == (1, 1, 0)
 
 
 def test_a_request_that_names_no_suite_counts_in_every_suite(outcomes):
@@ -246,11 +202,6 @@ def test_a_request_that_names_no_suite_counts_in_every_suite(outcomes):
     for suite in ("s", "t"):
         found = outcomes(SAMPLE, [{"prompt_id": "a", "value": 0.8}], requests, suite=suite)
         assert dict(found.shares["left"]) == {"a": 0.8, "b": 0.0}
-
-
-def test_requests_of_system_and_outcome_alone_are_enough(outcomes):
-    requests = [{"system": "left", "outcome": "ok"}, {"system": "left", "outcome": "filtered"}]
-    assert counts(outcomes(SAMPLE, [{"prompt_id": "a", "value": 0.8}], requests)) == (1, 1, 0)
 
 
 def test_prompts_that_ask_nothing_of_the_metric_are_not_counted(score_table):

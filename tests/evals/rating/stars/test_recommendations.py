@@ -39,39 +39,28 @@ def test_the_better_system_is_named_with_its_lead_and_what_would_turn_it():
     assert (found["rated"], found["requirements"], found["article"], found["article_verdict"]) == (1.0, [], None, None)
 
 
-def test_the_interval_is_told_from_the_leaders_side():
+def test_the_interval_is_told_from_the_leaders_side_and_what_no_row_speaks_against_no_weights_turn():
     for systems in ([FLUX, GEMINI], [GEMINI, FLUX]):
-        verdict = recommend(case(), [pair("precise", HIGH, LOW)], systems)["verdict"]
-        low, high = verdict.partition("(")[2].rstrip(")").split(" to ")
+        found = recommend(case(), [pair("precise", HIGH, LOW)], systems)
+        low, high = found["verdict"].partition("(")[2].rstrip(")").split(" to ")
         assert 0 < float(low) < 2.1 < float(high)
+        assert found["would_change"] == "no weights at all: no row speaks for the other"
 
 
-def test_what_no_row_speaks_against_no_weights_turn():
-    found = recommend(case(), [pair("precise", HIGH, LOW)], [FLUX, GEMINI])
-    assert found["would_change"] == "no weights at all: no row speaks for the other"
-
-
-def test_an_interval_over_zero_names_nobody():
-    found = recommend(case(), [pair("precise", UNSURE, LOW)], [FLUX, GEMINI])
-    assert found["system"] is None
-    assert found["verdict"].startswith(f"cannot tell {FLUX} from {GEMINI}: ")
-    assert found["verdict"].endswith("includes zero")
-    assert found["would_change"] == "more prompts, or other weights"
-
-
-def test_too_few_prompts_in_common_name_nobody():
-    found = recommend(case(), [pair("precise", HIGH[:4], LOW[:4])], [FLUX, GEMINI])
-    assert found["verdict"] == (
-        f"cannot tell {FLUX} from {GEMINI}: they have fewer than 5 prompts in common in one of the rows"
-    )
-
-
-def test_who_leads_only_where_the_other_was_not_asked_is_not_named():
-    left = np.concatenate([LOW, [np.nan] * 30])
-    right = np.concatenate([LOW - 0.1, np.ones(30)])
+@pytest.mark.parametrize(
+    ("left", "right", "doubt"),
+    [
+        (UNSURE, LOW, "includes zero"),
+        (HIGH[:4], LOW[:4], "fewer than 5 prompts in common in one of the rows"),
+        # Who leads only where the other was not asked.
+        ([*LOW, *[np.nan] * 30], [*(LOW - 0.1), *np.ones(30)], "that both were rated on the other one is ahead"),
+    ],
+)
+def test_nobody_is_named_where_the_pair_does_not_tell(left, right, doubt):
     found = recommend(case(), [pair("precise", left, right)], [FLUX, GEMINI])
-    assert found["system"] is None
-    assert found["verdict"].endswith("on the prompts that both were rated on the other one is ahead")
+    assert (found["system"], found["would_change"]) == (None, "more prompts, or other weights")
+    assert found["verdict"].startswith("cannot tell ")
+    assert found["verdict"].endswith(doubt)
 
 
 def test_less_than_half_of_the_weight_rated_is_too_little():
@@ -94,7 +83,8 @@ def test_a_row_in_which_nobody_is_told_from_the_floor_is_not_a_rated_one():
 
 
 def test_one_system_has_nobody_to_be_compared_with():
-    found = recommend(case(), [rated_row("precise", shares={FLUX: HIGH})], [FLUX])
+    found = recommend(case(), [rated_row("precise", shares={FLUX: HIGH})], [FLUX], advice("flux-2-pro"))
+    assert (found["article"], found["article_verdict"]) == ("FLUX.2 Pro", "not comparable")
     assert (found["system"], found["verdict"]) == (FLUX, f"{FLUX}: there is nothing to compare it with")
 
 
@@ -154,8 +144,3 @@ def test_nobody_knows_what_an_invented_system_can(system, says):
 def test_the_advice_of_an_article_is_held_against_ours(flux, models, verdict):
     found = recommend(case(), [pair("precise", flux, LOW)], [FLUX, GEMINI], advice(*models, unless="it must edit"))
     assert (found["article"], found["article_verdict"]) == ("FLUX.2 Pro (unless it must edit)", verdict)
-
-
-def test_advice_between_systems_needs_two_of_them():
-    found = recommend(case(), [rated_row("precise", shares={FLUX: HIGH})], [FLUX], advice("flux-2-pro"))
-    assert (found["article"], found["article_verdict"]) == ("FLUX.2 Pro", "not comparable")
