@@ -9,7 +9,10 @@ from metrics.specification import Better
 
 @dataclass(frozen=True, slots=True)
 class OperationSpec:
-    """One figure of a system's operation: a frozen row. It needs requests with outcome, times and cost, no encoder."""
+    """One figure of a system's operation: a frozen row. It needs requests with outcome, times and cost, no encoder.
+
+    ``in_summary`` says whether a terminal shows it, ``by_size`` is its place where sizes stand side by side (0: none).
+    """
 
     id: str
     version: int
@@ -18,6 +21,8 @@ class OperationSpec:
     better: Better
     range: tuple[float | None, float | None]
     source: str
+    in_summary: bool = False
+    by_size: int = 0
 
     @property
     def dimension(self) -> str:
@@ -31,27 +36,30 @@ _WILSON = "Wilson 1927, prompts as trials"
 OPERATIONS: tuple[OperationSpec, ...] = (
     OperationSpec(
         "operations.latency_p50", 1, "Latency, median", "s", "lower", (0, None),
-        f"{_QUANTILE}; interval by order statistics (Conover 1999)",
+        f"{_QUANTILE}; interval by order statistics (Conover 1999)", in_summary=True, by_size=1,
     ),
     OperationSpec(
         "operations.latency_p95", 1, "Latency, 95th percentile", "s", "lower", (0, None),
-        f"{_QUANTILE}; a lower bound below 59 values or with a timeout",
+        f"{_QUANTILE}; a lower bound below 59 values or with a timeout", in_summary=True, by_size=2,
     ),
     OperationSpec(
-        "operations.queue_p50", 1, "Time in the queue, median", "s", "lower", (0, None), "host's word, else measured",
+        "operations.queue_p50", 1, "Time in the queue, median", "s", "lower", (0, None),
+        "host's word, else measured", by_size=3,
     ),
     OperationSpec(
         "operations.generation_p50", 1, "Time of generation, median", "s", "lower", (0, None),
-        "host's word, else measured",
+        "host's word, else measured", by_size=4,
     ),
-    OperationSpec("operations.download_p50", 1, "Time of download, median", "s", "lower", (0, None), "measured"),
+    OperationSpec(
+        "operations.download_p50", 1, "Time of download, median", "s", "lower", (0, None), "measured", by_size=5,
+    ),
     OperationSpec(
         "operations.seconds_per_megapixel", 1, "Latency per megapixel, median", "s per million pixels", "lower",
-        (0, None), "latency over width x height / 10^6",
+        (0, None), "latency over width x height / 10^6", by_size=6,
     ),
     OperationSpec(
         "operations.throughput", 1, "Throughput while in flight", "pictures per minute", "higher", (0, None),
-        "pictures over the union of in-flight spans",
+        "pictures over the union of in-flight spans", in_summary=True, by_size=8,
     ),
     OperationSpec(
         "operations.in_flight", 1, "Requests in flight at once, mean", "requests", "neither", (0, None),
@@ -59,18 +67,31 @@ OPERATIONS: tuple[OperationSpec, ...] = (
     ),
     OperationSpec(
         "operations.cost_per_image", 1, "Cost of a picture", "USD", "lower", (0, None), "mean told cost of pictures",
+        in_summary=True, by_size=7,
     ),
     OperationSpec(
         "operations.cost_per_accepted_image", 1, "All money per accepted picture", "USD", "lower", (0, None),
-        "all told money over pictures",
+        "all told money over pictures", in_summary=True,
     ),
     OperationSpec(
         "operations.cost_per_accepted_image_at_most", 1, "The same with all that may have been charged", "USD",
         "lower", (0, None), "plus what requests without a picture may have cost",
     ),
-    OperationSpec("operations.refusal_rate", 1, "Refused", "share of requests", "lower", (0, 1), _WILSON),
-    OperationSpec("operations.filter_rate", 1, "Filtered", "share of requests", "lower", (0, 1), _WILSON),
-    OperationSpec("operations.failure_rate", 1, "Failed or timed out", "share of requests", "lower", (0, 1), _WILSON),
-    OperationSpec("operations.unknown_rate", 1, "Answer lost", "share of requests", "lower", (0, 1), _WILSON),
+    OperationSpec(
+        "operations.refusal_rate", 1, "Refused", "share of requests", "lower", (0, 1), _WILSON,
+        in_summary=True,
+    ),
+    OperationSpec(
+        "operations.filter_rate", 1, "Filtered", "share of requests", "lower", (0, 1), _WILSON,
+        in_summary=True,
+    ),
+    OperationSpec(
+        "operations.failure_rate", 1, "Failed or timed out", "share of requests", "lower", (0, 1), _WILSON,
+        in_summary=True,
+    ),
+    OperationSpec(
+        "operations.unknown_rate", 1, "Answer lost", "share of requests", "lower", (0, 1), _WILSON,
+        in_summary=True,
+    ),
 )  # fmt: skip
 """Every figure. `evals.rating.operations` computes them."""

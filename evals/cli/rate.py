@@ -1,40 +1,23 @@
-"""The command ``twinlens rate``: prints what a scored run says of its systems."""
+"""The command ``twinlens rate``: prints what a scored run says of its systems, from the views that the report has."""
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from evals.cli.options import as_json, print_json
 
 if TYPE_CHECKING:
-    from evals.rating.operations import Figure, SystemOperations
-    from evals.reporting.stars import Advice, Cell, StarSection
+    from evals.rating.comparison import SystemMean
+    from evals.rating.ratings import Ratings
+    from evals.reporting.comparison import MetricLine
+    from evals.reporting.operations import OperationsSection
+    from evals.reporting.stars import StarSection
     from evals.run import Run
-
-_CONTROL_MEANING = {
-    "auc": "0.5 cannot tell, 1 always tells",
-    "seed_ratio": "0 the seed fixes it, 1 it does nothing",
-    "mean": "known-good material",
-}
-
-_OPERATIONS = {
-    "latency p50, s": "latency_p50",
-    "latency p95, s": "latency_p95",
-    "USD per image": "cost_per_image",
-    "USD per accepted image": "cost_per_accepted_image",
-    "images per minute": "throughput",
-    "refused": "refusal_rate",
-    "filtered": "filter_rate",
-    "failed or timed out": "failure_rate",
-    "answer lost": "unknown_rate",
-}
-"""The figures of the terminal's table, by what it calls them; the report shows them all."""
 
 
 @click.command()
@@ -52,268 +35,142 @@ def rate(run: Path, json_wanted: bool) -> None:
 
 
 def print_run(run: Run) -> None:
-    """Print what was scored, the comparison, the controls, the reasons and the warnings."""
+    """Print what was scored, the comparison, the controls, stars, operations, the reasons and the warnings."""
+    from evals.cli.tables import print_lines
     from evals.rating.stage import operations_of, rate_run
+    from evals.reporting import operations, stars
     from evals.scoring.provenance import provenance_warnings
 
+    print_lines(_facts(run), wrap=False)
+    ratings = rate_run(run)
+    print_ratings(ratings)
+    print_stars(stars.section(ratings["stars"]))
+    print_operations(operations.section(operations_of(run), ratings["systems"]))
+    print_lines((f"note: {caution}" for caution in provenance_warnings(run.provenance)), wrap=False)
+
+
+def _facts(run: Run) -> Iterator[str]:
+    """Yield what the run knows of its images and encoders."""
     facts, unreadable = run.provenance["image_set"], run.provenance["unreadable"]
     skipped = f", {len(facts['skipped'])} rows skipped" if facts["skipped"] else ""
     damaged = f", {len(unreadable)} with a file that cannot be decoded" if unreadable else ""
-    print(f"{facts['name']}: {facts['scored_rows']} images scored{skipped}{damaged}")
-    for problem in [*facts["skipped"][:5], *unreadable[:5]]:
-        print(f"  row {problem['row']}: {problem['reason']}")
+    yield f"{facts['name']}: {facts['scored_rows']} images scored{skipped}{damaged}"
+    yield from (f"  row {problem['row']}: {problem['reason']}" for problem in [*facts["skipped"][:5], *unreadable[:5]])
     for encoder in run.provenance["encoders"]:
-        facts_of_weights = f"{encoder['licence']}, weights {(encoder['weights_sha256'] or 'none')[:12]}"
-        used = encoder["status"] == "used"
-        print(f"{encoder['role']}: {encoder['name']} ({facts_of_weights if used else encoder['note']})")
+        weights = f"{encoder['licence']}, weights {(encoder['weights_sha256'] or 'none')[:12]}"
+        yield f"{encoder['role']}: {encoder['name']} ({weights if encoder['status'] == 'used' else encoder['note']})"
     if (long := run.provenance["long_prompts"]) and long["n"]:
-        print(f"{long['n']} of {long['of']} prompts exceed the encoder's context and were cut into clauses")
-    ratings = rate_run(run)
-    print_ratings(ratings)
-    print_stars(ratings.get("stars"))
-    print_operations(operations_of(run))
-    for caution in provenance_warnings(run.provenance):
-        print(f"note: {caution}")
+        yield f"{long['n']} of {long['of']} prompts exceed the encoder's context and were cut into clauses"
 
 
-def print_ratings(ratings: Mapping[str, Any]) -> None:
-    """Print the ratings dict as tables; what has no measurement at all is one line a metric."""
-    from rich.console import Console
+def print_ratings(ratings: Ratings) -> None:
+    """Print means, differences and controls as tables; what has no measurement at all is one line a metric."""
+    from evals.cli.tables import print_lines, print_table
+    from evals.reporting.comparison import metric_lines
+    from evals.reporting.controls import control_groups, control_table
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+    systems = ratings["systems"]
     scored = [row for row in ratings["rows"] if row["mean"] is not None]
-    keys = {(row["suite"], row["metric"]) for row in scored}
+    keys = dict.fromkeys((row["suite"], row["metric"]) for row in scored)
     n_suites = Counter(metric for _, metric in keys)
     described = {row["metric"] for row in scored if row["better"] == "neither" and n_suites[row["metric"]] > 1}
-    if compared := {(suite, metric) for suite, metric in keys if metric not in described}:
-        console.print(_comparison(ratings, compared))
+    lines = {
+        (suite, line.metric): line
+        for suite in dict.fromkeys(suite for suite, _ in keys)
+        for line in metric_lines([row for row in ratings["rows"] if row["suite"] == suite], ratings)
+    }
+    compared = [(key[0] or "", *_cells(lines[key], len(systems))) for key in keys if key[1] not in described]
+    if compared:
+        title, headings = "Mean over prompts with 95% interval", ("suite", "metric", *systems, "ahead")
+        print_table(title, headings, compared, right=systems, whole=["metric"])
     if described:
-        console.print(_descriptions(ratings["systems"], [row for row in scored if row["metric"] in described]))
-    for metric, reasons in _unscored(ratings).items():
-        console.print(f"not scored: {metric} ({reasons})", markup=False)
-    shown = [row for row in ratings["controls"] if _belongs_in_summary(row)]
-    if shown:
-        console.print(_controls(shown))
-    for warning in ratings["warnings"]:
-        console.print(f"note: {warning}", markup=False)
+        # Nothing is better or worse in these, and the report has every suite.
+        rows = [_span(metric, scored, systems) for metric in n_suites if metric in described]
+        title, headings = "Descriptive metrics: lowest and highest mean of a suite", ("metric", "suites", *systems)
+        print_table(title, headings, rows, right=systems, whole=["metric", "suites"])
+    print_lines(f"not scored: {metric} ({_reasons(counts)})" for metric, counts in _unscored(ratings).items())
+    if groups := [group for group in control_groups(ratings, measured_only=True) if group.in_summary]:
+        table = control_table(groups)
+        print_table(table.title, table.headings, table.rows)
+        print_lines(f"{group.control}, {group.statistic}: {group.meaning}" for group in groups)
+    print_lines(f"note: {warning}" for warning in ratings["warnings"])
 
 
-def print_operations(rows: Sequence[SystemOperations]) -> None:
-    """Print latency, cost and outcomes of each system and size as a table, nothing where no requests are known."""
-    if not rows:
-        return
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    from evals.rating.operations import notes
-
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
-    table = Table(title="Operations: what asking was like, with 95% interval", title_justify="left")
-    systems = sorted({row["system"] for row in rows})
-    for heading in ("size", "figure"):
-        table.add_column(heading, no_wrap=heading == "figure")
-    for system in systems:
-        table.add_column(escape(system), justify="right")
-    by_size: dict[str | None, dict[str, SystemOperations]] = {}
-    for row in rows:
-        by_size.setdefault(row["size"], {})[row["system"]] = row
-    for size, asked in by_size.items():
-        for heading, name in _OPERATIONS.items():
-            figures = (
-                asked[system]["figures"][f"operations.{name}"] if system in asked else None for system in systems
-            )
-            table.add_row(escape(size or "not told"), heading, *map(_operation, figures))
-    console.print(table)
-    for row in rows:
-        if row["reasons"]:
-            reasons = ", ".join(f"{reason} x{count}" for reason, count in row["reasons"].items())
-            console.print(f"no picture: {row['system']}, {row['size'] or 'size not told'} ({reasons})", markup=False)
-    for note in notes(rows):
-        console.print(f"note: {note}", markup=False)
+def _cells(line: MetricLine, n_systems: int) -> Iterator[str]:
+    """Yield a metric with its arrow, what each system reached, and which is ahead."""
+    yield line.metric + {"higher": " \u2191", "lower": " \u2193", "neither": ""}[line.better]
+    for cell in line.cells:
+        value = f"{cell.mean} [{cell.interval}]" if cell.interval else cell.mean
+        yield "\n".join(filter(None, ("" if cell.prompts == "" else value, _reasons(cell.reasons))))
+    verdicts = []
+    for pair in line.differences:
+        names, verdict = (pair.system_a, pair.system_b), pair.winner or pair.outcome
+        if n_systems > 2 and pair.winner:
+            verdict = f"{pair.winner} > {names[pair.winner == names[0]]}"
+        elif n_systems > 2:
+            verdict = f"{', '.join(names)}: {verdict}"
+        verdicts.append(verdict)
+    yield "\n".join(verdicts)
 
 
-def _operation(figure: Figure | None) -> str:
-    if figure is None or figure["value"] is None:
-        return figure["reason"] or "" if figure else ""
-    bound = "\u2265 " if figure["at_least"] else ""
-    interval = f" [{figure['low']:.3g}, {figure['high']:.3g}]" if figure["low"] is not None else ""
-    return f"{bound}{figure['value']:.3g}{interval}"
+def _span(metric: str, scored: Sequence[SystemMean], systems: Sequence[str]) -> tuple[str, ...]:
+    means: dict[str, list[float]] = {system: [] for system in systems}
+    for row in scored:
+        if row["metric"] == metric and row["mean"] is not None:
+            means[row["system"]].append(row["mean"])
+    spans = (f"{min(of_system):.3g} to {max(of_system):.3g}" if of_system else "" for of_system in means.values())
+    n_suites = len({row["suite"] for row in scored if row["metric"] == metric})
+    return metric, str(n_suites), *spans
 
 
-def _comparison(ratings: Mapping[str, Any], keys: set[tuple[str, str]]) -> Any:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(title="Mean over prompts with 95% interval", title_justify="left")
-    table.add_column("suite")
-    table.add_column("metric", no_wrap=True)
-    for system in ratings["systems"]:
-        table.add_column(escape(system), justify="right")
-    table.add_column("ahead")
-    verdicts: dict[tuple[str, str], list[str]] = {}
-    for difference in ratings["differences"]:
-        verdict = _verdict(difference, len(ratings["systems"]))
-        verdicts.setdefault((difference["suite"], difference["metric"]), []).append(verdict)
-    cells: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in ratings["rows"]:
-        if (row["suite"], row["metric"]) in keys:
-            cells.setdefault((row["suite"], row["metric"]), {})[row["system"]] = row
-    arrows = {"higher": " \u2191", "lower": " \u2193", "neither": ""}
-    for (suite, metric), by_system in cells.items():
-        name = metric + arrows[next(iter(by_system.values()))["better"]]
-        shown = [_cell(by_system.get(system)) for system in ratings["systems"]]
-        cells_of_row = (suite, name, *shown, "\n".join(verdicts.get((suite, metric), [])))
-        table.add_row(*map(escape, cells_of_row))
-    return table
+def _reasons(counts: dict[str, int] | Counter[str]) -> str:
+    return ", ".join(f"{reason} x{count}" for reason, count in counts.items())
 
 
-def _descriptions(systems: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Any:
-    """Return one line a metric: nothing is better or worse in it, and the report has every suite."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(title="Descriptive metrics: lowest and highest mean of a suite", title_justify="left")
-    for heading in ("metric", "suites"):
-        table.add_column(heading, no_wrap=True)
-    for system in systems:
-        table.add_column(escape(system), justify="right")
-    for metric in dict.fromkeys(row["metric"] for row in rows):
-        means: dict[str, list[float]] = {system: [] for system in systems}
-        for row in rows:
-            if row["metric"] == metric:
-                means[row["system"]].append(row["mean"])
-        suites = {row["suite"] for row in rows if row["metric"] == metric}
-        spans = (f"{min(of):.3g} to {max(of):.3g}" if of else "" for of in means.values())
-        table.add_row(metric, str(len(suites)), *spans)
-    return table
-
-
-def _verdict(difference: Mapping[str, Any], n_systems: int) -> str:
-    first, second, ahead = difference["system_a"], difference["system_b"], difference["better_system"]
-    if ahead is not None:
-        return f"{ahead}" if n_systems == 2 else f"{ahead} > {first if ahead == second else second}"
-    outcome = "too few prompts" if difference["low"] is None else "not separable"
-    return outcome if n_systems == 2 else f"{first}, {second}: {outcome}"
-
-
-def _cell(row: Mapping[str, Any] | None) -> str:
-    if row is None:
-        return ""
-    missing = ", ".join(f"{reason} x{count}" for reason, count in row["reasons"].items())
-    if row["mean"] is None:
-        return missing
-    interval = f" [{row['low']:.3g}, {row['high']:.3g}]" if row["low"] is not None else ""
-    return f"{row['mean']:.3g}{interval}" + (f"\n{missing}" if missing else "")
-
-
-def _unscored(ratings: Mapping[str, Any]) -> dict[str, str]:
+def _unscored(ratings: Ratings) -> dict[str, Counter[str]]:
     """Return each metric that has no measurement in any suite, with its reasons counted."""
     counts: dict[str, Counter[str]] = {}
     for row in ratings["rows"]:
         counts.setdefault(row["metric"], Counter()).update(row["reasons"])
     scored = {row["metric"] for row in ratings["rows"] if row["mean"] is not None}
-    return {
-        metric: ", ".join(f"{reason} x{count}" for reason, count in reasons.items())
-        for metric, reasons in counts.items()
-        if metric not in scored
-    }
+    return {metric: reasons for metric, reasons in counts.items() if metric not in scored}
 
 
-def _belongs_in_summary(control: Mapping[str, Any]) -> bool:
-    """Keep one statistic a control: the report shows them all."""
-    from metrics.controls import CONTROLS
+def print_operations(section: OperationsSection | None) -> None:
+    """Print latency, cost and outcomes of each system and size as a table, nothing where no requests are known."""
+    from evals.cli.tables import print_lines, print_table
 
-    return control["value"] is not None and CONTROLS[control["control"]].summary == control["statistic"]
-
-
-def _controls(rows: Sequence[Mapping[str, Any]]) -> Any:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(title="Controls, measured in the same run", title_justify="left")
-    for heading in ("suite", "metric", "control", "system", "value [95%]", "reads as"):
-        table.add_column(heading, no_wrap=heading == "metric")
-    for row in rows:
-        interval = f" [{row['low']:.3g}, {row['high']:.3g}]" if row["low"] is not None else ""
-        value = f"{row['statistic']} {row['value']:.3g}{interval}"
-        cells = (row["suite"], row["metric"], row["control"], row["system"] or "all", value)
-        table.add_row(*map(escape, cells), _CONTROL_MEANING[row["statistic"]])
-    return table
-
-
-def print_stars(document: Mapping[str, Any] | None) -> None:
-    """Print what ``ratings()["stars"]`` holds, nothing where the run has no stars."""
-    from evals.reporting.stars import section
-
-    stars = section(document)
-    if stars is None:
+    if section is None:
         return
-    from rich.console import Console
+    rows = [
+        (size.size, f"{line.title}, {line.unit}", *(cell.text for cell in line.cells))
+        for size in section.sizes
+        for line in size.lines
+        if line.in_summary
+    ]
+    title, headings = "Operations: what asking was like, with 95% interval", ("size", "figure", *section.systems)
+    print_table(title, headings, rows, right=section.systems, whole=["figure"])
+    print_lines(
+        f"no picture: {requests.system}, size {size.size}: {requests.reasons}"
+        for size in section.sizes
+        for requests in size.systems
+        if requests.reasons
+    )
+    print_lines(f"note: {note}" for note in section.notes)
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
-    console.print(_star_table(stars))
-    for total in stars.totals:
-        console.print(f"all rows together: {total.system} {total.number or total.absent}", markup=False)
-    for verdict in (*stars.total_verdicts, *stars.bradley_terry):
-        console.print(f"  {verdict}", markup=False)
-    told = [case for case in stars.advice if case.is_rated]
-    if told:
-        console.print(_advice(told, stars.has_article))
-    if stars.volumes:
-        console.print(_costs(stars))
+
+def print_stars(stars: StarSection) -> None:
+    """Print the star table, totals, advice and monthly costs, nothing where no row has been rated."""
+    from evals.cli.tables import print_lines, print_table
+
+    if not stars.lines:
+        return
+    rated = [case for case in stars.advice if case.is_rated]
+    print_table(stars.table.title, stars.table.headings, stars.table.rows)
+    print_lines(f"all rows together: {total.system} {total.number or total.absent}" for total in stars.totals)
+    print_lines(f"  {verdict}" for verdict in (*stars.total_verdicts, *stars.bradley_terry))
+    for table in (stars.advice_table(rated), stars.cost_table):
+        if table.rows:
+            print_table(table.title, table.headings, table.rows)
     if unrated := [case.title for case in stars.advice if not case.is_rated]:
-        console.print(f"too little was rated to recommend for: {'; '.join(unrated)}", markup=False)
-
-
-def _star_table(stars: StarSection) -> Any:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(title="Stars with 95% interval: 1 is the floor of a row, 5 its ceiling", title_justify="left")
-    for heading in ("row", *stars.systems, "verdict", *(("article",) if stars.has_article else ())):
-        table.add_column(escape(heading))
-    for line in stars.lines:
-        if line.problem:
-            cells = [*("" for _ in stars.systems), f"no stars: {line.problem}"]
-        else:
-            told = "\n".join(line.verdicts) or ("declared, not measured" if line.kind == "declared" else "")
-            cells = [*map(_star_cell, line.cells), told]
-        if stars.has_article:
-            cells.append(f"{line.article}\n{line.article_verdict}" if line.article else "")
-        table.add_row(escape(line.title), *map(escape, cells))
-    return table
-
-
-def _star_cell(cell: Cell) -> str:
-    if cell.absent:
-        return cell.absent
-    return f"{cell.glyphs} {cell.number}" + (f"\n{cell.interval}" if cell.interval else "")
-
-
-def _costs(stars: StarSection) -> Any:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(title="US dollars a month, without discounts", title_justify="left")
-    for heading in ("system", *(f"{volume} pictures" for volume in stars.volumes), "price"):
-        table.add_column(heading)
-    for system, cells, basis in stars.costs:
-        table.add_row(*map(escape, (system, *cells, basis)))
-    return table
-
-
-def _advice(cases: Sequence[Advice], has_article: bool) -> Any:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(title="For whom", title_justify="left")
-    headings = ("use case", "better system", "rated", "what would change it")
-    for heading in (*headings, *(("article",) if has_article else ())):
-        table.add_column(heading)
-    for case in cases:
-        cells = [case.title, case.verdict, case.rated, case.would_change]
-        if has_article:
-            cells.append(f"{case.article}\n{case.article_verdict}" if case.article else "")
-        table.add_row(*map(escape, cells))
-    return table
+        print_lines([f"too little was rated to recommend for: {'; '.join(unrated)}"])

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from evals.rating.agreement import CLIP, MISSING, VQA
+from evals.rating.agreement import CLIP, MISSING, VQA, Agreement, JudgeAgreement
 from evals.reporting import formatting
 from metrics.catalogue import metric
 
@@ -27,7 +26,7 @@ class AgreementLine:
     text: str
 
 
-def lines(agreements: Sequence[Mapping[str, Any]]) -> list[AgreementLine]:
+def lines(agreements: Sequence[JudgeAgreement]) -> list[AgreementLine]:
     """Return what to say of each suite; suites whose judges cannot be compared for one reason share a line.
 
     Parameters
@@ -42,37 +41,37 @@ def lines(agreements: Sequence[Mapping[str, Any]]) -> list[AgreementLine]:
     >>> lines([{**row, "suite": "scenes"}, {**row, "suite": "signs"}])
     [AgreementLine(suites='scenes, signs', text='not known: no picture has a score of adherence.vqa')]
     """
-    said: dict[str, list[str]] = {}
+    suites_of: dict[str, list[str]] = {}
     for row in agreements:
-        said.setdefault(_said_of(row), []).append(formatting.suite_name(row["suite"]))
-    return [AgreementLine(", ".join(suites), text) for text, suites in said.items()]
+        suites_of.setdefault(_text_of(row), []).append(formatting.suite_name(row["suite"]))
+    return [AgreementLine(", ".join(suites), text) for text, suites in suites_of.items()]
 
 
-def _said_of(row: Mapping[str, Any]) -> str:
-    share, reason = row["same_better_system"], row["spearman"]["reason"]
-    if reason and reason == share["reason"]:
-        return f"not known: {MISSING[reason]}"
+def _text_of(row: JudgeAgreement) -> str:
+    share, spearman = row["same_better_system"], row["spearman"]
+    if spearman["reason"] and spearman["reason"] == share["reason"]:
+        return f"not known: {MISSING[spearman['reason']]}"
     return f"{_correlations(row)}; {_winners(share, row['n_systems'])}"
 
 
-def _correlations(row: Mapping[str, Any]) -> str:
+def _correlations(row: JudgeAgreement) -> str:
     if reason := row["spearman"]["reason"]:
         return f"no rank correlation, because {MISSING[reason]}"
-    rho, tau = (_estimate(row[name]) for name in ("spearman", "kendall"))
-    return f"Spearman's rho {rho}, Kendall's tau-b {tau} over {formatting.pluralize(row['spearman']['n'], 'prompt')}"
+    rho, tau = _estimate(row["spearman"]), _estimate(row["kendall"])
+    n_prompts = formatting.pluralize(row["spearman"]["n"], "prompt")
+    return f"Spearman's rho {rho}, Kendall's tau-b {tau} over {n_prompts}"
 
 
-def _winners(share: Mapping[str, Any], n_systems: int) -> str:
+def _winners(share: Agreement, n_systems: int) -> str:
     if share["reason"]:
         return f"nothing to say of who is better, because {MISSING[share['reason']]}"
-    chance = formatting.quantity(1 / n_systems, _SHARE)
-    prompts = formatting.pluralize(share["n"], "prompt")
     return (
-        f"the same system is first for both on {_estimate(share, _SHARE)} of the {prompts} on which each puts one "
-        f"first ({chance} by chance)"
+        f"the same system is first for both on {_estimate(share, _SHARE)} of the "
+        f"{formatting.pluralize(share['n'], 'prompt')} on which each puts one first "
+        f"({formatting.quantity(1 / n_systems, _SHARE)} by chance)"
     )
 
 
-def _estimate(found: Mapping[str, Any], unit: str = "") -> str:
-    value, interval = formatting.estimate(found["value"], found["low"], found["high"], unit)
+def _estimate(measure: Agreement, unit: str = "") -> str:
+    value, interval = formatting.estimate(measure["value"], measure["low"], measure["high"], unit)
     return f"{value} ({interval})" if interval else value

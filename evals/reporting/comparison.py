@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from evals.rating.comparison import PairedDifference, SystemMean
+from evals.rating.ratings import Ratings
 from evals.reporting import formatting
-
-Ratings = Mapping[str, Any]
-Row = Mapping[str, Any]
+from metrics.specification import Better
 
 Kind = Literal["ahead", "tie", "single", "none"]
 
@@ -24,8 +24,12 @@ class Cell:
     interval: str
     prompts: str
     coverage: str
-    complete: bool
-    missing: tuple[str, ...]
+    reasons: dict[str, int]
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Every reason for no value, with its count."""
+        return tuple(f"{formatting.reason(code)} ({n:,})" for code, n in sorted(self.reasons.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,11 @@ class Difference:
     kind: Kind
     winner: str | None
 
+    @property
+    def outcome(self) -> str:
+        """What holds in a word or two where no system is ahead."""
+        return "not separable" if self.interval else "too few prompts"
+
 
 @dataclass(frozen=True, slots=True)
 class MetricLine:
@@ -48,10 +57,20 @@ class MetricLine:
     metric: str
     title: str
     unit: str
-    direction: str
+    better: Better
     encoders: tuple[str, ...]
     cells: tuple[Cell, ...]
     differences: tuple[Difference, ...]
+
+    @property
+    def direction(self) -> str:
+        """Which way is better, in words; empty where neither is."""
+        return formatting.direction(self.better)
+
+    @property
+    def heading(self) -> str:
+        """Title, unit and direction in one line."""
+        return f"{self.title} ({', '.join(filter(None, (self.unit, self.direction)))})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +88,7 @@ def dimension_of(metric_id: str) -> str:
     return metric_id.split(".", 1)[0]
 
 
-def metric_lines(rows: Sequence[Row], ratings: Ratings) -> tuple[MetricLine, ...]:
+def metric_lines(rows: Sequence[SystemMean], ratings: Ratings) -> tuple[MetricLine, ...]:
     """Return a line for each metric of the given rows of the ratings, which are all of one suite."""
     lines = []
     for metric in dict.fromkeys(row["metric"] for row in rows):
@@ -80,7 +99,7 @@ def metric_lines(rows: Sequence[Row], ratings: Ratings) -> tuple[MetricLine, ...
                 metric,
                 first["title"],
                 formatting.unit_label(first["unit"]),
-                formatting.direction(first["better"]),
+                first["better"],
                 tuple(sorted({row["encoder"] for row in by_system.values() if row["encoder"]})),
                 tuple(_cell(system, by_system.get(system), first["unit"]) for system in ratings["systems"]),
                 tuple(difference(row, first["unit"], first["better"]) for row in differences_of(first, ratings)),
@@ -89,37 +108,32 @@ def metric_lines(rows: Sequence[Row], ratings: Ratings) -> tuple[MetricLine, ...
     return tuple(lines)
 
 
-def _cell(system: str, row: Row | None, unit: str) -> Cell:
+def _cell(system: str, row: SystemMean | None, unit: str) -> Cell:
     if row is None:
-        return Cell(system, "not measured", "", "", "", True, ())
-    total = row["n_scored"] + row["n_unscored"]
-    missing = tuple(f"{formatting.reason(code)} ({n:,})" for code, n in sorted(row["reasons"].items()))
-    mean, interval = ("not scored", "")
-    if row["mean"] is not None:
-        mean, interval = formatting.estimate(row["mean"], row["low"], row["high"], unit)
-    coverage = f"{row['n_scored']:,} of {total:,} scored"
-    prompts = formatting.pluralize(row["n_prompts"], "prompt")
-    return Cell(system, mean, interval, prompts if row["n_scored"] else "", coverage, not row["n_unscored"], missing)
+        return Cell(system, "not measured", "", "", "", {})
+    mean, interval = formatting.estimate(row["mean"], row["low"], row["high"], unit)
+    coverage = f"{row['n_scored']:,} of {row['n_scored'] + row['n_unscored']:,} scored"
+    prompts = formatting.pluralize(row["n_prompts"], "prompt") if row["n_scored"] else ""
+    return Cell(system, mean or "not scored", interval, prompts, coverage, row["reasons"])
 
 
-def differences_of(row: Row, ratings: Ratings) -> list[Row]:
+def differences_of(row: SystemMean, ratings: Ratings) -> list[PairedDifference]:
     """Return the differences between systems in a row's metric and suite."""
-    wanted = (row["metric"], row["suite"])
-    return [found for found in ratings["differences"] if (found["metric"], found["suite"]) == wanted]
+    key = (row["metric"], row["suite"])
+    return [pair for pair in ratings["differences"] if (pair["metric"], pair["suite"]) == key]
 
 
-def difference(row: Row, unit: str, better: str) -> Difference:
-    """Word one paired difference of the ratings."""
-    note = row.get("note") or ""
+def difference(row: PairedDifference, unit: str, better: Better) -> Difference:
+    """Return one paired difference as a reader sees it."""
     if row["mean"] is None:
-        return Difference(row["system_a"], row["system_b"], "", "", note or "not compared", "none", None)
+        return Difference(row["system_a"], row["system_b"], "", "", row["note"] or "not compared", "none", None)
     mean, interval = formatting.difference(row["mean"], row["low"], row["high"], unit)
     winner = row["better_system"]
     kind: Kind = "none"
     if winner:
         verdict, kind = f"{winner} is ahead", "ahead"
     elif row["low"] is None:
-        verdict = note or "too few prompts for an interval"
+        verdict = row["note"] or "too few prompts for an interval"
     elif better == "neither":
         verdict = "neither direction is better"
     else:
@@ -136,8 +150,8 @@ def missing(ratings: Ratings) -> list[Missing]:
             key = (formatting.reason(code), row["title"])
             counts.setdefault(key, Counter())[row["system"]] += n
             suites.setdefault(key, {})[formatting.suite_name(row["suite"])] = None
-    found = [
+    reasons = [
         Missing(*key, tuple(suites[key]), tuple(by_system[system] for system in ratings["systems"]))
         for key, by_system in counts.items()
     ]
-    return sorted(found, key=lambda item: (-sum(item.counts), item.reason, item.title))
+    return sorted(reasons, key=lambda item: (-sum(item.counts), item.reason, item.title))

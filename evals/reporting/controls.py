@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from evals.rating.controls import ControlStatistic
+from evals.rating.ratings import Ratings
 from evals.reporting import formatting
-from evals.reporting.comparison import Ratings, Row, dimension_of
+from evals.reporting.comparison import dimension_of
+from evals.reporting.tables import Table
 from metrics.catalogue import METRICS
 from metrics.controls import CONTROLS, Control, Statistic
 
@@ -31,27 +34,31 @@ class ControlGroup:
     control: str
     statistic: str
     meaning: str
+    in_summary: bool
     lines: tuple[ControlLine, ...]
 
 
-def control_groups(ratings: Ratings) -> list[ControlGroup]:
-    """Return the controls by kind; suites with the same values share a line."""
-    groups: dict[tuple[Control, Statistic], dict[tuple[str, ...], list[Row]]] = {}
-    known = {row.id: (row.title, row.unit) for row in METRICS}
-    known |= {row["metric"]: (row["title"], row["unit"]) for row in ratings["rows"]}
+def control_groups(ratings: Ratings, measured_only: bool = False) -> list[ControlGroup]:
+    """Return the controls by kind, all or those with a value; suites with the same values share a line."""
+    groups: dict[tuple[Control, Statistic], dict[tuple[str, ...], list[ControlStatistic]]] = {}
+    titles = {row.id: (row.title, row.unit) for row in METRICS}
+    titles |= {row["metric"]: (row["title"], row["unit"]) for row in ratings["rows"]}
     for row in ratings["controls"]:
-        title, unit = known.get(row["metric"], (row["metric"], ""))
+        if measured_only and row["value"] is None:
+            continue
+        title, unit = titles.get(row["metric"], (row["metric"], ""))
         unit = unit if row["statistic"] == "mean" else ""
-        value, interval = "not measured", ""
-        if row["value"] is not None:
-            value, interval = formatting.estimate(row["value"], row["low"], row["high"], unit)
+        value, interval = formatting.estimate(row["value"], row["low"], row["high"], unit)
         group = groups.setdefault((row["control"], row["statistic"]), {})
-        group.setdefault((title, unit, row["system"] or "all systems", value, interval), []).append(row)
+        group.setdefault((title, unit, row["system"] or "all systems", value or "not measured", interval), []).append(
+            row
+        )
     return [
         ControlGroup(
             CONTROLS[control].title,
             formatting.STATISTICS.get(statistic, statistic),
-            CONTROLS[control].statistics[statistic],
+            CONTROLS[control].statistics.get(statistic, ""),
+            CONTROLS[control].summary == statistic,
             tuple(
                 ControlLine(
                     title,
@@ -67,6 +74,26 @@ def control_groups(ratings: Ratings) -> list[ControlGroup]:
         )
         for (control, statistic), group in groups.items()
     ]
+
+
+def control_table(groups: Sequence[ControlGroup]) -> Table:
+    """Return the values of controls as a table."""
+    headings = ("Control", "Statistic", "Metric", "System", "Suites", "Value", "95% interval", "Prompts")
+    rows = tuple(
+        (
+            group.control,
+            group.statistic,
+            line.title,
+            line.system,
+            ", ".join(line.suites),
+            f"{line.value} {line.unit}".rstrip(),
+            line.interval,
+            line.n,
+        )
+        for group in groups
+        for line in group.lines
+    )
+    return Table("Controls, measured in the same run", headings, rows)
 
 
 def _span(counts: Sequence[int]) -> str:

@@ -117,8 +117,8 @@ def quantity(value: float, unit: str = "") -> str:
     return numbers([value], unit)[0] + ("%" if is_share(unit) else "")
 
 
-def estimate(mean: float, low: float | None, high: float | None, unit: str = "") -> tuple[str, str]:
-    """Write a mean and its interval; the interval is empty where there is none.
+def estimate(mean: float | None, low: float | None, high: float | None, unit: str = "") -> tuple[str, str]:
+    """Write a mean and its interval; each is empty where there is none.
 
     Examples
     --------
@@ -126,6 +126,8 @@ def estimate(mean: float, low: float | None, high: float | None, unit: str = "")
     ('31.2', '30.1 to 32.0')
     """
     percent = "%" if is_share(unit) else ""
+    if mean is None:
+        return "", ""
     if low is None or high is None:
         return quantity(mean, unit), ""
     middle, lower, upper = numbers([mean, low, high], unit)

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from evals.rating.comparison import SystemMean
+from evals.rating.ratings import Ratings
 from metrics.catalogue import FEATURES, METRICS
 from metrics.encoders.catalogue import ENCODERS
 from metrics.measurement import REASONS
@@ -30,7 +32,7 @@ class NotMeasured:
     encoder: str | None
 
 
-def not_measured(ratings: Mapping[str, Any], encoders: Iterable[Mapping[str, Any]]) -> list[NotMeasured]:
+def not_measured(ratings: Ratings, encoders: Iterable[Mapping[str, Any]]) -> list[NotMeasured]:
     """Return every metric that has no value in any suite of a run, in the order of the catalogue.
 
     Parameters
@@ -49,7 +51,7 @@ def not_measured(ratings: Mapping[str, Any], encoders: Iterable[Mapping[str, Any
     NotMeasured(metric='adherence.vqa', title='Prompt adherence, asked', reason='encoder_unavailable', why='fetch it', \
 encoder='vqa:small')
     """
-    rows: dict[str, list[Mapping[str, Any]]] = {}
+    rows: dict[str, list[SystemMean]] = {}
     for row in ratings["rows"]:
         rows.setdefault(row["metric"], []).append(row)
     absent = {record["role"]: record for record in encoders if record["status"] == "unavailable"}
@@ -60,7 +62,7 @@ encoder='vqa:small')
     ]
 
 
-def most_frequent_reason(rows: Iterable[Mapping[str, Any]]) -> str | None:
+def most_frequent_reason(rows: Iterable[SystemMean]) -> str | None:
     """Return the reason that most measurements of these rating rows carry, None if none of them carries one.
 
     Examples

@@ -12,22 +12,13 @@ from evals.rating.operations import MISSING, Figure, SystemOperations, notes
 from evals.rating.stage import operations_by_size_of, operations_of
 from evals.reporting import formatting
 from evals.run import Run
-from metrics.operations import OPERATIONS
+from metrics.operations import OPERATIONS, OperationSpec
 
-FIGURES: Mapping[str, tuple[str, str, str]] = {row.id: (row.title, row.unit, row.better) for row in OPERATIONS}
-"""Title, unit and better direction of each figure, in the order of the report."""
+FIGURES: Mapping[str, OperationSpec] = {row.id: row for row in OPERATIONS}
+"""Every figure by its id, in the order of the report."""
 
-SIDE_BY_SIDE = (
-    "operations.latency_p50",
-    "operations.latency_p95",
-    "operations.queue_p50",
-    "operations.generation_p50",
-    "operations.download_p50",
-    "operations.seconds_per_megapixel",
-    "operations.cost_per_image",
-    "operations.throughput",
-)
-"""What is told of small and large pictures side by side."""
+BY_SIZE = tuple(row.id for row in sorted(OPERATIONS, key=lambda row: row.by_size) if row.by_size)
+"""The figures of small and large pictures side by side."""
 
 GREATER_OR_EQUAL = "\N{GREATER-THAN OR EQUAL TO}"
 
@@ -42,6 +33,12 @@ class OperationsCell:
     n: str
     absent: str
 
+    @property
+    def text(self) -> str:
+        """Value, interval and the reason for no value in one line."""
+        interval = f" ({self.interval})" if self.interval else ""
+        return self.value + interval + (f": {self.absent}" if self.absent else "")
+
 
 @dataclass(frozen=True, slots=True)
 class OperationsLine:
@@ -50,11 +47,17 @@ class OperationsLine:
     title: str
     unit: str
     direction: str
+    in_summary: bool
     cells: tuple[OperationsCell, ...]
+
+    @property
+    def heading(self) -> str:
+        """Title, unit and direction in one line."""
+        return f"{self.title} ({', '.join(filter(None, (self.unit, self.direction)))})"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SystemRequests:
     """How the requests of one system ended, and the reasons of those without a picture."""
 
     system: str
@@ -68,7 +71,7 @@ class SizeOperations:
     """Everything about the requests for pictures of one size."""
 
     size: str
-    asked: tuple[Asked, ...]
+    systems: tuple[SystemRequests, ...]
     lines: tuple[OperationsLine, ...]
 
 
@@ -127,8 +130,8 @@ def section(
     """
     if not rows:
         return None
-    asked = {row["system"] for row in rows}
-    ordered = [*(name for name in systems if name in asked), *sorted(asked - set(systems))]
+    with_requests = {row["system"] for row in rows}
+    ordered = [*(name for name in systems if name in with_requests), *sorted(with_requests - set(systems))]
     sizes = dict.fromkeys(row["size"] for row in sorted(rows, key=lambda row: ordered.index(row["system"])))
     columns = tuple(sorted({str(row["size"]) for row in compared}, key=lambda size: (SIZES.get(size, math.inf), size)))
     sized = {row["system"] for row in compared}
@@ -144,22 +147,23 @@ def section(
 
 def _side_by_side(system: str, rows: Sequence[SystemOperations], sizes: Sequence[str]) -> SystemSizes:
     by_size = {str(row["size"]): row for row in rows if row["system"] == system}
-    lines = tuple(_line(name, by_size, sizes) for name in SIDE_BY_SIDE)
+    lines = tuple(_line(name, by_size, sizes) for name in BY_SIZE)
     n_prompts = max(row["n_prompts"] for row in by_size.values())
     return SystemSizes(system, formatting.pluralize(n_prompts, "prompt"), lines)
 
 
 def _size(size: str | None, by_system: Mapping[str, SystemOperations], systems: Sequence[str]) -> SizeOperations:
     lines = tuple(_line(name, by_system, systems) for name in FIGURES)
-    asked = tuple(_asked(by_system[system]) for system in systems if system in by_system)
-    return SizeOperations(f"Size {size}" if size else "Size not told", asked, lines)
+    requests = tuple(_requests(by_system[system]) for system in systems if system in by_system)
+    return SizeOperations(size or "not told", requests, lines)
 
 
 def _line(name: str, rows: Mapping[str, SystemOperations], columns: Sequence[str]) -> OperationsLine:
-    title, unit, better = FIGURES[name]
+    spec = FIGURES[name]
     figures = {column: row["figures"][name] for column, row in rows.items()}
-    cells = tuple(_cell(column, figures.get(column), unit) for column in columns)
-    return OperationsLine(title, formatting.unit_label(unit), formatting.direction(better), cells)
+    cells = tuple(_cell(column, figures.get(column), spec.unit) for column in columns)
+    unit, direction = formatting.unit_label(spec.unit), formatting.direction(spec.better)
+    return OperationsLine(spec.title, unit, direction, spec.in_summary, cells)
 
 
 def _cell(column: str, figure: Figure | None, unit: str) -> OperationsCell:
@@ -172,10 +176,10 @@ def _cell(column: str, figure: Figure | None, unit: str) -> OperationsCell:
     return OperationsCell(column, bound + value, interval, formatting.pluralize(figure["n"], "request"), "")
 
 
-def _asked(row: SystemOperations) -> Asked:
+def _requests(row: SystemOperations) -> SystemRequests:
     unsent = row["n_requests"] - row["n_sent"]
     requests = f"{formatting.pluralize(row['n_sent'], 'request')} of {formatting.pluralize(row['n_prompts'], 'prompt')}"
-    return Asked(
+    return SystemRequests(
         row["system"],
         requests + (f", {unsent:,} more never sent" if unsent else ""),
         _counts(row["outcomes"]),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from evals.rating.monthly_cost import MonthlyCost, UsdRange
+from evals.rating.operations import Figure as OperationFigure
 from evals.rating.operations import SystemOperations
 from evals.reporting import formatting
 from evals.reporting.figures import COLOURS, MARKERS, SETTINGS, axis_label, bare, mark, scaled, with_legend
@@ -42,16 +44,16 @@ def operations_figure(rows: Sequence[SystemOperations], systems: Sequence[str], 
     lane = 0.26 + 0.18 * len(systems)
     with matplotlib.rc_context(SETTINGS):
         figure = Figure(figsize=(1.2 + 2.5 * len(names), 1.15 + lane * max(1, len(sizes))), layout="constrained")
-        one_unit = len({FIGURES[name][1] for name in names}) == 1
+        one_unit = len({FIGURES[name].unit for name in names}) == 1
         panels = figure.subplots(1, len(names), sharey=True, sharex=one_unit, squeeze=False)[0]
         for axes, name in zip(panels, names, strict=True):
-            title, unit, better = FIGURES[name]
+            spec = FIGURES[name]
             for row in rows:
                 place = systems.index(row["system"])
                 y = sizes.index(row["size"]) + (place - (len(systems) - 1) / 2) * min(0.26, 0.66 / len(systems))
-                _draw(axes, row["figures"][name], unit, y, place)
-            axes.set_title(textwrap.fill(title, 26), loc="left", fontsize=9.5, fontweight="bold")
-            axes.set_xlabel(textwrap.fill(axis_label(unit, better), 36), loc="left", fontsize=8.5)
+                _draw(axes, row["figures"][name], spec.unit, y, place)
+            axes.set_title(textwrap.fill(spec.title, 26), loc="left", fontsize=9.5, fontweight="bold")
+            axes.set_xlabel(textwrap.fill(axis_label(spec.unit, spec.better), 36), loc="left", fontsize=8.5)
             axes.margins(x=0.12)
             axes.xaxis.set_major_locator(MaxNLocator(nbins=4, min_n_ticks=3))
             bare(axes)
@@ -60,21 +62,21 @@ def operations_figure(rows: Sequence[SystemOperations], systems: Sequence[str], 
         return with_legend(figure, systems)
 
 
-def _draw(axes: Any, found: Mapping[str, Any], unit: str, y: float, place: int) -> None:
+def _draw(axes: Any, figure: OperationFigure, unit: str, y: float, place: int) -> None:
     colour = COLOURS[place % len(COLOURS)]
-    if found["value"] is None:
+    if figure["value"] is None:
         axes.text(0.02, y, "not known", transform=axes.get_yaxis_transform(), va="center", fontsize=7.5, color=colour)
         return
     factor = 100.0 if formatting.is_share(unit) else 1.0
-    estimate = scaled((found["value"], found["low"], found["high"]), factor)
+    estimate = scaled((figure["value"], figure["low"], figure["high"]), factor)
     mark(axes, estimate, y, place)
-    if found["at_least"]:
+    if figure["at_least"]:
         axes.annotate(
             GREATER_OR_EQUAL, (estimate[0], y), xytext=(-9, -3), textcoords="offset points", ha="right", color=colour
         )
 
 
-def monthly_cost_figure(costs: Sequence[Mapping[str, Any]], systems: Sequence[str]) -> Figure:
+def monthly_cost_figure(costs: Sequence[MonthlyCost], systems: Sequence[str]) -> Figure:
     """Draw what a month costs over the number of pictures, both on logarithmic axes.
 
     Parameters
@@ -98,8 +100,7 @@ def monthly_cost_figure(costs: Sequence[Mapping[str, Any]], systems: Sequence[st
         figure = Figure(figsize=(6.4, 4.0), layout="constrained")
         axes = figure.subplots()
         for place, system in enumerate(systems):
-            priced = [cost for cost in costs if cost["system"] == system and cost["usd"] is not None]
-            if priced:
+            if priced := [(cost, cost["usd"]) for cost in costs if cost["system"] == system and cost["usd"]]:
                 _draw_months(axes, priced, place)
         if axes.lines:
             axes.set_xscale("log")
@@ -118,12 +119,11 @@ def monthly_cost_figure(costs: Sequence[Mapping[str, Any]], systems: Sequence[st
         return with_legend(figure, systems)
 
 
-def _draw_months(axes: Any, priced: Sequence[Mapping[str, Any]], place: int) -> None:
+def _draw_months(axes: Any, priced: Sequence[tuple[MonthlyCost, UsdRange]], place: int) -> None:
     colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
-    volumes = [cost["n_images"] for cost in priced]
-    low, middle, high = ([cost["usd"][end] for cost in priced] for end in ("low", "middle", "high"))
-    axes.plot(volumes, middle, color=colour, marker=marker, linewidth=2)
-    axes.fill_between(volumes, low, high, color=colour, alpha=0.18, linewidth=0)
-    if batch := [cost for cost in priced if cost["usd_batch"] is not None]:
-        cheaper = [cost["usd_batch"]["middle"] for cost in batch]
-        axes.plot([cost["n_images"] for cost in batch], cheaper, color=colour, linewidth=1.4, linestyle="--")
+    volumes = [cost["n_images"] for cost, _ in priced]
+    axes.plot(volumes, [usd["middle"] for _, usd in priced], color=colour, marker=marker, linewidth=2)
+    ends = [usd["low"] for _, usd in priced], [usd["high"] for _, usd in priced]
+    axes.fill_between(volumes, *ends, color=colour, alpha=0.18, linewidth=0)
+    if batch := [(cost["n_images"], cost["usd_batch"]["middle"]) for cost, _ in priced if cost["usd_batch"]]:
+        axes.plot(*zip(*batch, strict=True), color=colour, linewidth=1.4, linestyle="--")

@@ -15,7 +15,7 @@ import jinja2
 
 from evals.imageset.imageset import write_atomically
 from evals.rating.operations import SystemOperations
-from evals.rating.stage import rate_run
+from evals.rating.stage import RunRatings, rate_run
 from evals.reporting import (
     agreement,
     comparison,
@@ -27,6 +27,7 @@ from evals.reporting import (
     star_figure,
     stars,
     summary,
+    tables,
     thumbnails,
 )
 from evals.run import Run
@@ -65,14 +66,13 @@ def write_report(run: Run, out: Path, prompts_per_suite: int = gallery.PROMPTS_P
     ratings = _named_without_folders(rate_run(run))
     ratings["systems"] = ratings["systems"] or _systems_asked(run)
     provenance = _public(run.provenance)
-    asked = operations.rows_of(run)
+    in_operation, by_size = operations.rows_of(run), operations.compared_sizes(run)
     page = _contents(run, ratings, provenance, prompts_per_suite)
-    at_sizes = operations.compared_sizes(run)
-    page["operations"] = operations.section(asked, ratings["systems"], at_sizes)
+    page["operations"] = operations.section(in_operation, ratings["systems"], by_size)
     files = {
         "comparison.csv": _table(COMPARISON_COLUMNS, map(_comparison_row, ratings["rows"])),
         "differences.csv": _table(DIFFERENCE_COLUMNS, map(_with_dimension, ratings["differences"])),
-        "report.json": _json(page, ratings, provenance, {"operations": asked, "size_comparison": at_sizes}),
+        "report.json": _json(page, ratings, provenance, {"operations": in_operation, "size_comparison": by_size}),
         "report.md": _rendered("report.md.jinja", page),
         "index.html": _rendered("report.html.jinja", page),
     }
@@ -82,18 +82,17 @@ def write_report(run: Run, out: Path, prompts_per_suite: int = gallery.PROMPTS_P
     return out / "index.html"
 
 
-def _named_without_folders(ratings: Mapping[str, Any]) -> dict[str, Any]:
+def _named_without_folders(ratings: RunRatings) -> RunRatings:
     """Return the ratings without the folders of this computer, the names of systems as they are."""
     cleaned: dict[str, Any] = formatting.without_folders(dict(ratings))
     for table in ("rows", "differences", "controls"):
         for clean, row in zip(cleaned[table], ratings[table], strict=True):
             clean |= {column: value for column, value in row.items() if "system" in column}
-    return cleaned | {"systems": list(ratings["systems"]), "stars": ratings.get("stars")}
+    document: Any = cleaned | {"systems": list(ratings["systems"]), "stars": ratings["stars"]}
+    return document  # type: ignore[no-any-return]
 
 
-def _contents(
-    run: Run, ratings: Mapping[str, Any], provenance: Mapping[str, Any], prompts_per_suite: int
-) -> dict[str, Any]:
+def _contents(run: Run, ratings: RunRatings, provenance: Mapping[str, Any], prompts_per_suite: int) -> dict[str, Any]:
     """Return everything that the templates print."""
     systems: Sequence[str] = ratings["systems"]
     samples = run.samples
@@ -101,6 +100,8 @@ def _contents(
     n_prompts = 0 if samples.empty else len(samples[["suite", "prompt_id"]].drop_duplicates())
     suites = [] if samples.empty else list(dict.fromkeys(samples["suite"]))
     image_set = provenance.get("image_set", {})
+    control_groups = controls.control_groups(ratings)
+    shown_stars = stars.section(ratings["stars"])
     return {
         "title": _title(systems),
         "systems": systems,
@@ -116,10 +117,11 @@ def _contents(
         "licences": defaultdict(str, {row["name"]: row["licence"] or "" for row in provenance.get("encoders", ())}),
         "dimensions": parts,
         "figures": {part.id: _figures(part, ratings) for part in parts},
-        "stars": stars.section(ratings["stars"]),
-        "star_figure": _star_figure(ratings["stars"]),
+        "stars": shown_stars if shown_stars.lines else None,
+        "star_figure": _star_figure(shown_stars),
         "warnings": [*provenance_warnings(provenance), *ratings["warnings"]],
-        "controls": controls.control_groups(ratings),
+        "controls": control_groups,
+        "control_table": controls.control_table(control_groups),
         "agreement": {"introduction": agreement.INTRODUCTION, "lines": agreement.lines(ratings["agreements"])},
         "missing": comparison.missing(ratings),
         "skipped": image_set.get("skipped", []),
@@ -142,14 +144,14 @@ def _title(systems: Sequence[str]) -> str:
     )
 
 
-def _figures(part: summary.Dimension, ratings: Mapping[str, Any]) -> list[str]:
+def _figures(part: summary.Dimension, ratings: RunRatings) -> list[str]:
     """Return a panel for each metric of a dimension that has a value and a direction."""
     rows = [
         row
         for row in ratings["rows"]
         if comparison.dimension_of(row["metric"]) == part.id
         and row["better"] != "neither"
-        and formatting.suite_name(row["suite"]) in part.asked
+        and formatting.suite_name(row["suite"]) in part.relevant_suites
     ]
     drawn: list[str] = []
     for metric in dict.fromkeys(row["metric"] for row in rows):
@@ -162,10 +164,10 @@ def _figures(part: summary.Dimension, ratings: Mapping[str, Any]) -> list[str]:
     return drawn
 
 
-def _star_figure(document: Mapping[str, Any] | None) -> str:
-    if not document or not any(cell["stars"] is not None for row in document["rows"] for cell in row["cells"]):
+def _star_figure(section: stars.StarSection) -> str:
+    if not section.drawn_lines:
         return ""
-    figure = star_figure.star_figure(document["rows"], document["systems"])
+    figure = star_figure.star_figure(section)
     return figures.inline_svg(figure, "stars", "Stars of every system by row; the numbers are in the table below")
 
 
@@ -205,21 +207,13 @@ def _rendered(template: str, page: Mapping[str, Any]) -> str:
     )
     environment.filters["pluralize"] = formatting.pluralize
     environment.filters["suite_name"] = formatting.suite_name
-    environment.filters["markdown"] = _markdown
+    environment.filters["markdown"] = tables.markdown_text
     return environment.get_template(template).render(page)
-
-
-def _markdown(text: Any) -> str:
-    """Return a text as Markdown that shows it literally, also inside a table."""
-    flat = " ".join(str(text).split())
-    for mark in "\\`*_[]<>|#~":
-        flat = flat.replace(mark, f"&#{ord(mark)};" if mark in "<>|" else f"\\{mark}")
-    return flat
 
 
 def _json(
     page: Mapping[str, Any],
-    ratings: Mapping[str, Any],
+    ratings: RunRatings,
     provenance: Mapping[str, Any],
     asked: Mapping[str, Sequence[SystemOperations]],
 ) -> str:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from evals.reporting import formatting
-from evals.reporting.stars import section
+from evals.reporting.stars import Cell, section
 
 if TYPE_CHECKING:
     import pandas as pd
     from pandas.io.formats.style import Styler
 
-Document = Mapping[str, Any]
+    from evals.rating.stars.document import Stars
+    from evals.rating.stars.scales import FrozenScale
 
 
 def readable(table: pd.DataFrame) -> Styler:
@@ -21,7 +21,7 @@ def readable(table: pd.DataFrame) -> Styler:
     return table.style.hide(axis="index").format(precision=2, na_rep="").set_table_styles(style)  # type: ignore[arg-type]
 
 
-def star_frame(stars: Document) -> pd.DataFrame:
+def star_frame(stars: Stars) -> pd.DataFrame:
     """Return the star table: for each row and system stars, interval, prompts and coverage, then who is ahead.
 
     Parameters
@@ -37,40 +37,25 @@ def star_frame(stars: Document) -> pd.DataFrame:
     """
     import pandas as pd
 
-    shown = section(stars)
     names = dict.fromkeys(name for article in stars["article_stars"].values() for name in article["stars"])
-    lines: list[dict[tuple[str, str], Any]] = []
-    for row, line in zip(stars["rows"], shown.lines if shown else (), strict=True):
-        told = {("row", "title"): row["title"], ("row", "kind"): row["kind"]}
-        for place, cell in enumerate(line.cells):
-            told[cell.system, "stars"] = f"{cell.glyphs} {cell.number}" if cell.glyphs else cell.absent
-            told[cell.system, "95 %"] = cell.interval
-            counted = row["cells"][place] if row["cells"] else None
-            told[cell.system, "prompts"] = str(counted["n_prompts"]) if counted else ""
-            told[cell.system, "coverage"] = _coverage(counted) if counted else ""
-        told["comparison", "verdict"] = line.problem or "; ".join(line.verdicts) or "not compared"
-        article = stars["article_stars"].get(row["id"])
-        for name in names:
-            told["article", name] = f"{article['stars'][name]:g}" if article else ""
-        told["article", "verdict"] = line.article_verdict
-        lines.append(told)
-    order = ["row", *stars["systems"], "comparison", "article"]
-    columns = sorted(dict.fromkeys(key for told in lines for key in told), key=lambda key: order.index(key[0]))
-    return pd.DataFrame([[told.get(key, "") for key in columns] for told in lines], columns=_two_levels(columns))
+    columns = [("row", "title"), ("row", "kind")]
+    columns += [(system, name) for system in stars["systems"] for name in ("stars", "95 %", "prompts", "coverage")]
+    columns += [("comparison", "verdict"), *(("article", name) for name in (*names, "verdict"))]
+    lines = []
+    for line in section(stars).lines:
+        cells = {cell.system: cell for cell in line.cells}
+        shown = [line.title, line.kind]
+        for cell in (cells.get(system, Cell(system)) for system in stars["systems"]):
+            drawn = f"{cell.glyphs} {cell.number}" if cell.glyphs else cell.absent
+            shown += [drawn, cell.interval, cell.prompts, cell.coverage]
+        shown.append(line.problem or "; ".join(line.verdicts) or "not compared")
+        article = stars["article_stars"].get(line.id)
+        shown += [f"{article['stars'][name]:g}" if article else "" for name in names]
+        lines.append([*shown, line.article_verdict])
+    return pd.DataFrame(lines, columns=pd.MultiIndex.from_tuples(columns, names=["", " "]))
 
 
-def _two_levels(columns: list[tuple[str, str]]) -> pd.MultiIndex:
-    import pandas as pd
-
-    return pd.MultiIndex.from_tuples(columns, names=["", " "]) if columns else pd.MultiIndex.from_arrays([[], []])
-
-
-def _coverage(cell: Document) -> str:
-    asked = cell["n_scored"] + cell["n_failed"] + cell["n_left_out"]
-    return f"{cell['n_scored'] / asked:.0%}" if asked else ""
-
-
-def outcome_frame(stars: Document) -> pd.DataFrame:
+def outcome_frame(stars: Stars) -> pd.DataFrame:
     """Return what is behind each star: the plain value, the outcomes with their reasons, and what other rules give.
 
     ``whatever was left out`` holds the stars if all of that had been worst and if it had been best, ``without
@@ -97,7 +82,7 @@ def outcome_frame(stars: Document) -> pd.DataFrame:
     )
 
 
-def scale_frame(stars: Document) -> pd.DataFrame:
+def scale_frame(stars: Stars) -> pd.DataFrame:
     """Return where one star and five stars lie in the units of each metric, and what sets these ends."""
     import pandas as pd
 
@@ -117,34 +102,33 @@ def scale_frame(stars: Document) -> pd.DataFrame:
     )
 
 
-def scale_of(stars: Document, metric_id: str) -> Document | None:
+def scale_of(stars: Stars, metric_id: str) -> FrozenScale | None:
     """Return the first scale of a metric in the star table, None where no row has it."""
     parts = (part for row in stars["rows"] for part in row["components"])
     return next((part["scale"] for part in parts if part["metric"] == metric_id), None)
 
 
-def turning_frame(stars: Document) -> pd.DataFrame:
+def turning_frame(stars: Stars) -> pd.DataFrame:
     """Return the rows of the total with their weights, and how many times as much each alone must count for a draw."""
     import pandas as pd
 
     totals = stars["totals"]
     titles = {row["id"]: row["title"] for row in stars["rows"]}
-    pairs = {f"{found['system_a']} and {found['system_b']} draw at": found for found in totals["differences"]}
+    pairs = {f"{pair['system_a']} and {pair['system_b']} draw at": pair for pair in totals["differences"]}
     return pd.DataFrame(
         {"row": titles[row], "weight": f"{weight:.0%}"}
         | {
-            name: f"{found['decided_by'][row]:.2f} times" if row in found["decided_by"] else "no factor"
-            for name, found in pairs.items()
+            name: f"{pair['decided_by'][row]:.2f} times" if row in pair["decided_by"] else "no factor"
+            for name, pair in pairs.items()
         }
         for row, weight in totals["weights"].items()
     )
 
 
-def advice_frame(stars: Document) -> pd.DataFrame:
+def advice_frame(stars: Stars) -> pd.DataFrame:
     """Return the recommendation for each use case, how sure it is, what would change it, and the article's."""
     import pandas as pd
 
-    shown = section(stars)
     return pd.DataFrame(
         {
             "use case": advice.title,
@@ -156,5 +140,5 @@ def advice_frame(stars: Document) -> pd.DataFrame:
             "article": advice.article,
             "held against it": advice.article_verdict,
         }
-        for advice in (shown.advice if shown else ())
+        for advice in section(stars).advice
     )

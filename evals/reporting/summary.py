@@ -7,9 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from evals.rating.comparison import PairedDifference, SystemMean
+from evals.rating.ratings import Ratings
 from evals.reporting import formatting
-from evals.reporting.comparison import Kind, MetricLine, Ratings, Row, differences_of, dimension_of, metric_lines
+from evals.reporting.comparison import Kind, MetricLine, differences_of, dimension_of, metric_lines
 from evals.reporting.controls import seed_ratios
+from evals.reporting.not_measured import most_frequent_reason
 from metrics.catalogue import FEATURES, METRICS, primary_metrics
 
 _KINDS = {row.id: row.subject for row in METRICS}
@@ -51,7 +54,7 @@ class Dimension:
         return sorted(named)
 
     @property
-    def asked(self) -> frozenset[str]:
+    def relevant_suites(self) -> frozenset[str]:
         """The names of the suites that its figures and first table show."""
         return frozenset(suite for suite, _ in self.suites)
 
@@ -71,8 +74,7 @@ def dimensions(ratings: Ratings, provenance: Mapping[str, Any], columns: Collect
 
     ``columns`` are those that the image set fills; they tell why a dimension was not measured.
     """
-    found = [dimension_of(row["metric"]) for row in ratings["rows"]]
-    order = list(dict.fromkeys([*formatting.DIMENSIONS, *found]))
+    order = dict.fromkeys([*formatting.DIMENSIONS, *(dimension_of(row["metric"]) for row in ratings["rows"])])
     return [_dimension(name, ratings, provenance, columns) for name in order]
 
 
@@ -82,91 +84,85 @@ def _dimension(name: str, ratings: Ratings, provenance: Mapping[str, Any], colum
     suites = list(dict.fromkeys(row["suite"] for row in rows))
     by_suite = {suite: [row for row in rows if row["suite"] == suite] for suite in suites}
     absent = _unavailable(name, provenance)
-    verdicts = tuple(
-        found for suite, mine in by_suite.items() if (found := _verdict(name, suite, mine, ratings, absent))
-    )
+    by_label = {suite: _verdict(name, suite, of_suite, ratings, absent) for suite, of_suite in by_suite.items()}
+    verdicts = tuple(verdict for verdict in by_label.values() if verdict is not None)
     kind, winner, headline = _headline(verdicts) or ("none", None, f"not scored: {absent or _nothing(name, columns)}")
-    tables = tuple((formatting.suite_name(suite), metric_lines(mine, ratings)) for suite, mine in by_suite.items())
-    asked = {verdict.suite for verdict in verdicts} or {suite for suite, _ in tables}
-    first, rest = (tuple(table for table in tables if (table[0] in asked) == wanted) for wanted in (True, False))
+    tables = tuple((formatting.suite_name(suite), metric_lines(rows, ratings)) for suite, rows in by_suite.items())
+    relevant = {verdict.suite for verdict in verdicts} or {suite for suite, _ in tables}
+    first, rest = (tuple(table for table in tables if (table[0] in relevant) == shown) for shown in (True, False))
     return Dimension(name, title, question, kind, winner, headline, verdicts, seed_ratios(name, ratings), first, rest)
 
 
-def _verdict(name: str, suite: str | None, rows: Sequence[Row], ratings: Ratings, unavailable: str) -> Verdict | None:
+def _verdict(
+    name: str, suite: str | None, rows: Sequence[SystemMean], ratings: Ratings, unavailable: str
+) -> Verdict | None:
     """Return the summary line of one suite, or None where the suite asks nothing of this dimension."""
     directed = [row for row in rows if row["better"] != "neither"]
     primary = [spec.id for spec in primary_metrics(name)] or dict.fromkeys(row["metric"] for row in directed)
-    asked = [row for metric in primary for row in directed if row["metric"] == metric]
-    if not asked:
+    candidates = [row for metric in primary for row in directed if row["metric"] == metric]
+    if not candidates:
         return None
     label = formatting.suite_name(suite)
-    scored = [row for row in asked if row["mean"] is not None]
+    scored = [row for row in candidates if row["mean"] is not None]
     if not scored:
-        reasons: Counter[str] = Counter()
-        for row in asked:
-            reasons.update(row["reasons"])
-        because = reasons.most_common(1)[0][0] if reasons else ""
-        text = f"not scored: {formatting.reason(because)}" if because else "not scored"
-        remedy = unavailable if because == "encoder_unavailable" else ""
-        return Verdict(label, "none", None, text, "", remedy or asked[0]["title"])
+        reason = most_frequent_reason(candidates)
+        text = f"not scored: {formatting.reason(reason)}" if reason else "not scored"
+        remedy = unavailable if reason == "encoder_unavailable" else ""
+        return Verdict(label, "none", None, text, "", remedy or candidates[0]["title"])
     chosen = [row for row in scored if row["metric"] == scored[0]["metric"]]
-    metric = f"{chosen[0]['title']}, {formatting.unit_label(chosen[0]['unit'])}"
-    if _KINDS.get(chosen[0]["metric"]) == "pair":
+    first = chosen[0]
+    metric = f"{first['title']}, {formatting.unit_label(first['unit'])}"
+    if _KINDS.get(first["metric"]) == "pair":
         return Verdict(label, "none", None, "measured to calibrate the encoder, not to compare", "", metric)
     if len(chosen) == 1:
-        mean, interval = formatting.estimate(chosen[0]["mean"], chosen[0]["low"], chosen[0]["high"], chosen[0]["unit"])
+        mean, interval = formatting.estimate(first["mean"], first["low"], first["high"], first["unit"])
         amount = mean + (f" ({interval})" if interval else "")
-        system = chosen[0]["system"]
+        system = first["system"]
         others = [other for other in ratings["systems"] if other != system]
         text = f"{system} scored alone, {formatting.join_names(others)} not" if others else system
         return Verdict(label, "single", None, text, amount, metric)
-    return _compared(label, metric, chosen, differences_of(chosen[0], ratings))
+    return _compared(label, metric, chosen, differences_of(first, ratings))
 
 
-def _compared(label: str, metric: str, rows: Sequence[Row], found: Sequence[Row]) -> Verdict:
+def _compared(label: str, metric: str, rows: Sequence[SystemMean], pairs: Sequence[PairedDifference]) -> Verdict:
     """Say who is ahead of whom: a system leads that none is better than, and only over those it is better than."""
-    unit, systems = rows[0]["unit"], [row["system"] for row in rows]
-    losers = {system: _beaten_by(system, found) for system in systems}
+    systems = [row["system"] for row in rows]
+    losers = {system: _beaten_by(system, pairs) for system in systems}
     lost = {loser for beaten in losers.values() for loser in beaten}
     leaders = [system for system in systems if losers[system] and system not in lost]
-    amount = _amount(found[0], unit) if len(found) == 1 else ""
+    amount = _amount(pairs[0], rows[0]["unit"]) if len(pairs) == 1 else ""
     if len(leaders) > 1:
         return Verdict(label, "tie", None, f"{formatting.join_names(leaders)} lead, not separable", "", metric)
     if leaders:
         leader = leaders[0]
-        text = (
-            f"{leader} is ahead"
-            if len(systems) == 2
-            else f"{leader} is ahead of {formatting.join_names(losers[leader])}"
-        )
+        text = f"{leader} is ahead" + (f" of {formatting.join_names(losers[leader])}" if len(systems) != 2 else "")
         unclear = [system for system in systems if system != leader and system not in losers[leader]]
         text += f", not separable from {formatting.join_names(unclear)}" if unclear else ""
         return Verdict(label, "ahead", leader, text, amount, metric)
-    if any(row["low"] is not None for row in found):
+    if any(pair["low"] is not None for pair in pairs):
         text = "not separable" if len(systems) == 2 else "no system is clearly first"
         return Verdict(label, "tie", None, text, amount, metric)
-    note = next((row["note"] for row in found if row.get("note")), "too few prompts to compare")
+    note = next((pair["note"] for pair in pairs if pair["note"]), "too few prompts to compare")
     return Verdict(label, "none", None, note, amount, metric)
 
 
-def _beaten_by(system: str, found: Sequence[Row]) -> list[str]:
+def _beaten_by(system: str, pairs: Sequence[PairedDifference]) -> list[str]:
     return [
-        row["system_b"] if row["system_a"] == system else row["system_a"]
-        for row in found
-        if row["better_system"] == system
+        pair["system_b"] if pair["system_a"] == system else pair["system_a"]
+        for pair in pairs
+        if pair["better_system"] == system
     ]
 
 
-def _amount(row: Row, unit: str) -> str:
+def _amount(pair: PairedDifference, unit: str) -> str:
     """Write the difference, and where one system is better, how far it is ahead, whichever sign that has."""
-    mean, low, high = row["mean"], row["low"], row["high"]
+    mean, low, high = pair["mean"], pair["low"], pair["high"]
     if mean is None:
         return ""
-    if row["better_system"] is None:
+    if pair["better_system"] is None or low is None or high is None:
         written, interval = formatting.difference(mean, low, high, unit)
         return f"difference {written} ({interval})" if interval else f"difference {written}"
-    low, high = sorted([abs(low), abs(high)])
-    written, interval = formatting.difference(abs(mean), low, high, unit)
+    written, interval = formatting.difference(abs(mean), min(abs(low), abs(high)), max(abs(low), abs(high)), unit)
     return f"by {written} ({interval})".replace("+", "")
 
 
@@ -182,12 +178,12 @@ def _headline(verdicts: Sequence[Verdict]) -> tuple[Kind, str | None, str] | Non
     wins = Counter(verdict.winner for verdict in verdicts if verdict.winner)
     if not wins:
         kind = next(kind for kind in ("tie", "single", "none") if kind in kinds)
-        said = {
+        texts = {
             "tie": "not separable in any suite",
             "single": "nothing to compare with",
             "none": "no verdict in any suite",
         }
-        return kind, None, said[kind]
+        return kind, None, texts[kind]
     parts = [f"{system} is ahead in {formatting.pluralize(n, 'suite')}" for system, n in wins.most_common()]
     rest = len(verdicts) - sum(wins.values())
     if rest:

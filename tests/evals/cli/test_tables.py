@@ -5,8 +5,8 @@ from evals.cli.rate import print_ratings
 
 def a_row(metric, suite, system, mean, better="neither"):
     return {
-        "metric": metric, "suite": suite, "system": system, "mean": mean,
-        "better": better, "low": None, "high": None, "reasons": {},
+        "metric": metric, "title": metric, "unit": "", "suite": suite, "system": system, "mean": mean, "low": None,
+        "high": None, "better": better, "encoder": None, "n_prompts": 4, "n_scored": 4, "n_unscored": 0, "reasons": {},
     }  # fmt: skip
 
 
@@ -27,7 +27,7 @@ def test_a_descriptive_metric_of_one_suite_stands_among_the_others(capsys):
         a_row("text.cer", "t", "a@x", 0.2, "lower"),
     )  # fmt: skip
     assert [[part for part in line if part != "│"] for line in found] == [
-        ["s", "quality.noise", "0.5"],
-        ["s", "text.cer", "↓", "0.1"],
-        ["t", "text.cer", "↓", "0.2"],
+        ["s", "quality.noise", "0.500"],
+        ["s", "text.cer", "↓", "0.100"],
+        ["t", "text.cer", "↓", "0.200"],
     ]

@@ -1,232 +1,224 @@
-"""A scored run made by hand: two systems, four suites, small pictures, and one of everything that a report shows."""
+"""A scored run with one of everything that a report shows, its report, and the stars of a small table."""
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import PIL.Image
 import pytest
 
+from evals.definition import EvalDefinition, StarRow
+from evals.rating.comparison import with_prompts
+from evals.rating.controls import control_statistics
+from evals.rating.stars.document import Stars, award_stars
+from evals.reporting import write_report
+from evals.run import Run
 from metrics.catalogue import metric
+from tests.run_folder import write_run
 
-SYSTEMS = ("beryl@fake", "onyx@fake")
-
-
-@dataclass(frozen=True)
-class Ratings:
-    """How tests make rows of the ratings."""
-
-    row: Callable[..., dict[str, Any]]
-    difference: Callable[..., dict[str, Any]]
+BERYL, ONYX = SYSTEMS = ("beryl@fake", "onyx@fake")
+LEFT, RIGHT = "left@x", "right@x"
+PACK = "/home/someone/packs/buffalo_l"
+N_SCENES = 6
 
 
-@dataclass
-class FakeRun:
-    """The part of a run that a report reads."""
+class Page(HTMLParser):
+    """What a browser would see of a page: its tags, its attributes, and whether every tag is closed."""
 
-    folder: Path
-    samples: pd.DataFrame
-    scores: pd.DataFrame
-    provenance: dict[str, Any]
-    rated: dict[str, Any] = field(default_factory=dict)
-    requests: pd.DataFrame | None = None
+    VOID = frozenset({"meta", "link", "img", "br", "hr", "input", "polygon", "path", "use", "rect"})
 
-    def image_path(self, sample_id: str) -> Path | None:
-        return self.folder / f"{sample_id}.png"
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str, str]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(text)
+        self.words = " ".join(self.text.split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_startendtag(tag, attrs)
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert tag in self.VOID or self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.text += data
+
+
+class Report:
+    """A written report: its files by name, the page as a browser sees it, and the JSON document."""
+
+    def __init__(self, run: Run, out: Path) -> None:
+        self.index = write_report(run, out)
+        self.files = {path.name: path.read_text(encoding="utf-8") for path in out.iterdir()}
+        self.page, self.document = Page(self.files["index.html"]), json.loads(self.files["report.json"])
+
+    def section(self, heading: str) -> str:
+        """Return a section of the Markdown."""
+        return self.files["report.md"].partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
 
 
 def score(sample: dict[str, Any], metric_id: str, value: float | None, **more: Any) -> dict[str, Any]:
     """One row of a score table."""
-    row = {
-        "system": sample["system"],
-        "suite": sample["suite"],
-        "prompt_id": sample["prompt_id"],
-        "subject": [sample["sample_id"]],
-        "seed": sample.get("seed"),
-        "repeat": sample.get("repeat"),
-        "sequence_id": sample.get("sequence_id"),
-        "metric": metric_id,
-        "metric_version": 1,
-        "encoder": "pixels:rgb8",
-        "weights_sha256": None,
-        "control": None,
-        "value": value,
-        "reason": None,
-        "details": {},
-    }
-    return {**row, **more}
+    columns = ("system", "suite", "prompt_id", "seed", "repeat", "sequence_id")
+    row = {name: sample.get(name) for name in columns} | {"subject": [sample["sample_id"]], "encoder": "pixels:rgb8"}
+    return {**row, "metric": metric_id, "value": value, **more}
 
 
-def rating(metric_id: str, suite: str, system: str, mean: float | None, half: float | None, **more: Any) -> dict:
-    """One row of the ratings, with what the catalogue says about its metric."""
-    spec = metric(metric_id)
-    interval = (None, None) if mean is None or half is None else (mean - half, mean + half)
-    row = {
-        "metric": metric_id,
-        "title": spec.title,
-        "unit": spec.unit,
-        "better": spec.better,
-        "suite": suite,
-        "system": system,
-        "encoder": "pixels:rgb8",
-        "n_prompts": 6,
-        "n_scored": 6,
-        "n_unscored": 0,
-        "reasons": {},
-        "mean": mean,
-        "low": interval[0],
-        "high": interval[1],
-    }
-    return {**row, **more}
+def samples_of(system: str, name: str) -> list[dict[str, Any]]:
+    """Six scenes asked twice, a sequence of two shots, and a sign."""
+    scenes = [
+        {"suite": "scenes", "prompt_id": f"scene-{i}", "prompt": f"A street of {i} lamps", "repeat": repeat}
+        | {"sample_id": f"{name}-scene-{i}-{repeat}"}
+        for i in range(N_SCENES)
+        for repeat in (0, 1)
+    ]
+    portraits = [
+        {"suite": "portraits", "prompt_id": f"mara-{shot}", "prompt": f"Mara, shot {shot}", "shot": shot}
+        | {"sequence_id": "mara", "sample_id": f"{name}-mara-{shot}"}
+        for shot in (1, 2)
+    ]
+    sign = {"suite": "signs", "prompt_id": "bakery", "prompt": 'A sign that says "OPEN 24 HOURS"'}
+    sign |= {"expected_text": "OPEN 24 HOURS", "sample_id": f"{name}-bakery"}
+    common = {"system": system, "seed": 1}
+    rows = [common | row for row in (*scenes, *portraits, sign)]
+    return [row | {"file_name": f"{row['sample_id']}.png"} for row in rows]
 
 
-def difference(metric_id: str, suite: str, mean: float | None, half: float | None, better: str | None) -> dict:
-    """One paired difference of the ratings, first system minus second."""
-    interval = (None, None) if mean is None or half is None else (mean - half, mean + half)
-    return {
-        "metric": metric_id,
-        "suite": suite,
-        "system_a": SYSTEMS[0],
-        "system_b": SYSTEMS[1],
-        "n_prompts": 6,
-        "mean": mean,
-        "low": interval[0],
-        "high": interval[1],
-        "better_system": better,
-        "note": "" if half is not None else "not separable: fewer than 5 prompts in common, so there is no interval",
-    }
-
-
-def _samples() -> list[dict[str, Any]]:
-    rows = []
-    for system in SYSTEMS:
-        name = system[0]
-        rows += [
-            {"suite": "scenes", "prompt_id": f"scene-{i}", "prompt": f"A street of {i} lamps", "seed": 1, "repeat": r}
-            | {"sample_id": f"{name}-scene-{i}-{r}", "system": system}
-            for i in range(3)
-            for r in range(2)
-        ]
-        rows += [
-            {"suite": "portraits", "prompt_id": f"mara-{shot}", "prompt": f"Mara, shot {shot}", "seed": 1, "shot": shot}
-            | {"sequence_id": "mara", "sample_id": f"{name}-mara-{shot}", "system": system}
-            for shot in (1, 2)
-        ]
-        rows.append(
-            {"suite": "signs", "prompt_id": "bakery", "prompt": 'A sign that says "OPEN 24 HOURS"', "seed": 1}
-            | {"expected_text": "OPEN 24 HOURS", "sample_id": f"{name}-bakery", "system": system}
-        )
+def scores_of(samples: list[dict[str, Any]], is_better: bool) -> list[dict[str, Any]]:
+    """What the first system draws twice alike and reads right, the other draws anew and misspells."""
+    clip, rows = {"encoder": "open_clip:tiny", "weights_sha256": "ab" * 32}, []
+    scenes = [sample for sample in samples if sample["suite"] == "scenes"]
+    shots = [sample for sample in samples if sample["suite"] == "portraits"]
+    sign = samples[-1]
+    for place, sample in enumerate(scenes):
+        value = 30.0 + (place if is_better else place + 2) % 5
+        rows.append(score(sample, "adherence.clip", value, **clip))
+        rows.append(score(sample, "adherence.clip", value - 9 + place % 3, control="shuffled_prompt", **clip))
+        rows.append(score(sample, "adherence.vqa", 0.5 + 0.04 * (place % 7), encoder="vqa:tiny"))
+    for i in range(N_SCENES):
+        pair = [sample["sample_id"] for sample in scenes[2 * i : 2 * i + 2]]
+        value = 0.95 if is_better else 0.5 + 0.05 * i
+        for metric_id, own, other in (("ssim", value, 0.1), ("mean_difference", 9 * (1 - value), 10.0 + i)):
+            row = score(scenes[2 * i], f"reproducibility.{metric_id}", own, subject=pair)
+            rows += [row, {**row, "value": other, "control": "different_seed"}]
+            rows.append({**row, "value": float(metric_id == "ssim"), "control": "identical_image"})
+    for shot in shots:
+        boxes = {shot["sample_id"]: [[10.0, 8.0, 40.0, 44.0]]}
+        rows.append(score(shot, "identity.faces", 1.0, details={"boxes": boxes}))
+    pair = {"subject": [shot["sample_id"] for shot in shots], "reason": None if is_better else "no_face"}
+    rows.append(score(shots[0], "identity.self", 0.7 if is_better else None, **pair))
+    box = {"text": "OPEN", "score": 0.99, "box": [[4, 4], [60, 4], [60, 20], [4, 20]], "lines": [0]}
+    read = ("OPEN 24 HOURS", []) if is_better else ("OPN 24 HOURS", ["<img src=x onerror=alert(1)>"])
+    details = {"expected": ["OPEN 24 HOURS"], "read": [read[0]], "unexpected": read[1]}
+    details["boxes"] = {sign["sample_id"]: [box]}
+    rows.append(score(sign, "text.similarity", 1.0 if is_better else 0.8, details=details))
     return rows
 
 
-def _scores(samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    by_id = {sample["sample_id"]: sample for sample in samples}
-    rows = []
-    for sample in samples:
-        beryl = sample["system"] == SYSTEMS[0]
-        rows.append(score(sample, "adherence.clip", 30.0 + beryl, encoder="open_clip:tiny", weights_sha256="ab" * 32))
-        if sample["suite"] == "portraits":
-            box = {sample["sample_id"]: [[10.0, 8.0, 40.0, 44.0]]}
-            rows.append(score(sample, "identity.faces", 1.0, details={"boxes": box}))
-        if sample["suite"] == "signs":
-            box = {"text": "OPEN", "score": 0.99, "box": [[4, 4], [60, 4], [60, 20], [4, 20]], "lines": [0]}
-            read = {"read": ["OPEN 24 HOURS"] if beryl else ["OPN 24 HOURS"], "unexpected": [] if beryl else ["xyz"]}
-            details = {"expected": ["OPEN 24 HOURS"], **read, "boxes": {sample["sample_id"]: [box]}}
-            rows.append(score(sample, "text.similarity", 1.0 if beryl else 0.8, details=details))
-    for system in SYSTEMS:
-        name = system[0]
-        for i in range(3):
-            pair = [f"{name}-scene-{i}-0", f"{name}-scene-{i}-1"]
-            value = 0.5 + 0.1 * i if name == "o" else 0.95
-            rows.append(score(by_id[pair[0]], "reproducibility.ssim", value, subject=pair))
-            rows.append(score(by_id[pair[0]], "reproducibility.ssim", 0.1, subject=pair, control="different_seed"))
-        shots = [f"{name}-mara-1", f"{name}-mara-2"]
-        missing = {"value": None, "reason": "no_face"} if name == "o" else {"value": 0.7}
-        rows.append({**score(by_id[shots[0]], "identity.self", None), "subject": shots, **missing})
-    return rows
+def requests_of(samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every picture was asked for in 1K, the first scenes in 4K too; one request was refused, with a long reason."""
+    rows = [sample | {"size": "1K", "outcome": "ok", "latency_s": 2.0 + n % 7, "cost_usd": 0.04, "simulated": False}
+            for n, sample in enumerate(samples)]  # fmt: skip
+    large = [row | {"suite": "scenes@4K", "size": "4K", "latency_s": 8.0, "sample_id": row["sample_id"] + "@4K"}
+             for row in rows if row["suite"] == "scenes" and row["system"] == BERYL]  # fmt: skip
+    refused = rows[0] | {"prompt_id": "scene-x", "sample_id": "x", "outcome": "refused", "latency_s": None}
+    return [*rows, *large, refused | {"reason": "/home/someone/policy"}]
 
 
-def _ratings() -> dict[str, Any]:
-    beryl, onyx = SYSTEMS
-    one_face = {"n_prompts": 1, "n_scored": 1}
-    return {
-        "schema": 1,
-        "systems": list(SYSTEMS),
-        "rows": [
-            rating("adherence.clip", "scenes", beryl, 31.25, 0.4, encoder="open_clip:tiny"),
-            rating("adherence.clip", "scenes", onyx, 30.5, 0.9, encoder="open_clip:tiny"),
-            rating("identity.self", "portraits", beryl, 0.7, None, **one_face),
-            rating(
-                "identity.self", "portraits", onyx, None, None, n_prompts=0, n_scored=0, n_unscored=1,
-                reasons={"no_face": 1},
-            ),
-            rating("text.similarity", "signs", beryl, 1.0, None, n_prompts=1, n_scored=1),
-            rating("text.similarity", "signs", onyx, 0.8, None, n_prompts=1, n_scored=1),
-            rating("reproducibility.ssim", "scenes", beryl, 0.95, 0.01),
-            rating("reproducibility.ssim", "scenes", onyx, 0.6, 0.1),
-            rating("reproducibility.identical", "scenes", beryl, 0.5, 0.25),
-            rating("reproducibility.identical", "scenes", onyx, 0.0, 0.0),
-        ],
-        "differences": [
-            difference("adherence.clip", "scenes", 0.75, 1.0, None),
-            difference("text.similarity", "signs", 0.2, None, None),
-            difference("reproducibility.ssim", "scenes", 0.35, 0.1, beryl),
-            difference("reproducibility.identical", "scenes", 0.5, 0.25, beryl),
-        ],
-        "controls": [
-            {"metric": "adherence.clip", "suite": "scenes", "control": "shuffled_prompt", "statistic": "auc"}
-            | {"system": None, "n": 60, "value": 0.91, "low": 0.85, "high": 0.96},
-            {"metric": "reproducibility.ssim", "suite": "scenes", "control": "different_seed"}
-            | {"statistic": "seed_ratio", "system": onyx, "n": 3, "value": 0.4, "low": None, "high": None},
-        ],
-        "agreements": [],
-        "warnings": ["Suite signs has 1 prompt; nothing can be said with fewer than 5."],
-    }  # fmt: skip
+ENCODERS = [
+    {"role": "adherence", "name": "open_clip:tiny", "licence": "MIT", "weights_sha256": "ab" * 32}
+    | {"status": "used", "note": "weak offline encoder, not CLIP"},
+    {"role": "identity", "name": f"insightface:{PACK}", "licence": "non-commercial research only"}
+    | {"weights_sha256": None, "status": "unavailable", "note": f"there is no pack in {PACK}"},
+]
 
 
-def _provenance() -> dict[str, Any]:
-    pack = "/home/someone/packs/buffalo_l"
-    return {
-        "twinlens": "0.1.0",
-        "created_at": "2026-11-22T14:03:00+00:00",
-        "image_set": {"name": "fake-set", "path": "/home/someone/set", "rows": 18, "scored_rows": 18, "skipped": []},
-        "encoders": [
-            {"role": "adherence", "name": "open_clip:tiny", "licence": "MIT", "weights_sha256": "ab" * 32}
-            | {"status": "used", "note": None},
-            {"role": "identity", "name": f"insightface:{pack}", "licence": "non-commercial research only"}
-            | {"weights_sha256": None, "status": "unavailable", "note": f"there is no pack in {pack}"},
-        ],
+def write_fake_run(
+    folder: Path, names: tuple[str, ...] = SYSTEMS, change: Callable[[Any], Any] = dict, **more: Any
+) -> Run:
+    """Write a run of these systems, the first is better.
+
+    ``change`` is applied to every sample and score, ``more`` replaces what `write_run` is given.
+    """
+    of_system = {name: samples_of(name, name[0]) for name in names}
+    samples = [change(sample) for rows in of_system.values() for sample in rows]
+    scores = [change(row) for name, rows in of_system.items() for row in scores_of(rows, name == names[0])]
+    facts: dict[str, Any] = {
+        "image_set": {"name": "fake-set", "skipped": [{"row": 7, "reason": "the file is truncated"}]},
+        "encoders": ENCODERS,
         "packages": {"numpy": "2.4.6"},
         "machine": {"cores": 2},
         "seconds": 12.3,
         "long_prompts": {"share": 0.25, "n": 3, "of": 12},
     }
-
-
-def draw(folder: Path, sample_ids: list[str]) -> None:
-    """Draw a small picture for each sample, no two alike."""
-    folder.mkdir(exist_ok=True)
-    for place, sample_id in enumerate(sample_ids):
+    write_run(folder, **{"samples": samples, "scores": scores, **facts, **more})
+    for place, sample in enumerate(samples):
         pixels = np.zeros((48, 64, 3), np.uint8)
         pixels[..., 0] = np.linspace(0, 255, 64).astype(np.uint8)
-        pixels[..., 1] = 12 * place
-        PIL.Image.fromarray(pixels).save(folder / f"{sample_id}.png")
+        pixels[..., 1] = 12 * place % 256
+        PIL.Image.fromarray(pixels).save(folder / "images" / sample["file_name"], compress_level=1)
+    return Run(folder)
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch) -> FakeRun:
-    """The run; a test may change it."""
-    monkeypatch.setattr("evals.reporting.report.rate_run", lambda run: run.rated)
-    samples = _samples()
-    folder = tmp_path / "images"
-    draw(folder, [sample["sample_id"] for sample in samples])
-    return FakeRun(folder, pd.DataFrame(samples), pd.DataFrame(_scores(samples)), _provenance(), _ratings())
+def run(tmp_path: Path) -> Run:
+    """A run without requests; a test may change its tables and pictures."""
+    return write_fake_run(tmp_path / "run")
 
 
-@pytest.fixture
-def rated() -> Ratings:
-    """Return functions that make a row of the ratings and a difference of two systems."""
-    return Ratings(rating, difference)
+@pytest.fixture(scope="session")
+def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The run with its requests, to be read only."""
+    samples = [sample for name in SYSTEMS for sample in samples_of(name, name[0])]
+    return write_fake_run(tmp_path_factory.mktemp("whole") / "run", requests=requests_of(samples))
+
+
+@pytest.fixture(scope="session")
+def report(whole_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """The report of the run with its requests, rendered once."""
+    return Report(whole_run, tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="session")
+def stars(score_table: Callable[..., Any]) -> Stars:
+    """Stars of two systems: one is a third better on twelve prompts, the other lacks one of its pictures."""
+    rows = [
+        {"prompt_id": f"p{n}", "system": system, "suite": "signs", "metric": "text.cer", "value": value + n / 100}
+        for n in range(12)
+        for system, value in ((LEFT, 0.1), (RIGHT, 0.4))
+    ]
+    rows += [{**row, "value": 0.0, "control": "rendered_text"} for row in rows]
+    rows.append({**rows[1], "prompt_id": "p12", "control": None, "value": None, "reason": "unreadable_image"})
+    table = score_table(rows)
+    rows = (
+        StarRow(id="text", title="Text accuracy", suite="signs", metrics={"text.cer": 1.0}),
+        StarRow(id="scenes", title="Scenes", suite="nowhere", metrics={"structure.all": 1.0}),
+        StarRow(id="lora", title="Fine-tuning", declared="lora"),
+        StarRow(id="cost", title="Cost", computed="cost_per_image"),
+    )
+    definition = EvalDefinition.model_construct(
+        name="own", systems=(LEFT, RIGHT), suites=("signs",), repeats=1, seed=1, size="1K", encoders={}, rows=rows,
+        published="article-2026-07",
+    )  # fmt: skip
+    return award_stars(table, None, control_statistics(with_prompts(table), seed=0), [], definition)
+
+
+def rating(metric_id: str, suite: str, system: str, mean: float | None, half: float | None, **more: Any) -> Any:
+    """One row of the ratings, with what the catalogue says about its metric."""
+    spec = metric(metric_id)
+    low, high = (None, None) if mean is None or half is None else (mean - half, mean + half)
+    row = {"metric": metric_id, "title": spec.title, "unit": spec.unit, "better": spec.better, "suite": suite}
+    row |= {"system": system, "encoder": "pixels:rgb8", "n_prompts": 6, "n_scored": 6, "n_unscored": 0, "reasons": {}}
+    return {**row, "mean": mean, "low": low, "high": high, **more}
