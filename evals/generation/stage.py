@@ -174,7 +174,11 @@ def generate(
     """
     from filelock import FileLock, Timeout
 
-    _check_budget(systems, budget_usd)
+    for system, size in {(request.system, request.size): None for request in systems.requests}:
+        if budget_usd is not None and max_cost_usd(systems.clients[system].offer, size) is None:
+            raise GenerationError(
+                f"no price of {system} in {size} is known, so no budget can be kept; leave out the system or --budget"
+            )
     folder = out / IMAGES
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -189,16 +193,6 @@ def still_open(requests: Sequence[ImageRequest], out: Path, retry_unknown: bool 
     states = replay(read_events(out / IMAGES / LEDGER)[0])
     again = ("unknown",) if retry_unknown else ()
     return [r for r in requests if states[r.sample_id].is_open or states[r.sample_id].outcome in again]
-
-
-def _check_budget(systems: OpenSystems, budget_usd: float | None) -> None:
-    if budget_usd is None:
-        return
-    for system, size in dict.fromkeys((request.system, request.size) for request in systems.requests):
-        if max_cost_usd(systems.clients[system].offer, size) is None:
-            raise GenerationError(
-                f"no price of {system} in {size} is known, so no budget can be kept; leave out the system or --budget"
-            )
 
 
 def _generate(

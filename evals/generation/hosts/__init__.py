@@ -12,19 +12,11 @@ if TYPE_CHECKING:
     from evals.generation.plan import ImageRequest
 
 
-class Call(Protocol):
-    """A prepared call of a host."""
-
-    def record(self) -> dict[str, Any]:
-        """Return what is sent, without secrets."""
-        ...
-
-
 class Host(Protocol):
     """A host as the request loop sees it. Behind HTTP it is one file that extends `HttpHost` or `PollingHost`."""
 
     def prepare(self, request: ImageRequest, offer: Offer, references: Sequence[bytes]) -> Any:
-        """Return the `Call` for a request; `ValueError` if this host cannot be asked for it."""
+        """Return the call, whose ``record()`` holds no secrets; `ValueError` if this host cannot be asked for it."""
         ...
 
     async def submit(self, call: Any) -> SubmitAnswer:

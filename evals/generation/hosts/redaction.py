@@ -5,13 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import Any, TypeVar
 
 from evals.generation.answers import PollAnswer, ResponseMetadata, SubmitAnswer
 from evals.generation.keys import redact
-
-if TYPE_CHECKING:
-    from typing import Any
 
 _Read = TypeVar("_Read", bound="SubmitAnswer | PollAnswer")
 
@@ -41,9 +38,5 @@ def redact_answer(read: _Read, keys: Collection[str]) -> _Read:
 
 
 def _cleaned(holder: object, names: Collection[str], keys: Collection[str]) -> dict[str, Any]:
-    found = {name: getattr(holder, name, None) for name in names}
-    return {name: _clean(words, keys) for name, words in found.items() if isinstance(words, str)}
-
-
-def _clean(words: str, keys: Collection[str]) -> str:
-    return _CONTROL.sub("", redact(_CONTROL.sub("", words), keys))[:_LONGEST]
+    texts = {name: text for name in names if isinstance(text := getattr(holder, name, None), str)}
+    return {name: _CONTROL.sub("", redact(_CONTROL.sub("", text), keys))[:_LONGEST] for name, text in texts.items()}

@@ -130,11 +130,6 @@ def test_a_seed_fits_into_31_bits(google, image_request, offer, seed, sent):
     assert call.body["generationConfig"]["seed"] == sent
 
 
-def test_no_seed_is_sent_where_there_is_none(google, image_request, offer):
-    call = google().prepare(image_request(), offer("gemini-3-pro-image", "google", takes_seed=False), [])
-    assert "seed" not in call.body["generationConfig"]
-
-
 def test_the_version_is_a_setting(google, image_request, offer):
     call = google(api_version="v1").prepare(image_request(), offer("gemini-3-pro-image", "google"), [])
     assert call.url == f"{BASE}/v1/models/gemini-3-pro-image:generateContent"
@@ -160,29 +155,26 @@ def test_the_last_picture_that_is_no_thought_is_taken(answer):
     )
 
 
-def test_a_draft_after_the_picture_does_not_replace_it(answer):
-    read = read_submission(answer(generated(image(FINAL), image(DRAFT, thought=True))))
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (generated(image(FINAL), image(DRAFT, thought=True)), None),
+        (generated({"text": "Here it is."}, image(FINAL), {"text": "Enjoy!"}), "Here it is.\nEnjoy!"),
+        (generated({"inlineData": {"data": base64.urlsafe_b64encode(FINAL).decode()}}), None),
+        (generated(image(FINAL), reason="MAX_TOKENS"), None),
+    ],
+    ids=["a draft after it", "words beside it", "URL-safe base64", "an odd reason"],
+)
+def test_a_picture_is_found_whatever_comes_with_it(body, text, answer):
+    read = read_submission(answer(body))
     assert isinstance(read, Finished)
-    assert read.content == FINAL
+    assert (read.content, read.metadata.text) == (FINAL, text)
 
 
 def test_a_thought_alone_is_no_picture(answer):
     read = read_submission(answer(generated(image(DRAFT, thought=True), {"text": "Hm.", "thought": True})))
     assert isinstance(read, Ended)
     assert (read.outcome, read.reason, read.metadata.text) == ("failed", "no_picture", None)
-
-
-def test_words_beside_a_picture_are_kept(answer):
-    read = read_submission(answer(generated({"text": "Here it is."}, image(FINAL), {"text": "Enjoy!"})))
-    assert isinstance(read, Finished)
-    assert read.metadata.text == "Here it is.\nEnjoy!"
-
-
-def test_url_safe_base64_is_read_as_well(answer):
-    part = {"inlineData": {"mimeType": "image/png", "data": base64.urlsafe_b64encode(FINAL).decode()}}
-    read = read_submission(answer(generated(part)))
-    assert isinstance(read, Finished)
-    assert read.content == FINAL
 
 
 @pytest.mark.parametrize("data", ["", "not base64!", "QUJ", None, 7, ["QUJD"]])
@@ -248,10 +240,6 @@ def test_a_reason_without_a_picture_has_its_outcome(answer, reason, outcome):
     read = read_submission(answer(generated({"text": "I cannot."}, reason=reason)))
     assert isinstance(read, Ended)
     assert (read.outcome, read.reason, read.message, read.metadata.text) == (outcome, reason, "I cannot.", "I cannot.")
-
-
-def test_a_picture_counts_whatever_the_reason(answer):
-    assert isinstance(read_submission(answer(generated(image(FINAL), reason="MAX_TOKENS"))), Finished)
 
 
 @pytest.mark.parametrize("reason", ["STOP", None, "FINISH_REASON_UNSPECIFIED"])
@@ -325,13 +313,10 @@ def test_sums_that_are_missing_are_made_of_their_parts():
 # Errors
 
 
-def test_the_wait_is_read_from_the_body(answer):
+def test_the_wait_is_read_from_the_body_or_else_from_the_header(answer):
     assert read_submission(answer(QUOTA, 429)) == Rejected(
         "RESOURCE_EXHAUSTED", "You exceeded your current quota, please check your plan.", 34.4
     )
-
-
-def test_the_header_counts_where_the_body_says_nothing(answer):
     body = {"error": {"code": 429, "message": "slow down", "status": "RESOURCE_EXHAUSTED"}}
     assert read_submission(answer(body, 429, retry_after="7")) == Rejected("RESOURCE_EXHAUSTED", "slow down", 7.0)
 

@@ -202,23 +202,24 @@ def test_garbage_with_200_is_lost(plain, call, content):
     assert read.reason == "malformed_response"
 
 
-def test_an_answer_that_breaks_off_is_lost(host_facts, image_request, offer):
-    raw = b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"url": "https'
-    assert submitted_to(raw, host_facts, image_request, offer).reason == "RemoteProtocolError"
+BROKEN_GZIP = (b"\x1f\x8b" + b"\0" * 40, gzip.compress(b'{"id": 1}')[:10] + b"\xff" * 10)
 
 
-def test_a_connection_that_is_closed_without_an_answer_is_lost(host_facts, image_request, offer):
-    assert isinstance(submitted_to(b"", host_facts, image_request, offer), OutcomeUnknown)
-
-
-def test_compressed_bytes_that_cannot_be_unpacked_are_lost(host_facts, image_request, offer):
-    packed = gzip.compress(b'{"id": 1}')[:-4] + b"\0\0\0\0"
-    broken = b"\x1f\x8b" + b"\0" * 40
-    for body in (broken, packed[:10] + b"\xff" * 10):
-        raw = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body) + body
-        assert submitted_to(raw, host_facts, image_request, offer) == OutcomeUnknown(
-            "ReadError", "the compressed answer cannot be unpacked"
-        )
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"url": "https', "RemoteProtocolError"),
+        (b"", "RemoteProtocolError"),
+        *(
+            (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body) + body, "ReadError")
+            for body in BROKEN_GZIP
+        ),
+    ],
+)
+def test_an_answer_that_breaks_off_or_cannot_be_unpacked_is_lost(host_facts, image_request, offer, raw, reason):
+    read = submitted_to(raw, host_facts, image_request, offer)
+    assert isinstance(read, OutcomeUnknown)
+    assert read.reason == reason
 
 
 def test_an_answer_that_trickles_in_is_given_up(host_facts, image_request, offer):
