@@ -15,10 +15,10 @@ from evals.suites.references import edit_mask, n_references, reference_contents,
 from evals.suites.suite import read_suite
 
 EDITING = {item.id: item for item in read_suite("editing").items}
-CUP, BOOK = (
-    SceneObject(name="cup", colour="red", position="left"),
-    SceneObject(name="book", colour="blue", position="right"),
-)
+CUP = SceneObject(name="cup", colour="red", position="left")
+BOOK = SceneObject(name="book", colour="blue", position="right")
+JAR = SceneObject(name="jar", colour="yellow", position="left")
+PLAIN = PromptItem(suite="mine", id="a", prompt="A cat")
 CHANGED_LEVELS = 10
 
 
@@ -28,9 +28,8 @@ def changed(model, **fields):
 
 def an_edit(does, target="picture", to=None, objects=(CUP, BOOK), after=()):
     source = DrawnSource(setting="beach", objects=objects)
-    return PromptItem(
-        suite="mine", id="a", prompt="Do it", objects=after, source=source, edit=Edit(does=does, target=target, to=to)
-    )
+    edit = Edit(does=does, target=target, to=to)
+    return PromptItem(suite="mine", id="a", prompt="Do it", objects=after, source=source, edit=edit)
 
 
 ONE_OF_EACH = {
@@ -38,9 +37,7 @@ ONE_OF_EACH = {
     "remove": an_edit("remove", "cup"),
     "replace": an_edit("replace", "cup", "cat"),
     "add": an_edit("add", to="cat", after=(SceneObject(name="cat", position="centre"),)),
-    "write": an_edit(
-        "write", "jar", "HONEY", objects=(SceneObject(name="jar", colour="yellow", position="left"), BOOK)
-    ),
+    "write": an_edit("write", "jar", "HONEY", objects=(JAR, BOOK)),
     "background": an_edit("background", to="snow"),
 }
 
@@ -97,7 +94,7 @@ def test_writing_may_change_the_label_only():
 def test_restyling_must_keep_nothing_and_has_no_mask():
     assert edit_mask(EDITING["mushroom-embroidery"]) is None
     assert edit_mask(EDITING["cat-watercolour"]) is None
-    assert edit_mask(PromptItem(suite="mine", id="a", prompt="A cat")) is None
+    assert edit_mask(PLAIN) is None
 
 
 @pytest.mark.parametrize("item_id", EDITING)
@@ -137,16 +134,15 @@ def test_sources_of_the_usual_side_are_known_by_the_name_that_they_always_had():
 
 
 def test_a_missing_package_is_named():
-    item = changed(
-        EDITING["spoon-away"], source=PackageSource(package="nothing_of_that_name", file="a.png", box=(0, 0, 1, 1))
-    )
+    source = PackageSource(package="nothing_of_that_name", file="a.png", box=(0, 0, 1, 1))
+    item = changed(EDITING["spoon-away"], source=source)
     with pytest.raises(FileNotFoundError, match=r"a\.png is not in the package nothing_of_that_name"):
         source_picture(item)
 
 
 def test_an_item_without_a_source_has_no_picture_to_edit():
     with pytest.raises(ValueError, match="item 'a': there is no source to draw"):
-        source_picture(PromptItem(suite="mine", id="a", prompt="A cat"))
+        source_picture(PLAIN)
 
 
 def test_another_process_makes_the_same_pictures_and_finds_packages_without_importing_them():
@@ -171,10 +167,7 @@ def test_references_are_the_files_and_then_the_source(tmp_path):
     item = changed(EDITING["cup-green"], reference_images=(path,))
     assert reference_contents(item) == [b"style", source_picture(item)]
     assert n_references(item) == len(reference_hashes(item)) == 2
-    assert (
-        reference_contents(PromptItem(suite="m", id="a", prompt="A")),
-        n_references(PromptItem(suite="m", id="a", prompt="A")),
-    ) == ([], 0)
+    assert (reference_contents(PLAIN), n_references(PLAIN)) == ([], 0)
 
 
 def test_a_reference_is_known_by_what_it_shows(tmp_path):
