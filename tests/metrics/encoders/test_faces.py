@@ -125,9 +125,6 @@ class TestDlib:
         assert areas == sorted(areas, reverse=True)
         assert faces[0]["score"] < max(face["score"] for face in faces)
 
-    def test_image_without_a_face_has_none(self, dlib_faces):
-        assert dlib_faces["coffee"] == []
-
     def test_small_face_is_found_by_the_second_pass_at_twice_the_size(self, dlib_encoder, astronaut):
         import dlib
         from PIL import Image

@@ -37,6 +37,12 @@ def llava_folder(tmp_path_factory, tokenizer) -> Path:
     return save_llava(tmp_path_factory.mktemp("llava"), tokenizer)
 
 
+@pytest.fixture
+def copy(llava_folder, tmp_path) -> Path:
+    """A copy of the folder with the chat template, to be changed."""
+    return Path(shutil.copytree(llava_folder, tmp_path / "llava"))
+
+
 @pytest.fixture(scope="module")
 def paligemma_folder(tmp_path_factory, tokenizer) -> Path:
     """Without a chat template, and with attention to what comes later in the question."""
@@ -190,9 +196,7 @@ def test_no_questions_get_no_answers(judge):
     assert judge.encode([]) == []
 
 
-def test_settings_of_the_folder_for_generation_do_not_change_the_answer(llava_folder, tmp_path, questions):
-    copy = tmp_path / "llava"
-    shutil.copytree(llava_folder, copy)
+def test_settings_of_the_folder_for_generation_do_not_change_the_answer(llava_folder, copy, questions):
     settings = {"do_sample": True, "temperature": 9.0, "num_beams": 3, "repetition_penalty": 9.0}
     (copy / "generation_config.json").write_text(json.dumps({**settings, "eos_token_id": 1, "bos_token_id": 0}))
     asked = questions[:3]
@@ -243,9 +247,7 @@ def test_name_weights_and_question_are_on_the_record(judge, folder):
     assert "revision=local" in judge.version
 
 
-def test_the_version_is_the_same_every_time_and_changes_with_the_chat_template(llava_folder, tmp_path):
-    copy = tmp_path / "llava"
-    shutil.copytree(llava_folder, copy)
+def test_the_version_is_the_same_every_time_and_changes_with_the_chat_template(llava_folder, copy):
     first = load_vqa(str(llava_folder), "cpu").version
     assert load_vqa(str(copy), "cpu").version == first
     (copy / "chat_template.jinja").write_text(CHAT.replace("USER", "ASSISTANT"))
@@ -270,18 +272,14 @@ def test_a_model_that_answers_no_questions_is_refused(transformers_folder):
         load_vqa(str(transformers_folder), "cpu")
 
 
-def test_a_folder_without_a_tokenizer_is_refused(llava_folder, tmp_path):
-    copy = tmp_path / "llava"
-    shutil.copytree(llava_folder, copy)
+def test_a_folder_without_a_tokenizer_is_refused(copy):
     for path in copy.glob("token*"):
         path.unlink()
     with pytest.raises(EncoderUnavailable, match=r"cannot be loaded|no complete"):
         load_vqa(str(copy), "cpu")
 
 
-def test_a_vocabulary_without_yes_is_refused(llava_folder, tmp_path):
-    copy = tmp_path / "llava"
-    shutil.copytree(llava_folder, copy)
+def test_a_vocabulary_without_yes_is_refused(copy):
     path = copy / "tokenizer.json"
     path.write_text(path.read_text().replace('"Yes"', '"Ja"').replace('"yes"', '"ja"').replace('"YES"', '"JA"'))
     with pytest.raises(EncoderUnavailable, match="no single token for yes"):
