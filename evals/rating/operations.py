@@ -88,8 +88,8 @@ def operations(requests: pd.DataFrame) -> list[SystemOperations]:
 
     Examples
     --------
-    >>> asked = [{"system": "a", "outcome": outcome} for outcome in ["ok"] * 8 + ["refused"] * 2]
-    >>> (row,) = operations(pd.DataFrame(asked))
+    >>> requests = [{"system": "a", "outcome": outcome} for outcome in ["ok"] * 8 + ["refused"] * 2]
+    >>> (row,) = operations(pd.DataFrame(requests))
     >>> figure = row["figures"]["operations.refusal_rate"]
     >>> figure["value"], round(figure["low"], 4), round(figure["high"], 4)
     (0.2, 0.0567, 0.5098)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from evals.rating.comparison import column_of
 from evals.rating.operations import SystemOperations, operations
 
 
@@ -26,33 +27,24 @@ def operations_by_size(requests: pd.DataFrame) -> list[SystemOperations]:
 
     Examples
     --------
-    >>> asked = [("cup", "logic", "1K"), ("dog", "logic", "1K"), ("cup", "logic@4K", "4K")]
-    >>> requests = pd.DataFrame(asked, columns=["prompt_id", "suite", "size"]).assign(system="a", outcome="ok")
+    >>> rows = [("cup", "logic", "1K"), ("dog", "logic", "1K"), ("cup", "logic@4K", "4K")]
+    >>> requests = pd.DataFrame(rows, columns=["prompt_id", "suite", "size"]).assign(system="a", outcome="ok")
     >>> [(row["size"], row["n_requests"]) for row in operations_by_size(requests)]
     [('1K', 1), ('4K', 1)]
     """
     if requests.empty or not {"size", "prompt_id"} <= set(requests):
         return []
-    told = requests[requests["size"].notna() & requests["prompt_id"].notna()]
-    keys = list(zip(told["system"], _prompts(told), told["size"], strict=True))
-    asked: dict[str, dict[str, set[str]]] = {}
-    for system, prompt, size in keys:
-        asked.setdefault(system, {}).setdefault(prompt, set()).add(size)
-    all_sizes = {system: set().union(*of_system.values()) for system, of_system in asked.items()}
-    at_every_size = {
-        system: {prompt for prompt, sizes in of_system.items() if sizes == all_sizes[system]}
-        for system, of_system in asked.items()
-    }
-    compared = {
-        prompt for system, prompts in at_every_size.items() for prompt in prompts if len(asked[system][prompt]) > 1
-    }
-    return operations(told[[prompt in compared and prompt in at_every_size[system] for system, prompt, _ in keys]])
-
-
-def _prompts(requests: pd.DataFrame) -> list[str]:
-    """Return suite and prompt of each request, the suite as it is called whatever the size."""
-    suites = requests["suite"] if "suite" in requests else pd.Series(None, requests.index, dtype=object)
-    return [
-        f"{'' if pd.isna(suite) else str(suite).removesuffix(f'@{size}')}/{prompt}"
-        for suite, size, prompt in zip(suites, requests["size"], requests["prompt_id"], strict=True)
-    ]
+    named = requests[requests["size"].notna() & requests["prompt_id"].notna()]
+    prompts = pd.Series(
+        [
+            # The suite as it is called whatever the size.
+            f"{'' if pd.isna(suite) else str(suite).removesuffix(f'@{size}')}/{prompt}"
+            for suite, size, prompt in zip(column_of(named, "suite"), named["size"], named["prompt_id"], strict=True)
+        ],
+        named.index,
+        dtype=object,
+    )
+    n_sizes = named["size"].groupby([named["system"], prompts]).transform("nunique")
+    at_every_size = n_sizes == named["size"].groupby(named["system"]).transform("nunique")
+    compared = prompts.isin(prompts[at_every_size & (n_sizes > 1)])
+    return operations(named[at_every_size & compared])

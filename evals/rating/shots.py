@@ -54,14 +54,14 @@ def similarity_by_shot(scores: pd.DataFrame, samples: pd.DataFrame, seed: int = 
     >>> [(row["shot"], row["mean"]) for row in similarity_by_shot(table, samples)]
     [(2, 0.75), (3, 0.5)]
     """
-    own = scores[(scores["metric"] == DRIFT.id) & scores["control"].isna()]
+    drifts = scores[(scores["metric"] == DRIFT.id) & scores["control"].isna()]
     shots = samples["shot"] if "shot" in samples else pd.Series(dtype=float)
-    found = [
+    rows = [
         (row["system"], int(shots[sample]), f"{row['suite']} {row['sequence_id']}", similarity)
-        for row in own.to_dict("records")
+        for row in drifts.to_dict("records")
         for sample, similarity in _after_the_first(row["details"].get("similarities", {}))
     ]
-    table = pd.DataFrame(found, columns=["system", "shot", "sequence", "similarity"])
+    table = pd.DataFrame(rows, columns=["system", "shot", "sequence", "similarity"])
     by_sequence = table.pivot_table(index="sequence", columns=["system", "shot"], values="similarity", aggfunc="mean")
     values = by_sequence.to_numpy(np.float64)
     estimates = score_means(values, primary_metrics(DRIFT.dimension)[0].range, seed) if values.size else []

@@ -82,8 +82,8 @@ def _if_any(rows: pd.DataFrame | None, prepared: Callable[[pd.DataFrame], pd.Dat
 
 def prompts_of(run: RunTables, system: str) -> set[tuple[str, str]]:
     """Return the (suite, unit of pairing) of which a system has a sample or a request."""
-    asked = asked_requests(run, system)
-    rows = [run.samples[run.samples["system"] == system], *([] if asked is None else [asked])]
+    requests = asked_requests(run, system)
+    rows = [run.samples[run.samples["system"] == system], *([] if requests is None else [requests])]
     return {unit for table in rows for unit in zip(suites_of(table), prompt_of(table), strict=True)}
 
 

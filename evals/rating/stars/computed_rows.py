@@ -70,9 +70,9 @@ def score_computed(computed: str, requests: pd.DataFrame, suite: str | None, siz
     Examples
     --------
     >>> from evals.rating.stars.prompt_scores import with_units
-    >>> asked = pd.DataFrame({"system": ["a"] * 3, "prompt_id": ["x", "y", "z"], "outcome": ["ok", "ok", "refused"],
+    >>> requests = pd.DataFrame({"system": ["a"] * 3, "prompt_id": ["x", "y", "z"], "outcome": ["ok", "ok", "refused"],
     ...                       "latency_s": [2.0, 60.0, None]})
-    >>> score_computed("latency", with_units(asked), None, None).shares["a"].tolist()
+    >>> score_computed("latency", with_units(requests), None, None).shares["a"].tolist()
     [1.0, 0.0, 0.0]
     """
     scale, chosen = LOG_SCALES[computed], _chosen(requests, suite, size)
@@ -83,7 +83,7 @@ def score_computed(computed: str, requests: pd.DataFrame, suite: str | None, siz
     failed = ended_as(chosen, *scale.failures)
     # A file that somebody deleted, a picture without a price: nothing is known of it.
     left_out = ~failed & (share.isna() | ended_as(chosen, *LOST))
-    own = pd.DataFrame(
+    placed = pd.DataFrame(
         {
             "system": chosen["system"],
             "prompt": chosen["suite"].fillna("").astype(str) + "/" + chosen["prompt"],
@@ -94,7 +94,7 @@ def score_computed(computed: str, requests: pd.DataFrame, suite: str | None, siz
             "left_out": left_out,
         }
     )
-    return PromptScores.of(own)
+    return PromptScores.of(placed)
 
 
 def typical_values(computed: str, requests: pd.DataFrame, suite: str | None, size: str | None) -> pd.Series[float]:

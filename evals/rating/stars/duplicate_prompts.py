@@ -65,21 +65,21 @@ def _first_names(samples: pd.DataFrame, requests: pd.DataFrame | None) -> pd.Ser
         shots.append(_shots(worded, [None] * len(worded)))
     by_shot = pd.concat(shots).drop_duplicates([*_UNIT, "prompt_id", "shot"])
     by_unit = by_shot.sort_values([*_UNIT, "shot", "words"]).groupby(_UNIT)
-    asked = by_unit.agg(words=("words", "\n".join), pictures=("pictures", _joined)).reset_index()
+    units = by_unit.agg(words=("words", "\n".join), pictures=("pictures", _joined)).reset_index()
     alike = ["suite", "is_sequence", "words"]
-    known = asked.groupby(alike)["pictures"]
-    usual = known.transform("first").fillna("").where(known.transform("nunique") < 2, asked["unit"])
-    asked["pictures"] = asked["pictures"].fillna(usual)
-    first = asked.groupby([*alike, "pictures"])["unit"].transform("first")
-    return first.set_axis(pd.MultiIndex.from_frame(asked[_UNIT]))[(first != asked["unit"]).to_numpy()]
+    known = units.groupby(alike)["pictures"]
+    usual = known.transform("first").fillna("").where(known.transform("nunique") < 2, units["unit"])
+    units["pictures"] = units["pictures"].fillna(usual)
+    first = units.groupby([*alike, "pictures"])["unit"].transform("first")
+    return first.set_axis(pd.MultiIndex.from_frame(units[_UNIT]))[(first != units["unit"]).to_numpy()]
 
 
 def _shots(rows: pd.DataFrame, pictures: list[str] | list[None]) -> pd.DataFrame:
     """Return the words of each row, with the number of the shot, and the pictures that were sent along."""
     number = pd.to_numeric(column_of(rows, "shot"), errors="coerce").fillna(-1.0)
     words = number.map(str) + " " + rows["prompt"].astype(str)
-    told = pd.Series(pictures, rows.index, dtype=object)
-    return _units(rows).assign(prompt_id=rows["prompt_id"], shot=number, words=words, pictures=told)
+    references = pd.Series(pictures, rows.index, dtype=object)
+    return _units(rows).assign(prompt_id=rows["prompt_id"], shot=number, words=words, pictures=references)
 
 
 def _pictures(samples: pd.DataFrame) -> list[str]:

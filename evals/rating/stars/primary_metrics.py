@@ -21,8 +21,8 @@ def rows_without_eval(scores: pd.DataFrame, has_requests: bool) -> tuple[StarRow
         Whether the run tells its requests, so that cost and latency are rows as well.
     """
     known = scores["metric"].isin([spec.id for spec in METRICS])
-    own = scores[known & scores["control"].isna() & scores["value"].notna()]
-    scored = own[["suite", "metric"]].fillna({"suite": ""}).drop_duplicates()
+    targets = scores[known & scores["control"].isna() & scores["value"].notna()]
+    scored = targets[["suite", "metric"]].fillna({"suite": ""}).drop_duplicates()
     by_suite: dict[str, list[str]] = {}
     for suite, name in scored.sort_values(["suite", "metric"]).itertuples(index=False):
         by_suite.setdefault(str(suite), []).append(str(name))

@@ -172,13 +172,13 @@ def score_prompts(
         return PromptScores.of(placed)
     # On other prompts of the suite something was measured, so their pictures came: they ask nothing of the metric.
     unasked = set(measurements.loc[of_suite, "prompt"]) - set(placed["prompt"])
-    asked = _asked(requests, suite, unasked)
+    requested = _with_endings(requests, suite, unasked)
     if spec.subject == "consecutive":
-        absent, broken = _absent_neighbours(asked)
+        absent, broken = _absent_neighbours(requested)
         # The neighbour never came: the scored pair is one with the shot after that, and nobody asked for it.
         placed = placed[~_keys(placed, [*_GROUP, "prompt_id"]).isin(broken)]
         return PromptScores.of(placed, absent)
-    absent = _absent(asked, spec.subject)
+    absent = _absent(requested, spec.subject)
     if spec.subject == "sequence":
         # Without one of its shots no sequence was delivered, whatever the others are like.
         incomplete = _keys(placed, _GROUP).isin(_keys(absent[absent["n_failed"] > 0], _GROUP))
@@ -208,7 +208,7 @@ def _keys(rows: pd.DataFrame, columns: list[str]) -> pd.MultiIndex:
     return pd.MultiIndex.from_frame(rows[columns])
 
 
-def _asked(requests: pd.DataFrame, suite: str, unasked: set[str]) -> pd.DataFrame:
+def _with_endings(requests: pd.DataFrame, suite: str, unasked: set[str]) -> pd.DataFrame:
     """Return the requests of a suite that ask something of a metric, and how each ended: 1 in one of three columns."""
     of_suite = requests[(requests["suite"] == suite) | requests["suite"].isna()]
     of_suite = of_suite[~of_suite["prompt"].isin(unasked)].assign(suite=suite)
@@ -219,11 +219,11 @@ def _asked(requests: pd.DataFrame, suite: str, unasked: set[str]) -> pd.DataFram
     )
 
 
-def _absent(asked: pd.DataFrame, subject: SubjectKind) -> pd.DataFrame:
+def _absent(requested: pd.DataFrame, subject: SubjectKind) -> pd.DataFrame:
     """Return how many subjects each group of requests lacks, by whose fault: ``n_failed`` and ``n_left_out``."""
     # Repeats are pictures of one seed, whatever their number.
     group = _GROUP if subject != "repeats" else [*_GROUP[:-1], "prompt_id", "shot"]
-    counts = asked.groupby(group, as_index=False)[["ok", "withheld", "lost"]].sum()
+    counts = requested.groupby(group, as_index=False)[["ok", "withheld", "lost"]].sum()
     if subject == "sequence":
         counts["n_failed"] = (counts["withheld"] > 0).astype(int)
         counts["n_left_out"] = ((counts["ok"] == 0) & (counts["withheld"] == 0)).astype(int)
@@ -240,9 +240,9 @@ def _subjects(n: pd.Series[int], subject: SubjectKind) -> pd.Series[int]:
     return n * (n - 1) // 2 if subject in ("shots", "repeats", "pair") else n
 
 
-def _absent_neighbours(asked: pd.DataFrame) -> tuple[pd.DataFrame, pd.MultiIndex]:
+def _absent_neighbours(requested: pd.DataFrame) -> tuple[pd.DataFrame, pd.MultiIndex]:
     """Return the pairs of a shot and the next one that each sequence lacks, and which shots lack their next one."""
-    ordered = asked.sort_values([*_GROUP, "shot"], kind="stable")
+    ordered = requested.sort_values([*_GROUP, "shot"], kind="stable")
     within = ordered.groupby(_GROUP, sort=False)
     following = within[["ok", "withheld", "lost"]].shift(-1)
     has_next = following["ok"].notna()

@@ -77,8 +77,8 @@ def bradley_terry(scores: Numbers, systems: Sequence[str], seed: int) -> Bradley
     Examples
     --------
     >>> scores = np.array([[3, 2, 1], [3, 1, 2], [1, 3, 2], [2, 2, 1], [3, 2, 1], [1, 2, 3]], float)
-    >>> found = bradley_terry(scores, ["red", "green", "blue"], seed=0)
-    >>> [round(estimate.value, 2) for estimate in found.log_strengths], found.unbounded
+    >>> fitted = bradley_terry(scores, ["red", "green", "blue"], seed=0)
+    >>> [round(estimate.value, 2) for estimate in fitted.log_strengths], fitted.unbounded
     ([0.37, 0.12, -0.49], None)
     """
     wins, ties = _outcomes(scores)
@@ -133,13 +133,13 @@ def fit_davidson(wins: Numbers, ties: Numbers, prior_sd: float = PRIOR_SD) -> Da
     counts = counts.reshape(-1, *counts.shape[-2:]).astype(np.float64)
     terms = _terms(n_systems)
     trials = counts.sum(axis=-1)
-    found = np.zeros((len(counts), n_systems + 1))
+    parameters = np.zeros((len(counts), n_systems + 1))
     for _ in range(_MAX_STEPS):
-        utilities = found @ terms.reshape(-1, n_systems + 1).T
+        utilities = parameters @ terms.reshape(-1, n_systems + 1).T
         chances = np.exp(utilities.reshape(counts.shape) - utilities.reshape(counts.shape).max(axis=-1, keepdims=True))
         chances /= chances.sum(axis=-1, keepdims=True)
         expected = trials[..., None] * chances
-        gradient = np.einsum("bpo,pok->bk", counts - expected, terms) - found / prior_sd**2
+        gradient = np.einsum("bpo,pok->bk", counts - expected, terms) - parameters / prior_sd**2
         means = np.einsum("bpo,pok->bpk", chances, terms)
         curvature = np.einsum("bpo,pok,pol->bkl", expected, terms, terms, optimize=True)
         curvature -= np.einsum("bp,bpk,bpl->bkl", trials, means, means, optimize=True)
@@ -148,10 +148,10 @@ def fit_davidson(wins: Numbers, ties: Numbers, prior_sd: float = PRIOR_SD) -> Da
         curvature[:, :n_systems, :n_systems] += 1.0
         steps = np.linalg.solve(curvature, gradient[..., None])[..., 0]
         longest = np.abs(steps).max(axis=-1, keepdims=True)
-        found += steps * np.minimum(1.0, _LONGEST_STEP / np.maximum(longest, _SMALLEST_STEP))
+        parameters += steps * np.minimum(1.0, _LONGEST_STEP / np.maximum(longest, _SMALLEST_STEP))
         if longest.max(initial=0.0) < _SMALLEST_STEP:
             shape = wins.shape[:-2]
-            return DavidsonFit(found[:, :-1].reshape(*shape, n_systems), np.exp(found[:, -1]).reshape(shape))
+            return DavidsonFit(parameters[:, :-1].reshape(*shape, n_systems), np.exp(parameters[:, -1]).reshape(shape))
     raise ValueError(f"the strengths of {n_systems} systems do not settle in {_MAX_STEPS} steps")
 
 

@@ -271,10 +271,10 @@ def _by_size(values: Numbers, estimate: Callable[[Numbers], list[Estimate]]) -> 
     places: dict[int, list[int]] = {}
     for place, column in enumerate(columns):
         places.setdefault(len(column), []).append(place)
-    found: dict[int, Estimate] = {}
+    estimates: dict[int, Estimate] = {}
     for same_size in places.values():
-        found |= zip(same_size, estimate(np.column_stack([columns[place] for place in same_size])), strict=True)
-    return [found[place] for place in range(len(columns))]
+        estimates |= zip(same_size, estimate(np.column_stack([columns[place] for place in same_size])), strict=True)
+    return [estimates[place] for place in range(len(columns))]
 
 
 def _student(values: Numbers) -> list[Estimate]:
