@@ -1,4 +1,4 @@
-"""What a host's answer means for one request: accepted, running, finished, ended without a picture, or turned away."""
+"""What a host's answer means for one request: accepted, running, finished, ended without a picture, or rejected."""
 
 from __future__ import annotations
 

@@ -109,13 +109,13 @@ _QUERY = re.compile(
 _SECRET = re.compile(rf"(?:^|[?&;#])(?:amp;)?(?:{'|'.join(map(re.escape, SECRET_PARAMETERS))})=", re.IGNORECASE)
 
 
-def _without_secrets(found: re.Match[str]) -> str:
-    query = re.sub(r"\\+u([0-9a-fA-F]{4})", lambda escape: chr(int(escape[1], 16)), found["query"])
+def _without_secrets(match: re.Match[str]) -> str:
+    query = re.sub(r"\\+u([0-9a-fA-F]{4})", lambda escape: chr(int(escape[1], 16)), match["query"])
     for _ in range(4):  # an address may stand, encoded, in the query of another one
         if _SECRET.search(query):
-            return found["mark"] + REMOVED
+            return match["mark"] + REMOVED
         query = unquote(query)
-    return found[0]
+    return match[0]
 
 
 @lru_cache(maxsize=32)

@@ -31,7 +31,7 @@ class RequestState:
     Attributes
     ----------
     status
-        ``pending`` (not sent, or turned away), ``sent`` (no answer is known), ``accepted``, or an outcome.
+        ``pending`` (not sent, or rejected), ``sent`` (no answer is known), ``accepted``, or an outcome.
     attempts
         How often it was sent.
     max_cost_usd

@@ -16,7 +16,7 @@ class RetryPolicy:
     Attributes
     ----------
     attempts
-        How often a request that is turned away is sent, and a picture downloaded.
+        How often a request that is rejected is sent, and a picture downloaded.
     backoff_s, longest_backoff_s
         The first wait between attempts where the host names none, doubled each time up to the longest.
     longest_wait_s

@@ -84,8 +84,8 @@ def plan_requests(definition: EvalDefinition, sizes: Mapping[str, Sequence[str]]
     requests: list[ImageRequest] = []
     for name in definition.suites:
         suite = read_suite(name)
-        wanted = [row.size for row in definition.rows if row.suite == name and row.size]
-        for size in dict.fromkeys([definition.size, *wanted]):
+        other_sizes = [row.size for row in definition.rows if row.suite == name and row.size]
+        for size in dict.fromkeys([definition.size, *other_sizes]):
             able = [
                 system
                 for system in definition.systems

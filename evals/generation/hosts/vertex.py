@@ -63,8 +63,8 @@ class Vertex(Google):
         simulated = is_loopback(self.base_url)
         named = project or os.environ.get("GOOGLE_CLOUD_PROJECT", "") or ("simulated" if simulated else "")
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.:_-]*", named):
-            found = f"{named!r} is no project" if named else "there is no project"
-            raise HostUnavailable(f"{found} for Google Cloud; set GOOGLE_CLOUD_PROJECT")
+            problem = f"{named!r} is no project" if named else "there is no project"
+            raise HostUnavailable(f"{problem} for Google Cloud; set GOOGLE_CLOUD_PROJECT")
         self.project = named
         self._token = token or ((lambda: key) if simulated else application_token())
 

@@ -93,9 +93,9 @@ def test_no_key_is_left_in_text_addresses_or_json(key, before, after):
 def test_json_stays_json_and_tells_no_key(key, before, after):
     value = {"error": f"{before}{key}{after}", key: [before, {"url": f"https://a.example/?x={key}"}]}
     for as_ascii in (True, False):
-        found = json.loads(redact(json.dumps(value, ensure_ascii=as_ascii), [key]))
-        assert key not in json.dumps(found, ensure_ascii=False)
-        assert REMOVED in found["error"]
+        redacted = json.loads(redact(json.dumps(value, ensure_ascii=as_ascii), [key]))
+        assert key not in json.dumps(redacted, ensure_ascii=False)
+        assert REMOVED in redacted["error"]
 
 
 # Signed addresses
@@ -133,9 +133,9 @@ def test_a_query_that_gives_no_access_is_kept():
     ],
 )
 def test_a_signature_is_removed_in_every_spelling(spelled):
-    found = redact(spelled, [])
-    assert "c2lnbmF0dXJl" not in found
-    assert REMOVED in found
+    redacted = redact(spelled, [])
+    assert "c2lnbmF0dXJl" not in redacted
+    assert REMOVED in redacted
 
 
 def test_what_stands_around_an_address_is_kept():

@@ -48,15 +48,15 @@ ACCEPTED = ("accepted", "a", {"task": TASK})
     ],
 )
 def test_a_request_stands_as_its_events_say(tmp_path, events, status, outcome, spent):
-    found = state(written(tmp_path / "l", *events))
-    assert (found.status, found.outcome) == (status, outcome)
-    assert found.spent_usd == pytest.approx(spent)
+    after = state(written(tmp_path / "l", *events))
+    assert (after.status, after.outcome) == (status, outcome)
+    assert after.spent_usd == pytest.approx(spent)
 
 
 def test_an_accepted_task_comes_back_whole_from_disk(tmp_path):
-    found = state(written(tmp_path / "l", SUBMITTED, ACCEPTED))
-    assert found.task == TASK
-    assert found.may_be_followed
+    after = state(written(tmp_path / "l", SUBMITTED, ACCEPTED))
+    assert after.task == TASK
+    assert after.may_be_followed
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ def prices_of(*prices):
 
 @pytest.fixture
 def accepted_before(run, scripted):
-    """Write the ledger of a process that died with one task accepted, others turned away with trouble before."""
+    """Write the ledger of a process that died with one task accepted, after some that were rejected."""
 
     def written(requests, sample_id, max_cost_usd=0.01, failures=0):
         run.folder.mkdir(parents=True, exist_ok=True)

@@ -93,8 +93,8 @@ def test_the_picture_to_be_edited_is_sent_along_and_part_of_the_requests_name(tm
     def planned(item, tags=""):
         (tmp_path / "a").mkdir(exist_ok=True)
         a_suite(tmp_path / "a", item=item + tags)
-        asked = definition.model_copy(update={"suites": (str(tmp_path / "a" / "mine.yaml"),), "rows": ()})
-        return [request for request in plan_requests(asked) if request.system == "a@h" and request.repeat == 0]
+        changed_eval = definition.model_copy(update={"suites": (str(tmp_path / "a" / "mine.yaml"),), "rows": ()})
+        return [request for request in plan_requests(changed_eval) if request.system == "a@h" and request.repeat == 0]
 
     (plain,), (removing,), (painting,) = (
         planned(""),

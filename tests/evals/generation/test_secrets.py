@@ -46,7 +46,7 @@ def spellings(key):
     }
 
 
-def found(content):
+def secrets_in(content):
     """Return what must not be there."""
     secrets = {spelling for _, key in KEYS.values() for spelling in spellings(key)}
     return sorted(secret for secret in {*secrets, "sig=", "Signature=", "X-Amz-", "token="} if secret in content)
@@ -95,13 +95,13 @@ def test_a_run_with_every_fault_leaves_no_key_and_no_signed_address(tmp_path, mo
     assert "was stopped" in printed[0]
     assert sum(call.outcome == "ok" for call in log.calls) > 30
     assert log.keys_at_delivery == 0
-    assert not found("".join(printed))
-    assert not found("\n".join(record.getMessage() for record in caplog.records))
+    assert not secrets_in("".join(printed))
+    assert not secrets_in("\n".join(record.getMessage() for record in caplog.records))
     files = [path for folder in (out, tmp_path / "scored", tmp_path / "report") for path in folder.rglob("*")]
     left = {
         path.name: secrets
         for path in files
-        if path.is_file() and (secrets := found(path.read_bytes().decode("latin-1")))
+        if path.is_file() and (secrets := secrets_in(path.read_bytes().decode("latin-1")))
     }
     assert not left
     assert any(path.name == "ledger.jsonl" for path in files)
@@ -110,9 +110,9 @@ def test_a_run_with_every_fault_leaves_no_key_and_no_signed_address(tmp_path, mo
 @pytest.mark.parametrize("status", [422, 429, 502])
 def test_a_vendor_that_repeats_the_key_tells_it_to_no_table_and_no_terminal(tmp_path, capsys, status):
     _, key = KEYS["bfl"]
-    told = f"bad x-key {key}, see https://d.example/log?sig=c2ln \x1b]0;title\x07"
+    quotation = f"bad x-key {key}, see https://d.example/log?sig=c2ln \x1b]0;title\x07"
     system, facts = "flux-2-pro@bfl", read_facts()
-    answering = httpx.MockTransport(lambda request: httpx.Response(status, json={"detail": told}))
+    answering = httpx.MockTransport(lambda request: httpx.Response(status, json={"detail": quotation}))
     host = Bfl(facts.hosts["bfl"], key, client=httpx.AsyncClient(transport=answering, trust_env=False))
     systems = OpenSystems(a_plan(2, [system]), {system: SystemClient(host, facts.find(system), RateLimiter(2))}, (key,))
     generation = generate(systems, tmp_path / "run", retry_policy=replace(HASTE, attempts=2, backoff_s=0.001))
@@ -121,6 +121,6 @@ def test_a_vendor_that_repeats_the_key_tells_it_to_no_table_and_no_terminal(tmp_
     assert "bad x-key •••" in (generation.folder / "requests.jsonl").read_text()
     files = [path.read_text() for path in generation.folder.rglob("*") if path.is_file()]
     everything = [*files, printed.out, printed.err, json.dumps(generation.as_dict(), ensure_ascii=False)]
-    assert not found("".join(everything))
+    assert not secrets_in("".join(everything))
     assert "\x1b" not in "".join(everything)
     assert "\\u001b" not in "".join(everything)

@@ -42,13 +42,6 @@ def offer() -> Callable[..., Offer]:
     return build
 
 
-@pytest.fixture(autouse=True)
-def _no_clock_for_missing_tasks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let only the count of misses end a task that is not found, but for the host whose tests move the clock."""
-    if "test_bfl" not in request.node.nodeid:
-        monkeypatch.setattr("evals.generation.hosts.polling_host.MISSING_S", 0.0)
-
-
 @pytest.fixture
 def host_facts() -> Callable[..., HostFacts]:
     """Return a builder: ``host_facts("bfl", "https://api.bfl.ai", "bfl.ai")``, with any field changed."""

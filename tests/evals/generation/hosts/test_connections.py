@@ -133,7 +133,7 @@ def test_a_damaged_record_costs_one_answer_and_not_the_run(host_facts, client):
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "told"),
+    ("variable", "value", "message"),
     [
         ("ALL_PROXY", "socks5://me:s3cret-word@127.0.0.1:1080", r"httpx2\[socks\]"),
         ("HTTPS_PROXY", "gopher://me:s3cret-word@127.0.0.1:1", "HTTPS_PROXY"),
@@ -141,9 +141,9 @@ def test_a_damaged_record_costs_one_answer_and_not_the_run(host_facts, client):
         ("SSL_CERT_FILE", "/there/is/no/s3cret-word.pem", "SSL_CERT_FILE"),
     ],
 )
-def test_a_proxy_or_certificates_that_cannot_be_used_are_one_sentence(monkeypatch, variable, value, told):
+def test_a_proxy_or_certificates_that_cannot_be_used_are_one_sentence(monkeypatch, variable, value, message):
     monkeypatch.setenv(variable, value)
-    with pytest.raises(HostUnavailable, match=told) as raised:
+    with pytest.raises(HostUnavailable, match=message) as raised:
         new_client()
     assert "s3cret-word" not in str(raised.value)
 

@@ -25,7 +25,7 @@ def test_a_data_uri_comes_back_as_the_same_bytes():
 
 
 @pytest.mark.parametrize("place", ["", "not there", "ftp://example.org/x.png", "data:image/png,raw", "data:;base64,"])
-def test_what_is_neither_address_nor_picture_is_garbled(place):
+def test_what_is_neither_address_nor_picture_is_malformed(place):
     with pytest.raises(MalformedResponse):
         finished(place, ResponseMetadata())
 

@@ -178,7 +178,7 @@ def test_a_thought_alone_is_no_picture(answer):
 
 
 @pytest.mark.parametrize("data", ["", "not base64!", "QUJ", None, 7, ["QUJD"]])
-def test_a_picture_that_cannot_be_decoded_is_garbled(answer, data):
+def test_a_picture_that_cannot_be_decoded_is_malformed(answer, data):
     with pytest.raises(MalformedResponse):
         read_submission(answer(generated({"inlineData": {"mimeType": "image/png", "data": data}})))
 
@@ -257,7 +257,7 @@ def test_an_answer_without_picture_or_word_has_failed(answer):
 
 
 @pytest.mark.parametrize("body", [{}, {"candidates": "none"}, {"candidates": [None]}, {"promptFeedback": []}])
-def test_an_answer_of_another_shape_is_garbled(answer, body):
+def test_an_answer_of_another_shape_is_malformed(answer, body):
     with pytest.raises(MalformedResponse):
         read_submission(answer(body))
 
@@ -389,7 +389,7 @@ values = st.recursive(
     ),
     st.sampled_from([200, 400, 429, 500]),
 )
-def test_any_json_is_an_outcome_or_garbled(body, status):
+def test_any_json_is_an_outcome_or_malformed(body, status):
     try:
         read = read_submission(HttpAnswer(status, {}, json.dumps(body).encode()))
     except MalformedResponse:

@@ -77,8 +77,8 @@ def test_no_key_no_signature_and_no_control_character_is_told_by_any_host(name, 
 def test_addresses_to_ask_at_and_pictures_stay_as_they_are():
     accepted = Accepted(Task("t", SIGNED))
     assert redact_answer(accepted, [KEY]) == accepted
-    found = redact_answer(Finished(b"bytes", SIGNED, ResponseMetadata(seed_used=7, text="two\nlines")), [KEY])
-    assert (found.content, found.url, found.metadata) == (
+    read = redact_answer(Finished(b"bytes", SIGNED, ResponseMetadata(seed_used=7, text="two\nlines")), [KEY])
+    assert (read.content, read.url, read.metadata) == (
         b"bytes",
         SIGNED,
         ResponseMetadata(seed_used=7, text="two\nlines"),

@@ -58,14 +58,14 @@ def test_a_request_asks_for_exact_pixels_the_seed_and_png(host, image_request, f
 
 @pytest.mark.parametrize(("size", "side"), [("512", 512), ("1K", 1024), ("2K", 2048)])
 def test_every_size_is_sent_in_pixels(host, image_request, flux, size, side):
-    wanted = host.prepare(image_request(size=size), flux, []).body["input"]
-    assert (wanted["width"], wanted["height"]) == (side, side)
+    parameters = host.prepare(image_request(size=size), flux, []).body["input"]
+    assert (parameters["width"], parameters["height"]) == (side, side)
 
 
 def test_references_are_sent_as_data_uris(host, image_request, flux):
-    wanted = host.prepare(image_request(), flux, [PNG, b"\xff\xd8\xff"]).body["input"]
-    assert wanted["input_images"][0].startswith("data:image/png;base64,iVBOR")
-    assert wanted["input_images"][1] == "data:image/jpeg;base64,/9j/"
+    parameters = host.prepare(image_request(), flux, [PNG, b"\xff\xd8\xff"]).body["input"]
+    assert parameters["input_images"][0].startswith("data:image/png;base64,iVBOR")
+    assert parameters["input_images"][1] == "data:image/jpeg;base64,/9j/"
 
 
 def test_a_pinned_version_and_prompt_upsampling_of_flex(host, image_request, offer):
