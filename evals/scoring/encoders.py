@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,29 +33,16 @@ class Encoders:
 
     def records(self) -> list[dict[str, Any]]:
         """Return one record a role for the provenance: name, licence, weights hash, or why it is missing."""
+        facts = ("name", "licence", "weights_sha256", "version")
         used = [
-            {
-                "role": role,
-                "name": encoder.name,
-                "licence": encoder.licence,
-                "weights_sha256": encoder.weights_sha256,
-                "version": encoder.version,
-                "status": "used",
-                "note": getattr(encoder, "note", None),
-            }
+            {"role": role}
+            | {fact: getattr(encoder, fact) for fact in facts}
+            | {"status": "used", "note": getattr(encoder, "note", None)}
             for role, encoders in self.loaded.items()
             for encoder in encoders
         ]
         absent = [
-            {
-                "role": role,
-                "name": name,
-                "licence": None,
-                "weights_sha256": None,
-                "version": None,
-                "status": "unavailable",
-                "note": note,
-            }
+            {"role": role, **dict.fromkeys(facts), "name": name, "status": "unavailable", "note": note}
             for role, (name, note) in self.missing.items()
         ]
         return used + absent
@@ -78,15 +66,15 @@ def choose_encoders(roles: Sequence[Role], asked_for: Sequence[str] = (), device
         If an encoder that was asked for cannot be loaded or has nothing to do, or two are asked for in one role other
         than text.
     """
-    wanted: dict[Role, list[str]] = {}
+    requested: dict[Role, list[str]] = {}
     for name in asked_for:
-        wanted.setdefault(library_of(name).role, []).append(name)
-    for role in wanted.keys() - set(roles):
-        raise EncoderUnavailable(f"no metric that is asked for uses {wanted[role][0]}; it measures {role}")
+        requested.setdefault(library_of(name).role, []).append(name)
+    for role in requested.keys() - set(roles):
+        raise EncoderUnavailable(f"no metric that is asked for uses {requested[role][0]}; it measures {role}")
     loaded: dict[Role, list[Encoder]] = {}
     missing: dict[Role, tuple[str, str]] = {}
     for role in roles:
-        names = wanted.get(role)
+        names = requested.get(role)
         if names and len(names) > 1 and role != "text":
             raise EncoderUnavailable(f"one encoder for {role} at a time: choose between {' and '.join(names)}")
         for name in names or default_names(role):
@@ -101,13 +89,7 @@ def choose_encoders(roles: Sequence[Role], asked_for: Sequence[str] = (), device
                 if role != "text":
                     break
         if role == "text" and not names:
-            _add_tesseract(loaded)
+            # An option: without it the scripts that only it reads are reported as unsupported.
+            with contextlib.suppress(EncoderUnavailable):
+                loaded.setdefault("text", []).append(load_encoder("tesseract:installed"))
     return Encoders(loaded, missing)
-
-
-def _add_tesseract(loaded: dict[Role, list[Encoder]]) -> None:
-    try:
-        loaded.setdefault("text", []).append(load_encoder("tesseract:installed"))
-    except EncoderUnavailable:
-        # It is an option: without it the scripts that only it reads are reported as unsupported.
-        return

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from evals.imageset.contract import IMAGES
+
+if TYPE_CHECKING:
+    from evals.imageset.imageset import ImageSet
+    from evals.scoring.encoders import Encoders
+    from metrics.specification import MetricSpec
 
 PACKAGES = (
     "twinlens",
@@ -28,38 +36,53 @@ PACKAGES = (
 )
 
 
-def package_versions() -> dict[str, str]:
-    """Return the versions of the packages that numbers depend on, of those that are installed."""
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def machine() -> dict[str, Any]:
-    """Return what kind of machine this is; nothing that names it."""
+def provenance(
+    image_set: ImageSet, encoders: Encoders, used: Collection[str], specs: Sequence[MetricSpec]
+) -> dict[str, Any]:
+    """Return the record of a scoring run; of the encoders those that were ``used`` (by name) or could not be loaded."""
+    folder = image_set.folder.resolve()
+    packages = _package_versions()
     return {
-        "system": platform.system(),
-        "processor": platform.machine(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
+        "twinlens": packages.get("twinlens"),
+        "created_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "image_set": {
+            # The folder's name, or the run's where it lies inside a run.
+            "name": folder.parent.name if folder.name == IMAGES else folder.name,
+            "path": str(folder),
+            "rows": len(image_set.rows) + len(image_set.skipped),
+            "scored_rows": len(image_set.rows),
+            "skipped": [{"row": problem.row, "reason": problem.what} for problem in image_set.skipped],
+            "warnings": image_set.warnings,
+            "outcomes": image_set.outcomes,
+        },
+        "metrics": {spec.id: spec.version for spec in specs},
+        "encoders": [r for r in encoders.records() if r["status"] == "unavailable" or r["name"] in used],
+        "packages": packages,
+        # What kind of machine this is; nothing that names it.
+        "machine": {
+            "system": platform.system(),
+            "processor": platform.machine(),
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+        },
     }
 
 
-def now() -> str:
-    """Return the time in UTC, ISO 8601, to the second."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+def _package_versions() -> dict[str, str]:
+    """Return the versions of the packages that numbers depend on, of those that are installed."""
+    versions = {}
+    for name in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions
 
 
-def provenance_warnings(provenance: Mapping[str, Any]) -> list[str]:
+def provenance_warnings(record: Mapping[str, Any]) -> list[str]:
     """Return sentences on what no mean shows: weak encoders, requests without an image, what trips loaders."""
-    image_set = provenance.get("image_set", {})
+    image_set = record.get("image_set", {})
     warnings = [
         f"{encoder['name']}: {encoder['note']}."
-        for encoder in provenance.get("encoders", ())
+        for encoder in record.get("encoders", ())
         if encoder["status"] == "used" and encoder.get("note")
     ]
     for system, outcomes in image_set.get("outcomes", {}).items():

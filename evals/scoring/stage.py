@@ -16,12 +16,12 @@ from evals.imageset.decoding import check_header
 from evals.imageset.imageset import ImageSet, ImageSetError, read_image_set, write_atomically
 from evals.imageset.validation import Problem, file_names
 from evals.run import Run, image_set_of
-from evals.scoring import provenance
 from evals.scoring.decoders import Decoders, Unreadable
-from evals.scoring.encoders import Encoders, choose_encoders, roles_of
+from evals.scoring.encoders import choose_encoders, roles_of
 from evals.scoring.engine import FeatureTable, Needs, Progress
 from evals.scoring.features import FeatureCache
 from evals.scoring.measuring import collect_needs, measure
+from evals.scoring.provenance import provenance
 from evals.scoring.subjects import ImageKey, is_given
 from evals.scoring.table import ScoreTableWriter
 from evals.yaml_files import suggestion
@@ -108,7 +108,7 @@ def score(
                 progress("metrics", done, len(specs))
         lines = [json.dumps(row, ensure_ascii=False) for row in image_set.rows]
         write_atomically(out / SAMPLES, ("\n".join(lines) + "\n").encode())
-        record = _provenance(image_set, chosen, used, specs) | {
+        record = provenance(image_set, chosen, used, specs) | {
             "unreadable": _unreadable_rows(image_set, table.unreadable),
             "long_prompts": _long_prompts(image_set, needs, table),
             "seconds": round(time.perf_counter() - started, 1),
@@ -125,8 +125,8 @@ def select_metrics(asked_for: Sequence[str], rows: Sequence[Mapping[str, Any]]) 
     ScoringError
         If there is no such metric or dimension, or none of the metrics fits the image set.
     """
-    given = {column for row in rows for column, value in row.items() if is_given(value)}
-    fitting = [spec for spec in METRICS if given.issuperset(spec.columns)]
+    columns = {column for row in rows for column, value in row.items() if is_given(value)}
+    fitting = [spec for spec in METRICS if columns.issuperset(spec.columns)]
     if not asked_for:
         return [spec for spec in fitting if not spec.on_request]
     names = {name for spec in METRICS for name in (spec.id, spec.dimension)}
@@ -137,7 +137,7 @@ def select_metrics(asked_for: Sequence[str], rows: Sequence[Mapping[str, Any]]) 
         matching = [spec for spec in METRICS if name == spec.id or (name == spec.dimension and not spec.on_request)]
         usable = [spec for spec in matching if spec in fitting]
         if not usable:
-            lacking = sorted(set(matching[0].columns) - given)
+            lacking = sorted(set(matching[0].columns) - columns)
             raise ScoringError(f"{name} needs the column {' and '.join(lacking)}, which the image set does not have")
         chosen |= {spec.id: spec for spec in usable}
     return list(chosen.values())
@@ -173,14 +173,14 @@ def _only_writer(out: Path) -> Iterator[None]:
 
 def _bad_headers(image_set: ImageSet, progress: Progress) -> dict[ImageKey, Unreadable]:
     """Look at the header of every file before any model is loaded, so that a bad set is refused in seconds."""
-    found: dict[str, str | None] = {}
+    headers: dict[str, str | None] = {}
     for done, row in enumerate(image_set.rows, start=1):
         for name in file_names(row):
-            if name not in found:
-                found[name] = check_header(image_set.path(name))
+            if name not in headers:
+                headers[name] = check_header(image_set.path(name))
         if done % 1000 == 0:
             progress("files", done, len(image_set.rows))
-    return {ImageKey("file", name): Unreadable("unreadable_image", what) for name, what in found.items() if what}
+    return {ImageKey("file", name): Unreadable("unreadable_image", what) for name, what in headers.items() if what}
 
 
 def _unreadable_rows(image_set: ImageSet, bad: Mapping[ImageKey, Unreadable]) -> list[dict[str, Any]]:
@@ -203,28 +203,3 @@ def _long_prompts(image_set: ImageSet, needs: Needs, table: FeatureTable) -> dic
     embedded = [table.get(key) for key in needs.features if key.feature == "prompt" and key.inputs[0] in prompts]
     cut = [len(value["chunks"]) > 1 for value in embedded if not isinstance(value, Unreadable)]
     return {"share": sum(cut) / len(cut), "n": sum(cut), "of": len(cut)} if cut else None
-
-
-def _name(folder: Path) -> str:
-    """Return what reports call the image set: its folder's name, or the run's where it lies inside a run."""
-    return folder.parent.name if folder.name == IMAGES else folder.name
-
-
-def _provenance(image_set: ImageSet, encoders: Encoders, used: set[str], specs: Sequence[MetricSpec]) -> dict[str, Any]:
-    return {
-        "twinlens": provenance.package_versions().get("twinlens"),
-        "created_at": provenance.now(),
-        "image_set": {
-            "name": _name(image_set.folder.resolve()),
-            "path": str(image_set.folder.resolve()),
-            "rows": len(image_set.rows) + len(image_set.skipped),
-            "scored_rows": len(image_set.rows),
-            "skipped": [{"row": problem.row, "reason": problem.what} for problem in image_set.skipped],
-            "warnings": image_set.warnings,
-            "outcomes": image_set.outcomes,
-        },
-        "metrics": {spec.id: spec.version for spec in specs},
-        "encoders": [r for r in encoders.records() if r["status"] == "unavailable" or r["name"] in used],
-        "packages": provenance.package_versions(),
-        "machine": provenance.machine(),
-    }

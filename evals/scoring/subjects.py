@@ -124,22 +124,22 @@ def plan_subjects(spec: MetricSpec, rows: Sequence[Row], with_feature: Sequence[
         yield from _ARRANGED[control.arrangement](spec, rows, fitting, partial(make, control=control.id))
 
 
-def _plan(spec: MetricSpec, rows: Sequence[Row], members: Sequence[int], **given: Any) -> Plan:
+def _plan(spec: MetricSpec, rows: Sequence[Row], members: Sequence[int], **changes: Any) -> Plan:
     first = rows[members[0]]
     compares_edits = _uses(spec, "edit")
-    if (spec.references or compares_edits) and "references" not in given:
-        given["references"] = _references(first)
+    if (spec.references or compares_edits) and "references" not in changes:
+        changes["references"] = _references(first)
     if compares_edits and first.get("mask"):
-        given["mask"] = ImageKey("file", first["mask"])
+        changes["mask"] = ImageKey("file", first["mask"])
     if spec.texts:
         texts_of = load_function(spec.texts)
-        given["texts"] = tuple(dict.fromkeys(text for i in members for text in texts_of(rows[i])))
-    if spec.question and given.get("question") is None:
-        given["question"] = load_function(spec.question)(first)
-    if _uses(spec, "text") and "prompt" not in given:
-        given["prompt"] = first["prompt"]
-    given.setdefault("images", tuple(_file(rows[i]) for i in members))
-    return Plan(tuple(members), **given)
+        changes["texts"] = tuple(dict.fromkeys(text for i in members for text in texts_of(rows[i])))
+    if spec.question and changes.get("question") is None:
+        changes["question"] = load_function(spec.question)(first)
+    if _uses(spec, "text") and "prompt" not in changes:
+        changes["prompt"] = first["prompt"]
+    changes.setdefault("images", tuple(_file(rows[i]) for i in members))
+    return Plan(tuple(members), **changes)
 
 
 def _uses(spec: MetricSpec, kind: str) -> bool:
