@@ -56,7 +56,7 @@ def write_run(
     if scores is not None:
         rows = [_USUAL | dict(row) for row in scores]
         for row in rows:
-            if not isinstance(row.get("details", ""), str):
+            if isinstance(row.get("details"), dict):
                 row["details"] = json.dumps(row["details"])
         pq.write_table(pa.Table.from_pylist(rows, schema()), folder / SCORES)
     if requests is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,13 +18,14 @@ from evals.definition import EvalDefinition, definition_path, read_definition
 from evals.facts.models import read_facts
 from evals.facts.pricing import expected_cost_usd
 from evals.generation.plan import ImageRequest, plan_requests
-from evals.imageset.contract import EVAL, IMAGES, PROVENANCE, REQUESTS, SAMPLES
+from evals.imageset.contract import EVAL, IMAGES
 from evals.imageset.imageset import read_image_set, write_metadata
 from evals.scoring.subjects import Plan, plan_subjects
-from evals.scoring.table import ScoreTableWriter, table_row
+from evals.scoring.table import table_row
 from metrics.catalogue import metric
 from metrics.measurement import Measurement
 from metrics.specification import MetricSpec
+from tests.run_folder import write_run
 
 FLUX, BANANA = SYSTEMS = ("flux-2-pro@bfl", "gemini-3-pro-image@google")
 SEED = 20260722
@@ -119,19 +119,22 @@ def write_synthetic_run(folder: Path, prompts: int = 16, seed: int = 1) -> Path:
     planned = plan_requests(definition, {system: offers[system].sizes for system in SYSTEMS})
     rows = _requests(_spread_units(planned, prompts), np.random.default_rng(seed))
     pictures = [_pictured(images, request, row) for request, row in rows if row["outcome"] == "ok"]
-    _write_lines(images / REQUESTS, [row for _, row in rows])
     write_metadata(images, _with_references(images, pictures))
-    samples = read_image_set(images).rows
+    brought = read_image_set(images)
     generator, metrics = np.random.default_rng(seed + 1), _metrics_by_suite(definition)
-    with ScoreTableWriter(folder) as writer:
-        for suite, names in metrics.items():
-            of_suite = [row for row in samples if row["suite"] == suite]
-            for row in _scores(suite, names, of_suite, generator):
-                writer.add(row)
-    _write_lines(folder / SAMPLES, samples)
-    used = sorted({name for names in metrics.values() for name in names})
-    (folder / PROVENANCE).write_text(json.dumps(_provenance(images, len(samples), used)), encoding="utf-8")
-    return folder
+    scores = [
+        score
+        for suite, names in metrics.items()
+        for score in _scores(suite, names, [row for row in brought.rows if row["suite"] == suite], generator)
+    ]
+    return write_run(
+        folder,
+        brought.rows,
+        scores,
+        [row for _, row in rows],
+        image_set={"name": "synthetic", "outcomes": brought.outcomes},
+        metrics={name: metric(name).version for name in sorted({name for names in metrics.values() for name in names})},
+    )
 
 
 def _freeze(folder: Path) -> EvalDefinition:
@@ -313,23 +316,3 @@ def _drifting(
     if len(ids) < 3:
         return Measurement(ids, reason="too_few_shots")
     return Measurement(ids, slope, details={"similarities": dict(zip(ids, alike, strict=True))})
-
-
-def _provenance(images: Path, n_samples: int, metrics: Sequence[str]) -> dict[str, Any]:
-    image_set = {"name": "synthetic", "path": str(images.resolve()), "rows": n_samples, "scored_rows": n_samples}
-    return {
-        "twinlens": "0.1.0",
-        "created_at": "2026-07-22T12:00:00+00:00",
-        "image_set": {**image_set, "skipped": [], "warnings": [], "outcomes": read_image_set(images).outcomes},
-        "metrics": {name: metric(name).version for name in metrics},
-        "encoders": [],
-        "packages": {},
-        "machine": {},
-        "unreadable": [],
-        "long_prompts": None,
-        "seconds": 0.0,
-    }
-
-
-def _write_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")

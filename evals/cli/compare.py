@@ -53,17 +53,17 @@ def compare(run_a: Path, run_b: Path, systems: list[tuple[str, str]], json_wante
     from evals.run import RunError
 
     try:
-        found = compare_runs(_tables(run_a), _tables(run_b), systems)
+        changes = compare_runs(_tables(run_a), _tables(run_b), systems)
     except DriftError as error:
         raise RunError(str(error)) from error
     if json_wanted:
-        print_json(found)
+        print_json(changes)
     else:
-        print_drift(found, str(run_a), str(run_b))
-    if not found["rows"]:
+        print_drift(changes, str(run_a), str(run_b))
+    if not changes["rows"]:
         click.echo("twinlens: nothing could be compared; score both runs with the same encoders and metrics", err=True)
         sys.exit(WRONG_USE)
-    if found["changed"]:
+    if changes["changed"]:
         sys.exit(FOUND_A_PROBLEM)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evals.rating.stars.scales import FrozenScale
 from evals.reporting import formatting
 from evals.reporting.figures import COLOURS, INK, SETTINGS, axis_label, bare
 from metrics.controls import Control
@@ -25,7 +26,7 @@ def distribution_figure(
     spec: MetricSpec,
     control: Control,
     systems: Sequence[str],
-    scale: Mapping[str, Any] | None = None,
+    scale: FrozenScale | None = None,
 ) -> Figure:
     """Draw for each system how its own values of a metric and those of a control are distributed.
 
@@ -71,8 +72,8 @@ def distribution_figure(
             _fill(axes, own, edges, color=COLOURS[place % len(COLOURS)], alpha=0.75)
             for value in ends:
                 axes.axvline(value, color=INK, linewidth=1.0, linestyle=":")
-            told = f"{system}: {len(own)} own values (filled), {len(other)} of {control.replace('_', ' ')} (hatched)"
-            axes.set_title(told, loc="left", fontsize=8.5)
+            title = f"{system}: {len(own)} own values (filled), {len(other)} of {control.replace('_', ' ')} (hatched)"
+            axes.set_title(title, loc="left", fontsize=8.5)
             axes.set_ylabel("% of them", fontsize=8.5)
             bare(axes, "y")
         label = axis_label(spec.unit, spec.better)
@@ -81,7 +82,7 @@ def distribution_figure(
     return figure
 
 
-def _ends(scale: Mapping[str, Any] | None) -> tuple[float | None, float | None]:
+def _ends(scale: FrozenScale | None) -> tuple[float | None, float | None]:
     return (None, None) if scale is None else (scale["floor"], scale["ceiling"])
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from evals.rating.comparison import SystemMean
 from evals.reporting import formatting
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ SETTINGS: dict[Any, Any] = {
 }
 
 
-def interval_figure(rows: Sequence[Mapping[str, Any]], systems: Sequence[str]) -> Figure:
+def interval_figure(rows: Sequence[SystemMean], systems: Sequence[str]) -> Figure:
     """Draw the means and 95% intervals of one metric.
 
     Parameters

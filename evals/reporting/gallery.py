@@ -223,7 +223,7 @@ def _column(
         pictures,
         len(rows) - len(shown),
         _repeat_pair(shared, labels, thumbnails),
-        tuple(_over_subjects(metric, found) for metric, found in shared.items()),
+        tuple(_over_subjects(metric, of_metric) for metric, of_metric in shared.items()),
     )
 
 
@@ -269,8 +269,8 @@ def _is_missing(value: Any) -> bool:
 
 def _text_details(scores: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """Return what was read in a sample, from a metric that holds it against an expected text if there is one."""
-    found = [score["details"] or {} for score in scores if "ocr" in _FEATURES.get(score["metric"], ())]
-    return max(found, key=lambda details: ("expected" in details, "read" in details), default={})
+    details_of = [score["details"] or {} for score in scores if "ocr" in _FEATURES.get(score["metric"], ())]
+    return max(details_of, key=lambda details: ("expected" in details, "read" in details), default={})
 
 
 def _score(score: Mapping[str, Any]) -> Score:
@@ -306,29 +306,25 @@ def _repeat_pair(
         if _KINDS.get(metric) == "repeats"
         for score in scores
     )
-    found: list[tuple[float, RepeatPair]] = []
+    maps: list[tuple[float, RepeatPair]] = []
     for a, b in pairs:
         first, second = thumbnails.get(a), thumbnails.get(b)
         if not isinstance(first, Thumbnail) or not isinstance(second, Thumbnail):
             continue
         drawn = difference_map(first, second)
         label = f"{labels[a]} against {labels[b]}"
-        found.append((drawn.mean if drawn else float("inf"), RepeatPair(label, drawn)))
-    return max(found, key=lambda item: item[0])[1] if found else None
+        maps.append((drawn.mean if drawn else float("inf"), RepeatPair(label, drawn)))
+    return max(maps, key=lambda item: item[0])[1] if maps else None
 
 
 def _face_boxes(scores: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Polygon, ...]]:
     """Return the face boxes by sample: all faces where they were counted, else those that a metric used."""
     boxes: dict[str, tuple[Polygon, ...]] = {}
     for score in sorted(scores, key=lambda score: score["metric"] not in _NO_NEWS):
-        found = (score["details"] or {}).get("boxes")
-        if "faces" in _FEATURES.get(score["metric"], ()) and isinstance(found, Mapping):
-            for sample_id in found:
-                several = (
-                    found[sample_id]
-                    if found[sample_id] and isinstance(found[sample_id][0], list)
-                    else [found[sample_id]]
-                )
+        by_sample = (score["details"] or {}).get("boxes")
+        if "faces" in _FEATURES.get(score["metric"], ()) and isinstance(by_sample, Mapping):
+            for sample_id, found in by_sample.items():
+                several = found if found and isinstance(found[0], list) else [found]
                 boxes.setdefault(sample_id, tuple(_polygon(box) for box in several if box))
     return boxes
 

@@ -28,8 +28,8 @@ class Line:
 
 def legible_boxes(details: Mapping[str, Any], sample_id: str) -> list[Mapping[str, Any]]:
     """Return the read boxes of a text measurement that are sure enough to count."""
-    found = (details.get("boxes") or {}).get(sample_id) or []
-    return [box for box in found if box["score"] >= MIN_SCORE]
+    boxes = (details.get("boxes") or {}).get(sample_id) or []
+    return [box for box in boxes if box["score"] >= MIN_SCORE]
 
 
 def overlay_lines(details: Mapping[str, Any], sample_id: str) -> tuple[Line, ...]:
@@ -47,8 +47,8 @@ def overlay_lines(details: Mapping[str, Any], sample_id: str) -> tuple[Line, ...
         return tuple(Line((("same", box["text"]),), expected=False) for box in legible_boxes(details, sample_id))
     expected = [normalise(line) for line in details["expected"]]
     read = [*details.get("read", ()), *[""] * len(expected)]
-    asked = [Line(marked(want, got), expected=True) for want, got in zip(expected, read, strict=False)]
-    return (*asked, *(Line((("extra", line),), expected=False) for line in details.get("unexpected", ())))
+    lines = [Line(marked(line, other), expected=True) for line, other in zip(expected, read, strict=False)]
+    return (*lines, *(Line((("extra", line),), expected=False) for line in details.get("unexpected", ())))
 
 
 def marked(expected: str, read: str) -> tuple[tuple[Mark, str], ...]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from evals.rating.stars.table import TableRow
 from evals.reporting.figures import COLOURS, SETTINGS
 from evals.reporting.thumbnails import Thumbnail, difference_levels, heat, read_thumbnail
 from evals.run import Run
@@ -20,7 +21,7 @@ _NARROWEST, _WIDEST = 6.0, 11.0
 """Inches in which a title of some words has room, and those that a page has."""
 
 
-def deciding_figure(run: Run, row: Mapping[str, Any], systems: Sequence[str], pictures: int = 4) -> Figure:
+def deciding_figure(run: Run, row: TableRow, systems: Sequence[str], pictures: int = 4) -> Figure:
     """Draw the pictures of the prompts that decide a row of the star table: a line a prompt, the systems side by side.
 
     Parameters
@@ -45,7 +46,7 @@ def deciding_figure(run: Run, row: Mapping[str, Any], systems: Sequence[str], pi
 
     deciding = row["deciding"]
     width = min(pictures, max((len(ids) for one in deciding for ids in one["samples"].values()), default=1)) or 1
-    asked = _prompts(run)
+    prompts = _prompts(run)
     with matplotlib.rc_context(SETTINGS):
         side = min(_SIDE, _WIDEST / (width * len(systems)))
         size = (max(_NARROWEST, side * width * len(systems)), (side + 0.9) * max(1, len(deciding)) + 0.3)
@@ -53,17 +54,17 @@ def deciding_figure(run: Run, row: Mapping[str, Any], systems: Sequence[str], pi
         figure.suptitle(f"{row['title']}: the prompts that decide it", x=0.01, ha="left", fontweight="bold")
         lines = figure.subfigures(max(1, len(deciding)), 1, squeeze=False)[:, 0]
         for line, one in zip(lines, deciding, strict=False):
-            prompt = asked.get((row["suite"], one["prompt"]), one["prompt"])
-            told = "\n".join(textwrap.wrap(prompt, int(15 * size[0]), max_lines=2, placeholder=" …"))
-            line.suptitle(told, x=0.01, ha="left", fontsize=8.5)
+            prompt = prompts.get((row["suite"] or "", one["prompt"]), one["prompt"])
+            words = "\n".join(textwrap.wrap(prompt, int(15 * size[0]), max_lines=2, placeholder=" …"))
+            line.suptitle(words, x=0.01, ha="left", fontsize=8.5)
             panels = line.subplots(1, width * len(systems), squeeze=False)[0]
             for n, axes in enumerate(panels):
                 place, of_system = divmod(n, width)
                 ids = one["samples"][systems[place]]
                 _show(axes, read_thumbnail(run.image_path(ids[of_system])) if of_system < len(ids) else "")
                 if of_system == 0:
-                    told = f"{systems[place]}\n{_share(one['shares'][systems[place]])}"
-                    axes.set_title(told, loc="left", fontsize=8, color=COLOURS[place % len(COLOURS)])
+                    title = f"{systems[place]}\n{_share(one['shares'][systems[place]])}"
+                    axes.set_title(title, loc="left", fontsize=8, color=COLOURS[place % len(COLOURS)])
                     if not ids:
                         _say(axes, "no picture was delivered")
     return figure
@@ -106,12 +107,12 @@ def pair_figure(run: Run, pairs: Sequence[tuple[str, Sequence[str]]]) -> Figure:
 
 def _prompts(run: Run) -> dict[tuple[str, str], str]:
     """Return the words of every prompt by suite and id, of a sequence those of its first shot."""
-    samples, found = run.samples, dict[tuple[str, str], str]()
+    samples, prompts = run.samples, dict[tuple[str, str], str]()
     for column in ("sequence_id", "prompt_id"):
         if column in samples:
             for suite, name, prompt in samples[["suite", column, "prompt"]].itertuples(index=False, name=None):
-                found.setdefault((suite, name), str(prompt))
-    return found
+                prompts.setdefault((suite or "", name), str(prompt))
+    return prompts
 
 
 def _share(share: float | None) -> str:

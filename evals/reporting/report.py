@@ -64,7 +64,7 @@ def write_report(run: Run, out: Path, prompts_per_suite: int = gallery.PROMPTS_P
     """
     out = Path(out)
     ratings = _named_without_folders(rate_run(run))
-    ratings["systems"] = ratings["systems"] or _systems_asked(run)
+    ratings["systems"] = ratings["systems"] or _systems_of_samples(run)
     provenance = _public(run.provenance)
     in_operation, by_size = operations.rows_of(run), operations.compared_sizes(run)
     page = _contents(run, ratings, provenance, prompts_per_suite)
@@ -132,7 +132,7 @@ def _contents(run: Run, ratings: RunRatings, provenance: Mapping[str, Any], prom
     }
 
 
-def _systems_asked(run: Run) -> list[str]:
+def _systems_of_samples(run: Run) -> list[str]:
     return [] if run.samples.empty else sorted(set(run.samples["system"]))
 
 
@@ -155,11 +155,11 @@ def _figures(part: summary.Dimension, ratings: RunRatings) -> list[str]:
     ]
     drawn: list[str] = []
     for metric in dict.fromkeys(row["metric"] for row in rows):
-        mine = [row for row in rows if row["metric"] == metric]
-        if all(row["mean"] is None for row in mine):
+        of_metric = [row for row in rows if row["metric"] == metric]
+        if all(row["mean"] is None for row in of_metric):
             continue
-        figure = figures.interval_figure(mine, ratings["systems"])
-        description = f"{mine[0]['title']}: means and intervals by system; the numbers are in the table below"
+        figure = figures.interval_figure(of_metric, ratings["systems"])
+        description = f"{of_metric[0]['title']}: means and intervals by system; the numbers are in the table below"
         drawn.append(figures.inline_svg(figure, f"{part.id}-{len(drawn)}", description))
     return drawn
 
@@ -181,11 +181,11 @@ def _when(created_at: Any) -> str:
     return f"{moment:%Y-%m-%d %H:%M}" + (f" {moment.tzname()}" if moment.tzinfo else "")
 
 
-def _long_prompts(found: Mapping[str, Any] | None) -> str:
+def _long_prompts(counts: Mapping[str, Any] | None) -> str:
     """Return the sentence about prompts that are longer than the text encoder's context, or nothing."""
-    if not found or not found["n"]:
+    if not counts or not counts["n"]:
         return ""
-    prompts = f"{found['n']} of {formatting.pluralize(found['of'], 'prompt')}"
+    prompts = f"{counts['n']} of {formatting.pluralize(counts['of'], 'prompt')}"
     return f"{prompts} are longer than the text encoder reads at once; they were scored clause by clause."
 
 
@@ -215,7 +215,7 @@ def _json(
     page: Mapping[str, Any],
     ratings: RunRatings,
     provenance: Mapping[str, Any],
-    asked: Mapping[str, Sequence[SystemOperations]],
+    in_operation: Mapping[str, Sequence[SystemOperations]],
 ) -> str:
     reasons: dict[str, int] = {}
     for row in ratings["rows"]:
@@ -238,7 +238,7 @@ def _json(
             "reasons": dict(sorted(reasons.items())),
         },
         "ratings": ratings,
-        **asked,
+        **in_operation,
         "provenance": provenance,
     }
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

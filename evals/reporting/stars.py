@@ -254,8 +254,8 @@ def _verdict(pair: StarDifference, n_systems: int) -> str:
         return verdict if n_systems == 2 else f"{pair['system_a']} and {pair['system_b']}: {verdict}"
     low, high = sorted((abs(pair["low"]), abs(pair["high"])))
     other = pair["system_b"] if better == pair["system_a"] else pair["system_a"]
-    told = f"{verdict} ({low:.1f} to {high:.1f}) over {pluralize(pair['n_prompts'], 'prompt')}"
-    return told if n_systems == 2 else f"{told}, against {other}"
+    text = f"{verdict} ({low:.1f} to {high:.1f}) over {pluralize(pair['n_prompts'], 'prompt')}"
+    return text if n_systems == 2 else f"{text}, against {other}"
 
 
 def _pair(pair: StarDifference) -> str:

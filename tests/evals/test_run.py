@@ -1,10 +1,9 @@
 """A scored run: which eval its stars are of, when it is rated anew, and what does not break it."""
 
+import functools
 import json
 import shutil
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 import evals
@@ -13,7 +12,7 @@ from evals.data_files import data_path
 from evals.rating import stage
 from evals.rating.stage import rate_run
 from evals.run import Run
-from evals.scoring.table import schema
+from tests.run_folder import write_run
 
 LEFT, RIGHT = "flux-2-pro@bfl", "gemini-3-pro-image@google"
 
@@ -51,26 +50,7 @@ def scores_of(rows, value=lambda row: 0.25 if row["system"] == LEFT else 0.75):
 @pytest.fixture
 def scored(tmp_path):
     """Return a function that writes a scored run, or some of its files anew, and returns its folder."""
-    folder = tmp_path / "run"
-    images = folder / "images"
-    images.mkdir(parents=True)
-
-    def lines(rows):
-        return "".join(json.dumps(row) + "\n" for row in rows)
-
-    def write(samples=None, scores=None, requests=None, frozen=None):
-        (folder / "provenance.json").write_text(json.dumps({"image_set": {"path": str(images)}}))
-        if samples is not None:
-            (folder / "samples.jsonl").write_text(lines(samples))
-        if scores is not None:
-            pq.write_table(pa.Table.from_pylist(scores, schema()), folder / "scores.parquet")
-        if requests is not None:
-            (images / "requests.jsonl").write_text(lines(requests))
-        if frozen is not None:
-            (folder / "eval.yaml").write_text(frozen)
-        return folder
-
-    return write
+    return functools.partial(write_run, tmp_path / "run")
 
 
 def requests_of(rows, cost_usd=0.02):
@@ -128,8 +108,8 @@ def test_a_brought_set_without_requests_has_stars_for_what_was_measured(scored):
     ],
 )
 def test_an_eval_that_can_no_longer_be_read_is_none(scored, frozen):
-    assert Run(scored(pictures(), scores_of(pictures()), frozen=EVAL)).definition.name == "two"
-    assert Run(scored(frozen=frozen)).definition is None
+    assert Run(scored(pictures(), scores_of(pictures()), frozen_eval=EVAL)).definition.name == "two"
+    assert Run(scored(frozen_eval=frozen)).definition is None
 
 
 def test_a_run_whose_eval_can_no_longer_be_read_is_rated_without_one(scored):
@@ -162,7 +142,7 @@ def test_a_run_is_rated_anew_when_what_it_is_rated_from_has_changed(scored, usua
         lambda: scored(scores=scores_of(pictures(), lambda row: 0.5)),
         lambda: scored(requests=requests_of(pictures(), cost_usd=0.1)),
         lambda: scored(samples=[row | {"prompt": "the same cup"} for row in pictures()]),
-        lambda: scored(frozen=EVAL.replace("weight: 2", "weight: 3")),
+        lambda: scored(frozen_eval=EVAL.replace("weight: 2", "weight: 3")),
         lambda: (facts / "models.yaml").write_text((facts / "models.yaml").read_text() + "# looked at again\n"),
         lambda: (usual / "eval.yaml").unlink(),
         lambda: (usual / "images/requests.jsonl").unlink(),

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from evals.cli.main import main
+from tests.run_folder import write_run
 
 SECONDS = (8.0, 9.0, 9.5, 10.0, 10.5, 11.0, 12.0, 9.2)
 
@@ -21,22 +22,12 @@ def scored_run(tmp_path):
     """Return a function that writes as much of a scored run as its operations need."""
 
     def write(system: str, simulated: bool = False) -> str:
-        images = tmp_path / "run" / "images"
-        images.mkdir(parents=True)
         requests = [
             {"system": system, "suite": "s", "prompt_id": str(n), "size": "1K", "outcome": "ok", "latency_s": seconds,
              "simulated": simulated}
             for n, seconds in enumerate(SECONDS)
         ]  # fmt: skip
-        files = {
-            "provenance.json": json.dumps({"image_set": {"path": str(images)}}),
-            "samples.jsonl": json.dumps({"sample_id": "s1", "system": system}) + "\n",
-            "scores.parquet": "",
-            "images/requests.jsonl": "".join(json.dumps(row) + "\n" for row in requests),
-        }
-        for name, text in files.items():
-            (images.parent / name).write_text(text)
-        return str(images.parent)
+        return str(write_run(tmp_path / "run", [{"sample_id": "s1", "system": system}], [], requests))
 
     return write
 

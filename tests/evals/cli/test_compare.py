@@ -1,75 +1,56 @@
 """The command compare: exit code 0 where nothing changed, 1 where something did, 2 where nothing can be compared."""
 
 import json
-from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
 from evals.cli.main import main
-from evals.scoring.table import schema
+from tests.run_folder import write_run
 
 SYSTEM = "left@host"
 VALUES = (0.1, 0.3, 0.2, 0.5, 0.0, 0.4, 0.15, 0.25)
 
 
 @pytest.fixture
-def write_run(tmp_path):
+def run_of(tmp_path):
     """Return a function that writes a run folder with one metric, as scoring leaves it."""
 
     def write(name: str, values=VALUES, *, system=SYSTEM, prompt="p", outcomes=(), **more) -> str:
-        folder = tmp_path / name
-        folder.mkdir()
-        rows = [
-            {
-                "system": system, "suite": "signs", "prompt_id": f"{prompt}{n}", "subject": [f"{name}-{n}"],
-                "seed": 1, "repeat": 0, "metric": "text.cer", "metric_version": 1, "encoder": "rapidocr:one",
-                "weights_sha256": "00", "value": value, "reason": None if value is not None else "no_text", **more,
-            }
-            for n, value in enumerate(values)
-        ]  # fmt: skip
-        pq.write_table(pa.Table.from_pylist(rows, schema()), folder / "scores.parquet")
         samples = [
-            {
-                "sample_id": row["subject"][0], "system": system, "suite": "signs", "prompt_id": row["prompt_id"],
-                "prompt": f"draw {row['prompt_id']}", "seed": 1, "repeat": 0, "model_version": name,
-                "pixel_sha256": "00",
-            }
-            for row in rows
+            {"sample_id": f"{name}-{n}", "system": system, "suite": "signs", "prompt_id": f"{prompt}{n}",
+             "prompt": f"draw {prompt}{n}", "seed": 1, "repeat": 0, "model_version": name, "pixel_sha256": "00"}
+            for n in range(len(values))
         ]  # fmt: skip
-        lines(folder / "samples.jsonl", samples)
+        measured = {"metric": "text.cer", "encoder": "rapidocr:one", "weights_sha256": "00"}
+        scores = [
+            {"system": system, "prompt_id": sample["prompt_id"], "subject": [sample["sample_id"]], "value": value,
+             "reason": None if value is not None else "no_text", **measured, **more}
+            for sample, value in zip(samples, values, strict=True)
+        ]  # fmt: skip
         requests = [
             {**sample, "size": "1K", "outcome": outcome, "latency_s": 2.0, "cost_usd": 0.03}
             for sample, outcome in zip(samples, outcomes, strict=bool(outcomes))
         ]
-        if requests:
-            lines(folder / "requests.jsonl", requests)
-        (folder / "provenance.json").write_text(json.dumps({"image_set": {"path": str(folder)}}), encoding="utf-8")
-        return str(folder)
+        return str(write_run(tmp_path / name, samples, scores, requests or None))
 
     return write
-
-
-def lines(path: Path, rows: list[dict]) -> None:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
 def compare(*arguments: str):
     return CliRunner().invoke(main, ["compare", *arguments], catch_exceptions=False)
 
 
-def test_equal_runs_show_nothing_and_end_with_0(write_run):
-    done = compare(write_run("before"), write_run("after"))
+def test_equal_runs_show_nothing_and_end_with_0(run_of):
+    done = compare(run_of("before"), run_of("after"))
     assert done.exit_code == 0
     assert "left@host: none of 1 rows changed" in done.stdout
     assert "equal on every prompt: text.cer (signs)" in done.stdout
     assert "Pictures equal to the pixel: 8 of 8" in done.stdout
 
 
-def test_a_changed_metric_is_shown_with_prompts_and_samples_and_ends_with_1(write_run):
-    done = compare(write_run("before"), write_run("after", [value + 0.3 + value / 10 for value in VALUES]))
+def test_a_changed_metric_is_shown_with_prompts_and_samples_and_ends_with_1(run_of):
+    done = compare(run_of("before"), run_of("after", [value + 0.3 + value / 10 for value in VALUES]))
     assert done.exit_code == 1
     assert "left@host: 1 of 1 rows changed" in done.stdout
     assert "worse" in done.stdout
@@ -77,17 +58,17 @@ def test_a_changed_metric_is_shown_with_prompts_and_samples_and_ends_with_1(writ
     assert "Version of the model, as the host told: another one: before x8 to after x8" in done.stdout
 
 
-def test_what_is_not_separable_stands_with_what_would_have_been_seen(write_run):
-    done = compare(write_run("before"), write_run("after", [*VALUES[:6], 0.2, 0.15]))
+def test_what_is_not_separable_stands_with_what_would_have_been_seen(run_of):
+    done = compare(run_of("before"), run_of("after", [*VALUES[:6], 0.2, 0.15]))
     assert done.exit_code == 0
     assert "Not separable" in done.stdout
     assert "would see" in done.stdout
     assert "note: Run A knows no requests" in done.stdout
 
 
-def test_lost_values_and_moved_figures_are_told(write_run):
-    before = write_run("before", outcomes=["ok"] * 8)
-    after = write_run("after", [*VALUES[:6], None, None], outcomes=["ok"] * 6 + ["refused"] * 2)
+def test_lost_values_and_moved_figures_are_told(run_of):
+    before = run_of("before", outcomes=["ok"] * 8)
+    after = run_of("after", [*VALUES[:6], None, None], outcomes=["ok"] * 6 + ["refused"] * 2)
     done = compare(before, after)
     assert "without a value: text.cer (signs): none in run A, no_text x2 in run B" in done.stdout
     assert "Latency, median (1K): 2 [2, 2] to 2 [2, 2]: as it was" in done.stdout
@@ -95,16 +76,16 @@ def test_lost_values_and_moved_figures_are_told(write_run):
     assert "operations.refusal_rate" in done.stdout
 
 
-def test_json_is_one_document_with_the_same_exit_code(write_run):
-    done = compare(write_run("before"), write_run("after", [value + 0.3 for value in VALUES]), "--json")
+def test_json_is_one_document_with_the_same_exit_code(run_of):
+    done = compare(run_of("before"), run_of("after", [value + 0.3 for value in VALUES]), "--json")
     assert done.exit_code == 1
     found = json.loads(done.stdout)
     assert found["systems"] == [[SYSTEM, SYSTEM]]
     assert [(row["metric"], row["direction"]) for row in found["rows"]] == [("text.cer", "worse")]
 
 
-def test_another_encoder_is_listed_and_not_compared(write_run):
-    done = compare(write_run("before"), write_run("after", [0.9] * 8, encoder="rapidocr:two"))
+def test_another_encoder_is_listed_and_not_compared(run_of):
+    done = compare(run_of("before"), run_of("after", [0.9] * 8, encoder="rapidocr:two"))
     assert done.exit_code == 2
     assert (
         "not compared: text.cer (signs): its encoder differs: rapidocr:one in run A, rapidocr:two in run B"
@@ -115,8 +96,8 @@ def test_another_encoder_is_listed_and_not_compared(write_run):
     ]
 
 
-def test_two_versions_of_a_system_are_compared_by_their_names(write_run):
-    before, after = write_run("before", system="m-1@host"), write_run("after", system="m-2@host")
+def test_two_versions_of_a_system_are_compared_by_their_names(run_of):
+    before, after = run_of("before", system="m-1@host"), run_of("after", system="m-2@host")
     done = compare(before, after, "--systems", "m-1@host=m-2@host")
     assert done.exit_code == 0
     assert "m-1@host \N{RIGHTWARDS ARROW} m-2@host: none of 1 rows changed" in done.stdout
@@ -131,14 +112,14 @@ def test_two_versions_of_a_system_are_compared_by_their_names(write_run):
         ({}, ["--systems", "left@host=lefd@host"], "run B has no system 'lefd@host'; did you mean 'left@host'?"),
     ],
 )
-def test_runs_that_cannot_be_compared_are_one_sentence_and_exit_code_2(write_run, other, arguments, said):
-    done = compare(write_run("before"), write_run("after", **other), *arguments)
+def test_runs_that_cannot_be_compared_are_one_sentence_and_exit_code_2(run_of, other, arguments, said):
+    done = compare(run_of("before"), run_of("after", **other), *arguments)
     assert done.exit_code == 2
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_folder_that_is_no_run_is_refused(write_run, tmp_path):
-    done = compare(write_run("before"), str(tmp_path))
+def test_a_folder_that_is_no_run_is_refused(run_of, tmp_path):
+    done = compare(run_of("before"), str(tmp_path))
     assert done.exit_code == 2
     assert "is not a scored run" in done.stderr
