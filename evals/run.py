@@ -124,8 +124,7 @@ class Run:
 
     def tables(self) -> tuple[Path, ...]:
         """Return the files that say what was asked and measured; not each of them need be there."""
-        asked = (self.image_set.parent / EVAL, self.image_set / REQUESTS)
-        return self.path / SCORES, self.path / SAMPLES, *asked
+        return self.path / SCORES, self.path / SAMPLES, self.image_set.parent / EVAL, self.image_set / REQUESTS
 
     def image_path(self, sample_id: str) -> Path | None:
         """Return where a sample's image lies, None if it is not there any more."""

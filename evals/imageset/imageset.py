@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     import PIL.Image
 
 
+_ROWS = "write one JSON object a line with file_name, system and prompt"
+
+
 class ImageSetError(ValueError):
     """The image set was refused. ``problems`` holds each of them, the message the first and how many more."""
 
-    def __init__(self, folder: Path, problems: list[Problem]) -> None:
+    def __init__(self, folder: Path, *problems: Problem) -> None:
         """Keep the problems and make the one-line message."""
         self.problems = problems
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
@@ -112,10 +115,9 @@ def read_image_set(folder: str | Path, skip_bad: bool = False) -> ImageSet:
             line_numbers.append(number)
     problems.sort(key=lambda problem: problem.row or 0)
     if problems and not skip_bad:
-        raise ImageSetError(folder, problems)
+        raise ImageSetError(folder, *problems)
     if not rows:
-        nothing = Problem(None, "holds no usable row", "write one JSON object a line with file_name, system and prompt")
-        raise ImageSetError(folder, problems or [nothing])
+        raise ImageSetError(folder, *(problems or [Problem(None, "holds no usable row", _ROWS)]))
     return ImageSet(folder, rows, line_numbers, problems, loader_warnings(rows), _outcomes(folder))
 
 
@@ -136,8 +138,8 @@ def write_image_set(folder: str | Path, samples: Iterable[tuple[PIL.Image.Image 
 
     folder = Path(folder)
     if (folder / METADATA).exists():
-        exists = Problem(None, "already exists", "choose a new folder, an image set is never overwritten")
-        raise ImageSetError(folder, [exists])
+        remedy = "choose a new folder, an image set is never overwritten"
+        raise ImageSetError(folder, Problem(None, "already exists", remedy))
     images = folder / IMAGES
     images.mkdir(parents=True, exist_ok=True)
     uses: Counter[str] = Counter()
@@ -151,8 +153,8 @@ def write_image_set(folder: str | Path, samples: Iterable[tuple[PIL.Image.Image 
                 suffix = file_suffix(opened)
                 pixels = upright_rgb(opened)
         except UnreadableImage as error:
-            no_image = Problem(len(rows) + 1, str(error), "give the bytes of an image file")
-            raise ImageSetError(folder, [no_image]) from None
+            problem = Problem(len(rows) + 1, str(error), "give the bytes of an image file")
+            raise ImageSetError(folder, problem) from None
         copy = f"-{uses[digest]}" if uses[digest] > 1 else ""
         name = f"{IMAGES}/{digest[:24]}{copy}.{suffix}"
         write_atomically(folder / name, content)
@@ -206,16 +208,13 @@ def _as_png(picture: PIL.Image.Image) -> bytes:
 
 def _parse(folder: Path) -> tuple[list[tuple[int, dict[str, Any]]], list[Problem]]:
     if not folder.is_dir():
-        missing = Problem(None, "there is no folder of that name", "check the path", str(folder))
-        raise ImageSetError(folder, [missing])
-    path = folder / METADATA
-    if not path.is_file():
-        missing = Problem(None, "does not exist", "write one JSON object a line with file_name, system and prompt")
-        raise ImageSetError(folder, [missing])
+        raise ImageSetError(folder, Problem(None, "there is no folder of that name", "check the path", str(folder)))
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = (folder / METADATA).read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, IsADirectoryError):
+        raise ImageSetError(folder, Problem(None, "does not exist", _ROWS)) from None
     except UnicodeDecodeError:
-        raise ImageSetError(folder, [Problem(None, "is not UTF-8 text", "save it as UTF-8")]) from None
+        raise ImageSetError(folder, Problem(None, "is not UTF-8 text", "save it as UTF-8")) from None
     parsed: list[tuple[int, dict[str, Any]]] = []
     problems: list[Problem] = []
     for number, line in enumerate(text.split("\n"), start=1):
@@ -247,22 +246,18 @@ def _outcomes(folder: Path) -> dict[str, dict[Outcome, int]]:
     for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").split("\n"), start=1):
         if not line.strip():
             continue
+        remedy = f"outcomes are {', '.join(OUTCOMES)}"
         try:
             row = json.loads(line)
             system, outcome = row["system"], row["outcome"]
         except (ValueError, TypeError, KeyError, RecursionError):
-            raise ImageSetError(
-                folder, [_bad_request(number, "is not a JSON object with system and outcome")]
-            ) from None
+            what = "is not a JSON object with system and outcome"
+            raise ImageSetError(folder, Problem(number, what, remedy, REQUESTS)) from None
         if outcome not in OUTCOMES or not isinstance(system, str):
-            raise ImageSetError(folder, [_bad_request(number, f"has the outcome {outcome!r}")])
+            raise ImageSetError(folder, Problem(number, f"has the outcome {outcome!r}", remedy, REQUESTS))
         if outcome != "ok":
             counts.setdefault(system, Counter())[outcome] += 1
-    return {system: dict(sorted(found.items())) for system, found in sorted(counts.items())}
-
-
-def _bad_request(number: int, what: str) -> Problem:
-    return Problem(number, what, f"outcomes are {', '.join(OUTCOMES)}", REQUESTS)
+    return {system: dict(sorted(of_system.items())) for system, of_system in sorted(counts.items())}
 
 
 def _refuse_constant(name: str) -> None:

@@ -70,17 +70,17 @@ def mixed_columns(parsed: list[tuple[int, dict[str, Any]]]) -> list[Problem]:
             where.setdefault((column, kind), []).append(number)
     problems = []
     for column, counts in types.items():
-        wanted = COLUMN_TYPES.get(column)
+        allowed = COLUMN_TYPES.get(column)
         usual = counts.most_common(1)[0][0]
         for kind in counts:
-            if kind == "list" and any(other.startswith("list") for other in (*counts, *(wanted or ()))):
+            if kind == "list" and any(other.startswith("list") for other in (*counts, *(allowed or ()))):
                 continue
             numeric = {kind, usual} <= {"integer", "number"}
-            fits = kind in wanted if wanted else (kind == usual or numeric) and kind not in _NEVER_ONE_TYPE
-            mixed_known = wanted is not None and kind != usual and not numeric
+            fits = kind in allowed if allowed else (kind == usual or numeric) and kind not in _NEVER_ONE_TYPE
+            mixed_known = allowed is not None and kind != usual and not numeric
             if fits and not mixed_known:
                 continue
-            expected = " or ".join(wanted) if wanted and not fits else usual
+            expected = " or ".join(allowed) if allowed and not fits else usual
             expected = "plain value" if expected in _NEVER_ONE_TYPE else expected
             what = f"column {column!r} holds {_article(kind)} where {_article(expected)} is expected"
             problems += [Problem(n, what, "give the column one type in every row") for n in where[column, kind]]
@@ -173,8 +173,8 @@ def loader_warnings(rows: list[dict[str, Any]]) -> list[str]:
     """Return sentences about what works here and trips other loaders."""
     warnings = []
     for row in rows:
-        if found := _SPLIT_NAME.search(row["file_name"]):
-            word = found.group(1)
+        if match := _SPLIT_NAME.search(row["file_name"]):
+            word = match.group(1)
             warnings.append(f"{row['file_name']!r}: Hugging Face reads {word!r} in a path as a split name; rename it")
             break
     texts: dict[tuple[str, str], set[str]] = {}
@@ -186,8 +186,7 @@ def loader_warnings(rows: list[dict[str, Any]]) -> list[str]:
             f"prompt_id {several[0]!r} stands for different prompts ({len(several)} such ids): systems are compared "
             "prompt by prompt, by prompt_id"
         )
-    given = set().union(*rows)
-    late = sorted(column for column in given if sum(column in row for row in rows) < len(rows))
+    late = sorted(column for column in set().union(*rows) if sum(column in row for row in rows) < len(rows))
     if late:
         warnings.append(
             f"not every row has {', '.join(late)}: write null where there is no value, loaders want all columns"

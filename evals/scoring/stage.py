@@ -194,7 +194,7 @@ def _refuse(image_set: ImageSet, bad: Mapping[ImageKey, Unreadable]) -> None:
     remedy = "replace the file or take the row out, or go on without it with --skip-bad"
     problems = [Problem(row["row"], row["reason"], remedy) for row in _unreadable_rows(image_set, bad)]
     if problems:
-        raise ImageSetError(image_set.folder, problems)
+        raise ImageSetError(image_set.folder, *problems)
 
 
 def _long_prompts(image_set: ImageSet, needs: Needs, table: FeatureTable) -> dict[str, Any] | None:

@@ -78,14 +78,14 @@ def scene_of(item: PromptItem) -> Scene:
     source, edit = item.source, item.edit
     if not isinstance(source, DrawnSource):
         raise ValueError(f"{item.suite}, item {item.id!r}: there is no source to draw")
-    given = [thing.position for thing in source.objects]
-    open_slots = [slot for slot in (_SLOTS if len(given) != 1 else ("centre",)) if slot not in given]
-    if len(given) == 2 and "centre" not in given:
-        open_slots = [slot for slot in open_slots if slot != "centre"]
-    slots = [str(position or open_slots.pop(0)) for position in given]
+    positions = [thing.position for thing in source.objects]
+    free = [slot for slot in (_SLOTS if len(positions) != 1 else ("centre",)) if slot not in positions]
+    if len(positions) == 2 and "centre" not in positions:
+        free = [slot for slot in free if slot != "centre"]
+    slots = [str(position or free.pop(0)) for position in positions]
     added = None
     if edit is not None and edit.does == "add":
-        new = wanted(item)
+        new = edit_result(item)
         free = [slot for slot in ("right", "left", "centre") if slot not in slots]
         slot = new.position if new.position in free else next(iter(free), "centre")
         added = new.model_copy(update={"position": slot})
@@ -97,7 +97,7 @@ def scene_of(item: PromptItem) -> Scene:
     )
 
 
-def wanted(item: PromptItem) -> SceneObject:
+def edit_result(item: PromptItem) -> SceneObject:
     """Return what the edit brings into the picture, as the item's objects describe it."""
     name = (item.edit.to if item.edit else None) or ""
     return next((thing for thing in item.objects if thing.name == name), SceneObject(name=name))
@@ -117,7 +117,7 @@ def edited(scene: Scene) -> Scene:
         return replace(scene, things=tuple(changed.get(placed, placed) for placed in scene.things))
     if edit.does == "background" and any(edit.to in setting.words for setting in SETTINGS):
         return replace(scene, setting=str(edit.to))
-    new = wanted(scene.item)
+    new = edit_result(scene.item)
     if new.name not in PICTOGRAMS or new.colour not in (None, *COLOURS):
         return scene
     if edit.does == "replace":

@@ -95,8 +95,7 @@ def check_named(names: Iterable[str]) -> tuple[list[Suite], list[SuiteProblem]]:
 
 def check_suites(suites: Sequence[Suite]) -> list[SuiteProblem]:
     """Return what is wrong with each of the suites, and the prompts that two of them share."""
-    own = [problem for suite in suites for problem in _own_problems(suite)]
-    return own + _near_duplicates(suites)
+    return [problem for suite in suites for problem in _suite_problems(suite)] + _near_duplicates(suites)
 
 
 def check_suite(suite: Suite) -> list[SuiteProblem]:
@@ -110,7 +109,7 @@ def check_suite(suite: Suite) -> list[SuiteProblem]:
     return check_suites([suite])
 
 
-def _own_problems(suite: Suite) -> Iterator[SuiteProblem]:
+def _suite_problems(suite: Suite) -> Iterator[SuiteProblem]:
     for field in ("purpose", "made", "limits"):
         if len(getattr(suite, field)) < SHORTEST_CARD:
             yield SuiteProblem(suite.name, None, f"{field} says next to nothing; write a sentence")
@@ -146,9 +145,9 @@ def _unnamed_text(item: PromptItem) -> Iterator[str]:
 
 
 def _unnamed_objects(item: PromptItem) -> Iterator[str]:
-    said = _plain(f"{item.prompt} {item.caption or ''}")
+    text = _plain(f"{item.prompt} {item.caption or ''}")
     for name in dict.fromkeys(thing.name for thing in item.objects):
-        if not any(re.search(rf"\b{re.escape(form)}\b", said) for form in _forms(_plain(name))):
+        if not any(re.search(rf"\b{re.escape(form)}\b", text) for form in _forms(_plain(name))):
             yield f"neither prompt nor caption names the object {name!r}; name it there or leave it out of objects"
 
 
@@ -160,13 +159,13 @@ def _language_problems(item: PromptItem) -> Iterator[str]:
         yield "language is missing beside expected_text; write its code, such as en"
         return
     language, _, script_or_region = item.language.partition("-")
-    known = _SCRIPTS_OF_LANGUAGE.get(language)
-    if known is None or script_or_region in ("Latn", "Cyrl", "Arab"):
+    usual = _SCRIPTS_OF_LANGUAGE.get(language)
+    if usual is None or script_or_region in ("Latn", "Cyrl", "Arab"):
         return
     # Names and loan words in Latin letters stand in texts of every language, but do not make one up.
-    if not scripts & known or scripts - known - {"Latin"}:
-        found, usual = " and ".join(sorted(scripts)), " or ".join(sorted(known))
-        yield f"the expected text is written in {found}, but {item.language!r} in {usual}; correct one of them"
+    if not scripts & usual or scripts - usual - {"Latin"}:
+        text, of_language = " and ".join(sorted(scripts)), " or ".join(sorted(usual))
+        yield f"the expected text is written in {text}, but {item.language!r} in {of_language}; correct one of them"
 
 
 def _context_problems(item: PromptItem) -> Iterator[str]:

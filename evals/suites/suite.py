@@ -80,12 +80,12 @@ def read_suite(name_or_path: str | Path) -> Suite:
     >>> read_suite("demo-signs").item("bakery").expected_text
     ('FRESH BREAD',)
     """
-    given = str(name_or_path)
-    if Path(given).suffix in (".yaml", ".yml"):
-        return read_yaml(Path(given), Suite, SuiteError, suite=Path(given).stem)
-    if given not in suite_names():
-        raise SuiteError(f"there is no suite {given!r}; {suggestion(given, suite_names())}")
-    path = data_path(f"suites/{given}.yaml")
+    name = str(name_or_path)
+    if Path(name).suffix in (".yaml", ".yml"):
+        return read_yaml(Path(name), Suite, SuiteError, suite=Path(name).stem)
+    if name not in suite_names():
+        raise SuiteError(f"there is no suite {name!r}; {suggestion(name, suite_names())}")
+    path = data_path(f"suites/{name}.yaml")
     file = path.stat()
     return _read_once(path, file.st_mtime_ns, file.st_size)
 
