@@ -58,7 +58,7 @@ def rate_run(run: Run) -> RunRatings:
 def _read_stored(path: Path, made_from: str) -> RunRatings | None:
     """Return the stored ratings, None if there are none, they are of other tables, or they are damaged."""
     with contextlib.suppress(OSError, ValidationError):
-        stored = TypeAdapter(_StoredRatings).validate_json(path.read_bytes())
+        stored = TypeAdapter(_StoredRatings).validate_json(path.read_bytes(), strict=True)
         if stored.pop("made_from", None) == made_from:
             return stored
     return None
