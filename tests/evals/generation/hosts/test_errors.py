@@ -1,8 +1,15 @@
 from __future__ import annotations
 
-import pytest
+import email.utils
+import json
 
-from evals.generation.hosts.errors import withheld
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evals.generation.answers import MalformedResponse
+from evals.generation.hosts.errors import message_of, rejection, retry_after_s, withheld
+from evals.generation.hosts.transport import HttpAnswer
 
 
 @pytest.mark.parametrize(
@@ -32,3 +39,87 @@ def test_words_about_the_prompt_mean_refused(words):
 )
 def test_other_failures_are_nobodys_refusal(words):
     assert withheld(words) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "stops", "may_have_cost"),
+    [
+        (401, True, False),
+        (402, True, False),
+        (403, True, False),
+        (404, True, False),
+        (429, False, False),
+        (500, False, True),
+        (503, False, False),
+    ],
+)
+def test_what_a_status_means_wherever_it_comes_from(answer, status, stops, may_have_cost):
+    refused = rejection(answer({"detail": "in words"}, status))
+    assert refused is not None
+    assert (refused.reason, refused.message) == (f"http_{status}", "in words")
+    assert (bool(refused.stops), refused.may_have_cost) == (stops, may_have_cost)
+
+
+@pytest.mark.parametrize("status", [200, 202, 400, 422])
+def test_what_belongs_to_one_request_is_left_to_its_host(answer, status):
+    assert rejection(answer({}, status)) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"error": {"code": 429, "message": "quota"}}, "quota"),
+        ({"error": None, "detail": "no credit"}, "no credit"),
+        ({"message": "two\n  lines"}, "two lines"),
+        ({"detail": [{"loc": ["body", "width"], "msg": "too small"}]}, "body.width: too small"),
+        ({"detail": [{"loc": None, "msg": "too small"}, "and more"]}, "too small; and more"),
+        ({"detail": [{"loc": "width", "msg": None}]}, "width: None"),
+        (b"<h1>Bad   gateway</h1>", "<h1>Bad gateway</h1>"),
+        ({}, ""),
+    ],
+)
+def test_the_words_of_an_error_are_found_where_vendors_put_them(answer, body, message):
+    assert message_of(answer(body, 400)) == message
+
+
+def test_a_waiting_time_is_given_in_seconds_or_as_a_date(answer):
+    at = email.utils.formatdate(1_000_060, usegmt=True)
+    assert retry_after_s(answer({}, 429, retry_after="7")) == 7.0
+    assert retry_after_s(answer({}, 429, retry_after=at), now=1_000_000.0) == 60.0
+    assert retry_after_s(answer({}, 429, retry_after=at), now=2_000_000.0) == 0.0
+    assert retry_after_s(answer({}, 429)) is None
+    assert retry_after_s(answer({}, 429, retry_after="9" * 400)) is None
+    assert rejection(answer({}, 429, retry_after="7")).delay_s == 7.0
+
+
+@given(st.text(max_size=40) | st.integers(0, 10**330).map(str))
+def test_no_waiting_time_breaks_anything(value):
+    seconds = retry_after_s(HttpAnswer(429, {"retry-after": value}, b""))
+    assert seconds is None or 0 <= seconds < float("inf")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["error", "msg", "loc"]), inner),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["error", "detail", "message"]), json_values), st.integers(400, 599))
+def test_no_error_is_too_odd_for_words(body, status):
+    answered = HttpAnswer(status, {}, json.dumps(body).encode())
+    assert isinstance(message_of(answered), str)
+    rejection(answered)
+
+
+def test_numbers_and_text_that_no_file_can_hold_do_not_come_in(answer):
+    odd = rb'{"cost": NaN, "more": 1e999, "text": "half \ud83d, whole \ud83d\ude00", "seed": 7, "share": 0.5}'
+    body = answer(odd).json()
+    assert (body["cost"], body["more"], body["seed"], body["share"]) == (None, None, 7, 0.5)
+    assert body["text"] == "half \ufffd, whole 😀"
+
+
+def test_bytes_that_are_no_utf_8_do_not_cost_the_picture(answer):
+    assert answer(b'\xef\xbb\xbf{"text": "caf\xe9", "url": "u"}').json()["url"] == "u"
+    with pytest.raises(MalformedResponse):
+        answer(b"\xff\xfe").json()
