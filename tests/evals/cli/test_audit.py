@@ -1,8 +1,6 @@
 """`twinlens audit`: counts first, JSON for programs, a run beside it; code 0 whatever is found, 2 for wrong use."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 from click.testing import CliRunner
@@ -93,13 +91,3 @@ def test_a_folder_that_is_no_run_is_wrong_use(tmp_path):
     assert done.exit_code == 2
     assert "is not a scored run" in done.stderr
     assert done.stderr.count("\n") == 1
-
-
-def test_help_loads_nothing_heavy():
-    script = (
-        "import sys; from evals.cli.main import main\n"
-        "try: main(['audit', '--help'])\n"
-        "except SystemExit: print([m for m in ('pandas', 'rich', 'yaml', 'evals.rating') if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.endswith("[]\n")

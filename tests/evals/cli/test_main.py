@@ -11,7 +11,7 @@ import PIL.Image
 import pytest
 from click.testing import CliRunner
 
-from evals.cli.main import main
+from evals.cli.main import COMMANDS, main
 from evals.imageset.imageset import write_image_set
 from metrics.catalogue import METRICS
 
@@ -33,27 +33,30 @@ def run(*arguments: str):
     return CliRunner().invoke(main, list(arguments), catch_exceptions=False)
 
 
-LISTS = [
-    ["--help"],
-    ["metrics"],
-    ["metrics", "--json"],
-    ["models"],
-    ["models", "--json"],
-    ["suites"],
-    ["score", "--help"],
-]
+MODELS = {"torch", "transformers", "open_clip", "cv2", "pandas", "onnxruntime", "dlib", "insightface"}
+ANYTHING = MODELS | {"numpy", "PIL", "httpx2", "aiohttp", "yaml", "rich", "asyncio", "pydantic", "evals.rating"}
+LISTS = [["metrics"], ["metrics", "--json"], ["models"], ["models", "--json"], ["suites"], ["suites", "check"]]
+
+
+def imported(*arguments: str) -> set[str]:
+    """Return the modules that a command has imported when it is done."""
+    code = (
+        "import sys\nfrom evals.cli.main import main\n"
+        f"try: main({list(arguments)!r})\nexcept SystemExit as end: assert not end.code, end.code\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)], ids=" ".join)
+def test_help_imports_nothing_but_the_command(command):
+    assert imported(*command, "--help") & ANYTHING == set()
 
 
 @pytest.mark.parametrize("arguments", LISTS, ids=" ".join)
-def test_lists_and_help_import_nothing_heavy(arguments):
-    code = (
-        "import sys\nfrom evals.cli.main import main\n"
-        f"try: main({arguments!r})\nexcept SystemExit as end: assert not end.code, end.code\n"
-        "heavy = {'torch', 'transformers', 'open_clip', 'cv2', 'pandas', 'onnxruntime', 'dlib', 'insightface'}\n"
-        "print('HEAVY', sorted(heavy & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "HEAVY []"
+def test_lists_import_no_model(arguments):
+    assert imported(*arguments) & MODELS == set()
 
 
 def test_every_metric_of_the_catalogue_is_listed_as_json():

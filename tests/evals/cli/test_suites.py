@@ -1,8 +1,6 @@
 """The commands of `twinlens suites`: a list by default, exit code 1 where a suite has faults, 2 where use is wrong."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import PIL.Image
@@ -96,16 +94,6 @@ def test_check_names_faults_with_code_1(faulty):
     as_json = run("check", faulty, "--json")
     assert as_json.exit_code == 1
     assert [(each["suite"], each["item"]) for each in json.loads(as_json.stdout)["problems"]] == [("faulty", "cup")]
-
-
-def test_check_of_all_suites_loads_no_encoder():
-    code = (
-        "import sys\nfrom evals.cli.main import main\n"
-        "try: main(['suites', 'check'])\nexcept SystemExit as end: assert not end.code, end.code\n"
-        "print('HEAVY', sorted({'torch', 'transformers', 'open_clip'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "HEAVY []"
 
 
 def test_import_writes_a_suite_that_check_and_show_take(tmp_path):
