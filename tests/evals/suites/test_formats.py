@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from evals.suites.formats import FORMATS, import_suite, read_format
-from evals.suites.suite import Relation, SceneObject, Suite, SuiteError, read_suite
+from evals.suites.suite import Relation, SceneObject, SuiteError, read_suite
 
 PARTI = (
     "Prompt\tCategory\tChallenge\tNote\n"
@@ -46,11 +46,12 @@ ONEIG = (
 )
 
 
-def written(folder: Path, name: str, content: str | tuple[dict, ...]) -> Path:
+def written(folder: Path, name: str, content: str | bytes | tuple[dict, ...]) -> Path:
     path = folder / name
     path.parent.mkdir(exist_ok=True)
-    lines = content if isinstance(content, str) else "".join(json.dumps(each) + "\n" for each in content)
-    path.write_bytes(lines.encode())
+    if isinstance(content, tuple):
+        content = "".join(json.dumps(each) + "\n" for each in content)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
 
 
@@ -58,35 +59,44 @@ def geneval(*rows: dict) -> tuple[dict, ...]:
     return tuple({"prompt": f"our own prompt {number}", **row} for number, row in enumerate(rows))
 
 
-def prompts(suite: Suite) -> dict[str, str]:
-    return {item.id: item.prompt for item in suite.items}
+def oneig_json(field: str) -> str:
+    row = {"category": "Portrait", "id": "000", field: "茶", "type": "NP", "prompt_length": "short", "class": None}
+    return json.dumps([row])
 
 
-def tags(suite: Suite) -> list[tuple[str, ...]]:
-    return [item.tags for item in suite.items]
+# Format, file, its content, and the prompts with their tags.
+READ = [
+    ("partiprompts", "PartiPrompts.tsv", PARTI, {
+        "outdoor-scenes-2": ("a lighthouse on a cliff", "outdoor-scenes", "basic"),
+        "food-beverage-3": ('"Soup", says a board by the door', "food-beverage", "writing-symbols"),
+    }),
+    ("drawbench", "DrawBench.csv", "\ufeff" + DRAW, {
+        "colors-2": ("A green goat, and a blue gate.", "colors"), "counting-3": ('Four "quiet" clocks', "counting"),
+    }),
+    ("dpg-bench", "dpg_bench.csv", DPG, {"own7": ("A ferry, white\nand old.",), "own9": ("A bus stop.",)}),
+    ("t2i-compbench", "3d_spatial_val.txt", "a hen behind a cart\n\na cat\n", {
+        "3d-spatial-1": ("a hen behind a cart", "3d-spatial"), "3d-spatial-3": ("a cat", "3d-spatial"),
+    }),
+    ("oneig-bench", "OneIG-Bench.csv", ONEIG, {
+        "anime-stylization-003": ("A fox in a paper coat", "anime-stylization", "np", "woodcut"),
+        "text-rendering-003": ('A van, painted "Fresh Eels"', "text-rendering", "t"),
+    }),
+    ("oneig-bench", "english.json", oneig_json("prompt_en"), {"portrait-000": ("茶", "portrait", "np")}),
+    ("oneig-bench", "chinese.json", oneig_json("prompt_cn"), {"portrait-000": ("茶", "portrait", "np")}),
+]  # fmt: skip
 
 
-def test_partiprompts_are_a_table_with_tabs_whose_quotes_belong_to_the_prompt(tmp_path):
-    suite = read_format("partiprompts", written(tmp_path, "PartiPrompts.tsv", PARTI), "mine")
-    assert prompts(suite) == {
-        "outdoor-scenes-2": "a lighthouse on a cliff",
-        "food-beverage-3": '"Soup", says a board by the door',
-    }
-    assert tags(suite) == [("outdoor-scenes", "basic"), ("food-beverage", "writing-symbols")]
+@pytest.mark.parametrize(("name", "file", "content", "items"), READ, ids=[file for _, file, _, _ in READ])
+def test_a_benchmarks_table_or_list_is_read_with_its_prompts_and_tags(tmp_path, name, file, content, items):
+    suite = read_format(name, written(tmp_path, file, content), "mine")
+    assert {item.id: (item.prompt, *item.tags) for item in suite.items} == items
     assert {item.suite for item in suite.items} == {"mine"}
-
-
-def test_drawbench_is_a_table_with_commas(tmp_path):
-    suite = read_format("drawbench", written(tmp_path, "DrawBench.csv", "\ufeff" + DRAW), "mine")
-    assert prompts(suite) == {"colors-2": "A green goat, and a blue gate.", "counting-3": 'Four "quiet" clocks'}
-    assert tags(suite) == [("colors",), ("counting",)]
 
 
 def test_genevals_counts_colours_and_positions_become_objects_and_relations(tmp_path):
     source = written(tmp_path, "evaluation_metadata.jsonl", geneval(*GENEVAL))
     counting, colours, position, excluding = read_format("geneval", source, "mine").items
-    assert counting.objects == (SceneObject(name="kite", count=3),)
-    assert counting.absent == ()
+    assert (counting.objects, counting.absent) == ((SceneObject(name="kite", count=3),), ())
     assert colours.objects == (SceneObject(name="kite", colour="purple"),)
     assert position.objects == (SceneObject(name="sink"), SceneObject(name="sheep"))
     assert position.relations == (Relation(first="sheep", relation="right of", second="sink"),)
@@ -94,72 +104,31 @@ def test_genevals_counts_colours_and_positions_become_objects_and_relations(tmp_
     assert (excluding.id, excluding.prompt, excluding.tags) == ("two-object-00003", "our own prompt 3", ("two-object",))
 
 
-def test_dpg_bench_is_read_from_its_table_with_one_prompt_for_many_questions(tmp_path):
-    suite = read_format("dpg-bench", written(tmp_path, "dpg_bench.csv", DPG), "mine")
-    assert prompts(suite) == {"own7": "A ferry, white\nand old.", "own9": "A bus stop."}
-
-
-def test_dpg_bench_is_read_from_its_folder_of_texts(tmp_path):
+def test_of_a_folder_only_its_prompts_are_read_and_of_t2i_compbench_those_for_validation(tmp_path):
     for name, text in (("12.txt", "A pier in the rain.\n"), ("3.txt", "A dry well."), ("notes.md", "no prompt")):
-        written(tmp_path / "prompts", name, text)
-    assert prompts(read_format("dpg-bench", tmp_path / "prompts", "mine")) == {
-        "12": "A pier in the rain.",
-        "3": "A dry well.",
-    }
-
-
-def test_t2i_compbench_is_a_list_of_prompts_whose_file_is_the_category(tmp_path):
-    suite = read_format("t2i-compbench", written(tmp_path, "3d_spatial_val.txt", "a hen behind a cart\n\na cat\n"), "m")
-    assert prompts(suite) == {"3d-spatial-1": "a hen behind a cart", "3d-spatial-3": "a cat"}
-    assert tags(suite) == [("3d-spatial",)] * 2
-
-
-def test_of_a_t2i_compbench_folder_only_the_prompts_for_validation_are_asked(tmp_path):
+        written(tmp_path / "dpg", name, text)
+    texts = read_format("dpg-bench", tmp_path / "dpg", "mine").items
+    assert {item.id: item.prompt for item in texts} == {"12": "A pier in the rain.", "3": "A dry well."}
     for name in ("color_train.txt", "color_val.txt", "color_val_seen.txt", "color.txt", "shape_val.txt"):
-        written(tmp_path / "dataset", name, f"a prompt of {name}\n")
-    assert prompts(read_format("t2i-compbench", tmp_path / "dataset", "m")) == {
-        "color-1": "a prompt of color_val.txt",
-        "shape-1": "a prompt of shape_val.txt",
-    }
+        written(tmp_path / "t2i", name, f"a prompt of {name}\n")
+    lists = read_format("t2i-compbench", tmp_path / "t2i", "mine").items
+    assert [item.prompt for item in lists] == ["a prompt of color_val.txt", "a prompt of shape_val.txt"]
 
 
-def test_longtext_benchs_texts_become_expected_text_with_its_language(tmp_path):
-    english, chinese = read_format("longtext-bench", written(tmp_path, "t.jsonl", LONGTEXT), "mine").items
-    assert english.expected_text == ("Shut the gate.", "Beware of geese.")
+def test_longtext_benchs_texts_become_expected_text_line_by_line_with_its_language(tmp_path):
+    of_lines = {**LONGTEXT[0], "prompt_id": 6, "text": "Shut the gate.\n\nBeware of geese."}
+    source = written(tmp_path, "t.jsonl", (*LONGTEXT, of_lines))
+    english, chinese, lines = read_format("longtext-bench", source, "mine").items
+    assert english.expected_text == lines.expected_text == ("Shut the gate.", "Beware of geese.")
     assert (english.id, english.language, english.tags) == ("sign-4", "en", ("sign", "short"))
     assert (chinese.expected_text, chinese.language) == (("欢迎光临",), "zh-Hans")
 
 
-def test_a_single_text_of_several_lines_is_expected_line_by_line(tmp_path):
-    row = {**LONGTEXT[0], "text": "Shut the gate.\n\nBeware of geese."}
-    (item,) = read_format("longtext-bench", written(tmp_path, "t.jsonl", (row,)), "mine").items
-    assert item.expected_text == ("Shut the gate.", "Beware of geese.")
-
-
-def test_oneig_bench_numbers_its_prompts_anew_in_each_category(tmp_path):
-    suite = read_format("oneig-bench", written(tmp_path, "OneIG-Bench.csv", ONEIG), "mine")
-    assert prompts(suite) == {
-        "anime-stylization-003": "A fox in a paper coat",
-        "text-rendering-003": 'A van, painted "Fresh Eels"',
-    }
-    assert tags(suite) == [("anime-stylization", "np", "woodcut"), ("text-rendering", "t")]
-
-
-@pytest.mark.parametrize("field", ["prompt_en", "prompt_cn"])
-def test_oneig_bench_is_read_as_json_in_either_language(tmp_path, field):
-    rows = [{"category": "Portrait", "id": "000", field: "茶", "type": "NP", "prompt_length": "short", "class": None}]
-    suite = read_format("oneig-bench", written(tmp_path, "OneIG-Bench.json", json.dumps(rows)), "mine")
-    assert prompts(suite) == {"portrait-000": "茶"}
-
-
 SOURCES = {
-    "partiprompts": ("PartiPrompts.tsv", PARTI),
-    "drawbench": ("DrawBench.csv", DRAW),
-    "geneval": ("evaluation_metadata.jsonl", geneval(*GENEVAL)),
-    "dpg-bench": ("dpg_bench.csv", DPG),
+    **{name: (file, content) for name, file, content, _ in READ[:5]},
     "t2i-compbench": ("color_val.txt", "a red hen\nyes\n12\n'quoted: # no comment\n"),
+    "geneval": ("evaluation_metadata.jsonl", geneval(*GENEVAL)),
     "longtext-bench": ("text_prompts.jsonl", LONGTEXT),
-    "oneig-bench": ("OneIG-Bench.csv", ONEIG),
 }
 
 
@@ -169,9 +138,7 @@ def test_a_written_suite_is_read_back_as_it_was_imported(tmp_path, name):
     out = tmp_path / "mine.yaml"
     imported = import_suite(name, source, out)
     assert imported == read_suite(out) == read_format(name, source, "mine")
-    assert FORMATS[name].published_at in imported.made
-    assert FORMATS[name].licence in imported.made
-    assert source.name in imported.made
+    assert all(part in imported.made for part in (FORMATS[name].published_at, FORMATS[name].licence, source.name))
 
 
 def test_a_written_suite_is_pleasant_to_read(tmp_path):
@@ -189,14 +156,9 @@ def wrong(**changes) -> str:
 
 THING, OTHER = {"class": "kite", "count": 1}, {"class": "bee", "count": 1}
 BAD = [
-    (
-        "partiprompts",
-        "Promt\tCategory\tChallenge\nx\ty\tz\n",
-        r"bad, line 1: there is no column 'prompt'; did you mean",
-    ),
+    ("partiprompts", "Promt\tCategory\tChallenge\nx\ty\tz\n", r"line 1: there is no column 'prompt'; did you mean"),
     ("partiprompts", "Prompt\tCategory\tChallenge\nx\ty\tz\n\ty\tz\n", r"bad, line 3: 'prompt' holds no text"),
     ("partiprompts", "Prompt\tCategory\tChallenge\nx\ty\tz\tn\tm\n", r"bad, line 2: it has 5 cells for 3 columns"),
-    ("partiprompts", "", r"bad: it holds no prompts"),
     ("drawbench", "Prompts,Category\n\n", r"bad: it holds no prompts"),
     ("drawbench", 'Prompts,Category\nx,y\n"open,y\n', r"bad, line 3: not a table that can be read"),
     ("drawbench", 'Prompts,Category\n"two\nlines",y\n,y\n', r"bad, line 4: 'prompts' holds no text"),
@@ -220,12 +182,10 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("name", "content", "told"), BAD)
-def test_a_bad_file_is_refused_in_one_sentence_that_says_where(tmp_path, name, content, told):
-    source = tmp_path / "bad"
-    source.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(SuiteError, match=told) as refusal:
-        import_suite(name, source, tmp_path / "mine.yaml")
+@pytest.mark.parametrize(("name", "content", "problem"), BAD)
+def test_a_bad_file_is_refused_in_one_sentence_that_says_where(tmp_path, name, content, problem):
+    with pytest.raises(SuiteError, match=problem) as refusal:
+        import_suite(name, written(tmp_path, "bad", content), tmp_path / "mine.yaml")
     assert "\n" not in str(refusal.value)
     assert not (tmp_path / "mine.yaml").exists()
 
@@ -236,22 +196,19 @@ def test_json_that_is_no_list_of_prompts_is_refused(tmp_path, content):
         read_format("oneig-bench", written(tmp_path, "bad.json", content), "mine")
 
 
-def test_a_missing_file_and_a_folder_where_a_file_is_meant_are_refused(tmp_path):
-    with pytest.raises(SuiteError, match="there is no such file"):
-        read_format("geneval", tmp_path / "nowhere", "mine")
-    with pytest.raises(SuiteError, match="is a folder; name the file in it"):
-        read_format("geneval", tmp_path, "mine")
-    with pytest.raises(SuiteError, match="it holds no prompts"):
-        read_format("t2i-compbench", tmp_path, "mine")
-
-
-def test_an_unknown_format_and_a_suite_that_cannot_be_written_are_refused(tmp_path):
-    source = written(tmp_path, "DrawBench.csv", DRAW)
-    with pytest.raises(SuiteError, match="there is no format 'drawbnch'; did you mean 'drawbench'"):
-        import_suite("drawbnch", source, tmp_path / "mine.yaml")
-    with pytest.raises(SuiteError, match=r"let it end in \.yaml"):
-        import_suite("drawbench", source, tmp_path / "mine")
-    kept = written(tmp_path, "mine.yaml", "kept")
-    with pytest.raises(SuiteError, match="exists already"):
-        import_suite("drawbench", source, kept)
+def test_what_is_no_source_no_format_or_no_new_yaml_file_is_refused(tmp_path):
+    source, kept = written(tmp_path, "DrawBench.csv", DRAW), written(tmp_path, "kept.yaml", "kept")
+    folder, out = tmp_path / "empty", tmp_path / "mine.yaml"
+    folder.mkdir()
+    for name, path, target, problem in (
+        ("geneval", tmp_path / "nowhere", out, "there is no such file"),
+        ("geneval", folder, out, "is a folder; name the file in it"),
+        ("t2i-compbench", folder, out, "it holds no prompts"),
+        ("drawbnch", source, out, "there is no format 'drawbnch'; did you mean 'drawbench'"),
+        ("drawbench", source, tmp_path / "mine", r"let it end in \.yaml"),
+        ("drawbench", source, kept, "exists already"),
+    ):
+        with pytest.raises(SuiteError, match=problem):
+            import_suite(name, path, target)
     assert kept.read_text() == "kept"
+    assert not out.exists()

@@ -1,5 +1,6 @@
 """Suites: the ones that come with TwinLens are good, and every mistake is refused in one sentence that says where."""
 
+import re
 from pathlib import Path
 
 import PIL.Image
@@ -8,6 +9,7 @@ import pytest
 from evals.data_files import data_path
 from evals.suites.items import DrawnSource, Edit, PackageSource
 from evals.suites.suite import Relation, SceneObject, SuiteError, read_suite
+from tests.refusals import refusal_of
 
 GOOD = """\
 name: mine
@@ -43,8 +45,8 @@ items:
 """
 
 
-def write(folder: Path, text: str, name: str = "mine.yaml") -> Path:
-    path = folder / name
+def write(folder: Path, text: str) -> Path:
+    path = folder / "mine.yaml"
     path.write_text(text, encoding="utf-8")
     return path
 
@@ -53,33 +55,30 @@ def test_a_suite_that_comes_with_twinlens_is_read_once():
     assert read_suite("scenes") is read_suite("scenes")
 
 
-def test_a_reference_that_is_no_picture_is_refused_at_the_door(tmp_path):
+def test_an_edit_of_a_picture_of_ones_own_needs_no_source_but_a_picture(tmp_path):
+    edit = "    edit: {does: restyle, target: picture, to: oil}\n"
+    path = write(tmp_path, GOOD + f"  - id: own\n    prompt: Paint it\n    reference_images: cat.png\n{edit}")
+    PIL.Image.new("RGB", (8, 8)).save(tmp_path / "cat.png")
+    assert read_suite(path).item("own").edit == Edit(does="restyle", target="picture", to="oil")
     (tmp_path / "cat.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n")
     with pytest.raises(SuiteError, match=r"cat\.png is not an image"):
-        read_suite(write(tmp_path, GOOD + "  - id: own\n    prompt: Paint it\n    reference_images: cat.png\n"))
-
-
-def test_an_edit_of_a_picture_of_ones_own_needs_no_source(tmp_path):
-    PIL.Image.new("RGB", (8, 8)).save(tmp_path / "cat.png")
-    edit = "    edit: {does: restyle, target: picture, to: oil}"
-    text = GOOD + f"  - id: own\n    prompt: Paint it\n    reference_images: cat.png\n{edit}\n"
-    assert read_suite(write(tmp_path, text)).item("own").edit == Edit(does="restyle", target="picture", to="oil")
-    with pytest.raises(SuiteError, match="field 'source': it is missing; an edit needs a source or reference_images"):
-        read_suite(write(tmp_path, text.replace("    reference_images: cat.png\n", "")))
+        read_suite(path)
+    sentence = refusal_of(read_suite, SuiteError, path, "    reference_images: cat.png\n", "")
+    assert "field 'source': it is missing; an edit needs a source or reference_images" in sentence
 
 
 def test_the_demo_suites_are_large_enough_for_their_purpose():
-    assert len(read_suite("demo-signs").items) >= 12
-    assert {item.language for item in read_suite("demo-signs").items} == {"en", "de", "fr"}
-    assert {len(item.expected_text) for item in read_suite("demo-signs").items} == {1, 2, 3}
+    signs, repeats = read_suite("demo-signs").items, read_suite("demo-repeats")
+    assert len(signs) >= 12
+    assert {item.language for item in signs} == {"en", "de", "fr"}
+    assert {len(item.expected_text) for item in signs} == {1, 2, 3}
     assert len(read_suite("demo-scenes").items) >= 20
+    assert (len(repeats.items), repeats.seeds, repeats.repeats) == (6, 2, 3)
     shots: dict[str, list[int]] = {}
     for item in read_suite("demo-identity").items:
         shots.setdefault(item.sequence_id, []).append(item.shot)
+    assert list(shots.values()) == [[1, 2, 3, 4]] * len(shots)
     assert len(shots) >= 6
-    assert all(numbers == [1, 2, 3, 4] for numbers in shots.values())
-    repeats = read_suite("demo-repeats")
-    assert (len(repeats.items), repeats.seeds, repeats.repeats) == (6, 2, 3)
 
 
 def test_a_suite_of_ones_own_is_read_with_everything_in_it(tmp_path):
@@ -105,28 +104,17 @@ def test_a_suite_of_ones_own_is_read_with_everything_in_it(tmp_path):
 
 MISTAKES = [
     ("version: 1", "verison: 1", r"line 2, field 'verison': there is no such field; did you mean 'version'\?"),
-    ("version: 1", "version: one", r"line 2, field 'version': 'one' is not a whole number"),
     ("version: 1", "version: true", r"line 2, field 'version': True is not a whole number"),
     ("version: 1", "version: 0", r"line 2, field 'version': 0 is too small; it is at least 1"),
     ("purpose: To try.\n", "", r"field 'purpose': it is missing"),
-    ("purpose: To try.", "purpose:", r"field 'purpose': it is missing"),
-    ("purpose: To try.", "purpose: ''", r"line 3, field 'purpose': the text is empty"),
     ("name: mine", "name: yours", r"line 1, field 'name': 'yours' is not the file's name; call the suite 'mine'"),
-    ("limits: Small.", "made: Again.", r"line 5, field 'made': it was given before, in line 4"),
-    ("id: shop, prompt: A shop", "id: shop, promt: A shop", r"line 7, .*did you mean 'prompt'\?"),
     ("id: shop, prompt: A shop, ", "id: shop, ", r"line 7, item 'shop', field 'prompt': it is missing"),
-    ("id: shop", "id: 3", r"line 7, item '3', field 'id': 3 is not text; put it in quotes"),
     ("id: hero-2", "id: hero-1", r"line 9, item 'hero-1'.*: 'hero-1' is listed twice \(first in line 8\)"),
     ("shot: 2", "shot: 1", r"line 9, item 'hero-2', field 'shot': shot 1 of 'hero' is listed twice \(first in line 8"),
     (", shot: 2", "", r"line 9, item 'hero-2', field 'shot': it is missing; sequence_id and shot belong together"),
     ("language: en", "language: English", r"field 'language': 'English' is not a language code"),
-    ("expected_text: OPEN", "expected_text: [24]", r"field 'expected_text': 24 is not text; put it in quotes"),
-    ("expected_text: OPEN", "expected_text: []", r"field 'expected_text': the list is empty"),
     ("position: left", "position: lft", r"line 12, .*'position': there is no position 'lft'; did you mean 'left'\?"),
     ("count: 2", "count: 0", r"field 'count': 0 is too small"),
-    ("objects: [{name: car", "objects: [car, {name: car", r"line 12, .*it holds no fields; write them as"),
-    ("tags: [quiet, indoor]", "tags: [quiet, quiet]", r"line 16, .*'tags': 'quiet' is listed"),
-    ("material: ceramic", "colour: 3", r"line 17, .*object 'cup', field 'colour': 3 is not text"),
     ("absent: [spoon]", "absent: [table]", r"line 18, .*'absent': 'table' is among the objects, which must be seen"),
     ("relation: 'on'", "relation: 3", r"line 19, .*'relation': 3 is not text; put it in quotes"),
     ("relation: 'on'", "relation: abov", r"line 19, .*there is no relation 'abov'; did you mean 'above'\?"),
@@ -146,48 +134,17 @@ MISTAKES = [
     (", to: green", "", r"line 26, .*edit, field 'to': it is missing"),
     ("target: spoon}", "target: spoon, to: fork}", r"line 30, .*what is removed becomes nothing; leave it out"),
     ("    edit: {does: remove, target: spoon}\n", "", r"line 27, .*'edit': it is missing; a source"),
-    ("source: {package: skimage,", "src: {package: skimage,", r"line 29, .*field 'src': there is no such field"),
     ("package: skimage", "package: os.path", r"line 29, .*'os.path' is not the name of a package"),
     ("data/coffee.png", "../coffee.png", r"line 29, .*'\.\./coffee.png' leads out of the package"),
     ("[0.5, 0.1, 0.75, 1]", "[0.5, 0.1, 0.25, 1]", r"line 29, .*'box': write \[left, top"),
     ("[0.5, 0.1, 0.75, 1]", "[0, 0, .nan, 1]", r"line 29, .*'box': write \[left, top"),
     (", box: [0.5, 0.1, 0.75, 1]", "", r"line 29, .*'box': it is missing"),
-    ("limits: Small.", "limits: [Small.", r"mine.yaml, line \d+: not YAML: "),
-    ("limits: Small.", "limits: *gone", r"mine.yaml: not YAML|aliases"),
-    ("limits: Small.", "limits: &a x\nseeds: *a", r"line 6: aliases \(\*name\) are not used here"),
 ]
 
 
 @pytest.mark.parametrize(("right", "wrong", "sentence"), MISTAKES)
 def test_a_mistake_is_refused_in_one_sentence_with_file_line_and_field(tmp_path, right, wrong, sentence):
-    assert right in GOOD
-    with pytest.raises(SuiteError, match=sentence) as refusal:
-        read_suite(write(tmp_path, GOOD.replace(right, wrong, 1)))
-    assert str(refusal.value).startswith("mine.yaml")
-    assert "\n" not in str(refusal.value)
-
-
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("", "holds no fields"),
-        ("- a\n", "holds no fields"),
-        (GOOD.split("items:")[0] + "items: []\n", "the list is empty"),
-    ],
-)
-def test_an_empty_suite_is_refused(tmp_path, text, sentence):
-    with pytest.raises(SuiteError, match=sentence):
-        read_suite(write(tmp_path, text))
-
-
-def test_files_that_cannot_be_read_are_refused(tmp_path):
-    with pytest.raises(SuiteError, match="there is no such file"):
-        read_suite(tmp_path / "none.yaml")
-    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x01")
-    with pytest.raises(SuiteError, match="cannot be read as UTF-8 text"):
-        read_suite(tmp_path / "binary.yaml")
-    with pytest.raises(SuiteError, match="not YAML that can be read"):
-        read_suite(write(tmp_path, "name: " + "[" * 600 + "]" * 600, "deep.yaml"))
+    assert re.search(sentence, refusal_of(read_suite, SuiteError, write(tmp_path, GOOD), right, wrong))
 
 
 def test_an_unknown_suite_says_which_one_was_meant():
