@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from evals.imageset.decoding import DecodedImage
 from evals.scoring.decoders import Decoders
 from metrics.encoders.catalogue import load_encoder
-from tests.benchmarks.scoring import pictures
+from tests.benchmarks.scoring import pictures, rate
 
 BATCH = 16
 PROMPT = "a lighthouse on a cliff at dusk, its beam over a rough sea"
 
 
-def images_a_second(encoder: object, folder: Path, kind: str, rounds: int = 4) -> float:
-    """Return how many 1024 px files of a kind are decoded and encoded in a second, the slowest start left out."""
-    paths = []
-    for number, content in enumerate(pictures(kind)):
-        paths.append(folder / f"{number}.{kind.lower()}")
-        paths[-1].write_bytes(content)
-    with Decoders() as decoders:
-        list(decoders.decode(paths[:4]))
-        start, waiting = time.perf_counter(), []
-        for image in decoders.decode(paths * rounds):
-            assert isinstance(image, DecodedImage)
-            waiting.append(image.pixels)
-            if len(waiting) == BATCH:
-                encoder.encode(waiting)  # type: ignore[attr-defined]
-                waiting = []
-        if waiting:
-            encoder.encode(waiting)  # type: ignore[attr-defined]
-        return len(paths) * rounds / (time.perf_counter() - start)
+def encode_files(encoder: Any, decoders: Decoders, paths: Sequence[Path]) -> None:
+    """Encode a batch while the next files are being decoded."""
+    images = decoders.decode(paths)
+    while batch := [image.pixels for image in itertools.islice(images, BATCH)]:
+        encoder.encode(batch)
 
 
 def main() -> None:
@@ -44,20 +34,19 @@ def main() -> None:
     start = time.perf_counter()
     encoder = load_encoder(name)
     print(f"{name} loaded in {time.perf_counter() - start:.1f} s")
-    noise = np.random.default_rng(0).integers(0, 256, (BATCH, 1024, 1024, 3), dtype=np.uint8)
-    encoder.encode(list(noise))
     for kind in ("JPEG", "PNG"):
-        with tempfile.TemporaryDirectory() as folder:
-            print(f"1024 px {kind} files: {images_a_second(encoder, Path(folder), kind):.0f} images/s, decode included")
-    start = time.perf_counter()
-    for _ in range(4):
-        encoder.encode(list(noise))
-    print(f"from memory: {4 * BATCH / (time.perf_counter() - start):.0f} images/s")
-    for words, label in ((1, "short"), (12, "long")):
-        texts = [f"{number} " + ", ".join([PROMPT] * words) for number in range(64)]
-        start = time.perf_counter()
-        encoder.encode(texts)
-        print(f"{label} prompts: {len(texts) / (time.perf_counter() - start):.0f} a second")
+        with tempfile.TemporaryDirectory() as folder, Decoders() as decoders:
+            paths = []
+            for number, content in enumerate(pictures(kind)):
+                paths.append(Path(folder) / f"{number}.{kind.lower()}")
+                paths[-1].write_bytes(content)
+            work = partial(encode_files, encoder, decoders, paths)
+            rate(f"1024 px {kind} files, decoded and encoded", len(paths), work)
+    noise = list(np.random.default_rng(0).integers(0, 256, (BATCH, 1024, 1024, 3), dtype=np.uint8))
+    rate("pictures in memory", BATCH, partial(encoder.encode, noise))
+    for clauses, length in ((1, "short"), (12, "long")):
+        texts = [f"{number} " + ", ".join([PROMPT] * clauses) for number in range(64)]
+        rate(f"{length} prompts", len(texts), partial(encoder.encode, texts))
 
 
 if __name__ == "__main__":

@@ -15,17 +15,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pandas as pd
 
 from evals.facts.pricing import SIZES
+from evals.generation.plan import ImageRequest
 from evals.generation.stage import generate
 from evals.imageset.contract import IMAGES as IMAGE_FOLDER
 from evals.imageset.contract import REQUESTS
-from evals.rating.operations import Figure
 from evals.rating.operations_by_size import operations_by_size
 from tests.evals.generation.simulated_runs import a_plan, faulty_hosts, open_systems
 from tests.simulators.faults import serve_faulty
@@ -38,31 +38,6 @@ SIZED_FORMATS = {"google": "gemini-3.1-flash-image@google", "bfl": "flux-3-image
 
 COMPARED_SIZES = ("1K", "2K", "4K")
 SIZED_IMAGES, SIZED_WORK_S, SIZED_CONCURRENCY = 24, 2.0, 8
-
-
-@dataclass(frozen=True, slots=True)
-class Throughput:
-    """How long a run took beside the time that its host's work and the concurrency set, and what the client did."""
-
-    images: int
-    limit_s: float
-    wall_s: float
-    cpu_s: float
-
-    @property
-    def ratio(self) -> float:
-        """Return how many times the limit the run took."""
-        return self.wall_s / self.limit_s
-
-    @property
-    def overhead_ms(self) -> float:
-        """Return the wall time beyond the limit, an image."""
-        return 1000 * (self.wall_s - self.limit_s) / self.images
-
-    @property
-    def cpu_ms(self) -> float:
-        """Return the client's processor time, an image."""
-        return 1000 * self.cpu_s / self.images
 
 
 @contextlib.contextmanager
@@ -87,65 +62,48 @@ def _serve(pipe: Connection, system: str, work_s: float) -> None:
             pipe.recv()
 
 
-def measure(system: str, images: int = IMAGES, work_s: float = WORK_S) -> Throughput:
-    """Generate pictures of 512 px in an empty folder; every one of them has to come."""
-    requests = a_plan(images, [system], "512")
-    with tempfile.TemporaryDirectory() as out, served_apart(system, work_s) as addresses:
-        systems = open_systems(requests, addresses, CONCURRENCY)
+def generate_all(requests: Sequence[ImageRequest], work_s: float, concurrency: int, out: Path) -> tuple[float, float]:
+    """Generate a plan into an empty folder, every picture of which has to come; return wall and processor seconds."""
+    (system,) = {request.system for request in requests}
+    with served_apart(system, work_s) as addresses:
+        systems = open_systems(requests, addresses, concurrency)
         wall, cpu = time.perf_counter(), time.process_time()
-        generation = generate(systems, Path(out))
+        generation = generate(systems, out)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    if generation.outcomes != {system: {"ok": images}}:
+    if generation.outcomes != {system: {"ok": len(requests)}}:
         raise RuntimeError(f"not every picture came: {generation.outcomes}")
-    return Throughput(images, images / CONCURRENCY * work_s, wall, cpu)
+    return wall, cpu
 
 
-@dataclass(frozen=True, slots=True)
-class SizeThroughput:
-    """What one size was like in a run of several: as `evals.rating.operations` tells it, and the most that could be."""
-
-    size: str
-    pictures_per_minute: float
-    limit_per_minute: float
-    latency_s: float
-
-    @property
-    def seconds_per_megapixel(self) -> float:
-        """Return the median latency over the megapixels of a picture."""
-        return self.latency_s / (SIZES[self.size] ** 2 / 1e6)
+def print_overhead(name: str, system: str, images: int) -> None:
+    """Print the time of a run of 512 px beside the limit that its host's work and the concurrency set."""
+    with tempfile.TemporaryDirectory() as out:
+        wall_s, cpu_s = generate_all(a_plan(images, [system], "512"), WORK_S, CONCURRENCY, Path(out))
+    limit_s = images / CONCURRENCY * WORK_S
+    overhead_ms, cpu_ms = 1000 * (wall_s - limit_s) / images, 1000 * cpu_s / images
+    print(
+        f"{name:<8}{wall_s:>8.1f} s{limit_s:>8.1f} s{wall_s / limit_s:>8.2f}{overhead_ms:>17.1f} ms{cpu_ms:>17.1f} ms"
+    )
 
 
-def measure_sizes(
-    system: str, images: int = SIZED_IMAGES, sizes: Sequence[str] = COMPARED_SIZES, work_s: float = SIZED_WORK_S
-) -> list[SizeThroughput]:
-    """Generate the same prompts at every size in one run, size after size; every picture has to come."""
+def print_sizes(name: str, system: str) -> None:
+    """Print what each size was like, as `evals.rating.operations` tells it, in one run of the same prompts."""
     requests = [
         replace(request, sample_id=f"{size}-{request.sample_id}", suite=f"load@{size}")
-        for size in sizes
-        for request in a_plan(images, [system], size)
+        for size in COMPARED_SIZES
+        for request in a_plan(SIZED_IMAGES, [system], size)
     ]
-    with tempfile.TemporaryDirectory() as out, served_apart(system, work_s) as addresses:
-        generation = generate(open_systems(requests, addresses, SIZED_CONCURRENCY), Path(out))
-        if generation.outcomes != {system: {"ok": len(requests)}}:
-            raise RuntimeError(f"not every picture came: {generation.outcomes}")
+    with tempfile.TemporaryDirectory() as out:
+        generate_all(requests, SIZED_WORK_S, SIZED_CONCURRENCY, Path(out))
         rows = operations_by_size(pd.read_json(Path(out) / IMAGE_FOLDER / REQUESTS, lines=True, dtype={"size": str}))
-    limit = 60 * SIZED_CONCURRENCY / work_s
-    return [
-        SizeThroughput(
-            str(row["size"]),
-            known(row["figures"]["operations.throughput"]),
-            limit,
-            known(row["figures"]["operations.latency_p50"]),
+    smallest = rows[0]["figures"]["operations.throughput"]["value"]
+    for row in rows:
+        a_minute, latency_s = (row["figures"][f"operations.{of}"]["value"] for of in ("throughput", "latency_p50"))
+        print(
+            f"{name:<8}{row['size']:>6}{a_minute:>20.0f}{a_minute / smallest:>8.2f}"
+            f"{a_minute * SIZED_WORK_S / 60 / SIZED_CONCURRENCY:>14.2f}"
+            f"{latency_s:>8.2f} s{latency_s / (SIZES[row['size']] ** 2 / 1e6):>12.3f} s"
         )
-        for row in rows
-    ]
-
-
-def known(figure: Figure) -> float:
-    """Return the value of a figure, which every request of a benchmark tells."""
-    if figure["value"] is None:
-        raise RuntimeError(f"a figure is missing: {figure['reason']}")
-    return figure["value"]
 
 
 def main() -> None:
@@ -154,24 +112,13 @@ def main() -> None:
     print(f"{os.cpu_count()} cores, {images} pictures of 512 px, {WORK_S} s of work each, {CONCURRENCY} in flight")
     print(f"{'':<8}{'wall':>10}{'limit':>10}{'ratio':>8}{'overhead an image':>20}{'processor an image':>20}")
     for name, system in FORMATS.items():
-        found = measure(system, images)
-        print(
-            f"{name:<8}{found.wall_s:>8.1f} s{found.limit_s:>8.1f} s{found.ratio:>8.2f}"
-            f"{found.overhead_ms:>17.1f} ms{found.cpu_ms:>17.1f} ms"
-        )
+        print_overhead(name, system, images)
     print(f"\n{SIZED_IMAGES} pictures a size in one run, {SIZED_WORK_S} s of work each, {SIZED_CONCURRENCY} in flight")
     print(
         f"{'':<8}{'size':>6}{'pictures a minute':>20}{'of 1K':>8}{'of the limit':>14}{'median':>10}{'a megapixel':>14}"
     )
     for name, system in SIZED_FORMATS.items():
-        rows = measure_sizes(system)
-        for row in rows:
-            print(
-                f"{name:<8}{row.size:>6}{row.pictures_per_minute:>20.0f}"
-                f"{row.pictures_per_minute / rows[0].pictures_per_minute:>8.2f}"
-                f"{row.pictures_per_minute / row.limit_per_minute:>14.2f}"
-                f"{row.latency_s:>8.2f} s{row.seconds_per_megapixel:>12.3f} s"
-            )
+        print_sizes(name, system)
 
 
 if __name__ == "__main__":

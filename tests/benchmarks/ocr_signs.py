@@ -7,16 +7,16 @@ import itertools
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
 from metrics.encoders.catalogue import Image, load_encoder
-from metrics.measurement import Measurement, Subject
+from metrics.measurement import Subject
 from metrics.text.accuracy import character_error_rate
 from metrics.text.normalisation import cuts, words_of
 
@@ -62,15 +62,6 @@ COLOURS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Sign:
-    """A sign and what it says."""
-
-    language: str
-    expected: str
-    image: Image
-
-
 def chinese_fonts() -> list[Path]:
     """Return Noto Sans SC and Noto Serif SC (OFL-1.1) from the package pylopdf-fonts-zh-cn; empty without it."""
     spec = importlib.util.find_spec("pylopdf_fonts_zh_cn")
@@ -84,13 +75,13 @@ def latin_fonts() -> list[Path]:
     return [folder / f"{name}.ttf" for name in (*names, "DejaVuSerif-Italic")]
 
 
-def signs() -> Iterator[Sign]:
-    """Yield the signs, the same on every run: each phrase in two styles, fonts, sizes and colours in turn."""
+def signs() -> Iterator[tuple[str, str, Image]]:
+    """Yield language, text and picture, the same on every run: each phrase in two styles, sizes and colours in turn."""
     for language, phrases in PHRASES.items():
         fonts = itertools.cycle(chinese_fonts() if language == "Chinese" else [*latin_fonts(), *chinese_fonts()])
         sizes, colours = itertools.cycle(SIZES), itertools.cycle(COLOURS)
         for phrase in phrases * SIGNS_PER_PHRASE:
-            yield Sign(language, phrase, draw(phrase, next(fonts), next(sizes), *next(colours)))
+            yield language, phrase, draw(phrase, next(fonts), next(sizes), *next(colours))
 
 
 def draw(text: str, path: Path, size: int, ink: str, ground: str) -> Image:
@@ -99,7 +90,12 @@ def draw(text: str, path: Path, size: int, ink: str, ground: str) -> Image:
     while max(map(font.getlength, words_of(text))) > ROW:
         size -= 4
         font = ImageFont.truetype(path, size)
-    rows = [row for line in text.splitlines() for row in _wrapped(line, font)]
+    rows = []
+    for line in text.splitlines():
+        while font.getlength(line) > ROW and cuts(line):
+            row, line = [cut for cut in cuts(line) if font.getlength(cut[0]) <= ROW][-1]
+            rows.append(row)
+        rows.append(line)
     sign = PillowImage.new("RGB", (SIDE, SIDE), ground)
     canvas = ImageDraw.Draw(sign)
     for i, row in enumerate(rows):
@@ -108,38 +104,21 @@ def draw(text: str, path: Path, size: int, ink: str, ground: str) -> Image:
     return np.asarray(sign)
 
 
-def _wrapped(line: str, font: ImageFont.FreeTypeFont) -> list[str]:
+def measure(encoder: Any, every: int = 1) -> pd.DataFrame:
+    """Return ``language``, ``text``, ``read`` and character error rate of every n-th sign; 1 where nothing is read."""
     rows = []
-    while font.getlength(line) > ROW and cuts(line):
-        fitting = [cut for cut in cuts(line) if font.getlength(cut[0]) <= ROW] or cuts(line)[:1]
-        row, line = fitting[-1]
-        rows.append(row)
-    return [*rows, line]
+    for language, text, image in itertools.islice(signs(), 0, None, every):
+        subject = Subject(("sign",), ({"expected_text": text},), ({"ocr": encoder.encode([image])[0]},))
+        (measured,) = character_error_rate([subject])
+        error = 1.0 if measured.value is None else measured.value
+        rows.append((language, text, measured.details.get("read"), error))
+    return pd.DataFrame(rows, columns=["language", "text", "read", "error"])
 
 
-def measure(encoder: Any, every: int = 1) -> dict[str, list[Measurement]]:
-    """Return the character error rate of every n-th sign, by language."""
-    measured: dict[str, list[Measurement]] = {}
-    for i, sign in itertools.islice(enumerate(signs()), 0, None, every):
-        ocr = encoder.encode([sign.image])[0]
-        subject = Subject((str(i),), ({"expected_text": sign.expected},), ({"ocr": ocr},))
-        measured.setdefault(sign.language, []).extend(character_error_rate([subject]))
-    return measured
-
-
-def error_of(measurement: Measurement) -> float:
-    """Return the error rate, with a sign on which nothing is found as all wrong."""
-    return 1.0 if measurement.value is None else measurement.value
-
-
-def table(measured: Mapping[str, Sequence[Measurement]]) -> str:
-    """Return one line a language: signs, mean character error rate, share read without error."""
-    rows = [f"{'language':10}{'signs':>7}{'mean CER':>10}{'exact':>8}"]
-    for language, measurements in measured.items():
-        errors = [error_of(measurement) for measurement in measurements]
-        exact = sum(error == 0 for error in errors) / len(errors)
-        rows.append(f"{language:10}{len(errors):7}{sum(errors) / len(errors):10.4f}{exact:8.1%}")
-    return "\n".join(rows)
+def by_language(measured: pd.DataFrame) -> pd.DataFrame:
+    """Return the number of signs, their mean error rate and the share read without error, by language."""
+    errors = measured.groupby("language", sort=False)["error"]
+    return errors.agg(signs="size", mean="mean", exact=lambda error: (error == 0).mean())
 
 
 def main() -> None:
@@ -147,11 +126,9 @@ def main() -> None:
     name = sys.argv[1] if len(sys.argv) > 1 else "rapidocr:pp-ocrv6-small"
     start = time.perf_counter()
     measured = measure(load_encoder(name))
-    print(f"{name}, {time.perf_counter() - start:.0f} s")
-    print(table(measured))
-    for measurement in itertools.chain(*measured.values()):
-        if (error := error_of(measurement)) > 0:
-            print(f"{error:.3f}  {measurement.details['expected']} read as {measurement.details.get('read')}")
+    print(f"{name}, {time.perf_counter() - start:.0f} s\n{by_language(measured).round(4)}")
+    for sign in measured[measured["error"] > 0].itertuples():
+        print(f"{sign.error:.3f}  {sign.text!r} read as {sign.read}")
 
 
 if __name__ == "__main__":

@@ -175,11 +175,9 @@ def test_damaged_words_lose_points_on_the_picture(rapidocr, damaged):
 @needs_chinese_fonts
 @pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.slow)])
 def test_200_signs_in_four_languages_are_read_with_at_most_3_percent_errors(rapidocr, every, capsys):
-    measured = ocr_signs.measure(rapidocr, every)
+    table = ocr_signs.by_language(ocr_signs.measure(rapidocr, every))
     with capsys.disabled():
-        print("\n" + ocr_signs.table(measured))
-    assert sum(map(len, measured.values())) >= 200 / every
-    assert set(measured) == {"English", "German", "French", "Chinese"}
-    for language, measurements in measured.items():
-        errors = [ocr_signs.error_of(measurement) for measurement in measurements]
-        assert sum(errors) / len(errors) <= 0.03, language
+        print(f"\n{table}")
+    assert table["signs"].sum() >= 200 / every
+    assert set(table.index) == {"English", "German", "French", "Chinese"}
+    assert (table["mean"] <= 0.03).all()
