@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from evals.rating.stars.cells import in_stars, settle, star_differences
 from evals.rating.stars.prompt_scores import PromptScores
 from evals.rating.stars.table import RatedRow
+
+FLUX, GEMINI = "flux-2-pro@bfl", "gemini-3-pro-image@google"
+HIGH, LOW = np.linspace(0.7, 0.9, 12), np.linspace(0.2, 0.35, 12)
+"""Places on the scale that no twelve prompts confuse."""
+
+UNSURE = LOW + 0.5 * np.resize([1.0, -0.9], 12)
+"""Anything from far above the low places to far below them."""
 
 
 def rated_row(

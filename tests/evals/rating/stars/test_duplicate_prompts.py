@@ -22,78 +22,57 @@ def ids(table, column="prompt_id"):
     return table[column].tolist()
 
 
-def test_the_same_words_under_two_ids_are_one_prompt():
-    asked = samples({"prompt_id": "b"}, {"prompt_id": "a"}, {"prompt_id": "c", "prompt": "a blue cup"})
-    merged = merge_duplicate_prompts(asked, asked)
-    assert ids(merged) == ["a", "a", "c"]
-    assert ids(merged, "original_id") == ["b", "a", "c"]
+CUP, JAR = ({"reference_images": [f"references/{name}.png"]} for name in ("cup", "jar"))
 
 
 @pytest.mark.parametrize(
-    "other",
+    ("prompts", "merged_ids"),
     [
-        {"prompt": "a blue cup"},
-        {"suite": "t"},
-        {"reference_images": ["references/kim.png"]},
-        {"mask": "masks/left.png"},
-        {"sequence_id": "tea", "shot": 1},
+        ([{"prompt_id": "b"}, {"prompt_id": "a"}, {"prompt_id": "c", "prompt": "a blue cup"}], "aac"),
+        ([{"prompt_id": "a"}, {"prompt_id": "b", "suite": "t"}], "ab"),
+        ([{"prompt_id": "a"}, {"prompt_id": "b", "mask": "masks/left.png"}], "ab"),
+        ([{"prompt_id": "a"}, {"prompt_id": "b", "sequence_id": "tea", "shot": 1}], "ab"),
+        ([{"prompt_id": "a"}, {"prompt_id": "b", **CUP}], "ab"),
+        ([{"prompt_id": "a", **CUP}, {"prompt_id": "b", **JAR}, {"prompt_id": "c", **JAR}], "abb"),
+        # Nothing to start from reads the same however it is written.
+        ([{"prompt_id": "a", "reference_images": None, "mask": None}, {"prompt_id": "b"}], "aa"),
+        # Systems and repeats of a prompt are no duplicates of it.
+        ([{"prompt_id": name, "system": system, "repeat": repeat} for name in "ab" for system in ("left", "right")
+          for repeat in (0, 1)], "a" * 8),
     ],
-)
-def test_other_words_suites_pictures_masks_or_a_place_in_a_sequence_are_another_prompt(other):
-    asked = samples({"prompt_id": "a"}, {"prompt_id": "b", **other})
+)  # fmt: skip
+def test_only_the_same_words_pictures_and_mask_in_the_same_suite_are_one_prompt(prompts, merged_ids):
+    asked = samples(*prompts)
     merged = merge_duplicate_prompts(asked, asked)
-    assert ids(merged) == ["a", "b"]
-    assert "original_id" not in merged
+    assert ids(merged) == list(merged_ids)
+    if merged_ids == "ab":
+        assert "original_id" not in merged
+    else:
+        assert ids(merged, "original_id") == ids(asked)
 
 
-def test_nothing_given_reads_the_same_however_it_is_written():
-    asked = samples({"prompt_id": "a", "reference_images": None, "mask": None}, {"prompt_id": "b"})
-    assert ids(merge_duplicate_prompts(asked, asked)) == ["a", "a"]
-
-
-def test_edits_of_the_same_picture_are_one_prompt_and_of_two_pictures_two():
-    asked = samples(
-        {"prompt_id": "a", "reference_images": ["references/cup.png"]},
-        {"prompt_id": "b", "reference_images": ["references/jar.png"]},
-        {"prompt_id": "c", "reference_images": ["references/jar.png"]},
-    )
-    assert ids(merge_duplicate_prompts(asked, asked)) == ["a", "b", "b"]
-
-
-def test_a_sequence_with_the_same_words_in_all_shots_is_the_same_sequence():
-    asked = samples(*story("two", "kim sits", "kim runs"), *story("one", "kim sits", "kim runs"))
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        (story("two", "kim sits", "kim runs"), True),
+        # A first shot that is sent along does not tell sequences apart.
+        ([{**row, "reference_images": [f"images/{row['shot']}.png"]} if row["shot"] > 1 else row
+          for row in story("two", "kim sits", "kim runs")], True),
+        (story("two", "kim sits", "kim flies"), False),
+        (story("two", "kim runs", "kim sits"), False),
+        (story("two", "kim sits", "kim runs", "kim sleeps"), False),
+        (story("two", "kim sits", "kim runs", reference_images=["references/kim.png"]), False),
+        (story("two", "kim sits", "kim runs", suite="t"), False),
+    ],
+)  # fmt: skip
+def test_a_sequence_with_the_same_words_and_pictures_in_all_shots_is_the_same_sequence(other, same):
+    asked = samples(*other, *story("one", "kim sits", "kim runs"))
     merged = merge_duplicate_prompts(asked, asked)
-    assert ids(merged, "sequence_id") == ["one"] * 4
-    assert ids(merged, "original_id") == ["two", "two", "one", "one"]
+    assert set(ids(merged, "sequence_id")) == ({"one"} if same else {"one", "two"})
+    if same:
+        assert ids(merged, "original_id") == ["two", "two", "one", "one"]
     # Shots keep their ids: what was asked in each of them is still told apart.
     assert ids(merged) == ids(asked)
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        story("two", "kim sits", "kim flies"),
-        story("two", "kim runs", "kim sits"),
-        story("two", "kim sits", "kim runs", "kim sleeps"),
-        story("two", "kim sits", "kim runs", reference_images=["references/kim.png"]),
-        story("two", "kim sits", "kim runs", suite="t"),
-    ],
-)
-def test_a_sequence_with_another_shot_is_another_sequence(other):
-    asked = samples(*story("one", "kim sits", "kim runs"), *other)
-    assert set(ids(merge_duplicate_prompts(asked, asked), "sequence_id")) == {"one", "two"}
-
-
-def test_a_first_shot_that_is_sent_along_does_not_tell_sequences_apart():
-    asked = samples(*story("one", "kim sits", "kim runs"), *story("two", "kim sits", "kim runs"))
-    asked["reference_images"] = [None, ["images/0.png"], None, ["images/2.png"]]
-    assert set(ids(merge_duplicate_prompts(asked, asked), "sequence_id")) == {"one"}
-
-
-def test_systems_and_repeats_of_a_prompt_are_no_duplicates_of_it():
-    asked = samples(*[{"prompt_id": name, "system": system, "repeat": repeat}
-                      for name in "ab" for system in ("left", "right") for repeat in (0, 1)])  # fmt: skip
-    assert ids(merge_duplicate_prompts(asked, asked)) == ["a"] * 8
 
 
 def never_came(*rows):
@@ -111,12 +90,10 @@ def test_prompts_that_never_brought_a_picture_are_joined_by_their_words():
 
 
 def test_an_edit_that_never_came_is_joined_where_all_with_its_words_start_from_one_picture():
-    cup, jar = ({"reference_images": [f"references/{name}.png"]} for name in ("cup", "jar"))
     requests = never_came({"prompt_id": "c"})
-    of_one = samples({"prompt_id": "a", **cup}, {"prompt_id": "b", **cup})
-    assert ids(merge_duplicate_prompts(requests, of_one, requests)) == ["a"]
-    of_two = samples({"prompt_id": "a", **cup}, {"prompt_id": "b", **jar})
-    assert ids(merge_duplicate_prompts(requests, of_two, requests)) == ["c"]
+    for second, merged_id in ((CUP, "a"), (JAR, "c")):
+        came = samples({"prompt_id": "a", **CUP}, {"prompt_id": "b", **second})
+        assert ids(merge_duplicate_prompts(requests, came, requests)) == [merged_id]
 
 
 def test_a_sequence_is_told_by_the_words_of_its_shots_that_never_came_too():

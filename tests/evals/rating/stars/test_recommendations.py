@@ -6,13 +6,9 @@ import pytest
 from evals.facts.article import ArticleUseCase
 from evals.facts.use_cases import Requirements, UseCase
 from evals.rating.stars.recommendations import recommend
-from tests.evals.rating.stars.rated_rows import rated_row
+from tests.evals.rating.stars.rated_rows import FLUX, GEMINI, HIGH, LOW, UNSURE, rated_row
 
-FLUX, GEMINI, DEV, VERTEX = (
-    "flux-2-pro@bfl", "gemini-3-pro-image@google", "flux-2-dev@fal", "gemini-3-pro-image@vertex",
-)  # fmt: skip
-HIGH, LOW = np.linspace(0.7, 0.9, 12), np.linspace(0.2, 0.35, 12)
-UNSURE = LOW + 0.5 * np.resize([1.0, -0.9], 12)
+DEV, VERTEX = "flux-2-dev@fal", "gemini-3-pro-image@vertex"
 
 
 def case(weights=None, **requires):
@@ -71,13 +67,8 @@ def test_less_than_half_of_the_weight_rated_is_too_little():
     assert found["would_change"] == "stars for cost, unheard"
     enough = recommend(case({"precise": 1.0, "cost": 1.0}), rows, [FLUX, GEMINI])
     assert (enough["rated"], enough["system"]) == (0.5, FLUX)
-
-
-def test_a_row_in_which_nobody_is_told_from_the_floor_is_not_a_rated_one():
-    rows = [
-        pair("precise", HIGH, LOW),
-        rated_row("identity", problem="its control fails", indistinguishable=True),
-    ]
+    # Nor is a row in which nobody is told from the floor a rated one.
+    rows = [rows[0], rated_row("identity", problem="its control fails", indistinguishable=True)]
     found = recommend(case({"precise": 1.0, "identity": 3.0}), rows, [FLUX, GEMINI])
     assert (found["rated"], found["system"], found["would_change"]) == (0.25, None, "stars for identity")
 

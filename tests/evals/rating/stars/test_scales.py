@@ -7,7 +7,7 @@ import pytest
 
 from evals.rating.comparison import with_prompts
 from evals.rating.controls import control_statistics
-from evals.rating.stars.scales import FrozenScale, freeze_scale, share_of_scale
+from evals.rating.stars.scales import freeze_scale, share_of_scale
 from metrics.catalogue import METRICS, metric
 from metrics.specification import MetricSpec
 
@@ -21,6 +21,10 @@ def values(metric_id, *by_prompt, control=None, system="left"):
          "value": value}
         for n, of_prompt in enumerate(by_prompt) for value in of_prompt
     ]  # fmt: skip
+
+
+def held_against(metric_id, own, control, of_control):
+    return values(metric_id, *own) + values(metric_id, *of_control, control=control)
 
 
 @pytest.fixture
@@ -63,20 +67,18 @@ def test_no_system_sets_its_own_floor(frozen):
 
 
 def test_a_ceiling_in_deviations_lies_that_many_spreads_of_the_control_above_the_floor(frozen):
-    rows = values("adherence.margin", [9.0], [9.0]) + values(
-        "adherence.margin", [-1.0, 3.0], [-1.0, 3.0], control="shuffled_prompt"
-    )
-    scale = frozen("adherence.margin", rows)
+    scale = frozen("adherence.margin", held_against("adherence.margin", [[9.0]] * 2, "shuffled_prompt", [[-1, 3]] * 2))
     # Mean 1, population standard deviation 2: 1 + 4 x 2.
     assert ends(scale) == (pytest.approx(1.0), pytest.approx(9.0))
     assert scale["ceiling_source"] == "declared, version 1: floor + 4 standard deviations of shuffled prompt"
 
 
 def test_a_prompt_that_was_asked_more_often_weighs_no_more_in_the_spread(frozen):
-    own = values("adherence.margin", [9.0], [9.0])
-    once = values("adherence.margin", [-1.0, 1.0], [-3.0, 3.0], control="shuffled_prompt")
-    often = values("adherence.margin", [-1.0, 1.0], [-3.0, 3.0] * 5, control="shuffled_prompt")
-    assert ends(frozen("adherence.margin", own + often)) == pytest.approx(ends(frozen("adherence.margin", own + once)))
+    once, often = (
+        frozen("adherence.margin", held_against("adherence.margin", [[9.0]] * 2, "shuffled_prompt", of_control))
+        for of_control in ([[-1.0, 1.0], [-3.0, 3.0]], [[-1.0, 1.0], [-3.0, 3.0] * 5])
+    )
+    assert ends(often) == pytest.approx(ends(once))
 
 
 def test_of_a_share_both_ends_are_declared_at_the_ends_of_its_range(frozen):
@@ -86,19 +88,11 @@ def test_of_a_share_both_ends_are_declared_at_the_ends_of_its_range(frozen):
 
 
 def test_error_rates_run_downwards_from_everything_wrong_to_what_clean_text_gets(frozen):
-    rows = values("text.cer", [0.3], [2.5]) + values("text.cer", [0.0], [0.2], control="rendered_text")
-    scale = frozen("text.cer", rows)
+    scale = frozen("text.cer", held_against("text.cer", [[0.3], [2.5]], "rendered_text", [[0.0], [0.2]]))
     assert ends(scale) == (1.0, pytest.approx(0.1))
-    assert share_of_scale(pd.Series([1.0, 0.55, 0.1, 0.0, 2.5]), scale).tolist() == pytest.approx([0, 0.5, 1, 1, 0])
-
-
-def test_each_value_is_clipped_by_itself():
-    scale = FrozenScale(metric="text.cer", suite=None, version=1, floor=1.0, floor_source="", ceiling=0.0,
-                        ceiling_source="", problem=None, indistinguishable_from_control=False)  # fmt: skip
-    places = share_of_scale(pd.Series([5.0, 0.0, math.nan]), scale)
-    # The mean of the two is 0.5, and not the 0 of their mean of 2.5.
-    assert places.mean() == 0.5
-    assert places.isna().tolist() == [False, False, True]
+    # Each value is clipped by itself: the mean of the last two is 0.5, and not the 0 of their mean of 1.25.
+    places = share_of_scale(pd.Series([1.0, 0.55, 0.1, math.nan, 0.0, 2.5]), scale)
+    assert places.tolist() == pytest.approx([0, 0.5, 1, math.nan, 1, 0], nan_ok=True)
 
 
 def test_a_scale_without_ends_places_nothing(frozen):
@@ -116,21 +110,15 @@ def test_a_scale_without_ends_places_nothing(frozen):
         # Below five prompts there is no interval, and the value itself must be above chance.
         ("identity.self", [[0.1], [0.3]], "impostor", [[0.2]] * 2, "probability 0.50, and 0.50 is chance"),
         ("adherence.step_order", [[0.9]] * 6, "shuffled_steps", [[0.55], [0.4], [0.5]] * 2, "wrong orders pass"),
+        # Six of eight prompts won: Wilson's interval of 0.75 starts at 0.41, which is no proof.
+        ("identity.self", [[0.3]] * 6 + [[0.1]] * 2, "impostor", [[0.2]] * 8, "0.75 (0.41 to 0.93), and 0.50 is"),
+        ("identity.self", [[0.3]] * 8, "impostor", [[0.2]] * 8, None),
     ],
 )
 def test_what_cannot_be_told_from_its_control_gives_no_stars(frozen, metric_id, own, control, of_control, why):
-    scale = frozen(metric_id, values(metric_id, *own) + values(metric_id, *of_control, control=control))
-    assert why in scale["problem"]
-    assert scale["indistinguishable_from_control"]
-
-
-def test_an_auc_whose_interval_just_reaches_chance_is_no_proof(frozen):
-    # Six of eight prompts won: Wilson's interval of 0.75 starts at 0.41.
-    own = [[0.3]] * 6 + [[0.1]] * 2
-    rows = values("identity.self", *own) + values("identity.self", *[[0.2]] * 8, control="impostor")
-    assert "probability 0.75 (0.41 to 0.93), and 0.50 is chance" in frozen("identity.self", rows)["problem"]
-    rows = values("identity.self", *[[0.3]] * 8) + values("identity.self", *[[0.2]] * 8, control="impostor")
-    assert frozen("identity.self", rows)["problem"] is None
+    scale = frozen(metric_id, held_against(metric_id, own, control, of_control))
+    assert (scale["problem"] is None) if why is None else (why in scale["problem"])
+    assert scale["indistinguishable_from_control"] == (why is not None)
 
 
 def test_a_missing_control_gives_no_stars_and_no_invented_end(frozen):
@@ -142,27 +130,21 @@ def test_a_missing_control_gives_no_stars_and_no_invented_end(frozen):
     assert frozen("identity.self", values("identity.self", [0.7]) + unmeasured)["floor"] is None
 
 
-def test_a_ceiling_that_is_no_better_than_its_floor_gives_no_stars(frozen):
-    rows = values("reproducibility.ssim", *[[0.9]] * 6)
-    rows += values("reproducibility.ssim", *[[1.0]] * 6, control="different_seed")
-    rows += values("reproducibility.ssim", *[[1.0]] * 6, control="identical_image")
-    assert frozen("reproducibility.ssim", rows)["problem"] == (
-        "its ceiling 1 is no better than its floor 1 here, so there is nothing to scale"
-    )
-
-
-def test_controls_that_are_all_the_same_up_to_rounding_are_no_scale(frozen):
-    same = [[0.1 + 0.2, 0.3], [0.3]] * 3
-    rows = values("adherence.margin", *[[0.9]] * 6) + values("adherence.margin", *same, control="shuffled_prompt")
-    assert "nothing to scale" in frozen("adherence.margin", rows)["problem"]
-
-
-def test_a_reader_that_misreads_clean_text_gives_no_stars(frozen):
-    rows = values("text.similarity", *[[0.3]] * 6)
-    rows += values("text.similarity", *[[0.4]] * 6, control="rendered_text")
-    assert frozen("text.similarity", rows)["problem"] == (
-        "its control rendered text fails here: the same words, cleanly drawn, get 0.40"
-    )
+@pytest.mark.parametrize(
+    ("metric_id", "own", "controls", "why"),
+    [
+        ("reproducibility.ssim", 0.9, {"different_seed": [[1.0]] * 6, "identical_image": [[1.0]] * 6},
+         "its ceiling 1 is no better than its floor 1 here"),
+        # Controls that are all the same up to rounding have no spread.
+        ("adherence.margin", 0.9, {"shuffled_prompt": [[0.1 + 0.2, 0.3], [0.3]] * 3}, "nothing to scale"),
+        ("text.similarity", 0.3, {"rendered_text": [[0.4]] * 6}, "the same words, cleanly drawn, get 0.40"),
+    ],
+)  # fmt: skip
+def test_controls_that_leave_no_room_between_floor_and_ceiling_give_no_stars(frozen, metric_id, own, controls, why):
+    rows = values(metric_id, *[[own]] * 6)
+    for control, of_control in controls.items():
+        rows += values(metric_id, *of_control, control=control)
+    assert why in frozen(metric_id, rows)["problem"]
 
 
 @pytest.mark.parametrize(
