@@ -252,6 +252,10 @@ class _Attempt:
         metadata = answer.metadata
         if isinstance(answer, Finished):
             policy, stop = self.context.retry_policy, self.context.stop
+            cost, _ = self.cost_of(answer)
+            if cost is not None and cost > max_cost:
+                # Bringing the picture home takes a while, in which nobody may count on money that is spent.
+                self.context.budget.set_aside(self.request.sample_id, cost)
             delivered = await deliver(answer, self.task, self.client.host, self.store, policy, stop)
             if delivered is None:
                 return
