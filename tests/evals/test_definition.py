@@ -64,6 +64,7 @@ MISTAKES = [
     ("repeats: 2", "repeats: 1.5", r"line 4, field 'repeats': 1.5 is not a whole number"),
     ("seed: 7\n", "", r"field 'seed': it is missing"),
     ("seed: 7", "seed: -1", r"line 5, field 'seed': -1 is too small"),
+    ("seed: 7", "seed: 2147483648", r"line 5, field 'seed': 2147483648 is too large"),
     ("[flux-2-pro@bfl, g", "[flux-2-pro, g", r"line 2, .*'flux-2-pro' is not a system; the host is missing; write"),
     ("[flux-2-pro@bfl, g", '["FLUX.2 [pro]@bfl", g', r"line 2, .*is called flux-2-pro here; write flux-2-pro@bfl"),
     ("[flux-2-pro@bfl, ", "[gemini-3-pro-image@google, ", r"line 2, .* is listed twice"),

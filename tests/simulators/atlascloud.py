@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from aiohttp import web
 
 from evals.facts.pricing import SIZES
 from evals.generation.simulated.delivery import delivery_address, delivery_routes
-from evals.generation.simulated.host import Format, Job, Order, SimulatedModel
+from evals.generation.simulated.host import Job, Order, SimulatedModel
 from evals.generation.simulated.server import size_name
 from tests.simulators.faults import FaultyServer, Problem
-from tests.simulators.tasks import bearer, conclude, is_whole, json_object, reference, take_in
+from tests.simulators.fields import InvalidField, check, is_text, one_of, pictures, whole
+from tests.simulators.tasks import bearer, conclude, json_object, take_in
 
+_RULES = {"prompt": is_text, "seed": whole(0), "output_format": one_of("jpeg", "png"), "size": is_text}
 _LEAST_SIDE = 256
 _ODD_STATUSES = ("created", "dispatched")
 _ERRORS = {
@@ -26,10 +28,6 @@ _ERRORS = {
     "filtered": "The generated image was withheld: it was flagged by content moderation (NSFW).",
     "failed": "The model failed while it ran.",
 }
-
-
-class Invalid(ValueError):
-    """A field of a request is wrong; the message names it."""
 
 
 def routes(server: FaultyServer) -> list[web.RouteDef]:
@@ -46,8 +44,8 @@ def routes(server: FaultyServer) -> list[web.RouteDef]:
         if model is None:
             return _error(404, f"model not found: {body.get('model')}")
         try:
-            order = _order(model, body, is_edit=body["model"] == model.edit_api_id)
-        except Invalid as error:
+            order = _order(model, body)
+        except InvalidField as error:
             return _error(400, str(error))
         job = take_in(server, order)
         return _success({**_state(request, server, job, "processing"), "outputs": []})
@@ -111,37 +109,14 @@ def _state(request: web.Request, server: FaultyServer, job: Job, status: str) ->
     }
 
 
-def _order(model: SimulatedModel, body: Mapping[str, Any], is_edit: bool) -> Order:
-    prompt = body.get("prompt")
-    if not isinstance(prompt, str) or not prompt:
-        raise Invalid("prompt is required")
-    seed = body.get("seed")
-    if seed is not None and not is_whole(seed, 0):
-        raise Invalid("seed must be a whole number")
-    format = body.get("output_format", "jpeg")
-    if format not in ("jpeg", "png"):
-        raise Invalid("output_format must be jpeg or png")
-    width, height = _pixels(model, body.get("size", "1024*1024"))
-    references = _references(model, body) if is_edit else ()
-    return Order(model, prompt, seed, width, height, size_name(width, height), cast(Format, format), references)
-
-
-def _pixels(model: SimulatedModel, size: Any) -> tuple[int, int]:
-    sides = re.fullmatch(r"(\d{1,5})[*x](\d{1,5})", size) if isinstance(size, str) else None
-    if sides is None:
-        raise Invalid('size must be written as "1024*1024"')
-    width, height = int(sides[1]), int(sides[2])
+def _order(model: SimulatedModel, body: Mapping[str, Any]) -> Order:
+    check(body, _RULES, closed=False)
+    sides = re.fullmatch(r"(\d{1,5})[*x](\d{1,5})", body.get("size", "1024*1024"))
+    width, height = map(int, sides.groups()) if sides else (0, 0)
     largest = max(SIZES[name] for name in model.sizes)
     if not (_LEAST_SIDE <= width <= largest and _LEAST_SIDE <= height <= largest):
-        raise Invalid(f"size must be from {_LEAST_SIDE} to {largest} pixels a side")
-    return width, height
-
-
-def _references(model: SimulatedModel, body: Mapping[str, Any]) -> tuple[bytes, ...]:
-    images = body.get("images")
-    if not isinstance(images, list) or not 1 <= len(images) <= model.references_at_most:
-        raise Invalid(f"images must hold from 1 to {model.references_at_most} pictures")
-    pictures = [reference(image) for image in images]
-    if None in pictures:
-        raise Invalid("images must be base64 of pictures")
-    return tuple(content for content in pictures if content is not None)
+        raise InvalidField("size")
+    is_edit = body["model"] == model.edit_api_id
+    references = pictures("images", body.get("images"), 1, model.references_at_most) if is_edit else ()
+    format = body.get("output_format", "jpeg")
+    return Order(model, body["prompt"], body.get("seed"), width, height, size_name(width, height), format, references)

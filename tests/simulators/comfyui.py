@@ -6,8 +6,8 @@ for no key; errors of a gateway (401, 402, 429, 503) come as a proxy before it w
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any
 
 from aiohttp import web
 
@@ -15,33 +15,33 @@ from evals.generation.simulated.delivery import carries_key
 from evals.generation.simulated.host import Job, Order
 from evals.generation.simulated.server import size_name
 from tests.simulators.faults import FaultyServer, Problem
-from tests.simulators.tasks import bearer, conclude, json_object, take_in
+from tests.simulators.fields import is_text, number, one_of, whole
+from tests.simulators.tasks import conclude, json_object, take_in
 
-Graph: TypeAlias = Mapping[str, Mapping[str, Any]]
-"""Nodes by id; each has a ``class_type`` and ``inputs``, values or links ``[node id, output number]``."""
 
-_LINK, _TEXT, _MODEL = "link", "text", "model file"
-_SIDE = (16, 16384)
-_Kind: TypeAlias = str | tuple[int | float, int | float] | tuple[str, ...]
+def _is_link(value: Any) -> bool:
+    """Tell whether a value is an output of another node: ``[node id, output number]``."""
+    return isinstance(value, list) and len(value) == 2 and is_text(value[0])
 
-NODES: Mapping[str, Mapping[str, _Kind]] = {
-    "CheckpointLoaderSimple": {"ckpt_name": _MODEL},
-    "CLIPTextEncode": {"text": _TEXT, "clip": _LINK},
-    "EmptyLatentImage": {"width": _SIDE, "height": _SIDE, "batch_size": (1, 4096)},
+
+_RULES = {
+    "CheckpointLoaderSimple": {"ckpt_name": is_text},
+    "CLIPTextEncode": {"text": lambda value: isinstance(value, str), "clip": _is_link},
+    "EmptyLatentImage": {"width": whole(16, 16384), "height": whole(16, 16384), "batch_size": whole(1, 4096)},
     "KSampler": {
-        "model": _LINK,
-        "seed": (0, 2**64 - 1),
-        "steps": (1, 10000),
-        "cfg": (0.0, 100.0),
-        "sampler_name": ("euler", "euler_ancestral", "heun", "dpmpp_2m", "dpmpp_2m_sde", "ddim", "lcm", "uni_pc"),
-        "scheduler": ("simple", "normal", "karras", "exponential", "sgm_uniform", "beta", "ddim_uniform"),
-        "positive": _LINK,
-        "negative": _LINK,
-        "latent_image": _LINK,
-        "denoise": (0.0, 1.0),
+        "model": _is_link,
+        "seed": whole(0, 2**64 - 1),
+        "steps": whole(1, 10000),
+        "cfg": number(0.0, 100.0),
+        "sampler_name": one_of("euler", "heun", "dpmpp_2m", "ddim", "lcm", "uni_pc"),
+        "scheduler": one_of("simple", "normal", "karras", "exponential", "beta"),
+        "positive": _is_link,
+        "negative": _is_link,
+        "latent_image": _is_link,
+        "denoise": number(0.0, 1.0),
     },
-    "VAEDecode": {"samples": _LINK, "vae": _LINK},
-    "SaveImage": {"images": _LINK, "filename_prefix": _TEXT},
+    "VAEDecode": {"samples": _is_link, "vae": _is_link},
+    "SaveImage": {"images": _is_link, "filename_prefix": is_text},
 }
 """The nodes that text to image is made of, with their required inputs; a real server has hundreds."""
 
@@ -51,33 +51,28 @@ _ODD_STATUSES = ("paused", "paused")
 class Objection(ValueError):
     """A graph that is not queued; ``answer`` is what the server says."""
 
-    def __init__(self, kind: str, message: str, details: str = "", node_errors: Mapping[str, Any] | None = None):
+    def __init__(self, kind: str, message: str, node_errors: Mapping[str, Any] | None = None):
         """Keep the answer in ComfyUI's shape."""
         super().__init__(message)
-        error = {"type": kind, "message": message, "details": details, "extra_info": {}}
+        error = {"type": kind, "message": message, "details": "", "extra_info": {}}
         self.answer = {"error": error, "node_errors": node_errors or {}}
 
 
 def routes(server: FaultyServer) -> list[web.RouteDef]:
     """Return the routes below this format's prefix."""
     entries: dict[str, list[Any]] = {}
-    saved: dict[tuple[str, str], Job] = {}
+    saved: dict[str, Job] = {}
 
     async def prompt(request: web.Request) -> web.StreamResponse:
-        if not server.key_fits(bearer(request)):
-            return web.Response(status=401, text="401: Unauthorized")
-        body = await json_object(request)
+        body = await json_object(request) or {}
         try:
-            if body is None or "prompt" not in body:
-                raise Objection("no_prompt", "No prompt provided")
-            saving = check_graph(body["prompt"], [model.api_id for model in server.host.models])
-            order = _order(body["prompt"], saving, server)
+            saving, order = _read(body.get("prompt"), server)
         except Objection as objection:
             return web.json_response(objection.answer, status=400)
         job = take_in(server, order)
         number, extra = len(entries), {"client_id": body.get("client_id")}
         entries[job.task_id] = [number, job.task_id, body["prompt"], extra, [saving]]
-        saved[_place(entries[job.task_id])] = job
+        saved[_file_name(entries[job.task_id])] = job
         return web.json_response({"prompt_id": job.task_id, "number": number, "node_errors": {}})
 
     async def history(request: web.Request) -> web.StreamResponse:
@@ -90,9 +85,8 @@ def routes(server: FaultyServer) -> list[web.RouteDef]:
         if odd is None and job.phase != "ready":
             return web.json_response({})
         if odd is None and conclude(job) != "failed":
-            subfolder, filename = _place(entry)
-            outputs[entry[4][0]] = {"images": [{"filename": filename, "subfolder": subfolder, "type": "output"}]}
-        status = {"status_str": odd, "completed": False, "messages": []} if odd else _status(job, entry)
+            outputs[entry[4][0]] = {"images": [{"filename": _file_name(entry), "subfolder": "", "type": "output"}]}
+        status = {"status_str": odd, "completed": False, "messages": []} if odd else _status(job)
         return web.json_response({prompt_id: {"prompt": entry, "outputs": outputs, "status": status, "meta": {}}})
 
     async def queue(request: web.Request) -> web.StreamResponse:
@@ -102,17 +96,13 @@ def routes(server: FaultyServer) -> list[web.RouteDef]:
         return web.json_response({"queue_running": by_phase["working"], "queue_pending": by_phase["queued"]})
 
     async def view(request: web.Request) -> web.StreamResponse:
-        filename, subfolder = request.query.get("filename"), request.query.get("subfolder", "")
-        if not filename:
-            return web.Response(status=400)
-        job = saved.get((subfolder, filename))
+        job = saved.get(request.query.get("filename", ""))
         if job is None:
             return web.Response(status=404)
         job.call.keys_at_delivery += carries_key(request, server)
         if job.phase != "ready" or job.behaviour in ("expired", "error_status"):
             return web.Response(status=404)
-        headers = {"Content-Disposition": f'filename="{filename}"'}
-        return web.Response(body=await server.picture(job), content_type="image/png", headers=headers)
+        return web.Response(body=await server.picture(job), content_type="image/png")
 
     return [
         web.post("/prompt", prompt),
@@ -128,140 +118,56 @@ def render_error(problem: Problem) -> web.Response:
     return web.Response(status=problem.status, text=text, headers=problem.headers)
 
 
-def check_graph(graph: Any, model_files: Collection[str]) -> str:
-    """Return the id of the node that saves the picture, if every node that it needs is there and filled in.
-
-    Raises
-    ------
-    Objection
-        If not.
-    """
+def _read(graph: Any, server: FaultyServer) -> tuple[str, Order]:
+    """Return the id of the node that saves the picture and what the graph asks for, by the links that lead there."""
     if not isinstance(graph, dict) or not graph:
         raise Objection("prompt_no_outputs", "Prompt has no outputs")
     for node_id, node in graph.items():
-        where = f"Node ID '#{node_id}'"
-        if not isinstance(node, dict) or "class_type" not in node:
-            missing = "Cannot execute because a node is missing the class_type property."
-            raise Objection("invalid_prompt", missing, where)
-        if node["class_type"] not in NODES:
-            unknown = f"Cannot execute because node {node['class_type']} does not exist."
-            raise Objection("invalid_prompt", unknown, where)
-    saving = [node_id for node_id, node in graph.items() if node["class_type"] == "SaveImage"]
-    if not saving:
-        raise Objection("prompt_no_outputs", "Prompt has no outputs")
-    node_errors = {
-        node_id: {"errors": errors, "dependent_outputs": saving, "class_type": graph[node_id]["class_type"]}
-        for node_id in _upstream(graph, saving[0])
-        if (errors := list(_errors(graph, node_id, model_files)))
-    }
-    if node_errors:
-        kind, message = "prompt_outputs_failed_validation", "Prompt outputs failed validation"
-        raise Objection(kind, message, node_errors=node_errors)
-    return str(saving[0])
+        if node.get("class_type") not in _RULES:
+            raise Objection("invalid_prompt", f"Cannot execute because node {node.get('class_type')} does not exist.")
+        for name, fits in _RULES[node["class_type"]].items():
+            value = node["inputs"].get(name)
+            if not fits(value) or (_is_link(value) and value[0] not in graph):
+                raise _wrong_input(node_id, node, name, "invalid_input_type")
+            if name == "ckpt_name" and server.model(value) is None:
+                raise _wrong_input(node_id, node, name, "value_not_in_list")
+
+    def behind(node_id: str, *names: str) -> Mapping[str, Any]:
+        for name in names:
+            node_id = graph[node_id]["inputs"][name][0]
+        inputs: Mapping[str, Any] = graph[node_id]["inputs"]
+        return inputs
+
+    saving = next(node_id for node_id, node in graph.items() if node["class_type"] == "SaveImage")
+    sampler = ("images", "samples")
+    latent, text = behind(saving, *sampler, "latent_image"), behind(saving, *sampler, "positive")["text"]
+    model = server.model(behind(saving, *sampler, "model")["ckpt_name"])
+    assert model is not None
+    width, height, seed = latent["width"], latent["height"], behind(saving, *sampler)["seed"]
+    return saving, Order(model, text, seed, width, height, size_name(width, height), "png")
 
 
-def _order(graph: Graph, saving: str, server: FaultyServer) -> Order:
-    """Return the picture that a graph asks for, found by following the links from the node that saves it."""
-    sampler = _first(graph, saving, "KSampler")
-    latent = _inputs(graph, _first(graph, _inputs(graph, sampler)["latent_image"][0], "EmptyLatentImage"))
-    positive = _inputs(graph, _first(graph, _inputs(graph, sampler)["positive"][0], "CLIPTextEncode"))
-    loader = _inputs(graph, _first(graph, _inputs(graph, sampler)["model"][0], "CheckpointLoaderSimple"))
-    model = server.model(loader["ckpt_name"])
-    assert model is not None  # the graph was checked against the models that there are
-    width, height = latent["width"], latent["height"]
-    size = size_name(width, height)
-    return Order(model, positive["text"], _inputs(graph, sampler)["seed"], width, height, size, "png")
+def _wrong_input(node_id: str, node: Mapping[str, Any], name: str, kind: str) -> Objection:
+    error = {"type": kind, "message": kind, "details": name, "extra_info": {"input_name": name}}
+    errors = {node_id: {"errors": [error], "dependent_outputs": [], "class_type": node["class_type"]}}
+    return Objection("prompt_outputs_failed_validation", "Prompt outputs failed validation", errors)
 
 
-def _errors(graph: Graph, node_id: str, model_files: Collection[str]) -> Iterator[dict[str, Any]]:
-    inputs = _inputs(graph, node_id)
-    for name, kind in NODES[str(graph[node_id]["class_type"])].items():
-        if name not in inputs:
-            yield _error("required_input_missing", "Required input is missing", name, name)
-        elif isinstance(inputs[name], list) or kind == _LINK:
-            if not _is_link(graph, inputs[name]):
-                yield _error("bad_linked_input", "Bad linked input, must be a length-2 list of [node_id, slot]", name)
-        elif kind == _MODEL and inputs[name] not in model_files:
-            yield _not_listed(name, inputs[name], model_files)
-        elif isinstance(kind, tuple):
-            yield from _value_errors(name, inputs[name], kind)
+def _file_name(entry: list[Any]) -> str:
+    return f"twinlens_{entry[0] + 1:05}_.png"
 
 
-def _value_errors(name: str, value: Any, kind: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
-    if isinstance(kind[0], str):
-        if value not in kind:
-            yield _not_listed(name, value, kind)
-        return
-    try:
-        number = type(kind[0])(value)
-    except (TypeError, ValueError):
-        type_name = "INT" if isinstance(kind[0], int) else "FLOAT"
-        yield _error("invalid_input_type", f"Failed to convert an input value to a {type_name} value", name, str(value))
-        return
-    if number < kind[0]:
-        yield _error("value_smaller_than_min", f"Value {number} smaller than min of {kind[0]}", name, name)
-    if number > kind[1]:
-        yield _error("value_bigger_than_max", f"Value {number} bigger than max of {kind[1]}", name, name)
-
-
-def _not_listed(name: str, value: Any, values: Collection[str]) -> dict[str, Any]:
-    return _error("value_not_in_list", "Value not in list", name, f"{name}: '{value}' not in {sorted(values)}")
-
-
-def _error(kind: str, message: str, name: str, details: str = "") -> dict[str, Any]:
-    return {"type": kind, "message": message, "details": details, "extra_info": {"input_name": name}}
-
-
-def _inputs(graph: Graph, node_id: str) -> Mapping[str, Any]:
-    inputs = graph[node_id].get("inputs")
-    return inputs if isinstance(inputs, dict) else {}
-
-
-def _is_link(graph: Graph, value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and value[0] in graph
-
-
-def _upstream(graph: Graph, node_id: str) -> list[str]:
-    """Return the node and all that it is made from, nearest first."""
-    nodes = [node_id]
-    for reached in nodes:
-        links = [value[0] for value in _inputs(graph, reached).values() if _is_link(graph, value)]
-        nodes.extend(node for node in dict.fromkeys(links) if node not in nodes)
-    return nodes
-
-
-def _first(graph: Graph, start: str, class_type: str) -> str:
-    for node_id in _upstream(graph, start):
-        if graph[node_id]["class_type"] == class_type:
-            return node_id
-    raise Objection("invalid_prompt", f"This simulator finds no {class_type} behind node {start}.")
-
-
-def _place(entry: list[Any]) -> tuple[str, str]:
-    number, _, graph, _, (saving,) = entry
-    subfolder, _, prefix = str(_inputs(graph, saving)["filename_prefix"]).rpartition("/")
-    return subfolder, f"{prefix}_{number + 1:05}_.png"
-
-
-def _status(job: Job, entry: list[Any]) -> dict[str, Any]:
+def _status(job: Job) -> dict[str, Any]:
     def event(name: str, at: float, **details: Any) -> list[Any]:
         return [name, {"prompt_id": job.task_id, **details, "timestamp": round(at * 1000)}]
 
-    started = [event("execution_start", job.started_at), event("execution_cached", job.started_at, nodes=[])]
+    started = event("execution_start", job.started_at)
     if job.behaviour != "error_status":
-        messages = [*started, event("execution_success", job.ready_at)]
-        return {"status_str": "success", "completed": True, "messages": messages}
-    node_id = _first(entry[2], entry[4][0], "KSampler")
-    failed = event(
-        "execution_error",
-        job.ready_at,
-        node_id=node_id,
-        node_type="KSampler",
-        executed=[],
-        exception_message="Allocation on device would exceed allowed memory.",
-        exception_type="torch.OutOfMemoryError",
-        traceback=[],
-        current_inputs={},
-        current_outputs=[],
-    )
-    return {"status_str": "error", "completed": False, "messages": [*started, failed]}
+        return {
+            "status_str": "success",
+            "completed": True,
+            "messages": [started, event("execution_success", job.ready_at)],
+        }
+    problem = {"exception_type": "torch.OutOfMemoryError", "exception_message": "Allocation would exceed memory."}
+    failed = event("execution_error", job.ready_at, node_id="3", node_type="KSampler", **problem)
+    return {"status_str": "error", "completed": False, "messages": [started, failed]}

@@ -9,32 +9,36 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import PIL.Image
 from aiohttp import web
 
 from evals.facts.pricing import SIZES
 from evals.generation.simulated.delivery import delivery_address, delivery_routes
-from evals.generation.simulated.host import Format, Order, SimulatedModel
+from evals.generation.simulated.host import Order, SimulatedModel
 from evals.generation.simulated.server import size_name
 from tests.simulators.faults import FaultyServer, Problem
-from tests.simulators.tasks import bearer, conclude, is_whole, json_object, reference, take_in, used_seed
+from tests.simulators.fields import InvalidField, check, is_flag, is_text, one_of, pictures, whole
+from tests.simulators.tasks import bearer, conclude, json_object, take_in, used_seed
 
-_RESOLUTIONS: Mapping[str, str] = {"0.5K": "512", "1K": "1K", "2K": "2K", "4K": "4K"}
+_RESOLUTIONS = {"0.5K": "512", "1K": "1K", "2K": "2K", "4K": "4K"}
+_SIDES = {"width": whole(1), "height": whole(1)}
+_RULES = {
+    "prompt": is_text,
+    "seed": whole(),
+    "safety_tolerance": one_of("1", "2", "3", "4", "5"),
+    "enable_safety_checker": is_flag,
+    "output_format": one_of("jpeg", "png"),
+    "aspect_ratio": one_of("1:1"),
+    "resolution": one_of(*_RESOLUTIONS),
+}
+"""Names of sizes and other shapes than squares of Nano Banana are not simulated."""
+
 _ODD_STATUSES = ("SCHEDULING", "WARMING_UP")
 _ERROR_TYPES = {429: "rate_limited", 500: "internal_error", 503: "runner_scheduling_failure"}
 _EXHAUSTED = "User is locked. Reason: Exhausted balance. Top up your balance at fal.ai/dashboard/billing."
 _FLAGGED = "The content could not be processed because it contained material flagged by a content checker."
-
-
-class Invalid(ValueError):
-    """A field of a request is wrong."""
-
-    def __init__(self, field: str, message: str, kind: str) -> None:
-        """Keep the answer that says so, in the vendor's shape."""
-        super().__init__(message)
-        self.answer = _detail(["body", field], message, kind)
 
 
 def routes(server: FaultyServer) -> list[web.RouteDef]:
@@ -55,9 +59,9 @@ def routes(server: FaultyServer) -> list[web.RouteDef]:
             return web.json_response(_detail(["body"], "JSON decode error", "json_invalid"), status=422)
         try:
             order = _order(model, body, is_edit=f"{app}/{path}" == model.edit_api_id)
-        except Invalid as error:
+        except InvalidField as error:
             request_id = str(uuid.uuid4())
-            invalid[request_id] = error.answer
+            invalid[request_id] = _detail(["body", error.field], str(error), "value_error")
         else:
             job = take_in(server, order)
             request_id = job.task_id
@@ -171,57 +175,21 @@ def _addresses(request: web.Request, server: FaultyServer, request_id: str) -> d
 
 
 def _order(model: SimulatedModel, body: Mapping[str, Any], is_edit: bool) -> Order:
-    prompt = body.get("prompt")
-    if not isinstance(prompt, str):
-        raise Invalid("prompt", "Input should be a valid string", "missing" if prompt is None else "string_type")
-    if body.get("seed") is not None and not is_whole(body["seed"]):
-        raise Invalid("seed", "Input should be a valid integer", "int_type")
-    if body.get("safety_tolerance", "2") not in ("1", "2", "3", "4", "5"):
-        raise Invalid("safety_tolerance", "Input should be '1', '2', '3', '4' or '5'", "literal_error")
-    if not isinstance(body.get("enable_safety_checker", True), bool):
-        raise Invalid("enable_safety_checker", "Input should be a valid boolean", "bool_type")
-    format = body.get("output_format", "jpeg")
-    if format not in ("jpeg", "png"):
-        raise Invalid("output_format", "Input should be 'jpeg' or 'png'", "literal_error")
-    references = _references(model, body) if is_edit else ()
-    width, height = _square_of_nano_banana(body) if _is_nano_banana(model) else _pixels(body)
-    largest = max(SIZES[size] for size in model.sizes)
-    if width * height > largest**2:
-        raise Invalid("image_size", f"At most {largest}x{largest} pixels", "image_too_large")
-    size = size_name(width, height)
-    return Order(model, prompt, body.get("seed"), width, height, size, cast(Format, format), references)
-
-
-def _pixels(body: Mapping[str, Any]) -> tuple[int, int]:
-    """Return width and height as they are written out; names of sizes are not simulated."""
-    size = body.get("image_size")
-    if not isinstance(size, dict) or not all(is_whole(size.get(side), 1) for side in ("width", "height")):
-        raise Invalid("image_size", "Input should be width and height greater than 0", "greater_than")
-    return size["width"], size["height"]
+    check(body, _RULES, closed=False)
+    if _is_nano_banana(model):
+        width = height = SIZES[_RESOLUTIONS[body.get("resolution", "1K")]]
+    else:
+        check(body.get("image_size"), _SIDES, tuple(_SIDES))
+        width, height = body["image_size"]["width"], body["image_size"]["height"]
+    if width * height > max(SIZES[size] for size in model.sizes) ** 2:
+        raise InvalidField("image_size")
+    references = pictures("image_urls", body.get("image_urls"), 1, model.references_at_most) if is_edit else ()
+    size, format = size_name(width, height), body.get("output_format", "jpeg")
+    return Order(model, body["prompt"], body.get("seed"), width, height, size, format, references)
 
 
 def _is_nano_banana(model: SimulatedModel) -> bool:
     return "nano-banana" in model.api_id
-
-
-def _square_of_nano_banana(body: Mapping[str, Any]) -> tuple[int, int]:
-    if body.get("aspect_ratio", "1:1") != "1:1":
-        raise Invalid("aspect_ratio", "This simulator draws squares only", "literal_error")
-    resolution = body.get("resolution", "1K")
-    if resolution not in _RESOLUTIONS:
-        raise Invalid("resolution", f"Input should be one of {', '.join(_RESOLUTIONS)}", "literal_error")
-    side = SIZES[_RESOLUTIONS[resolution]]
-    return side, side
-
-
-def _references(model: SimulatedModel, body: Mapping[str, Any]) -> tuple[bytes, ...]:
-    urls = body.get("image_urls")
-    if not isinstance(urls, list) or not urls or len(urls) > model.references_at_most:
-        raise Invalid("image_urls", f"List should have from 1 to {model.references_at_most} items", "list_length")
-    pictures = [reference(url) if str(url).startswith("data:") else None for url in urls]
-    if None in pictures:
-        raise Invalid("image_urls", "Failed to download the file: no picture there", "file_download_error")
-    return tuple(content for content in pictures if content is not None)
 
 
 def _black(

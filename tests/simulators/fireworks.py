@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import PIL.Image
 from aiohttp import web
@@ -17,20 +17,25 @@ from evals.generation.simulated.delivery import delivery_address, delivery_route
 from evals.generation.simulated.host import Format, Job, Order, SimulatedModel
 from evals.generation.simulated.server import encode, size_name
 from tests.simulators.faults import FaultyServer, Problem
-from tests.simulators.tasks import bearer, conclude, is_whole, json_object, reference, take_in, used_seed
+from tests.simulators.fields import InvalidField, Rule, check, is_flag, is_text, number, one_of, pictures, whole
+from tests.simulators.tasks import bearer, conclude, json_object, take_in, used_seed
 
-_RATIOS = ("1:1", "21:9", "16:9", "3:2", "5:4", "4:5", "2:3", "9:16", "9:21", "4:3", "3:4")
 _WORKFLOWS = "/inference/v1/workflows/accounts/fireworks/models"
 _ACCOUNT = "accounts/fireworks/models/"
-_AT_ONCE_FIELDS = frozenset({"prompt", "aspect_ratio", "guidance_scale", "num_inference_steps", "seed"})
-_TASK_FIELDS = frozenset(
-    {"prompt", "input_image", "seed", "aspect_ratio", "output_format", "safety_tolerance", "prompt_upsampling"}
-)
+_RULES = {
+    "prompt": is_text,
+    "seed": whole(0),
+    "aspect_ratio": one_of("1:1", "21:9", "16:9", "3:2", "5:4", "4:5", "2:3", "9:16", "9:21", "4:3", "3:4"),
+}
+_AT_ONCE_RULES = {**_RULES, "guidance_scale": number(0, math.inf), "num_inference_steps": whole(1, 50)}
+_TASK_RULES = {
+    **_RULES,
+    "input_image": is_text,
+    "output_format": one_of("jpeg", "png"),
+    "safety_tolerance": whole(0, 6),
+    "prompt_upsampling": is_flag,
+}
 _ODD_STATUSES = ("Reasoning", "Generating")
-
-
-class Invalid(ValueError):
-    """A field of a request is wrong; the message names it."""
 
 
 def routes(server: FaultyServer) -> list[web.RouteDef]:
@@ -42,13 +47,8 @@ def routes(server: FaultyServer) -> list[web.RouteDef]:
             return _turned_away(request, server)
         format: Format = "png" if request.headers.get("Accept") == "image/png" else "jpeg"
         try:
-            body = _body(await json_object(request), _AT_ONCE_FIELDS)
-            _whole(body, "num_inference_steps", 1, 50)
-            guidance = body.get("guidance_scale", 3.5)
-            if isinstance(guidance, bool) or not isinstance(guidance, (int, float)) or guidance < 0:
-                raise Invalid("guidance_scale: must be a number of 0 or more")
-            order = _order(model, body, format)
-        except Invalid as error:
+            order = _order(model, await json_object(request), _AT_ONCE_RULES, format)
+        except InvalidField as error:
             return _error(400, str(error))
         job = take_in(server, order)
         await server.work(job)
@@ -66,13 +66,8 @@ def routes(server: FaultyServer) -> list[web.RouteDef]:
         if not server.key_fits(bearer(request)) or model is None or not _is_task_model(model):
             return _turned_away(request, server)
         try:
-            body = _body(await json_object(request), _TASK_FIELDS)
-            _whole(body, "safety_tolerance", 0, 6)
-            format = body.get("output_format") or "jpeg"
-            if format not in ("jpeg", "png"):
-                raise Invalid("output_format: must be jpeg or png")
-            order = _order(model, body, cast(Format, format))
-        except Invalid as error:
+            order = _order(model, await json_object(request), _TASK_RULES, "jpeg")
+        except InvalidField as error:
             return _error(400, str(error))
         return web.json_response({"request_id": take_in(server, order).task_id})
 
@@ -124,39 +119,16 @@ def _is_task_model(model: SimulatedModel) -> bool:
     return "kontext" in model.api_id
 
 
-def _body(body: dict[str, Any] | None, fields: frozenset[str]) -> dict[str, Any]:
-    if body is None:
-        raise Invalid("the body must be a JSON object")
-    for field in body:
-        if field not in fields:
-            raise Invalid(f"Extra inputs are not permitted, field: '{field}'")
-    if not isinstance(body.get("prompt"), str):
-        raise Invalid("prompt: must be a string")
-    return body
-
-
-def _order(model: SimulatedModel, body: Mapping[str, Any], format: Format) -> Order:
+def _order(model: SimulatedModel, body: Any, rules: Mapping[str, Rule], format: Format) -> Order:
     """Return the order; every shape has about 1024 x 1024 pixels, and the price of its square."""
-    _whole(body, "seed", 0, None)
-    ratio = body.get("aspect_ratio") or "1:1"
-    if ratio not in _RATIOS:
-        raise Invalid(f"aspect_ratio: must be one of {', '.join(_RATIOS)}")
-    across, _, down = ratio.partition(":")
+    check(body, rules)
+    across, _, down = body.get("aspect_ratio", "1:1").partition(":")
     shape = int(across) / int(down)
     width, height = (round(1024 * math.sqrt(stretched) / 16) * 16 for stretched in (shape, 1 / shape))
-    references: tuple[bytes, ...] = ()
-    if body.get("input_image") is not None:
-        content = reference(body["input_image"]) if model.references_at_most else None
-        if content is None:
-            raise Invalid("input_image: must be base64 of a picture")
-        references = (content,)
-    return Order(model, body["prompt"], body.get("seed"), width, height, size_name(1024, 1024), format, references)
-
-
-def _whole(body: Mapping[str, Any], field: str, least: int, most: int | None) -> None:
-    value = body.get(field)
-    if value is not None and not is_whole(value, least, most):
-        raise Invalid(f"{field}: must be a whole number from {least}" + (f" to {most}" if most is not None else ""))
+    image = [body["input_image"]] if "input_image" in body else []
+    references = pictures("input_image", image, 0, model.references_at_most, as_uri=False)
+    format, size = body.get("output_format", format), size_name(1024, 1024)
+    return Order(model, body["prompt"], body.get("seed"), width, height, size, format, references)
 
 
 def _progress(request: web.Request, server: FaultyServer, job: Job) -> dict[str, Any]:

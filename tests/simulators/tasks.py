@@ -1,4 +1,4 @@
-"""What simulated hosts share that take a request in as a task: the charge, what became of it, fields of the body."""
+"""What simulated hosts share that take a request in as a task: the charge, and what became of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from aiohttp import web
 from evals.generation.simulated.call_log import CallOutcome
 from evals.generation.simulated.charging import price_usd
 from evals.generation.simulated.host import Job, Order
-from evals.generation.simulated.references import decoded, size_if_picture
 from evals.generation.simulated.server import SimulatedServer
 
 _OUTCOMES: Mapping[str, CallOutcome] = {
@@ -47,19 +46,6 @@ async def json_object(request: web.Request) -> dict[str, Any] | None:
     except ValueError:
         return None
     return body if isinstance(body, dict) else None
-
-
-def is_whole(value: Any, least: int | None = None, most: int | None = None) -> bool:
-    """Tell whether a JSON value is a whole number within bounds."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        return False
-    return (least is None or value >= least) and (most is None or value <= most)
-
-
-def reference(text: Any) -> bytes | None:
-    """Return the picture that base64 or a data URI holds, None if it holds none."""
-    content = decoded(text) if isinstance(text, str) else None
-    return content if content is not None and size_if_picture(content) is not None else None
 
 
 def used_seed(job: Job) -> int:

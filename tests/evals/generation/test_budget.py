@@ -10,14 +10,16 @@ from hypothesis import strategies as st
 from evals.generation.budget import Budget
 
 
-def test_a_request_that_does_not_fit_is_refused_at_once_when_nothing_is_in_flight():
-    budget = Budget(1.0, spent_usd=0.95)
-    assert asyncio.run(budget.hold("a", 0.1)) is False
-    assert budget.exhausted
-
-
-def test_a_request_that_just_fits_is_let_through():
-    assert asyncio.run(Budget(0.3, spent_usd=0.2).hold("a", 0.1)) is True
+@pytest.mark.parametrize(
+    ("limit_usd", "spent_usd", "price_usd", "fits"),
+    [(1.0, 0.95, 0.1, False), (0.3, 0.2, 0.1, True), (None, 1e9, 1e9, True)],
+)
+def test_a_request_is_let_through_if_it_just_fits_and_refused_at_once_if_nothing_can_come_back(
+    limit_usd, spent_usd, price_usd, fits
+):
+    budget = Budget(limit_usd, spent_usd)
+    assert asyncio.run(budget.hold("a", price_usd)) is fits
+    assert budget.exhausted is not fits
 
 
 def test_a_request_waits_for_what_others_give_back():
@@ -45,12 +47,6 @@ def test_a_request_is_refused_as_soon_as_waiting_cannot_help():
         assert await waiting is False
 
     asyncio.run(scene())
-
-
-def test_without_a_limit_everything_is_let_through():
-    budget = Budget(None, 1e9)
-    assert asyncio.run(budget.hold("a", 1e9))
-    assert not budget.exhausted
 
 
 @given(

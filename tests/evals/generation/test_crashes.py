@@ -75,8 +75,7 @@ def check(images, log):
     return len(unknown - in_log)
 
 
-@pytest.mark.parametrize("concurrency", [1])
-def test_a_run_that_nobody_kills_has_no_unknown(tmp_path, concurrency):
+def test_a_run_that_nobody_kills_has_no_unknown(tmp_path):
     log = CallLog()
     with serve_faulty(faulty_hosts(), log) as addresses:
         generation = run_once(tmp_path, 24, addresses)

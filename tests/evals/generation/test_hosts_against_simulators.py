@@ -124,44 +124,29 @@ def png(side=96):
 
 
 @pytest.mark.parametrize("offer", OFFERS, ids=lambda offer: offer.system)
-def test_every_offer_of_the_facts_gives_the_pixels_and_takes_the_seed(offer):
+def test_every_offer_of_the_facts_gives_the_pixels_and_takes_the_seed_and_reference_images(offer):
+    n_references = min(2, offer.references_at_most)
     with simulated(offer) as (ask, log):
-        outcome = ask(request(offer))
-    assert isinstance(outcome.answer, Finished), outcome.answer
-    (call,) = log.calls
-    assert outcome.picture.size == (SIZES[smallest(offer)],) * 2
-    assert (call.api_id, call.prompt, call.outcome) == (offer.api_id, "a cat", "ok")
-    assert call.seed == (42 if offer.takes_seed else None)
-    assert call.keys_at_delivery == 0
+        outcomes = [ask(request(offer), [png()] * n) for n in sorted({0, n_references})]
+    for outcome, call in zip(outcomes, log.calls, strict=True):
+        assert isinstance(outcome.answer, Finished), outcome.answer
+        assert outcome.picture.size == (SIZES[smallest(offer)],) * 2
+        assert (call.prompt, call.outcome, call.keys_at_delivery) == ("a cat", "ok", 0)
+        assert call.seed == (42 if offer.takes_seed else None)
+    assert (log.calls[0].api_id, log.calls[-1].n_references) == (offer.api_id, n_references)
 
 
 @each_host
-def test_every_size_of_a_typical_offer_gives_its_pixels(typical):
+def test_every_size_of_a_typical_offer_gives_its_pixels_and_the_smallest_and_largest_seed_are_taken(typical):
     offer = typical_offer(typical)
-    with simulated(offer) as (ask, _):
+    with simulated(offer) as (ask, log):
         for size in offer.sizes:
             assert ask(request(offer, size)).picture.size == (SIZES[size], SIZES[size])
-
-
-@pytest.mark.parametrize("offer", [o for o in OFFERS if o.references_at_most], ids=lambda offer: offer.system)
-def test_reference_images_arrive_and_the_seed_with_them(offer):
-    with simulated(offer) as (ask, log):
-        outcome = ask(request(offer), [png()] * min(2, offer.references_at_most))
-    assert isinstance(outcome.answer, Finished), outcome.answer
-    (call,) = log.calls
-    assert (call.n_references, call.outcome) == (min(2, offer.references_at_most), "ok")
-    assert call.seed == (42 if offer.takes_seed else None)
-
-
-@each_host
-@pytest.mark.parametrize("seed", [0, 2**31 - 1])
-def test_the_smallest_and_the_largest_seed_are_taken(typical, seed):
-    offer = typical_offer(typical)
-    with simulated(offer) as (ask, log):
-        assert isinstance(ask(request(offer, seed=seed)).answer, Finished)
-    if typical == "fireworks, a picture":
-        seed = seed or 2**31 - 1  # 0 would mean "any" there
-    assert log.calls[0].seed == (seed if offer.takes_seed else None)
+        for seed in (0, 2**31 - 1):
+            assert isinstance(ask(request(offer, seed=seed)).answer, Finished)
+            # 0 would mean "any" to Fireworks.
+            taken = 2**31 - 1 if typical == "fireworks, a picture" else seed
+            assert log.calls[-1].seed == (taken if offer.takes_seed else None)
 
 
 @each_host
@@ -277,11 +262,14 @@ def test_an_expired_address_is_noticed(typical):
     assert log.calls[0].keys_at_delivery == 0
 
 
-@pytest.mark.parametrize("typical", ["google", "vertex", "bfl", "replicate", "fal", "atlascloud"])
-def test_a_size_that_the_host_does_not_make_ends_the_request_and_is_not_charged(typical):
+@pytest.mark.parametrize(
+    ("typical", "size", "seed"),
+    [(typical, "4K", 42) for typical in ("google", "vertex", "bfl", "replicate", "fal", "atlascloud")]
+    + [(typical, "512", 1.5) for typical in TYPICAL if typical_offer(typical).takes_seed],
+)
+def test_a_size_or_a_seed_that_the_host_does_not_take_ends_the_request_and_is_not_charged(typical, size, seed):
     offer = typical_offer(typical)
     with simulated(offer.model_copy(update={"sizes": ("512",)})) as (ask, log):
-        answer = ask(request(offer, "4K")).answer
+        answer = ask(request(offer, size, seed)).answer
     assert isinstance(answer, Ended), answer
-    assert answer.outcome == "failed"
-    assert log.charged_usd == 0.0
+    assert (answer.outcome, log.calls) == ("failed", [])

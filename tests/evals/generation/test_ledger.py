@@ -1,6 +1,5 @@
 """The ledger: what survives a crash, what is refused, and how requests stand after their events."""
 
-import json
 import os
 
 import pytest
@@ -8,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.generation.answers import Task
-from evals.generation.ledger import EVENTS, Ledger, LedgerError, RequestState, read_events, replay
+from evals.generation.ledger import Ledger, LedgerError, read_events, replay
 
 TASK = Task("t1", "https://api.bfl.ai/v1/get_result?id=t1", cost_usd=0.03)
 
@@ -53,28 +52,20 @@ def test_a_request_stands_as_its_events_say(tmp_path, events, status, outcome, s
     assert after.spent_usd == pytest.approx(spent)
 
 
-def test_an_accepted_task_comes_back_whole_from_disk(tmp_path):
-    after = state(written(tmp_path / "l", SUBMITTED, ACCEPTED))
-    assert after.task == TASK
-    assert after.may_be_followed
-
-
 @pytest.mark.parametrize(
-    ("kind", "facts", "followed"),
+    ("events", "task"),
     [
-        ("timeout", {}, True),
-        ("failed", {"reason": "delivery_failed"}, True),
-        ("failed", {"reason": "delivery_expired"}, False),
-        ("completed", {"picture": PICTURE}, False),
+        ([], TASK),
+        ([("timeout", "a", {})], TASK),
+        ([("failed", "a", {"reason": "delivery_failed"})], TASK),
+        ([("failed", "a", {"reason": "delivery_expired"})], None),
+        ([("completed", "a", {"picture": PICTURE})], None),
+        ([("failed", "a", {"rejected": True}), SUBMITTED], None),
     ],
 )
-def test_only_a_task_that_may_still_bring_its_picture_is_followed(tmp_path, kind, facts, followed):
-    assert state(written(tmp_path / "l", SUBMITTED, ACCEPTED, (kind, "a", facts))).may_be_followed is followed
-
-
-def test_a_request_that_is_sent_again_forgets_its_old_task(tmp_path):
-    events = [SUBMITTED, ACCEPTED, ("failed", "a", {"rejected": True}), SUBMITTED]
-    assert state(written(tmp_path / "l", *events)).task is None
+def test_a_task_comes_back_whole_from_disk_if_it_may_still_bring_its_picture(tmp_path, events, task):
+    after = state(written(tmp_path / "l", SUBMITTED, ACCEPTED, *events))
+    assert (after.task if after.may_be_followed else None) == task
 
 
 @given(st.integers(0, 2000))
@@ -104,32 +95,17 @@ def test_a_line_that_no_crash_explains_is_refused_with_its_number(tmp_path):
         Ledger(path)
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "[]",
-        "null",
-        '{"event": "bought"}',
-        '{"event": "submitted"}',
-        '{"event": "completed", "at": "x", "sample_id": "a"}',
-        "{",
-        '"x"',
-        "\x00\x00",
-    ],
-)
-def test_a_strange_line_in_the_middle_is_refused(tmp_path, line):
-    path = written(tmp_path / "l", SUBMITTED)
-    path.write_text(
-        path.read_text() + line + "\n" + json.dumps({"event": "refused", "sample_id": "a", "at": "x"}) + "\n"
-    )
-    with pytest.raises(LedgerError, match="line 3"):
-        Ledger(path)
+STRANGE = ("[]", "null", "{", '"x"', "\x00\x00", '{"event": "bought"}', '{"event": "submitted"}')
 
 
-def test_another_plan_is_refused(tmp_path):
+@pytest.mark.parametrize("line", [*STRANGE, '{"event": "completed", "at": "x", "sample_id": "a"}'])
+def test_a_strange_line_in_the_middle_and_another_plan_are_refused(tmp_path, line):
     path = written(tmp_path / "l", SUBMITTED)
     with pytest.raises(LedgerError, match="another plan"):
         written(path, plan="q")
+    path.write_text(f'{path.read_text()}{line}\n{{"event": "refused", "sample_id": "a", "at": "x"}}\n')
+    with pytest.raises(LedgerError, match="line 3"):
+        Ledger(path)
 
 
 def test_every_line_goes_through_the_guard_before_it_is_written(tmp_path):
@@ -137,8 +113,8 @@ def test_every_line_goes_through_the_guard_before_it_is_written(tmp_path):
     ledger.open_for("p")
     ledger.append("failed", "a", message="API key not valid: KEY-1")
     ledger.close()
-    assert "KEY-1" not in (tmp_path / "l").read_text()
-    assert "[key]" in (tmp_path / "l").read_text()
+    line = (tmp_path / "l").read_text()
+    assert ("KEY-1" in line, "[key]" in line) == (False, True)
 
 
 def test_an_event_is_on_disk_before_append_returns(tmp_path, monkeypatch):
@@ -150,41 +126,18 @@ def test_an_event_is_on_disk_before_append_returns(tmp_path, monkeypatch):
     assert order == ["write", "fsync", "write", "fsync"]
 
 
-def test_a_full_disk_is_told_and_what_was_written_stays_readable(tmp_path, monkeypatch):
-    path = tmp_path / "l"
+def test_a_line_that_a_full_disk_cut_off_is_told_and_damages_nothing_before_or_after_it(tmp_path, monkeypatch):
+    path, write = written(tmp_path / "l", SUBMITTED), os.write
     ledger = Ledger(path)
-    ledger.open_for("p")
-    write = os.write
-    monkeypatch.setattr(os, "write", lambda file, line: write(file, line[: len(line) // 2] if len(line) > 1 else line))
-    with pytest.raises(OSError, match="no space left"):
-        ledger.append("submitted", "a", max_cost_usd=0.1)
-    monkeypatch.undo()
-    ledger.close()
-    assert "a" not in replay(read_events(path)[0])
-    assert state(written(path, SUBMITTED)).status == "sent"
-
-
-def test_a_line_that_a_full_disk_cut_off_does_not_damage_what_follows(tmp_path, monkeypatch):
-    path, write = tmp_path / "l", os.write
-    ledger = Ledger(path)
-    ledger.open_for("p")
     with monkeypatch.context() as full:
         full.setattr(os, "write", lambda file, line: write(file, line[: len(line) // 2]))
         with pytest.raises(OSError, match="no space left"):
-            ledger.append("submitted", "a", max_cost_usd=0.1)
-    ledger.append("submitted", "b", max_cost_usd=0.1)
+            ledger.append("submitted", "b", max_cost_usd=0.1)
+    ledger.append("submitted", "c", max_cost_usd=0.1)
     ledger.close()
-    assert set(replay(read_events(path)[0])) == {"b"}
+    assert set(replay(read_events(path)[0])) == {"a", "c"}
 
 
 def test_half_a_character_in_a_message_does_not_lose_the_answer(tmp_path):
     path = written(tmp_path / "l", SUBMITTED, ("failed", "a", {"message": "no such file \udcff"}))
     assert state(path).ending["message"] == "no such file ?"
-
-
-def test_every_kind_of_event_can_be_taken_in():
-    for kind in set(EVENTS) - {"opened"}:
-        event = {"event": kind, "at": "now", "task": {"id": "t", "polling_url": "u"}}
-        one = RequestState()
-        one.apply(event)
-        assert one.status in ("sent", "pending", "accepted", "ok", kind)

@@ -3,9 +3,8 @@
 import PIL.Image
 import pytest
 
-from evals.definition import DefinitionError, read_definition
+from evals.definition import read_definition
 from evals.generation.plan import plan_requests, plan_sha256
-from evals.suites.suite import SuiteError, read_suite
 
 DEFINITION = """\
 name: mine
@@ -69,57 +68,24 @@ version: 1
 purpose: p
 made: m
 limits: l
-{more}
 items:
-  - {{id: a, prompt: A cat{item}}}
+  - {id: a, prompt: A cat%s}
 """
-
-
-def a_suite(tmp_path, more="", item=""):
-    (tmp_path / "mine.yaml").write_text(SUITE.format(more=more, item=item))
-    return read_suite(tmp_path / "mine.yaml")
-
-
-def test_reference_images_of_an_item_are_found_beside_the_suite(tmp_path):
-    PIL.Image.new("RGB", (8, 8)).save(tmp_path / "cat.png")
-    (item,) = a_suite(tmp_path, item=", reference_images: cat.png").items
-    assert item.reference_images == (tmp_path / "cat.png",)
-
-
 EDITED = ", source: {setting: beach, objects: [{name: cup}]}, edit: {does: %s, target: cup%s}"
 
 
-def test_the_picture_to_be_edited_is_sent_along_and_part_of_the_requests_name(tmp_path, definition):
-    def planned(item, tags=""):
-        (tmp_path / "a").mkdir(exist_ok=True)
-        a_suite(tmp_path / "a", item=item + tags)
-        changed_eval = definition.model_copy(update={"suites": (str(tmp_path / "a" / "mine.yaml"),), "rows": ()})
-        return [request for request in plan_requests(changed_eval) if request.system == "a@h" and request.repeat == 0]
+def test_the_picture_to_be_edited_or_shown_is_sent_along_and_part_of_the_requests_name(tmp_path, definition):
+    path = tmp_path / "mine.yaml"
 
-    (plain,), (removing,), (painting,) = (
-        planned(""),
-        planned(EDITED % ("remove", "")),
-        planned(EDITED % ("recolour", ", to: blue")),
-    )
-    assert [request.n_references for request in (plain, removing, painting)] == [0, 1, 1]
-    assert len({request.sample_id for request in (plain, removing, painting)}) == 3
-    (tagged,) = planned(EDITED % ("remove", ""), ", tags: [easy], caption: Nothing")
-    assert tagged.sample_id == removing.sample_id
+    def planned(fields):
+        path.write_text(SUITE % fields)
+        changed_eval = definition.model_copy(update={"suites": (str(path),), "rows": ()})
+        return next(request for request in plan_requests(changed_eval) if request.system == "a@h")
 
-
-@pytest.mark.parametrize(
-    ("more", "item", "said"),
-    [
-        ("", ", reference_images: dog.png", "line 8, item 'a', field 'reference_images': there is no file .*dog.png"),
-        ("first_shot_as_reference: often", "", "line 6, field 'first_shot_as_reference': 'often' is not true or"),
-    ],
-)
-def test_a_mistake_in_a_suite_is_told_with_its_line(tmp_path, more, item, said):
-    with pytest.raises(SuiteError, match=said):
-        a_suite(tmp_path, more, item)
-
-
-def test_a_seed_that_hosts_do_not_take_is_refused(tmp_path):
-    (tmp_path / "mine.yaml").write_text(DEFINITION.replace("seed: 7", "seed: 2147483648"))
-    with pytest.raises(DefinitionError, match="line 5, field 'seed': 2147483648 is too large"):
-        read_definition(tmp_path / "mine.yaml")
+    PIL.Image.new("RGB", (8, 8)).save(tmp_path / "cat.png")
+    edits = (EDITED % ("remove", ""), EDITED % ("recolour", ", to: blue"))
+    plain, removing, painting, showing = map(planned, ("", *edits, ", reference_images: cat.png"))
+    assert [request.n_references for request in (plain, removing, painting, showing)] == [0, 1, 1, 1]
+    assert len({request.sample_id for request in (plain, removing, painting, showing)}) == 4
+    assert showing.item.reference_images == (tmp_path / "cat.png",)
+    assert planned(edits[0] + ", tags: [easy], caption: Nothing").sample_id == removing.sample_id

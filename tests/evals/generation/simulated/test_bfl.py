@@ -1,10 +1,14 @@
 """The simulator of Black Forest Labs: what its wire format says, and what it refuses."""
 
 import base64
+import threading
+from dataclasses import replace
 
+import httpx2 as httpx
 import pytest
 
 from evals.generation.simulated.host import SimulatedModel
+from evals.generation.simulated.serving import SimulatorError
 from tests.simulators.clients import client_of, encoded, opened, without_fields
 from tests.simulators.rendering import plain_renderer
 
@@ -129,16 +133,33 @@ def test_without_the_key_nothing_is_let_in(key, status, detail):
     assert (answer.status_code, answer.json(), log.calls) == (status, {"detail": detail}, [])
 
 
-@pytest.mark.parametrize(
-    ("behaviour", "status", "outcome"),
-    [
-        ("refuse_prompt", "Request Moderated", "refused"),
-        ("filter_image", "Content Moderated", "filtered"),
-        ("error_status", "Error", "failed"),
-    ],
-)
-def test_an_accepted_task_may_end_without_a_picture_and_is_charged(behaviour, status, outcome):
-    with simulated(behaviour) as (client, log):
-        state = client.get(submit(client).json()["polling_url"]).json()
-    assert (state["status"], state["result"], bool(state["details"])) == (status, None, True)
-    assert (log.calls[0].outcome, log.charged_usd) == (outcome, 0.03)
+def test_no_delivery_address_can_be_made_up_and_a_key_that_is_sent_there_is_noticed():
+    with simulated() as (client, log):
+        sample = result_of(client)["sample"]
+        assert client.get(sample.split("?")[0]).status_code == 403
+        assert client.get(httpx.URL(sample).copy_merge_params({"sig": "0" * 64})).status_code == 403
+        assert (client.get(sample).status_code, log.keys_at_delivery) == (200, 0)
+        for headers in ({"x-key": KEY}, {"Authorization": "Bearer other"}, {"x-custom": f"key {KEY}"}):
+            client.get(sample, headers=headers)
+    assert log.keys_at_delivery == 3
+
+
+def test_the_renderer_is_told_how_often_the_same_was_drawn_before():
+    drawn = []
+
+    def renderer(prompt, seed, nth, *rest):
+        drawn.append((prompt, seed, nth))
+        return plain_renderer(prompt, seed, nth, *rest)
+
+    with client_of("bfl", [replace(MODELS[0], renderer=renderer)], KEY) as (client, _):
+        for seed in (1, 1, 2):
+            client.get(result_of(client, seed=seed, disable_pup=True)["sample"])
+    assert drawn == [("a cat", 1, 0), ("a cat", 1, 1), ("a cat", 2, 0)]
+
+
+def test_a_simulator_that_breaks_does_not_pass_for_a_vendor_error_and_leaves_no_server():
+    with pytest.raises(SimulatorError, match="no such behaviour"), simulated("oops") as (client, _):
+        submit(client)
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(client.base_url)
+    assert not [thread for thread in threading.enumerate() if thread.name == "simulators"]

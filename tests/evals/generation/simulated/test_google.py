@@ -110,12 +110,11 @@ def test_pictures_have_the_size_that_was_asked_for(model, size, ratio, reference
         assert picture_in(parts_of(ask(client, body, model))[-1]).size == pixels
 
 
-def test_an_answer_of_text_alone_costs_its_tokens_and_no_image():
-    with simulated("text_only") as (client, log):
-        answer = ask(client)
-    usage = answer.json()["usageMetadata"]
-    assert [set(part) for part in parts_of(answer)] == [{"text"}]
-    assert ("candidatesTokensDetails" in usage, usage["candidatesTokenCount"] > 0) == (False, True)
+@pytest.mark.parametrize("behaviour", ["text_only", "refuse_prompt"])
+def test_an_answer_without_a_picture_costs_its_tokens_alone(behaviour):
+    with simulated(behaviour) as (client, log):
+        usage = ask(client).json()["usageMetadata"]
+    assert ("candidatesTokensDetails" in usage, usage["totalTokenCount"] > 0) == (False, True)
     assert (log.calls[0].outcome, log.charged_usd) == ("refused", pytest.approx(billed_usd(usage)))
 
 
@@ -151,14 +150,6 @@ def test_ai_studio_refuses_what_it_does_not_know_and_says_where(body, words):
     assert words in error["message"]
 
 
-@pytest.mark.parametrize("surface", PATHS)
-def test_an_unknown_model_is_not_found(surface):
-    with simulated(surface=surface) as (client, _):
-        answer = ask(client, model="nano-banana-pro", surface=surface)
-    assert (answer.status_code, answer.json()["error"]["status"]) == (404, "NOT_FOUND")
-    assert "models/nano-banana-pro" in answer.json()["error"]["message"]
-
-
 @pytest.mark.parametrize(
     ("surface", "headers", "status", "name"),
     [
@@ -173,18 +164,3 @@ def test_a_wrong_key_looks_as_the_vendor_shows_it(surface, headers, status, name
     with simulated(surface=surface) as (client, log):
         answer = ask(client, surface=surface, headers=headers)
     assert (answer.status_code, answer.json()["error"]["status"], log.calls) == (status, name, [])
-
-
-def test_a_declined_prompt_has_no_candidates_and_costs_its_tokens():
-    with simulated("refuse_prompt") as (client, log):
-        body = ask(client).json()
-    assert ("candidates" in body, body["promptFeedback"]) == (False, {"blockReason": "PROHIBITED_CONTENT"})
-    assert body["usageMetadata"]["totalTokenCount"] == 2
-    assert (log.calls[0].outcome, log.charged_usd) == ("refused", pytest.approx(4e-6))
-
-
-def test_a_filtered_picture_has_a_reason_and_no_parts():
-    with simulated("filter_image") as (client, log):
-        (candidate,) = ask(client).json()["candidates"]
-    assert (candidate["finishReason"], candidate["content"]) == ("IMAGE_SAFETY", {})
-    assert (bool(candidate["finishMessage"]), log.calls[0].outcome) == (True, "filtered")
