@@ -12,11 +12,10 @@ from evals.definition import read_definition
 from evals.facts.models import read_facts
 from evals.facts.sources import FactsError
 from evals.rating.operations import operations
+from tests.refusals import refusal_of
 
 ARTICLE, FACTS = read_audited_article(), read_facts()
 FOUND = {claim.id: claim for claim in audit(ARTICLE)}
-
-
 PRO, MAX, GEMINI = "flux-2-pro@bfl", "flux-2-max@bfl", "gemini-3-pro-image@google"
 
 
@@ -30,14 +29,8 @@ def price(stated, *systems):
 
 
 def run_of(system, latencies=(), size="1K", simulated=False, cost_usd=None):
-    rows = [
-        {
-            "system": system, "suite": "s", "prompt_id": str(n), "size": size, "outcome": "ok", "simulated": simulated,
-            "latency_s": seconds, "cost_usd": cost_usd,
-        }
-        for n, seconds in enumerate(latencies)
-    ]  # fmt: skip
-    return operations(pd.DataFrame(rows))
+    same = {"system": system, "suite": "s", "size": size, "outcome": "ok", "simulated": simulated, "cost_usd": cost_usd}
+    return operations(pd.DataFrame([{**same, "prompt_id": str(n), "latency_s": s} for n, s in enumerate(latencies)]))
 
 
 @pytest.mark.parametrize(
@@ -59,26 +52,27 @@ def test_known_claims_get_their_verdict(verdict, claims):
     assert {claim: FOUND[claim].verdict for claim in claims.split()} == dict.fromkeys(claims.split(), verdict)
 
 
-def test_known_numbers_come_out():
+def test_known_numbers_come_out_of_what_they_are_computed_from():
     numbers = {
         "additional-hours": 3.06, "cheaper-per-image": 37.5, "price-premium": 60, "faster-at-4k": 22.73,
         "monthly-difference": 1500, "saved-per-50000": 750, "price-nano-banana-1k": 0.07, "price-flux-pro": 0.03,
         "price-flux-max": 0.07, "price-flux-4k": 0.16,
     }  # fmt: skip
     assert {claim: FOUND[claim].computed for claim in numbers} == pytest.approx(numbers, abs=0.005)
-    assert FOUND["bfl-path"].computed is None
+    premium, path = FOUND["price-premium"], FOUND["bfl-path"]
+    assert (premium.given, premium.stated, premium.unit) == ("prices", "60", "%")
+    assert premium.sentence.startswith("By its own prices the premium is 0.04 / 0.025 - 1 = 60%;")
+    assert (FOUND["additional-hours"].given, path.given, path.computed) == ("latencies", None, None)
 
 
-def test_every_claim_has_a_verdict_with_a_sentence_a_source_and_its_day():
+def test_every_claim_is_a_short_quote_with_a_verdict_a_sentence_a_source_and_its_day():
     assert len(FOUND) == len(ARTICLE.claims) >= 45
     assert set(RULES) == set(VERDICTS) == {claim.verdict for claim in FOUND.values()}
     for claim in FOUND.values():
         assert claim.sentence.endswith((".", '"'))
         assert claim.read == max(source.read for source in claim.sources)
-
-
-def test_the_claims_are_short_quotes_and_name_rows_that_an_eval_has():
-    assert all(len(claim.quote.split()) <= 15 for claim in ARTICLE.claims)
+        assert len(claim.quote.split()) <= 15
+        assert claim.notes == ()  # those are of a run
     rows = {row.id for row in read_definition("flux2-vs-nano-banana").rows}
     assert {claim.quality.row for claim in ARTICLE.claims if claim.quality} <= rows
 
@@ -91,25 +85,9 @@ def test_whoever_told_the_prices_and_times_of_a_claims_systems_is_among_its_sour
             assert {each.source for each in told} <= set(claim.sources), claim.id
 
 
-def test_arithmetic_says_which_numbers_it_takes_as_they_are():
-    premium = FOUND["price-premium"]
-    assert (premium.given, premium.stated, premium.unit) == ("prices", "60", "%")
-    assert premium.sentence.startswith("By its own prices the premium is 0.04 / 0.025 - 1 = 60%;")
-    assert FOUND["additional-hours"].given == "latencies"
-    assert FOUND["bfl-path"].given is None
-
-
 def test_the_article_is_not_audited_by_its_order():
     backwards = ARTICLE.model_copy(update={"claims": ARTICLE.claims[::-1]})
     assert audit(backwards)[::-1] == list(FOUND.values())
-
-
-def test_the_nearest_of_the_models_that_a_name_may_mean_decides_on_a_price():
-    both = (PRO, "flux-2-max@bfl")
-    assert of(price("0.07", *both)).computed == pytest.approx(0.07)
-    assert of(price("0.03", *both)).computed == pytest.approx(0.03)
-    assert of(price("0.065", *both)).verdict == "imprecise"
-    assert of(price("0.05", *both)).verdict == "wrong"
 
 
 @pytest.mark.parametrize(
@@ -122,10 +100,6 @@ def test_the_nearest_of_the_models_that_a_name_may_mean_decides_on_a_price():
 )
 def test_a_price_is_told_whose_or_of_which_size_it_is(claim, words):
     assert words in FOUND[claim].sentence
-
-
-def test_a_price_that_no_source_gives_is_untested():
-    assert of(price("0.07", "flux-2-max@replicate")).verdict == "untested"
 
 
 def cheaper(system, *than):
@@ -143,6 +117,9 @@ def served(model, *hosts, nowhere_else=False):
 @pytest.mark.parametrize(
     ("check", "verdict"),
     [
+        (price("0.065", PRO, MAX), "imprecise"),
+        (price("0.05", PRO, MAX), "wrong"),
+        (price("0.07", "flux-2-max@replicate"), "untested"),  # no source gives its price
         (cheaper(PRO, MAX, GEMINI), "right"),
         (cheaper(MAX, PRO, GEMINI), "imprecise"),
         (cheaper(MAX, PRO), "wrong"),
@@ -172,6 +149,12 @@ def test_a_check_on_known_facts_gets_its_verdict(check, verdict):
     assert of(check).verdict == verdict
 
 
+def test_a_finding_has_the_figure_of_the_nearest_system_and_the_sources_of_its_answer():
+    for usd in (0.07, 0.03):
+        assert of(price(str(usd), PRO, MAX)).computed == pytest.approx(usd)
+    assert {"bfl-openapi", "bfl-docs"} <= {source.id for source in of(can_use_lora("yes", PRO)).sources}
+
+
 @pytest.mark.parametrize(
     ("part", "right", "outdated"),
     [
@@ -187,10 +170,6 @@ def test_a_part_of_a_request_is_right_if_twinlens_sends_it(part, right, outdated
         assert of(Request(system=PRO, part=part, stated=stated, otherwise="outdated")).verdict == verdict
 
 
-def test_an_ability_carries_the_sources_of_its_answer():
-    assert {"bfl-openapi", "bfl-docs"} <= {source.id for source in of(can_use_lora("yes", PRO)).sources}
-
-
 SECONDS = (8.0, 9.0, 9.5, 10.0, 10.5, 11.0, 12.0, 9.2)
 
 
@@ -198,21 +177,15 @@ def with_run(operated):
     return {claim.id: claim for claim in audit(ARTICLE, operated)}
 
 
-def test_a_measured_latency_replaces_untested():
-    found = with_run(run_of("gemini-3.1-flash-image@vertex", SECONDS))["latency-google-1k"]
-    assert found.verdict == "wrong"
-    assert (found.computed, found.unit) == (pytest.approx(9.75), "s")
-    assert found.sentence.startswith("Measured in the run, the median latency at 1K was 9.75 s (95% interval 8 to 12)")
-
-
-def test_a_measured_latency_can_confirm_a_claim():
-    assert with_run(run_of(PRO, [2.9, 3.0, 3.1, 3.1, 3.2, 3.3, 3.0, 3.1]))["latency-flux-1k"].verdict == "right"
-
-
-def test_a_run_changes_no_verdict_but_untested():
+def test_a_measured_latency_replaces_untested_and_changes_nothing_else():
     found = with_run(run_of("gemini-3.1-flash-image@vertex", SECONDS, cost_usd=0.04))
-    changed = {id_ for id_, claim in found.items() if claim.verdict != FOUND[id_].verdict}
-    assert changed == {"latency-google-1k"}
+    latency = found["latency-google-1k"]
+    assert (latency.verdict, latency.computed, latency.unit) == ("wrong", pytest.approx(9.75), "s")
+    assert latency.sentence.startswith(
+        "Measured in the run, the median latency at 1K was 9.75 s (95% interval 8 to 12)"
+    )
+    assert [id_ for id_, claim in found.items() if claim.verdict != FOUND[id_].verdict] == ["latency-google-1k"]
+    assert with_run(run_of(PRO, [2.9, 3.0, 3.1, 3.1, 3.2, 3.3, 3.0, 3.1]))["latency-flux-1k"].verdict == "right"
 
 
 def test_a_claim_about_all_systems_needs_all_of_them_measured():
@@ -242,26 +215,13 @@ def test_what_is_simulated_too_little_or_another_thing_leaves_a_claim_untested_w
     assert found.notes[0].startswith(note)
 
 
-def test_without_a_run_there_are_no_notes():
-    assert all(claim.notes == () for claim in FOUND.values())
-
-
 def test_what_a_run_paid_decides_where_no_source_has_a_price_and_is_a_note_elsewhere():
-    paid = run_of("flux-2-max@replicate", SECONDS, cost_usd=0.07)
     unknown = price("0.07", "flux-2-max@replicate")
-    assert of(unknown).verdict == "untested"
-    assert (of(unknown, paid).verdict, of(unknown, paid).computed) == ("right", pytest.approx(0.07))
+    paid = of(unknown, run_of("flux-2-max@replicate", SECONDS, cost_usd=0.07))
+    assert (paid.verdict, paid.computed) == ("right", pytest.approx(0.07))
+    assert of(unknown, run_of("flux-2-max@replicate", SECONDS, cost_usd=0.07, simulated=True)).verdict == "untested"
     known = of(price("0.025", PRO), run_of(PRO, SECONDS, cost_usd=0.03))
-    assert known.verdict == "wrong"
-    assert known.notes == ("The run counted $0.03 a picture for flux-2-pro@bfl.",)
-
-
-def test_a_simulated_bill_decides_no_price():
-    paid = run_of("flux-2-max@replicate", SECONDS, cost_usd=0.07, simulated=True)
-    assert of(price("0.07", "flux-2-max@replicate"), paid).verdict == "untested"
-
-
-def test_a_measured_cost_may_be_claimed_as_such():
+    assert (known.verdict, known.notes) == ("wrong", ("The run counted $0.03 a picture for flux-2-pro@bfl.",))
     measured = Measurable(figure=COST, stated="0.03", systems=(PRO,), size="1K")
     assert of(measured).sentence == "Only a run can tell."
     assert of(measured, run_of(PRO, SECONDS, cost_usd=0.045)).verdict == "wrong"
@@ -328,8 +288,6 @@ def test_a_mistake_is_one_sentence_that_says_where(tmp_path, passage, put, line,
     path = tmp_path / "article.yaml"
     path.write_text(SMALL)
     assert [claim.id for claim in read_audited_article(path).claims] == ["premium", "host", "name"]
-    path.write_text(SMALL.replace(passage, put, 1))
-    with pytest.raises(FactsError, match=rf"^article\.yaml, line {line}, claim ") as refused:
-        read_audited_article(path)
-    assert problem in str(refused.value)
-    assert "\n" not in str(refused.value)
+    sentence = refusal_of(read_audited_article, FactsError, path, passage, put)
+    assert sentence.startswith(f"article.yaml, line {line}, claim ")
+    assert problem in sentence

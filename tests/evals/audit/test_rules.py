@@ -11,8 +11,6 @@ from evals.audit.evidence import Evidence
 from evals.audit.rules import Stated, judged, judged_by_interval, number, of_several, parse_stated, usd
 
 BEST_FIRST = ("right", "imprecise", "wrong")
-
-
 KNOWN = Evidence(date(2026, 7, 15))
 
 
@@ -69,16 +67,17 @@ def test_coming_nearer_to_what_was_stated_never_makes_a_verdict_worse(value, nea
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "verdict"),
-    [(4.0, 4.6, "right"), (4.2, 4.3, "right"), (4.3, 9.0, "imprecise"), (9.0, 9.9, "wrong"), (3.0, 3.9, "imprecise")],
-)
-def test_a_measured_interval_is_held_against_a_stated_number(low, high, verdict):
-    assert judged_by_interval(low, high, parse_stated("4.2"), 0.10) == verdict
-
-
-@pytest.mark.parametrize(("low", "high", "verdict"), [(1, 2, "right"), (0.9, 1.2, "untested"), (0.5, 0.8, "wrong")])
-def test_a_least_value_is_decided_only_by_an_interval_that_does_not_cross_it(low, high, verdict):
-    assert judged_by_interval(low, high, parse_stated("above 1"), 0.10) == verdict
+    ("stated", "low", "high", "verdict"),
+    [
+        *[("4.2", *interval, "right") for interval in ((4.0, 4.6), (4.2, 4.3))],
+        *[("4.2", *interval, "imprecise") for interval in ((4.3, 9.0), (3.0, 3.9))],
+        ("4.2", 9.0, 9.9, "wrong"),
+        # a least value is decided only by an interval that does not cross it
+        ("above 1", 1, 2, "right"), ("above 1", 0.9, 1.2, "untested"), ("above 1", 0.5, 0.8, "wrong"),
+    ],
+)  # fmt: skip
+def test_a_measured_interval_is_held_against_what_was_stated(stated, low, high, verdict):
+    assert judged_by_interval(low, high, parse_stated(stated), 0.10) == verdict
 
 
 @pytest.mark.parametrize(
@@ -110,19 +109,15 @@ def test_a_slip_is_told_only_where_it_gives_the_stated_number():
     assert "premium" not in checked("50", saving, slip=slip).sentence
 
 
-def test_list_prices_are_put_in_place_of_the_articles():
+def test_list_prices_are_put_in_place_of_the_articles_and_are_not_made_up():
     saving = reading("difference_times", 0.09, 0.02, 1000, words="the saving")
-    systems = ("flux-2-max@bfl", "flux-2-pro@bfl")  # $0.07 and $0.03
-    found = checked("70", saving, unit="USD", list_prices_of=systems)
-    assert (found.verdict, found.computed) == ("right", 70)
-    assert "$0.07 for flux-2-max@bfl and $0.03 for flux-2-pro@bfl, it is $40." in found.sentence
-
-
-def test_a_list_price_that_nobody_gives_is_not_made_up():
-    saving = reading("difference_times", 0.09, 0.02, 1000, words="the saving")
-    systems = ("flux-2-max@replicate", "flux-2-pro@bfl")
-    found = checked("70", saving, unit="USD", list_prices_of=systems)
-    assert found.sentence.endswith("no source gives both list prices.")
+    with_prices, without = (
+        checked("70", saving, unit="USD", list_prices_of=(system, "flux-2-pro@bfl"))
+        for system in ("flux-2-max@bfl", "flux-2-max@replicate")
+    )
+    assert (with_prices.verdict, with_prices.computed) == ("right", 70)
+    assert "$0.07 for flux-2-max@bfl and $0.03 for flux-2-pro@bfl, it is $40." in with_prices.sentence
+    assert without.sentence.endswith("no source gives both list prices.")
 
 
 def test_numbers_are_shown_as_people_read_them():

@@ -1,8 +1,6 @@
-"""How the readers of facts are held to refuse what is wrong: in one sentence, with file, line, entry and field."""
+"""Files of facts for the tests of their readers."""
 
 import pytest
-
-from evals.facts.sources import FactsError
 
 SOURCES = """\
 docs:
@@ -24,21 +22,3 @@ def written(tmp_path):
         return tmp_path / name
 
     return write
-
-
-@pytest.fixture
-def refusal(written):
-    """Return a function that reads a file in which a passage was replaced; returns line, place and problem."""
-
-    def refuse(read, name, text, passage, put):
-        assert passage in text, passage
-        with pytest.raises(FactsError) as refused:
-            read(written(name, text.replace(passage, put, 1)))
-        message = str(refused.value)
-        assert message.startswith(f"{name}, line ")
-        assert "\n" not in message
-        place, _, problem = message.partition(": ")
-        line, _, place = place.removeprefix(f"{name}, line ").partition(", ")
-        return int(line), place, problem
-
-    return refuse

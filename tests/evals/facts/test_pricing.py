@@ -17,24 +17,37 @@ def offer_of(system):
 
 
 @pytest.mark.parametrize(
-    ("system", "usage", "usd"),
+    ("system", "reported", "usage", "bill"),
     [
         # recorded: 10 tokens in, an image of 1120, 60 of text and 102 of thoughts
-        ("gemini-3-pro-image@google", {"input_text": 10, "output_image": 1120, "output_text": 162}, 0.13636),
+        ("gemini-3-pro-image@google", None, {"input_text": 10, "output_image": 1120, "output_text": 162}, 0.13636),
         # recorded: 10 in, 1460 out of which the image is 1120
-        ("gemini-3.1-flash-image@google", {"input_text": 10, "output_image": 1120, "output_text": 340}, 0.06823),
+        ("gemini-3.1-flash-image@google", None, {"input_text": 10, "output_image": 1120, "output_text": 340}, 0.06823),
         # recorded edit: 1156 in of which the reference is 1120, 1488 out, 483 of thoughts
-        ("gemini-nano-banana-2.1@google",
+        ("gemini-nano-banana-2.1@google", None,
             {"input_text": 36, "input_image": 1120, "output_image": 1120, "output_text": 1488 - 1120 + 483}, 0.04172),
-        ("flux-2-pro@bfl", {"output_mp": 1.0, "input_mp": 0.0}, 0.03),
-        ("flux-2-max@bfl", {"output_mp": 4.0}, 0.16),
-        ("flux-2-flex@bfl", {"output_mp": 1.0, "input_mp": 1.0}, 0.12),  # by the dearer of two sources
+        ("flux-2-pro@bfl", None, {"output_mp": 1.0, "input_mp": 0.0}, 0.03),
+        ("flux-2-max@bfl", None, {"output_mp": 4.0}, 0.16),
+        ("flux-2-flex@bfl", None, {"output_mp": 1.0, "input_mp": 1.0}, 0.12),  # by the dearer of two sources
+        ("gemini-3-pro-image@google", None, {"input_text": 8}, 16e-6),  # a refused prompt costs its tokens only
+        # what the host reports counts before everything else
+        ("gemini-3-pro-image@google", 0.5, {"output_image": 1120}, (0.5, "reported")),
+        ("gemini-3-pro-image@google", 0.0, None, (0.0, "reported")),
+        # without counts that a price of the offer knows there is no usage, and without any price nothing is made up
+        ("flux-2-pro@fal", None, {"output_image": 1120}, (0.03, "listed")),
+        ("flux-2-pro@fal", None, {}, (0.03, "listed")),
+        ("flux-2-pro@fal", None, None, (0.03, "listed")),
+        ("flux-2-dev@replicate", None, None, (None, "none")),
+        ("flux-2-dev@replicate", None, {"output_mp": 1}, (None, "none")),
     ],
 )  # fmt: skip
-def test_recorded_usage_costs_what_the_list_says(system, usage, usd):
-    cost, basis = billed_usd(offer_of(system), None, usage, "1K")
-    assert cost == pytest.approx(usd, abs=6e-6)
-    assert basis == "usage"
+def test_a_request_is_billed_as_reported_by_its_usage_or_by_the_list(system, reported, usage, bill):
+    usd, basis = bill if isinstance(bill, tuple) else (bill, "usage")
+    assert billed_usd(offer_of(system), reported, usage, "1K") == (usd and pytest.approx(usd, rel=2e-4), basis)
+
+
+def test_a_bill_by_the_list_counts_references():
+    assert billed_usd(offer_of("flux-2-pro@fal"), None, None, "1K", 1) == (pytest.approx(0.045), "listed")
 
 
 @pytest.mark.parametrize(
@@ -88,38 +101,12 @@ def test_a_price_by_the_image_is_that_price(system, size, usd):
     assert expected_cost_usd(offer_of(system), size) == max_cost_usd(offer_of(system), size) == usd
 
 
-def test_what_the_host_reports_counts_before_everything_else():
-    pro = offer_of("gemini-3-pro-image@google")
-    assert billed_usd(pro, 0.5, {"output_image": 1120}, "1K") == (0.5, "reported")
-    assert billed_usd(pro, 0.0, None, "1K") == (0.0, "reported")
-
-
-def test_a_host_that_tells_nothing_is_billed_by_the_list():
-    flux = offer_of("flux-2-pro@fal")
-    assert billed_usd(flux, None, None, "1K", 1) == (pytest.approx(0.045), "listed")
-    # counts that no price of the offer knows are no usage
-    assert billed_usd(flux, None, {"output_image": 1120}, "1K") == (pytest.approx(0.03), "listed")
-    assert billed_usd(flux, None, {}, "1K") == (pytest.approx(0.03), "listed")
-
-
-def test_without_any_price_nothing_is_made_up():
-    unpriced = offer_of("flux-2-dev@replicate")
-    assert max_cost_usd(unpriced, "1K") is None
-    assert expected_cost_usd(unpriced, "1K") is None
-    assert billed_usd(unpriced, None, None, "1K") == (None, "none")
-    assert billed_usd(unpriced, None, {"output_mp": 1}, "1K") == (None, "none")
-
-
-def test_a_source_without_that_size_is_passed_over():
+def test_a_source_without_a_price_of_that_size_is_passed_over_and_without_any_nothing_is_made_up():
     price = ImagePrice(usd={"1K": 0.1}, source="twinlens")
     offer = offer_of("flux-3-image@bfl").model_copy(update={"prices": (price,)})
-    assert max_cost_usd(offer, "4K") is None
-    assert max_cost_usd(offer, "1K") == 0.1
-
-
-def test_a_refused_prompt_costs_its_tokens_only():
-    cost, basis = billed_usd(offer_of("gemini-3-pro-image@google"), None, {"input_text": 8}, "1K")
-    assert (cost, basis) == (pytest.approx(16e-6), "usage")
+    unpriced = offer_of("flux-2-dev@replicate")
+    assert (max_cost_usd(offer, "1K"), max_cost_usd(offer, "4K")) == (0.1, None)
+    assert max_cost_usd(unpriced, "1K") is expected_cost_usd(unpriced, "1K") is None
 
 
 @pytest.mark.parametrize(("width", "height", "mp"), [(1, 1, 1), (1024, 1024, 1), (1025, 1024, 2), (4096, 4096, 16)])
