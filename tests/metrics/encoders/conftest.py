@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.metrics.encoders.small_models import LAYERS, whole_word_tokenizer
+
 TINY_CLIP = {
     "embed_dim": 16,
     "vision_cfg": {"image_size": 64, "layers": 2, "width": 32, "head_width": 16, "patch_size": 16},
@@ -21,13 +23,8 @@ TINY_CLIP = {
 }
 OPENAI_PIXELS = {"mean": [0.48145466, 0.4578275, 0.40821073], "std": [0.26862954, 0.26130258, 0.27577711]}
 CLIP_PREPROCESSING = {**OPENAI_PIXELS, "size": 64, "interpolation": "bicubic", "resize_mode": "shortest"}
-SIGLIP_PREPROCESSING = {
-    "mean": [0.5, 0.5, 0.5],
-    "std": [0.5, 0.5, 0.5],
-    "size": 64,
-    "interpolation": "bicubic",
-    "resize_mode": "squash",
-}
+SIGLIP_PREPROCESSING = {**CLIP_PREPROCESSING, "mean": [0.5] * 3, "std": [0.5] * 3, "resize_mode": "squash"}
+SIGLIP_TEXT = {**LAYERS, "vocab_size": 64, "max_position_embeddings": 16, "projection_size": 32}
 
 
 @pytest.fixture(scope="session")
@@ -61,20 +58,13 @@ def transformers_folder(tmp_path_factory: pytest.TempPathFactory, tiny_clip_stat
     from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel
 
     folder = tmp_path_factory.mktemp("transformers")
-    tower = {"num_hidden_layers": 2, "num_attention_heads": 2, "projection_dim": 16, "hidden_act": "gelu"}
+    tower = {**LAYERS, "projection_dim": 16, "hidden_act": "gelu"}
+    ends = {"bos_token_id": 49406, "eos_token_id": 49407, "pad_token_id": 49407}
+    texts = {"hidden_size": 16, "vocab_size": 49408, "max_position_embeddings": 77}
     config = CLIPConfig(
         projection_dim=16,
-        vision_config={**tower, "hidden_size": 32, "intermediate_size": 128, "image_size": 64, "patch_size": 16},
-        text_config={
-            **tower,
-            "hidden_size": 16,
-            "intermediate_size": 64,
-            "vocab_size": 49408,
-            "max_position_embeddings": 77,
-            "bos_token_id": 49406,
-            "eos_token_id": 49407,
-            "pad_token_id": 49407,
-        },
+        vision_config={**tower, "intermediate_size": 128, "image_size": 64, "patch_size": 16},
+        text_config={**tower, **texts, **ends},
     )
     network = CLIPModel(config)
     left_over = network.load_state_dict(transformers_state(tiny_clip_state), strict=False)
@@ -122,11 +112,7 @@ def transformers_siglip_folder(tmp_path_factory: pytest.TempPathFactory, open_cl
     from transformers import SiglipConfig, SiglipImageProcessorPil, SiglipModel
 
     folder = tmp_path_factory.mktemp("transformers_siglip")
-    tower = {"num_hidden_layers": 2, "num_attention_heads": 2, "hidden_size": 32, "intermediate_size": 64}
-    config = SiglipConfig(
-        vision_config={**tower, "image_size": 64, "patch_size": 16},
-        text_config={**tower, "vocab_size": 64, "max_position_embeddings": 16, "projection_size": 32},
-    )
+    config = SiglipConfig(vision_config={**LAYERS, "image_size": 64, "patch_size": 16}, text_config=SIGLIP_TEXT)
     torch.manual_seed(2)
     SiglipModel(config).save_pretrained(folder)
     SiglipImageProcessorPil(size={"height": 64, "width": 64}).save_pretrained(folder)
@@ -137,18 +123,8 @@ def transformers_siglip_folder(tmp_path_factory: pytest.TempPathFactory, open_cl
 @pytest.fixture(scope="session")
 def word_tokenizer() -> Any:
     """A vocabulary of a few words that ends every text as SigLIP's does, with an end token and padding behind it."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-
-    text = "a red green blue fox dog cat castle river kitchen shelf holds copper on under beside the and of"
-    words = [*text.split(), ",", "."]
-    vocabulary = {word: number for number, word in enumerate(["<pad>", "</s>", "<unk>", *words])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>", model_max_length=16
-    )
+    text = "a red green blue fox dog cat castle river kitchen shelf holds copper on under beside the and of , ."
+    return whole_word_tokenizer(["<pad>", "</s>", "<unk>", *text.split()], "$A </s>", model_max_length=16)
 
 
 @pytest.fixture
@@ -213,6 +189,14 @@ def photographs() -> list[np.ndarray]:
 
     names = ("astronaut", "chelsea", "coffee", "rocket")
     return [np.ascontiguousarray(getattr(data, name)()[..., :3]) for name in names]
+
+
+@pytest.fixture(scope="session")
+def six_people() -> np.ndarray:
+    """Six people at a table; the package hands out BGR."""
+    import insightface.data
+
+    return np.ascontiguousarray(insightface.data.get_image("t1", use_cache=False)[:, :, ::-1])
 
 
 def save_open_clip(folder: Path, model: dict[str, Any], preprocessing: dict[str, Any], state: dict[str, Any]) -> None:

@@ -25,13 +25,16 @@ def _inverted_square():
 INVERTED_SQUARE = _inverted_square()
 """The astronaut with an inverted square, and noise of two levels everywhere."""
 
+for _shared in (ASTRONAUT, SQUARE, INVERTED_SQUARE):
+    _shared.setflags(write=False)
+
 
 def cut_out(dx, dy, side=320):
     """Return a part of a photograph, and the part that a camera moved by (-dx, -dy) shows."""
-    return (
-        np.ascontiguousarray(ASTRONAUT[64 : 64 + side, 96 : 96 + side]),
-        np.ascontiguousarray(ASTRONAUT[64 - dy : 64 - dy + side, 96 - dx : 96 - dx + side]),
-    )
+    parts = [ASTRONAUT[64 - y : 64 - y + side, 96 - x : 96 - x + side].copy() for x, y in ((0, 0), (dx, dy))]
+    for part in parts:
+        part.setflags(write=False)
+    return tuple(parts)
 
 
 def resized(image, width, height):

@@ -1,5 +1,6 @@
 """Small random models with their real processors, in folders as real ones come in: an OWLv2 detector, a LLaVA judge."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +16,23 @@ CHAT = (
     "<image> {% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endfor %}"
     "{% if add_generation_prompt %} ASSISTANT :{% endif %}"
 )
-QUERIES = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-TOWER = {**QUERIES, "image_size": 32, "patch_size": 8}
-LANGUAGE = {**QUERIES, "num_key_value_heads": 2, "vocab_size": len(WORDS)}
+LAYERS = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+TOWER = {**LAYERS, "image_size": 32, "patch_size": 8}
+LANGUAGE = {**LAYERS, "num_key_value_heads": 2, "vocab_size": len(WORDS)}
 
 
 def save_owlv2(folder: Path, tokenizer_folder: Path) -> Path:
     """Save a detector that reads CLIP's vocabulary, which ``tokenizer_folder`` holds."""
     import torch
-    from transformers import CLIPTokenizer, Owlv2Config, Owlv2ForObjectDetection, Owlv2ImageProcessorPil, Owlv2Processor
+    import transformers
 
-    config = Owlv2Config(
+    config = transformers.Owlv2Config(
         projection_dim=32,
-        vision_config={**QUERIES, "image_size": 64, "patch_size": 8},
-        text_config={**QUERIES, "vocab_size": 49408, "max_position_embeddings": 16},
+        vision_config={**LAYERS, "image_size": 64, "patch_size": 8},
+        text_config={**LAYERS, "vocab_size": 49408, "max_position_embeddings": 16},
     )
     torch.manual_seed(0)
-    network = Owlv2ForObjectDetection(config)
+    network = transformers.Owlv2ForObjectDetection(config)
     with torch.no_grad():
         # random heads put every score near a half and every box on its own patch; these spread both
         for name, weight in network.named_parameters():
@@ -40,29 +41,30 @@ def save_owlv2(folder: Path, tokenizer_folder: Path) -> Path:
             elif name.startswith("box_head") and weight.ndim == 2:
                 weight.normal_(0, 0.2)
     network.save_pretrained(folder)
-    tokenizer = CLIPTokenizer.from_pretrained(tokenizer_folder, pad_token="!", model_max_length=16)
-    Owlv2Processor(Owlv2ImageProcessorPil(size={"height": 64, "width": 64}), tokenizer).save_pretrained(folder)
+    tokenizer = transformers.CLIPTokenizer.from_pretrained(tokenizer_folder, pad_token="!", model_max_length=16)
+    pixels = transformers.Owlv2ImageProcessorPil(size={"height": 64, "width": 64})
+    transformers.Owlv2Processor(pixels, tokenizer).save_pretrained(folder)
     return folder
 
 
-def judge_tokenizer() -> Any:
-    """Return a tokenizer of whole words, the question's and those of the tests' prompts."""
+def whole_word_tokenizer(words: Sequence[str], template: str, **settings: Any) -> Any:
+    """Return a tokenizer of whole words that puts every text into the template, as ``<s> $A``."""
     import_torchvision()  # before transformers tries it
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
-    numbers = {word: number for number, word in enumerate(WORDS)}
-    words = Tokenizer(models.WordLevel(numbers, unk_token="<unk>"))
-    words.pre_tokenizer = pre_tokenizers.Whitespace()
-    words.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", numbers["<s>"])])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=words,
-        bos_token="<s>",
-        eos_token="</s>",
-        unk_token="<unk>",
-        pad_token="<pad>",
-        additional_special_tokens=["<image>"],
-    )
+    numbers = {word: number for number, word in enumerate(words)}
+    tokenizer = Tokenizer(models.WordLevel(numbers, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    special = [(word, numbers[word]) for word in template.split() if word in numbers]
+    tokenizer.post_processor = processors.TemplateProcessing(single=template, special_tokens=special)
+    ends = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **ends, **settings)
+
+
+def judge_tokenizer() -> Any:
+    """Return a tokenizer of the question's words and those of the tests' prompts."""
+    return whole_word_tokenizer(WORDS, "<s> $A", bos_token="<s>", additional_special_tokens=["<image>"])
 
 
 def save_judge(folder: Path, network: Any, processor: Any) -> Path:
@@ -83,23 +85,16 @@ def save_judge(folder: Path, network: Any, processor: Any) -> Path:
 
 def save_llava(folder: Path, tokenizer: Any) -> Path:
     """Save a judge with a chat template, which writes the start token itself."""
-    from transformers import (
-        CLIPImageProcessorPil,
-        CLIPVisionConfig,
-        LlamaConfig,
-        LlavaConfig,
-        LlavaForConditionalGeneration,
-        LlavaProcessor,
-    )
+    import transformers
 
-    config = LlavaConfig(
-        vision_config=CLIPVisionConfig(**TOWER, projection_dim=32),
-        text_config=LlamaConfig(**LANGUAGE, max_position_embeddings=256),
+    config = transformers.LlavaConfig(
+        vision_config=transformers.CLIPVisionConfig(**TOWER, projection_dim=32),
+        text_config=transformers.LlamaConfig(**LANGUAGE, max_position_embeddings=256),
         image_token_index=WORDS.index("<image>"),
         vision_feature_layer=-1,
     )
-    pixels = CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
-    processor = LlavaProcessor(
+    pixels = transformers.CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
+    processor = transformers.LlavaProcessor(
         pixels,
         tokenizer,
         patch_size=8,
@@ -107,4 +102,4 @@ def save_llava(folder: Path, tokenizer: Any) -> Path:
         num_additional_image_tokens=1,
         chat_template=CHAT,
     )
-    return save_judge(folder, LlavaForConditionalGeneration(config), processor)
+    return save_judge(folder, transformers.LlavaForConditionalGeneration(config), processor)

@@ -77,37 +77,23 @@ def test_the_mirror_keeps_phrase_score_and_colour():
     assert there == detection("cup", pytest.approx([0.6, 0.2, 0.9, 0.9]), 0.7)
 
 
-def test_of_two_boxes_on_one_thing_the_better_stays():
-    twice = [detection("cup", [0, 0, 0.4, 0.4], 0.5), detection("cup", [0.02, 0, 0.42, 0.4], 0.8)]
-    assert without_duplicates(twice) == [twice[1]]
-
-
-def test_boxes_of_two_phrases_or_with_half_an_overlap_stay():
-    # 2 of 4 columns shared by each, of 6 in all: an overlap of a third; then exactly one half
-    found = [
-        detection("cup", [0, 0, 0.4, 0.4]),
-        detection("cup", [0.2, 0, 0.6, 0.4]),
-        detection("mug", [0, 0, 0.4, 0.4]),
-        detection("jar", [0, 0, 0.5, 0.5]),
-        detection("jar", [0, 0, 0.5, 0.25]),
-    ]
-    assert without_duplicates(found) == found
-
-
-def test_a_box_that_is_suppressed_suppresses_none():
-    # a chain: each overlaps the next by more than a half, the first and the last by less
-    chain = [detection("cup", [x, 0, x + 0.4, 0.4], score) for x, score in ((0, 0.9), (0.12, 0.8), (0.24, 0.7))]
-    assert without_duplicates(chain) == [chain[0], chain[2]]
-
-
-def test_of_equal_scores_the_earlier_wins():
-    same = [detection("cup", [0, 0, 0.4, 0.4]), detection("cup", [0.01, 0, 0.41, 0.4])]
-    assert without_duplicates(same) == same[:1]
-
-
-def test_boxes_without_extent_are_no_duplicates_and_divide_by_nothing():
-    found = [detection("cup", [0.5, 0.5, 0.5, 0.5]), detection("cup", [0.5, 0.5, 0.5, 0.5])]
-    assert without_duplicates(found) == found
+@pytest.mark.parametrize(
+    ("found", "kept"),
+    [
+        ([detection("cup", [0, 0, 0.4, 0.4], 0.5), detection("cup", [0.02, 0, 0.42, 0.4], 0.8)], [1]),
+        ([detection("cup", [0, 0, 0.4, 0.4]), detection("cup", [0.01, 0, 0.41, 0.4])], [0]),
+        # 2 of 4 columns shared by each, of 6 in all: an overlap of a third; then exactly one half
+        ([detection("cup", [0, 0, 0.4, 0.4]), detection("cup", [0.2, 0, 0.6, 0.4])], [0, 1]),
+        ([detection("jar", [0, 0, 0.5, 0.5]), detection("jar", [0, 0, 0.5, 0.25])], [0, 1]),
+        ([detection("cup", [0, 0, 0.4, 0.4]), detection("mug", [0, 0, 0.4, 0.4])], [0, 1]),
+        # each overlaps the next by more than a half, the first and the last by less
+        ([detection("cup", [n * 0.12, 0, n * 0.12 + 0.4, 0.4], 0.9 - n / 10) for n in range(3)], [0, 2]),
+        ([detection("cup", [0.5, 0.5, 0.5, 0.5])] * 2, [0, 1]),
+    ],
+    ids=["better", "equal scores", "a third", "a half", "two phrases", "suppressed suppresses none", "no extent"],
+)
+def test_of_boxes_of_one_phrase_on_one_thing_the_best_stays(found, kept):
+    assert without_duplicates(found) == [found[n] for n in kept]
 
 
 @given(st.lists(st.tuples(boxes(), st.sampled_from([0.1, 0.3, 0.5, 0.9])), max_size=8))

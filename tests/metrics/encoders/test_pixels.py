@@ -2,7 +2,6 @@
 
 import hashlib
 from io import BytesIO
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,13 +9,7 @@ from PIL import Image as Picture
 from PIL.PngImagePlugin import PngInfo
 from skimage.metrics import structural_similarity as skimage_ssim
 
-from metrics.encoders.catalogue import EncoderUnavailable
-from metrics.encoders.pixels import (
-    load_pixels,
-    perceptual_hash,
-    pixel_difference,
-    structural_similarity,
-)
+from metrics.encoders.pixels import perceptual_hash, pixel_difference, structural_similarity
 from tests.metrics.encoders.pictures import ASTRONAUT, noise
 
 
@@ -67,14 +60,7 @@ def test_the_sums_of_a_large_picture_do_not_overflow():
 
 def test_sizes_that_differ_are_a_finding_with_no_numbers():
     difference = pixel_difference(ASTRONAUT, ASTRONAUT[:-1])
-    assert difference == {
-        "same_size": False,
-        "identical": False,
-        "max": None,
-        "mean": None,
-        "mse": None,
-        "ssim": None,
-    }
+    assert difference == {"same_size": False, "identical": False, "max": None, "mean": None, "mse": None, "ssim": None}
 
 
 def test_a_transposed_picture_with_the_same_bytes_is_not_identical():
@@ -99,17 +85,3 @@ def test_identity_is_of_pixels_not_of_files():
 def test_perceptual_hashes_of_imagehash():
     assert perceptual_hash(ASTRONAUT) == "c2924c5532bddfc8"
     assert len(perceptual_hash(np.zeros((5, 7, 3), np.uint8))) == 16
-
-
-def test_features_are_plain_python_and_do_not_depend_on_the_batch():
-    encoder = load_pixels("rgb8", "auto")
-    images = [noise((40, 40, 3), seed) for seed in range(4)]
-    pairs = list(pairwise(images))
-    assert encoder.encode(images) == [encoder.encode([image])[0] for image in images]
-    assert encoder.encode(pairs) == [encoder.encode([pair])[0] for pair in pairs]
-    assert {type(value) for value in encoder.encode(pairs)[0].values()} == {bool, int, float}
-
-
-def test_an_unknown_pixel_model_is_unavailable():
-    with pytest.raises(EncoderUnavailable, match="pixels:rgb8"):
-        load_pixels("rgb16", "cpu")

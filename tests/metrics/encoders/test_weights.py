@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import pytest
+from huggingface_hub import errors
 
 from metrics.encoders import weights
 from metrics.encoders.catalogue import EncoderUnavailable
@@ -44,15 +46,11 @@ def test_weights_are_found_as_a_path_first_and_then_in_the_folder(tmp_path, monk
     assert find_weights("model.onnx") == Path("model.onnx")
 
 
-def test_a_file_is_hashed_as_sha256sum_does(tmp_path):
-    (tmp_path / "a").write_bytes(b"abc")
-    assert sha256_of(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-
-
-def test_several_files_are_hashed_by_their_hashes_in_order(tmp_path):
+def test_a_file_is_hashed_as_sha256sum_does_and_several_by_their_hashes_in_order(tmp_path):
     first, second = tmp_path / "a", tmp_path / "b"
     first.write_bytes(b"abc")
     second.write_bytes(b"def")
+    assert sha256_of(first) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     together = sha256_of(first) + sha256_of(second)
     assert sha256_of(first, second) == hashlib.sha256(together.encode()).hexdigest()
     assert sha256_of(second, first) != sha256_of(first, second)
@@ -115,8 +113,6 @@ class Hub:
 @pytest.fixture
 def hub(monkeypatch, tmp_path) -> Callable[[dict[str, list[str]]], Hub]:
     def start(repositories: dict[str, list[str]]) -> Hub:
-        import huggingface_hub
-
         made = Hub(repositories, tmp_path)
         monkeypatch.setattr(huggingface_hub, "list_repo_files", made.list_repo_files)
         monkeypatch.setattr(huggingface_hub, "snapshot_download", made.snapshot_download)
@@ -203,23 +199,15 @@ def test_a_server_that_answers_with_an_error_counts_as_reached(monkeypatch):
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
-        ("RepositoryNotFoundError", "org/name is not on .*, or not open to all"),
-        ("OfflineModeIsEnabled", "while HF_HUB_OFFLINE is set; unset it"),
-        ("OSError", "org/name could not be downloaded: disk full"),
+        (errors.RepositoryNotFoundError.__new__(errors.RepositoryNotFoundError, "404"), "is not on .*, or not open to"),
+        (errors.OfflineModeIsEnabled("offline"), "while HF_HUB_OFFLINE is set; unset it"),
+        (OSError("disk full\nand more"), "org/name could not be downloaded: disk full"),
     ],
+    ids=["no such repository", "offline", "disk"],
 )
 def test_a_download_that_fails_is_one_sentence(error, sentence, hub, monkeypatch):
-    import huggingface_hub
-    from huggingface_hub import errors
-
-    made: Exception = OSError("disk full\nand more")
-    if error == "OfflineModeIsEnabled":
-        made = errors.OfflineModeIsEnabled("offline")
-    if error == "RepositoryNotFoundError":
-        made = errors.RepositoryNotFoundError.__new__(errors.RepositoryNotFoundError, "404")
-
     def fail(repository: str) -> None:
-        raise made
+        raise error
 
     hub({})
     monkeypatch.setattr(huggingface_hub, "list_repo_files", fail)
