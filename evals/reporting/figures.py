@@ -1,14 +1,15 @@
-"""Figures with intervals: one panel a metric, a dot and a whisker for each system and suite, as deterministic SVG."""
+"""What all figures share: size and style, the marks of systems, axes and legends, and their SVG for a page."""
 
 from __future__ import annotations
 
+import contextlib
+import html
 import io
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from evals.rating.comparison import SystemMean
 from evals.reporting import formatting
 
 if TYPE_CHECKING:
@@ -33,65 +34,25 @@ SETTINGS: dict[Any, Any] = {
 }
 
 
-def interval_figure(rows: Sequence[SystemMean], systems: Sequence[str]) -> Figure:
-    """Draw the means and 95% intervals of one metric.
-
-    Parameters
-    ----------
-    rows
-        Rows of the ratings, all of one metric; rows without a mean are left out.
-    systems
-        All systems of the run, in order: the place gives colour and marker, so they are the same in every figure.
-
-    Returns
-    -------
-    Figure
-        A matplotlib figure 3.7 inches wide. A hollow mark has no interval (fewer than five prompts).
-    """
+@contextlib.contextmanager
+def canvas(width: float, height: float, title: str = "") -> Iterator[Figure]:
+    """Yield a figure of so many inches in the report's style, with its title; it is drawn on in the same style."""
     import matplotlib
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
 
-    scored = [row for row in rows if row["mean"] is not None]
-    suites = list(dict.fromkeys(row["suite"] for row in scored))
-    unit, better, title = (rows[0]["unit"], rows[0]["better"], rows[0]["title"]) if rows else ("", "neither", "")
-    factor = 100.0 if formatting.is_share(unit) else 1.0
-    by_system = len(suites) == 1
-    labels = list(systems) if by_system else [formatting.suite_name(suite) for suite in suites]
-    spread = 0.0 if by_system or len(systems) == 1 else min(0.24, 0.64 / (len(systems) - 1))
-    lane = 0.36 if by_system else 0.3 + 0.1 * len(systems)
     with matplotlib.rc_context(SETTINGS):
-        figure = Figure(figsize=(3.7, 0.95 + lane * max(1, len(labels))), layout="constrained")
-        axes = figure.subplots()
-        for row in scored:
-            place = systems.index(row["system"])
-            y = place if by_system else suites.index(row["suite"]) + (place - (len(systems) - 1) / 2) * spread
-            mark(axes, scaled((row["mean"], row["low"], row["high"]), factor), y, place)
-        axes.set_yticks(range(len(labels)), [shortened(label) for label in labels])
-        axes.set_ylim(max(1, len(labels)) - 0.5, -0.5)
-        axes.margins(x=0.06)
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=4, min_n_ticks=3))
-        bare(axes)
-        figure.suptitle(title, x=0.01, ha="left", fontsize=9.5, fontweight="bold")
-        figure.supxlabel(axis_label(unit, better), x=0.01, ha="left", fontsize=8.5)
-    return figure
+        figure = Figure(figsize=(width, height), layout="constrained")
+        if title:
+            figure.suptitle(title, x=0.01, ha="left", fontsize=9.5, fontweight="bold")
+        yield figure
 
 
-def mark(axes: Any, estimate: Sequence[float | None], y: float, place: int) -> None:
-    """Draw a value with its interval in the colour and marker of a system; a hollow mark has no interval.
+def mark(axes: Any, estimate: Sequence[float | None], y: float, place: int, factor: float = 1.0) -> None:
+    """Draw a value with its interval at a height in the colour and marker of the system at a place.
 
-    Parameters
-    ----------
-    axes
-        Of matplotlib.
-    estimate
-        Value, lower and upper end; the ends None where there is no interval.
-    y
-        The height of the mark.
-    place
-        Of the system among all of them.
+    ``estimate`` is the value, the lower and the upper end. A hollow mark has no interval, its ends are None.
     """
-    value, low, high = estimate
+    value, low, high = (None if end is None else factor * end for end in estimate)
     colour, interval = COLOURS[place % len(COLOURS)], low is not None and high is not None
     if interval:
         axes.plot([low, high], [y, y], color=colour, linewidth=2)
@@ -107,18 +68,25 @@ def mark(axes: Any, estimate: Sequence[float | None], y: float, place: int) -> N
     )
 
 
-def scaled(values: Sequence[float | None], factor: float) -> list[float | None]:
-    """Return values multiplied by a factor, None where there is none."""
-    return [None if value is None else factor * value for value in values]
+def lanes(axes: Any, labels: Sequence[str], longest: int = 22) -> None:
+    """Label the heights 0, 1, ... of a panel, the first at the top."""
+    axes.set_yticks(range(len(labels)), [shortened(label, longest) for label in labels])
+    axes.set_ylim(max(1, len(labels)) - 0.5, -0.5)
 
 
-def bare(axes: Any, grid: str = "x") -> None:
-    """Leave of a panel's frame what is read: the base line, and grid lines across ``grid``, "x" or "y"."""
+def bare(axes: Any, grid: str = "x", few_ticks: bool = False) -> None:
+    """Leave of a panel's frame what is read: the base line, and grid lines across ``grid``, "x" or "y".
+
+    With ``few_ticks`` there are three or four values below it, as many as a narrow panel has room for.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    if few_ticks:
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=4, min_n_ticks=3))
     axes.grid(axis=grid, color=LINE, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(length=0)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
+    axes.spines[["top", "right", "left"]].set_visible(False)
 
 
 def with_legend(figure: Figure, systems: Sequence[str]) -> Figure:
@@ -161,7 +129,7 @@ def axis_label(unit: str, better: str) -> str:
     return ", ".join(part for part in (formatting.unit_label(unit), formatting.direction(better) + arrow) if part)
 
 
-def shortened(name: str, longest: int = 22) -> str:
+def shortened(name: str, longest: int) -> str:
     """Return a name that fits beside an axis, cut with an ellipsis where it is longer.
 
     Examples
@@ -199,10 +167,6 @@ def inline_svg(figure: Figure, name: str, description: str) -> str:
     svg = svg.replace(INK, "var(--ink)").replace(LINE, "var(--line)")
     size = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
     width = float(size[1]) if size else 0.0
-    head = f'<svg role="img" aria-label="{_attribute(description)}" style="max-width:{width * 1.5:.0f}px" '
+    head = f'<svg role="img" aria-label="{html.escape(description)}" style="max-width:{width * 1.5:.0f}px" '
     svg = re.sub(r'\s(?:width|height)="[\d.]+pt"', "", svg, count=2)
     return head + svg.removeprefix("<svg ").strip()
-
-
-def _attribute(text: str) -> str:
-    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")

@@ -10,7 +10,7 @@ from evals.rating.monthly_cost import MonthlyCost, UsdRange
 from evals.rating.operations import Figure as OperationFigure
 from evals.rating.operations import SystemOperations
 from evals.reporting import formatting
-from evals.reporting.figures import COLOURS, MARKERS, SETTINGS, axis_label, bare, mark, scaled, with_legend
+from evals.reporting.figures import COLOURS, MARKERS, axis_label, bare, canvas, lanes, mark, with_legend
 from evals.reporting.operations import FIGURES, GREATER_OR_EQUAL
 
 if TYPE_CHECKING:
@@ -36,14 +36,9 @@ def operations_figure(rows: Sequence[SystemOperations], systems: Sequence[str], 
         A matplotlib figure. A hollow mark has no interval, one with "≥" is a lower bound; a system that was asked and
         of which the figure is not known says so in its lane.
     """
-    import matplotlib
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
     sizes = list(dict.fromkeys(row["size"] for row in rows))
     lane = 0.26 + 0.18 * len(systems)
-    with matplotlib.rc_context(SETTINGS):
-        figure = Figure(figsize=(1.2 + 2.5 * len(names), 1.15 + lane * max(1, len(sizes))), layout="constrained")
+    with canvas(1.2 + 2.5 * len(names), 1.15 + lane * max(1, len(sizes))) as figure:
         one_unit = len({FIGURES[name].unit for name in names}) == 1
         panels = figure.subplots(1, len(names), sharey=True, sharex=one_unit, squeeze=False)[0]
         for axes, name in zip(panels, names, strict=True):
@@ -55,10 +50,8 @@ def operations_figure(rows: Sequence[SystemOperations], systems: Sequence[str], 
             axes.set_title(textwrap.fill(spec.title, 26), loc="left", fontsize=9.5, fontweight="bold")
             axes.set_xlabel(textwrap.fill(axis_label(spec.unit, spec.better), 36), loc="left", fontsize=8.5)
             axes.margins(x=0.12)
-            axes.xaxis.set_major_locator(MaxNLocator(nbins=4, min_n_ticks=3))
-            bare(axes)
-        panels[0].set_yticks(range(len(sizes)), [f"size {size}" if size else "size not told" for size in sizes])
-        panels[0].set_ylim(max(1, len(sizes)) - 0.5, -0.5)
+            bare(axes, few_ticks=True)
+        lanes(panels[0], [f"size {size}" if size else "size not told" for size in sizes])
         return with_legend(figure, systems)
 
 
@@ -68,12 +61,10 @@ def _draw(axes: Any, figure: OperationFigure, unit: str, y: float, place: int) -
         axes.text(0.02, y, "not known", transform=axes.get_yaxis_transform(), va="center", fontsize=7.5, color=colour)
         return
     factor = 100.0 if formatting.is_share(unit) else 1.0
-    estimate = scaled((figure["value"], figure["low"], figure["high"]), factor)
-    mark(axes, estimate, y, place)
+    mark(axes, (figure["value"], figure["low"], figure["high"]), y, place, factor)
     if figure["at_least"]:
-        axes.annotate(
-            GREATER_OR_EQUAL, (estimate[0], y), xytext=(-9, -3), textcoords="offset points", ha="right", color=colour
-        )
+        point, style = (factor * figure["value"], y), {"textcoords": "offset points", "ha": "right", "color": colour}
+        axes.annotate(GREATER_OR_EQUAL, point, (-9, -3), **style)
 
 
 def monthly_cost_figure(costs: Sequence[MonthlyCost], systems: Sequence[str]) -> Figure:
@@ -92,12 +83,9 @@ def monthly_cost_figure(costs: Sequence[MonthlyCost], systems: Sequence[str]) ->
         A matplotlib figure: a line for each system with the band of its least and most, dashed with the discount for
         pictures that may wait; systems without a price have none.
     """
-    import matplotlib
-    from matplotlib.figure import Figure
     from matplotlib.ticker import NullLocator, StrMethodFormatter
 
-    with matplotlib.rc_context(SETTINGS):
-        figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    with canvas(6.4, 4.0, "Cost of a month; dashed: where pictures may wait (batch)") as figure:
         axes = figure.subplots()
         for place, system in enumerate(systems):
             if priced := [(cost, cost["usd"]) for cost in costs if cost["system"] == system and cost["usd"]]:
@@ -114,8 +102,6 @@ def monthly_cost_figure(costs: Sequence[MonthlyCost], systems: Sequence[str]) ->
         axes.set_xlabel("accepted pictures a month", loc="left", fontsize=8.5)
         axes.set_ylabel("USD a month", fontsize=8.5)
         bare(axes, "both")
-        title = "Cost of a month; dashed: where pictures may wait (batch)"
-        figure.suptitle(title, x=0.01, ha="left", fontsize=9.5, fontweight="bold")
         return with_legend(figure, systems)
 
 

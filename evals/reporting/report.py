@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -23,8 +23,8 @@ from evals.reporting import (
     figures,
     formatting,
     gallery,
+    metric_figures,
     operations,
-    star_figure,
     stars,
     summary,
     tables,
@@ -64,14 +64,16 @@ def write_report(run: Run, out: Path, prompts_per_suite: int = gallery.PROMPTS_P
     """
     out = Path(out)
     ratings = _named_without_folders(rate_run(run))
-    ratings["systems"] = ratings["systems"] or _systems_of_samples(run)
-    provenance = _public(run.provenance)
+    if not ratings["systems"] and not run.samples.empty:
+        ratings["systems"] = sorted(set(run.samples["system"]))
+    provenance: dict[str, Any] = formatting.without_folders(dict(run.provenance))
+    provenance.get("image_set", {}).pop("path", None)
     in_operation, by_size = operations.rows_of(run), operations.compared_sizes(run)
     page = _contents(run, ratings, provenance, prompts_per_suite)
     page["operations"] = operations.section(in_operation, ratings["systems"], by_size)
     files = {
-        "comparison.csv": _table(COMPARISON_COLUMNS, map(_comparison_row, ratings["rows"])),
-        "differences.csv": _table(DIFFERENCE_COLUMNS, map(_with_dimension, ratings["differences"])),
+        "comparison.csv": _table(COMPARISON_COLUMNS, ratings["rows"]),
+        "differences.csv": _table(DIFFERENCE_COLUMNS, ratings["differences"]),
         "report.json": _json(page, ratings, provenance, {"operations": in_operation, "size_comparison": by_size}),
         "report.md": _rendered("report.md.jinja", page),
         "index.html": _rendered("report.html.jinja", page),
@@ -97,18 +99,20 @@ def _contents(run: Run, ratings: RunRatings, provenance: Mapping[str, Any], prom
     systems: Sequence[str] = ratings["systems"]
     samples = run.samples
     parts = summary.dimensions(ratings, provenance, set(samples.dropna(axis=1, how="all").columns))
-    n_prompts = 0 if samples.empty else len(samples[["suite", "prompt_id"]].drop_duplicates())
     suites = [] if samples.empty else list(dict.fromkeys(samples["suite"]))
     image_set = provenance.get("image_set", {})
     control_groups = controls.control_groups(ratings)
-    shown_stars = stars.section(ratings["stars"])
+    shown_stars, star_figure = stars.section(ratings["stars"]), ""
+    if shown_stars.drawn_lines:
+        description = "Stars of every system by row; the numbers are in the table below"
+        star_figure = figures.inline_svg(metric_figures.star_figure(shown_stars), "stars", description)
     return {
         "title": _title(systems),
         "systems": systems,
         "suites": [formatting.suite_name(suite) for suite in suites],
         "image_set": image_set,
         "n_images": len(samples),
-        "n_prompts": n_prompts,
+        "n_prompts": 0 if samples.empty else len(samples[["suite", "prompt_id"]].drop_duplicates()),
         "n_scored": sum(row["n_scored"] for row in ratings["rows"]),
         "n_unscored": sum(row["n_unscored"] for row in ratings["rows"]),
         "when": _when(provenance.get("created_at")),
@@ -118,7 +122,7 @@ def _contents(run: Run, ratings: RunRatings, provenance: Mapping[str, Any], prom
         "dimensions": parts,
         "figures": {part.id: _figures(part, ratings) for part in parts},
         "stars": shown_stars if shown_stars.lines else None,
-        "star_figure": _star_figure(shown_stars),
+        "star_figure": star_figure,
         "warnings": [*provenance_warnings(provenance), *ratings["warnings"]],
         "controls": control_groups,
         "control_table": controls.control_table(control_groups),
@@ -132,16 +136,10 @@ def _contents(run: Run, ratings: RunRatings, provenance: Mapping[str, Any], prom
     }
 
 
-def _systems_of_samples(run: Run) -> list[str]:
-    return [] if run.samples.empty else sorted(set(run.samples["system"]))
-
-
 def _title(systems: Sequence[str]) -> str:
-    if len(systems) == 2:
-        return " against ".join(systems)
-    return (
-        (formatting.join_names(list(systems)) or "Nothing measured") if len(systems) < 5 else f"{len(systems)} systems"
-    )
+    if len(systems) > 4:
+        return f"{len(systems)} systems"
+    return " against ".join(systems) if len(systems) == 2 else formatting.join_names([*systems]) or "Nothing measured"
 
 
 def _figures(part: summary.Dimension, ratings: RunRatings) -> list[str]:
@@ -158,17 +156,10 @@ def _figures(part: summary.Dimension, ratings: RunRatings) -> list[str]:
         of_metric = [row for row in rows if row["metric"] == metric]
         if all(row["mean"] is None for row in of_metric):
             continue
-        figure = figures.interval_figure(of_metric, ratings["systems"])
+        figure = metric_figures.interval_figure(of_metric, ratings["systems"])
         description = f"{of_metric[0]['title']}: means and intervals by system; the numbers are in the table below"
         drawn.append(figures.inline_svg(figure, f"{part.id}-{len(drawn)}", description))
     return drawn
-
-
-def _star_figure(section: stars.StarSection) -> str:
-    if not section.drawn_lines:
-        return ""
-    figure = star_figure.star_figure(section)
-    return figures.inline_svg(figure, "stars", "Stars of every system by row; the numbers are in the table below")
 
 
 def _when(created_at: Any) -> str:
@@ -187,13 +178,6 @@ def _long_prompts(counts: Mapping[str, Any] | None) -> str:
         return ""
     prompts = f"{counts['n']} of {formatting.pluralize(counts['of'], 'prompt')}"
     return f"{prompts} are longer than the text encoder reads at once; they were scored clause by clause."
-
-
-def _public(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the provenance without the places of this machine."""
-    cleaned: dict[str, Any] = formatting.without_folders(dict(provenance))
-    cleaned["image_set"] = {key: value for key, value in cleaned.get("image_set", {}).items() if key != "path"}
-    return cleaned
 
 
 def _rendered(template: str, page: Mapping[str, Any]) -> str:
@@ -217,10 +201,9 @@ def _json(
     provenance: Mapping[str, Any],
     in_operation: Mapping[str, Sequence[SystemOperations]],
 ) -> str:
-    reasons: dict[str, int] = {}
+    reasons: Counter[str] = Counter()
     for row in ratings["rows"]:
-        for code, n in row["reasons"].items():
-            reasons[code] = reasons.get(code, 0) + n
+        reasons.update(row["reasons"])
     document = {
         "schema": 1,
         "title": page["title"],
@@ -244,18 +227,11 @@ def _json(
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _comparison_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    reasons = "; ".join(f"{code}={n}" for code, n in sorted(row["reasons"].items()))
-    return {**_with_dimension(row), "reasons": reasons}
-
-
-def _with_dimension(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {**row, "dimension": comparison.dimension_of(row["metric"])}
-
-
-def _table(columns: Sequence[str], rows: Any) -> str:
+def _table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    for row in rows:
+        reasons = "; ".join(f"{code}={n}" for code, n in sorted(row.get("reasons", {}).items()))
+        writer.writerow({**row, "dimension": comparison.dimension_of(row["metric"]), "reasons": reasons})
     return buffer.getvalue()

@@ -5,8 +5,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from evals.reporting.distribution_figure import distribution_figure
-from evals.reporting.shot_figure import shot_figure
+from evals.reporting.metric_figures import distribution_figure, shot_figure
 from metrics.catalogue import metric
 
 SYSTEMS = ["a", "b"]

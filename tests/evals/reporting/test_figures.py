@@ -4,7 +4,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from evals.reporting.figures import COLOURS, MARKERS, inline_svg, interval_figure
+from evals.reporting.figures import COLOURS, MARKERS, inline_svg
+from evals.reporting.metric_figures import interval_figure
 
 from .conftest import rating
 

@@ -3,7 +3,7 @@
 from evals.cli.rate import print_stars
 from evals.rating.monthly_cost import monthly_costs
 from evals.rating.stars.recommendations import ENOUGH
-from evals.reporting.star_figure import star_figure
+from evals.reporting.metric_figures import star_figure
 from evals.reporting.stars import glyphs, section
 
 
