@@ -1,9 +1,9 @@
-"""Builders of requests, offers, host facts and answers that the hosts' contract tests share."""
+"""Builders of requests, offers, answers and hosts that the hosts' tests share."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
@@ -12,11 +12,17 @@ import httpx2 as httpx
 import pytest
 
 from evals.facts.models import HostFacts, Offer, read_facts
+from evals.generation.answers import Ended, Finished, PollAnswer, Running, Task
 from evals.generation.hosts import HOSTS
-from evals.generation.hosts.transport import HttpAnswer
+from evals.generation.hosts.polling_host import PollingHost
+from evals.generation.hosts.transport import HttpAnswer, HttpCall
 from evals.generation.hosts.vertex import Vertex
 from evals.generation.plan import ImageRequest
 from evals.suites.suite import PromptItem
+
+KEY = "known-key-0123456789"
+HTTP_HOSTS = [name for name in HOSTS if name != "local"]
+POLLING_HOSTS = [name for name in HTTP_HOSTS if name not in ("google", "vertex")]
 
 
 @pytest.fixture
@@ -43,24 +49,6 @@ def offer() -> Callable[..., Offer]:
 
 
 @pytest.fixture
-def host_facts() -> Callable[..., HostFacts]:
-    """Return a builder: ``host_facts("bfl", "https://api.bfl.ai", "bfl.ai")``, with any field changed."""
-
-    def build(host: str, base_url: str, *key_domains: str, **changes: Any) -> HostFacts:
-        usual = HostFacts(
-            id=host,
-            title=host,
-            base_url=base_url,
-            key_variables=(f"{host.upper()}_API_KEY",),
-            concurrency=4,
-            sources=("twinlens",),
-        )
-        return usual.model_copy(update={"key_domains": key_domains, **changes})
-
-    return build
-
-
-@pytest.fixture
 def answer() -> Callable[..., HttpAnswer]:
     """Return a builder: ``answer({"id": "x"})`` is HTTP 200 with that JSON, ``answer(b"", 502)`` raw bytes with 502."""
 
@@ -71,33 +59,79 @@ def answer() -> Callable[..., HttpAnswer]:
     return build
 
 
-@pytest.fixture
-def client() -> Callable[..., httpx.AsyncClient]:
-    """Return a builder of an HTTP client that a function answers: ``client(lambda request: httpx.Response(200))``."""
-
-    def build(answers: Callable[[httpx.Request], httpx.Response]) -> httpx.AsyncClient:
-        return httpx.AsyncClient(transport=httpx.MockTransport(answers), follow_redirects=False)
-
-    return build
-
-
-KEY = "known-key-0123456789"
-HTTP_HOSTS = [name for name in HOSTS if name != "local"]
-POLLING_HOSTS = [name for name in HTTP_HOSTS if name not in ("google", "vertex")]
+def client(answering: Callable[[httpx.Request], httpx.Response], **settings: Any) -> httpx.AsyncClient:
+    """Return an HTTP client whose every request is answered by a function."""
+    return httpx.AsyncClient(transport=httpx.MockTransport(answering), **({"trust_env": False} | settings))
 
 
 def opened(
-    name: str, answering: Callable[[httpx.Request], httpx.Response] = lambda request: httpx.Response(500)
+    name: str,
+    answering: Callable[[httpx.Request], httpx.Response] = lambda request: httpx.Response(500),
+    base_url: str | None = None,
 ) -> Any:
     """Return a host of the facts whose every request is answered by a function."""
-    web = httpx.AsyncClient(transport=httpx.MockTransport(answering), trust_env=False)
     facts = read_facts().hosts[name]
     if name == "vertex":
-        return Vertex(facts, client=web, project="project", token=lambda: KEY)
+        return Vertex(facts, client=client(answering), project="project", token=lambda: KEY)
     module, _, kind = HOSTS[name].partition(":")
-    return getattr(import_module(module), kind)(facts, KEY, client=web)
+    return getattr(import_module(module), kind)(facts, KEY, base_url, client(answering))
+
+
+@pytest.fixture
+def host(request: pytest.FixtureRequest) -> Any:
+    """Return the host that the test's file is named after."""
+    return opened(request.module.__name__.rpartition("test_")[2])
 
 
 def an_offer(name: str) -> Offer:
     """Return the first offer of a host in the facts."""
     return next(offer for offer in read_facts().offers.values() if offer.host == name)
+
+
+class Plain(PollingHost):
+    """A host of no vendor: a POST is answered with a task or a picture's address, a poll with an address."""
+
+    facts = HostFacts(
+        id="vendor",
+        title="Vendor",
+        base_url="https://api.vendor.ai",
+        key_domains=("vendor.ai",),
+        key_variables=("VENDOR_API_KEY",),
+        concurrency=4,
+        sources=("twinlens",),
+    )
+
+    @classmethod
+    def answered(
+        cls,
+        answers: Callable[[httpx.Request], httpx.Response] | Sequence[httpx.Response | Exception],
+        base_url: str | None = None,
+    ) -> Plain:
+        """Return a host whose answers are a function of the request, or come (or are raised) one after the other."""
+        queue = [] if callable(answers) else list(answers)
+
+        def next_answer(request: httpx.Request) -> httpx.Response:
+            answer = queue.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return cls(cls.facts, KEY, base_url, client(answers if callable(answers) else next_answer))
+
+    def submission(self, request: ImageRequest, offer: Offer, references: Sequence[bytes]) -> HttpCall:
+        return self.post("make", {"prompt": request.prompt})
+
+    def read_task(self, answer: HttpAnswer) -> Task | Finished:
+        body = answer.json()
+        return Task(body["id"], body["poll"]) if "id" in body else Finished(url=body["url"])
+
+    def read_state(self, answer: HttpAnswer, task: Task) -> PollAnswer | HttpCall:
+        body = answer.json()
+        if "next" in body:
+            return HttpCall("GET", body["next"], self.keyed(body["next"]))
+        return Finished(url=body["url"]) if body.get("done") else Running(body["status"])
+
+
+def in_brief(read: Any) -> Any:
+    """Return the end of a request as outcome and reason, without its words; any other answer as it is."""
+    return (read.outcome, read.reason) if isinstance(read, Ended) else read

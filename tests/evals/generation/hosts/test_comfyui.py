@@ -1,31 +1,39 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from evals.generation.answers import Accepted, Ended, Finished, Rejected, Running, Task, UntrustedUrl
-from evals.generation.hosts.comfyui import ComfyUI, text_to_image
+from evals.generation.answers import Accepted, Finished, Rejected, ResponseMetadata, Running, Task, UntrustedUrl
+from evals.generation.hosts.comfyui import text_to_image
 from evals.generation.hosts.transport import HttpCall
+from tests.evals.generation.hosts.conftest import in_brief, opened
 
 BASE = "http://127.0.0.1:8188"
 TASK = Task("6f962d0e-40d9", f"{BASE}/history/6f962d0e-40d9")
-PICTURE = f"{BASE}/view?filename=twinlens_00001_.png&subfolder=&type=output"
-PNG = b"\x89PNG\r\n\x1a\n picture"
 IMAGE = {"filename": "twinlens_00001_.png", "subfolder": "", "type": "output"}
+PICTURE = Finished(url=f"{BASE}/view?filename=twinlens_00001_.png&subfolder=&type=output")
+OUT_OF_MEMORY = {
+    "node_id": "3",
+    "node_type": "KSampler",
+    "exception_type": "torch.OutOfMemoryError",
+    "exception_message": "Allocation on device 0\nwould exceed allowed memory.",
+    "traceback": ["long"],
+}
 
 
-def history(
-    *messages: list[Any], images: Any = None, status: str = "success", completed: bool = True
-) -> dict[str, Any]:
-    outputs = {"9": {"images": images}} if images else {}
-    state = {"status_str": status, "completed": completed, "messages": list(messages)}
+def history(*messages, status="success", **outputs):
+    state = {"status_str": status, "completed": status == "success", "messages": list(messages)}
     return {TASK.id: {"prompt": [], "outputs": outputs, "status": state}}
 
 
-@pytest.fixture
-def host(host_facts) -> ComfyUI:
-    return ComfyUI(host_facts("comfyui", BASE, key_variables=()))
+def objection(kind, message, details, node_id, class_type):
+    """Return the answer to a workflow with one node that is not accepted."""
+    node = {
+        "errors": [{"type": kind, "message": message, "details": details}],
+        "dependent_outputs": ["9"],
+        "class_type": class_type,
+    }
+    error = {"type": "prompt_outputs_failed_validation", "message": "Prompt outputs failed validation"}
+    return {"error": error, "node_errors": {node_id: node}}
 
 
 @pytest.fixture
@@ -37,19 +45,16 @@ def test_a_request_queues_a_workflow_with_checkpoint_prompt_seed_and_pixels(host
     call = host.prepare(image_request(size="512"), checkpoint, [])
     assert (call.method, call.url, call.headers) == ("POST", f"{BASE}/prompt", {})
     assert set(call.body) == {"prompt", "client_id"}
-    nodes = {node["class_type"]: node["inputs"] for node in call.body["prompt"].values() if node["inputs"] != {}}
+    graph = call.body["prompt"]
+    nodes = {node["class_type"]: node["inputs"] for node in graph.values()}
     assert nodes["CheckpointLoaderSimple"] == {"ckpt_name": "sd_xl_base_1.0.safetensors"}
     assert nodes["EmptyLatentImage"] == {"width": 512, "height": 512, "batch_size": 1}
     assert nodes["KSampler"]["seed"] == 42
-    texts = [node["inputs"]["text"] for node in call.body["prompt"].values() if node["class_type"] == "CLIPTextEncode"]
+    texts = [node["inputs"]["text"] for node in graph.values() if node["class_type"] == "CLIPTextEncode"]
     assert texts == ["a cat", ""]
-
-
-def test_every_link_of_the_workflow_leads_to_a_node(image_request, checkpoint):
-    graph = text_to_image(image_request(), checkpoint)
-    links = [value for node in graph.values() for value in node["inputs"].values() if isinstance(value, list)]
+    links = [value for inputs in graph.values() for value in inputs["inputs"].values() if isinstance(value, list)]
     assert len(links) == 9
-    assert all(source in graph for source, _ in links)
+    assert all(node in graph for node, _ in links)
 
 
 def test_a_repeat_is_another_workflow_so_that_the_server_cannot_answer_from_its_cache(image_request, checkpoint):
@@ -68,117 +73,94 @@ def test_distilled_checkpoints_get_no_guidance(image_request, offer, name, setti
     assert (sampler["steps"], sampler["cfg"]) == settings
 
 
-def test_references_are_an_error_and_never_dropped(host, image_request, checkpoint):
-    with pytest.raises(ValueError, match="no reference images"):
-        host.prepare(image_request(), checkpoint, [PNG])
-
-
 def test_a_queued_workflow_is_accepted(host, answer):
-    read = host.read_submission(answer({"prompt_id": TASK.id, "number": 1, "node_errors": {}}))
-    assert read == Accepted(TASK)
+    assert host.read_submission(answer({"prompt_id": TASK.id, "number": 1, "node_errors": {}})) == Accepted(TASK)
 
 
-def test_what_a_node_objects_to_is_the_requests_end(host, answer):
-    problem = {"type": "value_bigger_than_max", "message": "Value 99999 bigger than max", "details": "width"}
-    body = {
-        "error": {"type": "prompt_outputs_failed_validation", "message": "Prompt outputs failed validation"},
-        "node_errors": {"5": {"errors": [problem], "dependent_outputs": ["9"], "class_type": "EmptyLatentImage"}},
-    }
+@pytest.mark.parametrize(
+    ("body", "reason", "message"),
+    [
+        (
+            objection("value_bigger_than_max", "Value 99999 bigger than max", "width", "5", "EmptyLatentImage"),
+            "prompt_outputs_failed_validation",
+            "EmptyLatentImage (5): Value 99999 bigger than max: width",
+        ),
+        (
+            {"error": {"type": "no_prompt", "message": "No prompt provided", "details": "none"}, "node_errors": {}},
+            "no_prompt",
+            "No prompt provided none",
+        ),
+        (b"400: Bad Request", "http_400", "400: Bad Request"),
+    ],
+    ids=["of a node", "of the server", "of something else"],
+)
+def test_an_objection_ends_the_request_in_its_own_words(host, answer, body, reason, message):
     read = host.read_submission(answer(body, 400))
-    assert isinstance(read, Ended)
-    assert (read.outcome, read.reason) == ("failed", "prompt_outputs_failed_validation")
-    assert read.message == "EmptyLatentImage (5): Value 99999 bigger than max: width"
+    assert (*in_brief(read), read.message) == ("failed", reason, message)
 
 
 def test_an_unknown_checkpoint_stops_the_system(host, answer):
-    problem = {"type": "value_not_in_list", "message": "Value not in list", "details": "ckpt_name: 'x' not in []"}
-    body = {
-        "error": {"type": "prompt_outputs_failed_validation", "message": "Prompt outputs failed validation"},
-        "node_errors": {"4": {"errors": [problem], "class_type": "CheckpointLoaderSimple"}},
-    }
+    details = "ckpt_name: 'x' not in []"
+    body = objection("value_not_in_list", "Value not in list", details, "4", "CheckpointLoaderSimple")
     read = host.read_submission(answer(body, 400))
     assert isinstance(read, Rejected)
     assert "models/checkpoints" in read.stops
     assert "ckpt_name: 'x'" in read.message
 
 
-def test_an_error_without_node_errors_is_told_in_its_own_words(host, answer):
-    body = {"error": {"type": "no_prompt", "message": "No prompt provided", "details": "none"}, "node_errors": {}}
-    read = host.read_submission(answer(body, 400))
-    assert (read.outcome, read.reason, read.message) == ("failed", "no_prompt", "No prompt provided none")
-
-
-def test_a_history_without_the_workflow_leads_to_the_queue(host, answer):
-    assert host.read_poll(answer({}), TASK) == HttpCall("GET", f"{BASE}/queue")
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({}, HttpCall("GET", f"{BASE}/queue")),
+        ({"queue_running": [[0, TASK.id, {}, {}, []]], "queue_pending": []}, Running("running")),
+        (
+            {"queue_running": [[0, "other", {}, {}, []]], "queue_pending": [[1, TASK.id, {}, {}, []]]},
+            Running("pending", queued=True),
+        ),
+        (
+            history(
+                ["execution_start", {"prompt_id": TASK.id, "timestamp": 1_764_253_858_000}],
+                ["execution_success", {"prompt_id": TASK.id, "timestamp": 1_764_253_862_500}],
+                **{"9": {"images": [IMAGE]}},
+            ),
+            Finished(None, PICTURE.url, ResponseMetadata(generation_s=4.5)),
+        ),
+        (
+            history(**{"2": {"images": [{"filename": "p.png", "type": "temp"}]}, "9": {"images": [IMAGE]}}),
+            PICTURE,
+        ),
+        (
+            history(**{"9": {"images": [{"filename": "a b&c.png", "subfolder": "x/y", "type": "output"}]}}),
+            Finished(url=f"{BASE}/view?filename=a+b%26c.png&subfolder=x%2Fy&type=output"),
+        ),
+        (history(), ("failed", "no_images")),
+        (history(status="error"), ("failed", "no_images")),
+    ],
+    ids=["not over", "running", "queued", "done", "beside a preview", "odd names", "no picture", "broken"],
+)
+def test_history_and_queue_tell_how_a_workflow_is_doing(host, answer, body, expected):
+    assert in_brief(host.read_poll(answer(body), TASK)) == expected
 
 
 @pytest.mark.parametrize(
-    ("running", "pending", "read"),
+    ("event", "details", "message"),
     [
-        ([[0, TASK.id, {}, {}, []]], [], Running("running")),
-        ([[0, "other", {}, {}, []]], [[1, TASK.id, {}, {}, []]], Running("pending", queued=True)),
+        (
+            "execution_error",
+            OUT_OF_MEMORY,
+            "KSampler (3): torch.OutOfMemoryError: Allocation on device 0 would exceed allowed memory.",
+        ),
+        ("execution_interrupted", {"node_id": "3", "node_type": "KSampler"}, "KSampler (3)"),
     ],
 )
-def test_the_queue_tells_running_from_waiting(host, answer, running, pending, read):
-    assert host.read_poll(answer({"queue_running": running, "queue_pending": pending}), TASK) == read
+def test_a_workflow_that_broke_off_names_the_node(host, answer, event, details, message):
+    read = host.read_poll(answer(history([event, details], status="error")), TASK)
+    assert (*in_brief(read), read.message) == ("failed", event, message)
 
 
-def test_a_success_names_the_picture_on_the_server_and_the_time(host, answer):
-    start = ["execution_start", {"prompt_id": TASK.id, "timestamp": 1_764_253_858_000}]
-    end = ["execution_success", {"prompt_id": TASK.id, "timestamp": 1_764_253_862_500}]
-    read = host.read_poll(answer(history(start, end, images=[IMAGE])), TASK)
-    assert isinstance(read, Finished)
-    assert (read.url, read.metadata.generation_s) == (PICTURE, 4.5)
-
-
-def test_the_saved_picture_counts_and_no_preview(host, answer):
-    body = history(images=[IMAGE])
-    preview = {"images": [{"filename": "preview.png", "subfolder": "", "type": "temp"}]}
-    body[TASK.id]["outputs"] = {"2": preview, **body[TASK.id]["outputs"]}
-    assert host.read_poll(answer(body), TASK).url == PICTURE
-
-
-def test_names_are_escaped_in_the_address(host, answer):
-    odd = {"filename": "a b&c.png", "subfolder": "x/y", "type": "output"}
-    read = host.read_poll(answer(history(images=[odd])), TASK)
-    assert read.url == f"{BASE}/view?filename=a+b%26c.png&subfolder=x%2Fy&type=output"
-
-
-def test_an_error_in_a_node_is_told_with_its_name(host, answer):
-    error = {
-        "node_id": "3",
-        "node_type": "KSampler",
-        "exception_type": "torch.OutOfMemoryError",
-        "exception_message": "Allocation on device 0\nwould exceed allowed memory.",
-        "traceback": ["long"],
-    }
-    read = host.read_poll(answer(history(["execution_error", error], status="error", completed=False)), TASK)
-    assert isinstance(read, Ended)
-    assert (read.outcome, read.reason) == ("failed", "execution_error")
-    expected = "KSampler (3): torch.OutOfMemoryError: Allocation on device 0 would exceed allowed memory."
-    assert read.message == expected
-
-
-@pytest.mark.parametrize("status", ["success", "error"])
-def test_a_workflow_that_ended_without_a_picture_failed(host, answer, status):
-    read = host.read_poll(answer(history(status=status, completed=status == "success")), TASK)
-    assert (read.outcome, read.reason) == ("failed", "no_images")
-
-
-def test_an_interrupted_workflow_failed(host, answer):
-    stopped = ["execution_interrupted", {"node_id": "3", "node_type": "KSampler"}]
-    read = host.read_poll(answer(history(stopped, status="error", completed=False)), TASK)
-    assert (read.outcome, read.reason, read.message) == ("failed", "execution_interrupted", "KSampler (3)")
-
-
-def test_pictures_come_from_the_server_only(host_facts):
-    lan = ComfyUI(host_facts("comfyui", "http://192.168.1.28:8188", key_variables=()))
+def test_pictures_come_from_the_server_only():
+    lan = opened("comfyui", base_url="http://192.168.1.28:8188")
     lan.check_delivery("http://192.168.1.28:8188/view?filename=x.png")
     for elsewhere in ("http://192.168.1.28:9999/view", "https://evil.example/view", "http://127.0.0.1:8188/view"):
         with pytest.raises(UntrustedUrl):
             lan.check_delivery(elsewhere)
-
-
-def test_a_bad_request_that_is_not_comfyuis_own_answer_ends_only_itself(host, answer):
-    read = host.read_submission(answer(b"400: Bad Request", 400))
-    assert (read.outcome, read.reason, read.message) == ("failed", "http_400", "400: Bad Request")

@@ -13,56 +13,22 @@ from evals.generation.hosts.transport import HttpAnswer
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("words", "outcome"),
     [
-        "NSFW content detected. Try running it again, or try a different prompt.",
-        "The input or output was flagged as sensitive. Please try again with different inputs. (E005)",
-        "Content Moderated",
-        "The generated image violates our content policy",
+        ("The input or output was flagged as sensitive. Please try again with different inputs. (E005)", "filtered"),
+        ("Content Moderated", "filtered"),
+        ("The generated image violates our content policy", "filtered"),
+        ("Request Moderated", "refused"),
+        ("Your prompt was flagged as inappropriate", "refused"),
+        ("Invalid: prompt contains prohibited content", "refused"),
+        ("", None),
+        ("prompt: field required", None),
+        ("failed to load the safety checker", None),
+        ("the request timed out", None),
     ],
 )
-def test_words_about_a_picture_mean_filtered(words):
-    assert withheld(words) == "filtered"
-
-
-@pytest.mark.parametrize(
-    "words",
-    ["Request Moderated", "Your prompt was flagged as inappropriate", "Invalid: prompt contains prohibited content"],
-)
-def test_words_about_the_prompt_mean_refused(words):
-    assert withheld(words) == "refused"
-
-
-@pytest.mark.parametrize(
-    "words",
-    ["", "CUDA out of memory", "prompt: field required", "failed to load the safety checker", "the request timed out"],
-)
-def test_other_failures_are_nobodys_refusal(words):
-    assert withheld(words) is None
-
-
-@pytest.mark.parametrize(
-    ("status", "stops", "may_have_cost"),
-    [
-        (401, True, False),
-        (402, True, False),
-        (403, True, False),
-        (404, True, False),
-        (429, False, False),
-        (500, False, True),
-        (503, False, False),
-    ],
-)
-def test_what_a_status_means_wherever_it_comes_from(answer, status, stops, may_have_cost):
-    refused = rejection(answer({"detail": "in words"}, status))
-    assert refused is not None
-    assert (refused.reason, refused.message) == (f"http_{status}", "in words")
-    assert (bool(refused.stops), refused.may_have_cost) == (stops, may_have_cost)
-
-
-@pytest.mark.parametrize("status", [200, 202, 400, 422])
-def test_what_belongs_to_one_request_is_left_to_its_host(answer, status):
-    assert rejection(answer({}, status)) is None
+def test_words_about_the_prompt_mean_refused_about_a_picture_filtered_and_others_neither(words, outcome):
+    assert withheld(words) == outcome
 
 
 @pytest.mark.parametrize(

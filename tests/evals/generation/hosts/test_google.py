@@ -1,31 +1,15 @@
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
-from collections.abc import Callable
-from typing import Any
 
-import httpx2 as httpx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from evals.facts.models import read_facts
 from evals.facts.pricing import TokenPrice, billed_usd
-from evals.generation.answers import (
-    Ended,
-    Finished,
-    MalformedResponse,
-    OutcomeUnknown,
-    Rejected,
-    ResponseMetadata,
-    SubmitAnswer,
-)
+from evals.generation.answers import Ended, Finished, MalformedResponse, Rejected, ResponseMetadata
 from evals.generation.hosts.google import WITHOUT_PICTURE, Google, token_usage
-from evals.generation.hosts.transport import HttpAnswer
+from tests.evals.generation.hosts.conftest import KEY, in_brief
 
-KEY = "AIzaSy-0123456789abcdef"
 BASE = "https://generativelanguage.googleapis.com"
 PNG = b"\x89PNG\r\n\x1a\n" + b"rest of a png"
 JPEG = b"\xff\xd8\xff\xe0" + b"rest of a jpeg"
@@ -41,6 +25,18 @@ RECORDED_USAGE = {
     "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 1120}],
     "serviceTier": "standard",
 }
+NANO_BANANA_2_USAGE = {
+    "promptTokenCount": 10,
+    "candidatesTokenCount": 1460,
+    "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 1120}],
+}
+EDIT_USAGE = {
+    "promptTokenCount": 1156,
+    "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 36}, {"modality": "IMAGE", "tokenCount": 1120}],
+    "candidatesTokenCount": 1488,
+    "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 1120}],
+    "thoughtsTokenCount": 483,
+}
 QUOTA = {
     "error": {
         "code": 429,
@@ -55,59 +51,63 @@ QUOTA = {
         ],
     }
 }
+REASONS = {  # all that the SDK knows
+    "refused": "BLOCKLIST ESCALATION LANGUAGE NO_IMAGE OTHER PROHIBITED_CONTENT PUP_LIMITED_DISABLED SPII",
+    "filtered": "IMAGE_OTHER IMAGE_PROHIBITED_CONTENT IMAGE_RECITATION IMAGE_SAFETY MODEL_ARMOR RECITATION SAFETY",
+    "failed": """CONTINUATION MALFORMED_FUNCTION_CALL MALFORMED_RESPONSE MAX_TOKENS MISSING_THOUGHT_SIGNATURE
+        TOO_MANY_TOOL_CALLS UNEXPECTED_TOOL_CALL""",
+}
+OUTCOMES = {reason: outcome for outcome, reasons in REASONS.items() for reason in reasons.split()}
 
 
-def read_submission(answer: HttpAnswer) -> SubmitAnswer:
-    facts = read_facts().hosts["google"]
-    never = httpx.MockTransport(lambda request: httpx.Response(500))
-    return Google(facts, KEY, client=httpx.AsyncClient(transport=never)).read_submission(answer)
-
-
-def encoded(content: bytes) -> str:
+def encoded(content):
     return base64.b64encode(content).decode()
 
 
-def image(content: bytes, **more: Any) -> dict[str, Any]:
+def image(content, **more):
     return {"inlineData": {"mimeType": "image/jpeg", "data": encoded(content)}, **more}
 
 
-def generated(*parts: dict[str, Any], reason: str | None = "STOP", **more: Any) -> dict[str, Any]:
+def generated(*parts, reason="STOP", **more):
     """Return the body of an answer with these parts, in the recorded shape."""
-    candidate: dict[str, Any] = {"content": {"role": "model", "parts": list(parts)}, "index": 0}
+    candidate = {"content": {"role": "model", "parts": list(parts)}, "index": 0}
     if reason is not None:
         candidate["finishReason"] = reason
     return {"candidates": [candidate], "modelVersion": "gemini-3-pro-image", "responseId": "r", **more}
 
 
-@pytest.fixture
-def google(host_facts, client) -> Callable[..., Google]:
-    def build(answers: Callable[[httpx.Request], httpx.Response] = httpx.Response, **settings: Any) -> Google:
-        facts = host_facts("google", BASE, "generativelanguage.googleapis.com")
-        return Google(facts, KEY, client=client(answers), **settings)
+def error(code, status, message="in words", details=()):
+    return {"error": {"code": code, "message": message, "status": status, "details": list(details)}}
 
-    return build
+
+def tokens(*counts):
+    return dict(zip(("input_text", "input_image", "output_image", "output_text"), counts, strict=True))
 
 
 # The request
 
 
-def test_a_request_has_the_captured_form(google, image_request, offer):
-    call = google().prepare(image_request(), offer("gemini-3-pro-image", "google"), [])
+@pytest.mark.parametrize(
+    ("size", "seed", "sent"),  # a seed has 31 bits
+    [("512", -5, 0), ("1K", 42, 42), ("2K", 0, 0), ("2K", 2**31 - 1, 2**31 - 1), ("4K", 2**31, 2**31 - 1)],
+)
+def test_a_request_has_the_captured_form(host, image_request, offer, size, seed, sent):
+    call = host.prepare(image_request(size=size, seed=seed), offer("gemini-3-pro-image", "google"), [])
     assert call.method == "POST"
     assert call.url == f"{BASE}/v1beta/models/gemini-3-pro-image:generateContent"
     assert call.headers == {"x-goog-api-key": KEY}
     assert call.body == {
         "contents": [{"role": "user", "parts": [{"text": "a cat"}]}],
         "generationConfig": {
-            "seed": 42,
+            "seed": sent,
             "responseModalities": ["IMAGE"],
-            "imageConfig": {"aspectRatio": "1:1", "imageSize": "1K"},
+            "imageConfig": {"aspectRatio": "1:1", "imageSize": size},
         },
     }
 
 
-def test_references_follow_the_prompt_with_the_type_of_their_bytes(google, image_request, offer):
-    call = google().prepare(image_request(), offer("gemini-3-pro-image", "google"), [PNG, JPEG, WEBP])
+def test_references_follow_the_prompt_with_the_type_of_their_bytes(host, image_request, offer):
+    call = host.prepare(image_request(), offer("gemini-3-pro-image", "google"), [PNG, JPEG, WEBP])
     assert call.body["contents"][0]["parts"] == [
         {"text": "a cat"},
         {"inlineData": {"mimeType": "image/png", "data": encoded(PNG)}},
@@ -116,29 +116,15 @@ def test_references_follow_the_prompt_with_the_type_of_their_bytes(google, image
     ]
 
 
-@pytest.mark.parametrize("size", ["512", "1K", "2K", "4K"])
-def test_the_size_is_sent_by_its_name(google, image_request, offer, size):
-    call = google().prepare(image_request(size=size), offer("gemini-3.1-flash-image", "google"), [])
-    assert call.body["generationConfig"]["imageConfig"] == {"aspectRatio": "1:1", "imageSize": size}
-
-
-@pytest.mark.parametrize(
-    ("seed", "sent"), [(0, 0), (-5, 0), (2**31 - 1, 2**31 - 1), (2**31, 2**31 - 1), (2**40, 2**31 - 1)]
-)
-def test_a_seed_fits_into_31_bits(google, image_request, offer, seed, sent):
-    call = google().prepare(image_request(seed=seed), offer("gemini-3-pro-image", "google"), [])
-    assert call.body["generationConfig"]["seed"] == sent
-
-
-def test_the_version_is_a_setting(google, image_request, offer):
-    call = google(api_version="v1").prepare(image_request(), offer("gemini-3-pro-image", "google"), [])
-    assert call.url == f"{BASE}/v1/models/gemini-3-pro-image:generateContent"
+def test_the_version_is_a_setting(host, image_request, offer):
+    call = Google(host.facts, KEY, api_version="v1").prepare(image_request(), offer("m", "google"), [])
+    assert call.url == f"{BASE}/v1/models/m:generateContent"
 
 
 # Pictures
 
 
-def test_the_last_picture_that_is_no_thought_is_taken(answer):
+def test_the_last_picture_that_is_no_thought_is_taken(host, answer):
     body = generated(
         {"text": "Let me think.", "thought": True},
         image(DRAFT, thought=True),
@@ -146,13 +132,8 @@ def test_the_last_picture_that_is_no_thought_is_taken(answer):
         image(FINAL, thoughtSignature="…"),
         usageMetadata=RECORDED_USAGE,
     )
-    assert read_submission(answer(body)) == Finished(
-        content=FINAL,
-        metadata=ResponseMetadata(
-            model_version="gemini-3-pro-image",
-            usage={"input_text": 10, "input_image": 0, "output_image": 1120, "output_text": 162},
-        ),
-    )
+    metadata = ResponseMetadata("gemini-3-pro-image", usage=tokens(10, 0, 1120, 162))
+    assert host.read_submission(answer(body)) == Finished(content=FINAL, metadata=metadata)
 
 
 @pytest.mark.parametrize(
@@ -165,265 +146,163 @@ def test_the_last_picture_that_is_no_thought_is_taken(answer):
     ],
     ids=["a draft after it", "words beside it", "URL-safe base64", "an odd reason"],
 )
-def test_a_picture_is_found_whatever_comes_with_it(body, text, answer):
-    read = read_submission(answer(body))
+def test_a_picture_is_found_whatever_comes_with_it(host, body, text, answer):
+    read = host.read_submission(answer(body))
     assert isinstance(read, Finished)
     assert (read.content, read.metadata.text) == (FINAL, text)
 
 
-def test_a_thought_alone_is_no_picture(answer):
-    read = read_submission(answer(generated(image(DRAFT, thought=True), {"text": "Hm.", "thought": True})))
-    assert isinstance(read, Ended)
-    assert (read.outcome, read.reason, read.metadata.text) == ("failed", "no_picture", None)
-
-
-@pytest.mark.parametrize("data", ["", "not base64!", "QUJ", None, 7, ["QUJD"]])
-def test_a_picture_that_cannot_be_decoded_is_malformed(answer, data):
-    with pytest.raises(MalformedResponse):
-        read_submission(answer(generated({"inlineData": {"mimeType": "image/png", "data": data}})))
-
-
 @pytest.mark.parametrize("metadata", [None, "much", {"promptTokenCount": "ten"}, {"promptTokenCount": -1}])
-def test_odd_counts_do_not_cost_the_picture(answer, metadata):
-    read = read_submission(answer(generated(image(FINAL), usageMetadata=metadata, modelVersion=3)))
+def test_odd_counts_do_not_cost_the_picture(host, answer, metadata):
+    read = host.read_submission(answer(generated(image(FINAL), usageMetadata=metadata, modelVersion=3)))
     assert read == Finished(content=FINAL)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"candidates": "none"},
+        {"candidates": [None]},
+        {"promptFeedback": []},
+        *(
+            generated({"inlineData": {"mimeType": "image/png", "data": data}})
+            for data in ("", "not base64!", "QUJ", None, 7, ["QUJD"])
+        ),
+    ],
+)
+def test_an_answer_of_another_shape_or_with_an_undecodable_picture_is_malformed(host, answer, body):
+    with pytest.raises(MalformedResponse):
+        host.read_submission(answer(body))
+
+
+def test_success_without_content_is_malformed(host, answer):
+    with pytest.raises(MalformedResponse):
+        host.read_submission(answer(generated(image(FINAL)), 204))
 
 
 # Refusals
 
 
-def test_a_refused_prompt_is_refused(answer):
+def test_a_refused_prompt_is_refused_and_has_its_tokens(host, answer):
     body = {
         "promptFeedback": {"blockReason": "PROHIBITED_CONTENT", "blockReasonMessage": "Not this."},
         "usageMetadata": {"promptTokenCount": 8, "totalTokenCount": 8},
         "modelVersion": "gemini-3.1-flash-image",
     }
-    usage = {"input_text": 8, "input_image": 0, "output_image": 0, "output_text": 0}
-    metadata = ResponseMetadata(model_version="gemini-3.1-flash-image", usage=usage)
-    assert read_submission(answer(body)) == Ended("refused", "PROHIBITED_CONTENT", "Not this.", metadata)
+    metadata = ResponseMetadata("gemini-3.1-flash-image", usage=tokens(8, 0, 0, 0))
+    assert host.read_submission(answer(body)) == Ended("refused", "PROHIBITED_CONTENT", "Not this.", metadata)
 
 
-def test_a_withheld_picture_is_filtered(answer):
-    body = {
-        "candidates": [
-            {
-                "content": {},
-                "finishReason": "IMAGE_SAFETY",
-                "finishMessage": "Unable to show the generated image…",
-                "index": 0,
-            }
-        ],
-        "usageMetadata": {"promptTokenCount": 8, "totalTokenCount": 8},
-    }
-    read = read_submission(answer(body))
-    assert isinstance(read, Ended)
-    assert (read.outcome, read.reason) == ("filtered", "IMAGE_SAFETY")
-    assert read.message == "Unable to show the generated image…"
-
-
-KNOWN_REASONS = """
-    MAX_TOKENS SAFETY RECITATION LANGUAGE OTHER BLOCKLIST PROHIBITED_CONTENT SPII MALFORMED_FUNCTION_CALL IMAGE_SAFETY
-    IMAGE_PROHIBITED_CONTENT IMAGE_OTHER NO_IMAGE IMAGE_RECITATION UNEXPECTED_TOOL_CALL TOO_MANY_TOOL_CALLS
-    MISSING_THOUGHT_SIGNATURE MALFORMED_RESPONSE ESCALATION PUP_LIMITED_DISABLED CONTINUATION MODEL_ARMOR
-"""
+def test_a_withheld_picture_is_filtered_with_the_vendors_words(host, answer):
+    candidate = {"content": {}, "finishReason": "IMAGE_SAFETY", "finishMessage": "Unable to show it…", "index": 0}
+    read = host.read_submission(answer({"candidates": [candidate], "usageMetadata": {"promptTokenCount": 8}}))
+    assert (*in_brief(read), read.message) == ("filtered", "IMAGE_SAFETY", "Unable to show it…")
 
 
 def test_every_reason_that_the_sdk_knows_is_in_the_table():
-    assert set(WITHOUT_PICTURE) == set(KNOWN_REASONS.split())
+    assert set(WITHOUT_PICTURE) == set(OUTCOMES)
 
 
 @pytest.mark.parametrize(
-    ("reason", "outcome"),
-    [*WITHOUT_PICTURE.items(), ("IMAGE_NEW_RULE", "filtered"), ("NEW_RULE", "refused")],
+    ("reason", "outcome"), [*OUTCOMES.items(), ("IMAGE_NEW_RULE", "filtered"), ("NEW_RULE", "refused")]
 )
-def test_a_reason_without_a_picture_has_its_outcome(answer, reason, outcome):
-    read = read_submission(answer(generated({"text": "I cannot."}, reason=reason)))
-    assert isinstance(read, Ended)
-    assert (read.outcome, read.reason, read.message, read.metadata.text) == (outcome, reason, "I cannot.", "I cannot.")
+def test_a_reason_without_a_picture_has_its_outcome(host, answer, reason, outcome):
+    read = host.read_submission(answer(generated({"text": "I cannot."}, reason=reason)))
+    assert (*in_brief(read), read.message, read.metadata.text) == (outcome, reason, "I cannot.", "I cannot.")
 
 
 @pytest.mark.parametrize("reason", ["STOP", None, "FINISH_REASON_UNSPECIFIED"])
-def test_text_alone_is_a_refusal(answer, reason):
-    read = read_submission(answer(generated({"text": "I'd rather talk."}, reason=reason)))
-    assert isinstance(read, Ended)
-    assert (read.outcome, read.reason, read.metadata.text) == ("refused", "text_only", "I'd rather talk.")
+def test_text_alone_is_a_refusal(host, answer, reason):
+    read = host.read_submission(answer(generated({"text": "I'd rather talk."}, reason=reason)))
+    assert (*in_brief(read), read.metadata.text) == ("refused", "text_only", "I'd rather talk.")
 
 
-def test_an_answer_without_picture_or_word_has_failed(answer):
-    for body in (generated(), {"candidates": [], "modelVersion": "m"}, {"usageMetadata": {"promptTokenCount": 8}}):
-        read = read_submission(answer(body))
-        assert isinstance(read, Ended)
-        assert read.outcome == "failed"
-
-
-@pytest.mark.parametrize("body", [{}, {"candidates": "none"}, {"candidates": [None]}, {"promptFeedback": []}])
-def test_an_answer_of_another_shape_is_malformed(answer, body):
-    with pytest.raises(MalformedResponse):
-        read_submission(answer(body))
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (generated(image(DRAFT, thought=True), {"text": "Hm.", "thought": True}), "no_picture"),
+        (generated(), "no_picture"),
+        ({"candidates": [], "modelVersion": "m"}, "no_candidates"),
+        ({"usageMetadata": {"promptTokenCount": 8}}, "no_candidates"),
+    ],
+)
+def test_thoughts_alone_or_nothing_at_all_are_a_failure(host, answer, body, reason):
+    read = host.read_submission(answer(body))
+    assert (*in_brief(read), read.metadata.text) == ("failed", reason, None)
 
 
 # Prices
 
 
-def test_the_price_formula_gives_the_worked_examples(offer):
-    def usd(model: str, usage: dict[str, Any], rates: tuple[float, float, float]) -> float | None:
-        terms = dict(zip(("input_per_m", "output_text_per_m", "output_image_per_m"), rates, strict=True))
-        bounds = dict.fromkeys(("reference_tokens", "text_tokens_usual", "text_tokens_at_most"), 0)
-        price = TokenPrice(**terms, **bounds, image_tokens={"1K": 1120}, source="litellm")
-        priced = offer(model, "google", sizes=("1K",), prices=(price,))
-        metadata = ResponseMetadata(usage=token_usage(usage, has_picture=True))
-        return billed_usd(priced, metadata.cost_usd, metadata.usage, "1K")[0]
-
-    assert usd("gemini-3-pro-image", RECORDED_USAGE, (2, 12, 120)) == pytest.approx(0.13636, abs=1e-5)
-    nb2 = {
-        "promptTokenCount": 10,
-        "candidatesTokenCount": 1460,
-        "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 1120}],
-    }
-    assert usd("gemini-3.1-flash-image", nb2, (0.5, 3, 60)) == pytest.approx(0.06823, abs=1e-5)
-    edit = {
-        "promptTokenCount": 1156,
-        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 36}, {"modality": "IMAGE", "tokenCount": 1120}],
-        "candidatesTokenCount": 1488,
-        "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 1120}],
-        "thoughtsTokenCount": 483,
-    }
-    assert token_usage(edit, True) == {
-        "input_text": 36,
-        "input_image": 1120,
-        "output_image": 1120,
-        "output_text": 851,
-    }
-    assert usd("gemini-nano-banana-2.1", edit, (1.5, 7.5, 30)) == pytest.approx(0.04172, abs=1e-5)
+@pytest.mark.parametrize(
+    ("usage", "counts", "rates", "expected_usd"),  # rates in USD per million tokens: input, text, image
+    [
+        (RECORDED_USAGE, tokens(10, 0, 1120, 162), (2, 12, 120), 0.13636),
+        (NANO_BANANA_2_USAGE, tokens(10, 0, 1120, 340), (0.5, 3, 60), 0.06823),
+        (EDIT_USAGE, tokens(36, 1120, 1120, 851), (1.5, 7.5, 30), 0.04172),
+    ],
+    ids=["Gemini 3 Pro", "Nano Banana 2", "an edit with Nano Banana 2.1"],
+)
+def test_the_price_formula_gives_the_worked_examples(offer, usage, counts, rates, expected_usd):
+    terms = dict(zip(("input_per_m", "output_text_per_m", "output_image_per_m"), rates, strict=True))
+    bounds = dict.fromkeys(("reference_tokens", "text_tokens_usual", "text_tokens_at_most"), 0)
+    price = TokenPrice(**terms, **bounds, image_tokens={"1K": 1120}, source="litellm")
+    assert token_usage(usage, has_picture=True) == counts
+    usd, _ = billed_usd(offer("m", "google", sizes=("1K",), prices=(price,)), None, counts, "1K")
+    assert usd == pytest.approx(expected_usd, abs=1e-5)
 
 
 def test_tokens_of_a_picture_that_are_not_told_apart_are_unknown():
     without_details = {"promptTokenCount": 10, "candidatesTokenCount": 1180}
     assert token_usage(without_details, has_picture=True) is None
-    text = {"input_text": 10, "input_image": 0, "output_image": 0, "output_text": 1180}
-    assert token_usage(without_details, has_picture=False) == text
+    assert token_usage(without_details, has_picture=False) == tokens(10, 0, 0, 1180)
 
 
 def test_sums_that_are_missing_are_made_of_their_parts():
-    found = {name: value for name, value in RECORDED_USAGE.items() if name.endswith("Details")}
-    usage = {"input_text": 10, "input_image": 0, "output_image": 1120, "output_text": 0}
-    assert token_usage(found, has_picture=True) == usage
+    details = {name: value for name, value in RECORDED_USAGE.items() if name.endswith("Details")}
+    assert token_usage(details, has_picture=True) == tokens(10, 0, 1120, 0)
 
 
 # Errors
 
 
-def test_the_wait_is_read_from_the_body_or_else_from_the_header(answer):
-    assert read_submission(answer(QUOTA, 429)) == Rejected(
-        "RESOURCE_EXHAUSTED", "You exceeded your current quota, please check your plan.", 34.4
-    )
-    body = {"error": {"code": 429, "message": "slow down", "status": "RESOURCE_EXHAUSTED"}}
-    assert read_submission(answer(body, 429, retry_after="7")) == Rejected("RESOURCE_EXHAUSTED", "slow down", 7.0)
-
-
-def test_the_quota_of_a_day_stops_the_system_until_midnight(answer):
-    body = json.loads(json.dumps(QUOTA).replace("PerMinute", "PerDay"))
-    read = read_submission(answer(body, 429))
-    assert isinstance(read, Rejected)
-    assert "midnight Pacific" in read.stops
-
-
-def test_a_bad_key_stops_the_system_although_it_is_answered_as_a_bad_request(answer):
-    details = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}]
-    error = {"code": 400, "message": "API key not valid.", "status": "INVALID_ARGUMENT", "details": details}
-    read = read_submission(answer({"error": error}, 400))
-    assert isinstance(read, Rejected)
-    assert read.stops == "check the key and what it may be used for"
-
-
 @pytest.mark.parametrize(
-    ("code", "status", "stops"),
+    ("code", "body", "stops"),
     [
-        (400, "FAILED_PRECONDITION", "billing"),
-        (401, "UNAUTHENTICATED", "key"),
-        (403, "PERMISSION_DENIED", "key"),
-        (404, "NOT_FOUND", "twinlens systems"),
+        (400, error(400, "INVALID_ARGUMENT", details=[{"reason": "API_KEY_INVALID"}]), "check the key"),
+        (400, error(400, "FAILED_PRECONDITION"), "billing"),
+        (401, error(401, "UNAUTHENTICATED"), "key"),
+        (403, error(403, "PERMISSION_DENIED"), "key"),
+        (404, error(404, "NOT_FOUND"), "twinlens systems"),
+        (429, json.loads(json.dumps(QUOTA).replace("PerMinute", "PerDay")), "midnight Pacific"),
     ],
 )
-def test_what_no_other_request_would_change_stops_the_system(answer, code, status, stops):
-    read = read_submission(answer({"error": {"code": code, "message": "in words", "status": status}}, code))
+def test_what_no_other_request_would_change_stops_the_system(host, answer, code, body, stops):
+    read = host.read_submission(answer(body, code))
     assert isinstance(read, Rejected)
-    assert (read.reason, read.message) == (status, "in words")
+    assert (read.reason, read.message) == (body["error"]["status"], body["error"]["message"])
     assert stops in read.stops
 
 
-def test_a_bad_request_fails_alone(answer):
-    error = {"code": 400, "message": "Unable to process input image", "status": "INVALID_ARGUMENT"}
-    ended = Ended("failed", "INVALID_ARGUMENT", "Unable to process input image")
-    assert read_submission(answer({"error": error}, 400)) == ended
-    assert read_submission(answer(b"<h1>Too large</h1>", 413)) == Ended("failed", "http_413", "<h1>Too large</h1>")
-
-
-@pytest.mark.parametrize(("code", "status"), [(500, "INTERNAL"), (503, "UNAVAILABLE")])
-def test_an_overloaded_model_is_asked_again_and_may_have_charged(answer, code, status):
-    read = read_submission(answer({"error": {"code": code, "message": "overloaded", "status": status}}, code))
-    assert read == Rejected(status, "overloaded", None, may_have_cost=True)
-
-
-def test_an_error_of_another_shape_is_read_by_its_status(answer):
-    for body in (b"", {"error": "x"}, {"error": {"details": {"a": 1}}}, {"error": {"details": [None, {"reason": 3}]}}):
-        read = read_submission(answer(body, 429, retry_after="2"))
-        assert isinstance(read, Rejected)
-        assert (read.reason, read.delay_s) == ("http_429", 2.0)
-
-
-# Anything
-
-
-NAMES = ["content", "parts", "inlineData", "data", "text", "thought", "finishReason", "modality", "tokenCount"]
-values = st.recursive(
-    st.none() | st.booleans() | st.integers(-5, 3000) | st.text(max_size=4) | st.sampled_from(["STOP", "QUJD"]),
-    lambda inner: st.lists(inner, max_size=3) | st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, inner)),
-    max_leaves=15,
-)
-
-
-@given(
-    st.fixed_dictionaries(
-        {}, optional=dict.fromkeys(["candidates", "promptFeedback", "usageMetadata", "modelVersion", "error"], values)
-    ),
-    st.sampled_from([200, 400, 429, 500]),
-)
-def test_any_json_is_an_outcome_or_malformed(body, status):
-    try:
-        read = read_submission(HttpAnswer(status, {}, json.dumps(body).encode()))
-    except MalformedResponse:
-        return
-    if isinstance(read, Finished):
-        assert read.content
-    else:
-        assert isinstance(read, (Ended, Rejected))
-        assert read.reason
-
-
-# Over HTTP
-
-
-def test_a_picture_comes_over_http_and_the_key_goes_in_its_header_only(google, image_request, offer):
-    seen = []
-
-    def answers(request: httpx.Request) -> httpx.Response:
-        seen.append(request)
-        return httpx.Response(200, json=generated(image(FINAL)))
-
-    host = google(answers)
-    read = asyncio.run(host.submit(host.prepare(image_request(), offer("gemini-3-pro-image", "google"), [])))
-    assert isinstance(read, Finished)
-    assert read.content == FINAL
-    assert seen[0].headers["x-goog-api-key"] == KEY
-    assert "authorization" not in seen[0].headers
-    assert KEY not in str(seen[0].url) + seen[0].content.decode()
-
-
 @pytest.mark.parametrize(
-    "response", [httpx.Response(200, content=b'{"candidates": [{'), httpx.Response(504), httpx.Response(204)]
+    ("code", "body", "expected"),
+    [
+        # The wait stands in the body, or else in the header.
+        (429, QUOTA, Rejected("RESOURCE_EXHAUSTED", QUOTA["error"]["message"], 34.4)),
+        (429, error(429, "RESOURCE_EXHAUSTED"), Rejected("RESOURCE_EXHAUSTED", "in words", 7.0)),
+        # An overloaded model may have charged.
+        (500, error(500, "INTERNAL"), Rejected("INTERNAL", "in words", 7.0, may_have_cost=True)),
+        (503, error(503, "UNAVAILABLE"), Rejected("UNAVAILABLE", "in words", 7.0, may_have_cost=True)),
+        # A bad request fails alone.
+        (400, error(400, "INVALID_ARGUMENT"), Ended("failed", "INVALID_ARGUMENT", "in words")),
+        (413, b"<h1>Too large</h1>", Ended("failed", "http_413", "<h1>Too large</h1>")),
+        # Another shape is read by its status.
+        (429, b"", Rejected("http_429", "", 7.0)),
+        (429, {"error": "x"}, Rejected("http_429", "x", 7.0)),
+        (429, {"error": {"message": "x", "details": {"a": 1}}}, Rejected("http_429", "x", 7.0)),
+        (429, {"error": {"message": "x", "details": [None, {"reason": 3}]}}, Rejected("http_429", "x", 7.0)),
+    ],
 )
-def test_an_answer_that_says_nothing_is_lost(google, image_request, offer, response):
-    host = google(lambda request: response)
-    read = asyncio.run(host.submit(host.prepare(image_request(), offer("gemini-3-pro-image", "google"), [])))
-    assert isinstance(read, OutcomeUnknown)
+def test_other_errors_wait_or_fail_alone(host, answer, code, body, expected):
+    assert host.read_submission(answer(body, code, retry_after="7")) == expected

@@ -5,27 +5,27 @@ import hashlib
 import io
 import json
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import PIL.Image
 import pytest
 
-from evals.generation.answers import Ended, Finished, HostUnavailable, Rejected, Task, UntrustedUrl
+from evals.facts.models import read_facts
+from evals.generation.answers import Finished, HostUnavailable, Rejected, Task, UntrustedUrl
 from evals.generation.hosts import local
 from evals.generation.hosts.local import Local, LocalCall
+from tests.evals.generation.hosts.conftest import in_brief
 
 pytest.importorskip("torch", reason="pipelines run on torch")
 pytest.importorskip("diffusers", reason="the local host runs diffusers pipelines; it is an extra")
 
+BLACK = PIL.Image.new("RGB", (8, 8))
+
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def weights(tmp_path_factory):
     """Return a folder with a Stable Diffusion of a few thousand random weights."""
     from metrics.encoders.runtime import import_torchvision
 
@@ -83,48 +83,45 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def facts(host_facts):
-    return host_facts("local", "", key_variables=())
+def facts():
+    return read_facts().hosts["local"]
 
 
 @pytest.fixture
-def tiny(offer, weights):
-    return offer("tiny", "local", api_id=str(weights), sizes=("512",))
+def tiny_call(facts, image_request, offer, weights):
+    """Return a builder of calls that the small pipeline answers in two steps."""
+
+    def build(references=(), **changes):
+        tiny = offer("tiny", "local", api_id=str(weights), sizes=("512",))
+        call = Local(facts).prepare(image_request(size="512", **changes), tiny, references)
+        return replace(call, settings={"num_inference_steps": 2})
+
+    return build
 
 
-def answers_of(facts: Any, *calls: LocalCall) -> list[Any]:
-    async def ask() -> list[Any]:
+def answers_of(facts, *calls):
+    async def ask():
         host = Local(facts)
         try:
-            return [await host.submit(call) for call in calls]
+            return await asyncio.gather(*map(host.submit, calls))
         finally:
             await host.aclose()
 
     return asyncio.run(ask())
 
 
-def in_two_steps(call: LocalCall) -> LocalCall:
-    return replace(call, settings={"num_inference_steps": 2})
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_or_prompt_others(facts, tiny_call):
+    calls = [tiny_call(), tiny_call(), tiny_call(seed=43), tiny_call(prompt="two dogs")]
+    first, again, other_seed, other_prompt = (read.content for read in answers_of(facts, *calls))
+    assert first == again
+    assert len({first, other_seed, other_prompt}) == 3
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_seed_or_prompt_others(facts, image_request, tiny):
-    host = Local(facts)
-    prompts_and_seeds = [("a cat", 42), ("a cat", 42), ("a cat", 43), ("two dogs", 42)]
-    calls = [
-        host.prepare(image_request(size="512", prompt=prompt, seed=seed), tiny, [])
-        for prompt, seed in prompts_and_seeds
-    ]
-    first, again, other_seed, other_prompt = answers_of(facts, *map(in_two_steps, calls))
-    assert all(isinstance(read, Finished) for read in (first, again, other_seed, other_prompt))
-    assert first.content == again.content
-    assert len({first.content, other_seed.content, other_prompt.content}) == 3
-
-
-def test_a_picture_is_a_png_of_the_size_asked_for_and_tells_how_it_was_made(facts, image_request, tiny):
+def test_a_picture_is_a_png_of_the_size_asked_for_and_tells_how_it_was_made(facts, tiny_call):
     import diffusers
     import torch
 
-    (read,) = answers_of(facts, in_two_steps(Local(facts).prepare(image_request(size="512"), tiny, [])))
+    (read,) = answers_of(facts, tiny_call())
     with PIL.Image.open(io.BytesIO(read.content)) as picture:
         assert (picture.format, picture.size) == ("PNG", (512, 512))
         assert np.asarray(picture).std() > 0
@@ -135,77 +132,60 @@ def test_a_picture_is_a_png_of_the_size_asked_for_and_tells_how_it_was_made(fact
     assert read.metadata.queue_s >= 0
 
 
-def stubbed(monkeypatch: pytest.MonkeyPatch, run: Callable[[], Any]) -> None:
-    """Let a function stand in for every pipeline."""
-    loaded = SimpleNamespace(pipeline=None, takes=frozenset(), version="stub")
-    monkeypatch.setattr(local, "_load", lambda weights: loaded)
-    monkeypatch.setattr(local, "_run", lambda loaded, call: run())
+@pytest.fixture
+def stubbed(facts, monkeypatch):
+    """Return a function that asks for pictures while another function stands in for every pipeline."""
+
+    def ask(run, *calls):
+        loaded = SimpleNamespace(pipeline=None, takes=frozenset(), version="stub")
+        monkeypatch.setattr(local, "_load", lambda weights: loaded)
+        monkeypatch.setattr(local, "_run", lambda loaded, call: run())
+        return answers_of(facts, *(calls or [LocalCall("w", "a cat", 1, 512)]))
+
+    return ask
 
 
-def test_pictures_are_made_one_after_another_off_the_event_loop(facts, monkeypatch):
-    threads: list[str] = []
-    at_work = threading.Lock()
+def test_pictures_are_made_one_after_another_off_the_event_loop(stubbed):
+    threads = []
 
-    def run() -> Any:
-        assert at_work.acquire(blocking=False), "two pictures at a time"
-        threads.append(threading.current_thread().name)
-        time.sleep(0.01)
-        at_work.release()
-        return SimpleNamespace(images=[PIL.Image.new("RGB", (8, 8))])
+    def run():
+        threads.append(threading.get_ident())
+        return SimpleNamespace(images=[BLACK])
 
-    async def ask() -> None:
-        host = Local(facts)
-        reads = await asyncio.gather(*(host.submit(LocalCall("w", "a cat", seed, 512)) for seed in range(4)))
-        assert all(isinstance(read, Finished) for read in reads)
-        await host.aclose()
-
-    stubbed(monkeypatch, run)
-    asyncio.run(ask())
+    reads = stubbed(run, *(LocalCall("w", "a cat", seed, 512) for seed in range(4)))
+    assert [type(read) for read in reads] == [Finished] * 4
     assert len(threads) == 4
-    assert len(set(threads)) == 1
-    assert threads[0] != threading.main_thread().name
+    assert len({*threads, threading.get_ident()}) == 2, "one thread makes them all"
 
 
-def test_a_picture_that_the_safety_checker_blanked_is_filtered(facts, monkeypatch):
-    black = PIL.Image.new("RGB", (8, 8))
-    stubbed(monkeypatch, lambda: SimpleNamespace(images=[black], nsfw_content_detected=[True]))
-    (read,) = answers_of(facts, LocalCall("w", "a cat", 1, 512))
-    assert (read.outcome, read.reason) == ("filtered", "nsfw_content_detected")
-    stubbed(monkeypatch, lambda: SimpleNamespace(images=[black], nsfw_content_detected=[False]))
-    assert isinstance(answers_of(facts, LocalCall("w", "a cat", 1, 512))[0], Finished)
-
-
-def test_a_pipeline_that_breaks_ends_the_request(facts, monkeypatch):
-    def run() -> Any:
-        raise RuntimeError("CUDA out of\nmemory")
-
-    stubbed(monkeypatch, run)
-    (read,) = answers_of(facts, LocalCall("w", "a cat", 1, 512))
-    assert isinstance(read, Ended)
-    assert (read.outcome, read.reason, read.message) == ("failed", "RuntimeError", "CUDA out of memory")
-
-
-@pytest.mark.parametrize("error", [KeyError("scale"), IndexError("list"), AttributeError("images"), ImportError("lib")])
-def test_a_pipeline_with_a_defect_ends_its_request_and_not_the_run(facts, monkeypatch, error):
-    def run() -> Any:
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("CUDA out of\nmemory"), KeyError("scale"), AttributeError("images"), ImportError("lib")],
+)
+def test_a_pipeline_that_breaks_ends_its_request_and_not_the_run(stubbed, error):
+    def run():
         raise error
 
-    stubbed(monkeypatch, run)
-    (read,) = answers_of(facts, LocalCall("w", "a cat", 1, 512))
-    assert (read.outcome, read.reason) == ("failed", type(error).__name__)
+    (read,) = stubbed(run)
+    assert (*in_brief(read), read.message) == ("failed", type(error).__name__, " ".join(str(error).split()))
 
 
-def test_a_pipeline_that_makes_no_images_ends_the_request(facts, monkeypatch):
-    for made in (SimpleNamespace(frames=[]), SimpleNamespace(images=[])):
-        stubbed(monkeypatch, lambda made=made: made)
-        (read,) = answers_of(facts, LocalCall("w", "a cat", 1, 512))
-        assert read.outcome == "failed"
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        ({"frames": []}, ("failed", "AttributeError")),
+        ({"images": []}, ("failed", "IndexError")),
+        ({"images": [BLACK], "nsfw_content_detected": [True]}, ("filtered", "nsfw_content_detected")),
+        ({"images": [BLACK], "nsfw_content_detected": [False]}, Finished),
+    ],
+)
+def test_what_a_pipeline_makes_is_a_picture_or_the_reason_why_not(stubbed, made, expected):
+    (read,) = stubbed(lambda: SimpleNamespace(**made))
+    assert expected in (in_brief(read), type(read))
 
 
-def test_references_that_a_pipeline_does_not_take_are_an_error_and_never_dropped(facts, image_request, tiny):
-    written = io.BytesIO()
-    PIL.Image.new("RGB", (8, 8)).save(written, format="PNG")
-    (read,) = answers_of(facts, Local(facts).prepare(image_request(size="512"), tiny, [written.getvalue()]))
+def test_references_that_a_pipeline_does_not_take_are_an_error_and_never_dropped(facts, tiny_call):
+    (read,) = answers_of(facts, tiny_call([b"an image"]))
     assert (read.outcome, read.message) == ("failed", "StableDiffusionPipeline takes no image")
 
 
@@ -229,9 +209,8 @@ def test_a_missing_library_is_unavailable_and_says_what_to_install(facts, monkey
 
 
 def test_the_record_holds_hashes_of_references_and_the_settings(facts, image_request, offer):
-    call = Local(facts).prepare(
-        image_request(), offer("k", "local", api_id="black-forest-labs/FLUX.2-klein-4B"), [b"image"]
-    )
+    klein = offer("k", "local", api_id="black-forest-labs/FLUX.2-klein-4B")
+    call = Local(facts).prepare(image_request(), klein, [b"image"])
     assert call.record() == {
         "weights": "black-forest-labs/FLUX.2-klein-4B",
         "prompt": "a cat",

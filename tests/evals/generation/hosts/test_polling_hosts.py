@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 
+import httpx2 as httpx
 import pytest
 
-from evals.generation.answers import Ended, Rejected, Running, Task
+from evals.generation.answers import Ended, Rejected, Running, Task, UntrustedUrl
 from evals.generation.hosts.polling_host import MISSES_AT_MOST
 from tests.evals.generation.hosts.conftest import POLLING_HOSTS, an_offer, opened
 
@@ -90,6 +92,21 @@ def test_errors_while_polling_cost_nothing_and_may_pass(answer, name):
     assert host.read_poll(answer(error_of(name, "no", 401), 401), TASK).stops
 
 
+@each_host
+@pytest.mark.parametrize("status", [408, 425, 429, 499, 500, 502, 503, 504, 529])
+def test_no_trouble_on_the_way_to_a_host_ends_an_accepted_task(answer, name, status):
+    assert not isinstance(opened(name).read_poll(answer(b"<html>", status), TASK), Ended)
+
+
+@each_host
+def test_a_task_whose_address_was_changed_in_the_ledger_is_not_asked_for(name):
+    sent = []
+    host = opened(name, lambda request: sent.append(request) or httpx.Response(200, json={"status": "COMPLETED"}))
+    with pytest.raises(UntrustedUrl, match="no key was sent there"):
+        asyncio.run(host.poll(Task("t", "https://api.bfl.ai@evil.example/")))
+    assert sent == []
+
+
 @pytest.mark.parametrize(("name", "body", "status"), MISSING)
 def test_a_task_that_is_not_found_has_some_tries_and_seconds_to_appear(answer, clock, name, body, status):
     host, reads = opened(name), []
@@ -119,6 +136,23 @@ def test_seed_0_is_sent_and_no_seed_where_the_model_takes_none(image_request, na
     if name != "comfyui":
         seedless = offer.model_copy(update={"takes_seed": False})
         assert "seed" not in json.dumps(opened(name).submission(image_request(), seedless, []).body)
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "n_references", "words"),
+    [
+        ("atlascloud", "flux", 1, "edit_api_id"),
+        ("comfyui", "sdxl", 1, "no reference images"),
+        ("fal", "flux", 1, "edit_api_id"),
+        ("fireworks", "flux-1-dev-fp8", 1, "no reference images"),
+        ("fireworks", "flux-kontext-pro", 2, "one reference image, not 2"),
+    ],
+)
+def test_references_that_cannot_be_sent_are_an_error_and_never_dropped(
+    image_request, offer, name, model, n_references, words
+):
+    with pytest.raises(ValueError, match=words):
+        opened(name).prepare(image_request(), offer(model, name), [b"\xff\xd8\xff"] * n_references)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What hosts say may be kept and shown, whatever the vendor puts into it; what they name may not lead the key away."""
+"""What hosts say, whatever the vendor puts into it: it is read without breaking, and may be kept and shown."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from dataclasses import asdict
 
 import httpx2 as httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from evals.generation.answers import Accepted, Ended, Finished, ResponseMetadata, Task, UntrustedUrl
+from evals.generation.answers import Accepted, Ended, Finished, MalformedResponse, Rejected, ResponseMetadata, Task
+from evals.generation.hosts.http_host import UNREADABLE
 from evals.generation.hosts.redaction import redact_answer
+from evals.generation.hosts.transport import HttpAnswer
 from tests.evals.generation.hosts.conftest import HTTP_HOSTS, KEY, POLLING_HOSTS, an_offer, opened
 
 SIGNATURE = "c2lnbmF0dXJl"
@@ -18,28 +22,50 @@ SIGNED = f"https://pictures.example/1.png?se=2026&sig={SIGNATURE}"
 WORDS = f"refused: {KEY} may not read {SIGNED} \x1b]0;owned\x07\x9b31m\u202e"
 
 ERRORS = [
-    {"error": {"code": 400, "message": WORDS, "status": WORDS}},
+    {"error": {"code": 400, "message": WORDS, "status": WORDS, "details": [{"retryDelay": "3s", "violations": []}]}},
     {"error": WORDS, "error_type": WORDS},
     {"error": {"type": WORDS, "message": WORDS, "details": WORDS}, "node_errors": {}},
     {"detail": WORDS},
     {"detail": [{"loc": ["body"], "msg": WORDS, "type": WORDS}]},
     {"message": WORDS, "code": 400},
 ]
-ENDS = [
-    {"candidates": [{"content": {"parts": [{"text": WORDS}]}, "finishReason": WORDS, "finishMessage": WORDS}]},
+GOOGLES = [
+    {
+        "candidates": [{"content": {"parts": [{"text": WORDS}]}, "finishReason": WORDS, "finishMessage": WORDS}],
+        "usageMetadata": {"promptTokenCount": 8, "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 9}]},
+    },
+    {"candidates": [{"content": {"parts": [{"inlineData": {"data": "QUJD"}, "thought": False}]}}]},
     {"promptFeedback": {"blockReason": WORDS, "blockReasonMessage": WORDS}, "modelVersion": WORDS},
-    {"status": "Error", "details": {WORDS: [WORDS]}, "result": {"prompt": WORDS}},
-    {"status": "Ready", "result": {"prompt": WORDS, "sample": SIGNED}},
-    {"status": WORDS},
-    {"id": "t", "status": "failed", "error": WORDS, "version": WORDS},
-    {"id": "t", "status": "succeeded", "output": SIGNED, "version": WORDS},
-    {"id": "t", "status": "succeeded", "logs": WORDS},
-    {"status": "FAILED", "error": WORDS},
-    {"images": [{"url": SIGNED}], "prompt": WORDS, "description": WORDS},
-    {"data": {"status": "failed", "error": WORDS, "model": WORDS}},
-    {"t": {"status": {"messages": [["execution_error", {"node_type": WORDS, "exception_message": WORDS}]]}}},
 ]
-STATUSES = (200, 302, 307, 400, 403, 404, 422, 429, 500, 502)
+BFLS = [
+    {"id": "t", "polling_url": "https://api.bfl.ai/t", "cost": 3.0, "request_id": "t"},
+    {"status": "Error", "details": {WORDS: [WORDS]}, "result": {"prompt": WORDS}, "cost": 3.0},
+    {"status": "Ready", "result": {"prompt": WORDS, "sample": SIGNED, "seed": 7}},
+    {"status": WORDS},
+]
+ANSWERS = {
+    "google": GOOGLES,
+    "vertex": GOOGLES,
+    "bfl": BFLS,
+    "fireworks": BFLS,
+    "replicate": [
+        {"id": "t", "status": "failed", "error": WORDS, "version": WORDS, "urls": {"get": "https://tasks.example/t"}},
+        {"id": "t", "status": "succeeded", "output": SIGNED, "version": WORDS, "metrics": {"predict_time": 2.5}},
+        {"id": "t", "status": "succeeded", "logs": WORDS},
+    ],
+    "fal": [
+        {"status": "FAILED", "error": WORDS},
+        {"status": "COMPLETED", "metrics": {"inference_time": 2.5}},
+        {"images": [{"url": SIGNED}], "prompt": WORDS, "description": WORDS, "timings": {"inference": 2.5}},
+    ],
+    "atlascloud": [{"data": {"status": "failed", "error": WORDS, "model": WORDS, "timings": {"inference": 2500}}}],
+    "comfyui": [
+        {"t": {"status": {"messages": [["execution_error", {"node_type": WORDS, "exception_message": WORDS}]]}}},
+        {"t": {"status": {"completed": True}, "outputs": {"9": {"images": [{"filename": "1.png"}]}}}},
+        {"queue_running": [[0, "t"]], "queue_pending": []},
+    ],
+}
+STATUSES = (200, 202, 302, 307, 400, 403, 404, 422, 429, 500, 502)
 
 
 def written(read):
@@ -58,7 +84,7 @@ def test_no_key_no_signature_and_no_control_character_is_told_by_any_host(name, 
 
     async def everything():
         task = Task("t", f"{host.base_url}/tasks/t", f"{host.base_url}/results/t")
-        for body in (*ERRORS, *ENDS):
+        for body in (*ERRORS, *(body for bodies in ANSWERS.values() for body in bodies)):
             for status in STATUSES:
                 answer.clear()
                 answer.update(status_code=status, json=body, headers={"Location": SIGNED})
@@ -74,15 +100,56 @@ def test_no_key_no_signature_and_no_control_character_is_told_by_any_host(name, 
             assert secret not in written(read), read
 
 
+def places(body, path=()):
+    """Return the paths to all values in a body."""
+    inside = body.items() if isinstance(body, dict) else enumerate(body) if isinstance(body, list) else ()
+    return [path, *(place for key, value in inside for place in places(value, (*path, key)))]
+
+
+def with_value(body, path, value):
+    if not path:
+        return value
+    copied = body.copy()
+    copied[path[0]] = with_value(body[path[0]], path[1:], value)
+    return copied
+
+
+odd_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 3000) | st.floats() | st.text(max_size=4) | st.just("STOP"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "sample", "data"]), inner),
+    max_leaves=5,
+)
+changes = st.lists(st.tuples(st.integers(0, 1000), odd_values), max_size=3)
+
+
+@pytest.mark.parametrize("name", HTTP_HOSTS)
+def test_any_json_is_an_outcome_or_malformed(name):
+    host, task = opened(name), Task("t", f"{opened(name).base_url}/t", f"{opened(name).base_url}/results/t")
+    unreadable = MalformedResponse if name in ("google", "vertex", "bfl") else UNREADABLE
+
+    @given(st.sampled_from(ANSWERS[name] + ERRORS), changes, st.sampled_from(STATUSES))
+    def check(body, changes, status):
+        for place, value in changes:
+            paths = places(body)
+            body = with_value(body, paths[place % len(paths)], value)
+        answered = HttpAnswer(status, {}, json.dumps(body).encode())
+        reads = [lambda: host.read_submission(answered), lambda: host.read_poll(answered, task)]
+        for read in reads if name in POLLING_HOSTS else reads[:1]:
+            try:
+                outcome = read()
+            except unreadable:
+                continue
+            assert not isinstance(outcome, Finished) or outcome.content or outcome.url
+            assert not isinstance(outcome, (Ended, Rejected)) or outcome.reason
+
+    check()
+
+
 def test_addresses_to_ask_at_and_pictures_stay_as_they_are():
     accepted = Accepted(Task("t", SIGNED))
     assert redact_answer(accepted, [KEY]) == accepted
-    read = redact_answer(Finished(b"bytes", SIGNED, ResponseMetadata(seed_used=7, text="two\nlines")), [KEY])
-    assert (read.content, read.url, read.metadata) == (
-        b"bytes",
-        SIGNED,
-        ResponseMetadata(seed_used=7, text="two\nlines"),
-    )
+    finished = Finished(b"bytes", SIGNED, ResponseMetadata(seed_used=7, text="two\nlines"))
+    assert redact_answer(finished, [KEY]) == finished
 
 
 def test_a_key_with_control_characters_strewn_in_is_still_found():
@@ -92,32 +159,3 @@ def test_a_key_with_control_characters_strewn_in_is_still_found():
 def test_words_without_end_are_cut():
     read = redact_answer(Ended("failed", "x", "a" * 10**6, ResponseMetadata(prompt_used="b" * 10**6)), [])
     assert (len(read.message), len(read.metadata.prompt_used)) == (20_000, 20_000)
-
-
-@pytest.mark.parametrize("name", POLLING_HOSTS)
-@pytest.mark.parametrize(
-    "url",
-    [
-        "https://evil.example/tasks/t",
-        "http://api.bfl.ai/v1/get_result?id=t",
-        "https://evil.example[v1.bfl.ai]/",
-        "https://evil.example%2f.bfl.ai/",
-        "https://evil.example;x.bfl.ai/",
-        "http://127.0.0.1:1/",
-        "https://api.bfl.ai@evil.example/",
-    ],
-)
-def test_a_task_whose_address_was_changed_in_the_ledger_is_refused(name, url):
-    sent = []
-    host = opened(name, lambda request: sent.append(request) or httpx.Response(200, json={"status": "COMPLETED"}))
-    with pytest.raises(UntrustedUrl, match="no key was sent there"):
-        asyncio.run(host.poll(Task("t", url)))
-    assert sent == []
-
-
-def test_a_result_whose_address_was_changed_in_the_ledger_is_refused():
-    sent = []
-    host = opened("fal", lambda request: sent.append(request) or httpx.Response(200, json={"status": "COMPLETED"}))
-    with pytest.raises(UntrustedUrl):
-        asyncio.run(host.poll(Task("t", "https://queue.fal.run/x/requests/t/status", "https://evil.example/t")))
-    assert [request.url.host for request in sent] == ["queue.fal.run"]

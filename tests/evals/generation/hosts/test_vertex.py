@@ -5,26 +5,20 @@ import base64
 import datetime
 import sys
 import threading
-from collections.abc import Callable
-from typing import Any
 
 import httpx2 as httpx
 import pytest
 
+from evals.facts.models import read_facts
 from evals.generation.answers import Finished, HostUnavailable, Rejected
 from evals.generation.hosts.vertex import Vertex, application_token
+from tests.evals.generation.hosts.conftest import client
 
 BASE = "https://aiplatform.googleapis.com"
 PNG = b"\x89PNG\r\n\x1a\n" + b"rest of a png"
-ANSWER = {
-    "candidates": [
-        {
-            "content": {"parts": [{"inlineData": {"mimeType": "image/png", "data": base64.b64encode(PNG).decode()}}]},
-            "finishReason": "STOP",
-        }
-    ],
-    "modelVersion": "gemini-3.1-flash-image",
-}
+PARTS = [{"inlineData": {"mimeType": "image/png", "data": base64.b64encode(PNG).decode()}}]
+ANSWER = {"candidates": [{"content": {"parts": PARTS}, "finishReason": "STOP"}]}
+PAST, FUTURE = datetime.datetime(2020, 1, 1), datetime.datetime(2999, 1, 1)
 
 
 @pytest.fixture(autouse=True)
@@ -35,61 +29,48 @@ def environment(monkeypatch):
 
 
 @pytest.fixture
-def vertex(host_facts, client) -> Callable[..., Vertex]:
-    def build(answers: Callable[[httpx.Request], httpx.Response] = httpx.Response, **settings: Any) -> Vertex:
-        facts = host_facts("vertex", BASE, "aiplatform.googleapis.com")
-        usual: dict[str, Any] = {"project": "proj", "token": lambda: "TOK"}
-        return Vertex(facts, "not-a-key", client=client(answers), **{**usual, **settings})
+def vertex():
+    """Return a builder of a host with these settings, which keeps what it sends in ``vertex.sent``."""
 
+    def build(key="not-a-key", base_url=None, project="proj", token=lambda: "TOK", **settings):
+        facts = read_facts().hosts["vertex"]
+        return Vertex(facts, key, base_url, client(answers), project, token=token, **settings)
+
+    def answers(request):
+        build.sent.append(request)
+        return httpx.Response(200, json=ANSWER)
+
+    build.sent = []
     return build
 
 
 @pytest.fixture
-def submitted(vertex, image_request, offer) -> Callable[..., Any]:
-    """Return a function that submits a request with these settings: what became of it, and what was sent."""
+def submitted(image_request, offer):
+    """Return what becomes of a request to a host."""
 
-    def submit(**settings: Any) -> tuple[Any, list[httpx.Request]]:
-        seen: list[httpx.Request] = []
-
-        def answers(request: httpx.Request) -> httpx.Response:
-            seen.append(request)
-            return httpx.Response(200, json=ANSWER)
-
-        host = vertex(answers, **settings)
-        call = host.prepare(image_request(), offer("gemini-3.1-flash-image", "vertex"), [])
-        return asyncio.run(host.submit(call)), seen
+    def submit(host):
+        return asyncio.run(host.submit(host.prepare(image_request(), offer("gemini-3.1-flash-image", "vertex"), [])))
 
     return submit
 
 
-class Credentials:
-    """Stands for google-auth's credentials: valid for a while after each refresh."""
-
-    def __init__(self, error: Exception | None = None) -> None:
-        self.refreshed = 0
-        self.valid = False
-        self.error = error
-
-    def refresh(self, request: object) -> None:
-        if self.error:
-            raise self.error
-        self.refreshed += 1
-        self.valid = True
-
-    @property
-    def token(self) -> str:
-        return f"token-{self.refreshed}"
+@pytest.fixture
+def google_auth():
+    return pytest.importorskip("google.auth")
 
 
 @pytest.fixture
-def signed_in(monkeypatch) -> Callable[[Credentials], Credentials]:
-    google_auth = pytest.importorskip("google.auth")
+def credentials(google_auth, monkeypatch):
+    """Sign in with credentials of google-auth that have expired; they are renewed as ``token-1``, ``token-2``."""
+    from google.oauth2.credentials import Credentials
 
-    def use(credentials: Credentials) -> Credentials:
-        monkeypatch.setattr(google_auth, "default", lambda scopes: (credentials, "proj"))
-        return credentials
+    def refresh(self, request):
+        self.token, self.expiry = f"token-{int(self.token.removeprefix('token-')) + 1}", FUTURE
 
-    return use
+    signed_in = Credentials("token-0", expiry=PAST)
+    monkeypatch.setattr(Credentials, "refresh", refresh)
+    monkeypatch.setattr(google_auth, "default", lambda scopes: (signed_in, "proj"))
+    return signed_in
 
 
 # The request
@@ -116,18 +97,13 @@ def test_a_request_has_the_captured_form_and_asks_for_png(vertex, image_request,
     }
 
 
-def test_the_project_comes_from_the_environment(vertex, image_request, offer, monkeypatch):
+def test_the_environment_names_the_project_and_no_region_that_would_cost_more(
+    vertex, image_request, offer, monkeypatch
+):
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "of-the-environment")
-    call = vertex(project=None, api_version="v1beta1").prepare(
-        image_request(), offer("gemini-3-pro-image", "vertex"), []
-    )
-    assert call.url.startswith(f"{BASE}/v1beta1/projects/of-the-environment/locations/global/")
-
-
-def test_a_region_of_the_environment_does_not_raise_the_price(vertex, image_request, offer, monkeypatch):
     monkeypatch.setenv("GOOGLE_CLOUD_LOCATION", "us-central1")
-    call = vertex().prepare(image_request(), offer("gemini-3-pro-image", "vertex"), [])
-    assert call.url.startswith(f"{BASE}/v1/projects/proj/locations/global/")
+    call = vertex(project=None, api_version="v1beta1").prepare(image_request(), offer("m", "vertex"), [])
+    assert call.url.startswith(f"{BASE}/v1beta1/projects/of-the-environment/locations/global/")
 
 
 @pytest.mark.parametrize("project", ["", "a/b", "../.."])
@@ -139,92 +115,77 @@ def test_a_missing_or_odd_project_is_one_sentence(vertex, project):
 # The token
 
 
-def test_the_token_is_sent_as_bearer_and_the_key_is_not(submitted):
-    read, seen = submitted()
-    assert isinstance(read, Finished)
-    assert read.content == PNG
-    assert seen[0].headers["authorization"] == "Bearer TOK"
-    assert "not-a-key" not in str(seen[0].headers)
-
-
-def test_the_token_is_asked_for_in_another_thread(submitted):
+def test_the_token_comes_from_another_thread_and_is_sent_as_bearer_and_the_key_is_not(vertex, submitted):
     threads = []
 
-    def token() -> str:
+    def token():
         threads.append(threading.current_thread())
         return "TOK"
 
-    submitted(token=token)
-    assert threads != [threading.main_thread()]
+    assert submitted(vertex(token=token)).content == PNG
+    (request,) = vertex.sent
+    assert request.headers["authorization"] == "Bearer TOK"
+    assert "not-a-key" not in str(request.headers)
     assert len(threads) == 1
+    assert threads != [threading.main_thread()]
 
 
-def test_a_server_on_this_machine_gets_the_key_and_needs_no_account(host_facts, image_request, offer, client):
-    seen = []
-
-    def answers(request: httpx.Request) -> httpx.Response:
-        seen.append(request.headers["authorization"])
-        return httpx.Response(200, json=ANSWER)
-
-    host = Vertex(host_facts("vertex", BASE), "simulated", "http://127.0.0.1:8080", client(answers))
-    call = host.prepare(image_request(), offer("gemini-3.1-flash-image", "vertex"), [])
-    assert isinstance(asyncio.run(host.submit(call)), Finished)
-    assert call.url.startswith("http://127.0.0.1:8080/v1/projects/simulated/locations/global/")
-    assert seen == ["Bearer simulated"]
+def test_a_server_on_this_machine_gets_the_key_and_needs_no_account(vertex, submitted):
+    host = vertex("simulated", "http://127.0.0.1:8080", project=None, token=None)
+    assert isinstance(submitted(host), Finished)
+    (request,) = vertex.sent
+    assert request.headers["authorization"] == "Bearer simulated"
+    assert str(request.url).startswith("http://127.0.0.1:8080/v1/projects/simulated/locations/global/")
 
 
-def test_without_a_token_nothing_is_sent_and_the_system_stops(submitted):
-    def token() -> str:
-        raise HostUnavailable("Google gave no access token (expired)")
+@pytest.mark.parametrize(
+    ("error", "reason", "stops"),
+    [
+        (HostUnavailable("Google gave no access token (expired)"), "no_token", "gcloud auth"),
+        (ConnectionError("cannot be reached"), "no_connection", ""),
+    ],
+)
+def test_without_a_token_nothing_is_sent(vertex, submitted, error, reason, stops):
+    def token():
+        raise error
 
-    read, seen = submitted(token=token)
+    read = submitted(vertex(token=token))
     assert isinstance(read, Rejected)
-    assert "gcloud auth" in read.stops
-    assert seen == []
+    assert (read.reason, read.message) == (reason, str(error))
+    assert stops in read.stops
+    assert bool(read.stops) == bool(stops)
+    assert vertex.sent == []
 
 
-def test_without_a_connection_for_the_token_it_is_tried_again(submitted):
-    def token() -> str:
-        raise ConnectionError("cannot be reached")
-
-    read, seen = submitted(token=token)
-    assert read == Rejected("no_connection", "cannot be reached")
-    assert seen == []
-
-
-def test_a_token_is_kept_until_it_expires(signed_in):
-    credentials = signed_in(Credentials())
+def test_a_token_is_renewed_when_it_has_expired_and_kept_until_then(credentials):
     token = application_token()
     assert [token(), token()] == ["token-1", "token-1"]
-    credentials.valid = False
+    credentials.expiry = PAST
     assert token() == "token-2"
 
 
-def test_real_credentials_that_have_expired_are_renewed(monkeypatch):
-    google_auth = pytest.importorskip("google.auth")
-    from google.oauth2.credentials import Credentials as Real
+@pytest.mark.parametrize(
+    ("error", "raised", "message"),
+    [
+        ("TransportError", ConnectionError, "no route"),
+        ("RefreshError", HostUnavailable, r"no access token \(no route\)$"),
+    ],
+)
+def test_troubles_with_the_sign_in_are_told_apart(google_auth, credentials, monkeypatch, error, raised, message):
+    from google.auth import exceptions
 
-    real = Real("old", expiry=datetime.datetime(2020, 1, 1))
-    monkeypatch.setattr(Real, "refresh", lambda self, request: setattr(self, "token", "new"))
-    monkeypatch.setattr(google_auth, "default", lambda scopes: (real, None))
-    assert application_token()() == "new"
+    def refresh(self, request):
+        raise getattr(exceptions, error)("no route\nwith details")
 
-
-def test_troubles_with_the_sign_in_are_told_apart(signed_in):
-    exceptions = pytest.importorskip("google.auth.exceptions")
-    signed_in(Credentials(exceptions.TransportError("no route")))
-    with pytest.raises(ConnectionError, match="no route"):
-        application_token()()
-    signed_in(Credentials(exceptions.RefreshError("revoked\nwith details")))
-    with pytest.raises(HostUnavailable, match=r"no access token \(revoked\)$"):
+    monkeypatch.setattr(type(credentials), "refresh", refresh)
+    with pytest.raises(raised, match=message):
         application_token()()
 
 
-def test_missing_credentials_are_one_sentence(monkeypatch, vertex):
-    google_auth = pytest.importorskip("google.auth")
+def test_missing_credentials_are_one_sentence(monkeypatch, vertex, google_auth):
     from google.auth.exceptions import DefaultCredentialsError
 
-    def default(scopes: object) -> None:
+    def default(scopes):
         raise DefaultCredentialsError("Your default credentials were not found.\nSee https://…")
 
     monkeypatch.setattr(google_auth, "default", default)
