@@ -21,14 +21,10 @@ def test_google_is_asked_once_with_the_prompt_in_parts():
     assert fields <= set(request.fields)
 
 
-def test_a_task_of_bfl_is_polled_and_takes_text_and_a_picture_in_one_request():
-    request = request_to(FACTS, "flux-2-pro@bfl")
-    assert request.is_polled
-    assert {"prompt", "input_image", "width", "height", "seed"} <= {*request.fields}
-    assert not {"steps", "guidance"} & {*request.fields}
-
-
-def test_a_model_without_references_or_a_seed_is_sent_none():
+def test_bfl_is_sent_text_and_a_picture_in_one_request_where_the_model_takes_one_and_a_seed_likewise():
+    fields = set(request_to(FACTS, "flux-2-pro@bfl").fields)
+    assert {"prompt", "input_image", "width", "height", "seed"} <= fields
+    assert not {"steps", "guidance"} & fields
     assert not [name for name in request_to(FACTS, "flux-1.1-pro@bfl").fields if "image" in name]
     assert "seed" not in request_to(FACTS, "flux-3-image@bfl").fields
 

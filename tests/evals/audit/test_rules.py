@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from evals.audit.arithmetic import Arithmetic, Reading
 from evals.audit.evidence import Evidence
-from evals.audit.rules import Stated, judged, judged_by_interval, number, of_several, parse_stated, usd
+from evals.audit.rules import Stated, judged, judged_by_interval, of_several, parse_stated
 
 BEST_FIRST = ("right", "imprecise", "wrong")
 KNOWN = Evidence(date(2026, 7, 15))
@@ -118,8 +118,3 @@ def test_list_prices_are_put_in_place_of_the_articles_and_are_not_made_up():
     assert (with_prices.verdict, with_prices.computed) == ("right", 70)
     assert "$0.07 for flux-2-max@bfl and $0.03 for flux-2-pro@bfl, it is $40." in with_prices.sentence
     assert without.sentence.endswith("no source gives both list prices.")
-
-
-def test_numbers_are_shown_as_people_read_them():
-    assert [number(value) for value in (100_000, 0.5, -50.0, 3.0556)] == ["100,000", "0.5", "-50", "3.06"]
-    assert usd(0.136294) == "$0.1363"

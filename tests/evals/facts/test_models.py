@@ -168,7 +168,6 @@ def test_hosts_of_the_facts_are_the_hosts_that_are_spoken_to():
 @pytest.mark.parametrize(
     ("written", "right"),
     [
-        ("Nano Banana 2.1@google", "gemini-nano-banana-2.1@google"),
         ("nano-banana-2@google", r"gemini-3.1-flash-image@google \(until 2026-10-29, then gemini-nano-banana-2.1@"),
         ("Nano Banana Pro", "gemini-3-pro-image@google or gemini-3-pro-image@vertex"),
         ("nano-banana-pro-preview@vertex", "gemini-3-pro-image@vertex"),

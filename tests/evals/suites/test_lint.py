@@ -55,6 +55,11 @@ FINDINGS = [
     ([CUPS | {"prompt": "A mug on a shelf"}], "names the object 'cup'"),
     ([CUPS | {"prompt": "Eine Tasse"}], "names the object 'cup'"),
     ([CUPS | {"prompt": "Eine Tasse", "caption": "A cup"}], None),
+    *[([{"prompt": prompt, "objects": (SceneObject(name=name),)}], None) for prompt, name in (
+        ("Three cups on a shelf", "cup"), ("A shelf full of BERRIES", "berry"), ("Two knives on a shelf", "knife"),
+        ("Four glasses on a shelf", "glass"), ("Four women at a well", "woman"), ("Two persons at a well", "person"),
+        ("Traffic lights in the rain", "traffic light"), ("A pick-up on a farm", "pick-up"),
+    )],
     ([{"prompt": LONG}], f"takes {count_tokens(LONG)} tokens and a text encoder reads 77; add a caption"),
     ([{"prompt": LONG, "caption": "A narrow street"}], None),
     ([{"prompt": LONG, "caption": LONG}], "item-0': caption takes"),
@@ -111,23 +116,6 @@ def test_one_template_with_other_things_in_it_is_a_duplicate_only_in_the_same_wo
     assert len(sentences(red, {**pair, "objects": cup})) == 1
     (problem,) = sentences(red, {**red, "objects": cups})
     assert "'item-1'" in problem
-
-
-NAMED = [
-    ("Three cups on a shelf", "cup"),
-    ("A shelf full of BERRIES", "berry"),
-    ("Two knives and four glasses", "knife"),
-    ("Two knives and four glasses", "glass"),
-    ("Four women at a well", "woman"),
-    ("Two persons at a well", "person"),
-    ("Traffic lights in the rain", "traffic light"),
-    ("A pick-up on a farm", "pick-up"),
-]
-
-
-@pytest.mark.parametrize(("prompt", "name"), NAMED)
-def test_singular_and_plural_name_an_object(prompt, name):
-    assert sentences({"prompt": prompt, "objects": (SceneObject(name=name),)}) == []
 
 
 LANGUAGES = [
