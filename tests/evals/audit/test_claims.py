@@ -12,6 +12,7 @@ from evals.definition import read_definition
 from evals.facts.models import read_facts
 from evals.facts.sources import FactsError
 from evals.rating.operations import operations
+from tests.evals.facts.conftest import ARTICLE_FILE
 from tests.refusals import refusal_of
 
 ARTICLE, FACTS = read_audited_article(), read_facts()
@@ -217,16 +218,9 @@ def test_what_a_run_paid_decides_where_no_source_has_a_price_and_is_a_note_elsew
     assert of(measured, run_of(PRO, SECONDS, cost_usd=0.045)).verdict == "wrong"
 
 
-SMALL = """\
-title: A or B
-url: https://blog.example
-day: 2026-07-15
-stars:
-  - id: precise
-    title: Precision
-    source: a forum
-    columns: [{name: Flux, stars: 4, models: flux-2-pro}, {name: Banana, stars: 3, models: gemini-3-pro-image}]
-use_cases: [{id: budget, title: Budget, recommends: Flux, models: flux-2-pro}]
+SMALL = (
+    ARTICLE_FILE.removesuffix("claims: [whatever]\n")
+    + """\
 claims:
   - id: premium
     quote: a premium
@@ -254,24 +248,25 @@ claims:
     says: It is so.
     sources: article
 """
+)
 
 
 @pytest.mark.parametrize(
     ("passage", "put", "line", "problem"),
     [
-        ("id: host", "id: premium", 23, "'premium' is listed twice"),
-        ("    cited: {verdict: right}\n", "", 29, "a claim has one check, and it has none of arithmetic, price"),
-        ("    cited:", "    quality: {row: a}\n    cited:", 29, "a claim has one check, and it has quality and cited"),
-        ("    says: It is so.\n", "", 29, "it is missing; a verdict that nothing computes says why"),
-        ('stated: "60"', "stated: 60", 16, "60 is not text; put it in quotes, so that all its digits count"),
-        ('stated: "60"', "stated: sixty", 16, "'sixty' is not a number"),
-        ('stated: "60"', "stated: 30 to 15", 16, "15 is below 30"),
-        ("than: 0.025", "than: 0", 20, "there is no percentage of nothing"),
-        ("than: 0.025", "than: 0.025, times: 3", 20, "percent_more has no field"),
-        ("percent_more", "difference_times", 20, "difference_times needs this field"),
-        ("[flux-2-pro@bfl, flux-2-max@bfl]", PRO, 21, "it names two systems"),
-        ("system: flux-2-pro@bfl", "system: flux-2-dev@local", 27, "depends on this machine"),
-        ("stated: one", "stated: two", 27, "there is no number of calls 'two'; known are one, several"),
+        ("id: host", "id: premium", 27, "'premium' is listed twice"),
+        ("    cited: {verdict: right}\n", "", 33, "a claim has one check, and it has none of arithmetic, price"),
+        ("    cited:", "    quality: {row: a}\n    cited:", 33, "a claim has one check, and it has quality and cited"),
+        ("    says: It is so.\n", "", 33, "it is missing; a verdict that nothing computes says why"),
+        ('stated: "60"', "stated: 60", 20, "60 is not text; put it in quotes, so that all its digits count"),
+        ('stated: "60"', "stated: sixty", 20, "'sixty' is not a number"),
+        ('stated: "60"', "stated: 30 to 15", 20, "15 is below 30"),
+        ("than: 0.025", "than: 0", 24, "there is no percentage of nothing"),
+        ("than: 0.025", "than: 0.025, times: 3", 24, "percent_more has no field"),
+        ("percent_more", "difference_times", 24, "difference_times needs this field"),
+        ("[flux-2-pro@bfl, flux-2-max@bfl]", PRO, 25, "it names two systems"),
+        ("system: flux-2-pro@bfl", "system: flux-2-dev@local", 31, "depends on this machine"),
+        ("stated: one", "stated: two", 31, "there is no number of calls 'two'; known are one, several"),
     ],
 )
 def test_a_mistake_is_one_sentence_that_says_where(tmp_path, passage, put, line, problem):

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from evals.audit.claims import audit, read_audited_article
-from evals.audit.page import audit_page, by_verdict, counts
+from evals.audit.page import audit_page, counts
 from evals.audit.rules import VERDICTS
 from evals.cli.audit import audit as command
 
@@ -43,7 +43,3 @@ def test_a_pipe_in_a_quote_is_no_new_cell():
 def test_counts_add_up_and_tell_verdicts_that_no_claim_got():
     assert sum(counts(CLAIMS).values()) == len(CLAIMS)
     assert counts([]) == dict.fromkeys(VERDICTS, 0)
-    assert by_verdict([]) == {}
-    assert [claim for found in by_verdict(CLAIMS).values() for claim in found] == sorted(
-        CLAIMS, key=lambda claim: VERDICTS.index(claim.verdict)
-    )

@@ -7,29 +7,13 @@ import pytest
 from evals.facts.article import Article, read_article
 from evals.facts.sources import FactsError
 from evals.yaml_files import read_yaml
+from tests.evals.facts.conftest import ARTICLE_FILE
 from tests.refusals import refusal_of
 
 ARTICLE = read_article()
 
 NANO_BANANA = ("gemini-3.1-flash-image", "gemini-3-pro-image")
 FLUX = ("flux-2-pro", "flux-2-max")
-
-SMALL = """\
-title: A or B
-url: https://blog.example
-day: 2026-07-15
-stars:
-  - id: precise
-    title: Precision
-    source: a forum
-    columns:
-      - {name: Flux, stars: 4.5, models: flux-2-pro}
-      - {name: Banana, stars: 3, models: [gemini-3-pro-image, gemini-3.1-flash-image]}
-use_cases:
-  - {id: budget, title: Budget, recommends: Flux, models: [flux-2-pro]}
-  - {id: quality, title: Quality, recommends: Flux, models: [flux-2-max]}
-claims: [whatever]
-"""
 
 
 def read_small(path):
@@ -75,7 +59,7 @@ def test_each_use_case_recommends_a_system():
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_sentence_that_says_where(written, passage, put, line, place, problem):
-    sentence = refusal_of(read_small, FactsError, written("article.yaml", SMALL), passage, put)
+    sentence = refusal_of(read_small, FactsError, written("article.yaml", ARTICLE_FILE), passage, put)
     assert sentence.startswith(f"article.yaml, line {line}, ")
     assert f"{place}: " in sentence
     assert problem in sentence

@@ -40,16 +40,12 @@ def test_a_volume_discount_that_names_no_source_is_a_claim_and_no_answer():
 
 
 def test_the_systems_that_are_compared_first_are_answered_and_what_an_eval_declares_has_a_rubric():
+    systems = ("flux-2-pro@bfl", "flux-2-max@bfl", "gemini-nano-banana-2.1@google", "gemini-3-pro-image@google")
     for name in (
         "seed", "editing", "references", "lora", "sla", "open_weights", "deployment", "steps", "batch", "provenance",
         "resolution", "text_answers",
     ):  # fmt: skip
-        for system in (
-            "flux-2-pro@bfl",
-            "flux-2-max@bfl",
-            "gemini-nano-banana-2.1@google",
-            "gemini-3-pro-image@google",
-        ):
+        for system in systems:
             assert CAPABILITIES[name].of(*system.split("@")) is not None, (name, system)
     assert all(CAPABILITIES[name].rubric for name in ("lora", "sla", "deployment", "open_weights", "batch"))
 
