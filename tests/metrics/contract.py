@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from metrics.measurement import REASONS
+from metrics.measurement import REASONS, Measurement, Subject
 
 
 def assert_contract(metric, subjects, limits=(None, None)) -> None:
@@ -30,6 +30,13 @@ def assert_contract(metric, subjects, limits=(None, None)) -> None:
             assert math.isfinite(one.value)
             assert low is None or low <= one.value
             assert high is None or one.value <= high
+
+
+def measure(metric: Any, subject: Subject) -> Measurement:
+    """Return a metric's only measurement of a subject, whose details a score table can hold."""
+    (measured,) = metric([subject])
+    assert json.loads(json.dumps(dict(measured.details))) == measured.details
+    return measured
 
 
 def unit(*numbers: float) -> np.ndarray:
