@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from metrics.brand import colour_differences, lab_of, palette_adherence, palette_consistency, palette_distance
 from metrics.encoders.palette import dominant_colours
 from metrics.measurement import Subject
-from tests.metrics.contract import assert_contract
+from tests.metrics.contract import assert_contract, measure
 
 # Sharma, Wu and Dalal 2005, "The CIEDE2000 color-difference formula", table 1
 SHARMA = """
@@ -55,6 +55,10 @@ def hexadecimal(colour):
     return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
+def difference(one, other):
+    return colour_differences([lab_of(hexadecimal(one))], [lab_of(hexadecimal(other))])[0, 0]
+
+
 def piece(*shares, side=100):
     """A picture of horizontal bands, each of a colour and a number of rows."""
     return np.concatenate([np.full((rows, side, 3), colour, np.uint8) for colour, rows in shares])
@@ -65,23 +69,26 @@ def subject(image, *colours):
     return Subject(("a",), (row,), ({"palette": dominant_colours(image)},))
 
 
+def adherence(image, *colours):
+    return measure(palette_adherence, subject(image, *colours))
+
+
 def brand(*images):
     ids = tuple(f"piece-{n}" for n in range(len(images)))
     return Subject(ids, tuple({} for _ in images), tuple({"palette": dominant_colours(image)} for image in images))
 
 
+def consistency(*images):
+    return measure(palette_consistency, brand(*images))
+
+
 def test_ciede2000_gives_the_published_differences():
     table = np.array([line.split() for line in SHARMA.strip().splitlines()], float)
     assert table.shape == (34, 7)
-    found = [colour_differences([row[:3]], [row[3:6]])[0, 0] for row in table]
-    np.testing.assert_allclose(found, table[:, 6], atol=5e-5)
-    reverse = [colour_differences([row[3:6]], [row[:3]])[0, 0] for row in table]
-    np.testing.assert_allclose(reverse, table[:, 6], atol=5e-5)
-
-
-def test_every_colour_is_compared_with_every_other():
-    first, second = [[50, 2.5, 0], [50, 0, 0]], [[73, 25, -18], [61, -5, 29], [50, -1, 2]]
-    differences = colour_differences(first, second)
+    # every colour is compared with every other, in both directions
+    for there in (colour_differences(table[:, :3], table[:, 3:6]), colour_differences(table[:, 3:6], table[:, :3])):
+        np.testing.assert_allclose(np.diag(there), table[:, 6], atol=5e-5)
+    differences = colour_differences([[50, 2.5, 0], [50, 0, 0]], [[73, 25, -18], [61, -5, 29], [50, -1, 2]])
     assert differences.shape == (2, 3)
     np.testing.assert_allclose(differences[[0, 0, 1], [0, 1, 2]], [27.1492, 22.8977, 2.3669], atol=5e-5)
 
@@ -100,83 +107,70 @@ def test_a_colour_written_otherwise_is_refused(colour):
 
 
 def test_a_piece_in_the_declared_colours_is_at_zero():
-    (found,) = palette_adherence([subject(piece((RED, 20), (WHITE, 75), (YELLOW, 5)), RED, YELLOW)])
-    assert found.value == pytest.approx(0, abs=1e-3)
-    assert [one["nearest"] for one in found.details["colours"]] == [hexadecimal(RED), hexadecimal(YELLOW)]
-    assert [one["share"] for one in found.details["colours"]] == [0.2, 0.05]
+    measured = adherence(piece((RED, 20), (WHITE, 75), (YELLOW, 5)), RED, YELLOW)
+    assert measured.value == pytest.approx(0, abs=1e-3)
+    assert [one["nearest"] for one in measured.details["colours"]] == [hexadecimal(RED), hexadecimal(YELLOW)]
+    assert [one["share"] for one in measured.details["colours"]] == [0.2, 0.05]
+    # an undeclared colour beside the declared ones costs nothing
+    assert adherence(piece((RED, 50), ((135, 206, 235), 40)), RED).value == pytest.approx(0, abs=1e-3)
 
 
 def test_a_missing_colour_costs_its_distance_to_the_nearest_one():
-    (found,) = palette_adherence([subject(piece((RED, 50), (WHITE, 50)), RED, BLUE)])
-    expected = min(
-        colour_differences([lab_of(hexadecimal(BLUE))], [lab_of(hexadecimal(c))])[0, 0] for c in (RED, WHITE)
-    )
-    assert found.details["colours"][1]["difference"] == pytest.approx(expected, abs=1e-3)
-    assert found.value == pytest.approx(expected / 2, abs=1e-3)
+    measured = adherence(piece((RED, 50), (WHITE, 50)), RED, BLUE)
+    expected = min(difference(BLUE, RED), difference(BLUE, WHITE))
+    assert measured.details["colours"][1]["difference"] == pytest.approx(expected, abs=1e-3)
+    assert measured.value == pytest.approx(expected / 2, abs=1e-3)
 
 
 def test_a_colour_of_less_than_two_per_cent_does_not_count():
-    enough, too_little = (palette_adherence([subject(piece((WHITE, 98 + n), (RED, 2 - n)), RED)])[0] for n in (0, 1))
-    assert enough.value == pytest.approx(0, abs=1e-3)
-    assert too_little.value > 30
+    enough, too_little = (adherence(piece((WHITE, 98 + n), (RED, 2 - n)), RED).value for n in (0, 1))
+    assert enough == pytest.approx(0, abs=1e-3)
+    assert too_little > 30
 
 
 def test_the_picture_of_one_brand_is_far_from_the_colours_of_another():
-    own, other = piece((RED, 50), (WHITE, 50)), piece((BLUE, 50), (WHITE, 50))
-    measured, impostor = palette_adherence([subject(own, RED), subject(other, RED)])
-    assert measured.value < 1 < 30 < impostor.value
+    target, impostor = (adherence(piece((colour, 50), (WHITE, 50)), RED).value for colour in (RED, BLUE))
+    assert target < 1 < 30 < impostor
 
 
 def test_further_from_the_declared_colour_is_worse():
-    values = [palette_adherence([subject(piece(((200, green, 46), 1)), RED)])[0].value for green in range(16, 200, 20)]
+    values = [adherence(piece(((200, green, 46), 1)), RED).value for green in range(16, 200, 20)]
     assert values == sorted(values)
-
-
-def test_an_undeclared_colour_beside_the_declared_ones_costs_nothing():
-    with_sky, without = (
-        palette_adherence([subject(piece((RED, 50), *more), RED)])[0].value for more in ([((135, 206, 235), 40)], [])
-    )
-    assert with_sky == without == pytest.approx(0, abs=1e-3)
 
 
 def test_pieces_of_one_palette_are_consistent_whatever_the_amounts():
     card, poster = piece((RED, 10), (WHITE, 90)), piece((RED, 80), (WHITE, 20))
-    (found,) = palette_consistency([brand(card, poster, card)])
-    assert found.value == pytest.approx(0, abs=1e-3)
-    assert found.details["n_pairs"] == 3
+    measured = consistency(card, poster, card)
+    assert measured.value == pytest.approx(0, abs=1e-3)
+    assert measured.details["n_pairs"] == 3
 
 
 def test_two_flat_pieces_are_as_far_apart_as_their_colours():
-    (found,) = palette_consistency([brand(piece((RED, 10)), piece((BLUE, 10)))])
-    expected = colour_differences([lab_of(hexadecimal(RED))], [lab_of(hexadecimal(BLUE))])[0, 0]
-    assert found.value == pytest.approx(expected, abs=1e-3)
+    assert consistency(piece((RED, 10)), piece((BLUE, 10))).value == pytest.approx(difference(RED, BLUE), abs=1e-3)
 
 
 def test_palette_distance_by_hand():
     # from the first: red at 0, white at the nearer of red and blue; from the second: red at 0, blue at the nearer
-    red, white, blue = (lab_of(hexadecimal(colour)) for colour in (RED, WHITE, BLUE))
-    (to_white,) = colour_differences([white], [red, blue]).min(axis=1)
-    (to_blue,) = colour_differences([blue], [red, white]).min(axis=1)
+    to_white = min(difference(WHITE, RED), difference(WHITE, BLUE))
+    to_blue = min(difference(BLUE, RED), difference(BLUE, WHITE))
     first, second = (dominant_colours(piece((RED, 60), (other, 40))) for other in (WHITE, BLUE))
     assert palette_distance(first, second) == pytest.approx((0.4 * to_white + 0.4 * to_blue) / 2, abs=1e-3)
 
 
 def test_one_strange_piece_is_named():
-    own = piece((RED, 30), (WHITE, 70))
-    (found,) = palette_consistency([brand(own, own, piece((BLUE, 100)))])
-    assert found.value > 10
-    assert "piece-2" in found.details["furthest"]["samples"]
+    usual = piece((RED, 30), (WHITE, 70))
+    measured = consistency(usual, usual, piece((BLUE, 100)))
+    assert measured.value > 10
+    assert "piece-2" in measured.details["furthest"]["samples"]
 
 
 def test_pieces_of_different_brands_are_less_consistent_than_those_of_one():
     one, other, third = (piece((colour, 40), (WHITE, 60)) for colour in (RED, BLUE, YELLOW))
-    own, mixed = palette_consistency([brand(one, one, one), brand(one, other, third)])
-    assert own.value < mixed.value
+    assert consistency(one, one, one).value < consistency(one, other, third).value
 
 
 def test_a_single_piece_has_the_reason_for_no_value():
-    (found,) = palette_consistency([brand(piece((RED, 10)))])
-    assert found.reason == "too_few_shots"
+    assert consistency(piece((RED, 10))).reason == "too_few_shots"
 
 
 palettes = st.lists(
@@ -195,7 +189,5 @@ def test_palette_distance_is_symmetric_and_zero_to_itself(first, second):
 
 def test_values_depend_on_neither_batch_nor_order():
     images = [piece((RED, 10 + n), (WHITE, 50), (BLUE, n)) for n in range(7)]
-    adherence = [subject(image, RED, YELLOW) for image in images]
-    pieces = [brand(*images[n : n + 3]) for n in range(5)]
-    assert_contract(palette_adherence, adherence, (0, None))
-    assert_contract(palette_consistency, pieces, (0, None))
+    assert_contract(palette_adherence, [subject(image, RED, YELLOW) for image in images], (0, None))
+    assert_contract(palette_consistency, [brand(*images[n : n + 3]) for n in range(5)], (0, None))

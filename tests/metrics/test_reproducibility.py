@@ -14,7 +14,7 @@ from metrics import reproducibility
 from metrics.catalogue import METRICS
 from metrics.encoders.pixels import load_pixels
 from metrics.measurement import Subject
-from tests.metrics.contract import assert_contract
+from tests.metrics.contract import assert_contract, measure
 
 ASTRONAUT = data.astronaut()
 ENCODER = load_pixels("rgb8", "cpu")
@@ -72,51 +72,42 @@ def cases():
 
 @pytest.mark.parametrize("case", REFERENCE)
 def test_reference_values(cases, case):
-    _, largest, mean, mse, decibels, similarity, bits = REFERENCE[case]
-    subject = [cases[case]]
+    change, largest, mean, mse, decibels, similarity, bits = REFERENCE[case]
 
     def value(metric):
-        return getattr(reproducibility, metric)(subject)[0].value
+        return measure(getattr(reproducibility, metric), cases[case]).value
 
     assert value("max_difference") == largest
     assert value("mean_difference") == pytest.approx(mean, abs=1e-6)
-    assert subject[0].given["difference"]["mse"] == pytest.approx(mse, rel=1e-6)
+    assert cases[case].given["difference"]["mse"] == pytest.approx(mse, rel=1e-6)
     assert value("psnr") == pytest.approx(decibels, abs=1e-4)
     assert value("ssim") == pytest.approx(similarity, abs=1e-5)
     assert value("phash_distance") == bits
     assert value("pixel_identical") == (case == "identical")
     assert value("lpips") == 0.25
-
-
-@pytest.mark.parametrize("case", ["noise", "shift 8", "jpeg", "inverted"])
-def test_psnr_equals_scikit_image(cases, case):
-    changed = REFERENCE[case][0](ASTRONAUT)
-    (measured,) = reproducibility.psnr([cases[case]])
-    assert measured.value == pytest.approx(peak_signal_noise_ratio(ASTRONAUT, changed, data_range=255), abs=1e-9)
+    if mse > 2:
+        assert value("psnr") == pytest.approx(peak_signal_noise_ratio(ASTRONAUT, change(ASTRONAUT)), abs=1e-9)
 
 
 def test_hash_distance_of_two_different_pictures():
     camera = np.repeat(data.camera()[:, :, None], 3, axis=2)
-    (measured,) = reproducibility.phash_distance([pair(ASTRONAUT, camera)])
-    assert measured.value == 36
+    assert measure(reproducibility.phash_distance, pair(ASTRONAUT, camera)).value == 36
 
 
 def test_a_pair_of_different_sizes_is_not_identical_and_has_no_distance():
     subject = pair(ASTRONAUT, ASTRONAUT[:-8])
-    (identical,) = reproducibility.pixel_identical([subject])
-    assert identical.value == 0.0
-    assert identical.details["same_size"] is False
-    for metric in ("max_difference", "mean_difference", "psnr", "ssim"):
-        (measured,) = getattr(reproducibility, metric)([subject])
+    identical = measure(reproducibility.pixel_identical, subject)
+    assert (identical.value, identical.details["same_size"]) == (0.0, False)
+    without_lpips = Subject(("a", "b"), ({}, {}), given={**subject.given, "lpips": None})
+    for metric in ("max_difference", "mean_difference", "psnr", "ssim", "lpips"):
+        measured = measure(getattr(reproducibility, metric), without_lpips)
         assert (measured.value, measured.reason) == (None, "size_differs")
-    (learned,) = reproducibility.lpips([Subject(("a", "b"), ({}, {}), given={"lpips": None})])
-    assert (learned.value, learned.reason) == (None, "size_differs")
 
 
 def test_a_pair_of_tiny_images_has_a_difference_but_no_ssim():
     subject = pair(ASTRONAUT[:8, :8], ASTRONAUT[:8, :8])
-    assert reproducibility.ssim([subject])[0].reason == "image_too_small"
-    assert reproducibility.mean_difference([subject])[0].value == 0.0
+    assert measure(reproducibility.ssim, subject).reason == "image_too_small"
+    assert measure(reproducibility.mean_difference, subject).value == 0.0
 
 
 @pytest.mark.parametrize("row", [row for row in METRICS if row.dimension == "reproducibility"], ids=lambda row: row.id)
