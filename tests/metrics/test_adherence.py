@@ -1,6 +1,5 @@
 """Prompt adherence: cosines with known answers, the margin over decoys, VQAScore, and the order of a story's steps."""
 
-import pickle
 from typing import Any
 
 import numpy as np
@@ -19,9 +18,9 @@ from metrics.adherence import (
     target_step_wins,
     vqa_score,
 )
-from metrics.catalogue import metric
+from metrics.catalogue import METRICS, metric
 from metrics.measurement import Subject
-from tests.metrics.contract import assert_contract, embedded, unit
+from tests.metrics.contract import assert_contract, embedded, measure, unit
 
 AXES = np.eye(8, dtype=np.float32)
 
@@ -31,28 +30,25 @@ def prompt(*cosines: float) -> dict[str, Any]:
     return embedded(*(np.array([cosine, np.sqrt(1 - cosine**2)], np.float32) for cosine in cosines))
 
 
-def subject(name: str, *cosines: float) -> Subject:
-    return Subject((name,), ({"prompt": "unused"},), ({"clip_image": unit(1, 0)},), {"prompt": prompt(*cosines)})
+def subject(*cosines: float) -> Subject:
+    given_prompt = {"prompt": prompt(*cosines)}
+    return Subject(("a",), ({"prompt": "unused"},), ({"clip_image": unit(1, 0)},), given_prompt, {"kind": "x"})
 
 
-def test_each_image_keeps_its_own_unclipped_value():
-    # torchmetrics clips the mean of .3 and -.1 to 10, Hessel's formula each of them to .375 on average
-    measured = clip_similarity([subject("a", 0.3), subject("b", -0.1)])
-    assert [one.value for one in measured] == pytest.approx([30, -10], abs=1e-4)
-    assert [one.sample_ids for one in measured] == [("a",), ("b",)]
-
-
-def test_a_long_prompt_is_the_mean_over_its_clauses():
-    (measured,) = clip_similarity([subject("a", 0.4, 0.1, 0.25)])
-    assert measured.value == pytest.approx(25, abs=1e-4)
-    lowest = {"min_chunk": pytest.approx(10, abs=1e-4), "lowest_clause": "clause 1"}
-    assert measured.details == {"n_chunks": 3, "n_tokens": 210, **lowest}
-
-
-def test_a_short_prompt_names_no_lowest_clause_and_the_subjects_details_are_kept():
-    with_details = Subject(("a",), ({},), ({"clip_image": unit(1, 0)},), {"prompt": prompt(0.4)}, {"kind": "x"})
-    (measured,) = clip_similarity([with_details])
-    assert measured.details == {"n_chunks": 1, "n_tokens": 70, "min_chunk": pytest.approx(40, abs=1e-4), "kind": "x"}
+@pytest.mark.parametrize(
+    ("cosines", "value", "details"),
+    [
+        # torchmetrics clips the mean of .3 and -.1 to 10, Hessel's formula each of them to .375 on average
+        ([0.3], 30, {"n_chunks": 1, "n_tokens": 70}),
+        ([-0.1], -10, {"n_chunks": 1, "n_tokens": 70}),
+        ([0.4, 0.1, 0.25], 25, {"n_chunks": 3, "n_tokens": 210, "lowest_clause": "clause 1"}),
+    ],
+)
+def test_an_image_has_the_unclipped_mean_of_its_prompts_clauses(cosines, value, details):
+    measured = measure(clip_similarity, subject(*cosines))
+    assert measured.value == pytest.approx(value, abs=1e-4)
+    lowest = pytest.approx(100 * min(cosines), abs=1e-4)
+    assert measured.details == {**details, "min_chunk": lowest, "kind": "x"}
 
 
 def test_an_image_that_is_its_prompt_scores_a_hundred():
@@ -61,23 +57,15 @@ def test_an_image_that_is_its_prompt_scores_a_hundred():
 
 
 def test_the_matrix_holds_every_image_against_every_prompt():
-    vectors = [unit(1, 0), unit(0, 1), unit(-1, 0)]
-    prompts = [prompt(0.3), prompt(0.6, 0.0)]
+    vectors, prompts = [unit(1, 0), unit(0, 1), unit(-1, 0)], [prompt(0.3), prompt(0.6, 0.0)]
     matrix = similarity_matrix(vectors, prompts)
     np.testing.assert_allclose(matrix, [[prompt_adherence(v, one["chunks"]) for one in prompts] for v in vectors])
     np.testing.assert_allclose(matrix[0], [30, 30], atol=1e-4)
 
 
-def test_the_row_of_the_catalogue_leads_here():
-    row = metric("adherence.clip")
-    assert row.load() is clip_similarity
-    assert (row.unit, row.range, row.features) == ("100 x cosine", (-100, 100), ("clip_image", "prompt"))
-    assert pickle.loads(pickle.dumps(row.load())) is clip_similarity
-
-
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=5))
 def test_the_value_lies_between_the_lowest_and_the_highest_clause(cosines):
-    (measured,) = clip_similarity([subject("a", *cosines)])
+    measured = measure(clip_similarity, subject(*cosines))
     assert measured.details["min_chunk"] - 1e-6 <= measured.value <= 100 * max(cosines) + 1e-4
 
 
@@ -85,38 +73,33 @@ def suite_of(count: int) -> dict[str, Any]:
     return {f"prompt {n}": embedded(AXES[n]) for n in range(count)}
 
 
-def in_suite(name: str, similarities: list[float], target: int, decoys: dict[str, Any]) -> Subject:
+def in_suite(similarities: list[float], target: int, decoys: dict[str, Any]) -> Subject:
     vector = np.zeros(8, np.float32)
     vector[: len(similarities)] = similarities
     text = f"prompt {target}"
     held_against = {"prompt": decoys[text], "prompt_text": text, "decoys": decoys}
-    return Subject((name,), ({},), ({"clip_image": vector},), held_against)
+    return Subject(("a",), ({},), ({"clip_image": vector},), held_against)
 
 
 def test_margin_is_the_target_prompt_less_the_mean_of_the_others():
-    (measured,) = decoy_margin([in_suite("a", [0.1, 0.4, 0.3], 1, suite_of(3))])
+    measured = measure(decoy_margin, in_suite([0.1, 0.4, 0.3], 1, suite_of(3)))
     assert measured.value == pytest.approx(40 - (10 + 30) / 2, abs=1e-4)
     values = {"adherence": pytest.approx(40, abs=1e-4), "decoy_mean": pytest.approx(20, abs=1e-4)}
     assert measured.details == {**values, "rank": 1, "n_prompts": 3}
+    assert measure(decoy_margin, in_suite([0.5], 0, suite_of(1))).reason == "no_decoys"
 
 
 def test_rank_counts_the_prompts_that_are_at_least_as_close():
     decoys = suite_of(4)
-    measured = decoy_margin([in_suite("a", [0.1, 0.4, 0.4, 0.2], target, decoys) for target in range(4)])
+    measured = decoy_margin([in_suite([0.1, 0.4, 0.4, 0.2], target, decoys) for target in range(4)])
     assert [one.details["rank"] for one in measured] == [4, 2, 2, 3]
 
 
 def test_bias_towards_every_prompt_gains_nothing():
-    decoys = suite_of(4)
-    plain, biased = decoy_margin(
-        [in_suite("a", similarities, 1, decoys) for similarities in ([0.1, 0.3, 0.2, 0.0], [0.4, 0.6, 0.5, 0.3])]
+    plain, biased = (
+        measure(decoy_margin, in_suite([bias + 0.1, bias + 0.3, bias + 0.2, bias], 1, suite_of(4))) for bias in (0, 0.3)
     )
     assert biased.value == pytest.approx(plain.value, abs=1e-4)
-
-
-def test_suite_of_one_prompt_has_no_margin():
-    (measured,) = decoy_margin([in_suite("a", [0.5], 0, suite_of(1))])
-    assert measured.reason == "no_decoys"
 
 
 def answered(yes: float, no: float) -> Subject:
@@ -127,21 +110,18 @@ def answered(yes: float, no: float) -> Subject:
     ("yes", "no", "value", "yes_or_no"), [(0.3, 0.1, 0.3, 0.4), (1 + 1e-12, 1e-12, 1, 1), (0.1, 0.8, 0.1, 0.9)]
 )
 def test_the_vqa_score_is_the_probability_of_yes_alone_and_never_above_one(yes, no, value, yes_or_no):
-    (measured,) = vqa_score([answered(yes, no)])
+    measured = measure(vqa_score, answered(yes, no))
     assert measured.value == value
     assert measured.details == {"no": no, "yes_or_no": pytest.approx(yes_or_no)}
     assert measured.details["yes_or_no"] <= 1
 
 
 @pytest.mark.parametrize(
-    ("columns", "text"),
-    [
-        ({"caption": "a fox"}, "a fox"),
-        *(({**caption}, "Paint a fox.") for caption in ({"caption": "  "}, {"caption": None}, {})),
-    ],
+    ("caption", "text"),
+    [({"caption": "a fox"}, "a fox"), *((row, "Paint a fox.") for row in ({"caption": "  "}, {"caption": None}, {}))],
 )
-def test_the_caption_is_asked_about_where_there_is_one(columns, text):
-    assert question_text({"prompt": "Paint a fox.", **columns}) == text
+def test_the_caption_is_asked_about_where_there_is_one(caption, text):
+    assert question_text({"prompt": "Paint a fox.", **caption}) == text
 
 
 STEPS = ["an egg", "a chick", "a hen", "a nest"]
@@ -171,7 +151,7 @@ def story(pictures, prompts, texts=None, shots=None):
     ],
 )
 def test_orders_of_four_steps_have_known_answers(shown, value, rank_correlation, accuracy):
-    (measured,) = step_order([story(AXES[shown], STEPS)])
+    measured = measure(step_order, story(AXES[shown], STEPS))
     assert measured.value == pytest.approx(value)
     assert measured.details["winners"] == [step + 1 for step in shown]
     assert measured.details["rank_correlation"] == pytest.approx(rank_correlation)
@@ -188,7 +168,7 @@ def test_pictures_in_the_place_of_their_neighbours_are_below_chance_by_a_known_a
 
 @pytest.mark.parametrize("picture", [np.array([5.0, 4, 3, 2, 0, 0, 0, 0]), np.ones(8)])
 def test_four_times_the_same_picture_is_at_chance(picture):
-    (measured,) = step_order([story([picture] * 4, STEPS)])
+    measured = measure(step_order, story([picture] * 4, STEPS))
     assert measured.value == pytest.approx(0.5)
     assert measured.details["rank_correlation"] is None
     assert measured.details["winners"] == [1, 1, 1, 1]
@@ -196,24 +176,23 @@ def test_four_times_the_same_picture_is_at_chance(picture):
 
 def test_similarities_to_a_step_are_the_mean_over_its_clauses():
     texts = {"long": embedded(*AXES[:2]), "short": embedded(AXES[2])}
-    (measured,) = step_order([story(AXES[[0, 2]], ["long", "short"], texts)])
-    assert measured.details["similarities"] == [[50, 0], [0, 100]]
-    assert measured.value == 1
+    measured = measure(step_order, story(AXES[[0, 2]], ["long", "short"], texts))
+    assert (measured.value, measured.details["similarities"]) == (1, [[50, 0], [0, 100]])
 
 
 def test_steps_with_the_same_prompt_are_not_held_against_each_other():
-    (measured,) = step_order([story(AXES[[0, 1, 0]], ["a door", "a hall", "a door"])])
+    measured = measure(step_order, story(AXES[[0, 1, 0]], ["a door", "a hall", "a door"]))
     assert (measured.value, measured.details["accuracy"]) == (1, 1)
 
 
 @pytest.mark.parametrize("prompts", [["a door"], ["a door", "a door"]])
 def test_a_story_with_nothing_to_tell_apart_has_the_reason_for_no_value(prompts):
-    (measured,) = step_order([story(AXES[: len(prompts)], prompts)])
+    measured = measure(step_order, story(AXES[: len(prompts)], prompts))
     assert (measured.value, measured.reason) == (None, "too_few_shots")
 
 
 def test_shots_keep_their_own_numbers_when_one_is_missing():
-    (measured,) = step_order([story(AXES[:3], STEPS[:3], shots=[1, 3, 4])])
+    measured = measure(step_order, story(AXES[:3], STEPS[:3], shots=[1, 3, 4]))
     assert measured.details["winners"] == [1, 3, 4]
 
 
@@ -234,18 +213,14 @@ def test_it_is_the_mean_area_under_the_roc_curve_and_rises_with_the_target(simil
     assert value <= target_step_wins(closer, ~np.eye(n, dtype=bool)) <= 1
 
 
-def random_subjects(measure) -> list[Subject]:
-    rng = np.random.default_rng(0)
-    if measure is clip_similarity:
-        return [subject(str(n), *rng.uniform(-1, 1, 1 + n % 4)) for n in range(8)]
-    if measure is decoy_margin:
-        suites = suite_of(3), suite_of(3)
-        return [in_suite(str(n), rng.uniform(-1, 1, 3).tolist(), n % 3, suites[n % 2]) for n in range(8)]
-    if measure is vqa_score:
-        return [answered(n / 10, 0.05) for n in range(8)]
-    return [story(rng.normal(size=(4, 8)), [f"{k} of {n}" for k in range(4)]) for n in range(8)]
-
-
-@pytest.mark.parametrize("measure", [clip_similarity, decoy_margin, vqa_score, step_order])
-def test_values_depend_on_neither_batch_nor_order(measure):
-    assert_contract(measure, random_subjects(measure))
+def test_the_metrics_of_the_catalogue_depend_on_neither_batch_nor_order():
+    rng, suites = np.random.default_rng(0), (suite_of(3), suite_of(3))
+    subjects = {
+        "adherence.clip": [subject(*rng.uniform(-1, 1, 1 + n % 4)) for n in range(8)],
+        "adherence.margin": [in_suite(rng.uniform(-1, 1, 3).tolist(), n % 3, suites[n % 2]) for n in range(8)],
+        "adherence.vqa": [answered(n / 10, 0.05) for n in range(8)],
+        "adherence.step_order": [story(rng.normal(size=(4, 8)), [f"{k} of {n}" for k in range(4)]) for n in range(8)],
+    }
+    assert subjects.keys() == {row.id for row in METRICS if row.dimension == "adherence"}
+    for name, measured in subjects.items():
+        assert_contract(metric(name).load(), measured, metric(name).range)

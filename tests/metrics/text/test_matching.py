@@ -23,11 +23,8 @@ def box(x, y, width=100, height=20):
 
 
 def test_reading_order_goes_by_rows_and_forgives_a_slant():
-    right, left, below = box(200, 4), box(0, 0), box(50, 40)
-    assert reading_order([below, right, left]) == [2, 1, 0]
-
-
-def test_boxes_that_overlap_by_less_than_half_are_two_rows():
+    assert reading_order([box(50, 40), box(200, 4), box(0, 0)]) == [2, 1, 0]
+    # boxes that overlap by less than half are two rows
     assert reading_order([box(200, 0), box(0, 11)]) == [0, 1]
     assert reading_order([box(200, 0), box(0, 9)]) == [1, 0]
 
@@ -40,17 +37,14 @@ def test_lines_may_come_in_any_order(expected, rng):
     assert matching.read == tuple(expected)
 
 
+GRAND = ["GRAND OPENING TODAY", "June 14"]
+
+
 @pytest.mark.parametrize(
     ("expected", "boxes", "read", "unexpected", "lines_of_box"),
     [
         # one line over two rows
-        (
-            ["GRAND OPENING TODAY", "June 14"],
-            ["GRAND OPENING", "TODAY", "June 14"],
-            ("GRAND OPENING TODAY", "June 14"),
-            (),
-            ((0,), (0,), (1,)),
-        ),
+        (GRAND, ["GRAND OPENING", "TODAY", "June 14"], tuple(GRAND), (), ((0,), (0,), (1,))),
         # several lines in one row are cut apart, between Chinese characters too
         (["SALE", "TODAY", "ONLY HERE"], ["SALE TODAY ONLY HERE"], ("SALE", "TODAY", "ONLY HERE"), (), ((0, 1, 2),)),
         (["欢迎光临", "营业时间"], ["营业时间欢迎光临"], ("欢迎光临", "营业时间"), (), ((1, 0),)),

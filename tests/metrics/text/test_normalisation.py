@@ -15,7 +15,6 @@ from metrics.text.normalisation import cuts, joined, normalise, words_of
         ("Ｗｉｄｅ　１２", "Wide 12"),
         ("  two \t words\n", "two words"),
         ("no\u200bbreak\ufeff soft\u00adhyphen", "nobreak softhyphen"),
-        ("营业 24 小时", "营业24小时"),
         ("开放时间：9:00", "开放时间:9:00"),
         ("서울 시청", "서울 시청"),
     ],
