@@ -62,13 +62,12 @@ class Reading(FileModel):
 
     def result(self) -> float:
         """Return the result of the operation."""
-        compute, _ = _OPERATIONS[self.operation]
         # What binary fractions leave behind the digits of prices is no part of the result.
-        return round(compute(self.of, self.than, self.times or 1.0), 9)
+        return round(_OPERATIONS[self.operation][0](self.of, self.than, self.times or 1.0), 9)
 
     def formula(self) -> str:
         """Return the operation as people write it."""
-        _, formula = _OPERATIONS[self.operation]
+        formula = _OPERATIONS[self.operation][1]
         return formula.format(of=number(self.of, 4), than=number(self.than, 4), times=number(self.times or 1.0))
 
     def result_in(self, unit: str) -> str:
@@ -79,20 +78,11 @@ class Reading(FileModel):
 
 
 class Arithmetic(FileModel):
-    """A result that can be computed again from the article's own numbers.
+    """A result that can be computed again from those of the article's own numbers that are ``given``.
 
-    Attributes
-    ----------
-    stated, unit
-        The result as the article has it.
-    readings
-        What the words may mean, each an operation; the one that is nearest to the claim decides.
-    slip
-        The operation that gives the stated number, though the words mean another; None where no such is known.
-    given
-        Which of the article's numbers are taken as they are.
-    list_prices_of
-        The two systems whose prices of the facts are put in place of the article's, to compare; or none.
+    ``readings`` is what its words may mean; the one that is nearest to the claim decides. ``slip`` is an operation that
+    gives the stated number though the words mean another. ``list_prices_of`` names the two systems whose prices of the
+    facts are put in place of the article's, to compare; or none.
     """
 
     stated: StatedInFile

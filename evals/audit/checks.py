@@ -195,12 +195,8 @@ class Served(FileModel):
         return Finding(of_several(verdicts), _sentence(clauses))
 
     def _check_elsewhere(self, facts: Facts) -> Finding:
-        others = [
-            offer.system
-            for offer in facts.offers.values()
-            if offer.model in self.models and offer.host not in self.hosts
-        ]
-        if others:
+        offers = (offer for offer in facts.offers.values() if offer.model in self.models)
+        if others := [offer.system for offer in offers if offer.host not in self.hosts]:
             return Finding("wrong", f"It is also offered as {', '.join(others)}.")
         return Finding("right", f"No source shows it anywhere but on {', '.join(self.hosts)}.")
 
@@ -254,7 +250,6 @@ class Request(FileModel):
         return Finding(self.otherwise, f"{words}.{named}")
 
     def _compare(self, request: HostRequest) -> tuple[bool, str]:
-        """Return whether a request has the stated part, and what it has, in words."""
         match self.part:
             case "host":
                 return self.stated == request.host, f"The server is {request.host}"

@@ -33,18 +33,10 @@ CHECKS = (
 
 
 class Claim(FileModel):
-    """One checkable claim of an article.
+    """One checkable claim of an article: some of its words, where they stand, and the one check that decides it.
 
-    Attributes
-    ----------
-    quote, section
-        A few of the article's words, and where they stand.
-    says
-        What the evidence says beyond what the check computes; empty where that is enough.
-    sources
-        Who says so, besides those that a capability's answer names itself.
-    arithmetic, price, ...
-        The check that decides it, one of `CHECKS`.
+    ``says`` is what the evidence says beyond what the check computes; ``sources`` are those besides the ones that a
+    capability's answer names itself.
     """
 
     id: Text
@@ -135,9 +127,9 @@ class ClaimVerdict:
         return max(source.read for source in self.sources)
 
     @property
-    def source_ids(self) -> list[str]:
-        """Return the ids of its sources."""
-        return [source.id for source in self.sources]
+    def source_ids(self) -> str:
+        """The ids of its sources."""
+        return ", ".join(source.id for source in self.sources)
 
     @property
     def explanation(self) -> str:

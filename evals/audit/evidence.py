@@ -37,16 +37,8 @@ _A_PICTURE = b"\x89PNG\r\n\x1a\n"
 class HostRequest:
     """What is sent to ask for one picture, with a reference picture where the model takes one.
 
-    Attributes
-    ----------
-    method, url
-        The call.
-    headers
-        The names of the headers that carry the key, lower case.
-    fields
-        Every field of the body with its path, ``contents[].parts[].text``.
-    is_polled
-        Whether the answer is a task that is asked for again, not the picture.
+    ``headers`` are the names of those that carry the key, lower case; ``fields`` every field of the body with its path,
+    ``contents[].parts[].text``; ``is_polled``: the answer is a task that is asked for again, not the picture.
     """
 
     method: str

@@ -16,15 +16,7 @@ def by_verdict(claims: Sequence[ClaimVerdict]) -> dict[Verdict, list[ClaimVerdic
 
 
 def audit_page(article: AuditedArticle, claims: Sequence[ClaimVerdict], command: str) -> str:
-    """Return the page.
-
-    Parameters
-    ----------
-    article, claims
-        What was audited, and the verdicts on it.
-    command
-        The command that makes this page.
-    """
+    """Return the page on an article, with the command that makes it."""
     grouped = by_verdict(claims)
     lines = [
         "# Audit of an article's claims",
@@ -39,9 +31,7 @@ def audit_page(article: AuditedArticle, claims: Sequence[ClaimVerdict], command:
         "its thoughts. Sources are listed at the end.",
     ]
     for verdict, group in grouped.items():
-        rows = [
-            (f"“{claim.quote}”<br>{claim.section}", claim.explanation, ", ".join(claim.source_ids)) for claim in group
-        ]
+        rows = [(f"“{claim.quote}”<br>{claim.section}", claim.explanation, claim.source_ids) for claim in group]
         lines += ["", f"## {verdict.capitalize()}", "", *_table(("the article says", "found", "sources"), rows)]
     sources = {source.id: source for claim in claims for source in claim.sources}
     rows_of_sources = [

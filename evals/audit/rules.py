@@ -41,14 +41,8 @@ _ROUNDING = 1e-9
 class Stated:
     """What a claim says a number is: the number with the digits it is written with, a span, or a least value.
 
-    Attributes
-    ----------
-    words
-        As it is written.
-    low, high
-        Between them lies all that the words mean: 3.3 means 3.25 to 3.35.
-    value
-        The number itself, None for a span and for a least value.
+    All that the words mean lies between ``low`` and ``high``: 3.3 means 3.25 to 3.35. ``value`` is the number itself,
+    None for a span and for a least value.
     """
 
     words: str
@@ -93,20 +87,10 @@ StatedInFile = Annotated[Stated, BeforeValidator(_read_stated)]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found.
+    """What a check found: the verdict, and why, with the numbers, in a sentence.
 
-    Attributes
-    ----------
-    verdict
-        Of `RULES`.
-    sentence
-        Why, with the numbers.
-    computed, unit
-        The value that was computed, cited or measured anew; None where the claim is about no number.
-    sources
-        Who says so, besides those that the claim names.
-    notes
-        What else to know: which measurements were not used, and why.
+    ``computed`` is the value that was computed, cited or measured anew, None where the claim is about no number.
+    ``sources`` say so besides those that the claim names; ``notes`` tell which measurements were not used, and why.
     """
 
     verdict: Verdict

@@ -69,20 +69,8 @@ def _print(article: AuditedArticle, claims: Sequence[ClaimVerdict], notes: Seque
     print_lines(f"note: {note}" for note in notes)
     for verdict, of_verdict in grouped.items():
         rows = [
-            (
-                f"“{claim.quote}”",
-                f"{claim.explanation} [{', '.join(source.id for source in claim.sources)}]",
-                str(claim.read),
-            )
-            for claim in of_verdict
+            (f"“{claim.quote}”", f"{claim.explanation} [{claim.source_ids}]", str(claim.read)) for claim in of_verdict
         ]
-        headings = {"the article says": 2, "found": 4, "read": None}
-        print_table(
-            f"\n{verdict}: {RULES[verdict]}",
-            headings,
-            rows,
-            whole=["read"],
-            ratios=headings,
-            show_lines=True,
-            expand=True,
-        )
+        ratios = {"the article says": 2, "found": 4, "read": None}
+        title, style = f"\n{verdict}: {RULES[verdict]}", {"show_lines": True, "expand": True}
+        print_table(title, ratios, rows, whole=["read"], ratios=ratios, **style)

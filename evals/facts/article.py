@@ -38,18 +38,9 @@ class ArticleRow(FileModel):
 
 
 class ArticleUseCase(FileModel):
-    """One piece of the article's advice.
+    """One piece of the article's advice: the system that it recommends first, and the models that this name may mean.
 
-    Attributes
-    ----------
-    id, title
-        The use case.
-    recommends
-        The system that is recommended first, as the article calls it.
-    models
-        The models that this name may mean.
-    unless
-        When the article recommends another one, and which; None where it does not.
+    ``unless`` says when the article recommends another one, and which; None where it does not.
     """
 
     id: Text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -15,7 +15,6 @@ from evals.facts.sources import FactsError, SourcesById, read_sources
 from evals.yaml_files import ById, Day, Entries, FileModel, Names, Text, check_known, read_yaml, refused
 
 Answer = Literal["yes", "partly", "no", "unknown"]
-ANSWERS: tuple[Answer, ...] = get_args(Answer)
 
 LEVELS = 5
 """How many levels a rubric has; a level is its number of stars."""
@@ -52,15 +51,10 @@ class ClaimedDiscount(FileModel):
 class Cell(FileModel):
     """One answer: for which models and hosts (all of the models' if empty), in a sentence, and who says so.
 
-    Attributes
-    ----------
-    level
-        The highest level of the capability's rubric that the sources prove, from 1; None where nobody knows the
-        answer, where the level is computed and where there is no rubric.
-    discount
-        What waiting saves, as a share of the list price; told of the capability ``batch`` only.
-    claimed
-        What many pictures a month are said to save; told of ``volume_discount`` only, and only where nobody knows.
+    ``level`` is the highest of the capability's rubric that the sources prove, from 1; None where nobody knows the
+    answer, where it is computed and where there is no rubric. ``discount`` is the share of the list price that waiting
+    saves (of ``batch`` only); ``claimed`` what many pictures a month are said to save (of ``volume_discount`` only, and
+    only where nobody knows).
     """
 
     models: Names[KnownModel]
@@ -108,12 +102,8 @@ class Cell(FileModel):
 class Capability(FileModel):
     """One question about systems and the answers that are known.
 
-    Attributes
-    ----------
-    rubric
-        What earns one star, two, and so on, each in a sentence; empty where more is not better for everyone.
-    computed
-        What the levels are counted from in place of standing in each cell: the companies that serve a model.
+    ``rubric`` says in a sentence each what earns one star, two, and so on; it is empty where more is not better for
+    everyone. Levels that are ``computed`` are counted, from the companies that serve a model, and stand in no cell.
     """
 
     id: Text
@@ -170,14 +160,7 @@ def read_capabilities(path: Path | None = None) -> Mapping[str, Capability]:
 
 
 def read_companies() -> Mapping[str, str]:
-    """Return who runs each host; a host that is missing is one's own machine.
-
-    Examples
-    --------
-    >>> companies = read_companies()
-    >>> companies["google"], companies["vertex"], "local" in companies
-    ('Google', 'Google', False)
-    """
+    """Return who runs each host; a host that is missing is one's own machine."""
     return _read().companies
 
 

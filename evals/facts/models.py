@@ -51,20 +51,11 @@ class Latency(FileModel):
 
 
 class HostFacts(FileModel):
-    """One host: where it is, which environment variable holds its key, how much it takes at once.
+    """One host: where its interface is (empty inside this process), what gives access, how much it takes at once.
 
-    Attributes
-    ----------
-    base_url
-        Where its interface is; empty for a host inside this process.
-    key_variables
-        Environment variables that may hold the key, the first that is set counts; empty where none is needed.
-    key_domains
-        The domains whose addresses may be given the key.
-    credentials
-        Where access comes from, in words, for a host that takes something else than a key.
-    concurrency, per_minute
-        How many requests TwinLens keeps in flight at most, and sends a minute at most; None is no limit.
+    Of ``key_variables`` in the environment the first that is set counts; there are none where no key is needed. Only
+    addresses in ``key_domains`` may be given the key. ``credentials`` says in words where access comes from if not from
+    a key. At most ``concurrency`` requests are in flight, and ``per_minute`` are sent a minute; None is no limit.
     """
 
     id: Text
@@ -82,22 +73,10 @@ class HostFacts(FileModel):
 class Offer(FileModel):
     """One model on one host: how it is called there, what it can do, what it costs.
 
-    Attributes
-    ----------
-    model, title, licence
-        The model's, and the licence of its weights where they are open; filled in from the model.
-    api_id, edit_api_id
-        The model's name in that host's addresses; another one for requests with reference images, where it has one.
-    references_at_most
-        How many reference images a request may carry, 0 where it takes none.
-    rolling
-        Whether the vendor exchanges the weights under the same name.
-    released, retired, replaced_by
-        First and last day, where known, and the system to use after that.
-    prices, latencies
-        Every source's, conflicting ones included; empty where no source gives one.
-    notes, sources
-        Sentences that a user of this offer should read; where the facts other than prices come from.
+    ``model``, ``title`` and ``licence`` (of open weights) are filled in from the model. ``api_id`` is its name in that
+    host's addresses, ``edit_api_id`` the one for requests with reference images where that is another. ``rolling``: the
+    vendor exchanges the weights under the same name. ``released`` and ``retired`` are its first and last day, where
+    known. Prices and latencies are every source's, conflicting ones included; ``sources`` are those of all else.
     """
 
     model: str = ""
@@ -222,10 +201,9 @@ class _ModelFile(FileModel):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that is known, and the day on which the whole was last gone through.
+    """All that is known: hosts by id, offers by system (``model@host``), and the day when it was last gone through.
 
-    Hosts are by id, offers by system (``model@host``); ``aliases`` has the model that another name means (a marketing
-    name, a name in addresses) by `plain_name`.
+    ``aliases`` has the model that another name means (a marketing name, a name in addresses) by `plain_name`.
     """
 
     read: date
@@ -321,11 +299,7 @@ KnownHost = Annotated[Text, AfterValidator(lambda name: check_known(name, read_f
 
 
 def cautions(offer: Offer, today: date) -> list[str]:
-    """Return what to know before an offer is used in an eval, as sentences.
-
-    It is retired or will be soon; its weights are exchanged under the same name; it takes no seed; its price is
-    unknown or sources disagree on it.
-    """
+    """Return what to know before an offer is used in an eval, as sentences."""
     sentences: list[str] = []
     instead = f"; use {offer.replaced_by}" if offer.replaced_by else ""
     if offer.released and today < offer.released:

@@ -114,21 +114,11 @@ def max_cost_usd(
     prompt_tokens: int = PROMPT_TOKENS_AT_MOST,
     references_mp: float | None = None,
 ) -> float | None:
-    """Return the most that a picture can cost by any source, in US dollars; None if no source gives a price.
+    """Return the most that a square picture can cost by any source, in US dollars; None if no source gives a price.
 
-    Parameters
-    ----------
-    offer
-        The model on its host.
-    size
-        Of `SIZES`; pictures are square.
-    n_references
-        How many reference images are sent along.
-    prompt_tokens
-        A bound for the prompt's tokens.
-    references_mp
-        What the references are charged for in megapixels, all together. Unknown ones count as large as the picture,
-        since an earlier shot of the same size may be one of them.
+    ``prompt_tokens`` is a bound for the prompt's tokens; ``references_mp`` what the references are charged for in
+    megapixels, all together. Unknown ones count as large as the picture, since an earlier shot of the same size may be
+    one of them.
     """
     if references_mp is None:
         references_mp = n_references * _side_mp(size)
