@@ -15,18 +15,19 @@ from evals.suites.suite import read_suite
 A, B = "aurora-1@demo", "borealis-2@demo"
 
 
-def ratings(better=None, mean=0.1, low=0.05, reasons=None):
-    return {
-        "rows": [{"metric": "text.cer", "suite": "signs", "system": A, "reasons": reasons or {}}],
+def verdict_of(scripted=A, better=None, **row):
+    """Return the verdict on a scripted truth by ratings in which another metric says the opposite."""
+    row = {"mean": 0.1, "low": 0.05, "reasons": {}, **row}
+    ratings = {
+        "rows": [{"metric": "text.cer", "suite": "signs", "system": A, "reasons": row.pop("reasons")}],
         "differences": [
             {"metric": "text.wer", "suite": "signs", "mean": 9.0, "low": 8.0, "better_system": B, "n_prompts": 9},
-            {"metric": "text.cer", "suite": "signs", "mean": mean, "low": low, "better_system": better, "n_prompts": 4},
+            {"metric": "text.cer", "suite": "signs", "better_system": better, "n_prompts": 4, **row},
         ],
     }
-
-
-def truth(better):
-    return [Truth(dimension="Text", metric="text.cer", suite="signs", better=better, why="because")]
+    truth = Truth(dimension="Text", metric="text.cer", suite="signs", better=scripted, why="because")
+    (verdict,) = check_truth(ratings, [truth])
+    return verdict
 
 
 @pytest.mark.parametrize(
@@ -34,61 +35,40 @@ def truth(better):
     [(A, A, True), (A, B, False), (A, None, False), ("tie", None, True), ("tie", B, False)],
 )
 def test_a_verdict_agrees_when_the_better_system_is_the_scripted_one(scripted, measured, agrees):
-    (verdict,) = check_truth(ratings(measured), truth(scripted))
-    assert verdict.measured == (measured or "tie")
-    assert verdict.agrees is agrees
+    verdict = verdict_of(scripted, measured)
+    assert (verdict.measured, verdict.agrees) == (measured or "tie", agrees)
 
 
-def test_too_few_prompts_give_no_verdict():
-    (verdict,) = check_truth(ratings(None, low=None), truth("tie"))
-    assert (verdict.agrees, verdict.measured) == (None, None)
-    assert verdict.note == "4 prompts are too few for an interval"
-
-
-def test_an_unscored_metric_gives_no_verdict_but_the_most_frequent_reason():
-    reasons = {"encoder_unavailable": 20, "no_text": 1}
-    (verdict,) = check_truth(ratings(None, mean=None, low=None, reasons=reasons), truth(A))
-    assert verdict.agrees is None
-    assert verdict.note == "not scored: the encoder's weights are not on this machine"
+@pytest.mark.parametrize(
+    ("row", "note"),
+    [
+        ({"low": None}, "4 prompts are too few for an interval"),
+        (
+            {"mean": None, "low": None, "reasons": {"encoder_unavailable": 20, "no_text": 1}},
+            "not scored: the encoder's weights are not on this machine",
+        ),
+        ({"metric": "text.wer"}, "the metric was not measured in this run"),
+    ],
+)
+def test_what_was_not_measured_gives_no_verdict_but_the_reason(row, note):
+    verdict = verdict_of("tie", **row)
+    assert (verdict.agrees, verdict.measured, verdict.note) == (None, None, note)
     assert verdict.sentence().startswith("unknown ")
 
 
-def test_a_metric_that_was_not_measured_gives_no_verdict():
-    (verdict,) = check_truth({"rows": [], "differences": []}, truth(A))
-    assert (verdict.agrees, verdict.note) == (None, "the metric was not measured in this run")
-
-
 def test_one_contradiction_is_enough_and_unknowns_are_none():
-    def found(*systems):
-        verdicts = [verdict for better in systems for verdict in check_truth(ratings(better), truth(A))]
-        return DemoOutcome(None, None, tuple(verdicts)).truth_found
-
-    assert found(A, A)
-    assert not found(A, B)
-    unknown = check_truth({"rows": [], "differences": []}, truth(A))
-    assert DemoOutcome(None, None, tuple(unknown)).truth_found
+    right, wrong, unknown = verdict_of(better=A), verdict_of(better=B), verdict_of(low=None)
+    for verdicts, truth_found in (((right, right), True), ((right, wrong), False), ((unknown,), True)):
+        assert DemoOutcome(None, None, verdicts).truth_found is truth_found
 
 
 def test_the_demo_asks_both_systems_for_the_same_things():
     demo = read_definition("demo")
     requests = [request for request in plan_requests(demo) if request.size == demo.size]
     counts = Counter((request.suite, request.system) for request in requests)
-    sizes = {
-        "demo-scenes": 48,
-        "demo-imprecise": 16,
-        "demo-precise": 12,
-        "demo-cinematic": 12,
-        "demo-stories": 18,
-        "demo-identity": 28,
-        "demo-reference": 21,
-        "demo-editing": 16,
-        "demo-brands": 18,
-        "demo-signs": 14,
-        "demo-labels": 12,
-        "demo-repeats": 36,
-        "demo-speed": 5,
-    }
-    assert counts == {(suite, system): size for suite, size in sizes.items() for system in (A, B)}
+    asked = {system: {suite: n for (suite, of), n in counts.items() if of == system} for system in (A, B)}
+    assert asked[A] == asked[B]
+    assert set(asked[A]) == set(demo.suites)
 
 
 def test_no_two_prompts_of_the_demo_are_the_same_words():
@@ -117,32 +97,24 @@ def test_the_demos_pictures_come_over_http_and_keep_identical_repeats_apart(tmp_
     assert all(row["latency_s"] > 0 and row["cost_usd"] > 0 for row in rows)
 
 
-def test_a_demo_that_was_stopped_goes_on_with_the_repeats_that_are_missing(tmp_path, small_demo):
+@pytest.mark.parametrize(
+    "lost",
+    [{"submitted", "accepted", "completed"}, {"accepted", "completed"}],
+    ids=["stopped before they were sent", "killed while the simulators were at work"],
+)
+def test_a_demo_that_was_cut_off_makes_what_is_missing(tmp_path, small_demo, lost):
     folder = generate_demo(tmp_path / "run").folder
-    whole = {row["sample_id"]: row["pixel_sha256"] for row in read_image_set(folder).rows}
-    ledger = folder / "ledger.jsonl"
-    lines = ledger.read_text().splitlines(keepends=True)
-    kept = set(list(whole)[::2])
-    ledger.write_text("".join(line for line in lines if '"opened"' in line or json.loads(line)["sample_id"] in kept))
-    generate_demo(tmp_path / "run")
+    ledger, whole = folder / "ledger.jsonl", {row["sample_id"]: row["prompt_id"] for row in read_image_set(folder).rows}
+    events = list(map(json.loads, ledger.read_text().splitlines()))
+    later = sorted(set(whole.values()))[1::2]
+    missing = {sample_id for sample_id, prompt_id in whole.items() if prompt_id in later}
+    kept = [event for event in events if event.get("sample_id") not in missing or event["event"] not in lost]
+    assert len(kept) < len(events)
+    ledger.write_text("".join(json.dumps(event) + "\n" for event in kept))
+    assert generate_demo(tmp_path / "run").outcomes == {A: {"ok": 36}, B: {"ok": 36}}
     again = {row["sample_id"]: row["pixel_sha256"] for row in read_image_set(folder).rows}
-    assert set(again) == set(whole)
+    assert again.keys() == whole.keys()
     assert len(set(again.values())) == 48
-
-
-def test_a_demo_that_was_killed_starts_over_what_its_simulators_were_at_work_on(tmp_path, small_demo):
-    folder = generate_demo(tmp_path / "run").folder
-    ledger = folder / "ledger.jsonl"
-    lines = ledger.read_text().splitlines(keepends=True)
-    cut_off = {row["sample_id"] for row in read_image_set(folder).rows[::5]}
-    ends = ("completed", "accepted")
-    kept = [
-        line for line in map(json.loads, lines) if line.get("sample_id") not in cut_off or line["event"] not in ends
-    ]
-    ledger.write_text("".join(json.dumps(line) + "\n" for line in kept))
-    again = generate_demo(tmp_path / "run")
-    assert again.outcomes == {A: {"ok": 36}, B: {"ok": 36}}
-    assert len({row["pixel_sha256"] for row in read_image_set(folder).rows}) == 48
 
 
 def test_a_folder_that_holds_another_run_is_refused(tmp_path):

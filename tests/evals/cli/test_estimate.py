@@ -35,43 +35,29 @@ def plan(systems, n_prompts=10, size="1K", suite="things", **of_item):
     ]
 
 
-def test_money_is_the_number_of_images_times_the_price():
-    found = estimate_requests(plan(["flux-2-pro@bfl", "flux-2-max@bfl"], 100), FACTS)
-    pro, most = found.systems
-    assert (pro.system, pro.n_images, pro.expected_cost_usd) == ("flux-2-pro@bfl", 100, pytest.approx(3.0))
-    assert (most.expected_cost_usd, most.max_cost_usd) == (pytest.approx(7.0), pytest.approx(7.0))
-    assert (found.n_images, found.expected_cost_usd, found.max_cost_usd) == (
-        200,
-        pytest.approx(10.0),
-        pytest.approx(10.0),
-    )
-
-
-def test_sources_that_disagree_give_a_range():
-    found = estimate_requests(plan(["flux-2-flex@bfl"], 100), FACTS)
-    assert (found.expected_cost_usd, found.max_cost_usd) == (pytest.approx(5.5), pytest.approx(6.0))
-
-
-def test_hours_are_the_cited_latency_at_what_the_host_takes_at_once():
-    (pro,) = estimate_requests(plan(["flux-2-pro@bfl"], 1000), FACTS).systems
-    assert pro.hours == pytest.approx(1000 * 4.5 / 20 / 3600)
-    assert pro.reasons == ()
+@pytest.mark.parametrize(
+    ("system", "n", "size", "expected_usd", "max_usd", "hours"),
+    [
+        ("flux-2-max@bfl", 100, "1K", 7.0, 7.0, None),
+        ("flux-2-flex@bfl", 100, "1K", 5.5, 6.0, None),  # two sources disagree
+        ("flux-2-pro@bfl", 1000, "1K", 30.0, 30.0, 1000 * 4.5 / 20 / 3600),  # the cited latency, 20 at once
+        ("flux-2-pro@bfl", 100, "512", 3.0, 3.0, 100 * 4.5 / 20 / 3600),  # no longer than the measured larger size
+        ("flux-2-pro@bfl", 100, "2K", 7.5, 7.5, None),  # larger than anybody measured
+    ],
+)
+def test_money_is_the_price_of_every_image_and_hours_are_the_cited_latency(
+    system, n, size, expected_usd, max_usd, hours
+):
+    (one,) = estimate_requests(plan([system], n, size), FACTS).systems
+    assert (one.system, one.n_images) == (system, n)
+    assert (one.expected_cost_usd, one.max_cost_usd) == pytest.approx((expected_usd, max_usd))
+    assert one.hours == (hours and pytest.approx(hours))
+    assert one.reasons == (() if hours else (f"nobody has measured its latency at {size}",))
 
 
 def test_several_latencies_count_with_their_median():
     (pro,) = estimate_requests(plan(["gemini-3-pro-image@google"], 80), FACTS).systems
     assert pro.hours == pytest.approx(80 * (18.1 + 14.0) / 2 / 8 / 3600)
-
-
-def test_a_smaller_picture_takes_no_longer_than_a_measured_larger_one():
-    (small,) = estimate_requests(plan(["flux-2-pro@bfl"], 100, "512"), FACTS).systems
-    assert small.hours == pytest.approx(100 * 4.5 / 20 / 3600)
-
-
-def test_a_larger_picture_than_anybody_measured_has_no_hours():
-    (large,) = estimate_requests(plan(["flux-2-pro@bfl"], 100, "2K"), FACTS).systems
-    assert large.hours is None
-    assert large.reasons == ("nobody has measured its latency at 2K",)
 
 
 def test_a_limit_a_minute_can_be_what_takes_the_time():
@@ -91,65 +77,48 @@ def test_systems_of_one_host_share_its_time_and_hosts_work_side_by_side():
 
 
 def test_what_is_unknown_of_one_system_is_unknown_in_all():
-    found = estimate_requests(plan(["flux-2-pro@bfl", "flux-2-dev@replicate"]), FACTS)
-    known, unknown = found.systems
-    assert known.expected_cost_usd == pytest.approx(0.3)
-    assert (unknown.expected_cost_usd, unknown.max_cost_usd) == (None, None)
-    assert "no source gives its price" in unknown.reasons
-    assert (found.expected_cost_usd, found.max_cost_usd) == (None, None)
-    assert estimate_requests(plan(["flux-2-pro@bfl", "flux-2-max@bfl"]), FACTS).hours is None
+    estimate = estimate_requests(plan(["flux-2-pro@bfl", "flux-2-dev@replicate"]), FACTS)
+    priced, unpriced = estimate.systems
+    assert priced.expected_cost_usd == pytest.approx(0.3)
+    assert "no source gives its price" in unpriced.reasons
+    assert {one.expected_cost_usd for one in (unpriced, estimate)} == {None}
+    assert {one.max_cost_usd for one in (unpriced, estimate)} == {None}
+    both = estimate_requests(plan(["flux-2-pro@bfl", "flux-2-max@bfl"], 100), FACTS)
+    assert (both.n_images, both.expected_cost_usd, both.hours) == (200, pytest.approx(10.0), None)
 
 
-def test_references_are_charged_by_their_own_size(tmp_path):
+def test_references_are_charged_by_their_own_size_and_a_first_shot_by_that_of_the_suite(tmp_path):
     files = []
     for number, side in enumerate((512, 2048)):
         files.append(tmp_path / f"{number}.png")
         Image.new("L", (side, side)).save(files[-1])
     (pro,) = estimate_requests(plan(["flux-2-pro@bfl"], 10, reference_images=tuple(files)), FACTS).systems
     assert pro.expected_cost_usd == pro.max_cost_usd == pytest.approx(10 * (0.03 + (1 + 4) * 0.015))
-
-
-def test_the_first_shot_that_is_sent_along_is_charged():
     requests = [replace(request, first_shot="another") for request in plan(["flux-2-pro@bfl"], 10, "2K")]
-    (pro,) = estimate_requests(requests, FACTS).systems
-    assert pro.expected_cost_usd == pytest.approx(10 * (0.075 + 4 * 0.015))
+    assert estimate_requests(requests, FACTS).expected_cost_usd == pytest.approx(10 * (0.075 + 4 * 0.015))
 
 
 def test_a_long_prompt_raises_the_most_that_it_can_cost():
-    long = [
-        replace(request, item=request.item.model_copy(update={"prompt": "cup " * 5_000}))
-        for request in plan(["gemini-3-pro-image@google"], 1)
-    ]
-    usual = plan(["gemini-3-pro-image@google"], 1)
-    offer = FACTS.find("gemini-3-pro-image@google")
-    assert estimate_requests(usual, FACTS).max_cost_usd == pytest.approx(max_cost_usd(offer, "1K"))
-    assert estimate_requests(long, FACTS).max_cost_usd == pytest.approx(max_cost_usd(offer, "1K") + 19_000 * 2e-6)
+    (usual,) = plan(["gemini-3-pro-image@google"], 1)
+    long = replace(usual, item=usual.item.model_copy(update={"prompt": "cup " * 5_000}))
+    most = max_cost_usd(FACTS.find("gemini-3-pro-image@google"), "1K")
+    assert estimate_requests([usual], FACTS).max_cost_usd == pytest.approx(most)
+    assert estimate_requests([long], FACTS).max_cost_usd == pytest.approx(most + 19_000 * 2e-6)
 
 
-def test_a_suite_shows_what_its_prompts_can_show():
-    (suite,) = estimate_requests(plan(["flux-2-pro@bfl", "flux-2-max@bfl"], 34), FACTS).suites
-    assert (suite.suite, suite.n_prompts, suite.n_images) == ("things", 34, 68)
-    assert suite.smallest_effect == pytest.approx(0.495, abs=0.001)
-    assert suite.reason is None
-
-
-def test_repeats_show_no_smaller_differences():
+def test_a_suite_shows_what_its_prompts_can_show_and_repeats_and_shots_show_no_more():
     once = plan(["flux-2-pro@bfl", "flux-2-max@bfl"], 34)
-    twice = once + [replace(request, repeat=1, sample_id=request.sample_id + "/1") for request in once]
-    assert (
-        estimate_requests(twice, FACTS).suites[0].smallest_effect
-        == estimate_requests(once, FACTS).suites[0].smallest_effect
-    )
-
-
-def test_the_shots_of_a_sequence_count_once():
-    requests = [
+    again = [replace(request, repeat=1, sample_id=request.sample_id + "/1") for request in once]
+    for requests in (once, once + again):
+        (suite,) = estimate_requests(requests, FACTS).suites
+        assert (suite.suite, suite.n_prompts, suite.n_images, suite.reason) == ("things", 34, len(requests), None)
+        assert suite.smallest_effect == pytest.approx(0.495, abs=0.001)
+    shots = [
         replace(request, item=request.item.model_copy(update={"sequence_id": f"s{int(request.item.id[1:]) // 4}"}))
         for request in plan(["flux-2-pro@bfl", "flux-2-max@bfl"], 40)
     ]
-    (suite,) = estimate_requests(requests, FACTS).suites
-    assert (suite.n_prompts, suite.n_images) == (10, 80)
-    assert suite.smallest_effect == smallest_detectable_effect(10)
+    (suite,) = estimate_requests(shots, FACTS).suites
+    assert (suite.n_prompts, suite.n_images, suite.smallest_effect) == (10, 80, smallest_detectable_effect(10))
 
 
 @pytest.mark.parametrize(
@@ -173,29 +142,24 @@ def test_simulated_systems_take_the_price_of_the_real_ones():
     definition = read_definition("demo")
     requests = plan_requests(definition)
     offers = {system.name: FACTS.find(system.like) for system in definition.simulated}
-    found = estimate_requests(requests, FACTS, offers)
-    assert found.n_images == len(requests)
-    assert found.expected_cost_usd > 0
-    assert {suite.suite.partition("@")[0] for suite in found.suites} == set(definition.suites)
+    estimate = estimate_requests(requests, FACTS, offers)
+    assert estimate.n_images == len(requests)
+    assert estimate.expected_cost_usd > 0
+    assert {suite.suite.partition("@")[0] for suite in estimate.suites} == set(definition.suites)
 
 
 def test_nothing_asked_is_nothing_spent():
-    found = estimate_requests([], FACTS)
-    assert (found.n_images, found.expected_cost_usd, found.max_cost_usd, found.hours) == (0, 0.0, 0.0, 0.0)
-    assert found.systems == found.suites == ()
+    nothing = estimate_requests([], FACTS)
+    assert (nothing.n_images, nothing.expected_cost_usd, nothing.max_cost_usd, nothing.hours) == (0, 0.0, 0.0, 0.0)
+    assert nothing.systems == nothing.suites == ()
 
 
-def test_the_estimate_fits_into_json_and_says_with_which_power():
-    found = estimate_requests(plan(["flux-2-pro@bfl", "flux-2-max@bfl"]), FACTS).as_dict()
-    assert json.loads(json.dumps(found))["suites"][0]["n_prompts"] == 10
-    assert (found["power"], found["alpha"]) == (0.8, 0.05)
-
-
-def test_people_see_money_hours_and_what_is_unknown(capsys):
-    print_estimate(estimate_requests(plan(["flux-2-pro@bfl", "flux-2-dev@replicate"], 1000), FACTS))
+def test_the_estimate_fits_into_json_and_a_terminal(capsys):
+    estimate = estimate_requests(plan(["flux-2-pro@bfl", "flux-2-dev@replicate"], 1000), FACTS)
+    document = json.loads(json.dumps(estimate.as_dict()))
+    assert (document["suites"][0]["n_prompts"], document["power"], document["alpha"]) == (1000, 0.8, 0.05)
+    print_estimate(estimate)
     shown = capsys.readouterr().out
-    assert "flux-2-pro@bfl" in shown
-    assert "30.00" in shown
-    assert "note: flux-2-dev@replicate: no source gives its price" in shown
-    assert "0.09 SD" in shown
+    for text in ("flux-2-pro@bfl", "30.00", "note: flux-2-dev@replicate: no source gives its price", "0.09 SD"):
+        assert text in shown
     assert max(map(len, shown.splitlines())) <= 140

@@ -2,6 +2,10 @@
 
 import json
 
+import pandas as pd
+from click.testing import CliRunner
+
+from evals.cli.main import main
 from evals.cli.metrics import list_metrics
 from evals.rating.operations import operations
 from metrics.catalogue import METRICS
@@ -11,12 +15,12 @@ from metrics.operations import OPERATIONS
 def test_every_metric_is_listed_once_with_everything_it_needs():
     listed = list_metrics()
     ids = [row["id"] for row in listed]
+    assert ids[: len(METRICS)] == [spec.id for spec in METRICS]
     assert len(set(ids)) == len(ids) == len(METRICS) + len(OPERATIONS)
-    assert json.loads(json.dumps(listed)) == listed
+    assert json.loads(CliRunner().invoke(main, ["metrics", "--json"]).stdout) == listed
     for row in listed:
-        assert row["source"]
-        assert row["unit"]
-        assert row["version"] >= 1
+        assert all((row["source"], row["unit"], row["title"], row["version"] >= 1)), row["id"]
+        assert {"range", "controls"} <= row.keys()
         assert row["better"] in ("higher", "lower", "neither")
         for encoder in row["encoders"]:
             assert encoder["libraries"]
@@ -31,26 +35,6 @@ def test_a_metric_names_no_encoder_that_failed_its_control():
 
 
 def test_what_is_listed_of_operations_is_what_is_computed():
-    import pandas as pd
-
-    request = {
-        "system": "a@b",
-        "suite": "s",
-        "size": "1K",
-        "prompt_id": "p",
-        "outcome": "ok",
-        "reason": None,
-        "attempts": 1,
-        "latency_s": 2.0,
-        "queue_s": None,
-        "generation_s": 2.0,
-        "download_s": None,
-        "cost_usd": 0.03,
-        "may_have_cost_usd": 0.0,
-        "sent_at": "2026-11-23T00:00:00+00:00",
-        "ended_at": "2026-11-23T00:00:02+00:00",
-        "width": 1024,
-        "height": 1024,
-    }
+    request = {"system": "a@b", "suite": "s", "size": "1K", "prompt_id": "p", "outcome": "ok", "latency_s": 2.0}
     (row,) = operations(pd.DataFrame([request]))
     assert {spec.id for spec in OPERATIONS} == set(row["figures"])
