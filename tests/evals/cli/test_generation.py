@@ -7,9 +7,9 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import PIL.Image
 import pytest
@@ -48,7 +48,8 @@ items:
   - {id: tea, prompt: A shop sign that reads TEA, expected_text: TEA}
 """
 KEYS = sorted(variable for host in read_facts().hosts.values() for variable in host.key_variables)
-PROGRAM = [sys.executable, "-c", "from evals.cli.main import main; main()"]
+REHEARSAL = ("generate", "small.yaml", "--simulated", "--out", "R")
+LEDGER_FILE = Path("R/images") / LEDGER
 
 
 @pytest.fixture(autouse=True)
@@ -80,8 +81,7 @@ def run(*arguments):
 def refused(*arguments):
     """Return the one line on standard error with which a command is refused."""
     done = run(*arguments)
-    assert done.exit_code == 2
-    assert done.stderr.count("\n") == 1, done.stderr
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1), done.stderr
     assert done.stderr.startswith("twinlens: ")
     return done.stderr.strip()
 
@@ -90,43 +90,40 @@ def contents(path):
     return {file: file.read_bytes() for file in sorted(Path(path).rglob("*")) if file.is_file()}
 
 
-def program(*arguments, **options):
-    return subprocess.run([*PROGRAM, *arguments], capture_output=True, text=True, check=False, timeout=120, **options)
+def rehearsed(*arguments):
+    """Return the JSON document of a rehearsal that worked."""
+    done = run(*REHEARSAL, *arguments, "--json")
+    assert (done.exit_code, done.stderr) == (0, "")
+    return json.loads(done.stdout)
+
+
+def outcomes(document):
+    return {outcome for counts in document["outcomes"].values() for outcome in counts}
 
 
 # ---- What works
 
 
-def test_a_rehearsal_makes_an_image_set_and_says_that_nothing_was_spent():
-    done = run("generate", "small.yaml", "--simulated", "--out", "R")
+def test_a_rehearsal_makes_an_image_set_for_nothing_and_the_same_command_again_asks_for_nothing():
+    done = run(*REHEARSAL)
     assert (done.exit_code, done.stderr) == (0, "")
     assert "simulated, nothing was spent; at real prices at most: 0.0880 USD" in done.stdout
-    rows = read_image_set("R/images").rows
-    assert Counter(row["system"] for row in rows) == {
-        "flux-2-pro@simulated-bfl": 2,
-        "flux-2-klein-4b@simulated-bfl": 2,
-    }
+    systems = ("flux-2-pro@simulated-bfl", "flux-2-klein-4b@simulated-bfl")
+    assert Counter(row["system"] for row in read_image_set("R/images").rows) == dict.fromkeys(systems, 2)
     assert Path("R/eval.yaml").read_text() == SMALL
-
-
-def test_the_same_command_again_asks_for_nothing():
-    first = json.loads(run("generate", "small.yaml", "--simulated", "--out", "R", "--json").stdout)
-    before = read_events(Path("R/images") / LEDGER)[0]
-    again = json.loads(run("generate", "small.yaml", "--simulated", "--out", "R", "--json").stdout)
-    after = read_events(Path("R/images") / LEDGER)[0]
-    assert again == first
-    assert first["simulated"] is True
-    assert first["outcomes"]["flux-2-pro@simulated-bfl"] == {"ok": 2}
-    assert [event["event"] for event in after[len(before) :]] == ["opened"]
+    before = read_events(LEDGER_FILE)[0]
+    again = rehearsed()
+    assert [event["event"] for event in read_events(LEDGER_FILE)[0][len(before) :]] == ["opened"]
+    assert (again["simulated"], again["outcomes"]) == (True, {system: {"ok": 2} for system in systems})
 
 
 def test_all_stages_run_and_the_report_calls_the_systems_simulated():
     done = run("run", "small.yaml", "--simulated", "--out", "R", "--json")
     assert (done.exit_code, done.stderr) == (0, "")
-    told = json.loads(done.stdout)
-    assert told["generation"]["simulated"] is True
-    assert {row["system"] for row in told["ratings"]["rows"]} == set(told["generation"]["outcomes"])
-    page = Path(told["report"]).read_text()
+    document = json.loads(done.stdout)
+    assert document["generation"]["simulated"] is True
+    assert {row["system"] for row in document["ratings"]["rows"]} == set(document["generation"]["outcomes"])
+    page = Path(document["report"]).read_text()
     assert "flux-2-pro@simulated-bfl" in page
     assert "flux-2-pro@bfl" not in page
     loaded = evals.load_run("R")
@@ -138,10 +135,9 @@ def test_all_stages_run_and_the_report_calls_the_systems_simulated():
 
 def test_a_dry_run_sends_and_writes_nothing():
     done = run("generate", "small.yaml", "--out", "R", "--dry-run", "--json")
-    assert done.exit_code == 0
-    assert json.loads(done.stdout)["n_images"] == 4
+    assert (done.exit_code, json.loads(done.stdout)["n_images"]) == (0, 4)
     assert not Path("R").exists()
-    run("generate", "small.yaml", "--simulated", "--out", "R", "--budget", "0.05")
+    run(*REHEARSAL, "--budget", "0.05")
     before = contents("R")
     assert run("generate", "small.yaml", "--out", "R", "--dry-run").exit_code == 0
     assert contents("R") == before
@@ -150,8 +146,8 @@ def test_a_dry_run_sends_and_writes_nothing():
 def test_an_estimate_tells_images_money_and_what_to_know_of_the_systems():
     write("old.yaml", system=("flux-2-klein-4b@bfl", "gemini-3.1-flash-image@google"))
     done = run("estimate", "old.yaml", "--json")
-    told = json.loads(done.stdout)
-    assert (told["n_images"], told["expected_cost_usd"]) == (4, pytest.approx(2 * 0.03 + 2 * 0.0459, abs=0.001))
+    estimate = json.loads(done.stdout)
+    assert (estimate["n_images"], estimate["expected_cost_usd"]) == (4, pytest.approx(2 * (0.03 + 0.0459), abs=0.001))
     assert "note: gemini-3.1-flash-image@google: it was to be shut down on 2026-10-29" in done.stderr
     assert done.stderr == run("generate", "old.yaml", "--out", "R", "--dry-run").stderr
     assert "no interval is given below 5 prompts" in run("estimate", "old.yaml").stdout
@@ -169,46 +165,40 @@ def test_systems_can_be_read_by_programs(monkeypatch):
 
 
 def test_a_budget_leaves_requests_unasked_and_says_so():
-    done = run("generate", "small.yaml", "--simulated", "--out", "R", "--budget", "0.05", "--json")
-    told = json.loads(done.stdout)
-    assert done.exit_code == 2
-    assert done.stderr.count("\n") == 1
+    done = run(*REHEARSAL, "--budget", "0.05", "--json")
+    document = json.loads(done.stdout)
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
     assert "the budget of 0.05 USD allows no more" in done.stderr
-    assert told["budget_reached"] is True
-    assert 0 < told["spent_usd"] <= 0.05
-    pending = sum(counts.get("pending", 0) for counts in told["outcomes"].values())
+    assert document["budget_reached"] is True
+    assert 0 < document["spent_usd"] <= 0.05
+    pending = sum(counts.get("pending", 0) for counts in document["outcomes"].values())
     assert f"{pending} requests were not asked" in done.stderr
-    more = run("generate", "small.yaml", "--simulated", "--out", "R", "--json")
-    assert more.exit_code == 0
-    assert json.loads(more.stdout)["spent_usd"] == pytest.approx(0.088)
+    assert rehearsed()["spent_usd"] == pytest.approx(0.088)
 
 
 def test_a_budget_of_nothing_asks_for_nothing():
-    done = run("generate", "small.yaml", "--simulated", "--out", "R", "--budget", "0")
-    assert done.exit_code == 2
-    assert [event["event"] for event in read_events(Path("R/images") / LEDGER)[0]] == ["opened"]
+    assert run(*REHEARSAL, "--budget", "0").exit_code == 2
+    assert [event["event"] for event in read_events(LEDGER_FILE)[0]] == ["opened"]
 
 
 def test_a_rehearsal_asks_again_by_itself_what_was_cut_off():
-    run("generate", "small.yaml", "--simulated", "--out", "R", "--budget", "0.05")
-    ledger = Path("R/images") / LEDGER
-    lines = ledger.read_text().splitlines(keepends=True)
+    run(*REHEARSAL, "--budget", "0.05")
+    lines = LEDGER_FILE.read_text().splitlines(keepends=True)
     cut = next(number for number, line in enumerate(lines) if '"submitted"' in line) + 1
-    ledger.write_text("".join(lines[:cut]))
-    again = json.loads(run("generate", "small.yaml", "--simulated", "--out", "R", "--json").stdout)
-    assert again["unknown"] == []
-    assert {outcome for counts in again["outcomes"].values() for outcome in counts} == {"ok"}
+    LEDGER_FILE.write_text("".join(lines[:cut]))
+    again = rehearsed()
+    assert (again["unknown"], outcomes(again)) == ([], {"ok"})
 
 
 def test_lost_answers_are_listed_with_what_they_may_have_cost(capsys):
     row = {"system": "a@b", "suite": "s", "prompt_id": "p", "seed": 1, "repeat": 0, "reason": "ReadTimeout"}
     unknown = [row | {"may_have_cost_usd": 0.03}] * 12
     print_generation(Generation(Path("R/images"), {"a@b": {"unknown": 12}}, 0.36, unknown=unknown))
-    told = capsys.readouterr().out
-    assert "12 answers were lost" in told
-    assert told.count("a@b, s/p, seed 1, repeat 0: up to 0.0300 USD (ReadTimeout)") == 10
-    assert "and 2 more, in R/images/requests.jsonl" in told
-    assert "ask for them again with --retry-unknown" in told
+    shown = capsys.readouterr().out
+    assert "12 answers were lost" in shown
+    assert shown.count("a@b, s/p, seed 1, repeat 0: up to 0.0300 USD (ReadTimeout)") == 10
+    assert "and 2 more, in R/images/requests.jsonl" in shown
+    assert "ask for them again with --retry-unknown" in shown
 
 
 # ---- Refusals: one line, exit code 2, nothing lost
@@ -258,16 +248,16 @@ def test_what_cannot_be_done_is_refused_with_its_line_before_anything_is_sent(ca
 
 
 WRONG_USE = {
-    "no eval": (["generate", "--out", "R"], "Missing argument 'EVAL'"),
-    "no folder": (["generate", "small.yaml"], "Missing option '--out'"),
-    "unknown eval": (["estimate", "dmeo"], "there is no eval 'dmeo'; did you mean 'demo'?"),
-    "no such file": (["run", "nowhere.yaml", "--out", "R"], "nowhere.yaml: there is no such file"),
-    "folder is a file": (["generate", "small.yaml", "--simulated", "--out", "small.yaml"], "'small.yaml' is a file"),
-    "negative budget": (["generate", "small.yaml", "--out", "R", "--budget", "-1"], "-1.0 is not in the range"),
-    "budget of nan": (["generate", "small.yaml", "--out", "R", "--budget", "nan"], "nan is no amount of money"),
-    "endless budget": (["run", "small.yaml", "--out", "R", "--budget", "inf"], "inf is no amount of money"),
-    "misspelt option": (["generate", "small.yaml", "--out", "R", "--simulate"], "Did you mean '--simulated'?"),
-    "no key": (["generate", "small.yaml", "--out", "R"], "set BFL_API_KEY in the environment (or rehearse without"),
+    "no eval": ("generate --out R", "Missing argument 'EVAL'"),
+    "no folder": ("generate small.yaml", "Missing option '--out'"),
+    "unknown eval": ("estimate dmeo", "there is no eval 'dmeo'; did you mean 'demo'?"),
+    "no such file": ("run nowhere.yaml --out R", "nowhere.yaml: there is no such file"),
+    "folder is a file": ("generate small.yaml --simulated --out small.yaml", "'small.yaml' is a file"),
+    "negative budget": ("generate small.yaml --out R --budget -1", "-1.0 is not in the range"),
+    "budget of nan": ("generate small.yaml --out R --budget nan", "nan is no amount of money"),
+    "endless budget": ("run small.yaml --out R --budget inf", "inf is no amount of money"),
+    "misspelt option": ("generate small.yaml --out R --simulate", "Did you mean '--simulated'?"),
+    "no key": ("generate small.yaml --out R", "set BFL_API_KEY in the environment (or rehearse without"),
 }
 
 
@@ -275,7 +265,7 @@ WRONG_USE = {
 def test_wrong_use_is_one_line_and_writes_nothing(case, folder):
     before = contents(folder)
     arguments, sentence = WRONG_USE[case]
-    assert sentence in refused(*arguments)
+    assert sentence in refused(*arguments.split())
     assert contents(folder) == before
     assert not Path("R").exists()
 
@@ -300,47 +290,44 @@ def test_a_folder_with_something_else_in_it_is_left_as_it_is(folder):
     Path("mine").mkdir()
     Path("mine/thesis.txt").write_text("Years of work")
     assert "is not empty and holds no run" in refused("generate", "small.yaml", "--simulated", "--out", "mine")
-    run("generate", "small.yaml", "--simulated", "--out", "R")
-    before = contents(folder)
-    write("other.yaml", seed=("seed: 7", "seed: 8"))
-    before |= contents(folder)
-    assert "R holds a run of another eval" in refused("generate", "other.yaml", "--simulated", "--out", "R")
-    assert "R holds a run of another eval" in refused("run", "other.yaml", "--simulated", "--out", "R")
-    assert contents(folder) == before
+    assert list(contents("mine").values()) == [b"Years of work"]
 
 
-def test_a_suite_that_changed_between_two_runs_is_refused(folder):
-    run("generate", "small.yaml", "--simulated", "--out", "R")
+def other_eval():
+    write("small.yaml", seed=("seed: 7", "seed: 8"))
+
+
+def other_suite():
+    Path("suites/tiny.yaml").write_text(TINY.replace("reads TEA", "says TEA"))
+
+
+def damaged_ledger():
+    lines = LEDGER_FILE.read_text().splitlines(keepends=True)
+    LEDGER_FILE.write_text("".join([*lines[:2], lines[2][:30] + "\n", *lines[3:]]))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (other_eval, "R holds a run of another eval"),
+        (other_suite, "one of its suites has changed"),
+        (damaged_ledger, "ledger.jsonl, line 3: the ledger is damaged"),
+    ],
+)
+def test_a_run_that_is_not_the_same_any_more_is_refused_and_left_as_it_is(change, sentence):
+    run(*REHEARSAL)
+    change()
     before = contents("R/images")
-    (folder / "suites/tiny.yaml").write_text(TINY.replace("reads TEA", "says TEA"))
-    assert "one of its suites has changed" in refused("generate", "small.yaml", "--simulated", "--out", "R")
+    assert sentence in refused(*REHEARSAL)
+    assert sentence in refused("run", *REHEARSAL[1:])
     assert contents("R/images") == before
 
 
-def test_a_damaged_ledger_is_refused_with_its_line():
-    run("generate", "small.yaml", "--simulated", "--out", "R")
-    ledger = Path("R/images") / LEDGER
-    lines = ledger.read_text().splitlines(keepends=True)
-    ledger.write_text("".join([*lines[:2], lines[2][:30] + "\n", *lines[3:]]))
-    before = contents("R")
-    assert "ledger.jsonl, line 3: the ledger is damaged" in refused(
-        "generate", "small.yaml", "--simulated", "--out", "R"
-    )
-    assert {path: content for path, content in contents("R").items() if path.suffix != ".lock"} == {
-        path: content for path, content in before.items() if path.suffix != ".lock"
-    }
-
-
 def test_a_full_disk_stops_the_run_and_the_next_one_finishes_it(monkeypatch):
-    def full(path):
-        return type("usage", (), {"free": 1000})
-
     with monkeypatch.context() as patched:
-        patched.setattr(evals.generation.pictures.shutil, "disk_usage", full)
-        message = refused("generate", "small.yaml", "--simulated", "--out", "R")
-    assert "are free" in message
-    done = json.loads(run("generate", "small.yaml", "--simulated", "--out", "R", "--json").stdout)
-    assert {outcome for counts in done["outcomes"].values() for outcome in counts} == {"ok"}
+        patched.setattr(evals.generation.pictures.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+        assert "are free" in refused(*REHEARSAL)
+    assert outcomes(rehearsed()) == {"ok"}
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="needs a user who may not write everywhere")
@@ -359,73 +346,67 @@ def test_a_host_that_is_down_is_told_and_nothing_is_lost():
 
 # ---- As real processes
 
-SLOW = SMALL.replace("tiny", "demo-signs").replace("size: 512", "size: 1K")
+MANY = SMALL.replace("tiny", "demo-signs").replace("size: 512", "size: 1K")
+STOPS_ITSELF = """
+import os, signal
+from evals.cli.main import main
+from evals.generation.ledger import Ledger
+
+append, completed = Ledger.append, []
+
+def append_and_stop(ledger, kind, *arguments, **facts):
+    append(ledger, kind, *arguments, **facts)
+    completed.extend([kind] * (kind == "completed"))
+    if len(completed) == 3 and kind == "completed":
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+Ledger.append = append_and_stop
+main()
+"""
 
 
 @pytest.fixture
-def started():
-    """Start the generation of a small eval and return its process once a few pictures are there."""
-    processes = []
-
-    def start():
-        Path("slow.yaml").write_text(SLOW)
-        arguments = [*PROGRAM, "generate", "slow.yaml", "--simulated", "--out", "R"]
-        process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        processes.append(process)
-        ledger, end = Path("R/images") / LEDGER, time.monotonic() + 60
-        while not (ledger.exists() and ledger.read_text().count('"completed"') >= 3):
-            assert process.poll() is None, process.stderr.read()
-            assert time.monotonic() < end
-            time.sleep(0.02)
-        return process
-
-    yield start
-    for process in processes:
-        process.kill()
-        process.wait()
-
-
-def test_ctrl_c_is_one_line_and_exit_130_and_the_same_command_goes_on(started):
-    process = started()
-    process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == 130
-    stopping, stopped = told.splitlines()
-    assert stopping == "stopping: what is in flight is waited for; once more leaves at once"
-    assert stopped == "twinlens: stopped; the same command goes on where it was"
-    assert read_image_set("R/images").rows
-    done = program("generate", "slow.yaml", "--simulated", "--out", "R", "--json")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert {tuple(counts.items()) for counts in json.loads(done.stdout)["outcomes"].values()} == {(("ok", 14),)}
-    submitted = Counter(
-        event["sample_id"] for event in read_events(Path("R/images") / LEDGER)[0] if event["event"] == "submitted"
+def process():
+    """A real process that generates 28 pictures and stands still after the third, until it is told to continue."""
+    Path("small.yaml").write_text(MANY)
+    process = subprocess.Popen(
+        [sys.executable, "-c", STOPS_ITSELF, *REHEARSAL], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    assert set(submitted.values()) == {1}
-
-
-def test_a_second_process_in_the_same_folder_is_turned_away(started):
-    process = started()
-    message = refused("generate", "slow.yaml", "--simulated", "--out", "R")
-    assert "another process is generating in R" in message
-    assert process.wait(60) == 0
-
-
-def test_a_killed_run_keeps_its_pictures_and_goes_on(started):
-    process = started()
+    assert os.WIFSTOPPED(os.waitpid(process.pid, os.WUNTRACED)[1]), process.stderr.read()
+    yield process
     process.kill()
     process.wait()
-    made = {event["sample_id"] for event in read_events(Path("R/images") / LEDGER)[0] if event["event"] == "completed"}
-    done = program("generate", "slow.yaml", "--simulated", "--out", "R", "--json")
-    assert done.returncode == 0
+
+
+def test_ctrl_c_is_one_line_and_exit_130_and_the_same_command_goes_on(process):
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGCONT)
+    assert process.communicate()[1].splitlines() == [
+        "stopping: what is in flight is waited for; once more leaves at once",
+        "twinlens: stopped; the same command goes on where it was",
+    ]
+    assert process.returncode == 130
+    assert len(read_image_set("R/images").rows) >= 3
+    assert list(rehearsed()["outcomes"].values()) == [{"ok": 14}] * 2
+    submitted = [event["sample_id"] for event in read_events(LEDGER_FILE)[0] if event["event"] == "submitted"]
+    assert len(submitted) == len(set(submitted)) == 28
+
+
+def test_a_second_process_in_the_same_folder_is_turned_away(process):
+    assert "another process is generating in R" in refused(*REHEARSAL)
+    process.send_signal(signal.SIGCONT)
+    process.communicate()
+    assert process.returncode == 0
+
+
+def test_a_killed_run_keeps_its_pictures_and_goes_on(process):
+    process.kill()
+    process.wait()
+    made = {event["sample_id"] for event in read_events(LEDGER_FILE)[0] if event["event"] == "completed"}
+    rehearsed()
     rows = read_image_set("R/images").rows
+    assert made
     assert made <= {row["sample_id"] for row in rows}
     for row in rows:
         with PIL.Image.open(Path("R/images") / row["file_name"]) as picture:
             assert picture.size == (1024, 1024)
-
-
-@pytest.mark.parametrize("command", [["systems", "--json"], ["estimate", "demo", "--json"]])
-def test_lists_as_json_are_one_document_for_a_pipe(command):
-    done = program(*command)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads(done.stdout)

@@ -16,10 +16,10 @@ def measure(value: float | None, half: float | None = None, n: int = 40, reason:
 
 
 def row(suite: str | None = "scenes", n_systems: int = 2, reason: str | None = None, **more: Any) -> dict[str, Any]:
-    nothing = measure(None, n=0, reason=reason)
-    known = {"spearman": measure(0.42, 0.2), "kendall": measure(0.31, 0.15), "same_better_system": measure(0.7, 0.1)}
-    found = dict.fromkeys(known, nothing) if reason else known
-    return {"suite": suite, "n_systems": n_systems, **found, **more}
+    measures = {"spearman": measure(0.42, 0.2), "kendall": measure(0.31, 0.15), "same_better_system": measure(0.7, 0.1)}
+    if reason:
+        measures = dict.fromkeys(measures, measure(None, n=0, reason=reason))
+    return {"suite": suite, "n_systems": n_systems, **measures, **more}
 
 
 def test_correlations_and_the_share_have_intervals_and_counts() -> None:
@@ -32,13 +32,10 @@ def test_correlations_and_the_share_have_intervals_and_counts() -> None:
     )
 
 
-def test_of_four_systems_one_in_four_is_chance() -> None:
-    assert "(25% by chance)" in lines([row(n_systems=4)])[0].text
-
-
-def test_a_correlation_without_an_interval_is_told_without_one() -> None:
-    text = lines([row(spearman=measure(1.0), kendall=measure(1.0))])[0].text
-    assert text.startswith("Spearman's rho 1.00, Kendall's tau-b 1.00 over 40 prompts;")
+def test_chance_follows_the_number_of_systems_and_what_has_no_interval_stands_without_one() -> None:
+    (line,) = lines([row(n_systems=4, spearman=measure(1.0), kendall=measure(1.0))])
+    assert "(25% by chance)" in line.text
+    assert line.text.startswith("Spearman's rho 1.00, Kendall's tau-b 1.00 over 40 prompts;")
 
 
 @pytest.mark.parametrize("reason", MISSING)

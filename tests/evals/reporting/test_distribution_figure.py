@@ -37,18 +37,14 @@ def test_every_system_has_own_values_and_control_each_as_a_share_of_its_own():
     assert "face similarity, higher is better" in figure.axes[-1].get_xlabel()
 
 
-def test_the_ends_of_the_scale_are_lines_and_only_its_suite_is_drawn():
-    other = table(*OWN, suite="elsewhere")
-    figure = drawn(pd.concat([table(*OWN, *IMPOSTORS), other]), SCALE)
+def test_the_ends_of_the_scale_are_lines_and_only_its_suite_is_drawn(tmp_path):
+    figure = drawn(pd.concat([table(*OWN, *IMPOSTORS), table(*OWN, suite="elsewhere")]), SCALE)
     for axes in figure.axes:
         assert [line.get_xdata()[0] for line in axes.lines] == [0.1, 0.75]
     assert "8 own values" in figure.axes[0].get_title(loc="left")
-
-
-def test_nothing_measured_is_an_empty_figure(tmp_path):
-    figure = drawn(table())
-    assert all(heights(axes) == [] for axes in figure.axes)
-    figure.savefig(tmp_path / "drawn.png")
+    nothing = drawn(table())
+    assert all(heights(axes) == [] for axes in nothing.axes)
+    nothing.savefig(tmp_path / "drawn.png")
 
 
 def test_a_shot_has_a_whisker_where_it_has_an_interval():

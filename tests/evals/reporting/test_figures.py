@@ -14,17 +14,12 @@ def drawn(rows: list[dict[str, Any]], systems: list[str], name: str = "x") -> st
     return inline_svg(interval_figure(rows, systems), name, "means by system")
 
 
-def test_equal_rows_give_equal_bytes() -> None:
-    rows = [rating("text.cer", "signs", system, 0.2, 0.1) for system in ("a", "b")]
-    assert drawn(rows, ["a", "b"]) == drawn(rows, ["a", "b"])
-
-
 def test_text_stays_text_with_title_unit_and_direction() -> None:
-    svg = drawn([rating("text.cer", "signs", "alpha", 0.2, 0.1)], ["alpha"])
+    rows = [rating("text.cer", "signs", system, 0.2, 0.1) for system in ("alpha", "b")]
+    svg = drawn(rows, ["alpha", "b"])
+    assert svg == drawn(rows, ["alpha", "b"])
     texts = [element.text for element in ElementTree.fromstring(svg).iter("text")]
-    assert "Character error rate" in texts
-    assert "errors per expected character, lower is better ←" in texts
-    assert "alpha" in texts
+    assert {"Character error rate", "errors per expected character, lower is better ←", "alpha"} <= set(texts)
 
 
 def test_shares_are_drawn_as_percentages() -> None:
@@ -34,24 +29,14 @@ def test_shares_are_drawn_as_percentages() -> None:
     assert list(dot.get_xdata()) == pytest.approx([50])
 
 
-def test_a_mean_without_interval_is_a_hollow_mark_without_whisker() -> None:
-    axes = interval_figure([rating("text.cer", "signs", "a", 0.5, None)], ["a"]).axes[0]
-    (dot,) = axes.get_lines()
-    assert dot.get_markerfacecolor() == "none"
+def test_a_mean_without_interval_is_a_hollow_mark_and_a_system_keeps_its_colour_where_another_is_missing() -> None:
+    (dot,) = interval_figure([rating("text.cer", "signs", "b", 0.5, None)], ["a", "b"]).axes[0].get_lines()
+    assert (dot.get_markerfacecolor(), dot.get_color(), dot.get_marker()) == ("none", COLOURS[1], MARKERS[1])
 
 
-def test_a_system_keeps_its_colour_and_marker_where_another_is_missing() -> None:
-    axes = interval_figure([rating("text.cer", "signs", "b", 0.5, None)], ["a", "b"]).axes[0]
-    (dot,) = axes.get_lines()
-    assert (dot.get_color(), dot.get_marker()) == (COLOURS[1], MARKERS[1])
-
-
-def test_rows_without_a_mean_are_left_out() -> None:
+def test_rows_without_a_mean_are_left_out_and_nothing_scored_is_an_empty_figure() -> None:
     rows = [rating("text.cer", "signs", "a", None, None), rating("text.cer", "signs", "b", 0.5, 0.1)]
     assert len(interval_figure(rows, ["a", "b"]).axes[0].get_lines()) == 2
-
-
-def test_nothing_scored_is_an_empty_figure() -> None:
     assert drawn([], ["a"]).startswith("<svg")
 
 

@@ -21,32 +21,24 @@ def first_scene(run: Run) -> Column:
     return exhibit.columns[0]
 
 
-def test_prompts_come_in_the_order_of_their_difference(run: Run) -> None:
-    scenes = gallery_of(run, "scenes")
-    sizes = [
-        float(re.search(r"differs by ([\d.]+) standard deviations", exhibit.why)[1]) for exhibit in scenes.exhibits
-    ]
+def test_prompts_come_in_the_order_of_their_difference_and_no_more_than_asked_for(run: Run) -> None:
+    exhibits = gallery_of(run, "scenes").exhibits
+    sizes = [float(re.search(r"differs by ([\d.]+) standard deviations", exhibit.why)[1]) for exhibit in exhibits]
     assert sizes == sorted(sizes, reverse=True)
-
-
-def test_no_more_prompts_than_asked_for(run: Run) -> None:
     scenes = gallery_of(run, "scenes", prompts_per_suite=2)
-    assert (len(scenes.exhibits), scenes.total) == (2, 6)
+    assert (scenes.exhibits, scenes.total) == (exhibits[:2], 6)
 
 
 def test_shots_of_a_sequence_stand_together(run: Run) -> None:
-    portraits = gallery_of(run, "portraits")
-    (exhibit,) = portraits.exhibits
-    assert exhibit.id == "mara"
-    assert exhibit.prompts == ("Mara, shot 1", "Mara, shot 2")
+    (exhibit,) = gallery_of(run, "portraits").exhibits
+    assert (exhibit.id, exhibit.prompts) == ("mara", ("Mara, shot 1", "Mara, shot 2"))
     assert [picture.label for picture in exhibit.columns[0].pictures] == ["shot 1", "shot 2"]
-    assert exhibit.columns[0].scores[0].value == "0.700"
-    assert exhibit.columns[1].scores[0].value == "no face was found in the image"
+    scores = [column.scores[0].value for column in exhibit.columns]
+    assert scores == ["0.700", "no face was found in the image"]
 
 
 def test_face_boxes_are_drawn_at_their_place(run: Run) -> None:
-    portraits = gallery_of(run, "portraits")
-    picture = portraits.exhibits[0].columns[0].pictures[0]
+    picture = gallery_of(run, "portraits").exhibits[0].columns[0].pictures[0]
     assert picture.faces == (((10.0, 8.0), (40.0, 8.0), (40.0, 44.0), (10.0, 44.0)),)
     assert (picture.width, picture.height) == (64, 48)
     assert "1 face marked" in picture.alt
@@ -56,29 +48,18 @@ def test_a_single_box_of_a_pair_is_drawn_too(run: Run) -> None:
     run.scores = run.scores[run.scores["metric"] != "identity.faces"]
     boxes = {"b-mara-1": [1, 2, 3, 4], "b-mara-2": []}
     run.scores["details"] = [{"boxes": boxes} if name == "identity.self" else {} for name in run.scores["metric"]]
-    portraits = gallery_of(run, "portraits")
-    first, second = portraits.exhibits[0].columns[0].pictures
+    first, second = gallery_of(run, "portraits").exhibits[0].columns[0].pictures
     assert first.faces == (((1.0, 2.0), (3.0, 2.0), (3.0, 4.0), (1.0, 4.0)),)
     assert second.faces == ()
 
 
-def test_controls_are_no_scores_of_a_picture(run: Run) -> None:
-    assert first_scene(run).scores[0].value == "0.950"
-
-
-def test_repeats_are_mapped_where_they_differ(run: Run) -> None:
-    repeats = first_scene(run).repeats
-    assert repeats is not None
-    assert repeats.label == "repeat 0 against repeat 1"
-    assert repeats.map is not None
-    assert 8 <= repeats.map.largest <= 16
-
-
-def test_repeats_of_other_sizes_have_no_map(run: Run) -> None:
+def test_repeats_are_mapped_where_they_differ_and_are_of_one_size(run: Run) -> None:
+    scene = first_scene(run)
+    assert scene.scores[0].value == "0.950", "a control is no score of a picture"
+    assert scene.repeats.label == "repeat 0 against repeat 1"
+    assert 8 <= scene.repeats.map.largest <= 16
     PIL.Image.new("RGB", (20, 20)).save(run.path / "images/b-scene-0-1.png")
-    repeats = first_scene(run).repeats
-    assert repeats is not None
-    assert repeats.map is None
+    assert first_scene(run).repeats.map is None
 
 
 def test_many_pictures_are_cut_and_counted(run: Run, monkeypatch: Any) -> None:
@@ -90,8 +71,7 @@ def test_many_pictures_are_cut_and_counted(run: Run, monkeypatch: Any) -> None:
 def test_a_prompt_that_one_system_never_answered_is_shown(run: Run) -> None:
     run.samples = run.samples[run.samples["sample_id"] != "o-bakery"]
     run.scores = run.scores[[list(subject) != ["o-bakery"] for subject in run.scores["subject"]]]
-    signs = gallery_of(run, "signs")
-    assert signs.exhibits[0].columns[1].pictures == ()
+    assert gallery_of(run, "signs").exhibits[0].columns[1].pictures == ()
 
 
 def test_an_absent_encoder_is_not_repeated_at_every_picture(run: Run) -> None:
@@ -101,14 +81,13 @@ def test_an_absent_encoder_is_not_repeated_at_every_picture(run: Run) -> None:
     assert first_scene(run).pictures[0].scores == ()
 
 
-def test_a_table_indexed_by_sample_is_read_the_same(run: Run) -> None:
+def test_an_index_by_sample_and_pairs_over_all_images_change_nothing(run: Run) -> None:
     before = collect(run, SYSTEMS)
     run.samples = run.samples.set_index("sample_id", drop=False)
-    assert collect(run, SYSTEMS) == before
-
-
-def test_pairs_over_all_images_belong_to_no_prompt(run: Run) -> None:
-    row = run.scores.iloc[0].to_dict() | {"metric": "identity.pairs", "subject": ["b-mara-1", "o-mara-1"], "value": 0.1}
-    before = collect(run, SYSTEMS)
-    run.scores = pd.concat([run.scores, pd.DataFrame([row])], ignore_index=True)
+    pair = run.scores.iloc[0].to_dict() | {
+        "metric": "identity.pairs",
+        "subject": ["b-mara-1", "o-mara-1"],
+        "value": 0.1,
+    }
+    run.scores = pd.concat([run.scores, pd.DataFrame([pair])], ignore_index=True)
     assert collect(run, SYSTEMS) == before

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pandas as pd
+import pytest
 
 from evals.cli.rate import print_operations, print_run
 from evals.rating.operations import SystemOperations, operations
@@ -26,42 +27,29 @@ def asked(**more: Any) -> list[SystemOperations]:
     return operations(pd.DataFrame([{**row, **more} for row in rows]))
 
 
-def test_a_system_without_a_picture_follows_those_that_have_one() -> None:
+def test_every_figure_is_shown_for_every_system_with_its_interval_or_why_not() -> None:
     found = section(asked(), [ONYX, BERYL])
     assert found is not None
-    assert found.systems == (ONYX, BERYL, GONE)
+    assert found.systems == (ONYX, BERYL, GONE), "a system without a picture follows those that have one"
     assert [size.size for size in found.sizes] == ["1K", "4K"]
-
-
-def test_every_figure_of_the_rating_is_shown_for_every_system() -> None:
-    found = section(asked(), [BERYL, ONYX])
-    assert found is not None
     assert set(FIGURES) == set(asked()[0]["figures"])
     for size in found.sizes:
         assert len(size.lines) == len(FIGURES)
-        assert {tuple(cell.column for cell in line.cells) for line in size.lines} == {(BERYL, ONYX, GONE)}
-
-
-def test_a_cell_has_its_value_and_interval_or_says_why_not() -> None:
-    found = section(asked(), [BERYL, ONYX])
-    assert found is not None
+        assert {tuple(cell.column for cell in line.cells) for line in size.lines} == {(ONYX, BERYL, GONE)}
     lines = {line.title: line.cells for line in found.sizes[0].lines}
-    latency, p95, queue = (
-        lines[title] for title in ("Latency, median", "Latency, 95th percentile", "Time in the queue, median")
-    )
-    assert (latency[0].value, latency[0].interval, latency[0].n) == ("5.50", "2.00 to 9.00", "8 requests")
-    assert p95[0].value == "≥ 8.65"
-    assert (queue[0].value, queue[0].absent) == ("not known", "no time of this kind was told for any picture")
-    assert latency[2].absent == "no request brought a picture"
-    assert found.sizes[1].lines[0].cells[0].value == "not asked"
+    _, latency, absent = lines["Latency, median"]
+    assert (latency.value, latency.interval, latency.n) == ("5.50", "2.00 to 9.00", "8 requests")
+    assert absent.absent == "no request brought a picture"
+    assert lines["Latency, 95th percentile"][1].value == "≥ 8.65"
+    queue = lines["Time in the queue, median"][1]
+    assert (queue.value, queue.absent) == ("not known", "no time of this kind was told for any picture")
+    assert found.sizes[1].lines[0].cells[1].value == "not asked"
 
 
 def test_the_report_has_the_section_in_all_its_forms(report: Report, whole_run: Run) -> None:
     html, part = report.files["index.html"], report.section("Operations")
-    assert '<section id="operations"' in html
-    assert '<a href="#operations">' in html
-    assert "Sizes side by side" in html
-    assert '<th scope="col">4K</th>' in html
+    for text in ('<section id="operations"', '<a href="#operations">', "Sizes side by side", '<th scope="col">4K</th>'):
+        assert text in html
     table = [line for line in part.splitlines() if line.startswith("| 1K | Latency, median")]
     assert [re.search(r"\w+@fake", line)[0] for line in table] == [BERYL, ONYX]
     assert "| 1 policy |" in part
@@ -107,32 +95,18 @@ def test_the_section_says_that_systems_were_simulated() -> None:
     assert "simulators" not in notes[False]
 
 
-def test_no_known_request_is_no_section() -> None:
-    assert section([], [BERYL]) is None
-
-
-def test_the_terminal_shows_the_figures_the_reasons_and_the_notes(capsys: Any) -> None:
-    print_operations(section(asked(simulated=True), [BERYL]))
-    shown = capsys.readouterr().out
-    assert "5.50 (2.00 to 9.00)" in shown
-    assert "≥ 8.65" in shown
-    assert "no picture: gone@fake, size 1K: 2 safety" in shown
-    assert "simulated" in shown
-
-
-def test_the_terminal_shows_nothing_where_no_request_is_known(capsys: Any) -> None:
-    print_operations(None)
+def test_the_terminal_shows_figures_reasons_and_notes_and_takes_no_name_for_markup(
+    whole_run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unknown = section([], [BERYL])
+    assert unknown is None
+    print_operations(unknown)
     assert capsys.readouterr().out == ""
-
-
-def test_names_in_the_terminal_are_no_markup(capsys: Any) -> None:
-    rows = operations(pd.DataFrame([{"system": "[red]x[/red]", "size": "[b]", "outcome": "ok"}]))
-    print_operations(section(rows, []))
-    shown = capsys.readouterr().out
-    assert "[red]x[/red]" in shown
-    assert "[b]" in shown
-
-
-def test_a_scored_run_is_printed_with_its_operations(whole_run: Run, capsys: Any) -> None:
+    marked_up = operations(pd.DataFrame([{"system": "[red]x[/red]", "size": "[b]", "outcome": "ok"}]))
+    print_operations(section(asked(simulated=True), [BERYL]))
+    print_operations(section(marked_up, []))
     print_run(whole_run)
-    assert "Latency, median" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    for text in ("5.50 (2.00 to 9.00)", "≥ 8.65", "gone@fake, size 1K: 2 safety", "simulated", "[red]x[/red]", "[b]"):
+        assert text in shown
+    assert "Latency, median" in shown.rpartition("[red]x[/red]")[2]

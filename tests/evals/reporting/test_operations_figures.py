@@ -49,18 +49,12 @@ def test_the_legend_names_every_system_and_covers_nothing(names):
         assert not legend.get_window_extent().overlaps(axes.get_tightbbox())
 
 
-def test_a_lower_bound_is_hollow_and_marked():
-    rows = operations(pd.DataFrame(asked(SYSTEMS[0], 8)))
-    (axes,) = operations_figure(rows, SYSTEMS, [P95]).axes
-    assert marks(axes)[0].get_markerfacecolor() == "none"
-    assert texts(axes) == ["≥"]
-
-
-def test_what_is_not_known_says_so_instead_of_standing_at_zero():
+def test_a_lower_bound_is_hollow_and_what_is_not_known_says_so_instead_of_standing_at_zero():
     rows = operations(pd.DataFrame([*asked(SYSTEMS[0], 8), *asked(SYSTEMS[1], 3, outcome="refused")]))
-    (axes,) = operations_figure(rows, SYSTEMS, [P50]).axes
-    assert len(marks(axes)) == 1
-    assert texts(axes) == ["not known"]
+    p95, p50 = operations_figure(rows, SYSTEMS, [P95, P50]).axes
+    (bound,), (known,) = marks(p95), marks(p50)
+    assert (bound.get_markerfacecolor(), known.get_markerfacecolor()) == ("none", COLOURS[0])
+    assert (texts(p95), texts(p50)) == (["≥", "not known"], ["not known"])
 
 
 def test_rates_are_percentages_with_their_interval():
@@ -70,10 +64,6 @@ def test_rates_are_percentages_with_their_interval():
     assert mark.get_xdata() == pytest.approx(20)
     assert list(whisker.get_xdata()) == pytest.approx([5.67, 50.98], abs=0.01)
     assert "% of requests" in axes.get_xlabel()
-
-
-def test_a_run_without_requests_is_an_empty_figure():
-    assert not marks(operations_figure([], SYSTEMS, [P50, P95]).axes[0])
 
 
 def month(system: str, n_images: int, usd: float | None, batch: float | None = None) -> dict[str, Any]:
@@ -93,7 +83,8 @@ def test_a_month_is_a_line_a_system_with_the_batch_price_dashed_below():
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
 
 
-def test_systems_without_a_price_are_told(tmp_path):
+def test_nothing_known_is_told_or_an_empty_figure(tmp_path):
+    assert not marks(operations_figure([], SYSTEMS, [P50, P95]).axes[0])
     figure = monthly_cost_figure([month(SYSTEMS[0], 1000, None)], SYSTEMS)
     assert texts(figure.axes[0]) == ["no system here has a known price"]
     figure.savefig(tmp_path / "drawn.png")

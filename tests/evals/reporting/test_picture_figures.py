@@ -28,15 +28,10 @@ def test_each_deciding_prompt_shows_every_systems_pictures_under_the_prompts_wor
     assert [line.get_suptitle() for line in figure.subfigs] == ["A street of 1 lamps"]
 
 
-def test_a_refused_prompt_says_that_there_is_no_picture(run):
-    figure = deciding_figure(run, row(prompt("scene-1", ["b-scene-1-0"], [])), SYSTEMS)
-    assert "no picture was delivered" in sentences(figure)
-
-
-def test_a_file_that_is_gone_has_its_sentence(run):
+def test_a_refused_prompt_and_a_file_that_is_gone_have_their_sentences(run):
     run.image_path("b-scene-1-0").unlink()
-    figure = deciding_figure(run, row(prompt("scene-1", ["b-scene-1-0"], ["o-scene-1-0"])), SYSTEMS)
-    assert "The image file is no longer there." in sentences(figure)
+    shown = sentences(deciding_figure(run, row(prompt("scene-1", ["b-scene-1-0"], [])), SYSTEMS))
+    assert {"no picture was delivered", "The image file is no longer there."} <= set(shown)
 
 
 def test_a_set_without_sequences_finds_its_prompts_too(run):

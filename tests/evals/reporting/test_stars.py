@@ -11,25 +11,19 @@ def test_stars_are_drawn_in_halves():
     assert [glyphs(value) for value in (1.0, 2.5, 5.0)] == ["★☆☆☆☆", "★★½☆☆", "★★★★★"]
 
 
-def test_every_row_is_shown_with_stars_or_with_the_reason_for_none(stars):
-    shown = section(stars)
-    by_id = {line.id: line for line in shown.lines}
-    left, right = by_id["text"].cells
+def test_every_row_is_shown_with_stars_scale_and_the_articles_or_with_the_reason_for_none(stars):
+    lines = {line.id: line for line in section(stars).lines}
+    text, lora = lines["text"], lines["lora"]
+    left, right = text.cells
     assert (left.glyphs, right.glyphs) == ("★★★★½", "★★★½☆") or left.number > right.number
     assert "12 prompts" in left.notes[1]
-    assert by_id["text"].verdicts[0].startswith("left@x is ahead by 1.2 stars")
-    assert "no measurement on suite nowhere" in by_id["scenes"].problem
-    assert "requests" in by_id["cost"].problem
-    assert all("no model on no host" in cell.absent for cell in by_id["lora"].cells)
-
-
-def test_the_scale_names_its_ends_and_where_they_come_from(stars):
-    (scale,) = section(stars).lines[0].scale
-    assert scale == ("text.cer: one star at 1 (declared, version 1), five at 0 (measured: rendered text, 12 prompts)")
-
-
-def test_the_articles_stars_stand_beside_ours_without_a_verdict_on_invented_systems(stars):
-    lora = next(line for line in section(stars).lines if line.id == "lora")
+    assert text.verdicts[0].startswith("left@x is ahead by 1.2 stars")
+    assert text.scale == (
+        "text.cer: one star at 1 (declared, version 1), five at 0 (measured: rendered text, 12 prompts)",
+    )
+    assert "no measurement on suite nowhere" in lines["scenes"].problem
+    assert "requests" in lines["cost"].problem
+    assert all("no model on no host" in cell.absent for cell in lora.cells)
     assert (lora.article, lora.article_verdict) == ("2 : 5", "not comparable")
 
 
@@ -49,9 +43,8 @@ def test_the_figure_has_a_mark_for_each_system_of_each_row_with_stars(stars):
 
 
 def test_the_report_links_a_row_to_its_pictures_and_prints_the_same_in_markdown(report):
-    html = report.files["index.html"]
-    assert 'href="#pictures-scenes"' in html
-    assert 'id="pictures-scenes"' in html
+    for link in ('href="#pictures-scenes"', 'id="pictures-scenes"'):
+        assert link in report.files["index.html"]
     for line in section(report.document["ratings"]["stars"]).lines:
         for cell in line.cells:
             assert not cell.glyphs or cell.text in report.section("Stars")
@@ -60,12 +53,11 @@ def test_the_report_links_a_row_to_its_pictures_and_prints_the_same_in_markdown(
 def test_the_terminal_shows_the_table_and_says_for_whom_nothing_can_be_said(stars, capsys):
     print_stars(section(stars))
     printed = capsys.readouterr().out
-    assert "Text accuracy" in printed
-    assert "all rows together: left@x" in printed
-    assert "too little was rated to recommend for" in printed
+    for text in ("Text accuracy", "all rows together: left@x", "too little was rated to recommend for"):
+        assert text in printed
 
 
-def test_a_month_is_shown_with_starsed_discounts_and_claimed_ones_named_as_such(stars):
+def test_a_month_is_shown_with_its_prices_and_discounts_that_are_only_claimed_are_named_as_such(stars):
     systems = ["gemini-3-pro-image@google", "flux-2-pro@bfl"]
     costs = monthly_costs(systems, "1K")
     shown = section({**stars, "systems": systems, "costs": costs})
