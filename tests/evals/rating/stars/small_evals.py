@@ -40,23 +40,15 @@ ROWS = (
 )
 
 _OWN: Mapping[str, tuple[float, float]] = {
-    "adherence.margin": (0.0, 8.0),
-    "text.cer": (1.2, 0.0),
-    "identity.self": (0.1, 0.9),
-    "identity.previous": (0.1, 0.9),
-    "adherence.step_order": (0.4, 1.0),
-    "reproducibility.ssim": (0.2, 1.0),
-}
+    "adherence.margin": (0.0, 8.0), "text.cer": (1.2, 0.0), "identity.self": (0.1, 0.9),
+    "identity.previous": (0.1, 0.9), "adherence.step_order": (0.4, 1.0), "reproducibility.ssim": (0.2, 1.0),
+}  # fmt: skip
 """The worst and the best own value of each metric."""
 
 _CONTROL: Mapping[str, tuple[float, float]] = {
-    "shuffled_prompt": (-2.0, 1.0),
-    "rendered_text": (0.0, 0.05),
-    "impostor": (0.0, 0.3),
-    "shuffled_steps": (0.2, 0.3),
-    "different_seed": (0.1, 0.4),
-    "identical_image": (1.0, 1.0),
-}
+    "shuffled_prompt": (-2.0, 1.0), "rendered_text": (0.0, 0.05), "impostor": (0.0, 0.3),
+    "shuffled_steps": (0.2, 0.3), "different_seed": (0.1, 0.4), "identical_image": (1.0, 1.0),
+}  # fmt: skip
 
 
 def chance(*key: object) -> float:
@@ -101,9 +93,7 @@ class SmallEval:
         gone = set(sample_ids)
         requests = [row | {"outcome": "refused", "cost_usd": 0.0} if row["sample_id"] in gone else row
                     for row in self.requests]  # fmt: skip
-        if sends_first_shot:
-            requests = _never_sent(requests)
-        return replace(self, requests=tuple(requests))
+        return replace(self, requests=tuple(_never_sent(requests) if sends_first_shot else requests))
 
 
 def _never_sent(requests: Sequence[Request]) -> list[Request]:
@@ -111,12 +101,8 @@ def _never_sent(requests: Sequence[Request]) -> list[Request]:
         return row["system"], row["suite"], row["sequence_id"], row["seed"], row["repeat"]
 
     without = {delivery(row) for row in requests if row["shot"] == 1 and row["outcome"] != "ok"}
-    return [
-        row | {"outcome": "failed", "reason": "no_first_shot"}
-        if row["shot"] is not None and row["shot"] > 1 and delivery(row) in without
-        else row
-        for row in requests
-    ]
+    unsent = {"outcome": "failed", "reason": "no_first_shot"}
+    return [row | unsent if (row["shot"] or 0) > 1 and delivery(row) in without else row for row in requests]
 
 
 def rows_of(suite: str) -> tuple[StarRow, ...]:
@@ -134,9 +120,9 @@ def small_eval(salt: int, suites: Iterable[str] = tuple(METRICS), sends_first_sh
         for n in range(5):
             asked += [_request(system, "repeats", f"r{n}", seed=seed, repeat=k) for seed in (1, 2) for k in (0, 1)]
     asked = [row | _outcome(salt, row) for row in asked if row["suite"] in suites]
-    if sends_first_shot:
-        asked = _never_sent(asked)
-    return SmallEval(tuple(asked), lambda name, ids: chance(salt, name, ids), salt)
+    return SmallEval(
+        tuple(_never_sent(asked) if sends_first_shot else asked), lambda name, ids: chance(salt, name, ids), salt
+    )
 
 
 def _request(
@@ -157,11 +143,10 @@ def _outcome(salt: int, row: Request) -> Request:
         name for name, up_to in (("refused", 0.05), ("filtered", 0.08), ("failed", 0.11), ("timeout", 0.13), ("ok", 2))
         if luck < up_to
     )  # fmt: skip
-    drawn = {
-        "cost_usd": 0.01 + 0.2 * chance(salt, "cost", row["sample_id"]),
-        "latency_s": 1 + 70 * chance(salt, "s", row["sample_id"]),
-    }
-    return {"outcome": outcome, **(drawn if outcome == "ok" else {"cost_usd": 0.0, "latency_s": None})}
+    if outcome != "ok":
+        return {"outcome": outcome, "cost_usd": 0.0, "latency_s": None}
+    cost, seconds = chance(salt, "cost", row["sample_id"]), chance(salt, "s", row["sample_id"])
+    return {"outcome": outcome, "cost_usd": 0.01 + 0.2 * cost, "latency_s": 1 + 70 * seconds}
 
 
 @dataclass(frozen=True)

@@ -68,13 +68,11 @@ def test_a_withheld_picture_counts_as_zero(outcomes, outcome):
     assert (share(found, "a"), share(found, "b")) == (0.8, 0.0)
     assert counts(found) == (1, 1, 0)
     assert found.reasons == {"left": {"withheld": 1}}
-    assert (
-        share(outcomes(SAMPLE, [{"prompt_id": "a", "value": 0.8}], [asked("a"), asked("a", outcome, repeat=1)]), "a")
-        == 0.4
-    )
     # Without the failure nothing is known of the prompt; no other policy changes what is known.
     assert pd.isna(share(found, "b", of="complete_case"))
     assert (share(found, "b", of="lowest"), share(found, "b", of="highest")) == (0.0, 0.0)
+    found = outcomes(SAMPLE, [{"prompt_id": "a", "value": 0.8}], [asked("a"), asked("a", outcome, repeat=1)])
+    assert share(found, "a") == 0.4
 
 
 @pytest.mark.parametrize("outcome", ["failed", "timeout", "unknown"])
@@ -100,12 +98,15 @@ def test_no_face_and_no_text_count_as_zero_and_a_broken_encoder_is_left_out(outc
     assert set(found.reasons["left"]) <= set(REASONS)
 
 
-def test_another_system_is_not_charged_with_a_refusal(outcomes):
+def test_a_refusal_is_charged_to_the_systems_that_refused(outcomes):
     rows = [{"prompt_id": "a", "value": 0.8, "system": system} for system in ("left", "right")]
-    found = outcomes(SAMPLE, rows, [asked("a"), asked("a", system="right"), asked("b", "refused", system="right")])
+    requests = [asked("a"), asked("a", system="right"), asked("b", "refused", system="right")]
+    found = outcomes(SAMPLE, rows, requests)
     assert share(found, "b", "right") == 0.0
     assert pd.isna(share(found, "b", "left"))
     assert counts(found, "left") == (1, 0, 0)
+    found = outcomes(SAMPLE, rows, [*requests, asked("b", "refused")])
+    assert found.shares.loc["b"].tolist() == [0.0, 0.0]
 
 
 STORY = {"prompt_id": "kim-1", "sequence_id": "kim", "subject": ["kim-1", "kim-2", "kim-3"]}
@@ -142,23 +143,26 @@ def test_what_a_missing_shot_costs_its_sequence(outcomes, metric_id, rows, reque
     assert share(found, "kim") == pytest.approx(expected) if expected is not None else pd.isna(share(found, "kim"))
     assert counts(found) == expected_counts
 
-
-def test_neighbours_are_told_by_shot_and_not_by_the_order_of_requests(outcomes):
-    requests = shots("ok", "refused", "ok", "ok")
+    # Neighbours are told by shot, and not by the order of requests.
     for order in ([3, 1, 0, 2], [2, 0, 3, 1]):
-        found = outcomes("identity.previous", [pair(1, 3, 1.0), pair(3, 4, 0.9)], [requests[n] for n in order])
-        assert counts(found) == (1, 2, 0)
+        mixed = [requests[n] for n in order if n < len(requests)] + requests[4:]
+        assert counts(outcomes(metric_id, rows, mixed)) == expected_counts
 
 
-def test_seeds_may_be_whole_numbers_in_one_table_and_floats_in_the_other(outcomes):
-    rows = [{**STORY, "value": 1.0, "seed": 20260722.0}]
-    found = outcomes("adherence.step_order", rows, shots("ok", "refused", "ok", seed=20260722))
-    assert counts(found) == (0, 1, 0)
-    rows, requests = [{**STORY, "value": 1.0, "seed": None, "repeat": None}], shots("ok", "refused", "ok", seed=None)
-    assert counts(outcomes("adherence.step_order", rows, requests)) == (0, 1, 0)
-    for row in requests:
-        del row["seed"], row["repeat"]
-    assert counts(outcomes("adherence.step_order", rows, requests)) == (0, 1, 0)
+@pytest.mark.parametrize(
+    ("of_row", "of_requests"),
+    [
+        # Whole numbers in one table and floats in the other; none; and no such columns.
+        ({"seed": 20260722.0}, {"seed": 20260722}),
+        ({"seed": None, "repeat": None}, {"seed": None}),
+        ({"seed": None, "repeat": None}, {}),
+    ],
+)
+def test_a_sequence_is_that_of_its_seed_however_the_seed_is_written(outcomes, of_row, of_requests):
+    requests = shots("ok", "refused", "ok", **of_requests)
+    if not of_requests:
+        requests = [{name: row[name] for name in row if name not in ("seed", "repeat")} for row in requests]
+    assert counts(outcomes("adherence.step_order", [{**STORY, "value": 1.0, **of_row}], requests)) == (0, 1, 0)
 
 
 def test_a_refused_repeat_takes_the_pairs_of_its_seed(outcomes):
@@ -225,25 +229,14 @@ def test_an_item_that_asks_nothing_of_the_metric_is_none_of_its_prompts_whoever_
     assert (counts(found, "left"), counts(found, "right")) == ((1, 0, 0), (1, 0, 0))
 
 
-def test_a_prompt_that_all_systems_refused_counts_for_all(outcomes):
-    rows = [{"prompt_id": "a", "value": 1.0, "system": system} for system in ("left", "right")]
-    requests = [asked("b", "refused", system=system) for system in ("left", "right")]
-    found = outcomes(SAMPLE, rows, requests)
-    assert found.shares.loc["b"].tolist() == [0.0, 0.0]
-
-
-@pytest.mark.parametrize("subject", ["sample", "repeats"])
-def test_askings_of_a_joined_prompt_are_not_paired_with_each_other(outcomes, subject):
+def test_askings_of_a_joined_prompt_are_not_paired_with_each_other(outcomes):
     # One prompt under two ids, each asked twice; the second repeat under the second id was refused.
     ends = [("a", "ok", 0), ("a", "ok", 1), ("b", "ok", 0), ("b", "refused", 1)]
     requests = [asked("a", outcome, repeat=repeat, original_id=name) for name, outcome, repeat in ends]
-    if subject == "sample":
-        rows = [{"prompt_id": "a", "value": 1.0}] * 3
-        assert counts(outcomes(SAMPLE, rows, requests)) == (3, 1, 0)
-    else:
-        rows = [{"prompt_id": "a", "subject": ["1", "2"], "value": 1.0}]
-        # Two pairs were asked for, and not the six that four pictures make.
-        assert counts(outcomes("reproducibility.ssim", rows, requests)) == (1, 1, 0)
+    assert counts(outcomes(SAMPLE, [{"prompt_id": "a", "value": 1.0}] * 3, requests)) == (3, 1, 0)
+    # Two pairs were asked for, and not the six that four pictures make.
+    rows = [{"prompt_id": "a", "subject": ["1", "2"], "value": 1.0}]
+    assert counts(outcomes("reproducibility.ssim", rows, requests)) == (1, 1, 0)
 
 
 def test_nothing_measured_and_nothing_asked_is_nothing(outcomes):

@@ -100,13 +100,11 @@ def test_teams_on_a_cloud_need_a_model_that_it_serves():
     found = recommend(case(host="vertex"), rows, [FLUX, GEMINI])
     flux, gemini = found["requirements"]
     assert (flux["met"], gemini["met"]) == (False, True)
-    assert flux["says"].startswith("Google Cloud (Vertex AI")
-    assert (flux["says"].endswith(" does not serve it"), gemini["says"].endswith(" serves it")) == (True, True)
+    assert flux["says"].endswith(" does not serve it")
+    assert gemini["says"].endswith(" serves it")
     # The model counts, and not the host that it was asked at.
     assert found["system"] == GEMINI
-
-
-def test_a_system_that_cannot_does_not_take_a_row_from_those_that_can():
+    # Nor does a system that cannot take a row from those that can.
     row = rated_row("precise", shares={FLUX: HIGH * np.nan, GEMINI: HIGH, VERTEX: LOW})
     found = recommend(case(host="vertex"), [row], [FLUX, GEMINI, VERTEX])
     assert (found["rated"], found["system"]) == (1.0, GEMINI)
