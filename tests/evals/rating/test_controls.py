@@ -68,50 +68,40 @@ def with_control(own, controls, control, metric, systems=("left",), per_prompt=1
     ]
 
 
+def decoys(own, control, **more):
+    return with_control(own, control, "shuffled_prompt", "adherence.clip", **more)
+
+
 def test_shuffled_prompts_give_an_auc_over_all_systems(score_table):
     rng = np.random.default_rng(0)
     own, shuffled = rng.normal(31, 2, 40), rng.normal(28, 2, 40)
-    table = score_table(with_control(own, shuffled, "shuffled_prompt", "adherence.clip", ("left", "right")))
+    table = score_table(decoys(own, shuffled, systems=("left", "right")))
     (row,) = statistics(table).values()
     assert (row["control"], row["statistic"], row["system"], row["n"]) == ("shuffled_prompt", "auc", None, 40)
     assert row["value"] == pytest.approx((own > shuffled).mean())
     assert 0.5 < row["low"] < row["value"] < row["high"] <= 1
 
 
-def test_an_image_is_held_against_its_own_decoys_only(score_table):
-    """Some prompts fit every picture better than others: that is neither the picture's merit nor its fault."""
-    two_images = [
-        {"subject": [name], "control": control, "value": value, "prompt_id": "p"}
-        for name, offset in (("a", 0.0), ("b", 100.0))
-        for control, value in ((None, offset + 2), ("shuffled_prompt", offset), ("shuffled_prompt", offset + 1))
-    ]
-    (row,) = statistics(score_table(two_images)).values()
-    assert row["value"] == 1
-    easy = 10.0 * np.arange(20)
-    rows = [
-        row
-        for decoy in range(5)
-        for row in with_control(easy, easy - 3 + decoy / 10, "shuffled_prompt", "adherence.clip")
-        if row["control"] or not decoy
-    ]
+def one_image(name, own, *of_decoys, prompt="p"):
+    values = [(None, own), *(("shuffled_prompt", value) for value in of_decoys)]
+    return [{"subject": [name], "prompt_id": prompt, "control": control, "value": value} for control, value in values]
+
+
+@pytest.mark.parametrize(
+    ("rows", "n", "value"),
+    [
+        # Some prompts fit every picture better than others: that is neither the picture's merit nor its fault.
+        (one_image("a", 2, 0, 1) + one_image("b", 102, 100, 101), 1, 1),
+        ([row for n in range(20) for row in one_image(f"{n}", 10 * n, 10 * n - 3, 10 * n - 2, prompt=f"p{n}")], 20, 1),
+        (decoys([1.0] * 9, [0.0] * 9, per_prompt=9) + one_image("w", -1, 0, prompt="p1"), 2, 0.5),
+        (decoys([1.0] * 6, [0.0] * 6) + one_image("alone", -9, prompt="p7") + one_image("lost", 9, 0)[1:], 6, 1),
+    ],
+    ids=["own decoys only", "also where prompts differ", "over samples, then prompts", "with decoys only"],
+)
+def test_an_image_is_held_against_its_own_decoys(score_table, rows, n, value):
     (row,) = statistics(score_table(rows)).values()
-    assert (row["value"], row["high"]) == (1, 1)
-
-
-def test_the_shuffled_prompt_auc_is_averaged_over_samples_then_over_prompts(score_table):
-    sure = with_control([1.0] * 9, [0.0] * 9, "shuffled_prompt", "adherence.clip", per_prompt=9)
-    wrong = [{**row, "prompt_id": "p1", "subject": ["w"], "value": -row["value"]} for row in sure[::9]]
-    assert len(wrong) == 2
-    (row,) = statistics(score_table(sure + wrong)).values()
-    assert (row["n"], row["value"]) == (2, 0.5)
-
-
-def test_a_sample_without_decoys_has_no_part_in_the_auc(score_table):
-    rows = with_control([1.0] * 6, [0.0] * 6, "shuffled_prompt", "adherence.clip")
-    rows += [{"prompt_id": "p900", "subject": ["alone"], "value": -9.0}]
-    rows += [{"prompt_id": "p901", "subject": ["lost"], "value": 9.0, "control": "shuffled_prompt"}]
-    (row,) = statistics(score_table(rows)).values()
-    assert (row["n"], row["value"]) == (6, 1)
+    assert (row["n"], row["value"]) == (n, value)
+    assert n < 20 or row["high"] == 1
 
 
 def shots(sequence, own, impostors, system="left", metric="identity.self"):
@@ -149,21 +139,17 @@ def test_each_shot_of_a_sequence_is_a_prompt_of_its_own_for_the_seeds(score_tabl
     assert (row["n"], row["value"]) == (1, 1)
 
 
-def test_impostors_give_auc_and_d_prime(score_table):
+def test_impostors_give_auc_and_d_prime_of_the_prompts_that_have_both(score_table):
     rng = np.random.default_rng(1)
     own, impostors = rng.normal(0.7, 0.3, 20), rng.normal(0.3, 0.3, 20)
-    found = statistics(score_table(with_control(own, impostors, "impostor", "identity.reference")))
+    rows = with_control(own, impostors, "impostor", "identity.reference")
+    found = statistics(score_table(rows))
     assert found["impostor", "auc", None]["value"] == pytest.approx((own > impostors).mean())
     row = found["impostor", "d_prime", None]
     assert row["value"] == pytest.approx((own.mean() - impostors.mean()) / np.sqrt((own.var() + impostors.var()) / 2))
     assert row["low"] < row["value"] < row["high"]
-
-
-def test_d_prime_is_of_the_prompts_that_have_both(score_table):
-    rng = np.random.default_rng(1)
-    both = with_control(rng.normal(0.7, 0.3, 9), rng.normal(0.3, 0.3, 9), "impostor", "identity.reference")
-    alone = [{"prompt_id": "p900", "metric": "identity.reference", "value": -50.0, "subject": ["alone"]}]
-    assert statistics(score_table(both + alone)) == statistics(score_table(both))
+    alone = {"prompt_id": "p900", "metric": "identity.reference", "value": -50.0, "subject": ["alone"]}
+    assert statistics(score_table([*rows, alone])) == found
 
 
 def test_rendered_text_and_identical_images_give_means_over_prompts(score_table):
@@ -178,65 +164,54 @@ def test_rendered_text_and_identical_images_give_means_over_prompts(score_table)
 
 def test_a_control_that_never_fails_on_few_prompts_is_not_certain(score_table):
     rows = with_control([1.0] * 6, [1.0] * 6, "rendered_text", "text.exact_lines")
-    rows += with_control([1.0] * 6, [0.0] * 6, "shuffled_prompt", "adherence.clip")
+    rows += decoys([1.0] * 6, [0.0] * 6)
     for row in statistics(score_table(rows)).values():
         assert (row["value"], row["high"]) == (1, 1)
         assert row["low"] == pytest.approx(0.6097, abs=1e-4), "Wilson, 6 of 6"
 
 
+def seeds(same, different, system="left", metric="reproducibility.mean_difference"):
+    return with_control(same, different, "different_seed", metric, (system,))
+
+
 def test_seed_ratio_is_same_over_different_for_each_system(score_table):
-    metric = "reproducibility.mean_difference"
     different = np.linspace(30, 60, 12)
-    rows = [
-        *with_control(different / 10, different, "different_seed", metric, ("steady",)),
-        *with_control(different, different, "different_seed", metric, ("loose",)),
-        *with_control(different * 0, different, "different_seed", metric, ("exact",)),
-    ]
-    found = statistics(score_table(rows))
-    ratios = {system: found["different_seed", "seed_ratio", system] for system in ("steady", "loose", "exact")}
+    same = {"steady": different / 10, "loose": different, "exact": different * 0}
+    found = statistics(score_table([row for system in same for row in seeds(same[system], different, system)]))
+    ratios = {system: found["different_seed", "seed_ratio", system] for system in same}
     assert [round(row["value"], 12) for row in ratios.values()] == [0.1, 1, 0]
     assert ratios["steady"]["low"] == pytest.approx(0.1)
-    assert found["different_seed", "auc", "exact"]["value"] == 1
-    assert found["different_seed", "auc", "loose"]["value"] == 0.5
+    assert [found["different_seed", "auc", system]["value"] for system in ("exact", "loose")] == [1, 0.5]
+    # Another system's seeds do not enter it.
+    odd = statistics(score_table(seeds(same["steady"], different, "steady") + seeds([99.0] * 8, [1.0] * 8, "odd")))
+    assert odd["different_seed", "seed_ratio", "steady"] == ratios["steady"]
 
 
 def test_seed_ratio_is_a_ratio_of_means_over_the_prompts_that_have_both(score_table):
-    metric = "reproducibility.mean_difference"
-    rows = with_control([1.0, 9.0, 2.0, 2.0, 2.0], [10.0, 30.0, 20.0, 20.0, 20.0], "different_seed", metric)
-    rows.append({"prompt_id": "p900", "metric": metric, "value": 255.0})
+    rows = seeds([1.0, 9.0, 2.0, 2.0, 2.0], [10.0, 30.0, 20.0, 20.0, 20.0])
+    rows.append({"prompt_id": "p900", "metric": "reproducibility.mean_difference", "value": 255.0})
     row = statistics(score_table(rows))["different_seed", "seed_ratio", "left"]
     assert (row["n"], row["value"]) == (5, pytest.approx(16 / 100))
     assert row["low"] < row["value"] < row["high"]
-
-
-def test_seed_ratio_is_undefined_where_all_seeds_give_one_picture(score_table):
-    rows = with_control([0.0] * 6, [0.0] * 6, "different_seed", "reproducibility.mean_difference")
-    row = statistics(score_table(rows))["different_seed", "seed_ratio", "left"]
+    # Where all seeds give one picture it is undefined.
+    row = statistics(score_table(seeds([0.0] * 6, [0.0] * 6)))["different_seed", "seed_ratio", "left"]
     assert (row["value"], row["low"], row["high"]) == (None, None, None)
 
 
-def test_repeats_that_differ_in_size_leave_no_seed_ratio(score_table):
+def test_repeats_that_differ_in_size_leave_no_seed_ratio_and_seeds_that_do_that_of_the_others(score_table):
     metric = "reproducibility.mean_difference"
-    rows = with_control([0.0] * 6, [50.0] * 6, "different_seed", metric)
-    for row in rows[:5]:
+    rows = seeds([0.0] * 6, [50.0] * 6) + seeds([1.0] * 6, [50.0] * 6, "right")
+    for row in (*rows[:5], rows[-1]):
         row.update(value=None, reason="size_differs")
-    assert [row["control"] for row in rows[:5]] == [None] * 5
-    rows += with_control([1.0] * 6, [50.0] * 6, "different_seed", metric, ("right",))
-    rows += with_control([0.0] * 6, [9.0] * 6, "different_seed", "reproducibility.phash_distance")
+    assert [row["control"] for row in (*rows[:5], rows[-1])] == [None] * 5 + ["different_seed"]
+    rows += seeds([0.0] * 6, [9.0] * 6, metric="reproducibility.phash_distance")
     found = control_statistics(with_prompts(score_table(rows)), 0)
-    kept = {(row["metric"], row["system"], row["statistic"]): row["value"] for row in found}
+    kept = {(row["metric"], row["system"], row["statistic"]): (row["value"], row["n"]) for row in found}
     assert kept == {
-        (metric, "left", "auc"): None, (metric, "left", "seed_ratio"): None,
-        (metric, "right", "auc"): 1, (metric, "right", "seed_ratio"): 0.02,
-        ("reproducibility.phash_distance", "left", "auc"): 1,
+        (metric, "left", "auc"): (None, 0), (metric, "left", "seed_ratio"): (None, 0),
+        (metric, "right", "auc"): (1, 5), (metric, "right", "seed_ratio"): (0.02, 5),
+        ("reproducibility.phash_distance", "left", "auc"): (1, 6),
     }  # fmt: skip
-
-
-def test_seeds_that_differ_in_size_leave_the_seed_ratio_of_the_others(score_table):
-    rows = with_control([1.0] * 6, [50.0] * 6, "different_seed", "reproducibility.mean_difference")
-    rows[-1].update(value=None, reason="size_differs")
-    row = statistics(score_table(rows))["different_seed", "seed_ratio", "left"]
-    assert (row["n"], row["value"]) == (5, 0.02)
 
 
 def test_auc_interval_is_over_prompts_not_over_rows(score_table):
@@ -244,10 +219,7 @@ def test_auc_interval_is_over_prompts_not_over_rows(score_table):
     own, control = rng.normal(0.5, 1, 15), rng.normal(0, 1, 15)
 
     def width(per_prompt):
-        rows = with_control(
-            own.repeat(8), control.repeat(8), "shuffled_prompt", "adherence.clip", per_prompt=per_prompt
-        )
-        (row,) = statistics(score_table(rows)).values()
+        (row,) = statistics(score_table(decoys(own.repeat(8), control.repeat(8), per_prompt=per_prompt))).values()
         return row["high"] - row["low"]
 
     assert width(per_prompt=8) > 2 * width(per_prompt=1)
@@ -324,11 +296,3 @@ def test_a_control_without_any_value_is_undefined_and_still_listed(score_table):
     rows += with_control([0.1] * 6, [None] * 6, "rendered_text", "text.cer")
     found = statistics(score_table(rows))
     assert [row["value"] for row in found.values()] == [None, None, None]
-
-
-def test_another_systems_seeds_do_not_enter_a_systems_statistics(score_table):
-    metric = "reproducibility.mean_difference"
-    alone = with_control(np.linspace(1, 3, 8), np.linspace(9, 30, 8), "different_seed", metric, ("left",))
-    other = with_control(np.full(8, 99.0), np.full(8, 1.0), "different_seed", metric, ("right",))
-    before, after = statistics(score_table(alone)), statistics(score_table(alone + other))
-    assert all(after[key] == row for key, row in before.items())

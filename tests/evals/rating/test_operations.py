@@ -42,8 +42,9 @@ def test_latency_has_the_linear_quantiles_and_the_median_its_order_statistics():
     found = figures([request(latency_s=value) for value in LATENCIES])
     assert found["latency_p95"]["value"] == pytest.approx(6.065)
     assert found["latency_p50"]["value"] == pytest.approx(1.305)
-    assert (found["latency_p50"]["low"], found["latency_p50"]["high"]) == (1.25, 1.5)
-    assert found["latency_p50"]["n"] == 10
+    for n, ends in ((10, (1.25, 1.5)), (6, (1.2, 9.8)), (5, (None, None))):
+        median = figures([request(latency_s=value) for value in LATENCIES[:n]])["latency_p50"]
+        assert (median["n"], median["low"], median["high"]) == (n, *ends)
     assert only([request()])["quantile_method"] == "linear"
 
 
@@ -53,15 +54,11 @@ def test_the_ranks_of_the_median_are_the_closest_pair_that_covers_95_percent(n):
         return 1 - 2 * stats.binom.cdf(lower - 1, n, 0.5)
 
     pairs = [lower for lower in range(1, n // 2 + 1) if coverage(lower) >= 0.95]
-    assert quantile_ranks(n, 0.5) == ((max(pairs), n + 1 - max(pairs)) if pairs else None)
-
-
-def test_the_bounds_of_a_median_are_within_a_rank_of_scipys():
-    values = np.sort(np.random.default_rng(0).lognormal(size=41))
-    low, high = stats.quantile_test(values, q=0, p=0.5).confidence_interval(0.95)
-    ranks = quantile_ranks(41, 0.5)
-    assert abs(int(np.searchsorted(values, low)) + 1 - ranks[0]) <= 1
-    assert abs(int(np.searchsorted(values, high)) + 1 - ranks[1]) <= 1
+    ranks = quantile_ranks(n, 0.5)
+    assert ranks == ((max(pairs), n + 1 - max(pairs)) if pairs else None)
+    if ranks:
+        of_scipy = stats.quantile_test(np.arange(1, n + 1), q=0, p=0.5).confidence_interval(0.95)
+        assert tuple(of_scipy) == pytest.approx(ranks, abs=1)
 
 
 @pytest.mark.parametrize("n", [72, 100, 300])
@@ -80,19 +77,10 @@ def test_a_p95_has_an_interval_from_72_values_on_and_none_where_it_is_a_lower_bo
     assert figures(rows[:71])["latency_p95"]["low"] is None
     with_timeout = figures([*rows, request("timeout")])["latency_p95"]
     assert (with_timeout["low"], with_timeout["at_least"]) == (None, True)
-
-
-def test_below_six_latencies_the_median_has_no_interval():
-    five, six = ([request(latency_s=value) for value in LATENCIES[:n]] for n in (5, 6))
-    assert figures(five)["latency_p50"]["low"] is None
-    assert (figures(six)["latency_p50"]["low"], figures(six)["latency_p50"]["high"]) == (1.2, 9.8)
-
-
-@pytest.mark.parametrize(("n", "at_least"), [(1, True), (58, True), (59, False), (60, False)])
-def test_a_p95_of_fewer_than_59_values_is_a_lower_bound(n, at_least):
-    rows = [request(latency_s=1.0 + i) for i in range(n)]
-    assert figures(rows)["latency_p95"]["at_least"] is at_least
-    assert any("p95" in note for note in notes(operations(pd.DataFrame(rows)))) is at_least
+    # Below 59 values it is a lower bound, and a note says so.
+    for n, at_least in ((1, True), (58, True), (59, False)):
+        assert figures(rows[:n])["latency_p95"]["at_least"] is at_least
+        assert any("p95" in note for note in notes(operations(pd.DataFrame(rows[:n])))) is at_least
 
 
 def test_latency_is_that_of_pictures_alone():
@@ -107,13 +95,11 @@ def test_a_rate_has_wilsons_interval_from_five_requests_on(count, n, ends):
     assert (rate["low"], rate["high"]) == (pytest.approx(ends, abs=5e-6) if ends else (None, None))
 
 
-def test_asking_each_prompt_ten_times_makes_no_rate_surer():
+def test_the_prompt_is_the_unit_of_a_rate_and_its_words_stand_in_for_its_name():
     once = [request("refused" if i < 2 else "ok", prompt_id=f"p{i}") for i in range(10)]
     assert only(once * 10)["n_prompts"] == 10
     assert figures(once * 10)["refusal_rate"] == {**figures(once)["refusal_rate"], "n": 100}
-
-
-def test_a_prompt_of_two_suites_is_two_prompts_and_its_words_stand_in_for_its_name():
+    # A prompt of two suites is two prompts.
     rows = [request(prompt_id="p"), {**request(prompt_id="p"), "suite": "t"}, request(prompt="A cup"), request()]
     assert only([*rows, *rows[:3]])["n_prompts"] == 4
 
@@ -128,18 +114,17 @@ def test_every_outcome_has_its_rate_and_a_timeout_is_a_failure():
     assert row["reasons"] == {"failed": 1, "filtered": 1, "refused": 2, "timeout": 1, "unknown": 1}
 
 
-def test_a_shot_that_was_never_sent_is_no_failure_of_the_host():
+def test_a_shot_that_was_never_sent_and_a_deleted_file_are_no_failures_of_the_host():
     rows = [request("refused", cost_usd=0.0), *[request("failed", reason="no_first_shot", cost_usd=None)] * 4]
-    row, found = only([*rows, request(cost_usd=0.1)]), figures([*rows, request(cost_usd=0.1)])
+    rows.append(request(cost_usd=0.1))
+    row, found = only(rows), figures(rows)
     assert (row["n_requests"], row["n_sent"], row["reasons"]) == (6, 2, {"no_first_shot": 4})
     assert (found["failure_rate"]["value"], found["refusal_rate"]["value"]) == (0.0, 0.5)
     assert (found["cost_per_accepted_image"]["value"], found["cost_per_accepted_image"]["at_least"]) == (0.1, False)
-
-
-def test_a_deleted_file_is_no_failure_of_the_host_but_its_money_is_gone():
-    rows = [request(cost_usd=0.1), request("failed", reason="file_missing", cost_usd=0.1)]
-    assert figures(rows)["failure_rate"]["value"] == 0.0
-    assert figures(rows)["cost_per_accepted_image"]["value"] == pytest.approx(0.2)
+    # The money of a deleted file is gone.
+    deleted = figures([request(cost_usd=0.1), request("failed", reason="file_missing", cost_usd=0.1)])
+    assert deleted["failure_rate"]["value"] == 0.0
+    assert deleted["cost_per_accepted_image"]["value"] == pytest.approx(0.2)
 
 
 def test_refused_money_makes_accepted_pictures_dearer_and_no_picture():
@@ -158,11 +143,8 @@ def test_a_free_picture_costs_zero_and_an_unpriced_one_has_no_cost():
     assert free["cost_per_image"]["value"] == free["cost_per_accepted_image"]["value"] == 0.0
     for name in ("cost_per_image", "cost_per_accepted_image", "cost_per_accepted_image_at_most"):
         assert (unpriced[name]["value"], unpriced[name]["reason"]) == (None, "no_cost")
-
-
-def test_money_that_came_to_no_picture_has_no_price_per_picture():
-    found = figures([request("refused", cost_usd=0.01, may_have_cost_usd=0.0)])
-    assert {found[name]["reason"] for name in found if "cost" in name} == {"no_picture"}
+    in_vain = figures([request("refused", cost_usd=0.01, may_have_cost_usd=0.0)])
+    assert {in_vain[name]["reason"] for name in in_vain if "cost" in name} == {"no_picture"}
 
 
 def test_seconds_per_megapixel_come_from_the_size_of_the_picture():
@@ -185,22 +167,16 @@ def test_throughput_counts_overlapping_requests_once_and_no_pause_between_them()
     found = figures(rows)
     assert found["throughput"]["value"] == pytest.approx(3 * 60 / 60)
     assert found["in_flight"]["value"] == pytest.approx((30 + 30 + 5 + 20) / 60)
-
-
-def test_a_picture_that_a_later_process_fetched_is_not_in_the_throughput():
-    rows = [timed(0, 30), timed(0, 90_000, latency_s=None)]
-    assert figures(rows)["throughput"] == figures(rows[:1])["throughput"]
-    assert figures(rows[1:])["throughput"]["reason"] == "not_watched"
+    # A picture that a later process fetched is not in it.
+    fetched_later = timed(0, 90_000, latency_s=None)
+    assert figures([*rows, fetched_later])["throughput"] == found["throughput"]
+    assert figures([fetched_later])["throughput"]["reason"] == "not_watched"
 
 
 def test_requests_that_tell_only_their_outcome_give_rates_and_reasons_and_no_zero():
     found = figures([{"system": "a", "outcome": "ok"}, {"system": "a", "outcome": "refused"}])
     for name, figure in found.items():
-        if name.endswith("_rate"):
-            assert figure["reason"] is None
-        else:
-            assert figure["value"] is None
-            assert figure["reason"] in MISSING
+        assert (figure["value"] is not None) == (figure["reason"] not in MISSING) == name.endswith("_rate")
 
 
 @pytest.mark.parametrize("nonsense", ["soon", -1.0, math.nan, math.inf, [1.0]])
@@ -280,13 +256,9 @@ def run_folder(tmp_path):
         images = tmp_path / "run" / "images"
         images.mkdir(parents=True)
         sample = {"sample_id": "s1", "system": "a@host", "width": 2000, "height": 1000}
-        files = {
-            "provenance.json": json.dumps({"image_set": {"path": str(images)}}),
-            "samples.jsonl": json.dumps(sample) + "\n",
-            "scores.parquet": "",
-        }
-        for name, text in files.items():
-            (images.parent / name).write_text(text)
+        (images.parent / "provenance.json").write_text(json.dumps({"image_set": {"path": str(images)}}))
+        (images.parent / "samples.jsonl").write_text(json.dumps(sample) + "\n")
+        (images.parent / "scores.parquet").touch()
         if requests is not None:
             (images / "requests.jsonl").write_text(requests)
         return load_run(images.parent)
