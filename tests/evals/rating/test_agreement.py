@@ -95,11 +95,6 @@ def test_the_share_counts_prompts_on_which_both_put_the_same_system_first(agreed
     assert (found["low"], found["high"]) == pytest.approx((wilson.low, wilson.high))
 
 
-def test_differences_smaller_than_scores_repeat_name_nobody(agreed):
-    left, right = judged([0.5] * 6, [30.0] * 6), judged([0.500001] * 6, [31.0] * 6, system="right")
-    assert agreed(left + right)["same_better_system"]["reason"] == "nobody_named"
-
-
 def test_of_three_systems_the_first_is_named_and_a_prompt_that_one_of_them_lacks_is_left_out(agreed):
     rows = judged([0.9] * 6, [30] * 6, "a") + judged([0.5] * 6, [25] * 6, "b") + judged([0.1] * 5, [35] * 5, "c")
     found = agreed(rows)
@@ -117,53 +112,52 @@ def test_only_pictures_that_both_have_scored_count(agreed):
 
 def test_repeats_are_averaged_inside_the_prompt_and_make_nothing_surer(agreed):
     rng = np.random.default_rng(1)
-    vqa, clip = rng.random(15), rng.random(15)
-    once = judged(vqa, clip)
+    once = judged(*rng.random((2, 15)))
     often = [{**row, "subject": [f"{row['subject'][0]}-{k}"], "repeat": k} for k in range(4) for row in once]
     assert agreed(often) == agreed(once)
-
-
-def test_shots_of_a_sequence_are_one_prompt(agreed):
+    # So are the shots of a sequence.
     rows = [{**row, "sequence_id": f"s{int(row['prompt_id'][1:]) // 3}"} for row in judged(range(18), range(18))]
     assert agreed(rows)["spearman"]["n"] == 6
 
 
-def test_a_judge_that_is_constant_orders_nothing(agreed):
-    found = agreed(judged([0.5] * 10, range(10)))
-    for name in BOTH:
-        assert (found[name]["value"], found[name]["reason"], found[name]["n"]) == (None, "constant", 10)
+def changed(change, *metrics):
+    """Return scores of both judges on nine pictures, those of some metrics changed."""
+    return [{**row, **change(row)} if row["metric"] in metrics else row for row in judged(range(9), range(9))]
 
 
-def test_few_prompts_have_no_correlation_and_a_share_without_an_interval(agreed):
-    found = agreed(judged([0.2, 0.9], [20, 30]) + judged([0.1, 0.3], [10, 20], system="right"))
-    assert [found[name]["reason"] for name in BOTH] == ["few_prompts", "few_prompts"]
-    share = found["same_better_system"]
-    assert (share["value"], share["n"], share["low"]) == (1.0, 2, None)
+def unscored(row):
+    return {"value": None, "reason": "encoder_unavailable"}
+
+
+ALL = (*BOTH, "same_better_system")
 
 
 @pytest.mark.parametrize(
-    ("lacking", "reason"),
-    [({VQA}, "no_vqa"), ({CLIP}, "no_clip"), ({VQA, CLIP}, "no_vqa")],
-)
-def test_a_judge_without_scores_is_a_reason_and_no_zero(agreed, lacking, reason):
-    unscored = {"value": None, "reason": "encoder_unavailable"}
-    rows = [{**row, **unscored} if row["metric"] in lacking else row for row in judged(range(9), range(9))]
+    ("rows", "measures", "n", "reason"),
+    [
+        (judged([0.5] * 10, range(10)), BOTH, 10, "constant"),
+        (judged([0.2, 0.9], [20, 30]), BOTH, 2, "few_prompts"),
+        (changed(unscored, VQA), ALL, 0, "no_vqa"),
+        (changed(unscored, CLIP), ALL, 0, "no_clip"),
+        (changed(unscored, *JUDGES), ALL, 0, "no_vqa"),
+        (changed(lambda row: {"subject": [row["metric"], *row["subject"]]}, *JUDGES), ALL, 0, "no_picture_in_common"),
+        (changed(dict, CLIP), ALL[2:], 0, "one_system"),
+        (changed(dict) + [{**row, "system": "right", "prompt_id": f"q-{row['prompt_id']}"} for row in changed(dict)],
+         ALL[2:], 0, "no_shared_prompt"),
+        # Differences smaller than scores repeat name nobody.
+        (judged([0.5] * 6, [30.0] * 6) + judged([0.500001] * 6, [31.0] * 6, system="right"), ALL[2:], 0,
+         "nobody_named"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_told_is_a_reason_and_no_zero(agreed, rows, measures, n, reason):
     found = agreed(rows)
-    for name in (*BOTH, "same_better_system"):
-        assert found[name] == {"value": None, "low": None, "high": None, "n": 0, "reason": reason}
+    for name in measures:
+        assert found[name] == {"value": None, "low": None, "high": None, "n": n, "reason": reason}
 
 
-def test_judges_of_different_pictures_have_none_in_common(agreed):
-    rows = judged(range(9), range(9))
-    rows = [{**row, "subject": [f"{row['metric']}-{row['subject'][0]}"]} for row in rows]
-    assert {agreed(rows)[name]["reason"] for name in BOTH} == {"no_picture_in_common"}
-
-
-def test_systems_without_a_common_prompt_have_no_shared_winner(agreed):
-    left = judged(range(6), range(6))
-    right = [{**row, "prompt_id": f"q-{row['prompt_id']}"} for row in judged(range(6), range(6), system="right")]
-    assert agreed(left + right)["same_better_system"]["reason"] == "no_shared_prompt"
-    assert agreed(left)["same_better_system"]["reason"] == "one_system"
+def test_few_prompts_have_a_share_without_an_interval(agreed):
+    share = agreed(judged([0.2, 0.9], [20, 30]) + judged([0.1, 0.3], [10, 20], system="right"))["same_better_system"]
+    assert (share["value"], share["n"], share["low"]) == (1.0, 2, None)
 
 
 def test_the_ratings_hold_the_agreement_of_every_suite_and_leave_controls_out(score_table):
@@ -194,8 +188,7 @@ def test_the_order_of_the_rows_does_not_matter_and_every_measure_has_a_value_or_
     (found,) = judge_agreements(once, seed=0)
     assert judge_agreements(shuffled, seed=0) == [found]
     assert found["suite"] is None
-    for name in (*BOTH, "same_better_system"):
-        measure = found[name]
+    for measure in (found[name] for name in ALL):
         assert (measure["value"] is None) == (measure["reason"] in MISSING)
         if measure["low"] is not None:
             assert -1 <= measure["low"] <= measure["high"] <= 1

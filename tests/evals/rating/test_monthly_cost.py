@@ -50,21 +50,15 @@ def test_sources_that_disagree_give_a_range_with_the_middle():
     assert "2 sources disagree on the price." in row["notes"]
 
 
-def test_tokens_of_prompt_and_thoughts_stand_beside_the_list_price():
-    row = month("gemini-nano-banana-2.1@google")
+def test_tokens_of_text_and_batches_stand_beside_the_list_price_where_there_are_any():
     # 50 tokens in at 1.50 and 851 of text at 7.50 a million, for each picture
-    assert row["usd_with_text"]["middle"] == pytest.approx(3_360 + 100_000 * (50 * 1.5 + 851 * 7.5) / 1e6)
-    assert month("flux-2-pro@bfl")["usd_with_text"] is None
-
-
-def test_batches_cost_half_where_a_document_says_so():
+    with_text = month("gemini-nano-banana-2.1@google")["usd_with_text"]["middle"]
+    assert with_text == pytest.approx(3_360 + 100_000 * (50 * 1.5 + 851 * 7.5) / 1e6)
     row = month("gemini-3-pro-image@google")
-    assert row["usd_batch"]["middle"] == pytest.approx(6_720)
-    assert row["batch"] == "Batches and the flex tier cost half; a batch aims at 24 hours."
+    assert (row["usd_batch"]["middle"], "cost half" in row["batch"]) == (pytest.approx(6_720), True)
     assert any("image generation (stored copies)" in source for source in row["sources"])
-    none = month("flux-2-pro@bfl")
-    assert none["usd_batch"] is None
-    assert "no batch route" in none["batch"]
+    row = month("flux-2-pro@bfl")
+    assert (row["usd_with_text"], row["usd_batch"], "no batch route" in row["batch"]) == (None, None, True)
 
 
 def test_a_volume_discount_without_a_source_is_only_a_claim_and_never_in_the_price():
@@ -73,10 +67,9 @@ def test_a_volume_discount_without_a_source_is_only_a_claim_and_never_in_the_pri
     claimed = row["claimed_discount"]
     assert (claimed["low"], claimed["high"]) == pytest.approx((15_000 * 0.65, 15_000 * 0.8))
     assert claimed["claim"].startswith("20% to 35% off from 500,000 pictures a month on")
-    assert any("aiapiplaybook" in source for source in row["sources"])
     below = month("flux-2-pro@bfl", 499_999)
     assert below["claimed_discount"] is None
-    assert not any("aiapiplaybook" in source for source in below["sources"])
+    assert ["aiapiplaybook" in " ".join(found["sources"]) for found in (row, below)] == [True, False]
     assert month("gemini-3-pro-image@google", 500_000)["claimed_discount"] is None
 
 
@@ -89,18 +82,17 @@ def test_what_a_run_was_charged_replaces_the_list_price_and_refusals_raise_it():
 
 
 def test_lost_answers_widen_the_measured_price_upwards():
-    lost = asked("flux-2-pro@bfl", "unknown", n=1) + asked("flux-2-pro@bfl", cost_usd=0.03, n=3)
-    lost[0] = {**lost[0], "may_have_cost_usd": 0.03}
+    lost = asked("flux-2-pro@bfl", "unknown", may_have_cost_usd=0.03) + asked("flux-2-pro@bfl", cost_usd=0.03, n=3)
     row = month("flux-2-pro@bfl", requests=lost)
     assert row["usd"]["low"] == row["usd"]["middle"] == pytest.approx(3_000)
     assert row["usd"]["high"] == pytest.approx(4_000)
-    assert "Some of its requests do not say what they cost, so the price can only be higher." in row["notes"]
+    assert any("can only be higher" in note for note in row["notes"])
 
 
 @pytest.mark.parametrize(
     "requests",
     [
-        [{**asked("flux-2-pro@bfl", cost_usd=0.04)[0], "size": "2K"}],
+        asked("flux-2-pro@bfl", cost_usd=0.04, size="2K"),
         asked("flux-2-pro@bfl"),
         asked("flux-2-pro@bfl", cost_usd=0.99, simulated=True),
         asked("flux-2-max@bfl", cost_usd=0.99),
@@ -118,11 +110,7 @@ def test_the_list_price_stands_where_the_run_measured_something_else(requests):
         ("flux-2-pro@bfl", "4K", "it makes no 4K pictures; its sizes are 512, 1K, 2K"),
         ("flux-2-max@replicate", "1K", "no source gives its price"),
         ("flux-1-dev@local", "1K", "nothing is charged for a picture; what one's own machine costs is not known here"),
-        (
-            "aurora-1@demo",
-            "1K",
-            "no model on no host that the facts know has this name, and no run tells its cost",
-        ),
+        ("aurora-1@demo", "1K", "no model on no host that the facts know has this name, and no run tells its cost"),
     ],
 )
 def test_no_price_is_a_reason_and_never_zero(system, size, reason):
@@ -139,16 +127,14 @@ def test_what_a_run_was_charged_stands_for_an_invented_system_and_never_for_ones
 
 
 def test_a_system_that_has_ended_says_so():
-    assert month("gemini-3.1-flash-image@google")["notes"][0] == (
-        "It was to be shut down on 2026-10-29; use gemini-nano-banana-2.1@google."
-    )
+    (note, *_) = month("gemini-3.1-flash-image@google")["notes"]
+    assert "2026-10-29; use gemini-nano-banana-2.1@google" in note
 
 
 def test_rows_come_by_system_and_volume_in_the_order_given():
-    rows = monthly_costs(["flux-2-pro@bfl", "flux-2-max@bfl"], "1K")
-    assert [(row["system"], row["n_images"]) for row in rows] == [
-        (system, volume) for system in ("flux-2-pro@bfl", "flux-2-max@bfl") for volume in VOLUMES
-    ]
+    systems = ["flux-2-pro@bfl", "flux-2-max@bfl"]
+    rows = [(row["system"], row["n_images"]) for row in monthly_costs(systems, "1K")]
+    assert rows == [(system, volume) for system in systems for volume in VOLUMES]
     for size, volumes, message in (("3K", [1], "there is no size '3K'"), ("1K", [0], "0 is no number of pictures")):
         with pytest.raises(ValueError, match=message):
             monthly_costs(["flux-2-pro@bfl"], size, volumes)

@@ -24,15 +24,13 @@ def median(row):
 
 def test_only_prompts_that_were_asked_at_every_size_count():
     found = compared(asked(latency_s=2.0), asked(prompts="xyz", latency_s=90.0), asked(size="4K", latency_s=6.0))
-    assert {key: (row["n_requests"], median(row)) for key, row in found.items()} == {
-        ("a", "1K"): (2, 2.0),
-        ("a", "4K"): (2, 6.0),
-    }
-
-
-def test_a_prompt_of_the_same_name_in_another_suite_is_another_prompt():
+    figures = {key: (row["n_requests"], median(row)) for key, row in found.items()}
+    assert figures == {("a", "1K"): (2, 2.0), ("a", "4K"): (2, 6.0)}
+    # A prompt of the same name in another suite is another prompt; without suites the name alone tells.
     found = compared(asked(), asked(suite="scenes", latency_s=90.0), asked(size="2K"))
     assert median(found["a", "1K"]) == 1.0
+    rows = [{**row, "suite": None} for row in asked() + asked(size="2K")]
+    assert {key: row["n_requests"] for key, row in compared(rows).items()} == {("a", "1K"): 2, ("a", "2K"): 2}
 
 
 def test_sizes_of_a_system_ascend_and_systems_stand_apart():
@@ -65,8 +63,3 @@ def test_what_ended_without_a_picture_was_asked_all_the_same():
 )
 def test_where_no_prompt_was_asked_at_two_sizes_there_is_nothing_to_compare(rows):
     assert operations_by_size(pd.DataFrame(rows)) == []
-
-
-def test_pictures_without_a_suite_are_compared_by_prompt():
-    rows = [{**row, "suite": None} for row in asked() + asked(size="2K")]
-    assert {key: row["n_requests"] for key, row in compared(rows).items()} == {("a", "1K"): 2, ("a", "2K"): 2}

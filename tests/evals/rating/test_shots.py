@@ -25,9 +25,7 @@ def test_each_shot_has_the_mean_over_sequences_and_the_first_is_left_out():
     assert set(found) == {("a", 2), ("a", 3)}
     assert found["a", 2]["mean"] == pytest.approx(0.7)
     assert found["a", 3]["n_sequences"] == 2
-
-
-def test_repeats_of_a_sequence_are_one_unit():
+    # Repeats of a sequence are one unit.
     repeated = [sequence("a", "kim", [1.0, 0.9])] * 3
     assert by_shot(*repeated, sequence("a", "sam", [1.0, 0.5]))["a", 2]["mean"] == pytest.approx(0.7)
 
