@@ -96,7 +96,7 @@ def test_a_file_that_fits_is_read_with_lists_as_tuples_and_single_texts_as_lists
         ("open: true", "open: maybe", "line 2, field 'open'", "'maybe' is not true or false"),
         ("open: true", "title: x", "line 2, field 'title'", "it was given before, in line 1"),
         ("id: blue", "id: on", "line 9, cup 'on'", "'on' is listed twice (first in line 4)"),
-        ("id: blue", "name: blue", "line 4, cup 'blue', field 'name'", "there is no such field"),
+        ("- id: blue", "- red\n  - id: blue", "line 4, field 'cups'", "it holds no fields; write them as"),
         ("sizes: [S, XL]", "sizes: [S, xl]", "line 5, cup 'blue', field 'sizes'", "no size 'xl'; did you mean 'XL'?"),
         ("sizes: [S, XL]", "sizes: [S, 7]", "line 5, cup 'blue', field 'sizes'", "7 is not text"),
         ("sizes: [S, XL]", "sizes: [S, S]", "line 5, cup 'blue', field 'sizes'", "'S' is listed twice"),
