@@ -86,27 +86,24 @@ class ScriptedHost:
             await asyncio.sleep(0.001)
         self.in_flight -= 1
         script = self.scripts.get(call.id, [])
-        answer = script.pop(0) if script else Finished(content=png((len(self.submitted), 0, 0)))
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        return _next([script.pop(0) if script else Finished(content=png((len(self.submitted), 0, 0)))])
 
     async def poll(self, task):
-        script = self.polls[task.id]
-        answer = script.pop(0) if len(script) > 1 else script[0]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        return _next(self.polls[task.id])
 
     async def download(self, url):
-        script = self.downloads[url]
-        content = script.pop(0) if len(script) > 1 else script[0]
-        if isinstance(content, Exception):
-            raise content
-        return content
+        return _next(self.downloads[url])
 
     async def aclose(self):
         self.closed = True
+
+
+def _next(script):
+    """Return the next answer of a script, or raise it; the last one is repeated."""
+    answer = script.pop(0) if len(script) > 1 else script[0]
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 def systems_of(host, requests, concurrency=4, price=0.01, **changes):

@@ -26,46 +26,28 @@ def clock(monkeypatch):
     return clock
 
 
-def test_requests_are_spread_over_the_minute(clock):
+@pytest.mark.parametrize(
+    ("per_minute", "pauses_s", "times"),
+    [(30, (), [100, 102, 104, 106]), (None, (), [100] * 100), (None, (30, 5), [130] * 5)],
+    ids=["a limit spreads requests over the minute", "no limit, no wait", "the longest pause holds for everybody"],
+)
+def test_every_request_has_its_turn(clock, per_minute, pauses_s, times):
     async def scene():
-        rate_limiter, times = RateLimiter(10, per_minute=30), []
-        for _ in range(4):
+        rate_limiter, turns = RateLimiter(10, per_minute=per_minute), []
+        for pause_s in pauses_s:
+            rate_limiter.pause(pause_s)
+        for _ in times:
             await rate_limiter.turn(clock.sleep)
-            times.append(clock.now)
-        return times
+            turns.append(clock.now)
+        return turns
 
-    assert asyncio.run(scene()) == [100, 102, 104, 106]
-
-
-def test_without_a_limit_nobody_waits(clock):
-    async def scene():
-        rate_limiter = RateLimiter(10)
-        for _ in range(100):
-            await rate_limiter.turn(clock.sleep)
-        return clock.now
-
-    assert asyncio.run(scene()) == 100
-
-
-def test_a_pause_holds_for_every_request_and_a_shorter_one_does_not_cut_it(clock):
-    async def scene():
-        rate_limiter = RateLimiter(10)
-        rate_limiter.pause(30)
-        rate_limiter.pause(5)
-        await asyncio.gather(*(rate_limiter.turn(clock.sleep) for _ in range(5)))
-        return clock.now
-
-    assert asyncio.run(scene()) == 130
+    assert asyncio.run(scene()) == times
 
 
 def test_a_stop_ends_a_long_wait_at_once():
     async def scene():
         stop = Stop()
         asyncio.get_running_loop().call_soon(stop.request)
-        return await stop.sleep(1e6), await stop.sleep(1e6)
+        return await stop.sleep(1e6), await stop.sleep(1e6), await Stop().sleep(0.01)
 
-    assert asyncio.run(scene()) == (True, True)
-
-
-def test_a_wait_that_nobody_interrupts_ends_without_a_stop():
-    assert asyncio.run(Stop().sleep(0.01)) is False
+    assert asyncio.run(scene()) == (True, True, False)

@@ -77,13 +77,6 @@ def test_two_processes_do_not_write_one_run(run, scripted):
         run(scripted.Host(), scripted.requests(1))
 
 
-def test_a_notebook_with_a_running_event_loop_can_generate(run, scripted):
-    async def cell():
-        return run(scripted.Host(), scripted.requests(2))
-
-    assert outcomes(asyncio.run(cell())) == {"ok": 2}
-
-
 def test_an_unexpected_error_lets_what_is_in_flight_end_and_its_request_is_unknown(run, scripted, stop_requested):
     host = scripted.Host({"s0": [RuntimeError("a bug")]})
     host.may_answer = lambda sample_id: len(host.submitted) == 3 if sample_id == "s0" else stop_requested()

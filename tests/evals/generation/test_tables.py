@@ -1,6 +1,5 @@
 """The tables: whatever a run has been through, both are readable, agree with each other and with what is on disk."""
 
-import json
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -16,8 +15,7 @@ def metadata_of(run):
     return {row["sample_id"]: row for row in read_image_set(run.folder).rows}
 
 
-def a_mixed_run(run, scripted):
-    """Run requests that end in every way, with what hosts tell about some of them only."""
+def test_rows_of_both_tables_agree_and_have_the_same_columns(run, scripted):
     rich = ResponseMetadata("v1", "rewritten", 5, 0.02, {"output_image": 10.0}, 0.25, 1.5, "Here it is")
     host = scripted.Host(
         {
@@ -30,11 +28,7 @@ def a_mixed_run(run, scripted):
         },
         {"t": [Running("Pending")]},
     )
-    return host, run(host, scripted.requests(9), scripted.impatient)
-
-
-def test_rows_of_both_tables_agree(run, scripted):
-    _, generation = a_mixed_run(run, scripted)
+    generation = run(host, scripted.requests(9), scripted.impatient)
     rows = {row["sample_id"]: row for row in run.rows()}
     pictures = metadata_of(run)
     assert set(pictures) == {name for name, row in rows.items() if row["outcome"] == "ok"}
@@ -42,18 +36,7 @@ def test_rows_of_both_tables_agree(run, scripted):
         shared = set(picture) & set(rows[name])
         assert {key: picture[key] for key in shared} == {key: rows[name][key] for key in shared}
     assert sum(sum(counts.values()) for counts in generation.outcomes.values()) == 9
-
-
-def test_hugging_face_opens_the_folder_as_it_is(run, scripted, tmp_path, monkeypatch):
-    datasets = pytest.importorskip("datasets")
-    datasets.disable_progress_bars()
-    a_mixed_run(run, scripted)
-    (run.folder / "images" / "0left-by-a-crash.png").write_bytes(scripted.png("blue"))
-    opened = datasets.load_dataset(
-        "imagefolder", data_dir=str(run.folder), split="train", cache_dir=str(tmp_path / "cache")
-    )
-    assert sorted(opened["sample_id"]) == sorted(metadata_of(run))
-    assert opened[0]["image"].size == (8, 8)
+    assert len({tuple(row) for row in run.rows()}) == 1
 
 
 def of_many_kinds(scripted, tmp_path):
@@ -105,23 +88,22 @@ def test_the_picture_to_be_edited_is_what_was_sent_and_lies_in_the_set_with_its_
     assert [rows[f"s{n}"]["mask"] is not None for n in range(8)] == [False] * 3 + [True, True] + [False] * 3
 
 
-def test_hugging_face_opens_edits_scenes_and_plain_rows_together(run, scripted, tmp_path):
+def test_hugging_face_opens_edits_scenes_and_plain_rows_as_they_are(run, scripted, tmp_path):
     datasets = pytest.importorskip("datasets")
     datasets.disable_progress_bars()
-    run(scripted.Host(), of_many_kinds(scripted, tmp_path))
+    refused = scripted.Host({"s1": [Ended("refused", "SAFETY", "no")]})
+    run(refused, of_many_kinds(scripted, tmp_path))
+    (run.folder / "images" / "0left-by-a-crash.png").write_bytes(scripted.png("blue"))
     opened = datasets.load_dataset(
         "imagefolder", data_dir=str(run.folder), split="train", cache_dir=str(tmp_path / "cache")
     )
     rows = {row["prompt_id"]: row for row in opened}
-    assert len(rows) == opened.num_rows == 8
+    assert sorted(opened["sample_id"]) == sorted(metadata_of(run))
+    assert len(rows) == opened.num_rows == 7
+    assert opened[0]["image"].size == (8, 8)
     assert rows["cup-green"]["edit"]["to"] == "green"
     assert rows["cushions-blanket"]["objects"][0]["material"] == "silk"
     assert rows["plain"]["relations"] is None or rows["plain"]["relations"] == []
-
-
-def test_every_row_of_the_requests_has_the_same_columns(run, scripted):
-    a_mixed_run(run, scripted)
-    assert len({tuple(row) for row in run.rows()}) == 1
 
 
 def test_a_picture_whose_file_was_deleted_leaves_the_set_until_it_is_back(run, scripted):
@@ -149,43 +131,28 @@ def test_a_set_whose_every_file_was_deleted_keeps_no_stale_rows(run, scripted):
         read_image_set(run.folder)
 
 
-def test_shots_whose_first_picture_was_deleted_are_not_sent_and_the_run_goes_on(run, scripted):
-    requests = [scripted.request(0, shot=1), scripted.request(1, shot=2, first_shot="s0"), scripted.request(2)]
-    stopped = scripted.Host({"s1": [Rejected("http_503")] * 4})
-    run(stopped, requests)
+def test_shots_whose_first_picture_was_deleted_are_not_sent_and_no_reference_is_named_that_is_gone(run, scripted):
+    requests = [scripted.request(0, shot=1), *[scripted.request(n, shot=n + 1, first_shot="s0") for n in (1, 2)]]
+    run(scripted.Host({"s1": [Rejected("http_503")] * 4}), requests)
     (run.folder / metadata_of(run)["s0"]["file_name"]).unlink()
     host = scripted.Host()
     generation = run(host, requests)
-    assert host.submitted == []
-    assert generation.outcomes == {"m@h": {"failed": 2, "ok": 1}}
+    assert (host.submitted, generation.outcomes) == ([], {"m@h": {"failed": 2, "ok": 1}})
+    assert "reference_images" not in metadata_of(run)["s2"]
 
 
-def test_a_later_shot_names_no_reference_that_was_deleted(run, scripted):
-    requests = [scripted.request(0, shot=1), scripted.request(1, shot=2, first_shot="s0")]
-    run(scripted.Host(), requests)
-    (run.folder / metadata_of(run)["s0"]["file_name"]).unlink()
-    run(scripted.Host(), requests)
-    assert "reference_images" not in metadata_of(run)["s1"]
-
-
-def test_a_timeout_has_the_latency_of_the_whole_wait(run, scripted):
-    host = scripted.Host({"s0": [scripted.accepted()]}, {"t": [Running("Pending")]})
+def test_a_task_of_an_earlier_process_has_no_times_that_nobody_measured_and_a_timeout_the_whole_wait(run, scripted):
+    host = scripted.Host({"s0": [scripted.accepted()]}, {"t": [Running("Pending")]}, {"u": [scripted.png("red")]})
     run(host, scripted.requests(1), replace(scripted.quick, task_s=0.05))
     (row,) = run.rows()
-    assert row["outcome"] == "timeout"
-    assert row["latency_s"] >= 0.05
-
-
-def test_an_earlier_process_leaves_no_times_that_nobody_measured(run, scripted):
-    host = scripted.Host({"s0": [scripted.accepted()]}, {"t": [Running("Pending")]}, {"u": [scripted.png("red")]})
-    run(host, scripted.requests(1), scripted.impatient)
+    assert (row["outcome"], row["latency_s"] >= 0.05) == ("timeout", True)
     host.polls["t"] = [Finished(url="u", metadata=ResponseMetadata(generation_s=2.5))]
     run(host, scripted.requests(1))
     (row,) = run.rows()
     assert (row["latency_s"], row["queue_s"], row["generation_s"], row["download_s"]) == (None, None, 2.5, None)
 
 
-def test_the_times_are_those_of_the_last_attempt(run, scripted, monkeypatch):
+def test_the_times_are_those_of_the_last_attempt_and_never_negative(run, scripted, monkeypatch):
     now = [1000.0]
     monkeypatch.setattr("evals.generation.request_loop.time", SimpleNamespace(monotonic=lambda: now[0]))
 
@@ -193,26 +160,14 @@ def test_the_times_are_those_of_the_last_attempt(run, scripted, monkeypatch):
         now[0] += 7.0
         return True
 
-    run(scripted.Host({"s0": [Rejected("http_429")]}, may_answer=may_answer), scripted.requests(1))
+    late = Finished(content=scripted.png("red"), metadata=ResponseMetadata(queue_s=3600.0))
+    run(scripted.Host({"s0": [Rejected("http_429"), late]}, may_answer=may_answer), scripted.requests(1))
     (row,) = run.rows()
     assert (row["attempts"], row["latency_s"]) == (2, 7.0)
-
-
-def test_a_host_whose_clock_makes_no_sense_makes_no_negative_times(run, scripted):
-    metadata = ResponseMetadata(queue_s=3600.0)
-    run(scripted.Host({"s0": [Finished(content=scripted.png("red"), metadata=metadata)]}), scripted.requests(1))
-    (row,) = run.rows()
-    assert row["generation_s"] == 0.0
-    assert row["queue_s"] == 3600.0
+    assert (row["queue_s"], row["generation_s"]) == (3600.0, 0.0)
 
 
 def test_a_run_in_which_nothing_was_asked_yet_has_an_empty_table(run, scripted):
     host = scripted.Host({f"s{n}": [Rejected("http_401", stops="check the key")] for n in range(2)})
     assert run(host, scripted.requests(2)).n_pending == 2
     assert run.rows() == []
-
-
-def test_rows_without_any_picture_are_json(run, scripted):
-    retry_policy = replace(scripted.quick, attempts=1)
-    run(scripted.Host({"s0": [Rejected("http_503", "busy")]}), scripted.requests(1), retry_policy=retry_policy)
-    assert [json.loads(line)["message"] for line in (run.folder / "requests.jsonl").open()] == ["busy"]
