@@ -52,8 +52,7 @@ def routes(server: FaultyServer) -> list[web.RouteDef]:
         path = request.match_info.get("path")
         model = server.model(f"{app}/{path}" if path else app)
         if model is None:
-            wrong = f"Path /{path} not found" if path and server.model(app) else f"Application '{app}' not found"
-            return web.json_response({"detail": wrong}, status=404)
+            return web.json_response({"detail": f"Application '{app}' not found"}, status=404)
         body = await json_object(request)
         if body is None:
             return web.json_response(_detail(["body"], "JSON decode error", "json_invalid"), status=422)

@@ -8,7 +8,6 @@ format gives.
 from __future__ import annotations
 
 import asyncio
-import base64
 import importlib
 import json
 import random
@@ -24,10 +23,9 @@ from aiohttp.typedefs import Handler
 
 from evals.generation.simulated.call_log import CallLog
 from evals.generation.simulated.host import Job, Order, SimulatedHost
-from evals.generation.simulated.server import SimulatedServer, encode
+from evals.generation.simulated.server import SimulatedServer
 from evals.generation.simulated.serving import FORMATS as PRODUCT_FORMATS
 from evals.generation.simulated.serving import serve
-from tests.simulators.rendering import plain_renderer
 
 FORMATS: Mapping[str, str] = {
     **PRODUCT_FORMATS,
@@ -54,15 +52,10 @@ UNDELIVERABLE = ("not_an_image", "expired")
 """What is made and cannot be had: the bytes are no picture, or the address answers 403."""
 
 BEHAVIOURS = (
-    "ok",
+    *("ok", "refuse_prompt", "filter_image", "error_status", "never_ready"),
     "slow",  # `FaultyHost.slow_s` later
     "odd_status",  # statuses that nobody has heard of for a while, then ready
-    "draft_thoughts",  # drafts among the thoughts
-    "refuse_prompt",
-    "filter_image",
     "text_only",  # the model writes instead of drawing
-    "error_status",
-    "never_ready",
     *UNDELIVERABLE,
     *SPOILED,
     *REJECTIONS,
@@ -75,9 +68,9 @@ PASSING_FAULTS = (
 )
 """Faults after which the next request may be answered, and that make nobody wait for a time limit."""
 
-_OF_TASKS = {"text_only": "refuse_prompt", "draft_thoughts": "ok"}
+_OF_TASKS = {"text_only": "refuse_prompt"}
 _AT_ONCE = {"error_status": "internal", "never_ready": "stall", "odd_status": "slow", "expired": "not_an_image"}
-_UNMODERATED = dict.fromkeys(("refuse_prompt", "filter_image", "text_only", "draft_thoughts"), "ok")
+_UNMODERATED = dict.fromkeys(("refuse_prompt", "filter_image", "text_only"), "ok")
 FALLBACKS: Mapping[str, Mapping[str, str]] = {
     **dict.fromkeys(FORMATS, _OF_TASKS),
     "google": _AT_ONCE,
@@ -241,8 +234,6 @@ async def _play(request: web.Request, handler: Handler) -> web.StreamResponse:
     assert isinstance(answer, web.Response)
     job, server = exchange.taken_in, exchange.server
     if job is not None and server is not None:
-        if job.behaviour == "draft_thoughts" and server.name in ("google", "vertex"):
-            return _with_drafts(answer)
         return await _spoil(request, server, job, answer) if job.behaviour in SPOILED else answer
     if exchange.polled is not None and server is not None and server.name == "bfl":
         odd = server.odd_status(exchange.polled, _BFL_ODD_STATUSES)
@@ -293,15 +284,3 @@ async def _truncated(request: web.Request, answer: web.Response) -> web.StreamRe
 
 def _body(answer: web.Response) -> bytes:
     return answer.body if isinstance(answer.body, bytes) else b"{}"
-
-
-def _with_drafts(answer: web.Response) -> web.Response:
-    body = json.loads(_body(answer))
-    drafts = [encode(plain_renderer(f"draft {number}", 0, 0, 256, 256, ()), "png") for number in range(2)]
-    thoughts = [
-        {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(draft).decode()}, "thought": True}
-        for draft in drafts
-    ]
-    content = body["candidates"][0]["content"]
-    content["parts"] = [*thoughts, *content["parts"]]
-    return web.json_response(body)

@@ -150,8 +150,8 @@ def test_every_size_of_a_typical_offer_gives_its_pixels_and_the_smallest_and_lar
 
 
 @each_host
-@pytest.mark.parametrize("behaviour", ["slow", "odd_status", "draft_thoughts"])
-def test_waiting_odd_statuses_and_drafts_do_not_hide_the_picture(typical, behaviour):
+@pytest.mark.parametrize("behaviour", ["slow", "odd_status"])
+def test_waiting_and_odd_statuses_do_not_hide_the_picture(typical, behaviour):
     outcome, log = answered(typical, behaviour, slow_s=0.05, queue_s=0.02)
     assert outcome.picture.size == (SIZES[smallest(typical_offer(typical))],) * 2
     assert log.calls[0].outcome == "ok"
