@@ -35,14 +35,11 @@ def routes(server: FaultyServer) -> list[web.RouteDef]:
     done: list[str] = []
 
     async def generate_image(request: web.Request) -> web.StreamResponse:
-        if not server.key_fits(bearer(request)):
-            return _denied()
+        server.require_key(bearer(request))
         body = await json_object(request)
         if body is None:
             return _error(400, "the body must be a JSON object")
-        model = server.model(str(body.get("model")))
-        if model is None:
-            return _error(404, f"model not found: {body.get('model')}")
+        model = server.known_model(str(body.get("model")))
         try:
             order = _order(model, body)
         except InvalidField as error:
@@ -52,8 +49,7 @@ def routes(server: FaultyServer) -> list[web.RouteDef]:
 
     async def prediction(request: web.Request) -> web.StreamResponse:
         job = server.find(request.match_info["task_id"])
-        if not server.key_fits(bearer(request)):
-            return _denied()
+        server.require_key(bearer(request))
         if job is None:
             return _error(404, "prediction not found")
         odd = server.odd_status(job, _ODD_STATUSES)
@@ -83,10 +79,6 @@ def routes(server: FaultyServer) -> list[web.RouteDef]:
 def render_error(problem: Problem) -> web.Response:
     """Render an error in the vendor's shape."""
     return _error(problem.status, problem.message, problem.headers)
-
-
-def _denied() -> web.Response:
-    return _error(401, "unauthorized: the API key is missing or not valid")
 
 
 def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> web.Response:

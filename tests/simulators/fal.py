@@ -46,13 +46,10 @@ def routes(server: FaultyServer) -> list[web.RouteDef]:
     invalid: dict[str, Mapping[str, Any]] = {}
 
     async def submit(request: web.Request) -> web.StreamResponse:
-        if not server.key_fits(bearer(request, "Key")):
-            return _denied(request)
+        server.require_key(bearer(request, "Key"))
         app = "{owner}/{app}".format_map(request.match_info)
         path = request.match_info.get("path")
-        model = server.model(f"{app}/{path}" if path else app)
-        if model is None:
-            return web.json_response({"detail": f"Application '{app}' not found"}, status=404)
+        model = server.known_model(f"{app}/{path}" if path else app)
         body = await json_object(request)
         if body is None:
             return web.json_response(_detail(["body"], "JSON decode error", "json_invalid"), status=422)
@@ -75,8 +72,7 @@ def routes(server: FaultyServer) -> list[web.RouteDef]:
         request_id = request.match_info["request_id"]
         addresses = _addresses(request, server, request_id)
         job = server.find(request_id)
-        if not server.key_fits(bearer(request, "Key")):
-            return _denied(request)
+        server.require_key(bearer(request, "Key"))
         if request_id in invalid:
             return web.json_response({**addresses, "status": "COMPLETED", "metrics": {"inference_time": 0.0}})
         if job is None:
@@ -90,8 +86,7 @@ def routes(server: FaultyServer) -> list[web.RouteDef]:
 
     async def response(request: web.Request) -> web.StreamResponse:
         request_id = request.match_info["request_id"]
-        if not server.key_fits(bearer(request, "Key")):
-            return _denied(request)
+        server.require_key(bearer(request, "Key"))
         if request_id in invalid:
             return web.json_response(invalid[request_id], status=422)
         job = server.jobs.get(request_id)
@@ -136,17 +131,11 @@ def render_error(problem: Problem) -> web.Response:
     """Render an error in the vendor's shape."""
     if problem.status == 402:
         return web.json_response({"detail": _EXHAUSTED}, status=403)
-    if problem.status == 401:
-        return web.json_response({"detail": problem.message}, status=401)
+    if problem.status in (401, 404):
+        return web.json_response({"detail": problem.message}, status=problem.status)
     answer = _failed(problem.status, problem.message, _ERROR_TYPES[problem.status])
     answer.headers.update(problem.headers)
     return answer
-
-
-def _denied(request: web.Request) -> web.Response:
-    no_user = "No user found for Key ID and Secret"
-    wrong = no_user if bearer(request, "Key") else "Authentication is required to access this application."
-    return web.json_response({"detail": wrong}, status=401)
 
 
 def _failed(status: int, message: str, kind: str) -> web.Response:

@@ -22,7 +22,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from evals.generation.simulated.call_log import CallLog
-from evals.generation.simulated.host import Job, Order, SimulatedHost
+from evals.generation.simulated.host import Job, Order, SimulatedHost, SimulatedModel
 from evals.generation.simulated.server import SimulatedServer
 from evals.generation.simulated.serving import FORMATS as PRODUCT_FORMATS
 from evals.generation.simulated.serving import serve
@@ -174,6 +174,18 @@ class FaultyServer(SimulatedServer):
         if self.name == "fireworks" and "kontext" not in order.model.api_id:
             return {**_OF_TASKS, **_AT_ONCE}
         return FALLBACKS[self.name]
+
+    def require_key(self, sent: str | None) -> None:
+        """Reject a request without the host's key."""
+        if not self.key_fits(sent):
+            raise Rejected(self.name, self._problem("bad_key"))
+
+    def known_model(self, *api_ids: str) -> SimulatedModel:
+        """Return the model of one of the names, or reject the request."""
+        for api_id in api_ids:
+            if (model := self.model(api_id)) is not None:
+                return model
+        raise Rejected(self.name, Problem("unknown_model", 404, f"Model not found: {api_ids[0]}"))
 
     def find(self, task_id: str) -> Job | None:
         """Return a task, and count that it was asked about."""

@@ -21,7 +21,6 @@ from tests.simulators.fields import InvalidField, Rule, check, is_flag, is_text,
 from tests.simulators.tasks import bearer, conclude, json_object, take_in, used_seed
 
 _WORKFLOWS = "/inference/v1/workflows/accounts/fireworks/models"
-_ACCOUNT = "accounts/fireworks/models/"
 _RULES = {
     "prompt": is_text,
     "seed": whole(0),
@@ -42,9 +41,7 @@ def routes(server: FaultyServer) -> list[web.RouteDef]:
     """Return the routes below this format's prefix."""
 
     async def text_to_image(request: web.Request) -> web.StreamResponse:
-        model = _model(request, server)
-        if not server.key_fits(bearer(request)) or model is None or _is_task_model(model):
-            return _turned_away(request, server)
+        model = _model(request, server, is_task_model=False)
         format: Format = "png" if request.headers.get("Accept") == "image/png" else "jpeg"
         try:
             order = _order(model, await json_object(request), _AT_ONCE_RULES, format)
@@ -62,9 +59,7 @@ def routes(server: FaultyServer) -> list[web.RouteDef]:
         return web.Response(body=picture, content_type=f"image/{format}", headers=headers)
 
     async def submit(request: web.Request) -> web.StreamResponse:
-        model = _model(request, server)
-        if not server.key_fits(bearer(request)) or model is None or not _is_task_model(model):
-            return _turned_away(request, server)
+        model = _model(request, server, is_task_model=True)
         try:
             order = _order(model, await json_object(request), _TASK_RULES, "jpeg")
         except InvalidField as error:
@@ -72,9 +67,7 @@ def routes(server: FaultyServer) -> list[web.RouteDef]:
         return web.json_response({"request_id": take_in(server, order).task_id})
 
     async def get_result(request: web.Request) -> web.StreamResponse:
-        model = _model(request, server)
-        if not server.key_fits(bearer(request)) or model is None or not _is_task_model(model):
-            return _turned_away(request, server)
+        model = _model(request, server, is_task_model=True)
         task_id = ((await json_object(request)) or {}).get("id")
         if not isinstance(task_id, str):
             return _error(400, "id: field required")
@@ -96,13 +89,6 @@ def render_error(problem: Problem) -> web.Response:
     return _error(problem.status, problem.message, "error", problem.headers)
 
 
-def _turned_away(request: web.Request, server: FaultyServer) -> web.Response:
-    if not server.key_fits(bearer(request)):
-        return _error(401, "The API key you provided is invalid.", "unauthorized")
-    name = request.match_info["model"]
-    return _error(404, f"Model not found, inaccessible, and/or not deployed: {name}", "not_found")
-
-
 def _error(
     status: int, message: str, code: str = "invalid_request_error", headers: Mapping[str, str] | None = None
 ) -> web.Response:
@@ -110,13 +96,11 @@ def _error(
     return web.json_response({"error": error}, status=status, headers=headers)
 
 
-def _model(request: web.Request, server: FaultyServer) -> SimulatedModel | None:
+def _model(request: web.Request, server: FaultyServer, is_task_model: bool) -> SimulatedModel:
+    server.require_key(bearer(request))
     name = request.match_info["model"]
-    return server.model(name) or server.model(_ACCOUNT + name)
-
-
-def _is_task_model(model: SimulatedModel) -> bool:
-    return "kontext" in model.api_id
+    model = server.known_model(name, f"accounts/fireworks/models/{name}")
+    return model if ("kontext" in model.api_id) is is_task_model else server.known_model(f"{name} at this address")
 
 
 def _order(model: SimulatedModel, body: Any, rules: Mapping[str, Rule], format: Format) -> Order:

@@ -53,9 +53,8 @@ def routes(server: FaultyServer) -> list[web.RouteDef]:
     identities: dict[str, dict[str, Any]] = {}
 
     async def create(request: web.Request) -> web.StreamResponse:
-        model = server.model("{owner}/{name}".format_map(request.match_info))
-        if not server.key_fits(bearer(request)) or model is None:
-            return _turned_away(request, server)
+        server.require_key(bearer(request))
+        model = server.known_model("{owner}/{name}".format_map(request.match_info))
         body = await json_object(request)
         try:
             check(body, {"input": lambda value: isinstance(value, dict)}, ("input",))
@@ -80,9 +79,10 @@ def routes(server: FaultyServer) -> list[web.RouteDef]:
         return web.json_response({**identities[job.task_id], **_UNFINISHED, "status": "starting"}, status=201)
 
     async def ask(request: web.Request) -> web.StreamResponse:
+        server.require_key(bearer(request))
         job = server.find(request.match_info["task_id"])
-        if not server.key_fits(bearer(request)) or job is None:
-            return _turned_away(request, server)
+        if job is None:
+            return _error(404, "The requested resource could not be found.")
         status = server.odd_status(job, _ODD_STATUSES)
         state = {**_UNFINISHED, "status": status} if status else _progress(request, server, job)
         return web.json_response({**identities[job.task_id], **state})
@@ -100,13 +100,6 @@ def render_error(problem: Problem) -> web.Response:
     if problem.retry_after_s is not None:
         message = f"Request was throttled. Expected available in {problem.retry_after_s:g} seconds."
     return _error(problem.status, message, problem.headers)
-
-
-def _turned_away(request: web.Request, server: FaultyServer) -> web.Response:
-    if server.key_fits(bearer(request)):
-        return _error(404, "The requested resource could not be found.")
-    which = "a valid" if "Authorization" in request.headers else "an"
-    return _error(401, f"You did not pass {which} authentication token")
 
 
 def _error(status: int, detail: str, headers: Mapping[str, str] | None = None) -> web.Response:
