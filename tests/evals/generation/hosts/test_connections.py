@@ -127,7 +127,7 @@ def test_one_layer_is_unpacked_and_no_other_is_asked_for():
     assert [line for line in lines if line.startswith(b"accept-encoding")] == [b"accept-encoding: gzip"]
 
 
-BROKEN_GZIP = (b"\x1f\x8b" + b"\0" * 40, gzip.compress(b'{"id": 1}')[:10] + b"\xff" * 10)
+BROKEN_GZIP = (b"\x1f\x8b" + b"\0" * 40, gzip.compress(b'{"id": 1}', mtime=0)[:10] + b"\xff" * 10)
 
 
 @pytest.mark.parametrize(
