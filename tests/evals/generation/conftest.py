@@ -117,10 +117,17 @@ def accepted(task_id="t", cost=None):
     return Accepted(Task(task_id, f"http://h/{task_id}", cost_usd=cost))
 
 
+def host_with_task(*polls, url_holds=None, cost=None, **scripts):
+    """Return a host that takes ``s0`` in as a task, whose picture is at ``u``."""
+    scripts = {"s0": [accepted(cost=cost)], **scripts}
+    return ScriptedHost(scripts, {"t": list(polls)}, {"u": [png("blue") if url_holds is None else url_holds]})
+
+
 @pytest.fixture
 def scripted():
     return SimpleNamespace(
         Host=ScriptedHost,
+        host_with_task=host_with_task,
         systems=systems_of,
         request=a_request,
         requests=lambda n, **facts: [a_request(number, **facts) for number in itertools.islice(itertools.count(), n)],

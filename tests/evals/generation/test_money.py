@@ -34,31 +34,26 @@ def accepted_before(run, scripted):
     return written
 
 
-def a_host_that_has_the_task(scripted):
-    return scripted.Host(polls={"t": [Finished(url="u")]}, downloads={"u": [scripted.png("blue")]})
-
-
 def test_a_task_of_an_earlier_run_is_not_kept_waiting_by_requests_that_wait_for_its_money(
     run, scripted, accepted_before
 ):
     requests = scripted.requests(3)
     accepted_before(requests, "s2")
-    generation = run(a_host_that_has_the_task(scripted), requests, concurrency=1, budget_usd=0.015)
+    generation = run(scripted.host_with_task(Finished(url="u")), requests, concurrency=1, budget_usd=0.015)
     assert generation.outcomes == {"m@h": {"pending": 2, "ok": 1}}
 
 
 def test_doubtful_money_of_earlier_runs_stays_counted_while_its_task_is_followed(run, scripted, accepted_before):
     requests = scripted.requests(10)
     accepted_before(requests, "s0", failures=3)
-    generation = run(a_host_that_has_the_task(scripted), requests, budget_usd=0.06)
+    generation = run(scripted.host_with_task(Finished(url="u")), requests, budget_usd=0.06)
     assert generation.spent_usd == pytest.approx(0.06)
     assert generation.outcomes == {"m@h": {"ok": 3, "pending": 7}}
 
 
 def test_nobody_waits_for_money_held_for_a_task_of_a_system_that_stopped(run, scripted):
     requests = [scripted.request(0, system="x@h"), scripted.request(1)]
-    stopping = [Running("Pending"), Rejected("http_401", stops="check the key")]
-    host = scripted.Host({"s0": [scripted.accepted("t")]}, {"t": stopping})
+    host = scripted.host_with_task(Running("Pending"), Rejected("http_401", stops="check the key"))
     generation = run(host, requests, budget_usd=0.015)
     assert generation.outcomes == {"x@h": {"pending": 1}, "m@h": {"pending": 1}}
     assert host.submitted == ["s0"]
@@ -74,12 +69,8 @@ def test_nobody_waits_for_money_held_by_a_request_that_the_disk_ended(run, scrip
 
 
 def test_a_price_that_only_the_task_names_is_held_while_it_is_at_work(run, scripted):
-    host = scripted.Host(
-        {"s0": [scripted.accepted("t", cost=0.03)], "s1": [Rejected("http_429", delay_s=0.01)]},
-        {"t": [*[Running("Pending")] * 20, Finished(url="u")]},
-        {"u": [scripted.png("blue")]},
-    )
-
+    polls = [*[Running("Pending")] * 20, Finished(url="u")]
+    host = scripted.host_with_task(*polls, cost=0.03, s1=[Rejected("http_429", delay_s=0.01)])
     generation = run(host, scripted.requests(2), budget_usd=0.035)
     assert generation.outcomes == {"m@h": {"ok": 1, "pending": 1}}
     assert generation.spent_usd == pytest.approx(0.03)
@@ -135,7 +126,7 @@ def test_every_way_to_end_is_counted_the_same_in_rows_in_ledger_and_in_the_sum(r
 
 
 def test_an_error_while_a_task_is_asked_for_leaves_the_task_to_a_later_run(run, scripted):
-    host = scripted.Host({"s0": [scripted.accepted("t")]}, {"t": [Running("Pending")]})
+    host = scripted.host_with_task(Running("Pending"))
     inner = host.poll
 
     async def poll(task):
@@ -144,7 +135,7 @@ def test_an_error_while_a_task_is_asked_for_leaves_the_task_to_a_later_run(run, 
     host.poll = poll
     with pytest.raises(OSError, match="I/O"):
         run(host, scripted.requests(3), budget_usd=0.015)
-    host.poll, host.polls["t"], host.downloads = inner, [Finished(url="u")], {"u": [scripted.png("blue")]}
+    host.poll, host.polls["t"] = inner, [Finished(url="u")]
     generation = run(host, scripted.requests(3), budget_usd=0.03)
     assert generation.outcomes == {"m@h": {"ok": 3}}
     assert host.submitted.count("s0") == 1

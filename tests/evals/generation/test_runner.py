@@ -78,11 +78,8 @@ def test_a_request_in_flight_when_the_process_died_is_unknown_to_the_next_one(ru
 
 def test_a_task_is_asked_for_until_it_is_ready_and_its_picture_fetched(run, scripted):
     metadata = ResponseMetadata(prompt_used="rewritten", seed_used=9, model_version="v3")
-    host = scripted.Host(
-        {"s0": [scripted.accepted("t", cost=0.045)]},
-        polls={"t": [Running("Pending", queued=True), Running("Odd"), Finished(url="u", metadata=metadata)]},
-        downloads={"u": [scripted.png("blue")]},
-    )
+    polls = (Running("Pending", queued=True), Running("Odd"), Finished(url="u", metadata=metadata))
+    host = scripted.host_with_task(*polls, cost=0.045)
     run(host, scripted.requests(1))
     (row,) = read_image_set(run.folder).rows
     assert (row["cost_usd"], row["cost_basis"]) == (0.045, "reported")
@@ -95,11 +92,11 @@ def test_a_task_is_asked_for_until_it_is_ready_and_its_picture_fetched(run, scri
     [
         (Ended("refused", "Request Moderated"), "refused", "Request Moderated"),
         (Ended("filtered", "Content Moderated"), "filtered", "Content Moderated"),
-        (Finished(url="old"), "failed", "delivery_expired"),
+        (Finished(url="u"), "failed", "delivery_expired"),
     ],
 )
 def test_a_task_without_a_picture_ends_as_told_for_good_and_costs_what_was_named(run, scripted, poll, outcome, reason):
-    host = scripted.Host({"s0": [scripted.accepted(cost=0.03)]}, {"t": [poll]}, {"old": [scripted.expired()]})
+    host = scripted.host_with_task(poll, url_holds=scripted.expired(), cost=0.03)
     generation = run(host, scripted.requests(1))
     assert (outcomes(generation), run.rows()[0]["reason"]) == ({outcome: 1}, reason)
     assert generation.spent_usd == pytest.approx(0.03)
@@ -116,7 +113,7 @@ def test_a_task_without_a_picture_ends_as_told_for_good_and_costs_what_was_named
     ],
 )
 def test_a_picture_that_did_not_come_in_time_is_asked_for_again_by_a_later_run(run, scripted, poll, outcome, words):
-    host = scripted.Host({"s0": [scripted.accepted()]}, {"t": [poll]}, {"u": [httpx.ConnectError("down")]})
+    host = scripted.host_with_task(poll, url_holds=httpx.ConnectError("down"))
     generation = run(host, scripted.requests(1), scripted.impatient)
     assert outcomes(generation) == {outcome: 1}
     assert words in run.rows()[0]["message"]
@@ -220,13 +217,13 @@ def test_a_request_that_cannot_be_put_stops_its_system_and_no_other(run, scripte
 
 def test_a_first_shot_that_comes_in_a_later_run_brings_the_later_ones(run, scripted):
     requests = [scripted.request(0, shot=1), *[scripted.request(n, shot=n + 1, first_shot="s0") for n in (1, 2)]]
-    host = scripted.Host({"s0": [scripted.accepted()]}, {"t": [Running("Pending")]}, {"u": [scripted.png("green")]})
+    host = scripted.host_with_task(Running("Pending"))
     assert outcomes(run(host, requests, scripted.impatient)) == {"timeout": 1, "failed": 2}
     assert (run.rows()[1]["reason"], host.submitted) == ("no_first_shot", ["s0"])
     host.polls["t"] = [Finished(url="u")]
     assert outcomes(run(host, requests)) == {"ok": 3}
     assert host.submitted == ["s0", "s1", "s2"]
-    assert host.references["s2"] == [scripted.png("green")]
+    assert host.references["s2"] == [scripted.png("blue")]
 
 
 def test_references_are_read_when_it_is_a_requests_turn(run, scripted, tmp_path):

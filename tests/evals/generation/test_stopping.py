@@ -61,7 +61,7 @@ def test_an_interrupt_waits_for_what_is_in_flight_and_leaves_the_rest_for_later(
 
 
 def test_an_interrupt_leaves_accepted_tasks_to_a_later_run(run, scripted, interrupted_when):
-    host = scripted.Host({"s0": [scripted.accepted()]}, {"t": [Running("Pending")]}, {"u": [scripted.png("blue")]})
+    host = scripted.host_with_task(Running("Pending"))
     interrupted_when(lambda: host.submitted)
     assert outcomes(run(host, scripted.requests(1))) == {"pending": 1}
     host.polls["t"] = [Finished(url="u")]
@@ -130,11 +130,7 @@ def test_what_a_crash_left_beside_an_unwritten_eval_does_not_block_the_folder(tm
 
 
 def test_an_interrupt_still_fetches_the_pictures_of_tasks_that_are_about_to_end(run, scripted, interrupted_when):
-    host = scripted.Host(
-        {"s0": [scripted.accepted()]},
-        {"t": [*[Running("Pending")] * 60, Finished(url="u")]},
-        {"u": [scripted.png("blue")]},
-    )
+    host = scripted.host_with_task(*[Running("Pending")] * 60, Finished(url="u"))
     interrupted_when(lambda: host.submitted)
     generation = run(host, scripted.requests(1), retry_policy=replace(scripted.quick, grace_s=60.0))
     assert generation.interrupted
@@ -142,11 +138,8 @@ def test_an_interrupt_still_fetches_the_pictures_of_tasks_that_are_about_to_end(
 
 
 def test_a_system_that_stops_still_fetches_what_is_paid_for(run, scripted):
-    host = scripted.Host(
-        {"s0": [scripted.accepted()], "s1": [Rejected("http_402", "no credit", stops="top it up")]},
-        {"t": [*[Running("Pending")] * 30, Finished(url="u")]},
-        {"u": [scripted.png("blue")]},
-    )
+    no_credit = [Rejected("http_402", "no credit", stops="top it up")]
+    host = scripted.host_with_task(*[Running("Pending")] * 30, Finished(url="u"), s1=no_credit)
     generation = run(host, scripted.requests(3), retry_policy=replace(scripted.quick, grace_s=60.0))
     assert generation.outcomes["m@h"]["ok"] >= 1
     assert {row["sample_id"]: row["outcome"] for row in run.rows()}["s0"] == "ok"

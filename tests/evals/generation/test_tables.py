@@ -142,7 +142,7 @@ def test_shots_whose_first_picture_was_deleted_are_not_sent_and_no_reference_is_
 
 
 def test_a_task_of_an_earlier_process_has_no_times_that_nobody_measured_and_a_timeout_the_whole_wait(run, scripted):
-    host = scripted.Host({"s0": [scripted.accepted()]}, {"t": [Running("Pending")]}, {"u": [scripted.png("red")]})
+    host = scripted.host_with_task(Running("Pending"))
     run(host, scripted.requests(1), replace(scripted.quick, task_s=0.05))
     (row,) = run.rows()
     assert (row["outcome"], row["latency_s"] >= 0.05) == ("timeout", True)
