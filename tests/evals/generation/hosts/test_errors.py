@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import email.utils
-import json
 
 import pytest
 from hypothesis import given
@@ -62,20 +61,6 @@ def test_a_waiting_time_is_given_in_seconds_or_as_a_date(answer):
 def test_no_waiting_time_breaks_anything(value):
     seconds = retry_after_s(HttpAnswer(429, {"retry-after": value}, b""))
     assert seconds is None or 0 <= seconds < float("inf")
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["error", "msg", "loc"]), inner),
-    max_leaves=8,
-)
-
-
-@given(st.dictionaries(st.sampled_from(["error", "detail", "message"]), json_values), st.integers(400, 599))
-def test_no_error_is_too_odd_for_words(body, status):
-    answered = HttpAnswer(status, {}, json.dumps(body).encode())
-    assert isinstance(message_of(answered), str)
-    rejection(answered)
 
 
 def test_numbers_and_text_that_no_file_can_hold_do_not_come_in(answer):

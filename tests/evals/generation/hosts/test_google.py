@@ -84,9 +84,6 @@ def tokens(*counts):
     return dict(zip(("input_text", "input_image", "output_image", "output_text"), counts, strict=True))
 
 
-# The request
-
-
 @pytest.mark.parametrize(
     ("size", "seed", "sent"),  # a seed has 31 bits
     [("512", -5, 0), ("1K", 42, 42), ("2K", 0, 0), ("2K", 2**31 - 1, 2**31 - 1), ("4K", 2**31, 2**31 - 1)],
@@ -119,9 +116,6 @@ def test_references_follow_the_prompt_with_the_type_of_their_bytes(host, image_r
 def test_the_version_is_a_setting(host, image_request, offer):
     call = Google(host.facts, KEY, api_version="v1").prepare(image_request(), offer("m", "google"), [])
     assert call.url == f"{BASE}/v1/models/m:generateContent"
-
-
-# Pictures
 
 
 def test_the_last_picture_that_is_no_thought_is_taken(host, answer):
@@ -181,9 +175,6 @@ def test_success_without_content_is_malformed(host, answer):
         host.read_submission(answer(generated(image(FINAL)), 204))
 
 
-# Refusals
-
-
 def test_a_refused_prompt_is_refused_and_has_its_tokens(host, answer):
     body = {
         "promptFeedback": {"blockReason": "PROHIBITED_CONTENT", "blockReasonMessage": "Not this."},
@@ -232,9 +223,6 @@ def test_thoughts_alone_or_nothing_at_all_are_a_failure(host, answer, body, reas
     assert (*in_brief(read), read.metadata.text) == ("failed", reason, None)
 
 
-# Prices
-
-
 @pytest.mark.parametrize(
     ("usage", "counts", "rates", "expected_usd"),  # rates in USD per million tokens: input, text, image
     [
@@ -262,9 +250,6 @@ def test_tokens_of_a_picture_that_are_not_told_apart_are_unknown():
 def test_sums_that_are_missing_are_made_of_their_parts():
     details = {name: value for name, value in RECORDED_USAGE.items() if name.endswith("Details")}
     assert token_usage(details, has_picture=True) == tokens(10, 0, 1120, 0)
-
-
-# Errors
 
 
 @pytest.mark.parametrize(

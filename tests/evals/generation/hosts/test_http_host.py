@@ -46,9 +46,6 @@ def redirect(location, status=302):
     return httpx.Response(status, headers={"Location": location})
 
 
-# What is sent
-
-
 @pytest.mark.parametrize(("size", "seconds"), [("1K", 120), ("4K", 300)])
 def test_a_call_carries_the_key_and_its_record_does_not_and_a_larger_picture_may_take_longer(
     image_request, offer, size, seconds
@@ -76,9 +73,6 @@ def test_images_are_recorded_by_hash():
     assert record["body"]["images"][0].startswith("sha256:")
     assert record["body"]["images"][0].endswith("(3000 characters)")
     assert record["body"]["prompt"] == "a " * 2000
-
-
-# What became of it
 
 
 @pytest.mark.parametrize("error", [httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError])
@@ -151,9 +145,6 @@ def test_a_submission_that_is_told_to_look_elsewhere_may_have_been_taken_in(stat
     assert isinstance(submit([redirect(f"{BASE}/tasks/t1", status)]), OutcomeUnknown)
 
 
-# Polling
-
-
 @pytest.mark.parametrize(
     "answer",
     [
@@ -183,9 +174,6 @@ def test_a_poll_follows_a_further_call_of_the_host_with_the_key():
 
 def test_further_calls_without_end_leave_the_task_running():
     assert isinstance(poll(lambda request: httpx.Response(200, json={"next": TASK.polling_url})), Running)
-
-
-# Where the key may go
 
 
 @pytest.mark.parametrize(
@@ -225,9 +213,6 @@ def test_the_key_of_a_server_on_this_machine_stays_there():
     assert host.owns("http://127.0.0.1:8080/anything")
     assert not host.owns("http://127.0.0.1:8081/")
     assert not host.owns("https://api.vendor.ai/")
-
-
-# Delivery
 
 
 def test_a_picture_is_fetched_without_the_key_even_from_the_vendor():

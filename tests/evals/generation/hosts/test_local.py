@@ -69,11 +69,11 @@ def weights(tmp_path_factory):
         sample_size=512,
     )
     pipeline = StableDiffusionPipeline(
-        vae=vae,
-        text_encoder=CLIPTextModel(text),
-        tokenizer=CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=16),
-        unet=unet,
-        scheduler=DDIMScheduler(clip_sample=False, steps_offset=1),
+        vae,
+        CLIPTextModel(text),
+        CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=16),
+        unet,
+        DDIMScheduler(clip_sample=False, steps_offset=1),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,

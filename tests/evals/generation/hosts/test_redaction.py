@@ -116,7 +116,9 @@ def with_value(body, path, value):
 
 odd_values = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 3000) | st.floats() | st.text(max_size=4) | st.just("STOP"),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "sample", "data"]), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "sample", "data", "message", "loc"]), inner)
+    ),
     max_leaves=5,
 )
 changes = st.lists(st.tuples(st.integers(0, 1000), odd_values), max_size=3)

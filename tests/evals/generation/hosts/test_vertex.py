@@ -73,9 +73,6 @@ def credentials(google_auth, monkeypatch):
     return signed_in
 
 
-# The request
-
-
 def test_a_request_has_the_captured_form_and_asks_for_png(vertex, image_request, offer):
     call = vertex().prepare(image_request(), offer("gemini-3.1-flash-image", "vertex"), [])
     assert call.method == "POST"
@@ -88,11 +85,7 @@ def test_a_request_has_the_captured_form_and_asks_for_png(vertex, image_request,
         "generationConfig": {
             "seed": 42,
             "responseModalities": ["IMAGE"],
-            "imageConfig": {
-                "aspectRatio": "1:1",
-                "imageSize": "1K",
-                "imageOutputOptions": {"mimeType": "image/png"},
-            },
+            "imageConfig": {"aspectRatio": "1:1", "imageSize": "1K", "imageOutputOptions": {"mimeType": "image/png"}},
         },
     }
 
@@ -110,9 +103,6 @@ def test_the_environment_names_the_project_and_no_region_that_would_cost_more(
 def test_a_missing_or_odd_project_is_one_sentence(vertex, project):
     with pytest.raises(HostUnavailable, match=r"for Google Cloud; set GOOGLE_CLOUD_PROJECT$"):
         vertex(project=project)
-
-
-# The token
 
 
 def test_the_token_comes_from_another_thread_and_is_sent_as_bearer_and_the_key_is_not(vertex, submitted):
