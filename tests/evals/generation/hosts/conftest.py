@@ -25,38 +25,23 @@ HTTP_HOSTS = [name for name in HOSTS if name != "local"]
 POLLING_HOSTS = [name for name in HTTP_HOSTS if name not in ("google", "vertex")]
 
 
-@pytest.fixture
-def image_request() -> Callable[..., ImageRequest]:
-    """Return a builder: ``image_request(size="4K")`` is "a cat" with seed 42, usually at 1K, any field changed."""
-
-    def build(prompt: str = "a cat", **changes: Any) -> ImageRequest:
-        item = PromptItem(suite="demo-signs", id="cat", prompt=prompt)
-        usual = ImageRequest("s0123456789abcde", "model@host", "demo-signs", item, seed=42, repeat=0, size="1K")
-        return replace(usual, **changes)
-
-    return build
+def image_request(prompt: str = "a cat", **changes: Any) -> ImageRequest:
+    """Return a request for "a cat" with seed 42, usually at 1K, any field changed."""
+    item = PromptItem(suite="demo-signs", id="cat", prompt=prompt)
+    usual = ImageRequest("s0123456789abcde", "model@host", "demo-signs", item, seed=42, repeat=0, size="1K")
+    return replace(usual, **changes)
 
 
-@pytest.fixture
-def offer() -> Callable[..., Offer]:
-    """Return a builder: ``offer("flux-2-pro", "bfl")``, the ``api_id`` as the model, with any field changed."""
-
-    def build(model: str, host: str, **changes: Any) -> Offer:
-        usual = {"api_id": model, "sizes": ("1K", "2K", "4K"), "references_at_most": 8, "takes_seed": True}
-        return Offer(model=model, host=host, **(usual | changes))
-
-    return build
+def offer(model: str, host: str, **changes: Any) -> Offer:
+    """Return an offer, the ``api_id`` as the model, any field changed."""
+    usual = {"api_id": model, "sizes": ("1K", "2K", "4K"), "references_at_most": 8, "takes_seed": True}
+    return Offer(model=model, host=host, **(usual | changes))
 
 
-@pytest.fixture
-def answer() -> Callable[..., HttpAnswer]:
-    """Return a builder: ``answer({"id": "x"})`` is HTTP 200 with that JSON, ``answer(b"", 502)`` raw bytes with 502."""
-
-    def build(body: Any, status: int = 200, **headers: str) -> HttpAnswer:
-        content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return HttpAnswer(status, {name.replace("_", "-"): value for name, value in headers.items()}, content)
-
-    return build
+def answer(body: Any, status: int = 200, **headers: str) -> HttpAnswer:
+    """Return an answer with this JSON, or these raw bytes; underscores in names of headers are hyphens."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return HttpAnswer(status, {name.replace("_", "-"): value for name, value in headers.items()}, content)
 
 
 def client(answering: Callable[[httpx.Request], httpx.Response], **settings: Any) -> httpx.AsyncClient:

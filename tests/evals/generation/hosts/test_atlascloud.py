@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from evals.generation.answers import Accepted, Finished, ResponseMetadata, Running, Task
-from tests.evals.generation.hosts.conftest import KEY, in_brief
+from tests.evals.generation.hosts.conftest import KEY, answer, image_request, in_brief, offer
 
 BASE = "https://api.atlascloud.ai"
 TASK = Task("pred_abc123", f"{BASE}/api/v1/model/prediction/pred_abc123")
@@ -19,7 +19,7 @@ def envelope(**data):
     ("references", "model"),
     [([], {"model": TEXT_TO_IMAGE}), ([b"\xff\xd8\xff"], {"model": EDIT, "images": ["data:image/jpeg;base64,/9j/"]})],
 )
-def test_a_request_has_the_documented_form(host, image_request, offer, references, model):
+def test_a_request_has_the_documented_form(host, references, model):
     flux = offer("flux-2-pro", "atlascloud", api_id=TEXT_TO_IMAGE, edit_api_id=EDIT)
     call = host.prepare(image_request(), flux, references)
     assert (call.method, call.url) == ("POST", f"{BASE}/api/v1/model/generateImage")
@@ -28,7 +28,7 @@ def test_a_request_has_the_documented_form(host, image_request, offer, reference
 
 
 @pytest.mark.parametrize("body", [envelope(), envelope(status="processing", outputs=None), {"id": TASK.id}])
-def test_a_created_prediction_is_accepted(host, answer, body):
+def test_a_created_prediction_is_accepted(host, body):
     assert host.read_submission(answer(body)) == Accepted(TASK)
 
 
@@ -52,5 +52,5 @@ def test_a_created_prediction_is_accepted(host, answer, body):
         ({"status": "canceled"}, ("failed", "canceled")),
     ],
 )
-def test_the_state_of_a_prediction_is_read(host, answer, data, expected):
+def test_the_state_of_a_prediction_is_read(host, data, expected):
     assert in_brief(host.read_poll(answer(envelope(**data)), TASK)) == expected

@@ -15,7 +15,7 @@ from evals.generation.answers import (
     Task,
 )
 from evals.generation.hosts.transport import HttpCall
-from tests.evals.generation.hosts.conftest import KEY, in_brief
+from tests.evals.generation.hosts.conftest import KEY, answer, image_request, in_brief, offer
 
 BASE = "https://api.bfl.ai"
 ID = "38b4e501-344b-4d19-9ffa-a566b7f36b1c"
@@ -48,15 +48,13 @@ def state(status, result=None, details=None, **more):
         ("flux-3-image", [b"abc"], FLUX_3 | {"images": ["YWJj"]}),
     ],
 )
-def test_each_model_is_asked_in_its_documented_form_and_kept_from_rewriting(
-    host, image_request, offer, model, references, body
-):
+def test_each_model_is_asked_in_its_documented_form_and_kept_from_rewriting(host, model, references, body):
     call = host.prepare(image_request(), offer(model, "bfl"), references)
     assert (call.method, call.url, call.headers) == ("POST", f"{BASE}/v1/{model}", {"x-key": KEY})
     assert call.body == body
 
 
-def test_references_are_numbered_from_the_second(host, image_request, offer):
+def test_references_are_numbered_from_the_second(host):
     images = [bytes([number]) * 3 for number in range(8)]
     body = host.prepare(image_request(size="2K"), offer("flux-2-pro", "bfl"), images).body
     names = ["input_image", *(f"input_image_{number}" for number in range(2, 9))]
@@ -78,12 +76,12 @@ def test_the_key_goes_to_the_cluster_that_the_vendor_names(host):
         *(({"polling_url": odd}, Task(ID, f"{BASE}/v1/get_result?id={ID}", None, 0.03)) for odd in (None, "", 7)),
     ],
 )
-def test_an_accepted_task_has_its_cluster_and_its_price_and_odd_ones_do_not_cost_the_task(host, answer, changes, task):
+def test_an_accepted_task_has_its_cluster_and_its_price_and_odd_ones_do_not_cost_the_task(host, changes, task):
     assert host.read_submission(answer({**SUBMITTED, **changes})) == Accepted(task)
 
 
 @pytest.mark.parametrize("task_id", [None, "", 7, "a b", "x&sig=1", "x" * 201])
-def test_a_task_without_an_id_is_malformed(host, answer, task_id):
+def test_a_task_without_an_id_is_malformed(host, task_id):
     with pytest.raises(MalformedResponse):
         host.read_submission(answer({**SUBMITTED, "id": task_id}))
 
@@ -98,7 +96,7 @@ def test_a_task_without_an_id_is_malformed(host, answer, task_id):
         (b"slow", {}, None),
     ],
 )
-def test_too_many_tasks_wait_as_long_as_header_or_body_say(host, answer, body, headers, delay_s):
+def test_too_many_tasks_wait_as_long_as_header_or_body_say(host, body, headers, delay_s):
     assert host.read_submission(answer(body, 429, **headers)) == Rejected("http_429", "slow", delay_s)
 
 
@@ -115,12 +113,12 @@ def test_too_many_tasks_wait_as_long_as_header_or_body_say(host, answer, body, h
         (b"oops", 500, Rejected("http_500", "oops")),
     ],
 )
-def test_the_state_of_a_task_is_read(host, answer, body, status, expected):
+def test_the_state_of_a_task_is_read(host, body, status, expected):
     assert in_brief(host.read_poll(answer(body, status), TASK)) == expected
 
 
 @pytest.mark.parametrize(("cost", "cost_usd"), [({}, 0.03), ({"cost": 4.8}, 0.048)])
-def test_a_ready_task_has_picture_prompt_seed_and_the_price_that_was_named_last(host, answer, cost, cost_usd):
+def test_a_ready_task_has_picture_prompt_seed_and_the_price_that_was_named_last(host, cost, cost_usd):
     result = {"start_time": 1764253858.8486362, "prompt": "a majestic cat", "seed": 1601288383, "sample": SAMPLE}
     metadata = ResponseMetadata(
         prompt_used="a majestic cat", seed_used=1601288383, cost_usd=pytest.approx(cost_usd, rel=1e-12)
@@ -129,7 +127,7 @@ def test_a_ready_task_has_picture_prompt_seed_and_the_price_that_was_named_last(
 
 
 @pytest.mark.parametrize("result", [None, [], "x", {}, {"sample": None}, {"sample": ""}, {"sample": 7}])
-def test_a_ready_task_without_a_picture_is_malformed(host, answer, result):
+def test_a_ready_task_without_a_picture_is_malformed(host, result):
     with pytest.raises(MalformedResponse):
         host.read_poll(answer(state("Ready", result)), TASK)
 
@@ -138,7 +136,7 @@ def test_a_ready_task_without_a_picture_is_malformed(host, answer, result):
     ("status", "outcome"),
     [("Request Moderated", "refused"), ("Content Moderated", "filtered"), ("Error", "failed"), ("Failed", "failed")],
 )
-def test_a_task_without_a_picture_has_its_outcome_its_reasons_and_its_price(host, answer, status, outcome):
+def test_a_task_without_a_picture_has_its_outcome_its_reasons_and_its_price(host, status, outcome):
     charged = ResponseMetadata(cost_usd=0.03)
     details = {"Moderation Reasons": ["Derivative Works Filter", "Safety"]}
     message = "Moderation Reasons: Derivative Works Filter, Safety"

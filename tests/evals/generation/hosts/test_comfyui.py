@@ -5,7 +5,7 @@ import pytest
 from evals.generation.answers import Accepted, Finished, Rejected, ResponseMetadata, Running, Task, UntrustedUrl
 from evals.generation.hosts.comfyui import text_to_image
 from evals.generation.hosts.transport import HttpCall
-from tests.evals.generation.hosts.conftest import in_brief, opened
+from tests.evals.generation.hosts.conftest import answer, image_request, in_brief, offer, opened
 
 BASE = "http://127.0.0.1:8188"
 TASK = Task("6f962d0e-40d9", f"{BASE}/history/6f962d0e-40d9")
@@ -37,11 +37,11 @@ def objection(kind, message, details, node_id, class_type):
 
 
 @pytest.fixture
-def checkpoint(offer):
+def checkpoint():
     return offer("sdxl", "comfyui", api_id="sd_xl_base_1.0.safetensors", references_at_most=0)
 
 
-def test_a_request_queues_a_workflow_with_checkpoint_prompt_seed_and_pixels(host, image_request, checkpoint):
+def test_a_request_queues_a_workflow_with_checkpoint_prompt_seed_and_pixels(host, checkpoint):
     call = host.prepare(image_request(size="512"), checkpoint, [])
     assert (call.method, call.url, call.headers) == ("POST", f"{BASE}/prompt", {})
     assert set(call.body) == {"prompt", "client_id"}
@@ -57,7 +57,7 @@ def test_a_request_queues_a_workflow_with_checkpoint_prompt_seed_and_pixels(host
     assert all(node in graph for node, _ in links)
 
 
-def test_a_repeat_is_another_workflow_so_that_the_server_cannot_answer_from_its_cache(image_request, checkpoint):
+def test_a_repeat_is_another_workflow_so_that_the_server_cannot_answer_from_its_cache(checkpoint):
     first = text_to_image(image_request(sample_id="a", repeat=0), checkpoint)
     second = text_to_image(image_request(sample_id="b", repeat=1), checkpoint)
     assert first["3"]["inputs"] != second["3"]["inputs"]
@@ -68,12 +68,12 @@ def test_a_repeat_is_another_workflow_so_that_the_server_cannot_answer_from_its_
     ("name", "settings"),
     [("flux1-dev-fp8.safetensors", (20, 1.0)), ("flux1-schnell-fp8.safetensors", (4, 1.0)), ("v1-5.ckpt", (20, 8.0))],
 )
-def test_distilled_checkpoints_get_no_guidance(image_request, offer, name, settings):
+def test_distilled_checkpoints_get_no_guidance(name, settings):
     sampler = text_to_image(image_request(), offer("m", "comfyui", api_id=name))["3"]["inputs"]
     assert (sampler["steps"], sampler["cfg"]) == settings
 
 
-def test_a_queued_workflow_is_accepted(host, answer):
+def test_a_queued_workflow_is_accepted(host):
     assert host.read_submission(answer({"prompt_id": TASK.id, "number": 1, "node_errors": {}})) == Accepted(TASK)
 
 
@@ -94,12 +94,12 @@ def test_a_queued_workflow_is_accepted(host, answer):
     ],
     ids=["of a node", "of the server", "of something else"],
 )
-def test_an_objection_ends_the_request_in_its_own_words(host, answer, body, reason, message):
+def test_an_objection_ends_the_request_in_its_own_words(host, body, reason, message):
     read = host.read_submission(answer(body, 400))
     assert (*in_brief(read), read.message) == ("failed", reason, message)
 
 
-def test_an_unknown_checkpoint_stops_the_system(host, answer):
+def test_an_unknown_checkpoint_stops_the_system(host):
     details = "ckpt_name: 'x' not in []"
     body = objection("value_not_in_list", "Value not in list", details, "4", "CheckpointLoaderSimple")
     read = host.read_submission(answer(body, 400))
@@ -138,7 +138,7 @@ def test_an_unknown_checkpoint_stops_the_system(host, answer):
     ],
     ids=["not over", "running", "queued", "done", "beside a preview", "odd names", "no picture", "broken"],
 )
-def test_history_and_queue_tell_how_a_workflow_is_doing(host, answer, body, expected):
+def test_history_and_queue_tell_how_a_workflow_is_doing(host, body, expected):
     assert in_brief(host.read_poll(answer(body), TASK)) == expected
 
 
@@ -153,7 +153,7 @@ def test_history_and_queue_tell_how_a_workflow_is_doing(host, answer, body, expe
         ("execution_interrupted", {"node_id": "3", "node_type": "KSampler"}, "KSampler (3)"),
     ],
 )
-def test_a_workflow_that_broke_off_names_the_node(host, answer, event, details, message):
+def test_a_workflow_that_broke_off_names_the_node(host, event, details, message):
     read = host.read_poll(answer(history([event, details], status="error")), TASK)
     assert (*in_brief(read), read.message) == ("failed", event, message)
 

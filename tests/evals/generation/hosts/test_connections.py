@@ -16,7 +16,7 @@ from evals.generation.answers import Finished, HostUnavailable, MalformedRespons
 from evals.generation.hosts import load_host, transport
 from evals.generation.hosts.bfl import Bfl
 from evals.generation.hosts.transport import new_client
-from tests.evals.generation.hosts.conftest import KEY, Plain, client
+from tests.evals.generation.hosts.conftest import KEY, Plain, client, image_request
 
 FINISHED = b'{"url": "http:x"}'
 
@@ -181,7 +181,7 @@ def test_the_proxy_of_the_environment_does_not_see_a_server_on_this_machine(monk
     assert isinstance(posted(answering(http(FINISHED))), Finished)
 
 
-def test_a_login_in_netrc_does_not_replace_the_key(image_request, monkeypatch, tmp_path):
+def test_a_login_in_netrc_does_not_replace_the_key(monkeypatch, tmp_path):
     (tmp_path / "netrc").write_text("machine api.bfl.ai login me password my-password\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     seen = []

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from evals.generation.answers import MalformedResponse
 from evals.generation.hosts.errors import message_of, rejection, retry_after_s, withheld
 from evals.generation.hosts.transport import HttpAnswer
+from tests.evals.generation.hosts.conftest import answer
 
 
 @pytest.mark.parametrize(
@@ -43,11 +44,11 @@ def test_words_about_the_prompt_mean_refused_about_a_picture_filtered_and_others
         ({}, ""),
     ],
 )
-def test_the_words_of_an_error_are_found_where_vendors_put_them(answer, body, message):
+def test_the_words_of_an_error_are_found_where_vendors_put_them(body, message):
     assert message_of(answer(body, 400)) == message
 
 
-def test_a_waiting_time_is_given_in_seconds_or_as_a_date(answer):
+def test_a_waiting_time_is_given_in_seconds_or_as_a_date():
     at = email.utils.formatdate(1_000_060, usegmt=True)
     assert retry_after_s(answer({}, 429, retry_after="7")) == 7.0
     assert retry_after_s(answer({}, 429, retry_after=at), now=1_000_000.0) == 60.0
@@ -63,14 +64,14 @@ def test_no_waiting_time_breaks_anything(value):
     assert seconds is None or 0 <= seconds < float("inf")
 
 
-def test_numbers_and_text_that_no_file_can_hold_do_not_come_in(answer):
+def test_numbers_and_text_that_no_file_can_hold_do_not_come_in():
     odd = rb'{"cost": NaN, "more": 1e999, "text": "half \ud83d, whole \ud83d\ude00", "seed": 7, "share": 0.5}'
     body = answer(odd).json()
     assert (body["cost"], body["more"], body["seed"], body["share"]) == (None, None, 7, 0.5)
     assert body["text"] == "half \ufffd, whole 😀"
 
 
-def test_bytes_that_are_no_utf_8_do_not_cost_the_picture(answer):
+def test_bytes_that_are_no_utf_8_do_not_cost_the_picture():
     assert answer(b'\xef\xbb\xbf{"text": "caf\xe9", "url": "u"}').json()["url"] == "u"
     with pytest.raises(MalformedResponse):
         answer(b"\xff\xfe").json()

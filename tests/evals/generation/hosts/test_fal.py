@@ -4,7 +4,7 @@ import pytest
 
 from evals.generation.answers import Accepted, Finished, Rejected, ResponseMetadata, Running, Task, UntrustedUrl
 from evals.generation.hosts.transport import HttpCall
-from tests.evals.generation.hosts.conftest import KEY, in_brief, opened
+from tests.evals.generation.hosts.conftest import KEY, answer, image_request, in_brief, offer, opened
 
 BASE = "https://queue.fal.run"
 RESPONSE = f"{BASE}/fal-ai/flux-2-pro/requests/764cabcf"
@@ -46,22 +46,20 @@ def model_error(kind, message, *place):
         ("nano-banana-2", "512", RESOLUTION | {"resolution": "0.5K"}),
     ],
 )
-def test_each_model_is_asked_in_its_documented_form_and_kept_from_rewriting(
-    host, image_request, offer, model, size, body
-):
+def test_each_model_is_asked_in_its_documented_form_and_kept_from_rewriting(host, model, size, body):
     call = host.prepare(image_request(size=size), offer("m", "fal", api_id=f"fal-ai/{model}"), [])
     assert (call.method, call.url, call.headers) == ("POST", f"{BASE}/fal-ai/{model}", KEYED)
     assert call.body == body
 
 
-def test_references_go_to_the_edit_endpoint_as_data_uris(host, image_request, offer):
+def test_references_go_to_the_edit_endpoint_as_data_uris(host):
     flux = offer("flux-2-pro", "fal", api_id="fal-ai/flux-2-pro", edit_api_id="fal-ai/flux-2-pro/edit")
     call = host.prepare(image_request(), flux, [b"\xff\xd8\xff"])
     assert call.url == f"{BASE}/fal-ai/flux-2-pro/edit"
     assert call.body == PIXELS | {"image_urls": ["data:image/jpeg;base64,/9j/"]}
 
 
-def test_the_task_with_the_addresses_that_fal_named_is_all_that_another_process_needs(host, answer):
+def test_the_task_with_the_addresses_that_fal_named_is_all_that_another_process_needs(host):
     accepted = host.read_submission(answer(QUEUED))
     assert accepted == Accepted(TASK)
     later = opened("fal")
@@ -69,12 +67,12 @@ def test_the_task_with_the_addresses_that_fal_named_is_all_that_another_process_
     assert later.read_poll(answer({"status": "COMPLETED"}), accepted.task) == HttpCall("GET", RESPONSE, KEYED)
 
 
-def test_a_result_whose_address_was_changed_in_the_ledger_is_not_given_the_key(host, answer):
+def test_a_result_whose_address_was_changed_in_the_ledger_is_not_given_the_key(host):
     with pytest.raises(UntrustedUrl):
         host.read_poll(answer({"status": "COMPLETED"}), Task("t", STATUS, "https://evil.example/t"))
 
 
-def test_the_inference_time_of_the_status_reaches_the_result_once(host, answer):
+def test_the_inference_time_of_the_status_reaches_the_result_once(host):
     host.read_poll(answer({"status": "COMPLETED", "metrics": {"inference_time": 3.75}}), TASK)
     assert host.read_poll(answer(RESULT), TASK).metadata.generation_s == 3.75
     assert host.read_poll(answer(RESULT), TASK).metadata.generation_s is None
@@ -94,7 +92,7 @@ def test_the_inference_time_of_the_status_reaches_the_result_once(host, answer):
         ({"detail": "Prompt contains nsfw content"}, 400, ("refused", "http_400")),
     ],
 )
-def test_the_state_of_a_request_is_read(host, answer, body, status, expected):
+def test_the_state_of_a_request_is_read(host, body, status, expected):
     assert in_brief(host.read_poll(answer(body, status), TASK)) == expected
 
 
@@ -108,13 +106,13 @@ def test_the_state_of_a_request_is_read(host, answer, body, status, expected):
         ("downstream_service_error", "Downstream service error", "", 500, "failed"),
     ],
 )
-def test_an_error_of_the_model_ends_the_task_with_its_type(host, answer, kind, words, place, status, outcome):
+def test_an_error_of_the_model_ends_the_task_with_its_type(host, kind, words, place, status, outcome):
     read = host.read_poll(answer(model_error(kind, words, *([place] if place else [])), status), TASK)
     assert in_brief(read) == (outcome, kind)
     assert words in read.message
 
 
 @pytest.mark.parametrize("status", [500, 502, 503])
-def test_an_error_of_the_queue_does_not_end_the_task(host, answer, status):
+def test_an_error_of_the_queue_does_not_end_the_task(host, status):
     for body in (b"<html>bad gateway</html>", {"detail": "unexpected", "error_type": "internal_error"}):
         assert isinstance(host.read_poll(answer(body, status), TASK), Rejected)

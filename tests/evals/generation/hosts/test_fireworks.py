@@ -4,7 +4,7 @@ import pytest
 
 from evals.generation.answers import Finished, MalformedResponse, ResponseMetadata, Running, Task
 from evals.generation.hosts.transport import HttpCall
-from tests.evals.generation.hosts.conftest import KEY, in_brief
+from tests.evals.generation.hosts.conftest import KEY, answer, image_request, in_brief, offer
 
 WORKFLOWS = "https://api.fireworks.ai/inference/v1/workflows/accounts/fireworks/models"
 KEYED = {"Authorization": f"Bearer {KEY}"}
@@ -14,7 +14,7 @@ PICTURE = "https://delivery-us1.bfl.ai/results/sample.png?sig=secret"
 TASK = Task("38b4e501", f"{WORKFLOWS}/flux-kontext-pro/get_result")
 
 
-def test_dev_is_asked_for_a_png_with_the_seed_and_never_with_0_which_would_mean_any(host, image_request, offer):
+def test_dev_is_asked_for_a_png_with_the_seed_and_never_with_0_which_would_mean_any(host):
     for seed, sent in ((42, 42), (0, 2**31 - 1)):
         call = host.prepare(image_request(seed=seed), offer("flux-1-dev-fp8", "fireworks"), [])
         assert (call.method, call.url) == ("POST", f"{WORKFLOWS}/flux-1-dev-fp8/text_to_image")
@@ -22,7 +22,7 @@ def test_dev_is_asked_for_a_png_with_the_seed_and_never_with_0_which_would_mean_
         assert call.body == {"prompt": "a cat", "aspect_ratio": "1:1", "seed": sent}
 
 
-def test_kontext_is_asked_with_its_one_reference_and_any_seed(host, image_request, offer):
+def test_kontext_is_asked_with_its_one_reference_and_any_seed(host):
     kontext = offer("flux-kontext-max", "fireworks", api_id="accounts/fireworks/models/flux-kontext-max")
     call = host.prepare(image_request(seed=0), kontext, [b"\xff\xd8\xff"])
     assert (call.url, call.headers) == (f"{WORKFLOWS}/flux-kontext-max", KEYED)
@@ -51,7 +51,7 @@ def test_kontext_is_asked_with_its_one_reference_and_any_seed(host, image_reques
     ],
     ids=["bytes", "no digit", "no number", "a number without end", "JSON", "filtered bytes", "filtered JSON"],
 )
-def test_the_answer_of_dev_is_the_picture_itself(host, answer, body, headers, expected):
+def test_the_answer_of_dev_is_the_picture_itself(host, body, headers, expected):
     assert in_brief(host.read_submission(answer(body, **headers))) == expected
 
 
@@ -70,17 +70,17 @@ def test_a_result_is_asked_for_by_post_with_the_id(host):
         ),
     ],
 )
-def test_a_ready_task_names_or_holds_the_picture(host, answer, result, expected):
+def test_a_ready_task_names_or_holds_the_picture(host, result, expected):
     assert host.read_poll(answer({"id": TASK.id, "status": "Ready", "result": result}), TASK) == expected
 
 
-def test_a_ready_task_without_a_picture_is_not_believed(host, answer):
+def test_a_ready_task_without_a_picture_is_not_believed(host):
     with pytest.raises(MalformedResponse):
         host.read_poll(answer({"status": "Ready", "result": None}), TASK)
 
 
 @pytest.mark.parametrize("status", ["Pending", "Anything"])
-def test_other_states_are_running(host, answer, status):
+def test_other_states_are_running(host, status):
     assert host.read_poll(answer({"id": TASK.id, "status": status, "result": None}), TASK) == Running(status)
 
 
@@ -88,7 +88,7 @@ def test_other_states_are_running(host, answer, status):
     ("status", "outcome"),
     [("Request Moderated", "refused"), ("Content Moderated", "filtered"), ("Error", "failed"), ("Failed", "failed")],
 )
-def test_the_ends_without_a_picture(host, answer, status, outcome):
+def test_the_ends_without_a_picture(host, status, outcome):
     body = {"status": status, "result": None, "details": {"Moderation Reasons": ["Derivative Works Filter"]}}
     read = host.read_poll(answer(body), TASK)
     assert (*in_brief(read), read.message) == (outcome, status, "Derivative Works Filter")

@@ -8,7 +8,7 @@ import pytest
 from evals.facts.pricing import TokenPrice, billed_usd
 from evals.generation.answers import Ended, Finished, MalformedResponse, Rejected, ResponseMetadata
 from evals.generation.hosts.google import WITHOUT_PICTURE, Google, token_usage
-from tests.evals.generation.hosts.conftest import KEY, in_brief
+from tests.evals.generation.hosts.conftest import KEY, answer, image_request, in_brief, offer
 
 BASE = "https://generativelanguage.googleapis.com"
 PNG = b"\x89PNG\r\n\x1a\n" + b"rest of a png"
@@ -88,7 +88,7 @@ def tokens(*counts):
     ("size", "seed", "sent"),  # a seed has 31 bits
     [("512", -5, 0), ("1K", 42, 42), ("2K", 0, 0), ("2K", 2**31 - 1, 2**31 - 1), ("4K", 2**31, 2**31 - 1)],
 )
-def test_a_request_has_the_captured_form(host, image_request, offer, size, seed, sent):
+def test_a_request_has_the_captured_form(host, size, seed, sent):
     call = host.prepare(image_request(size=size, seed=seed), offer("gemini-3-pro-image", "google"), [])
     assert call.method == "POST"
     assert call.url == f"{BASE}/v1beta/models/gemini-3-pro-image:generateContent"
@@ -103,7 +103,7 @@ def test_a_request_has_the_captured_form(host, image_request, offer, size, seed,
     }
 
 
-def test_references_follow_the_prompt_with_the_type_of_their_bytes(host, image_request, offer):
+def test_references_follow_the_prompt_with_the_type_of_their_bytes(host):
     call = host.prepare(image_request(), offer("gemini-3-pro-image", "google"), [PNG, JPEG, WEBP])
     assert call.body["contents"][0]["parts"] == [
         {"text": "a cat"},
@@ -113,12 +113,12 @@ def test_references_follow_the_prompt_with_the_type_of_their_bytes(host, image_r
     ]
 
 
-def test_the_version_is_a_setting(host, image_request, offer):
+def test_the_version_is_a_setting(host):
     call = Google(host.facts, KEY, api_version="v1").prepare(image_request(), offer("m", "google"), [])
     assert call.url == f"{BASE}/v1/models/m:generateContent"
 
 
-def test_the_last_picture_that_is_no_thought_is_taken(host, answer):
+def test_the_last_picture_that_is_no_thought_is_taken(host):
     body = generated(
         {"text": "Let me think.", "thought": True},
         image(DRAFT, thought=True),
@@ -140,14 +140,14 @@ def test_the_last_picture_that_is_no_thought_is_taken(host, answer):
     ],
     ids=["a draft after it", "words beside it", "URL-safe base64", "an odd reason"],
 )
-def test_a_picture_is_found_whatever_comes_with_it(host, body, text, answer):
+def test_a_picture_is_found_whatever_comes_with_it(host, body, text):
     read = host.read_submission(answer(body))
     assert isinstance(read, Finished)
     assert (read.content, read.metadata.text) == (FINAL, text)
 
 
 @pytest.mark.parametrize("metadata", [None, "much", {"promptTokenCount": "ten"}, {"promptTokenCount": -1}])
-def test_odd_counts_do_not_cost_the_picture(host, answer, metadata):
+def test_odd_counts_do_not_cost_the_picture(host, metadata):
     read = host.read_submission(answer(generated(image(FINAL), usageMetadata=metadata, modelVersion=3)))
     assert read == Finished(content=FINAL)
 
@@ -165,17 +165,17 @@ def test_odd_counts_do_not_cost_the_picture(host, answer, metadata):
         ),
     ],
 )
-def test_an_answer_of_another_shape_or_with_an_undecodable_picture_is_malformed(host, answer, body):
+def test_an_answer_of_another_shape_or_with_an_undecodable_picture_is_malformed(host, body):
     with pytest.raises(MalformedResponse):
         host.read_submission(answer(body))
 
 
-def test_success_without_content_is_malformed(host, answer):
+def test_success_without_content_is_malformed(host):
     with pytest.raises(MalformedResponse):
         host.read_submission(answer(generated(image(FINAL)), 204))
 
 
-def test_a_refused_prompt_is_refused_and_has_its_tokens(host, answer):
+def test_a_refused_prompt_is_refused_and_has_its_tokens(host):
     body = {
         "promptFeedback": {"blockReason": "PROHIBITED_CONTENT", "blockReasonMessage": "Not this."},
         "usageMetadata": {"promptTokenCount": 8, "totalTokenCount": 8},
@@ -185,7 +185,7 @@ def test_a_refused_prompt_is_refused_and_has_its_tokens(host, answer):
     assert host.read_submission(answer(body)) == Ended("refused", "PROHIBITED_CONTENT", "Not this.", metadata)
 
 
-def test_a_withheld_picture_is_filtered_with_the_vendors_words(host, answer):
+def test_a_withheld_picture_is_filtered_with_the_vendors_words(host):
     candidate = {"content": {}, "finishReason": "IMAGE_SAFETY", "finishMessage": "Unable to show it…", "index": 0}
     read = host.read_submission(answer({"candidates": [candidate], "usageMetadata": {"promptTokenCount": 8}}))
     assert (*in_brief(read), read.message) == ("filtered", "IMAGE_SAFETY", "Unable to show it…")
@@ -198,13 +198,13 @@ def test_every_reason_that_the_sdk_knows_is_in_the_table():
 @pytest.mark.parametrize(
     ("reason", "outcome"), [*OUTCOMES.items(), ("IMAGE_NEW_RULE", "filtered"), ("NEW_RULE", "refused")]
 )
-def test_a_reason_without_a_picture_has_its_outcome(host, answer, reason, outcome):
+def test_a_reason_without_a_picture_has_its_outcome(host, reason, outcome):
     read = host.read_submission(answer(generated({"text": "I cannot."}, reason=reason)))
     assert (*in_brief(read), read.message, read.metadata.text) == (outcome, reason, "I cannot.", "I cannot.")
 
 
 @pytest.mark.parametrize("reason", ["STOP", None, "FINISH_REASON_UNSPECIFIED"])
-def test_text_alone_is_a_refusal(host, answer, reason):
+def test_text_alone_is_a_refusal(host, reason):
     read = host.read_submission(answer(generated({"text": "I'd rather talk."}, reason=reason)))
     assert (*in_brief(read), read.metadata.text) == ("refused", "text_only", "I'd rather talk.")
 
@@ -218,7 +218,7 @@ def test_text_alone_is_a_refusal(host, answer, reason):
         ({"usageMetadata": {"promptTokenCount": 8}}, "no_candidates"),
     ],
 )
-def test_thoughts_alone_or_nothing_at_all_are_a_failure(host, answer, body, reason):
+def test_thoughts_alone_or_nothing_at_all_are_a_failure(host, body, reason):
     read = host.read_submission(answer(body))
     assert (*in_brief(read), read.metadata.text) == ("failed", reason, None)
 
@@ -232,7 +232,7 @@ def test_thoughts_alone_or_nothing_at_all_are_a_failure(host, answer, body, reas
     ],
     ids=["Gemini 3 Pro", "Nano Banana 2", "an edit with Nano Banana 2.1"],
 )
-def test_the_price_formula_gives_the_worked_examples(offer, usage, counts, rates, expected_usd):
+def test_the_price_formula_gives_the_worked_examples(usage, counts, rates, expected_usd):
     terms = dict(zip(("input_per_m", "output_text_per_m", "output_image_per_m"), rates, strict=True))
     bounds = dict.fromkeys(("reference_tokens", "text_tokens_usual", "text_tokens_at_most"), 0)
     price = TokenPrice(**terms, **bounds, image_tokens={"1K": 1120}, source="litellm")
@@ -263,7 +263,7 @@ def test_sums_that_are_missing_are_made_of_their_parts():
         (429, json.loads(json.dumps(QUOTA).replace("PerMinute", "PerDay")), "midnight Pacific"),
     ],
 )
-def test_what_no_other_request_would_change_stops_the_system(host, answer, code, body, stops):
+def test_what_no_other_request_would_change_stops_the_system(host, code, body, stops):
     read = host.read_submission(answer(body, code))
     assert isinstance(read, Rejected)
     assert (read.reason, read.message) == (body["error"]["status"], body["error"]["message"])
@@ -289,5 +289,5 @@ def test_what_no_other_request_would_change_stops_the_system(host, answer, code,
         (429, {"error": {"message": "x", "details": [None, {"reason": 3}]}}, Rejected("http_429", "x", 7.0)),
     ],
 )
-def test_other_errors_wait_or_fail_alone(host, answer, code, body, expected):
+def test_other_errors_wait_or_fail_alone(host, code, body, expected):
     assert host.read_submission(answer(body, code, retry_after="7")) == expected

@@ -20,7 +20,7 @@ from evals.generation.answers import (
 )
 from evals.generation.hosts import transport
 from evals.generation.hosts.transport import HttpCall
-from tests.evals.generation.hosts.conftest import KEY, Plain
+from tests.evals.generation.hosts.conftest import KEY, Plain, image_request, offer
 
 BASE = "https://api.vendor.ai"
 BEARER = f"Bearer {KEY}"
@@ -47,9 +47,7 @@ def redirect(location, status=302):
 
 
 @pytest.mark.parametrize(("size", "seconds"), [("1K", 120), ("4K", 300)])
-def test_a_call_carries_the_key_and_its_record_does_not_and_a_larger_picture_may_take_longer(
-    image_request, offer, size, seconds
-):
+def test_a_call_carries_the_key_and_its_record_does_not_and_a_larger_picture_may_take_longer(size, seconds):
     call = plain([]).prepare(image_request("猫", size=size), offer("m", "vendor"), [])
     assert call == HttpCall("POST", MAKE.url, MAKE.headers, MAKE.body, seconds)
     assert call.record() == {"method": "POST", "url": f"{BASE}/make", "body": {"prompt": "猫"}}

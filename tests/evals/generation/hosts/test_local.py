@@ -16,7 +16,7 @@ from evals.facts.models import read_facts
 from evals.generation.answers import Finished, HostUnavailable, Rejected, Task, UntrustedUrl
 from evals.generation.hosts import local
 from evals.generation.hosts.local import Local, LocalCall
-from tests.evals.generation.hosts.conftest import in_brief
+from tests.evals.generation.hosts.conftest import image_request, in_brief, offer
 
 pytest.importorskip("torch", reason="pipelines run on torch")
 pytest.importorskip("diffusers", reason="the local host runs diffusers pipelines; it is an extra")
@@ -88,7 +88,7 @@ def facts():
 
 
 @pytest.fixture
-def tiny_call(facts, image_request, offer, weights):
+def tiny_call(facts, weights):
     """Return a builder of calls that the small pipeline answers in two steps."""
 
     def build(references=(), **changes):
@@ -189,7 +189,7 @@ def test_references_that_a_pipeline_does_not_take_are_an_error_and_never_dropped
     assert (read.outcome, read.message) == ("failed", "StableDiffusionPipeline takes no image")
 
 
-def test_a_folder_without_a_pipeline_is_unavailable(facts, image_request, offer, tmp_path):
+def test_a_folder_without_a_pipeline_is_unavailable(facts, tmp_path):
     with pytest.raises(HostUnavailable, match=r"model_index\.json"):
         Local(facts).prepare(image_request(), offer("m", "local", api_id=str(tmp_path)), [])
 
@@ -208,7 +208,7 @@ def test_a_missing_library_is_unavailable_and_says_what_to_install(facts, monkey
         Local(facts)
 
 
-def test_the_record_holds_hashes_of_references_and_the_settings(facts, image_request, offer):
+def test_the_record_holds_hashes_of_references_and_the_settings(facts):
     klein = offer("k", "local", api_id="black-forest-labs/FLUX.2-klein-4B")
     call = Local(facts).prepare(image_request(), klein, [b"image"])
     assert call.record() == {
@@ -223,7 +223,7 @@ def test_the_record_holds_hashes_of_references_and_the_settings(facts, image_req
     assert json.loads(json.dumps(call.record())) == call.record()
 
 
-def test_no_seed_is_used_where_the_offer_takes_none(facts, image_request, offer):
+def test_no_seed_is_used_where_the_offer_takes_none(facts):
     assert Local(facts).prepare(image_request(), offer("m", "local", takes_seed=False), []).seed is None
     assert Local(facts).prepare(image_request(seed=0), offer("m", "local"), []).seed == 0
 

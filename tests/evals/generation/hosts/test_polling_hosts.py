@@ -11,7 +11,7 @@ import pytest
 
 from evals.generation.answers import Ended, Rejected, Running, Task, UntrustedUrl
 from evals.generation.hosts.polling_host import MISSES_AT_MOST
-from tests.evals.generation.hosts.conftest import POLLING_HOSTS, an_offer, opened
+from tests.evals.generation.hosts.conftest import POLLING_HOSTS, an_offer, answer, image_request, offer, opened
 
 TASK = Task("t1", "https://somewhere.example/t1", cost_usd=0.03)
 ERROR_OF = {
@@ -63,7 +63,7 @@ def clock(monkeypatch):
         (503, "", False),
     ],
 )
-def test_an_error_rejects_a_request_and_says_whether_another_can_succeed(answer, name, status, stops, may_have_cost):
+def test_an_error_rejects_a_request_and_says_whether_another_can_succeed(name, status, stops, may_have_cost):
     body = error_of(name, "in words", status)
     bodies = [(body, status), (body, 200)] if name == "atlascloud" else [(body, status)]  # it may hide in an envelope
     for content, http_status in bodies:
@@ -77,7 +77,7 @@ def test_an_error_rejects_a_request_and_says_whether_another_can_succeed(answer,
 
 @each_host
 @pytest.mark.parametrize("status", [400, 422])
-def test_a_bad_request_ends_only_itself(answer, name, status):
+def test_a_bad_request_ends_only_itself(name, status):
     read = opened(name).read_submission(answer(error_of(name, "width is wrong", status), status))
     assert read == Ended("failed", f"http_{status}", "width is wrong")
     read = opened(name).read_submission(answer(b"not json", status))
@@ -85,7 +85,7 @@ def test_a_bad_request_ends_only_itself(answer, name, status):
 
 
 @each_host
-def test_errors_while_polling_cost_nothing_and_may_pass(answer, name):
+def test_errors_while_polling_cost_nothing_and_may_pass(name):
     host = opened(name)
     assert host.read_poll(answer(error_of(name, "slow down", 429), 429, retry_after="3"), TASK).delay_s == 3
     assert host.read_poll(answer(b"<html>", 500), TASK) == Rejected("http_500", "<html>")
@@ -94,7 +94,7 @@ def test_errors_while_polling_cost_nothing_and_may_pass(answer, name):
 
 @each_host
 @pytest.mark.parametrize("status", [408, 425, 429, 499, 500, 502, 503, 504, 529])
-def test_no_trouble_on_the_way_to_a_host_ends_an_accepted_task(answer, name, status):
+def test_no_trouble_on_the_way_to_a_host_ends_an_accepted_task(name, status):
     assert not isinstance(opened(name).read_poll(answer(b"<html>", status), TASK), Ended)
 
 
@@ -108,7 +108,7 @@ def test_a_task_whose_address_was_changed_in_the_ledger_is_not_asked_for(name):
 
 
 @pytest.mark.parametrize(("name", "body", "status"), MISSING)
-def test_a_task_that_is_not_found_has_some_tries_and_seconds_to_appear(answer, clock, name, body, status):
+def test_a_task_that_is_not_found_has_some_tries_and_seconds_to_appear(clock, name, body, status):
     host, reads = opened(name), []
     for _ in range(MISSES_AT_MOST + 1):
         reads.append(host.read_poll(answer(body, status), TASK))
@@ -118,7 +118,7 @@ def test_a_task_that_is_not_found_has_some_tries_and_seconds_to_appear(answer, c
 
 
 @each_host
-def test_a_task_that_appears_is_not_held_to_an_earlier_absence(answer, clock, name):
+def test_a_task_that_appears_is_not_held_to_an_earlier_absence(clock, name):
     host = opened(name)
     for _ in range(3):
         for _ in range(MISSES_AT_MOST - 1):
@@ -129,7 +129,7 @@ def test_a_task_that_appears_is_not_held_to_an_earlier_absence(answer, clock, na
 
 
 @each_host
-def test_seed_0_is_sent_and_no_seed_where_the_model_takes_none(image_request, name):
+def test_seed_0_is_sent_and_no_seed_where_the_model_takes_none(name):
     offer = an_offer(name).model_copy(update={"takes_seed": True})
     body = json.dumps(opened(name).submission(image_request(seed=0, size=offer.sizes[0]), offer, []).body)
     assert '"seed": 0' in body
@@ -148,9 +148,7 @@ def test_seed_0_is_sent_and_no_seed_where_the_model_takes_none(image_request, na
         ("fireworks", "flux-kontext-pro", 2, "one reference image, not 2"),
     ],
 )
-def test_references_that_cannot_be_sent_are_an_error_and_never_dropped(
-    image_request, offer, name, model, n_references, words
-):
+def test_references_that_cannot_be_sent_are_an_error_and_never_dropped(name, model, n_references, words):
     with pytest.raises(ValueError, match=words):
         opened(name).prepare(image_request(), offer(model, name), [b"\xff\xd8\xff"] * n_references)
 
@@ -164,6 +162,6 @@ def test_references_that_cannot_be_sent_are_an_error_and_never_dropped(
         ("replicate", {"status": "succeeded", "output": BASE64}),
     ],
 )
-def test_a_picture_inside_the_answer_is_its_content(answer, name, body):
+def test_a_picture_inside_the_answer_is_its_content(name, body):
     read = opened(name).read_poll(answer(body), TASK)
     assert (read.content, read.url) == (b"\x89PNG\r\n", None)

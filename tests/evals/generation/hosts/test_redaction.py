@@ -15,7 +15,7 @@ from evals.generation.answers import Accepted, Ended, Finished, MalformedRespons
 from evals.generation.hosts.http_host import UNREADABLE
 from evals.generation.hosts.redaction import redact_answer
 from evals.generation.hosts.transport import HttpAnswer
-from tests.evals.generation.hosts.conftest import HTTP_HOSTS, KEY, POLLING_HOSTS, an_offer, opened
+from tests.evals.generation.hosts.conftest import HTTP_HOSTS, KEY, POLLING_HOSTS, an_offer, image_request, opened
 
 SIGNATURE = "c2lnbmF0dXJl"
 SIGNED = f"https://pictures.example/1.png?se=2026&sig={SIGNATURE}"
@@ -76,7 +76,7 @@ def written(read):
 
 
 @pytest.mark.parametrize("name", HTTP_HOSTS)
-def test_no_key_no_signature_and_no_control_character_is_told_by_any_host(name, image_request):
+def test_no_key_no_signature_and_no_control_character_is_told_by_any_host(name):
     answer = {}
     host = opened(name, lambda request: httpx.Response(**answer))
     offer = an_offer(name)

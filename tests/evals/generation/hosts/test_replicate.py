@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from evals.generation.answers import Accepted, Ended, Finished, MalformedResponse, ResponseMetadata, Running, Task
-from tests.evals.generation.hosts.conftest import KEY, in_brief
+from tests.evals.generation.hosts.conftest import KEY, answer, image_request, in_brief, offer
 
 BASE = "https://api.replicate.com/v1"
 POLL = f"{BASE}/predictions/gm3qorzdhgbfurvjtvhg6dckhu"
@@ -65,7 +65,7 @@ def finished(version=VERSION, queue_s=None, generation_s=None):
     ],
     ids=["a model", "a pinned version", "prompt rewriting off", "references"],
 )
-def test_a_request_has_the_documented_form(host, image_request, offer, api_id, references, path, body):
+def test_a_request_has_the_documented_form(host, api_id, references, path, body):
     call = host.prepare(image_request(), offer("m", "replicate", api_id=api_id), references)
     assert (call.method, call.url, call.headers) == ("POST", f"{BASE}/{path}", {"Authorization": f"Bearer {KEY}"})
     assert call.body == body
@@ -79,11 +79,11 @@ def test_a_request_has_the_documented_form(host, image_request, offer, api_id, r
         {"status": "succeeded", "output": PICTURE},  # a crash during the download must not lose what was paid for
     ],
 )
-def test_a_created_prediction_is_a_task(host, answer, changes):
+def test_a_created_prediction_is_a_task(host, changes):
     assert host.read_submission(answer(prediction(**changes), 201)) == Accepted(TASK)
 
 
-def test_a_prediction_that_failed_at_once_has_ended(host, answer):
+def test_a_prediction_that_failed_at_once_has_ended(host):
     read = host.read_submission(answer(prediction(status="failed", error="out of memory"), 201))
     assert isinstance(read, Ended)
     assert read.outcome == "failed"
@@ -112,10 +112,10 @@ def test_a_prediction_that_failed_at_once_has_ended(host, answer):
         ({"status": "succeeded", "output": None, "logs": "NSFW content detected"}, ("filtered", "no_output")),
     ],
 )
-def test_the_state_of_a_prediction_is_read(host, answer, changes, expected):
+def test_the_state_of_a_prediction_is_read(host, changes, expected):
     assert in_brief(host.read_poll(answer(prediction(**changes)), TASK)) == expected
 
 
-def test_a_success_that_is_no_address_is_not_believed(host, answer):
+def test_a_success_that_is_no_address_is_not_believed(host):
     with pytest.raises(MalformedResponse):
         host.read_poll(answer(prediction(status="succeeded", output="see the website")), TASK)

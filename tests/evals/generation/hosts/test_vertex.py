@@ -12,7 +12,7 @@ import pytest
 from evals.facts.models import read_facts
 from evals.generation.answers import Finished, HostUnavailable, Rejected
 from evals.generation.hosts.vertex import Vertex, application_token
-from tests.evals.generation.hosts.conftest import client
+from tests.evals.generation.hosts.conftest import client, image_request, offer
 
 BASE = "https://aiplatform.googleapis.com"
 PNG = b"\x89PNG\r\n\x1a\n" + b"rest of a png"
@@ -45,7 +45,7 @@ def vertex():
 
 
 @pytest.fixture
-def submitted(image_request, offer):
+def submitted():
     """Return what becomes of a request to a host."""
 
     def submit(host):
@@ -73,7 +73,7 @@ def credentials(google_auth, monkeypatch):
     return signed_in
 
 
-def test_a_request_has_the_captured_form_and_asks_for_png(vertex, image_request, offer):
+def test_a_request_has_the_captured_form_and_asks_for_png(vertex):
     call = vertex().prepare(image_request(), offer("gemini-3.1-flash-image", "vertex"), [])
     assert call.method == "POST"
     assert call.url == (
@@ -90,9 +90,7 @@ def test_a_request_has_the_captured_form_and_asks_for_png(vertex, image_request,
     }
 
 
-def test_the_environment_names_the_project_and_no_region_that_would_cost_more(
-    vertex, image_request, offer, monkeypatch
-):
+def test_the_environment_names_the_project_and_no_region_that_would_cost_more(vertex, monkeypatch):
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "of-the-environment")
     monkeypatch.setenv("GOOGLE_CLOUD_LOCATION", "us-central1")
     call = vertex(project=None, api_version="v1beta1").prepare(image_request(), offer("m", "vertex"), [])
