@@ -18,6 +18,7 @@ OUT_OF_MEMORY = {
     "exception_message": "Allocation on device 0\nwould exceed allowed memory.",
     "traceback": ["long"],
 }
+CHECKPOINT = offer("sdxl", "comfyui", api_id="sd_xl_base_1.0.safetensors", references_at_most=0)
 
 
 def history(*messages, status="success", **outputs):
@@ -36,13 +37,8 @@ def objection(kind, message, details, node_id, class_type):
     return {"error": error, "node_errors": {node_id: node}}
 
 
-@pytest.fixture
-def checkpoint():
-    return offer("sdxl", "comfyui", api_id="sd_xl_base_1.0.safetensors", references_at_most=0)
-
-
-def test_a_request_queues_a_workflow_with_checkpoint_prompt_seed_and_pixels(host, checkpoint):
-    call = host.prepare(image_request(size="512"), checkpoint, [])
+def test_a_request_queues_a_workflow_with_checkpoint_prompt_seed_and_pixels(host):
+    call = host.prepare(image_request(size="512"), CHECKPOINT, [])
     assert (call.method, call.url, call.headers) == ("POST", f"{BASE}/prompt", {})
     assert set(call.body) == {"prompt", "client_id"}
     graph = call.body["prompt"]
@@ -57,9 +53,9 @@ def test_a_request_queues_a_workflow_with_checkpoint_prompt_seed_and_pixels(host
     assert all(node in graph for node, _ in links)
 
 
-def test_a_repeat_is_another_workflow_so_that_the_server_cannot_answer_from_its_cache(checkpoint):
-    first = text_to_image(image_request(sample_id="a", repeat=0), checkpoint)
-    second = text_to_image(image_request(sample_id="b", repeat=1), checkpoint)
+def test_a_repeat_is_another_workflow_so_that_the_server_cannot_answer_from_its_cache():
+    first = text_to_image(image_request(sample_id="a", repeat=0), CHECKPOINT)
+    second = text_to_image(image_request(sample_id="b", repeat=1), CHECKPOINT)
     assert first["3"]["inputs"] != second["3"]["inputs"]
     assert first["3"]["inputs"]["seed"] == second["3"]["inputs"]["seed"]
 

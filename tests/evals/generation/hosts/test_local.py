@@ -21,6 +21,7 @@ from tests.evals.generation.hosts.conftest import image_request, in_brief, offer
 pytest.importorskip("torch", reason="pipelines run on torch")
 pytest.importorskip("diffusers", reason="the local host runs diffusers pipelines; it is an extra")
 
+FACTS = read_facts().hosts["local"]
 BLACK = PIL.Image.new("RGB", (8, 8))
 
 
@@ -83,25 +84,20 @@ def weights(tmp_path_factory):
 
 
 @pytest.fixture
-def facts():
-    return read_facts().hosts["local"]
-
-
-@pytest.fixture
-def tiny_call(facts, weights):
+def tiny_call(weights):
     """Return a builder of calls that the small pipeline answers in two steps."""
 
     def build(references=(), **changes):
         tiny = offer("tiny", "local", api_id=str(weights), sizes=("512",))
-        call = Local(facts).prepare(image_request(size="512", **changes), tiny, references)
+        call = Local(FACTS).prepare(image_request(size="512", **changes), tiny, references)
         return replace(call, settings={"num_inference_steps": 2})
 
     return build
 
 
-def answers_of(facts, *calls):
+def answers_of(*calls):
     async def ask():
-        host = Local(facts)
+        host = Local(FACTS)
         try:
             return await asyncio.gather(*map(host.submit, calls))
         finally:
@@ -110,18 +106,18 @@ def answers_of(facts, *calls):
     return asyncio.run(ask())
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_seed_or_prompt_others(facts, tiny_call):
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_or_prompt_others(tiny_call):
     calls = [tiny_call(), tiny_call(), tiny_call(seed=43), tiny_call(prompt="two dogs")]
-    first, again, other_seed, other_prompt = (read.content for read in answers_of(facts, *calls))
+    first, again, other_seed, other_prompt = (read.content for read in answers_of(*calls))
     assert first == again
     assert len({first, other_seed, other_prompt}) == 3
 
 
-def test_a_picture_is_a_png_of_the_size_asked_for_and_tells_how_it_was_made(facts, tiny_call):
+def test_a_picture_is_a_png_of_the_size_asked_for_and_tells_how_it_was_made(tiny_call):
     import diffusers
     import torch
 
-    (read,) = answers_of(facts, tiny_call())
+    (read,) = answers_of(tiny_call())
     with PIL.Image.open(io.BytesIO(read.content)) as picture:
         assert (picture.format, picture.size) == ("PNG", (512, 512))
         assert np.asarray(picture).std() > 0
@@ -133,14 +129,14 @@ def test_a_picture_is_a_png_of_the_size_asked_for_and_tells_how_it_was_made(fact
 
 
 @pytest.fixture
-def stubbed(facts, monkeypatch):
+def stubbed(monkeypatch):
     """Return a function that asks for pictures while another function stands in for every pipeline."""
 
     def ask(run, *calls):
         loaded = SimpleNamespace(pipeline=None, takes=frozenset(), version="stub")
         monkeypatch.setattr(local, "_load", lambda weights: loaded)
         monkeypatch.setattr(local, "_run", lambda loaded, call: run())
-        return answers_of(facts, *(calls or [LocalCall("w", "a cat", 1, 512)]))
+        return answers_of(*(calls or [LocalCall("w", "a cat", 1, 512)]))
 
     return ask
 
@@ -184,33 +180,33 @@ def test_what_a_pipeline_makes_is_a_picture_or_the_reason_why_not(stubbed, made,
     assert expected in (in_brief(read), type(read))
 
 
-def test_references_that_a_pipeline_does_not_take_are_an_error_and_never_dropped(facts, tiny_call):
-    (read,) = answers_of(facts, tiny_call([b"an image"]))
+def test_references_that_a_pipeline_does_not_take_are_an_error_and_never_dropped(tiny_call):
+    (read,) = answers_of(tiny_call([b"an image"]))
     assert (read.outcome, read.message) == ("failed", "StableDiffusionPipeline takes no image")
 
 
-def test_a_folder_without_a_pipeline_is_unavailable(facts, tmp_path):
+def test_a_folder_without_a_pipeline_is_unavailable(tmp_path):
     with pytest.raises(HostUnavailable, match=r"model_index\.json"):
-        Local(facts).prepare(image_request(), offer("m", "local", api_id=str(tmp_path)), [])
+        Local(FACTS).prepare(image_request(), offer("m", "local", api_id=str(tmp_path)), [])
 
 
-def test_weights_that_cannot_be_loaded_stop_the_system(facts, tmp_path):
+def test_weights_that_cannot_be_loaded_stop_the_system(tmp_path):
     (tmp_path / "model_index.json").write_text('{"_class_name": "NoSuchPipeline"}')
-    (read,) = answers_of(facts, LocalCall(str(tmp_path), "a cat", 1, 512))
+    (read,) = answers_of(LocalCall(str(tmp_path), "a cat", 1, 512))
     assert isinstance(read, Rejected)
     assert read.stops
     assert str(tmp_path) in read.message
 
 
-def test_a_missing_library_is_unavailable_and_says_what_to_install(facts, monkeypatch):
+def test_a_missing_library_is_unavailable_and_says_what_to_install(monkeypatch):
     monkeypatch.setattr(local.importlib.util, "find_spec", lambda name: None if name == "diffusers" else object())
     with pytest.raises(HostUnavailable, match=r"needs diffusers.*twinlens\[diffusers\]"):
-        Local(facts)
+        Local(FACTS)
 
 
-def test_the_record_holds_hashes_of_references_and_the_settings(facts):
+def test_the_record_holds_hashes_of_references_and_the_settings():
     klein = offer("k", "local", api_id="black-forest-labs/FLUX.2-klein-4B")
-    call = Local(facts).prepare(image_request(), klein, [b"image"])
+    call = Local(FACTS).prepare(image_request(), klein, [b"image"])
     assert call.record() == {
         "weights": "black-forest-labs/FLUX.2-klein-4B",
         "prompt": "a cat",
@@ -223,13 +219,13 @@ def test_the_record_holds_hashes_of_references_and_the_settings(facts):
     assert json.loads(json.dumps(call.record())) == call.record()
 
 
-def test_no_seed_is_used_where_the_offer_takes_none(facts):
-    assert Local(facts).prepare(image_request(), offer("m", "local", takes_seed=False), []).seed is None
-    assert Local(facts).prepare(image_request(seed=0), offer("m", "local"), []).seed == 0
+def test_no_seed_is_used_where_the_offer_takes_none():
+    assert Local(FACTS).prepare(image_request(), offer("m", "local", takes_seed=False), []).seed is None
+    assert Local(FACTS).prepare(image_request(seed=0), offer("m", "local"), []).seed == 0
 
 
-def test_the_host_keeps_no_tasks_and_delivers_no_addresses(facts):
-    host = Local(facts)
+def test_the_host_keeps_no_tasks_and_delivers_no_addresses():
+    host = Local(FACTS)
     read = asyncio.run(host.poll(Task("x", "y")))
     assert (read.outcome, read.reason) == ("failed", "task_not_found")
     with pytest.raises(UntrustedUrl):

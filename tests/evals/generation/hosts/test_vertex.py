@@ -44,14 +44,9 @@ def vertex():
     return build
 
 
-@pytest.fixture
-def submitted():
+def submitted(host):
     """Return what becomes of a request to a host."""
-
-    def submit(host):
-        return asyncio.run(host.submit(host.prepare(image_request(), offer("gemini-3.1-flash-image", "vertex"), [])))
-
-    return submit
+    return asyncio.run(host.submit(host.prepare(image_request(), offer("gemini-3.1-flash-image", "vertex"), [])))
 
 
 @pytest.fixture
@@ -103,7 +98,7 @@ def test_a_missing_or_odd_project_is_one_sentence(vertex, project):
         vertex(project=project)
 
 
-def test_the_token_comes_from_another_thread_and_is_sent_as_bearer_and_the_key_is_not(vertex, submitted):
+def test_the_token_comes_from_another_thread_and_is_sent_as_bearer_and_the_key_is_not(vertex):
     threads = []
 
     def token():
@@ -118,7 +113,7 @@ def test_the_token_comes_from_another_thread_and_is_sent_as_bearer_and_the_key_i
     assert threads != [threading.main_thread()]
 
 
-def test_a_server_on_this_machine_gets_the_key_and_needs_no_account(vertex, submitted):
+def test_a_server_on_this_machine_gets_the_key_and_needs_no_account(vertex):
     host = vertex("simulated", "http://127.0.0.1:8080", project=None, token=None)
     assert isinstance(submitted(host), Finished)
     (request,) = vertex.sent
@@ -133,7 +128,7 @@ def test_a_server_on_this_machine_gets_the_key_and_needs_no_account(vertex, subm
         (ConnectionError("cannot be reached"), "no_connection", ""),
     ],
 )
-def test_without_a_token_nothing_is_sent(vertex, submitted, error, reason, stops):
+def test_without_a_token_nothing_is_sent(vertex, error, reason, stops):
     def token():
         raise error
 
