@@ -83,19 +83,21 @@ def print_drift(drift: Drift, name_a: str, name_b: str) -> None:
     for pair in drift["systems"]:
         rows = [row for row in drift["rows"] if _is_of(row, pair)]
         changed = [row for row in rows if row["changed"]]
-        print_lines([f"\n{_system(*pair)}: {len(changed) or 'none'} of {len(rows)} rows changed"])
+        system = " \N{RIGHTWARDS ARROW} ".join(dict.fromkeys(pair))
+        print_lines([f"\n{system}: {len(changed) or 'none'} of {len(rows)} rows changed"])
         _print_rows(changed, [row for row in rows if not row["changed"]])
-        unpaired = [entry for entry in drift["not_compared"] if _is_of(entry, pair)]
-        print_lines([*_unscored(rows), *_not_compared(unpaired), *_records(drift, pair)])
+        unpaired: dict[str, list[NotCompared]] = {}
+        for entry in drift["not_compared"]:
+            if _is_of(entry, pair):
+                unpaired.setdefault(entry["reason"], []).append(entry)
+        print_lines(_unscored(rows))
+        print_lines(f"not compared: {_by_metric(alike)}: {reason}" for reason, alike in unpaired.items())
+        print_lines(_records(drift, pair))
     print_lines(f"note: {note}" for note in drift["notes"])
 
 
 def _is_of(row: Mapping[str, Any], pair: tuple[str, str]) -> bool:
     return (row["system_a"], row["system_b"]) == pair
-
-
-def _system(name_a: str, name_b: str) -> str:
-    return name_a if name_a == name_b else f"{name_a} \N{RIGHTWARDS ARROW} {name_b}"
 
 
 def _print_rows(changed: Sequence[MetricDrift], others: Sequence[MetricDrift]) -> None:
@@ -108,10 +110,8 @@ def _print_rows(changed: Sequence[MetricDrift], others: Sequence[MetricDrift]) -
     differing = [row for row in others if row["difference"] or row["smallest_detectable"] is not None]
     if differing:
         title = "Not separable, and the smallest difference that would have been seen with 80% power"
-        detectable = [
-            f"{row['smallest_detectable'] or 0:.2g}" if row["smallest_detectable"] is not None else ""
-            for row in differing
-        ]
+        powers = [row["smallest_detectable"] for row in differing]
+        detectable = ["" if power is None else f"{power:.2g}" for power in powers]
         _print_table(title, "would see", differing, detectable)
     if equal := [row for row in others if row not in differing]:
         print_lines([f"equal on every prompt: {_by_metric(equal)}"])
@@ -157,14 +157,6 @@ def _unscored(rows: Sequence[MetricDrift]) -> Iterator[str]:
         if row["unscored_a"] != row["unscored_b"]:
             in_a, in_b = (_counts(row[side]) for side in ("unscored_a", "unscored_b"))
             yield f"without a value: {_by_metric([row])}: {in_a} in run A, {in_b} in run B"
-
-
-def _not_compared(entries: Sequence[NotCompared]) -> Iterator[str]:
-    by_reason: dict[str, list[NotCompared]] = {}
-    for entry in entries:
-        by_reason.setdefault(entry["reason"], []).append(entry)
-    for reason, alike in by_reason.items():
-        yield f"not compared: {_by_metric(alike)}: {reason}"
 
 
 def _by_metric(rows: Sequence[MetricDrift] | Sequence[NotCompared]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,6 @@ from evals.cli.options import as_json, print_json
 if TYPE_CHECKING:
     from evals.definition import Truth
     from evals.generation.stage import Generation, Watch
-    from evals.rating.comparison import SystemMean
     from evals.rating.ratings import Ratings
     from evals.reporting.not_measured import NotMeasured
     from evals.run import Run
@@ -100,13 +99,6 @@ class DemoOutcome:
 def generate_demo(out: Path, watch: Watch = lambda count: None) -> Generation:
     """Ask the demo's two simulated systems for every picture that the run lacks, each in a real host's wire format.
 
-    Parameters
-    ----------
-    out
-        The run folder.
-    watch
-        Called with the count of requests as they end.
-
     Raises
     ------
     evals.generation.clients.GenerationError
@@ -133,12 +125,7 @@ def generate_demo(out: Path, watch: Watch = lambda count: None) -> Generation:
 def score_demo(images: Path, progress: Progress) -> DemoOutcome:
     """Score and rate the demo's pictures, write the report beside them, and check the scripted truth.
 
-    Parameters
-    ----------
-    images
-        The image set that `generate_demo` made; the run is the folder around it, the report goes to ``report`` there.
-    progress
-        Called with a label, the number done and the total.
+    The run is the folder around the image set that `generate_demo` made; the report goes to ``report`` there.
     """
     from evals.definition import read_definition
     from evals.imageset.imageset import read_image_set
@@ -163,19 +150,14 @@ def check_truth(ratings: Ratings, truth: Iterable[Truth]) -> list[Verdict]:
 
     A tie is measured where the paired difference is not separable from zero. Nothing is said where a metric has no
     value or too few prompts for an interval.
-
-    Parameters
-    ----------
-    ratings
-        The content of ``ratings.json``: ``rows`` and ``differences``.
-    truth
-        The scripted order of two systems, by metric and suite.
     """
     return [_verdict(ratings, line) for line in truth]
 
 
 def _verdict(ratings: Ratings, line: Truth) -> Verdict:
     from evals.definition import TIE
+    from evals.reporting.not_measured import most_frequent_reason
+    from metrics.measurement import REASONS
 
     def verdict(measured: str | None, note: str) -> Verdict:
         agrees = None if measured is None else measured == line.better
@@ -184,18 +166,12 @@ def _verdict(ratings: Ratings, line: Truth) -> Verdict:
     key = (line.metric, line.suite)
     difference = next((row for row in ratings["differences"] if (row["metric"], row["suite"]) == key), None)
     if difference is None or difference["mean"] is None:
-        return verdict(None, _why_unscored([row for row in ratings["rows"] if (row["metric"], row["suite"]) == key]))
+        most = most_frequent_reason(row for row in ratings["rows"] if (row["metric"], row["suite"]) == key)
+        note = f"not scored: {REASONS.get(most, most)}" if most else "the metric was not measured in this run"
+        return verdict(None, note)
     if difference["low"] is None:
         return verdict(None, f"{difference['n_prompts']} prompts are too few for an interval")
     return verdict(difference["better_system"] or TIE, line.why)
-
-
-def _why_unscored(rows: Sequence[SystemMean]) -> str:
-    from evals.reporting.not_measured import most_frequent_reason
-    from metrics.measurement import REASONS
-
-    most = most_frequent_reason(rows)
-    return "the metric was not measured in this run" if most is None else f"not scored: {REASONS.get(most, most)}"
 
 
 def print_demo(outcome: DemoOutcome) -> None:

@@ -36,7 +36,9 @@ def examine(progress: Callable[[str, int, int], None]) -> list[dict[str, str]]:
     """
     from metrics.encoders.catalogue import ENCODERS, default_names
 
-    checks = [_record("python", "ready", f"{platform.python_version()} on {platform.system()}, {os.cpu_count()} cores")]
+    note = f"{platform.python_version()} on {platform.system()}, {os.cpu_count()} cores"
+    note = f"{platform.python_version()} on {platform.system()}, {os.cpu_count()} cores"
+    checks = [{"what": "python", "state": "ready", "note": note}]
     roles = list(dict.fromkeys(row.role for row in ENCODERS))
     for done, role in enumerate(roles, start=1):
         checks += [_tried(role, name, "missing", _described) for name in default_names(role)]
@@ -49,9 +51,9 @@ def _tried(what: str, name: str, otherwise: str, describe: Callable[[Any], str])
     from metrics.encoders.catalogue import EncoderUnavailable, load_encoder
 
     try:
-        return _record(what, "ready", describe(load_encoder(name)))
+        return {"what": what, "state": "ready", "note": describe(load_encoder(name))}
     except EncoderUnavailable as error:
-        return _record(what, otherwise, str(error))
+        return {"what": what, "state": otherwise, "note": str(error)}
 
 
 def _described(encoder: Any) -> str:
@@ -62,7 +64,3 @@ def _described(encoder: Any) -> str:
 
 def _with_scripts(encoder: Any) -> str:
     return f"{encoder.name}, scripts: {', '.join(sorted(encoder.scripts))}"
-
-
-def _record(what: str, state: str, note: str) -> dict[str, str]:
-    return {"what": what, "state": state, "note": note}

@@ -69,15 +69,9 @@ class SystemEstimate:
 class SuiteEstimate:
     """One suite: its prompts, and the smallest difference between two systems that they can show.
 
-    Attributes
-    ----------
-    n_prompts
-        The prompts, a sequence counted once: its shots are not independent of each other.
-    n_images
-        The pictures of all systems.
-    smallest_effect
-        In units of the standard deviation of the paired differences (`evals.rating.statistics.power`); None where no
-        interval will be given, for the ``reason``.
+    A sequence counts as one prompt: its shots are not independent of each other. ``smallest_effect`` is in units of the
+    standard deviation of the paired differences (`evals.rating.statistics.power`); None where no interval will be
+    given, for the ``reason``.
     """
 
     suite: str
@@ -112,17 +106,9 @@ class Estimate:
 def estimate_requests(
     requests: Sequence[ImageRequest], facts: Facts, offers: Mapping[str, Offer] | None = None
 ) -> Estimate:
-    """Return what a plan would take, by the cited prices and latencies alone.
+    """Return what a plan would take, by the cited prices, latencies and what each host takes at once alone.
 
-    Parameters
-    ----------
-    requests
-        The plan (`evals.generation.plan.plan_requests`).
-    facts
-        Prices, latencies, and what each host takes at once.
-    offers
-        The offer of each system, for systems that the facts do not name (simulated ones); found in the facts if not
-        given.
+    ``offers`` has those of systems that the facts do not name (simulated ones).
 
     Raises
     ------
@@ -155,41 +141,31 @@ def _of_system(requests: Sequence[ImageRequest], offer: Offer, facts: Facts) -> 
     likely, worst = map(_total, zip(*(_usd_of(request, offer) for request in requests), strict=True))
     if likely is None:
         reasons.append("no source gives its price")
-    counts: dict[str, int] = {}
-    for request in requests:
-        counts[request.size] = counts.get(request.size, 0) + 1
-    at_work_s = {size: _latency_s(offer, size) for size in counts}
-    unknown = [size for size, seconds in at_work_s.items() if seconds is None]
-    hours: float | None = None
-    if unknown:
+    latencies = {size: _latency_s(offer, size) for size in dict.fromkeys(request.size for request in requests)}
+    seconds = _total(latencies[request.size] for request in requests)
+    if seconds is None:
+        unknown = [size for size, latency_s in latencies.items() if latency_s is None]
         reasons.append(f"nobody has measured its latency at {' and '.join(unknown)}")
-    else:
-        host = facts.hosts[offer.host]
-        seconds = sum(n * (at_work_s[size] or 0.0) for size, n in counts.items()) / host.concurrency
-        if host.per_minute is not None:
-            seconds = max(seconds, len(requests) / host.per_minute * 60)
-        hours = seconds / 3600
-    return SystemEstimate(requests[0].system, len(requests), likely, worst, hours, tuple(reasons))
+        return SystemEstimate(requests[0].system, len(requests), likely, worst, None, tuple(reasons))
+    host = facts.hosts[offer.host]
+    seconds = max(seconds / host.concurrency, len(requests) / (host.per_minute or math.inf) * 60)
+    return SystemEstimate(requests[0].system, len(requests), likely, worst, seconds / 3600, tuple(reasons))
 
 
 def _usd_of(request: ImageRequest, offer: Offer) -> tuple[float | None, float | None]:
     """Return what a picture usually costs and the most that it can cost."""
-    from evals.facts.pricing import PROMPT_TOKENS_AT_MOST, expected_cost_usd, max_cost_usd
+    from evals.facts.pricing import PROMPT_TOKENS_AT_MOST, expected_cost_usd, max_cost_usd, megapixels
 
-    n_bytes, references_mp = len(request.prompt.encode()), _references_mp(request)
+    n_bytes = len(request.prompt.encode())
+    references_mp = sum(map(_megapixels_of, request.item.reference_images))
+    references_mp += request.item.source is not None  # it is at most 1024 pixels wide and high
+    if request.first_shot is not None:
+        references_mp += megapixels(request.side, request.side)
     tokens = -(-n_bytes // 4), max(PROMPT_TOKENS_AT_MOST, n_bytes)  # English has some four characters a token
     return (
         expected_cost_usd(offer, request.size, request.n_references, tokens[0], references_mp),
         max_cost_usd(offer, request.size, request.n_references, tokens[1], references_mp),
     )
-
-
-def _references_mp(request: ImageRequest) -> int:
-    from evals.facts.pricing import megapixels
-
-    shot = megapixels(request.side, request.side) if request.first_shot is not None else 0
-    source = 1 if request.item.source is not None else 0  # it is at most 1024 pixels wide and high
-    return shot + source + sum(map(_megapixels_of, request.item.reference_images))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -254,21 +230,12 @@ def print_estimate(estimated: Estimate) -> None:
     ]
     counts = ("prompts", "images", f"smallest difference at {POWER:.0%} power")
     print_table("What it could show", ("suite", *counts), suites, right=counts)
-    print_lines(
-        [
-            "SD: standard deviation of the differences between two systems on the same prompt; "
-            f"paired t-test, two-sided, error rate {ALPHA:.0%}"
-        ]
-    )
+    test = f"paired t-test, two-sided, error rate {ALPHA:.0%}"
+    print_lines([f"SD: standard deviation of the differences between two systems on the same prompt; {test}"])
 
 
-def _totals(part: SystemEstimate | Estimate) -> tuple[str, str, str, str]:
-    return str(part.n_images), _usd(part.expected_cost_usd), _usd(part.max_cost_usd), _hours(part.hours)
-
-
-def _usd(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:,.2f}"
-
-
-def _hours(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.1f} h" if value >= 1 else f"{value * 60:.1f} min"
+def _totals(part: SystemEstimate | Estimate) -> tuple[str, ...]:
+    usd = ["unknown" if cost is None else f"{cost:,.2f}" for cost in (part.expected_cost_usd, part.max_cost_usd)]
+    if part.hours is None:
+        return (str(part.n_images), *usd, "unknown")
+    return (str(part.n_images), *usd, f"{part.hours:.1f} h" if part.hours >= 1 else f"{part.hours * 60:.1f} min")

@@ -32,23 +32,11 @@ def systems(json_wanted: bool) -> None:
 
 
 def list_systems(environ: Mapping[str, str], today: date, facts_path: Path | None = None) -> list[dict[str, Any]]:
-    """Return one row a system, in the order of the facts, ready for JSON.
+    """Return one row a system, in the order of the facts, ready for JSON; life cycles are held against ``today``.
 
-    Parameters
-    ----------
-    environ
-        The environment; only whether a key is in it is told, never the key.
-    today
-        The day that life cycles are held against.
-    facts_path
-        Other facts than those that come with TwinLens.
-
-    Returns
-    -------
-    list of dict
-        ``price_size`` is the size that ``expected_cost_usd`` and ``max_cost_usd`` are for: 1K where it is offered.
-        Both are None where no source gives a price. ``key_is_set`` is None where access is no matter of a key, and true
-        where none is needed. ``notes`` holds cautions first.
+    Of ``environ`` only whether a key is in it is told, never the key: ``key_is_set`` is None where access is no matter
+    of a key, and true where none is needed. ``price_size`` is the size that ``expected_cost_usd`` and ``max_cost_usd``
+    are for, 1K where it is offered; both are None where no source gives a price. ``notes`` holds cautions first.
 
     Raises
     ------
@@ -81,12 +69,6 @@ def _variable(host: HostFacts, environ: Mapping[str, str]) -> str | None:
     return next((name for name in host.key_variables if environ.get(name, "").strip()), None)
 
 
-def _is_set(host: HostFacts, environ: Mapping[str, str]) -> bool | None:
-    if host.credentials:
-        return None
-    return not host.key_variables or _variable(host, environ) is not None
-
-
 def _row(offer: Offer, host: HostFacts, environ: Mapping[str, str], today: date) -> dict[str, Any]:
     from evals.facts.models import cautions
     from evals.facts.pricing import expected_cost_usd, max_cost_usd
@@ -105,7 +87,7 @@ def _row(offer: Offer, host: HostFacts, environ: Mapping[str, str], today: date)
         "expected_cost_usd": expected_cost_usd(offer, size),
         "max_cost_usd": max_cost_usd(offer, size),
         "key": key_status(host, environ),
-        "key_is_set": _is_set(host, environ),
+        "key_is_set": None if host.credentials else not host.key_variables or _variable(host, environ) is not None,
         "released": offer.released.isoformat() if offer.released else None,
         "retired": offer.retired.isoformat() if offer.retired else None,
         "replaced_by": offer.replaced_by,

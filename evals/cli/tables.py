@@ -32,22 +32,10 @@ def table(
     last_apart: bool = False,
     **style: Any,
 ) -> Table:
-    """Return a table for the terminal.
+    """Return a table of plain texts for the terminal; ``style`` are more keywords of `rich.table.Table`.
 
-    Parameters
-    ----------
-    title, headings, rows
-        Plain texts.
-    right
-        Headings of the columns that are aligned to the right.
-    whole
-        Headings of the columns that are never wrapped.
-    ratios
-        How the width is shared between columns, by heading.
-    last_apart
-        Whether a line is drawn above the last row.
-    style
-        More keywords of `rich.table.Table`.
+    ``right`` and ``whole`` are the headings of the columns that are aligned to the right and never wrapped, ``ratios``
+    tell by heading how the width is shared; with ``last_apart`` a line is drawn above the last row.
     """
     from rich.markup import escape
     from rich.table import Table
