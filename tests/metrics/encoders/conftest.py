@@ -82,23 +82,14 @@ def open_clip_siglip_folder(tmp_path_factory: pytest.TempPathFactory, open_clip:
 
     folder = tmp_path_factory.mktemp("open_clip_siglip")
     word_tokenizer.save_pretrained(folder)
+    words = {"hf_tokenizer_name": "given/by-the-folder", "tokenizer_kwargs": {"clean": "canonicalize"}}
+    tower = {"context_length": 16, "vocab_size": 64, "width": 16, "heads": 2, "layers": 2, "pool_type": "last"}
     config = {
         "embed_dim": 16,
         "init_logit_bias": -10,
         "custom_text": True,
         "vision_cfg": TINY_CLIP["vision_cfg"],
-        "text_cfg": {
-            "context_length": 16,
-            "vocab_size": 64,
-            "hf_tokenizer_name": "given/by-the-folder",
-            "tokenizer_kwargs": {"clean": "canonicalize"},
-            "width": 16,
-            "heads": 2,
-            "layers": 2,
-            "no_causal_mask": True,
-            "proj_bias": True,
-            "pool_type": "last",
-        },
+        "text_cfg": {**tower, **words, "no_causal_mask": True, "proj_bias": True},
     }
     torch.manual_seed(1)
     network = open_clip.CustomTextCLIP(**{key: value for key, value in config.items() if key != "custom_text"})

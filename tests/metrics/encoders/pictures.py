@@ -1,5 +1,7 @@
 """Pictures and edits of them for tests of pixels."""
 
+from io import BytesIO
+
 import numpy as np
 from PIL import Image as Picture
 from skimage import data
@@ -39,6 +41,12 @@ def cut_out(dx, dy, side=320):
 
 def resized(image, width, height):
     return np.asarray(Picture.fromarray(image).resize((width, height), Picture.Resampling.BICUBIC))
+
+
+def as_jpeg(image, quality):
+    file = BytesIO()
+    Picture.fromarray(image).save(file, "JPEG", quality=quality)
+    return np.asarray(Picture.open(file))
 
 
 def noise(shape, seed):

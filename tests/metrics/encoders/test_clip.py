@@ -305,16 +305,15 @@ def checkpoint(open_clip_folder) -> Path:
     return open_clip_folder / "open_clip_model.safetensors"
 
 
-def test_a_local_file_is_loaded_into_the_architecture_named(tiny_architecture, checkpoint, by_open_clip, photographs):
+def test_a_local_file_is_loaded_into_the_architecture_named(
+    tiny_architecture, checkpoint, by_open_clip, photographs, monkeypatch
+):
     encoder = load_open_clip(f"{tiny_architecture}/{checkpoint}", "cpu")
     assert checkpoint.is_absolute()
     np.testing.assert_allclose(encoder.encode(photographs), by_open_clip.encode(photographs), atol=1e-6)
     assert "file" in encoder.note
-
-
-def test_a_relative_file_is_looked_for_in_the_weights_folder(tiny_architecture, checkpoint, monkeypatch):
     monkeypatch.setenv("TWINLENS_WEIGHTS", str(checkpoint.parent))
-    assert load_open_clip(f"{tiny_architecture}/{checkpoint.name}", "cpu").context_length == 77
+    assert load_open_clip(f"{tiny_architecture}/{checkpoint.name}", "cpu").weights_sha256 == encoder.weights_sha256
 
 
 def test_a_file_of_a_siglip_architecture_is_squashed_as_its_tags_are(open_clip):
@@ -362,18 +361,16 @@ def test_a_quickgelu_architecture_differs_from_the_plain_one_in_nothing_else(ope
             assert open_clip.get_model_config(name) == {**open_clip.get_model_config(plain), "quick_gelu": True}
 
 
-def test_a_repository_in_the_cache_is_loaded_by_its_name(hub_cache, open_clip_folder, by_open_clip, photographs):
+def test_repositories_in_the_cache_are_loaded_by_their_names(
+    hub_cache, open_clip_folder, by_open_clip, transformers_folder, by_transformers
+):
     hub_cache("laion/CLIP-tiny", open_clip_folder)
-    encoder = load_open_clip("hf-hub:laion/CLIP-tiny", "cpu")
-    assert encoder.licence == "MIT"
-    np.testing.assert_allclose(encoder.encode(photographs), by_open_clip.encode(photographs))
-
-
-def test_a_transformers_model_in_the_cache_is_loaded_by_its_name(hub_cache, transformers_folder, by_transformers):
     hub_cache("someone/tiny-clip", transformers_folder)
-    encoder = load_transformers("someone/tiny-clip", "cpu")
-    assert encoder.weights_sha256 == by_transformers.weights_sha256
-    assert encoder.licence == "see the model's page, https://huggingface.co/someone/tiny-clip"
+    laion, someones = load_open_clip("hf-hub:laion/CLIP-tiny", "cpu"), load_transformers("someone/tiny-clip", "cpu")
+    assert laion.licence == "MIT"
+    assert laion.weights_sha256 == by_open_clip.weights_sha256
+    assert someones.weights_sha256 == by_transformers.weights_sha256
+    assert someones.licence == "see the model's page, https://huggingface.co/someone/tiny-clip"
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")

@@ -97,29 +97,32 @@ def assert_same(ours: list[Any], theirs: list[Any], tolerance: float = 1e-5) -> 
 # OWLv2
 
 
-def test_owlv2_finds_what_transformers_own_post_processing_finds(owlv2, owlv2_folder, photographs):
+def by_transformers(folder: Path, image: np.ndarray, phrases: list[str], threshold: float, template: str) -> Any:
+    """Return the tokens, the output and the boxes, 0 to 1, of transformers' own processing of one picture."""
     import torch
-    from transformers import Owlv2ForObjectDetection, Owlv2ImageProcessorPil, Owlv2Processor
+    from transformers import AutoImageProcessor, AutoModelForZeroShotObjectDetection, AutoProcessor
 
-    network = Owlv2ForObjectDetection.from_pretrained(owlv2_folder).eval()
-    processor = Owlv2Processor.from_pretrained(owlv2_folder)
-    processor.image_processor = Owlv2ImageProcessorPil.from_pretrained(owlv2_folder)
+    network = AutoModelForZeroShotObjectDetection.from_pretrained(folder).eval()
+    processor = AutoProcessor.from_pretrained(folder)
+    processor.image_processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
+    texts = [[template.format(phrase) for phrase in phrases]]
+    inputs = processor(images=PIL.Image.fromarray(image), text=texts, return_tensors="pt")
+    with torch.no_grad():
+        output = network(**inputs)
+    height, width = image.shape[:2]
+    (found,) = processor.post_process_grounded_object_detection(
+        output, threshold=threshold, target_sizes=[(height, width)], text_labels=[phrases]
+    )
+    found["boxes"] = (found["boxes"].numpy() / [width, height, width, height]).clip(0, 1)
+    return processor.tokenizer.convert_ids_to_tokens(inputs["input_ids"][0]), output, found
+
+
+def test_owlv2_finds_what_transformers_own_post_processing_finds(owlv2, owlv2_folder, photographs):
     phrases = ["blue book", "cup", "plate"]
     wide, tall = photographs[1], np.ascontiguousarray(photographs[1].transpose(1, 0, 2))
     for image in (wide, tall):
-        height, width = image.shape[:2]
-        assert height != width
-        inputs = processor(
-            images=PIL.Image.fromarray(image),
-            text=[[OWLV2_TEMPLATE.format(phrase) for phrase in phrases]],
-            return_tensors="pt",
-        )
-        with torch.no_grad():
-            output = network(**inputs)
-        (theirs,) = processor.post_process_grounded_object_detection(
-            output, threshold=SCORE_FLOOR, target_sizes=[(height, width)], text_labels=[phrases]
-        )
-        boxes = (theirs["boxes"].numpy() / [width, height, width, height]).clip(0, 1)
+        _, _, theirs = by_transformers(owlv2_folder, image, phrases, SCORE_FLOOR, OWLV2_TEMPLATE)
+        boxes = theirs["boxes"]
         inside = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
         # boxes in the padding are theirs alone
         assert 10 < inside.sum() < len(inside)
@@ -155,21 +158,9 @@ def test_a_phrase_beyond_the_context_is_cut_to_fit(owlv2, photographs):
 
 
 def test_grounding_dino_finds_the_boxes_that_transformers_finds(grounding_dino, grounding_dino_folder, photographs):
-    import torch
-    from transformers import GroundingDinoForObjectDetection, GroundingDinoImageProcessorPil, GroundingDinoProcessor
-
-    network = GroundingDinoForObjectDetection.from_pretrained(grounding_dino_folder).eval()
-    processor = GroundingDinoProcessor.from_pretrained(grounding_dino_folder)
-    processor.image_processor = GroundingDinoImageProcessorPil.from_pretrained(grounding_dino_folder)
-    image = photographs[1]
-    height, width = image.shape[:2]
-    phrases = ["blue book", "cup", "fire hydrant"]
-    inputs = processor(images=PIL.Image.fromarray(image), text=[phrases], return_tensors="pt")
-    with torch.no_grad():
-        output = network(**inputs)
-    (theirs,) = processor.post_process_grounded_object_detection(output, threshold=0, target_sizes=[(height, width)])
-    boxes = (theirs["boxes"].numpy() / [width, height, width, height]).clip(0, 1)
-    tokens = processor.tokenizer.convert_ids_to_tokens(inputs["input_ids"][0])
+    image, phrases = photographs[1], ["blue book", "cup", "fire hydrant"]
+    tokens, output, theirs = by_transformers(grounding_dino_folder, image, phrases, 0, "{}")
+    boxes = theirs["boxes"]
     assert tokens == ["[CLS]", "blue", "book", ".", "cup", ".", "fire", "hydrant", ".", "[SEP]"]
     probabilities = output.logits[0].sigmoid().numpy()
     by_hand = np.stack([probabilities[:, span].max(axis=1) for span in ([1, 2], [4], [6, 7])], axis=1)

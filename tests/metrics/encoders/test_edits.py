@@ -1,7 +1,5 @@
 """What an edit changed, against published reference values, scikit-image and plain numpy."""
 
-from io import BytesIO
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,13 +12,7 @@ from skimage.registration import phase_cross_correlation
 from metrics.encoders.edits import edit_difference, estimate_shift, similarity_map
 from metrics.encoders.pixels import structural_similarity
 from metrics.reproducibility import peak_signal_to_noise_ratio
-from tests.metrics.encoders.pictures import ASTRONAUT, INVERTED_SQUARE, SQUARE, cut_out, resized, square_mask
-
-
-def as_jpeg(image, quality):
-    file = BytesIO()
-    Picture.fromarray(image).save(file, "JPEG", quality=quality)
-    return np.asarray(Picture.open(file))
+from tests.metrics.encoders.pictures import ASTRONAUT, INVERTED_SQUARE, SQUARE, as_jpeg, cut_out, resized, square_mask
 
 
 def test_reference_values_of_the_inverted_square():

@@ -1,7 +1,6 @@
 """Technical measures: exact values of drawn arrays, known noise, damage in order, and independent implementations."""
 
 import math
-from io import BytesIO
 
 import numpy as np
 import pytest
@@ -22,6 +21,7 @@ from metrics.encoders.technical import (
     sharpness,
     technical_measures,
 )
+from tests.metrics.encoders.pictures import as_jpeg
 
 
 def grey(plane):
@@ -36,12 +36,6 @@ def checkerboard(side, cell=1):
 def with_noise(image, sigma, seed=0):
     noise = np.random.default_rng(seed).normal(0, sigma, image.shape[:2])
     return np.clip(np.rint(image + noise[:, :, None]), 0, 255).astype(np.uint8)
-
-
-def as_jpeg(image, quality):
-    file = BytesIO()
-    Picture.fromarray(image).save(file, "JPEG", quality=quality)
-    return np.asarray(Picture.open(file))
 
 
 def blurred(image, sigma):

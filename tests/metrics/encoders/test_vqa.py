@@ -69,19 +69,12 @@ def blip2_folder(tmp_path_factory, tokenizer) -> Path:
     """An encoder and a decoder, and a processor that puts the picture in front of padding and question."""
     import transformers
 
+    padding = WORDS.index("<pad>")
+    t5 = {"d_model": 32, "d_kv": 16, "d_ff": 64, "num_layers": 2, "num_heads": 2, "vocab_size": len(WORDS)}
     config = transformers.Blip2Config(
         vision_config=transformers.Blip2VisionConfig(**TOWER),
         qformer_config=transformers.Blip2QFormerConfig(**LAYERS, vocab_size=len(WORDS), encoder_hidden_size=32),
-        text_config=transformers.T5Config(
-            d_model=32,
-            d_kv=16,
-            d_ff=64,
-            num_layers=2,
-            num_heads=2,
-            vocab_size=len(WORDS),
-            decoder_start_token_id=WORDS.index("<pad>"),
-            pad_token_id=WORDS.index("<pad>"),
-        ),
+        text_config=transformers.T5Config(**t5, decoder_start_token_id=padding, pad_token_id=padding),
         num_query_tokens=5,
         image_token_index=WORDS.index("<image>"),
     )

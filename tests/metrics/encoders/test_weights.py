@@ -3,8 +3,8 @@
 import hashlib
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import huggingface_hub
@@ -94,47 +94,34 @@ def test_every_tag_of_open_clip_is_understood(open_clip):
 # Fetching
 
 
-class Hub:
-    """A stand-in for the Hugging Face Hub: repositories with file names, and the record of what was downloaded."""
-
-    def __init__(self, repositories: dict[str, list[str]], cache: Path) -> None:
-        self.repositories = repositories
-        self.cache = cache
-        self.downloaded: dict[str, list[str]] = {}
-
-    def list_repo_files(self, repository: str) -> list[str]:
-        return self.repositories[repository]
-
-    def snapshot_download(self, repository: str, allow_patterns: list[str]) -> str:
-        self.downloaded[repository] = allow_patterns
-        return str(self.cache / repository)
-
-
 @pytest.fixture
-def hub(monkeypatch, tmp_path) -> Callable[[dict[str, list[str]]], Hub]:
-    def start(repositories: dict[str, list[str]]) -> Hub:
-        made = Hub(repositories, tmp_path)
-        monkeypatch.setattr(huggingface_hub, "list_repo_files", made.list_repo_files)
-        monkeypatch.setattr(huggingface_hub, "snapshot_download", made.snapshot_download)
-        monkeypatch.setattr(weights, "_check_network", lambda wanted, address: None)
-        return made
+def hub(monkeypatch, tmp_path) -> Any:
+    """A stand-in for the Hugging Face Hub: the files of its repositories, and what was downloaded of each."""
+    stand_in = SimpleNamespace(files={}, downloaded={})
 
-    return start
+    def download(repository: str, allow_patterns: list[str]) -> str:
+        stand_in.downloaded[repository] = allow_patterns
+        return str(tmp_path / repository)
+
+    monkeypatch.setattr(huggingface_hub, "list_repo_files", lambda repository: stand_in.files[repository])
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    monkeypatch.setattr(weights, "_check_network", lambda wanted, address: None)
+    return stand_in
 
 
 def test_a_tag_is_fetched_as_its_best_weights_file(hub, tmp_path):
     repository = "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"
-    made = hub({repository: ["README.md", "open_clip_pytorch_model.bin", "open_clip_model.safetensors"]})
+    hub.files = {repository: ["README.md", "open_clip_pytorch_model.bin", "open_clip_model.safetensors"]}
     assert fetch("open_clip:ViT-B-32/laion2b_s34b_b79k") == tmp_path / repository / "open_clip_model.safetensors"
-    assert "open_clip_model.safetensors" in made.downloaded[repository]
-    assert "open_clip_pytorch_model.bin" not in made.downloaded[repository]
+    assert "open_clip_model.safetensors" in hub.downloaded[repository]
+    assert "open_clip_pytorch_model.bin" not in hub.downloaded[repository]
 
 
 def test_a_tag_brings_its_tokenizer_from_where_it_lies(hub):
-    made = hub({"laion/CLIP-ViT-B-32-roberta-base-laion2B-s12B-b32k": ["open_clip_pytorch_model.bin"]})
+    hub.files = {"laion/CLIP-ViT-B-32-roberta-base-laion2B-s12B-b32k": ["open_clip_pytorch_model.bin"]}
     fetch("open_clip:roberta-ViT-B-32/laion2b_s12b_b32k")
-    assert "tokenizer*" in made.downloaded["roberta-base"]
-    assert not any("model.safetensors" in pattern for pattern in made.downloaded["roberta-base"])
+    assert "tokenizer*" in hub.downloaded["roberta-base"]
+    assert not any("model.safetensors" in pattern for pattern in hub.downloaded["roberta-base"])
 
 
 def test_a_repository_brings_the_tokenizer_that_its_configuration_names(hub, hub_cache, tmp_path):
@@ -142,19 +129,19 @@ def test_a_repository_brings_the_tokenizer_that_its_configuration_names(hub, hub
     folder.mkdir()
     (folder / "open_clip_config.json").write_text('{"model_cfg": {"text_cfg": {"hf_tokenizer_name": "org/words"}}}')
     hub_cache("org/clip", folder)
-    made = hub({"org/clip": ["open_clip_config.json", "open_clip_pytorch_model.bin"]})
+    hub.files = {"org/clip": ["open_clip_config.json", "open_clip_pytorch_model.bin"]}
     assert fetch("open_clip:hf-hub:org/clip").name == "open_clip_pytorch_model.bin"
-    assert list(made.downloaded) == ["org/clip", "org/words"]
+    assert list(hub.downloaded) == ["org/clip", "org/words"]
 
 
 def test_shards_are_fetched_with_their_index(hub):
-    made = hub({"org/name": ["model.safetensors.index.json", "model-00001-of-00002.safetensors"]})
+    hub.files = {"org/name": ["model.safetensors.index.json", "model-00001-of-00002.safetensors"]}
     fetch("transformers:org/name")
-    assert "model-*.safetensors" in made.downloaded["org/name"]
+    assert "model-*.safetensors" in hub.downloaded["org/name"]
 
 
 def test_a_repository_without_weights_is_refused(hub):
-    hub({"org/name": ["README.md"]})
+    hub.files = {"org/name": ["README.md"]}
     with pytest.raises(EncoderUnavailable, match=r"org/name holds none of .*model\.safetensors"):
         fetch("transformers:org/name")
 
@@ -209,7 +196,6 @@ def test_a_download_that_fails_is_one_sentence(error, sentence, hub, monkeypatch
     def fail(repository: str) -> None:
         raise error
 
-    hub({})
     monkeypatch.setattr(huggingface_hub, "list_repo_files", fail)
     with pytest.raises(EncoderUnavailable, match=sentence) as caught:
         fetch("transformers:org/name")
