@@ -25,6 +25,8 @@ class CountingEncoder:
 
     def __init__(self) -> None:
         self.batches: list[int] = []
+        self.names: list[str] = []
+        """Of all encoders that were loaded."""
 
     def encode(self, images: Sequence[Any]) -> list[list[dict[str, Any]]]:
         self.batches.append(len(images))
@@ -69,6 +71,7 @@ def face_encoder(monkeypatch: pytest.MonkeyPatch) -> CountingEncoder:
     real = catalogue.load_encoder
 
     def load(name: str, device: str = "auto") -> Any:
+        encoder.names.append(name)
         return encoder if name.startswith("dlib") else real(name, device)
 
     monkeypatch.setattr("evals.scoring.encoders.load_encoder", load)

@@ -1,12 +1,13 @@
 """No metric of the catalogue depends on the batch that it was computed in, nor on the order of the image set."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import PIL.Image
 import PIL.ImageDraw
 import pytest
@@ -150,95 +151,71 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+class Counted:
+    """An encoder that keeps how many inputs it is given at once."""
+
+    def __init__(self, encoder: Any, lengths: list[int]) -> None:
+        self._encoder, self._lengths = encoder, lengths
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._encoder, name)
+
+    def encode(self, inputs: Sequence[Any]) -> Any:
+        self._lengths.append(len(inputs))
+        return self._encoder.encode(inputs)
+
+
 @pytest.fixture
 def in_batches_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[int]]:
     """Return a function that sets how much is measured at once; what encoders are then given fills its list."""
-    real = catalogue.load_encoder
-    loaded: dict[str, Any] = {}
-
-    def counted(encode: Callable[..., Any], given: list[int]) -> Callable[..., Any]:
-        def counting(inputs: Sequence[Any]) -> Any:
-            given.append(len(inputs))
-            return encode(inputs)
-
-        return counting
+    load_once = cache(catalogue.load_encoder)
 
     def set_size(size: int) -> list[int]:
-        given: list[int] = []
-
-        def load(name: str, device: str = "auto") -> Any:
-            if name not in loaded:
-                loaded[name] = real(name, device)
-            encoder = loaded[name]
-            facts = ("name", "licence", "weights_sha256", "version", "scripts")
-            return SimpleNamespace(
-                **{fact: getattr(encoder, fact) for fact in facts if hasattr(encoder, fact)},
-                encode=counted(encoder.encode, given),
-            )
-
+        lengths: list[int] = []
         monkeypatch.setattr("evals.scoring.engine.WINDOW_IMAGES", size)
         monkeypatch.setattr("evals.scoring.measuring._CHUNK", size)
-        monkeypatch.setattr("evals.scoring.encoders.load_encoder", load)
-        return given
+        monkeypatch.setattr(
+            "evals.scoring.encoders.load_encoder",
+            lambda name, device="auto": Counted(load_once(name, device), lengths),
+        )
+        return lengths
 
     return set_size
 
 
-Found = Mapping[tuple[Any, ...], list[tuple[float | None, str | None]]]
-"""Values and reasons by metric, control and samples."""
-
-
-def outcomes(table: Any) -> Found:
-    """Return what a score table says, whatever the order of its rows."""
-    found: dict[tuple[Any, ...], list[tuple[float | None, str | None]]] = {}
-    columns = (table.metric, table.control, table.subject, table.value, table.reason)
-    for name, control, subject, value, reason in zip(*columns, strict=True):
-        key = (name, control if isinstance(control, str) else None, tuple(sorted(subject)))
-        found.setdefault(key, []).append((None, reason) if np.isnan(value) else (value, None))
-    return found
-
-
-def assert_same(found: Found, expected: Found) -> None:
-    assert found.keys() == expected.keys()
-    for key in expected:
-        reasons, wanted_reasons = (sorted(reason for _, reason in each[key] if reason) for each in (found, expected))
-        values, wanted_values = (
-            sorted(value for value, _ in each[key] if value is not None) for each in (found, expected)
-        )
-        assert (key, reasons, len(values)) == (key, wanted_reasons, len(wanted_values))
-        assert np.allclose(values, wanted_values, rtol=0, atol=TOLERANCE), (key, values, wanted_values)
+def outcomes(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return values and reasons by metric, control and samples, whatever the order of a score table's rows."""
+    table = scores[["metric", "control", "reason", "value"]].fillna({"control": "", "reason": ""})
+    table["samples"] = [" ".join(sorted(subject)) for subject in scores["subject"]]
+    return table.sort_values(["metric", "control", "samples", "reason", "value"], ignore_index=True)
 
 
 def scored_alike(
     folder: Path, runs: Path, in_batches_of: Callable[[int], list[int]], metrics: Sequence[str], encoders: Sequence[str]
-) -> tuple[Found, list[int]]:
+) -> tuple[pd.DataFrame, list[int]]:
     """Score an image set in batches of every size and in another order, and hold the tables together.
 
     Returns what all of them say, and the largest number of inputs that an encoder was given at once for each size.
     """
 
-    def found(run: str) -> Found:
+    def scored(run: str) -> pd.DataFrame:
         return outcomes(score(folder, runs / run, metrics, encoders).scores)
 
-    given = [in_batches_of(BATCH_SIZES[0])]
-    first = found("first")
+    lengths = [in_batches_of(BATCH_SIZES[0])]
+    first = scored("first")
     for size in BATCH_SIZES[1:]:
-        given.append(in_batches_of(size))
-        assert_same(found(f"of {size}"), first)
+        lengths.append(in_batches_of(size))
+        pd.testing.assert_frame_equal(scored(f"of {size}"), first, rtol=0, atol=TOLERANCE)
     in_batches_of(BATCH_SIZES[1])
     shuffle(folder)
-    assert_same(found("shuffled"), first)
-    return first, [max(lengths) for lengths in given]
+    pd.testing.assert_frame_equal(scored("shuffled"), first, rtol=0, atol=TOLERANCE)
+    return first, [max(each) for each in lengths]
 
 
-def assert_measured(found: Found, metrics: Sequence[str]) -> None:
+def assert_measured(table: pd.DataFrame, metrics: Sequence[str]) -> None:
     """Check that each metric has a value, on its own subjects and on those of each of its controls."""
-    valued = {
-        (metric, control) for (metric, control, _), each in found.items() if any(value is not None for value, _ in each)
-    }
-    for name in metrics:
-        for control in (None, *metric(name).controls):
-            assert (name, control) in valued
+    valued = set(table.dropna(subset="value")[["metric", "control"]].itertuples(index=False, name=None))
+    assert valued >= {(name, control) for name in metrics for control in ("", *metric(name).controls)}
 
 
 OWN = [spec.id for spec in METRICS if spec.function.startswith("metrics.")]
@@ -253,18 +230,17 @@ def test_no_metric_depends_on_its_batch_or_on_the_order(tmp_path, small_models, 
     # A metric that is new in the catalogue is asked for here too, and fails where the image set gives it nothing.
     metrics = [name for name in OWN if name not in LPIPS]
     encoders = [*models, "dlib:resnet_v1", "rapidocr:pp-ocrv6-small"]
-    found, at_once = scored_alike(everything(tmp_path / "set", 2), tmp_path, in_batches_of, metrics, encoders)
+    table, at_once = scored_alike(everything(tmp_path / "set", 2), tmp_path, in_batches_of, metrics, encoders)
     assert at_once[0] < at_once[1] < at_once[2]
-    assert_measured(found, metrics)
-    reasons = {reason for each in found.values() for _, reason in each if reason}
-    assert reasons >= {"no_face", "no_text", "language_unsupported", "no_mask"}
+    assert_measured(table, metrics)
+    assert set(table["reason"]) >= {"no_face", "no_text", "language_unsupported", "no_mask"}
 
 
 def test_lpips_does_not_depend_on_its_batch_or_on_the_order(tmp_path, in_batches_of, shared):
     weights = shared("models/lpips/lpips_alex.onnx")
     encoders = [f"lpips:{weights}", f"edit_lpips:{weights}"]
-    found, _ = scored_alike(everything(tmp_path / "set", 2), tmp_path, in_batches_of, LPIPS, encoders)
-    assert_measured(found, LPIPS)
+    table, _ = scored_alike(everything(tmp_path / "set", 2), tmp_path, in_batches_of, LPIPS, encoders)
+    assert_measured(table, LPIPS)
 
 
 @pytest.mark.slow
@@ -278,6 +254,6 @@ def test_the_encoders_of_packages_do_not_depend_on_the_batch_or_on_the_order(tmp
         and "embedded" not in spec.unfit_encoders
     ]
     encoders = ["embedded:lite", "dlib:resnet_v1", "rapidocr:pp-ocrv6-small"]
-    found, at_once = scored_alike(everything(tmp_path / "set", 4), tmp_path, in_batches_of, metrics, encoders)
+    table, at_once = scored_alike(everything(tmp_path / "set", 4), tmp_path, in_batches_of, metrics, encoders)
     assert at_once[0] < at_once[1] < at_once[2]
-    assert_measured(found, metrics)
+    assert_measured(table, metrics)

@@ -1,6 +1,7 @@
 """Adherence and text through the whole scoring stage, with real encoders: own value, control, reasons, provenance."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -73,12 +74,10 @@ def test_both_libraries_would_never_share_a_cached_feature(prompted, tiny_clip, 
     first = score(prompted, tmp_path / "run", ["adherence"], [tiny_clip])
     stores = {path.name for path in (first.path / "features/clip_image").iterdir()}
     folder = Path(tiny_clip.removeprefix("open_clip:local-dir:"))
+    other = folder.with_name("squashed")
+    shutil.copytree(folder, other)
     config = json.loads((folder / "open_clip_config.json").read_text())
     config["preprocess_cfg"]["resize_mode"] = "squash"
-    other = folder.with_name("squashed")
-    other.mkdir()
-    for path in folder.iterdir():
-        (other / path.name).write_bytes(path.read_bytes())
     (other / "open_clip_config.json").write_text(json.dumps(config))
     second = score(prompted, tmp_path / "run", ["adherence"], [f"open_clip:local-dir:{other}"])
     assert len({path.name for path in (second.path / "features/clip_image").iterdir()} - stores) == 1
@@ -93,16 +92,15 @@ def scored_signs(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def signs(folder: Path) -> Path:
     samples = []
     for system, spoilt in (("a", False), ("b", True)):
+        pictures = {
+            "สวัสดี": PIL.Image.new("RGB", (320, 160), "white" if spoilt else "beige"),
+            "Nothing": PIL.Image.new("RGB", (320, 160), "gray" if spoilt else "silver"),
+        }
         for text in ("OPEN 24 HOURS", "Fresh bread", "Museum", "Bahnhof", "Café du Port"):
-            drawn = text[:-2] + text[-1] + text[-2] if spoilt else text
-            pixels = render_text(drawn)
-            assert pixels is not None
+            pictures[text] = PIL.Image.fromarray(render_text(text[:-2] + text[-1] + text[-2] if spoilt else text))
+        for text, picture in pictures.items():
             facts = {"system": system, "suite": "signs", "prompt": f"a sign: {text}", "expected_text": text}
-            samples.append((PIL.Image.fromarray(pixels), facts))
-        facts = {"system": system, "suite": "signs", "prompt": "a sign in Thai", "expected_text": "สวัสดี"}
-        samples.append((PIL.Image.new("RGB", (320, 160), "white" if spoilt else "beige"), facts))
-        facts = {"system": system, "suite": "signs", "prompt": "a blank sign", "expected_text": "Nothing"}
-        samples.append((PIL.Image.new("RGB", (320, 160), "gray" if spoilt else "silver"), facts))
+            samples.append((picture, facts))
     return write_image_set(folder / "signs", samples)
 
 

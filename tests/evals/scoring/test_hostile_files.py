@@ -58,12 +58,9 @@ def ghostscript(tmp_path, monkeypatch) -> Path:
     return mark
 
 
-def test_most_of_pillows_plugins_are_covered():
-    assert len(HOSTILE) >= 20
-
-
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
 def test_no_other_format_is_decoded_under_any_name(tmp_path, ghostscript, suffix):
+    assert len(HOSTILE) >= 20, "most of Pillow's plugins are among them"
     paths = []
     for kind, content in HOSTILE.items():
         paths.append(tmp_path / f"{kind}.{suffix}")
@@ -90,39 +87,29 @@ def test_no_other_format_is_stored_shown_or_written(tmp_path, ghostscript, kind)
     assert not ghostscript.exists()
 
 
-def test_decoding_may_start_no_program_even_where_a_library_tries(tmp_path, monkeypatch):
-    """The worker is asked to decode with a library that starts programs: none starts, and it says so."""
-    script = tmp_path / "worker.py"
-    script.write_text(
-        "import subprocess, sys\n"
-        "from evals.scoring import decode_worker\n"
-        "def decode_file(path):\n"
-        "    subprocess.run(['touch', str(path) + '.ran'])\n"
-        "decode_worker.decode_file = decode_file\n"
-        "decode_worker.main()\n"
-    )
-    request = json.dumps({"number": 0, "path": str(tmp_path / "a.png")}) + "\n"
-    answer = subprocess.run(
-        [sys.executable, str(script)], input=request, capture_output=True, text=True, check=True, cwd=Path.cwd(),
-        env={**os.environ, "PYTHONPATH": str(Path(decode_worker.__file__).parents[2])},
-    )  # fmt: skip
-    assert "another program" in json.loads(answer.stdout)["unreadable"]
-    assert not (tmp_path / "a.png.ran").exists()
-
-
-def forging(tmp_path: Path, body: str) -> list[str]:
+def forging(tmp_path: Path, body: str, confined: bool = False, further: str = "") -> list[str]:
     """A worker whose library does what ``body`` says while it decodes."""
     script = tmp_path / "forging.py"
     script.write_text(
-        "import os, sys, time\n"
+        "import os, subprocess, sys, time\n"
         "from evals.scoring import decode_worker\n"
         "real = decode_worker.decode_file\n"
-        f"def decode_file(path):\n{body}\n    return real(path)\n"
+        f"def decode_file(path):\n    {body}\n    return real(path)\n"
         "decode_worker.decode_file = decode_file\n"
-        "decode_worker._confine = lambda: None\n"
-        "decode_worker.main()\n"
+        + ("" if confined else "decode_worker._confine = lambda: None\n")
+        + f"{further}\ndecode_worker.main()\n"
     )
     return [sys.executable, str(script)]
+
+
+def test_decoding_may_start_no_program_even_where_a_library_tries(tmp_path):
+    """The worker is asked to decode with a library that starts programs: none starts, and it says so."""
+    command = forging(tmp_path, "subprocess.run(['touch', str(path) + '.ran'])", confined=True)
+    request = json.dumps({"number": 0, "path": str(tmp_path / "a.png")}) + "\n"
+    environment = {**os.environ, "PYTHONPATH": str(Path(decode_worker.__file__).parents[2])}
+    answer = subprocess.run(command, input=request, capture_output=True, text=True, check=True, env=environment)
+    assert "another program" in json.loads(answer.stdout)["unreadable"]
+    assert not (tmp_path / "a.png.ran").exists()
 
 
 @pytest.fixture
@@ -136,7 +123,7 @@ def two_pictures(tmp_path) -> list[Path]:
 def test_what_a_library_prints_is_no_answer(tmp_path, two_pictures, monkeypatch):
     """A forged answer on standard output reaches nobody: the channel is not there any more."""
     forged = json.dumps({"number": 0, "path": str(two_pictures[0]), "unreadable": "forged"})
-    body = f"    os.write(1, {forged!r}.encode() + b'\\n'); os.system('echo forged')"
+    body = f"os.write(1, {forged!r}.encode() + b'\\n'); os.system('echo forged')"
     monkeypatch.setattr("evals.scoring.decoders.WORKER", forging(tmp_path, body))
     with Decoders(workers=1) as decoders:
         decoded = list(decoders.decode(two_pictures))
@@ -145,13 +132,8 @@ def test_what_a_library_prints_is_no_answer(tmp_path, two_pictures, monkeypatch)
 
 def test_answer_about_another_file_is_refused(tmp_path, two_pictures, monkeypatch):
     """A worker that answers the first request twice gives the second file nothing."""
-    command = forging(tmp_path, "    pass")
-    script = Path(command[1])
-    repeating = (
-        "parse = decode_worker.json.loads\ndecode_worker.json.loads = lambda line: {**parse(line), 'number': 0}\n"
-    )
-    script.write_text(script.read_text().replace("decode_worker.main()", f"{repeating}decode_worker.main()"))
-    monkeypatch.setattr("evals.scoring.decoders.WORKER", command)
+    repeating = "parse = decode_worker.json.loads\ndecode_worker.json.loads = lambda line: {**parse(line), 'number': 0}"
+    monkeypatch.setattr("evals.scoring.decoders.WORKER", forging(tmp_path, "pass", further=repeating))
     with Decoders(workers=1) as decoders:
         decoded = list(decoders.decode(two_pictures))
     assert [image.reason for image in decoded if isinstance(image, Unreadable)] == ["decode_crashed"]
@@ -161,7 +143,7 @@ def test_answer_about_another_file_is_refused(tmp_path, two_pictures, monkeypatc
 def test_children_of_a_hanging_decoder_end_with_it(tmp_path, two_pictures, monkeypatch, watchdogs):
     pid_file = tmp_path / "pid"
     body = (
-        f"    import subprocess\n    child = subprocess.Popen(['sleep', '600'])\n"
+        f"child = subprocess.Popen(['sleep', '600'])\n"
         f"    open({str(pid_file)!r}, 'w').write(str(child.pid) + '.'); time.sleep(600)"
     )
     monkeypatch.setattr("evals.scoring.decoders.WORKER", forging(tmp_path, body))

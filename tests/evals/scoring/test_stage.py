@@ -18,7 +18,6 @@ from evals.imageset.imageset import ImageSetError
 from evals.rating.stage import rate_run
 from evals.reporting import write_report
 from evals.run import RunError
-from evals.scoring import encoders
 from evals.scoring.stage import ScoringError, score
 from metrics.encoders.catalogue import EncoderUnavailable
 from metrics.encoders.extractor import Extractor
@@ -42,23 +41,10 @@ def test_every_pair_of_shots_has_a_value_or_a_reason(sequences, tmp_path, face_e
     assert set(row.subject) <= set(run.samples.sample_id)
 
 
-def test_second_run_computes_nothing(sequences, tmp_path, face_encoder):
-    score(sequences, tmp_path / "run", ["identity.self"])
-    assert face_encoder.batches == [18]
-    before = load_run(tmp_path / "run").scores
-    score(sequences, tmp_path / "run", ["identity.self"])
-    assert face_encoder.batches == [18]
-    assert before.equals(load_run(tmp_path / "run").scores)
-
-
-def test_adding_a_metric_computes_only_what_it_needs(sequences, tmp_path, face_encoder):
-    score(sequences, tmp_path / "run", ["identity.self"])
+def test_what_was_encoded_once_is_found_again_by_content(sequences, tmp_path, face_encoder):
+    before = score(sequences, tmp_path / "run", ["identity.self"]).scores
+    assert score(sequences, tmp_path / "run", ["identity.self"]).scores.equals(before)
     score(sequences, tmp_path / "run", ["identity.drift", "identity.self"])
-    assert face_encoder.batches == [18]
-
-
-def test_moved_image_set_finds_its_features_by_content(sequences, tmp_path, face_encoder):
-    score(sequences, tmp_path / "run", ["identity.self"])
     shutil.move(sequences, tmp_path / "moved")
     score(tmp_path / "moved", tmp_path / "other", ["identity.self"], features=tmp_path / "run/features")
     assert face_encoder.batches == [18]
@@ -102,11 +88,15 @@ def test_encoder_that_was_asked_for_must_load(repeats, tmp_path):
     assert not (tmp_path / "run/scores.parquet").exists()
 
 
+def file_of(image_set, row):
+    return image_set / json.loads((image_set / "metadata.jsonl").read_text().splitlines()[row - 1])["file_name"]
+
+
 def test_image_that_only_decoding_shows_to_be_bad_is_refused_with_its_row(sequences, tmp_path, face_encoder):
-    name = json.loads((sequences / "metadata.jsonl").read_text().splitlines()[4])["file_name"]
-    content = bytearray((sequences / name).read_bytes())
+    path = file_of(sequences, 5)
+    content = bytearray(path.read_bytes())
     content[60:70] = b"\x00" * 10
-    (sequences / name).write_bytes(content)
+    path.write_bytes(content)
     with pytest.raises(ImageSetError, match=r"row 5: .*cannot be decoded"):
         score(sequences, tmp_path / "run", ["identity.self"])
     assert not (tmp_path / "run/scores.parquet").exists()
@@ -117,9 +107,12 @@ def test_image_that_only_decoding_shows_to_be_bad_is_refused_with_its_row(sequen
     assert run.scores.value.notna().sum() == 16
 
 
-def test_file_that_is_no_image_is_a_reason_where_going_on_was_allowed(sequences, tmp_path, face_encoder):
-    name = json.loads((sequences / "metadata.jsonl").read_text().splitlines()[0])["file_name"]
-    (sequences / name).write_text("not an image")
+def test_file_that_is_no_image_is_refused_before_an_encoder_is_loaded_or_is_a_reason(sequences, tmp_path, face_encoder):
+    file_of(sequences, 1).write_text("not an image")
+    with pytest.raises(ImageSetError, match=r"row 1: .*not an image"):
+        score(sequences, tmp_path / "run", ["identity.self"])
+    assert face_encoder.names == []
+    assert not (tmp_path / "run").exists()
     run = score(sequences, tmp_path / "run", ["identity.self"], skip_bad=True)
     reasons = run.scores[run.scores.control.isna()].reason.value_counts()
     assert reasons["unreadable_image"] == 2
@@ -127,43 +120,28 @@ def test_file_that_is_no_image_is_a_reason_where_going_on_was_allowed(sequences,
     assert details["what"].startswith("is not an image that can be read")
 
 
-def test_bad_file_is_refused_before_any_encoder_is_loaded(sequences, tmp_path, monkeypatch):
-    name = json.loads((sequences / "metadata.jsonl").read_text().splitlines()[0])["file_name"]
-    (sequences / name).write_text("not an image")
-
-    def loaded(*_args, **_kwargs):
-        raise AssertionError("an encoder was loaded")
-
-    monkeypatch.setattr("evals.scoring.encoders.load_encoder", loaded)
-    with pytest.raises(ImageSetError, match=r"row 1: .*not an image"):
-        score(sequences, tmp_path / "run", ["identity.self"])
-    assert not (tmp_path / "run").exists()
-
-
 @pytest.mark.parametrize(
-    ("name", "why"),
+    ("name", "inside", "why"),
     [
-        ("identity.slef", r"no metric 'identity.slef'; did you mean 'identity.self'"),
-        ("text.cer", r"text.cer needs the column expected_text"),
+        ("identity.slef", "../run", r"no metric 'identity.slef'; did you mean 'identity.self'"),
+        ("text.cer", "../run", r"text.cer needs the column expected_text"),
+        ("identity.self", ".", "in the image set itself"),
+        ("identity.self", "run", "in the image set itself"),
     ],
 )
-def test_metric_that_cannot_be_measured_is_refused(sequences, tmp_path, name, why):
+def test_metric_that_cannot_be_measured_or_output_in_the_image_set_is_refused(sequences, name, inside, why):
     with pytest.raises(ScoringError, match=why):
-        score(sequences, tmp_path / "run", [name])
+        score(sequences, sequences / inside, [name])
 
 
-def test_folder_of_another_run_is_refused(sequences, repeats, tmp_path, face_encoder):
+def test_folder_of_another_run_or_another_writer_is_refused(sequences, tmp_path, face_encoder):
     other = tmp_path / "other set"
     shutil.copytree(sequences, other)
     score(sequences, tmp_path / "run", ["identity.self"])
     with pytest.raises(ScoringError, match="holds a run of another image set"):
         score(other, tmp_path / "run", ["identity.self"])
-
-
-@pytest.mark.parametrize("inside", [".", "run"])
-def test_output_in_the_image_set_itself_is_refused(sequences, inside):
-    with pytest.raises(ScoringError, match="in the image set itself"):
-        score(sequences, sequences / inside, ["identity.self"])
+    with filelock.FileLock(tmp_path / "run/.lock"), pytest.raises(ScoringError, match="another run is writing"):
+        score(sequences, tmp_path / "run", ["identity.self"])
 
 
 def test_image_set_inside_a_run_is_scored_in_place(sequences, tmp_path, face_encoder):
@@ -212,46 +190,17 @@ def test_killed_run_goes_on_where_it_was(repeats, tmp_path, monkeypatch):
     started.wait()
     assert not (run / "scores.parquet").exists()
     stored = sum(shard.read_bytes().count(b"\n") for shard in run.glob("features/phash/*/*.shard"))
-    encoded = []
-    hashes = Extractor.encode
-
-    def counted(self, images):
-        encoded.extend(images)
-        return hashes(self, images)
-
-    monkeypatch.setattr(Extractor, "encode", counted)
+    encoded, hashes = [], Extractor.encode
+    monkeypatch.setattr(Extractor, "encode", lambda self, images: encoded.extend(images) or hashes(self, images))
     finished = score(repeats, run, ["reproducibility.phash_distance"])
     # System a's repeats are the same pixels, so its 24 images are 12 different ones.
     assert len(encoded) == 12 + 24 - stored
     assert finished.scores.value.notna().all()
 
 
-def test_every_encoder_is_loaded_once(sequences, tmp_path, face_encoder, monkeypatch):
-    loaded = []
-    real = encoders.load_encoder
-
-    def counted(name, device="auto"):
-        loaded.append(name)
-        return real(name, device)
-
-    monkeypatch.setattr("evals.scoring.encoders.load_encoder", counted)
+def test_every_encoder_is_loaded_once(sequences, tmp_path, face_encoder):
     score(sequences, tmp_path / "run", ["identity"])
-    assert loaded == ["dlib:resnet_v1"]
-
-
-def test_ratings_follow_the_table_that_they_are_made_from(repeats, tmp_path):
-    first = score(repeats, tmp_path / "run", ["reproducibility.psnr"])
-    stored = rate_run(first)
-    assert rate_run(load_run(first.path)) == stored
-    other = score(repeats, tmp_path / "other", ["reproducibility.ssim"])
-    shutil.copy(other.path / "scores.parquet", first.path / "scores.parquet")
-    assert {row["metric"] for row in rate_run(load_run(first.path))["rows"]} == {"reproducibility.ssim"}
-
-
-def test_second_writer_is_kept_out(repeats, tmp_path):
-    (tmp_path / "run").mkdir()
-    with filelock.FileLock(tmp_path / "run/.lock"), pytest.raises(ScoringError, match="another run is writing"):
-        score(repeats, tmp_path / "run", ["reproducibility.psnr"])
+    assert face_encoder.names == ["dlib:resnet_v1"]
 
 
 @pytest.mark.parametrize("name", ["provenance.json", "samples.jsonl", "scores.parquet"])

@@ -63,10 +63,6 @@ def test_margin_looks_at_all_prompts_of_the_suite_as_one_shared_object():
     assert all(plan.prompt in plan.decoys for plan in plans)
 
 
-def test_single_prompt_has_no_shuffled_control():
-    assert not controls(plan_subjects(metric("adherence.clip"), rows(prompts=1)), "shuffled_prompt")
-
-
 def test_decoys_do_not_depend_on_names_of_systems_or_order_of_rows():
     def decoys(table):
         plans = controls(plan_subjects(metric("adherence.clip"), table), "shuffled_prompt")
@@ -123,32 +119,20 @@ def test_impostor_references_share_neither_picture_nor_sequence():
     assert held == {(n, name) for n in (0, 1) for name in others} | {(n, name) for n in (2, 3) for name in anna}
 
 
-def test_blank_expected_text_is_none():
-    table = rows(systems=("a",))
-    for row, text in zip(table, ["OPEN", "  ", ["", " "], []], strict=True):
+def test_samples_without_a_text_are_not_planned_and_lists_of_lines_are_rendered_line_by_line():
+    table = rows(systems=("a",), prompts=6)
+    for row, text in zip(table, ["OPEN", "  ", ["", " "], [], ["OPEN", "24 HOURS"]], strict=False):
         row["expected_text"] = text
-    assert [plan.rows for plan in own(plan_subjects(metric("text.cer"), table))] == [(0,)]
+    plans = list(plan_subjects(metric("text.cer"), table))
+    assert [plan.rows for plan in own(plans)] == [(0,), (4,)]
+    rendered = [plan.images for plan in controls(plans, "rendered_text")]
+    assert rendered == [(ImageKey("rendering", text),) for text in ("OPEN", "OPEN\n24 HOURS")]
 
 
 def test_repeats_of_one_prompt_in_two_suites_stay_apart():
     table = [row | {"suite": suite, "file_name": f"{suite}{row['file_name']}"} for suite in "st" for row in seeded()]
     for plan in plan_subjects(metric("reproducibility.ssim"), table):
         assert len({table[i]["suite"] for i in plan.rows}) == 1
-
-
-def test_samples_without_the_column_are_not_planned():
-    table = rows()
-    table[2]["expected_text"] = "OPEN"
-    plans = list(plan_subjects(metric("text.cer"), table))
-    assert [plan.rows for plan in own(plans)] == [(2,)]
-    (control,) = controls(plans, "rendered_text")
-    assert control.images == (ImageKey("rendering", "OPEN"),)
-
-
-def test_expected_text_as_a_list_is_rendered_line_by_line():
-    table = rows(systems=("a",), prompts=1, expected_text=["OPEN", "24 HOURS"])
-    (control,) = controls(plan_subjects(metric("text.cer"), table), "rendered_text")
-    assert control.images == (ImageKey("rendering", "OPEN\n24 HOURS"),)
 
 
 def seeded(seeds=(1, 2), repeats=3):
@@ -172,8 +156,15 @@ def test_repeats_are_all_pairs_within_a_seed_and_different_seeds_pair_equal_repe
     assert all(a == b for a, b in (plan.rows for plan in controls(plans, "identical_image")))
 
 
-def test_what_was_not_repeated_gets_no_identical_image_control():
-    assert not controls(plan_subjects(metric("reproducibility.ssim"), seeded(repeats=1)), "identical_image")
+@pytest.mark.parametrize(
+    ("name", "table", "control"),
+    [
+        ("adherence.clip", rows(prompts=1), "shuffled_prompt"),
+        ("reproducibility.ssim", seeded(repeats=1), "identical_image"),
+    ],
+)
+def test_what_has_nothing_to_be_exchanged_with_or_was_not_repeated_gets_no_control(name, table, control):
+    assert not controls(plan_subjects(metric(name), table), control)
 
 
 def test_every_pair_of_faces_is_planned_up_to_a_seeded_sample(monkeypatch):
@@ -195,33 +186,27 @@ def test_unknown_sequence_is_neither_the_same_nor_another():
 
 def full_table(spec):
     """Return rows that have all that a metric asks for, every sequence of them in several seeds and repeats."""
-    table = [
-        row | {"sequence_id": f"q{seed}", "shot": number, "expected_text": "A", "reference_images": [f"{seed}.png"]}
-        for number, row in enumerate(seeded())
-        for seed in [row["seed"]]
-    ]
-    table = [row | {"shot": 0, "sequence_id": None} if spec.subject == "repeats" else row for row in table]
     things = [{"name": "cup", "count": 1, "position": "left"}, {"name": "plate", "count": 1}]
     relations = [{"first": "cup", "relation": "left of", "second": "plate"}]
-    return [
-        row | {"objects": things, "relations": relations, "palette": ["#aa0000"]} | dict.fromkeys(spec.excludes)
-        for row in table
-    ]
+    more = {"expected_text": "A", "objects": things, "relations": relations, "palette": ["#aa0000"]}
+    more |= dict.fromkeys(spec.excludes)
+    table = []
+    for number, row in enumerate(seeded()):
+        sequence = {"sequence_id": f"q{row['seed']}", "shot": number}
+        if spec.subject == "repeats":
+            sequence = {"sequence_id": None, "shot": 0}
+        table.append(row | sequence | {"reference_images": [f"{row['seed']}.png"]} | more)
+    return table
 
 
 @pytest.mark.parametrize("spec", METRICS, ids=lambda spec: spec.id)
-def test_every_metric_plans_its_subjects_and_its_controls(spec):
-    table = full_table(spec)
-    plans = list(plan_subjects(spec, table, with_feature=range(len(table))))
-    assert own(plans)
-    assert {plan.control for plan in plans} - {None} == set(spec.controls)
-
-
-@pytest.mark.parametrize("spec", METRICS, ids=lambda spec: spec.id)
-def test_the_order_of_the_rows_changes_no_subject_and_no_control(spec):
+def test_every_metric_plans_its_subjects_and_its_controls_whatever_the_order_of_the_rows(spec):
     def planned(table):
         plans = plan_subjects(spec, table, with_feature=range(len(table)))
         return sorted(repr(([table[i]["file_name"] for i in plan.rows], replace(plan, rows=()))) for plan in plans)
 
     table = full_table(spec)
+    plans = list(plan_subjects(spec, table, with_feature=range(len(table))))
+    assert own(plans)
+    assert {plan.control for plan in plans} - {None} == set(spec.controls)
     assert planned(random.Random(0).sample(table, len(table))) == planned(table)
