@@ -55,34 +55,14 @@ def test_the_total_of_one_row_is_that_row():
     assert found["p_value"] == pytest.approx(estimate.p_value)
 
 
-def two_suites(n_first=20, n_second=8):
-    first, second = spread(n_first, 0.05, 0.1), spread(n_second, -0.02, 0.2)
-    return [ahead("a", first, suite="s", weight=2.0), ahead("b", second, suite="t")], first, second
-
-
 def test_variances_of_two_suites_add_and_degrees_are_satterthwaites():
-    rows, _, _ = two_suites()
     a, b = (2 / 3) ** 2 * 0.1**2 / 20, (1 / 3) ** 2 * 0.2**2 / 8
     mean, degrees = 2 / 3 * 0.05 - 1 / 3 * 0.02, (a + b) ** 2 / (a**2 / 19 + b**2 / 7)
     margin = stats.t.ppf(0.975, degrees) * np.sqrt(a + b)
-    found = only(rows)
+    found = only([ahead("a", spread(20, 0.05, 0.1), weight=2.0), ahead("b", spread(8, -0.02, 0.2), suite="t")])
     assert found["stars"] == pytest.approx(4 * mean)
     assert ends(found) == pytest.approx((4 * (mean - margin), 4 * (mean + margin)))
     assert found["p_value"] == pytest.approx(2 * stats.t.sf(mean / np.sqrt(a + b), degrees))
-
-
-def bootstrap_error(draw, n_resamples=8_000):
-    rng = np.random.default_rng(0)
-    return np.std([draw(rng) for _ in range(n_resamples)])
-
-
-def test_the_error_is_that_of_a_bootstrap_over_prompts_of_both_suites():
-    rows, first, second = two_suites(60, 40)
-    error = bootstrap_error(lambda rng: (2 * rng.choice(first, 60).mean() + rng.choice(second, 40).mean()) / 3)
-    found = only(rows)
-    half = (found["high"] - found["low"]) / 2
-    # Resamples vary by (n - 1) / n of the variance, a hundredth of the error here.
-    assert half / 4 / 1.99 == pytest.approx(error, rel=0.04)
 
 
 def test_the_error_of_rows_that_share_some_prompts_is_that_of_a_bootstrap_over_prompts():
@@ -95,8 +75,10 @@ def test_the_error_of_rows_that_share_some_prompts_is_that_of_a_bootstrap_over_p
         asked = prompts[prompts < 30]
         return (first[prompts].mean() + second[asked].mean()) / 2
 
+    resamples = np.random.default_rng(0)
+    error = np.std([draw(resamples) for _ in range(8_000)])
     found = only([ahead("a", first), ahead("b", second)])
-    assert (found["high"] - found["low"]) / 8 / 2 == pytest.approx(bootstrap_error(draw), rel=0.05)
+    assert (found["high"] - found["low"]) / 8 / 2 == pytest.approx(error, rel=0.05)
 
 
 def test_the_same_measurement_twice_is_no_surer_than_once():
