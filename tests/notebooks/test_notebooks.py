@@ -96,21 +96,12 @@ def test_notebook_runs_from_top_to_bottom_and_draws(path, executed):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_is_committed_without_outputs(path):
-    cells = nbformat.read(path, as_version=4).cells
-    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_is_thin(path):
-    for node in functions(nbformat.read(path, as_version=4)):
+def test_notebook_is_thin_committed_without_outputs_and_tells_what_every_figure_shows(path):
+    notebook = nbformat.read(path, as_version=4)
+    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells)
+    for node in functions(notebook):
         assert node.end_lineno - node.lineno < LONGEST_FUNCTION, ast.unparse(node)
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_every_figure_is_told_what_it_shows(path):
-    cells = nbformat.read(path, as_version=4).cells
-    for before, cell in itertools.pairwise(cells):
+    for before, cell in itertools.pairwise(notebook.cells):
         if cell.cell_type == "code" and re.search(r"_figure\(", cell.source):
             assert before.cell_type == "markdown", cell.source
 

@@ -12,12 +12,6 @@ from evals.rating.statistics.proportions import newcombe_interval, rate_differen
 DIFFERENCES = np.array([0.02, 0.05, -0.01, 0.03, 0.04, 0, 0.06, -0.02, 0.03, 0.05])
 
 
-def test_the_margin_is_the_far_end_of_scipys_90_percent_interval():
-    interval = stats.ttest_1samp(DIFFERENCES, 0).confidence_interval(0.90)
-    assert smallest_equivalence_margin(DIFFERENCES) == pytest.approx(interval.high)
-    assert smallest_equivalence_margin(-DIFFERENCES) == pytest.approx(interval.high)
-
-
 def larger_p_value(differences, margin):
     """Of scipy's two one-sided tests: below 0.05 the two are equal within the margin."""
     above = stats.ttest_1samp(differences, -margin, alternative="greater").pvalue
@@ -37,11 +31,6 @@ def test_systems_that_differ_by_the_margin_are_rarely_called_equal():
     differences = np.random.default_rng(0).normal(margin, 1.0, (runs, n))
     claimed = np.mean([smallest_equivalence_margin(row) <= margin for row in differences])
     assert claimed <= 0.05 + 4 * np.sqrt(0.05 * 0.95 / runs)
-
-
-def test_equal_systems_on_many_prompts_are_called_equal():
-    differences = np.random.default_rng(1).normal(0, 0.1, 400)
-    assert smallest_equivalence_margin(differences) < 0.02
 
 
 def test_missing_prompts_do_not_count():

@@ -60,18 +60,22 @@ def test_the_effect_that_is_named_has_the_power_that_was_asked_for(n, power, alp
     assert paired_power(effect, n, alpha) == pytest.approx(power, abs=1e-6)
 
 
-@pytest.mark.parametrize("n", [-1, 0, 1])
-def test_fewer_than_two_pairs_are_refused(n):
-    with pytest.raises(ValueError, match="at least 2 pairs"):
-        smallest_detectable_effect(n)
-    with pytest.raises(ValueError, match="at least 2 pairs"):
-        paired_power(0.5, n)
-
-
-@pytest.mark.parametrize(("power", "alpha"), [(1.0, 0.05), (0.05, 0.05), (0.8, 0.0), (0.8, 0.9)])
-def test_powers_and_error_rates_that_make_no_sense_are_refused(power, alpha):
-    with pytest.raises(ValueError, match="0 < alpha < power < 1"):
-        smallest_detectable_effect(10, power, alpha)
+@pytest.mark.parametrize(
+    ("function", "arguments", "message"),
+    [
+        *((smallest_detectable_effect, (n,), "at least 2 pairs") for n in (-1, 0, 1)),
+        *((paired_power, (0.5, n), "at least 2 pairs") for n in (-1, 0, 1)),
+        *(
+            (smallest_detectable_effect, (10, power, alpha), "0 < alpha < power < 1")
+            for power, alpha in [(1.0, 0.05), (0.05, 0.05), (0.8, 0.0), (0.8, 0.9)]
+        ),
+        *((prompts_needed, pair, "are needed") for pair in [(0.0, 1.0), (0.1, 0.0), (0.1, -1.0), (np.nan, 1.0)]),
+        (prompts_needed, (0.1, 1.0, 1.0), "power lies between"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(function, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        function(*arguments)
 
 
 def test_a_detectable_difference_has_the_unit_of_the_metric():
@@ -97,11 +101,3 @@ def test_one_prompt_fewer_would_not_do(effect, power):
     n = prompts_needed(effect, 1.0, power)
     assert paired_power(effect, n) >= power
     assert n == 2 or paired_power(effect, n - 1) < power
-
-
-@pytest.mark.parametrize(("difference", "sd"), [(0.0, 1.0), (0.1, 0.0), (0.1, -1.0), (np.nan, 1.0)])
-def test_no_number_of_prompts_shows_nothing(difference, sd):
-    with pytest.raises(ValueError, match="are needed"):
-        prompts_needed(difference, sd)
-    with pytest.raises(ValueError, match="power lies between"):
-        prompts_needed(0.1, 1.0, power=1.0)

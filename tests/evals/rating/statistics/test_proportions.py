@@ -48,10 +48,10 @@ def test_six_prompts_of_one_against_six_of_zero_are_separable_and_not_certain():
     assert estimate.low == pytest.approx(1 - np.sqrt(2) * (1 - 0.60967), abs=1e-4)
 
 
-@pytest.mark.parametrize("counts", [(5, 0, 0, 0), (0, 0, 0, 5), (3, 0, 0, 2)])
+@pytest.mark.parametrize("counts", [(5, 0, 0, 0), (0, 0, 0, 5), (3, 0, 0, 2), (1, 1, 1, 2)])
 def test_systems_that_agree_on_five_prompts_may_still_differ(counts):
     estimate = rate_difference(*paired(*counts))
-    assert estimate.value == 0
+    assert (estimate.value, estimate.p_value) == (0, 1)
     assert estimate.low < -0.3 < 0.3 < estimate.high
 
 
@@ -95,11 +95,6 @@ def test_at_a_confidence_of_one_less_the_p_value_the_interval_just_reaches_zero(
     p_value = rate_difference(first, second).p_value
     nearest = min(map(abs, newcombe_interval(first, second, confidence=1 - p_value)))
     assert nearest == pytest.approx(0, abs=1e-9)
-
-
-def test_rates_that_do_not_differ_have_a_p_value_of_one():
-    assert rate_difference(*paired(3, 2, 2, 3)).p_value == 1
-    assert rate_difference(*paired(8, 0, 0, 0)).p_value == 1
 
 
 def test_the_p_value_of_many_prompts_is_mcnemars():
