@@ -173,7 +173,9 @@ def _requests(
         outcome, reason = queue.pop(0) if queue else ("ok", None)
         latency = _MEDIAN_S[request.system][request.size] * float(generator.lognormal(0.0, 0.25))
         ended_at = sent_at + timedelta(seconds=latency)
-        asked = {
+        is_ok = outcome == "ok"
+        usd = expected_cost_usd(read_facts().offers[request.system], request.size, request.n_references)
+        row = {
             "sample_id": request.sample_id,
             "system": request.system,
             "suite": request.suite,
@@ -184,10 +186,6 @@ def _requests(
             "size": request.size,
             "sequence_id": request.item.sequence_id,
             "shot": request.item.shot,
-        }
-        is_ok = outcome == "ok"
-        usd = expected_cost_usd(read_facts().offers[request.system], request.size, request.n_references)
-        told = {
             "outcome": outcome,
             "reason": reason,
             "cost_usd": None if outcome == "unknown" else usd * (outcome != "failed"),
@@ -199,7 +197,7 @@ def _requests(
             "sent_at": sent_at.isoformat(timespec="milliseconds"),
             "ended_at": ended_at.isoformat(timespec="milliseconds"),
         }
-        rows.append((request, {**asked, **told}))
+        rows.append((request, row))
         sent_at += timedelta(seconds=latency / 4)
     return rows
 
@@ -246,15 +244,15 @@ def _draw(path: Path, name: str, warm: bool) -> None:
 
 
 def _metrics_by_suite(definition: EvalDefinition) -> dict[str, list[str]]:
-    wanted: dict[str, dict[str, None]] = {}
+    metrics: dict[str, dict[str, None]] = {}
     for row in definition.rows:
         if row.suite is not None and row.metrics:
-            wanted.setdefault(row.suite, {}).update(dict.fromkeys(row.metrics))
-    for suite, names in wanted.items():
+            metrics.setdefault(row.suite, {}).update(dict.fromkeys(row.metrics))
+    for suite, names in metrics.items():
         names.update(dict.fromkeys(_BESIDES.get(suite, ())))
         if any(name.startswith("quality.") for name in names):
             names["quality.neutral"] = None
-    return {suite: list(names) for suite, names in wanted.items()}
+    return {suite: list(names) for suite, names in metrics.items()}
 
 
 def _scores(

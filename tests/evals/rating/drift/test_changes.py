@@ -199,9 +199,8 @@ def test_a_prompt_that_a_suite_asks_twice_narrows_no_interval(run_of):
         return run
 
     once, doubled = only(drift(run_of(scored(VALUES)), run_of(scored(after)))), only(drift(twice(VALUES), twice(after)))
-    assert [doubled[name] for name in ("n_prompts", "low", "high")] == [
-        once[name] for name in ("n_prompts", "low", "high")
-    ]
+    for name in ("n_prompts", "low", "high"):
+        assert doubled[name] == once[name]
 
 
 def test_shots_of_a_sequence_count_as_one_prompt(run_of):
@@ -301,10 +300,9 @@ def test_other_sizes_seeds_and_software_are_told(run_of):
     assert "(torch 2.1 and 2.2)" in notes
 
 
-@pytest.mark.parametrize("order", [range(7, -1, -1), (3, 0, 6, 1, 7, 5, 2, 4)])
-def test_the_order_of_rows_does_not_matter(run_of, order):
+def test_the_order_of_rows_does_not_matter(run_of):
     after = [value + 0.02 * (n - 2) ** 2 for n, value in enumerate(VALUES)]
-    mixed = [run_of([scored(values)[place] for place in order]) for values in (VALUES, after)]
+    mixed = [run_of([scored(values)[place] for place in (3, 0, 6, 1, 7, 5, 2, 4)]) for values in (VALUES, after)]
     assert drift(*mixed) == drift(run_of(scored(VALUES)), run_of(scored(after)))
 
 

@@ -60,12 +60,12 @@ def test_columns_do_not_see_each_other(values):
     table = np.array(values).T
     together, other = score_means(table, (0, 1), 0), table[::-1]
     pairs = score_differences(table, other, (0, 1))
-    for place in range(table.shape[1]):
-        for one, alone in (
-            (together[place], mean(table[:, place])),
-            (pairs[place], difference(table[:, place], other[:, place])),
-        ):
-            assert numbers(one) == pytest.approx(numbers(alone), nan_ok=True, abs=1e-12)
+    alone = (
+        [mean(column) for column in table.T],
+        [difference(*columns) for columns in zip(table.T, other.T, strict=True)],
+    )
+    for one, single in zip([*together, *pairs], [*alone[0], *alone[1]], strict=True):
+        assert numbers(one) == pytest.approx(numbers(single), nan_ok=True, abs=1e-12)
 
 
 @given(columns)
