@@ -65,11 +65,12 @@ def control_groups(ratings: Ratings, measured_only: bool = False) -> list[Contro
                     "" if formatting.is_share(unit) else unit,
                     system,
                     tuple(dict.fromkeys(formatting.suite_name(row["suite"]) for row in rows)),
-                    _span([row["n"] for row in rows]),
+                    " to ".join(f"{n:,}" for n in sorted({min(counts), max(counts)})),
                     value,
                     interval,
                 )
                 for (title, unit, system, value, interval), rows in group.items()
+                for counts in [[row["n"] for row in rows]]
             ),
         )
         for (control, statistic), group in groups.items()
@@ -94,10 +95,6 @@ def control_table(groups: Sequence[ControlGroup]) -> Table:
         for line in group.lines
     )
     return Table("Controls, measured in the same run", headings, rows)
-
-
-def _span(counts: Sequence[int]) -> str:
-    return f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,} to {max(counts):,}"
 
 
 def seed_ratios(name: str, ratings: Ratings) -> tuple[str, ...]:

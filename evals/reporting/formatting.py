@@ -96,14 +96,8 @@ def numbers(values: list[float], unit: str = "", *, signed: bool = False) -> lis
     decimals = min(6, max(0, 2 - math.floor(math.log10(largest)))) if largest else 0
     if (is_share(unit) or unit.split()[0:1] in _COUNTS) and all(value == int(value) for value in scaled):
         decimals = 0
-    return [_number(value, decimals, signed) for value in scaled]
-
-
-def _number(value: float, decimals: int, signed: bool) -> str:
-    text = f"{value:+,.{decimals}f}" if signed else f"{value:,.{decimals}f}"
-    if not text.strip("+-0.,"):
-        return text.lstrip("+-")
-    return text.replace("-", MINUS)
+    texts = [f"{value:{'+' if signed else ''},.{decimals}f}" for value in scaled]
+    return [text.replace("-", MINUS) if text.strip("+-0.,") else text.lstrip("+-") for text in texts]
 
 
 def quantity(value: float, unit: str = "") -> str:

@@ -170,11 +170,9 @@ def _by_difference(groups: Sequence[str], scores: pd.DataFrame) -> list[tuple[st
             if size > best.get(group, (0.0, ""))[0]:
                 best[group] = (float(size), str(metric))
     ranked = sorted(groups, key=lambda group: (-best.get(group, (0.0, ""))[0], group))
-    return [(group, _why(*best[group]) if group in best else "") for group in ranked]
-
-
-def _why(size: float, metric: str) -> str:
-    return f"{_TITLES[metric]} differs by {size:.1f} standard deviations"
+    sentence = "{} differs by {:.1f} standard deviations"
+    why = {group: sentence.format(_TITLES[metric], size) for group, (size, metric) in best.items()}
+    return [(group, why.get(group, "")) for group in ranked]
 
 
 def _exhibit(

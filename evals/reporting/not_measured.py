@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,13 +84,8 @@ def _explained(spec: MetricSpec, reason: str | None, absent: Mapping[str, Mappin
     record = next((absent[role] for role in roles if role in absent), None)
     if reason == "encoder_unavailable" and record is not None:
         return NotMeasured(spec.id, spec.title, reason, record["note"], record["name"])
-    if reason == "encoder_unfit":
-        encoder = _fit_encoder(spec, roles)
-        return NotMeasured(spec.id, spec.title, reason, REASONS[reason], encoder)
-    return NotMeasured(spec.id, spec.title, reason, REASONS.get(reason, reason), None)
-
-
-def _fit_encoder(spec: MetricSpec, roles: Sequence[str]) -> str | None:
-    """Return the first encoder of the catalogue that does the metric's work and was not seen to fail its control."""
-    fit = (row for row in ENCODERS if row.role in roles and row.library not in spec.unfit_encoders)
-    return next((f"{row.library}:{row.default_model}" for row in fit if row.default_model), None)
+    encoder = None
+    if reason == "encoder_unfit":  # the first that does the metric's work and was not seen to fail its control
+        fit = (row for row in ENCODERS if row.role in roles and row.library not in spec.unfit_encoders)
+        encoder = next((f"{row.library}:{row.default_model}" for row in fit if row.default_model), None)
+    return NotMeasured(spec.id, spec.title, reason, REASONS.get(reason, reason), encoder)

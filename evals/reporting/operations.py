@@ -139,7 +139,14 @@ def section(
     return OperationsSection(
         tuple(ordered),
         tuple(notes(rows)),
-        tuple(_size(size, by_system, ordered) for size, by_system in by_size.items()),
+        tuple(
+            SizeOperations(
+                size or "not told",
+                tuple(_requests(by_system[system]) for system in ordered if system in by_system),
+                tuple(_line(name, by_system, ordered) for name in FIGURES),
+            )
+            for size, by_system in by_size.items()
+        ),
         columns,
         tuple(_side_by_side(system, compared, columns) for system in ordered if system in sized),
     )
@@ -150,12 +157,6 @@ def _side_by_side(system: str, rows: Sequence[SystemOperations], sizes: Sequence
     lines = tuple(_line(name, by_size, sizes) for name in BY_SIZE)
     n_prompts = max(row["n_prompts"] for row in by_size.values())
     return SystemSizes(system, formatting.pluralize(n_prompts, "prompt"), lines)
-
-
-def _size(size: str | None, by_system: Mapping[str, SystemOperations], systems: Sequence[str]) -> SizeOperations:
-    lines = tuple(_line(name, by_system, systems) for name in FIGURES)
-    requests = tuple(_requests(by_system[system]) for system in systems if system in by_system)
-    return SizeOperations(size or "not told", requests, lines)
 
 
 def _line(name: str, rows: Mapping[str, SystemOperations], columns: Sequence[str]) -> OperationsLine:

@@ -70,18 +70,8 @@ def _draw(axes: Any, figure: OperationFigure, unit: str, y: float, place: int) -
 def monthly_cost_figure(costs: Sequence[MonthlyCost], systems: Sequence[str]) -> Figure:
     """Draw what a month costs over the number of pictures, both on logarithmic axes.
 
-    Parameters
-    ----------
-    costs
-        The rows ``costs`` of the star document (`evals.rating.monthly_cost.MonthlyCost`).
-    systems
-        In the order of the table.
-
-    Returns
-    -------
-    Figure
-        A matplotlib figure: a line for each system with the band of its least and most, dashed with the discount for
-        pictures that may wait; systems without a price have none.
+    There is a line for each system with the band of its least and most, dashed with the discount for pictures that may
+    wait; systems without a price have none.
     """
     from matplotlib.ticker import NullLocator, StrMethodFormatter
 

@@ -24,16 +24,8 @@ def readable(table: pd.DataFrame) -> Styler:
 def star_frame(stars: Stars) -> pd.DataFrame:
     """Return the star table: for each row and system stars, interval, prompts and coverage, then who is ahead.
 
-    Parameters
-    ----------
-    stars
-        As `evals.rating.stars.document.award_stars` returns them.
-
-    Returns
-    -------
-    DataFrame
-        Columns of two levels: the row, each system, the comparison, the article. Coverage is the share of outcomes that
-        were scored; what a system failed at counts as zero, what was left out is in none of its numbers.
+    Columns are of two levels: the row, each system, the comparison, the article. Coverage is the share of outcomes that
+    were scored; what a system failed at counts as zero, what was left out is in none of its numbers.
     """
     import pandas as pd
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from evals.rating.monthly_cost import MonthlyCost, UsdRange
-from evals.rating.stars.bradley_terry import BradleyTerryStrengths, SystemStrength
+from evals.rating.stars.bradley_terry import BradleyTerryStrengths
 from evals.rating.stars.cells import StarCell, StarDifference
 from evals.rating.stars.declared_rows import DeclaredCell
 from evals.rating.stars.document import Stars
@@ -334,16 +334,16 @@ def _bradley_terry(strengths: BradleyTerryStrengths | None) -> Iterator[str]:
     if strengths is None:
         return
     ranked = sorted(strengths["systems"], key=lambda one: -(one["log_strength"] or 0.0))
-    listed = [f"{one['system']} {_strength(one)}" for one in ranked if one["log_strength"] is not None]
+    listed = []
+    for one in ranked:
+        if one["log_strength"] is not None:
+            ends = [_signed(end) for end in (one["low"], one["high"]) if end is not None]
+            interval = f" ({' to '.join(ends)})" if len(ends) == 2 else ""
+            listed.append(f"{one['system']} {_signed(one['log_strength'])}{interval}")
     if listed:
         yield f"Bradley-Terry log-strengths over {pluralize(strengths['n_prompts'], 'prompt')}: {', '.join(listed)}"
     if strengths["note"]:
         yield strengths["note"]
-
-
-def _strength(one: SystemStrength) -> str:
-    value, *ends = (_signed(end) for end in (one["log_strength"], one["low"], one["high"]) if end is not None)
-    return f"{value} ({' to '.join(ends)})" if len(ends) == 2 else value
 
 
 def _advice(case: Recommendation) -> Advice:
