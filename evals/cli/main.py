@@ -23,10 +23,8 @@ class Commands(ErrorHandlingGroup):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command, None if there is no such one."""
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = getattr(import_module(f"evals.cli.{cmd_name}"), cmd_name)
-        return command
+        module = import_module(f"evals.cli.{cmd_name}") if cmd_name in COMMANDS else None
+        return getattr(module, cmd_name, None)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -29,11 +29,6 @@ class AgreementLine:
 def lines(agreements: Sequence[JudgeAgreement]) -> list[AgreementLine]:
     """Return what to say of each suite; suites whose judges cannot be compared for one reason share a line.
 
-    Parameters
-    ----------
-    agreements
-        As ``evals.rating.agreement.judge_agreements`` returns them.
-
     Examples
     --------
     >>> nothing = {"value": None, "low": None, "high": None, "n": 0, "reason": "no_vqa"}
@@ -43,15 +38,12 @@ def lines(agreements: Sequence[JudgeAgreement]) -> list[AgreementLine]:
     """
     suites_of: dict[str, list[str]] = {}
     for row in agreements:
-        suites_of.setdefault(_text_of(row), []).append(formatting.suite_name(row["suite"]))
+        share, spearman = row["same_better_system"], row["spearman"]
+        text = f"{_correlations(row)}; {_winners(share, row['n_systems'])}"
+        if spearman["reason"] and spearman["reason"] == share["reason"]:
+            text = f"not known: {MISSING[spearman['reason']]}"
+        suites_of.setdefault(text, []).append(formatting.suite_name(row["suite"]))
     return [AgreementLine(", ".join(suites), text) for text, suites in suites_of.items()]
-
-
-def _text_of(row: JudgeAgreement) -> str:
-    share, spearman = row["same_better_system"], row["spearman"]
-    if spearman["reason"] and spearman["reason"] == share["reason"]:
-        return f"not known: {MISSING[spearman['reason']]}"
-    return f"{_correlations(row)}; {_winners(share, row['n_systems'])}"
 
 
 def _correlations(row: JudgeAgreement) -> str:

@@ -35,13 +35,8 @@ class NotMeasured:
 def not_measured(ratings: Ratings, encoders: Iterable[Mapping[str, Any]]) -> list[NotMeasured]:
     """Return every metric that has no value in any suite of a run, in the order of the catalogue.
 
-    Parameters
-    ----------
-    ratings
-        The content of ``ratings.json``, of which the rows are read: the reasons are the run's own, and of several the
-        most frequent one is told.
-    encoders
-        The encoder records of ``provenance.json``; of those that could not be loaded the note says what to do.
+    The reasons are the run's own, of several the most frequent one. Of the encoder records of ``provenance.json`` those
+    that could not be loaded have a note, which says what to do.
 
     Examples
     --------

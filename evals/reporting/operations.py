@@ -119,14 +119,7 @@ def section(
 ) -> OperationsSection | None:
     """Return the section of a report, None where no request is known.
 
-    Parameters
-    ----------
-    rows
-        As ``evals.rating.operations.operations`` returns them.
-    systems
-        The report's systems, in its order; systems that brought no picture at all follow them.
-    compared
-        As ``evals.rating.operations_by_size.operations_by_size`` returns them.
+    ``compared`` are the rows of `compared_sizes`. Systems that brought no picture at all follow the report's own.
     """
     if not rows:
         return None

@@ -48,19 +48,8 @@ def write_report(run: Run, out: Path, prompts_per_suite: int = gallery.PROMPTS_P
     Everything is made in memory first and each file then replaced whole, the page last; other files in ``out`` stay.
     Equal runs give equal bytes. No machine path is written.
 
-    Parameters
-    ----------
-    run
-        A scored run, as ``evals.load_run`` returns it.
-    out
-        The folder, made if it is not there.
-    prompts_per_suite
-        How many prompts of each suite are shown with their pictures at most; 0 leaves all pictures out.
-
-    Returns
-    -------
-    Path
-        The page, ``out / "index.html"``.
+    Of each suite at most ``prompts_per_suite`` prompts are shown with their pictures; 0 leaves all pictures out. The
+    folder is made if it is not there; the path of the page is returned.
     """
     out = Path(out)
     ratings = _named_without_folders(rate_run(run))
