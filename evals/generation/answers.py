@@ -11,23 +11,11 @@ from typing import Literal, TypeAlias
 class ResponseMetadata:
     """What a host told about a request beside the picture; None where it told nothing.
 
-    Attributes
-    ----------
-    model_version
-        The exact model that answered, where the host names it.
-    prompt_used
-        The prompt as the host rewrote it.
-    seed_used
-        The seed that was really used.
-    cost_usd
-        The price that the host itself named.
-    usage
-        Counts that a price is computed from: ``input_text``, ``input_image``, ``output_image``, ``output_text`` in
-        tokens, or ``input_mp``, ``output_mp`` in megapixels.
-    queue_s, generation_s
-        Seconds in the host's queue and at work, by the host's own clock.
-    text
-        What the model wrote instead of, or beside, a picture.
+    ``prompt_used`` is the prompt as the host rewrote it, ``seed_used`` the seed that was really used, ``cost_usd`` the
+    price that the host itself named. ``usage`` are counts that a price is computed from: ``input_text``,
+    ``input_image``, ``output_image``, ``output_text`` in tokens, or ``input_mp``, ``output_mp`` in megapixels.
+    ``queue_s`` and ``generation_s`` are by the host's own clock; ``text`` is what the model wrote instead of, or
+    beside, a picture.
     """
 
     model_version: str | None = None
@@ -91,17 +79,10 @@ class Ended:
 class Rejected:
     """The host did not take the request in; it can be sent again.
 
-    Attributes
-    ----------
-    reason, message
-        The vendor's code (``http_429``, ``RESOURCE_EXHAUSTED``) and its words.
-    delay_s
-        How long the host asks to wait, None where it does not say.
-    stops
-        No request to this host can succeed (wrong key, no credit, unknown model, the day's quota): what to do about
-        it, as a clause. Empty where waiting helps.
-    may_have_cost
-        The host failed at work (HTTP 500, say), so that nobody knows whether it charged.
+    ``reason`` is the vendor's code (``http_429``, ``RESOURCE_EXHAUSTED``), ``delay_s`` how long the host asks to wait,
+    None where it does not say. ``stops`` says what to do, as a clause, where no request to this host can succeed (wrong
+    key, no credit, unknown model, the day's quota), and is empty where waiting helps. ``may_have_cost``: the host
+    failed at work (HTTP 500, say), so that nobody knows whether it charged.
     """
 
     reason: str

@@ -10,14 +10,8 @@ _ROUNDING = 1e-9
 class Budget:
     """What a run may spend, has spent, and holds for requests in flight, in US dollars.
 
-    Attributes
-    ----------
-    limit_usd
-        What may be spent in all; None without a limit.
-    spent_usd
-        What was spent, by earlier processes too; what nobody knows counts at its worst.
-    exhausted
-        Whether a request was left out because of the limit.
+    ``limit_usd`` is None without a limit; ``spent_usd`` includes earlier processes, and what nobody knows at its worst;
+    ``exhausted`` says whether a request was left out because of the limit.
     """
 
     def __init__(self, limit_usd: float | None, spent_usd: float = 0.0) -> None:

@@ -28,22 +28,10 @@ class LedgerError(ValueError):
 class RequestState:
     """How a request stands, rebuilt from its events.
 
-    Attributes
-    ----------
-    status
-        ``pending`` (not sent, or rejected), ``sent`` (no answer is known), ``accepted``, or an outcome.
-    attempts
-        How often it was sent.
-    max_cost_usd
-        The most that the last attempt can cost.
-    possible_cost_usd
-        What earlier attempts may have cost although they brought nothing.
-    task
-        The accepted task, kept beyond the end of the request.
-    sent_at
-        When the last attempt was sent, ISO 8601.
-    ending
-        The event that ended the request.
+    ``pending`` is what was not sent or was rejected, ``sent`` what no answer is known of. ``max_cost_usd`` is the most
+    that the last attempt can cost, ``possible_cost_usd`` what earlier ones may have cost although they brought nothing.
+    The accepted ``task`` is kept beyond the end of the request; ``sent_at`` (ISO 8601) is that of the last attempt,
+    ``ending`` the event that ended it.
     """
 
     status: str = "pending"
@@ -107,10 +95,7 @@ class RequestState:
 class Ledger:
     """An open ledger. Every event is on disk before `append` returns, so that nothing is done that it does not know.
 
-    Attributes
-    ----------
-    states
-        How each request stands, by ``sample_id``; one that was never sent is pending.
+    ``states`` says how each request stands, by ``sample_id``; one that was never sent is pending.
     """
 
     def __init__(self, path: Path, redact: Callable[[str], str] = lambda line: line) -> None:

@@ -13,20 +13,11 @@ from dataclasses import dataclass
 class RetryPolicy:
     """How often and how long things are tried.
 
-    Attributes
-    ----------
-    attempts
-        How often a request that is rejected is sent, and a picture downloaded.
-    backoff_s, longest_backoff_s
-        The first wait between attempts where the host names none, doubled each time up to the longest.
-    longest_wait_s
-        A host that asks to wait longer than this is not asked any more in this run.
-    first_poll_s, longest_poll_s
-        The waits between questions about a task: an eighth of the time that it has taken so far, between these.
-    task_s
-        After how long a task that is not ready ends as a timeout.
-    grace_s
-        How long an accepted task is still asked for when the run or its system stops.
+    A request that is rejected is sent ``attempts`` times, and a picture downloaded as often. Where the host names no
+    wait, the first is ``backoff_s``, doubled each time up to ``longest_backoff_s``; one that asks for more than
+    ``longest_wait_s`` is not asked any more in this run. A task is asked for after an eighth of the time that it has
+    taken so far, between ``first_poll_s`` and ``longest_poll_s``, and ends as a timeout after ``task_s``; for
+    ``grace_s`` it is still asked for when the run or its system stops.
     """
 
     attempts: int = 8

@@ -18,22 +18,10 @@ from evals.suites.suite import PromptItem, Suite, read_suite
 class ImageRequest:
     """One picture that one system is asked for.
 
-    Attributes
-    ----------
-    sample_id
-        The request's name, made from everything below that makes it another request; the picture keeps it.
-    system
-        ``model@host``.
-    suite
-        The suite's name, with ``@size`` behind it where a row asks for another size than the eval.
-    item
-        The prompt item.
-    seed, repeat
-        The seed that is sent, and which of the requests with that seed this is, from 0.
-    size
-        One of `evals.facts.pricing.SIZES`; pictures are square.
-    first_shot
-        The ``sample_id`` of the sequence's first shot, whose picture is sent along as a reference; None without one.
+    ``sample_id`` is its name, made from everything that makes it another request; the picture keeps it. ``system`` is
+    ``model@host``, ``suite`` has ``@size`` behind it where a row asks for another size than the eval. ``repeat`` counts
+    the requests with the same seed, from 0. Pictures are square, ``size`` is one of `evals.facts.pricing.SIZES`.
+    ``first_shot`` is the ``sample_id`` of the sequence's first shot, whose picture is sent along as a reference.
     """
 
     sample_id: str

@@ -32,28 +32,11 @@ from evals.imageset.imageset import write_atomically
 class Generation:
     """How a run's generation stands.
 
-    Attributes
-    ----------
-    folder
-        The image set.
-    outcomes
-        For each system, how many requests ended how; ``pending`` are those that were not asked yet.
-    spent_usd
-        What the run has cost at most: what nobody knows counts at its worst.
-    budget_usd
-        The limit that was given.
-    budget_reached
-        Whether requests were left out because of it.
-    unknown
-        The requests whose answer was lost, as rows of ``requests.jsonl``.
-    stopped
-        Why a system was not asked any more.
-    interrupted
-        Whether the user stopped the run.
-    warnings
-        What to know about the systems.
-    simulated
-        Whether the systems were simulated, so that nothing was spent.
+    ``folder`` is the image set; ``outcomes`` counts for each system how many requests ended how, ``pending`` those that
+    were not asked yet. ``spent_usd`` is the most that the run has cost: what nobody knows counts at its worst.
+    ``budget_reached``: requests were left out because of it. ``unknown`` are the requests whose answer was lost, as
+    rows of ``requests.jsonl``, ``stopped`` says why a system was not asked any more, ``interrupted`` whether the user
+    stopped the run, ``simulated`` that nothing was spent.
     """
 
     folder: Path

@@ -141,17 +141,13 @@ def _same_better_system(by_system: pd.DataFrame, n_systems: int) -> Agreement:
     scores = by_system.pivot_table(index="prompt", columns="system", values=list(JUDGES)).dropna()
     if scores.empty:
         return _none("no_shared_prompt")
-    vqa, clip = (_best(scores[judge].to_numpy(np.float64)) for judge in JUDGES)
-    named = (vqa >= 0) & (clip >= 0)
+    # Whether a system has the largest score of the prompt; where several share it, the judge names none.
+    of_judges = [scores[judge].to_numpy(np.float64) for judge in JUDGES]
+    vqa, clip = (values == values.max(axis=1, keepdims=True) for values in of_judges)
+    named = (vqa.sum(axis=1) == 1) & (clip.sum(axis=1) == 1)
     if not named.any():
         return _none("nobody_named")
-    return _agreement(rate_estimate((vqa == clip)[named].astype(np.float64)))
-
-
-def _best(scores: Numbers) -> Codes:
-    """Return the column of the largest score of each row, -1 where several share it."""
-    first = scores == scores.max(axis=1, keepdims=True)
-    return np.where(first.sum(axis=1) == 1, first.argmax(axis=1), -1)
+    return _agreement(rate_estimate((vqa == clip).all(axis=1)[named].astype(np.float64)))
 
 
 def _agreement(estimate: Estimate) -> Agreement:

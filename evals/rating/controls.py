@@ -222,7 +222,8 @@ def d_prime(targets: pd.DataFrame, controls: pd.DataFrame, better: Better, seed:
         with np.errstate(invalid="ignore", divide="ignore"):
             moments = [_moments(side, draws[:, place]) for side, place in zip(values, places, strict=True)]
             (target_mean, target_variance), (control_mean, control_variance) = moments
-            return _finite(sign * (target_mean - control_mean) / np.sqrt((target_variance + control_variance) / 2))
+            distances = sign * (target_mean - control_mean) / np.sqrt((target_variance + control_variance) / 2)
+        return np.where(np.isfinite(distances), distances, np.nan)
 
     return bootstrap_estimate(distance, len(prompts), seed, size=sum(map(len, values)))
 
@@ -234,21 +235,11 @@ def _moments(values: Numbers, weights: Numbers) -> tuple[Numbers, Numbers]:
     return mean, (weights * (values - mean[:, None]) ** 2).sum(axis=1) / total
 
 
-def _finite(values: Numbers) -> Numbers:
-    return np.where(np.isfinite(values), values, np.nan)
-
-
 def seed_ratio(targets: pd.DataFrame, controls: pd.DataFrame, seed: int) -> Estimate:
     """Return the mean same-seed distance over the mean different-seed distance, over the prompts that have both.
 
-    0: the seed fixes the picture; 1: it does nothing. NaN where different seeds give the same picture too.
-
-    Parameters
-    ----------
-    targets, controls
-        Distances of repeats of one seed and of different seeds: rows with ``prompt`` and ``value``.
-    seed
-        Of the bootstrap.
+    0: the seed fixes the picture; 1: it does nothing. NaN where different seeds give the same picture too. ``targets``
+    and ``controls`` are distances of repeats of one seed and of different seeds: rows with ``prompt`` and ``value``.
     """
     sides = [_by_prompt(targets), _by_prompt(controls)]
     both = pd.concat(sides, axis=1, join="inner").sort_index().to_numpy(np.float64)
@@ -256,6 +247,7 @@ def seed_ratio(targets: pd.DataFrame, controls: pd.DataFrame, seed: int) -> Esti
     def ratio(draws: Numbers) -> Numbers:
         same, different = (draws @ side for side in both.T)
         with np.errstate(invalid="ignore", divide="ignore"):
-            return _finite(same / different)
+            ratios = same / different
+        return np.where(np.isfinite(ratios), ratios, np.nan)
 
     return bootstrap_estimate(ratio, len(both), seed)

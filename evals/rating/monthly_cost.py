@@ -39,31 +39,15 @@ class ClaimedDiscount(TypedDict):
 class MonthlyCost(TypedDict):
     """What a number of pictures a month costs on one system.
 
-    Attributes
-    ----------
-    n_images
-        Accepted pictures a month.
-    basis
-        ``measured``: what a run was charged for each accepted picture, refusals, prompts and references included.
-        ``listed``: the pictures alone by the price list. ``simulated``: as measured, of a simulated system that no
-        price list knows. None where there is no price; ``reason`` says why.
-    usd_per_image, usd
-        For one picture and for the month. Listed prices range over the sources; measured ones up to what requests
-        with a lost answer may have cost.
-    usd_with_text
-        Listed prices with the tokens of a usual prompt and of the thoughts, where the host charges those; else None.
-    usd_batch
-        The month with the discount for pictures that may wait; None where a cited document offers none.
-    batch
-        What that document says; None where nobody looked.
-    claimed_discount
-        A claimed volume discount, where somebody claims one for that many pictures.
-    n_requests
-        How many requests a measured price comes from.
-    sources
-        Who says all this, each with its day and how far it is to be trusted.
-    notes
-        Sentences to read beside the numbers.
+    ``n_images`` are accepted pictures a month. The ``basis`` is ``measured`` (what a run was charged for each accepted
+    picture, refusals, prompts and references included), ``listed`` (the pictures alone by the price list) or
+    ``simulated`` (as measured, of a simulated system that no price list knows); None where there is no price, and
+    ``reason`` says why. Listed prices range over the sources, measured ones (of ``n_requests``) up to what requests
+    with a lost answer may have cost. ``usd_with_text`` is listed prices with the tokens of a usual prompt and of the
+    thoughts, None where the host charges none. ``usd_batch`` is the month with the discount for pictures that may wait,
+    None where a cited document offers none; ``batch`` is what that document says, None where nobody looked.
+    ``claimed_discount`` is a volume discount that somebody claims for that many pictures. ``sources`` say all this,
+    each with its day and how far it is to be trusted; ``notes`` are to be read beside the numbers.
     """
 
     system: str

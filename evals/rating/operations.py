@@ -149,7 +149,10 @@ def _of_group(system: str, size: str | None, rows: pd.DataFrame) -> SystemOperat
     reasons = _texts(rows, "reason")
     sent = rows[[reason != NO_FIRST_SHOT for reason in reasons]]
     pictures = sent[ended_as(sent, "ok")]
-    n_prompts = _count_prompts(sent)
+    suites, ids, texts = (_texts(sent, column) for column in ("suite", "prompt_id", "prompt"))
+    prompts = [(suite, name or text) for suite, name, text in zip(suites, ids, texts, strict=True)]
+    # A request that names no prompt is one by itself.
+    n_prompts = len({each for each in prompts if each[1] is not None}) + sum(each[1] is None for each in prompts)
     unsuccessful = (reason for reason, is_ok in zip(reasons, ended_as(rows, "ok"), strict=True) if not is_ok)
     return {
         "system": system,
@@ -173,19 +176,19 @@ def _of_group(system: str, size: str | None, rows: pd.DataFrame) -> SystemOperat
 def _rates(sent: pd.DataFrame, n_prompts: int) -> dict[str, Figure]:
     # A file that somebody deleted was delivered all the same.
     failed = ended_as(sent, "failed", "timeout") & np.array([r != FILE_MISSING for r in _texts(sent, "reason")], bool)
-    happened = {
+    outcomes = {
         "refusal": ended_as(sent, "refused"),
         "filter": ended_as(sent, "filtered"),
         "failure": failed,
         "unknown": ended_as(sent, "unknown"),
     }
-    return {f"operations.{name}_rate": _rate(int(rows.sum()), len(sent), n_prompts) for name, rows in happened.items()}
-
-
-def _rate(count: int, n: int, n_prompts: int) -> Figure:
-    if not n:
-        return _no_figure("nothing_sent")
-    return _figure(count / n, n, wilson_interval(count / n, n_prompts) if n_prompts >= MIN_PROMPTS else None)
+    n = len(sent)
+    rates: dict[str, Figure] = {}
+    for name, rows in outcomes.items():
+        share = int(rows.sum()) / n if n else 0.0
+        interval = wilson_interval(share, n_prompts) if n_prompts >= MIN_PROMPTS else None
+        rates[f"operations.{name}_rate"] = _figure(share, n, interval) if n else _no_figure("nothing_sent")
+    return rates
 
 
 def _times(pictures: pd.DataFrame, n_timeouts: int) -> dict[str, Figure]:
@@ -305,13 +308,6 @@ def _moments(rows: pd.DataFrame, column: str) -> Numbers:
 
 def _texts(rows: pd.DataFrame, column: str) -> list[str | None]:
     return [None if pd.isna(value) else str(value) for value in column_of(rows, column)]
-
-
-def _count_prompts(rows: pd.DataFrame) -> int:
-    suites, ids, texts = (_texts(rows, column) for column in ("suite", "prompt_id", "prompt"))
-    prompts = [(suite, name or text) for suite, name, text in zip(suites, ids, texts, strict=True)]
-    named = {prompt for prompt in prompts if prompt[1] is not None}
-    return len(named) + sum(prompt[1] is None for prompt in prompts)
 
 
 def _counted(values: Iterator[str] | pd.Series[str]) -> dict[str, int]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 from typing_extensions import TypedDict
@@ -59,7 +57,9 @@ def similarity_by_shot(scores: pd.DataFrame, samples: pd.DataFrame, seed: int = 
     rows = [
         (row["system"], int(shots[sample]), f"{row['suite']} {row['sequence_id']}", similarity)
         for row in drifts.to_dict("records")
-        for sample, similarity in _after_the_first(row["details"].get("similarities", {}))
+        for sample, similarity in [
+            (sample, value) for sample, value in row["details"].get("similarities", {}).items() if value is not None
+        ][1:]
     ]
     table = pd.DataFrame(rows, columns=["system", "shot", "sequence", "similarity"])
     by_sequence = table.pivot_table(index="sequence", columns=["system", "shot"], values="similarity", aggfunc="mean")
@@ -78,8 +78,3 @@ def similarity_by_shot(scores: pd.DataFrame, samples: pd.DataFrame, seed: int = 
             by_sequence.columns.get_level_values(0), by_sequence.columns.get_level_values(1), estimates, strict=True
         )
     ]
-
-
-def _after_the_first(similarities: Mapping[str, float | None]) -> list[tuple[str, float]]:
-    known = [(sample, value) for sample, value in similarities.items() if value is not None]
-    return known[1:]

@@ -57,9 +57,11 @@ def measure(
 ) -> Iterator[dict[str, Any]]:
     """Yield the score table's rows of one metric: the subjects that can be measured in batches, reasons as they are."""
     function = spec.load()
-    with_feature: Sequence[int] = ()
-    if spec.subject == "pair":
-        with_feature = [i for i, row in enumerate(rows) if _has_feature(spec, row, encoders, table)]
+    with_feature: set[int] = set()
+    for i, row in enumerate(rows if spec.subject == "pair" else ()):
+        subject, _ = _prepare(spec, next(plan_subjects(spec, [row])), [row], encoders, table)
+        if isinstance(subject, Subject) and subject.images[0][spec.features[0]]:
+            with_feature.add(i)
     plans = iter(plan_subjects(spec, rows, with_feature))
     while chunk := list(itertools.islice(plans, _CHUNK)):
         prepared = [_prepare(spec, plan, rows, encoders, table) for plan in chunk]
@@ -112,8 +114,3 @@ def _prepare(
     if texts:
         given["texts"] = texts
     return Subject(bare.sample_ids, members, tuple(images), given, plan.details), encoder
-
-
-def _has_feature(spec: MetricSpec, row: Mapping[str, Any], encoders: Encoders, table: FeatureTable) -> bool:
-    subject, _ = _prepare(spec, next(plan_subjects(spec, [row])), [row], encoders, table)
-    return isinstance(subject, Subject) and bool(subject.images[0][spec.features[0]])

@@ -41,7 +41,10 @@ def provenance(
 ) -> dict[str, Any]:
     """Return the record of a scoring run; of the encoders those that were ``used`` (by name) or could not be loaded."""
     folder = image_set.folder.resolve()
-    packages = _package_versions()
+    packages = {}
+    for name in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            packages[name] = version(name)
     return {
         "twinlens": packages.get("twinlens"),
         "created_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -66,15 +69,6 @@ def provenance(
             "python": platform.python_version(),
         },
     }
-
-
-def _package_versions() -> dict[str, str]:
-    """Return the versions of the packages that numbers depend on, of those that are installed."""
-    versions = {}
-    for name in PACKAGES:
-        with contextlib.suppress(PackageNotFoundError):
-            versions[name] = version(name)
-    return versions
 
 
 def provenance_warnings(record: Mapping[str, Any]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import random
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, TypeVar
@@ -92,17 +92,10 @@ def is_given(value: Any) -> bool:
     return any(is_given(item) for item in value) if isinstance(value, list) else value is not None
 
 
-def plan_subjects(spec: MetricSpec, rows: Sequence[Row], with_feature: Sequence[int] = ()) -> Iterator[Plan]:
+def plan_subjects(spec: MetricSpec, rows: Sequence[Row], with_feature: Collection[int] = ()) -> Iterator[Plan]:
     """Yield the plans of a metric over an image set, its own subjects first, then those of its controls.
 
-    Parameters
-    ----------
-    spec
-        The metric.
-    rows
-        The rows of the image set.
-    with_feature
-        The indices of the rows in whose image the feature was found; only for metrics over every pair.
+    ``with_feature`` are the indices of the rows in whose image the feature was found; only for metrics over every pair.
     """
     usable = [
         i
@@ -112,7 +105,14 @@ def plan_subjects(spec: MetricSpec, rows: Sequence[Row], with_feature: Sequence[
     ]
     make = partial(_plan, spec, rows)
     if spec.subject == "pair":
-        yield from _all_pairs(rows, usable, set(with_feature), make)
+        # An image without the feature is one row with its reason, not a row for every pair that it would have made.
+        yield from (make([i]) for i in usable if i not in with_feature)
+        chosen = sorted(with_feature, key=lambda i: str(rows[i]["file_name"]))
+        if len(chosen) > MAX_IMAGES_PAIRED:
+            chosen = random.Random(0).sample(chosen, MAX_IMAGES_PAIRED)
+        for pair in itertools.combinations(chosen, 2):
+            first, second = (rows[i].get("sequence_id") for i in pair)
+            yield make(pair, details={"same_sequence": None if None in (first, second) else first == second})
     decoys = _prompts(rows, usable) if spec.decoys else {}
     for members in _members(spec, rows, usable):
         yield make(members, decoys=decoys.get(rows[members[0]]["suite"], ()))
@@ -183,7 +183,7 @@ _SEED_GROUP = ("system", "suite", "prompt_id", "sequence_id", "shot")
 
 
 def _members(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterator[Sequence[int]]:
-    """Yield the rows of each subject, in order; every pair of images has a function of its own."""
+    """Yield the rows of each subject, in order, but for metrics over every pair of images."""
     if spec.subject == "sample":
         yield from ([i] for i in usable)
     elif spec.subject == "repeats":
@@ -193,27 +193,16 @@ def _members(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterat
         for shots in _sequences(rows, usable).values():
             if spec.subject == "sequence":
                 yield shots
+            elif spec.subject == "consecutive":
+                yield from itertools.pairwise(shots)
             else:
-                yield from (
-                    itertools.pairwise(shots) if spec.subject == "consecutive" else itertools.combinations(shots, 2)
-                )
+                yield from itertools.combinations(shots, 2)
 
 
 def _sequences(rows: Sequence[Row], usable: Iterable[int]) -> dict[tuple[Hashable, ...], list[int]]:
     """Return the shots of each sequence in order; a repeat or another seed of it is a sequence of its own."""
     groups = _groups(rows, usable, "system", "suite", "sequence_id", "seed", "repeat")
     return {key: sorted(members, key=lambda i: rows[i]["shot"]) for key, members in groups.items()}
-
-
-def _all_pairs(rows: Sequence[Row], usable: list[int], with_feature: set[int], make: Make) -> Iterator[Plan]:
-    # An image without the feature is one row with its reason, not a row for every pair that it would have made.
-    yield from (make([i]) for i in usable if i not in with_feature)
-    chosen = sorted(with_feature, key=lambda i: str(rows[i]["file_name"]))
-    if len(chosen) > MAX_IMAGES_PAIRED:
-        chosen = random.Random(0).sample(chosen, MAX_IMAGES_PAIRED)
-    for pair in itertools.combinations(chosen, 2):
-        first, second = (rows[i].get("sequence_id") for i in pair)
-        yield make(pair, details={"same_sequence": None if first is None or second is None else first == second})
 
 
 def _other_prompts(spec: MetricSpec, rows: Sequence[Row], usable: list[int], make: Make) -> Iterator[Plan]:

@@ -21,23 +21,10 @@ Format: TypeAlias = Literal["png", "jpeg", "webp"]
 class SimulatedModel:
     """A model of a simulated host.
 
-    Attributes
-    ----------
-    api_id
-        Its name in the host's addresses.
-    kind, terms
-        Its price, as in `evals.facts.pricing.Price`.
-    sizes
-        The sizes that may be asked for, of `evals.facts.pricing.SIZES`.
-    references_at_most
-        How many reference pictures a request may carry.
-    renderer
-        What draws.
-    edit_api_id
-        Its other name for requests with reference pictures, where the host has one.
-    behaviours
-        What it does for a prompt in place of answering with the picture: ``refuse_prompt`` (the prompt is declined),
-        ``filter_image`` (the picture is withheld), ``text_only`` (it writes instead of drawing) or ``error_status``.
+    ``kind`` and ``terms`` are its price, as in `evals.facts.pricing.Price`; ``sizes`` are of its `SIZES`;
+    ``edit_api_id`` is its other name for requests with reference pictures, where the host has one. ``behaviours`` says
+    what it does for a prompt in place of answering with the picture: ``refuse_prompt`` (the prompt is declined),
+    ``filter_image`` (the picture is withheld), ``text_only`` (it writes instead of drawing) or ``error_status``.
     """
 
     api_id: str

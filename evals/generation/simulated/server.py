@@ -25,16 +25,8 @@ class SimulatedServer:
 
     A wire format checks key and body, lets an order be `take_in`, charges the job, and answers.
 
-    Attributes
-    ----------
-    name
-        The host's id, which is the prefix of its addresses.
-    host, call_log
-        What it simulates, and where it writes down.
-    jobs
-        The tasks that it took in, by id.
-    closing
-        Set when the server stops.
+    ``name`` is the host's id, which is the prefix of its addresses; ``jobs`` are the tasks that it took in, by id;
+    ``closing`` is set when the server stops.
     """
 
     def __init__(self, name: str, host: SimulatedHost, call_log: CallLog, threads: ThreadPoolExecutor) -> None:

@@ -46,13 +46,9 @@ class NotCompared(TypedDict):
 class Pairing:
     """One metric of one system on one suite in both runs, over the prompts that have a value in both.
 
-    Attributes
-    ----------
-    a, b
-        One value a prompt of ``prompts``: its mean in run A and in run B, the latter equal to the former where they
-        differ by less than `TOLERANCE`.
-    rows_a, rows_b
-        The measurements of either run, with ``prompt``, ``subject`` (list of sample ids), ``value`` and ``reason``.
+    ``a`` and ``b`` are one value a prompt of ``prompts``: its mean in either run, that of B equal to that of A where
+    they differ by less than `TOLERANCE`. ``rows_a`` and ``rows_b`` are the measurements, with ``prompt``, ``subject``
+    (list of sample ids), ``value`` and ``reason``.
     """
 
     spec: MetricSpec | OperationSpec

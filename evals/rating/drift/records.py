@@ -138,11 +138,8 @@ def _other_values(a: pd.DataFrame, b: pd.DataFrame, column: str) -> str:
     sides = [set(column_of(rows, column).dropna()) for rows in (a, b)]
     if not all(sides) or sides[0] == sides[1]:
         return ""
-    return " against ".join(_few(sorted(map(str, side))) for side in sides)
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names) if len(names) <= 3 else f"{names[0]} and {len(names) - 1} others"
+    names = [sorted(map(str, side)) for side in sides]
+    return " against ".join(", ".join(n) if len(n) <= 3 else f"{n[0]} and {len(n) - 1} others" for n in names)
 
 
 def _moved(name: str, a: Figure, b: Figure) -> bool | None:

@@ -45,19 +45,11 @@ _COUNTS = ["n_scored", "n_failed", "n_left_out"]
 class PromptScores:
     """One metric (or one row of several) on one suite, by prompt and system.
 
-    Attributes
-    ----------
-    shares
-        Index prompt, one column a system: mean place on the scale, 0 to 1, failures of the system as 0; NaN where
-        nothing is known.
-    complete_case
-        The same without the system's failures.
-    lowest, highest
-        The same if everything that was left out had been worst, or best.
-    counts
-        Index system: ``n_scored``, ``n_failed`` and ``n_left_out`` outcomes.
-    reasons
-        For each system, how often each reason for a failure or for leaving out occurred.
+    ``shares`` has the index prompt and one column a system: mean place on the scale, 0 to 1, failures of the system as
+    0; NaN where nothing is known. ``complete_case`` is the same without the system's failures, ``lowest`` and
+    ``highest`` are the same if everything that was left out had been worst, or best. ``counts`` has the index system
+    and ``n_scored``, ``n_failed`` and ``n_left_out`` outcomes; ``reasons`` counts the reasons for failing or leaving
+    out.
     """
 
     shares: pd.DataFrame

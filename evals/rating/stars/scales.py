@@ -45,20 +45,16 @@ def freeze_scale(
 ) -> FrozenScale:
     """Return the scale of a metric on one suite, its measured ends taken over all systems together.
 
-    Parameters
-    ----------
-    spec, suite
-        The metric, and the suite ("" for a set without suites).
-    rows
-        Rows of `evals.rating.comparison.with_prompts` of the metric on the suite, own values and controls.
-    controls
-        The statistics of its controls there.
-    neutral
-        The mean of its `bias_metric` on the suite, where it has one and that was measured.
+    ``suite`` is "" for a set without suites; ``rows`` are those of `evals.rating.comparison.with_prompts` of the metric
+    on the suite, own values and controls; ``controls`` are the statistics of its controls there, ``neutral`` is the
+    mean of its `bias_metric` on the suite, where it has one and that was measured.
     """
     scale = spec.star_scale
     if scale is None:
-        return _frozen(spec, suite, (np.nan, ""), (np.nan, ""), _why_no_scale(spec))
+        why = f"{spec.title} has no stars: {spec.no_scale or 'nobody has said what its worst and best are'}"
+        if spec.better == "neither":
+            why = f"{spec.title} has no better direction, so it has no stars"
+        return _frozen(spec, suite, (np.nan, ""), (np.nan, ""), why)
     floor = _end(scale.floor, scale.version, rows, np.nan)
     ceiling = _end(scale.ceiling, scale.version, rows, floor[0])
     problem = (
@@ -71,12 +67,6 @@ def freeze_scale(
     return _frozen(spec, suite, floor, ceiling, problem or failing, failing is not None)
 
 
-def _why_no_scale(spec: MetricSpec) -> str:
-    if spec.better == "neither":
-        return f"{spec.title} has no better direction, so it has no stars"
-    return f"{spec.title} has no stars: {spec.no_scale or 'nobody has said what its worst and best are'}"
-
-
 def _end(anchor: Anchor, version: int, rows: pd.DataFrame, floor: float) -> tuple[float, str]:
     """Return the number of an anchor and the words on where it comes from."""
     if anchor.control is None:
@@ -85,16 +75,12 @@ def _end(anchor: Anchor, version: int, rows: pd.DataFrame, floor: float) -> tupl
     name, n = CONTROLS[anchor.control].title, of_control["prompt"].nunique()
     if anchor.deviations is not None:
         words = f"declared, version {version}: floor + {anchor.deviations:g} standard deviations of {name}"
-        return floor + anchor.deviations * _spread(of_control), words
+        # Every prompt counts the same, however often it was asked.
+        values, prompts = of_control["value"], of_control["prompt"]
+        variance = ((values - values.groupby(prompts).mean().mean()) ** 2).groupby(prompts).mean().mean()
+        return floor + anchor.deviations * float(np.sqrt(variance)), words
     value = float(of_control.groupby("prompt")["value"].mean().mean()) if n else np.nan
     return value, f"measured: {name}, {n} prompts"
-
-
-def _spread(of_control: pd.DataFrame) -> float:
-    """Return the standard deviation of control values, every prompt counting the same however often it was asked."""
-    values, prompts = of_control["value"], of_control["prompt"]
-    centre = values.groupby(prompts).mean().mean()
-    return float(np.sqrt(((values - centre) ** 2).groupby(prompts).mean().mean()))
 
 
 def _undefined(scale: Scale, floor: float, ceiling: float) -> str | None:

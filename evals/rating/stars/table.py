@@ -81,18 +81,9 @@ class RatedRow:
 class RatingInputs:
     """Everything that rows are rated from.
 
-    Attributes
-    ----------
-    systems
-        In the order of the table.
-    scores, measurements
-        The score table, and the same as `evals.rating.comparison.with_prompts` returns it.
-    requests
-        As `evals.rating.stars.prompt_scores.with_units` returns them, None where the run does not tell them.
-    size
-        The size that the eval asks for where a row names none.
-    controls
-        The statistics of all controls.
+    ``systems`` are in the order of the table; ``measurements`` are the scores as `evals.rating.comparison.with_prompts`
+    returns them, ``requests`` as `evals.rating.stars.prompt_scores.with_units` does, None where the run does not tell
+    them; ``size`` is what the eval asks for where a row names none.
     """
 
     systems: tuple[str, ...]
@@ -110,19 +101,10 @@ def rating_inputs(
     systems: Sequence[str] = (),
     size: str | None = None,
 ) -> RatingInputs:
-    """Prepare the tables of a run for rating.
+    """Prepare the tables of a run for rating, in which prompts that ask for the same have one id.
 
-    Parameters
-    ----------
-    scores, requests
-        The score table, and the requests behind it where they are known; prompts that ask for the same under one id
-        (`evals.rating.stars.duplicate_prompts.merge_duplicate_prompts`).
-    controls
-        As `evals.rating.controls.control_statistics` returns them.
-    systems
-        The systems in the order of the table; those that the tables name otherwise.
-    size
-        Of the eval.
+    (See `evals.rating.stars.duplicate_prompts.merge_duplicate_prompts`.) Without ``systems`` all that the tables name
+    are rated.
     """
     scores = scores[scores["system"].notna()].reset_index(drop=True)
     measurements = with_prompts(scores)
@@ -141,23 +123,16 @@ def rating_inputs(
 def rate_rows(rows: Sequence[StarRow], inputs: RatingInputs, seed: int = 0) -> list[RatedRow]:
     """Rate every row of a star table; the differences of all of them are one family for Holm's correction.
 
-    Parameters
-    ----------
-    rows
-        The rows of the eval.
-    inputs
-        As `rating_inputs` prepares them.
-    seed
-        Of the bootstrap; the same tables and seed give the same stars.
+    ``seed`` is that of the bootstrap; the same tables and seed give the same stars.
     """
-    rated = [
-        _declared(row, inputs)
-        if row.declared is not None
-        else _computed(row, inputs, seed)
-        if row.computed is not None
-        else _measured(row, inputs, seed)
-        for row in rows
-    ]
+    rated = []
+    for row in rows:
+        if row.declared is not None:
+            result = _table_row(row, "declared", None, "rubric, 1 to 5")
+            result["declared_cells"] = [declared_cell(row.declared, system) for system in inputs.systems]
+            rated.append(RatedRow(result, None))
+        else:
+            rated.append((_measured if row.computed is None else _computed)(row, inputs, seed))
     settle([difference for one in rated for difference in one.row["differences"]])
     return rated
 
@@ -291,9 +266,3 @@ def _computed(row: StarRow, inputs: RatingInputs, seed: int) -> RatedRow:
     result["components"] = [Component(metric=computed, weight=1.0, scale=frozen, cells=result["cells"])]
     result["differences"] = star_differences(prompt_scores, inputs.systems)
     return RatedRow(result, prompt_scores)
-
-
-def _declared(row: StarRow, inputs: RatingInputs) -> RatedRow:
-    result = _table_row(row, "declared", None, "rubric, 1 to 5")
-    result["declared_cells"] = [declared_cell(str(row.declared), system) for system in inputs.systems]
-    return RatedRow(result, None)
