@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from evals.definition import EvalDefinition
 
 
+_PROVENANCE_FIELDS = {"image_set", "encoders", "unreadable", "long_prompts"}
+_IMAGE_SET_FIELDS = {"path", "name", "scored_rows", "skipped"}
+_SCORE_COLUMNS = {"system", "suite", "prompt_id", "subject", "metric", "control", "value", "reason"}
+
+
 class RunError(ValueError):
     """The folder is not a scored run; the message is one sentence that says what to do."""
 
@@ -49,6 +54,8 @@ class Run:
         """Where the numbers come from: image set, encoders, versions, machine."""
         with _damage(self.path / PROVENANCE):
             record: dict[str, Any] = json.loads((self.path / PROVENANCE).read_text(encoding="utf-8"))
+            _check_fields(record, _PROVENANCE_FIELDS)
+            _check_fields(record["image_set"], _IMAGE_SET_FIELDS)
         return record
 
     @functools.cached_property
@@ -116,8 +123,10 @@ class Run:
 
         path = self.path / SCORES
         with _damage(path):
+            columns = pq.read_schema(path).names
+            _check_fields(dict.fromkeys(columns), _SCORE_COLUMNS)
             if not with_details:
-                return pd.read_parquet(path, columns=[name for name in pq.read_schema(path).names if name != "details"])
+                return pd.read_parquet(path, columns=[name for name in columns if name != "details"])
             table = pd.read_parquet(path)
             table["details"] = [json.loads(text) if isinstance(text, str) else {} for text in table["details"]]
             return table
@@ -134,6 +143,12 @@ class Run:
 
 def _read_lines(path: Path) -> list[Any]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+
+
+def _check_fields(record: Any, names: set[str]) -> None:
+    missing = names - record.keys() if isinstance(record, dict) else names
+    if missing:
+        raise KeyError(*sorted(missing))
 
 
 def _with_prompt_id(row: Any) -> Any:

@@ -4,6 +4,7 @@ import functools
 import json
 import shutil
 
+import pandas as pd
 import pytest
 
 import evals
@@ -11,7 +12,7 @@ from evals.data_files import data_path
 from evals.imageset.imageset import id_of_prompt
 from evals.rating import stage
 from evals.rating.stage import rate_run
-from evals.run import Run
+from evals.run import Run, RunError
 from tests.run_folder import write_run
 
 LEFT, RIGHT = "flux-2-pro@bfl", "gemini-3-pro-image@google"
@@ -159,6 +160,20 @@ def test_a_damaged_rating_is_made_anew(usual, n_rated):
         (usual / "ratings.json").write_text(content, encoding="latin-1")
         assert rate_run(Run(usual)) == first
         assert n_rated() == n
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"image_set": {}}'])
+def test_a_provenance_without_what_is_read_from_it_is_refused(usual, content):
+    (usual / "provenance.json").write_text(content)
+    with pytest.raises(RunError, match=r"provenance\.json is damaged"):
+        rate_run(Run(usual))
+
+
+def test_a_score_table_without_its_columns_is_refused(usual):
+    table = pd.read_parquet(usual / "scores.parquet")
+    table.drop(columns="value").to_parquet(usual / "scores.parquet")
+    with pytest.raises(RunError, match=r"scores\.parquet is damaged"):
+        rate_run(Run(usual))
 
 
 def test_a_prompt_that_is_asked_under_two_ids_counts_once(scored, usual):
