@@ -1,4 +1,4 @@
-"""The stages of an evaluation, in the order in which data flows: image set, scoring, rating, reporting."""
+"""The stages of an evaluation, in the order in which data flows: generation, image set, scoring, rating, reporting."""
 
 from __future__ import annotations
 

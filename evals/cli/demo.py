@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--out", default=Path("runs/demo"), show_default=True, type=click.Path(file_okay=False, path_type=Path))
 @as_json
 def demo(out: Path, json_wanted: bool) -> None:
-    """Generate, score, compare and report two invented systems whose defects are known: offline, over local HTTP."""
+    """Generate, score, rate and report two invented systems whose defects are known: offline, over local HTTP."""
     from evals.cli.progress import shown_generation, shown_progress
 
     with shown_generation() as watch:

@@ -1,1 +1,1 @@
-"""The renderer: settings, things, faces, lettering and edits, drawn without any model."""
+"""What drawn pictures are made of: settings, things, faces, lettering and brand pieces, drawn without any model."""
