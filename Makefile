@@ -48,4 +48,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) runs dist .coverage .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) runs dist .coverage .hypothesis .import_linter_cache .pytest_cache .mypy_cache .ruff_cache

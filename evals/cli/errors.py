@@ -25,8 +25,8 @@ class ErrorHandlingGroup(click.Group):
         except (click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
         except click.ClickException as error:
-            seen = error.ctx if isinstance(error, click.UsageError) and error.ctx else ctx
-            click.echo(f"twinlens: {error.format_message()} See: {seen.command_path} --help", err=True)
+            context = error.ctx if isinstance(error, click.UsageError) and error.ctx else ctx
+            click.echo(f"twinlens: {error.format_message()} See: {context.command_path} --help", err=True)
             sys.exit(WRONG_USE)
         except KeyboardInterrupt:
             click.echo("twinlens: stopped; the same command goes on where it was", err=True)

@@ -50,9 +50,9 @@ def table(
     return made
 
 
-def print_table(*given: Any, **more: Any) -> None:
+def print_table(*arguments: Any, **options: Any) -> None:
     """Print what `table` makes of the same arguments."""
-    console().print(table(*given, **more))
+    console().print(table(*arguments, **options))
 
 
 def print_lines(lines: Iterable[str], wrap: bool = True) -> None:

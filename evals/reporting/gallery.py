@@ -114,13 +114,13 @@ def collect(run: Run, systems: Sequence[str], prompts_per_suite: int = PROMPTS_P
     by_group = dict(iter(samples[keep].groupby(["suite", "group"], sort=False)))
     keep = pd.Series(list(zip(scores["suite"], scores["group"], strict=True)), index=scores.index).isin(chosen)
     scores_of = dict(iter(scores[keep].groupby(["suite", "group"], sort=False)))
-    wanted = [
+    shown_ids = [
         sample_id
         for rows in by_group.values()
-        for _, mine in rows.groupby("system", sort=False)
-        for sample_id in mine["sample_id"].head(PICTURES_PER_SYSTEM)
+        for _, of_system in rows.groupby("system", sort=False)
+        for sample_id in of_system["sample_id"].head(PICTURES_PER_SYSTEM)
     ]
-    thumbnails = read_thumbnails((sample_id, run.image_path(sample_id)) for sample_id in wanted)
+    thumbnails = read_thumbnails((sample_id, run.image_path(sample_id)) for sample_id in shown_ids)
     return [
         SuiteGallery(
             formatting.suite_name(suite),
@@ -149,10 +149,10 @@ def _own_scores(scores: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
     """
     kinds = scores["metric"].map(_KINDS)
     absent = scores["reason"] == "encoder_unavailable"
-    mine = scores[scores["control"].isna() & (kinds != "pair") & ~absent]
+    targets = scores[scores["control"].isna() & (kinds != "pair") & ~absent]
     place = samples.set_index("sample_id")[["suite", "group"]]
-    first = mine["subject"].map(lambda subject: subject[0])
-    return mine.assign(suite=first.map(place["suite"]), group=first.map(place["group"]))
+    first = targets["subject"].map(lambda subject: subject[0])
+    return targets.assign(suite=first.map(place["suite"]), group=first.map(place["group"]))
 
 
 def _by_difference(groups: Sequence[str], scores: pd.DataFrame) -> list[tuple[str, str]]:

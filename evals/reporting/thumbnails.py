@@ -88,9 +88,9 @@ def _reduced(opened: PIL.Image.Image) -> Thumbnail:
 
 def read_thumbnails(paths: Iterable[tuple[str, Path | None]]) -> dict[str, Thumbnail | str]:
     """Read the thumbnails of many samples at once, given as (sample_id, path); the key is the sample_id."""
-    wanted = dict(paths)
+    path_of = dict(paths)
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        return dict(zip(wanted, pool.map(read_thumbnail, wanted.values()), strict=True))
+        return dict(zip(path_of, pool.map(read_thumbnail, path_of.values()), strict=True))
 
 
 def difference_map(first: Thumbnail, second: Thumbnail) -> DifferenceMap | None:

@@ -12,6 +12,7 @@ from evals.scoring.engine import FeatureTable
 from evals.scoring.features import FeatureCache
 from evals.scoring.measuring import collect_needs, measure
 from evals.scoring.stage import no_progress
+from evals.scoring.table import schema
 from metrics.specification import MetricSpec
 
 if TYPE_CHECKING:
@@ -44,8 +45,6 @@ def measure_metric(run: Run, spec: MetricSpec, device: str = "auto") -> pd.DataF
         If the pictures are gone, or no row of them is good any more.
     """
     import pandas as pd
-
-    from evals.scoring.table import schema
 
     image_set = read_image_set(run.image_set, skip_bad=True)
     encoders = choose_encoders(roles_of([spec]), device=device)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
+from evals.generation.answers import HostUnavailable
+
 if TYPE_CHECKING:
     from evals.facts.models import HostFacts, Offer
     from evals.generation.answers import PollAnswer, SubmitAnswer, Task
@@ -67,8 +69,6 @@ def load_host(facts: HostFacts, key: str | None, base_url: str | None = None) ->
     HostUnavailable
         If there is no such host, or it lacks its key, a library or weights.
     """
-    from evals.generation.answers import HostUnavailable
-
     if facts.id not in HOSTS:
         raise HostUnavailable(f"there is no host {facts.id!r}; there are {', '.join(HOSTS)}")
     if facts.key_variables and not key:
