@@ -233,10 +233,7 @@ def definition_names() -> list[str]:
 def definition_path(name_or_path: str | Path) -> Path:
     """Return the file of an eval definition, given by its name or as a file of one's own.
 
-    Raises
-    ------
-    DefinitionError
-        If there is no eval of that name.
+    Raises DefinitionError if there is no eval of that name.
     """
     name = str(name_or_path)
     if Path(name).suffix in (".yaml", ".yml"):
@@ -249,10 +246,8 @@ def definition_path(name_or_path: str | Path) -> Path:
 def read_definition(name_or_path: str | Path) -> EvalDefinition:
     """Read and check one eval definition, by its name or from a file of one's own.
 
-    Raises
-    ------
-    DefinitionError
-        If there is no such eval, or something in it is missing, unknown, of the wrong kind or given twice.
+    Raises DefinitionError if there is no such eval, or something in it is missing, unknown, of the wrong kind or given
+    twice.
 
     Examples
     --------

@@ -145,11 +145,8 @@ _Loader.yaml_implicit_resolvers = {
 def read_yaml(path: Path, model: type[Model], error: type[ValueError], **context: Any) -> Model:
     """Read and validate a file.
 
-    Raises
-    ------
-    ValueError
-        As ``error``, one sentence: the file is missing, not UTF-8 text, not YAML, nested too deeply, has a field
-        twice, uses aliases, or does not fit the model.
+    Raises ValueError, as ``error``, one sentence: the file is missing, not UTF-8 text, not YAML, nested too deeply, has
+    a field twice, uses aliases, or does not fit the model.
     """
     node = _composed(path, error)
     data = _constructed(node, path, error)

@@ -26,21 +26,10 @@ def prompt_adherence(image_vector: FloatArray, chunk_matrix: FloatArray) -> floa
 
     .. math:: 100 \cdot \frac{1}{n} \sum_{i=1}^{n} \cos(v, t_i)
 
-    CLIPScore of Hessel et al. (2021, "CLIPScore: A Reference-free Evaluation Metric for Image Captioning") without
-    its prefix, its factor 2.5 and its clipping at 0. Values are specific to the encoder: never compare them across
-    encoders. A prompt that fits the encoder's context is one clause.
-
-    Parameters
-    ----------
-    image_vector
-        Shape (d,), unit length.
-    chunk_matrix
-        Shape (n, d), unit rows, one per clause.
-
-    Returns
-    -------
-    adherence
-        In -100..100, higher is better.
+    CLIPScore of Hessel et al. (2021, "CLIPScore: A Reference-free Evaluation Metric for Image Captioning") without its
+    prefix, its factor 2.5 and its clipping at 0. Values are specific to the encoder: never compare them across
+    encoders. A prompt that fits the encoder's context is one clause. ``image_vector`` has shape (d,) and
+    ``chunk_matrix`` (n, d), one row per clause, all of unit length. The result is in -100..100, higher is better.
 
     Examples
     --------
@@ -54,18 +43,8 @@ def similarity_matrix(image_vectors: Sequence[FloatArray], prompts: Sequence[Emb
     """Return the prompt adherence of every image to every prompt.
 
     The diagonal of a suite's own matrix is the metric; what lies beside it is what shuffled prompts and decoys score.
-
-    Parameters
-    ----------
-    image_vectors
-        m unit vectors of shape (d,).
-    prompts
-        n embedded prompts of the same encoder.
-
-    Returns
-    -------
-    adherence
-        Shape (m, n), as in :func:`prompt_adherence`.
+    The m image vectors have shape (d,) and unit length, the n prompts come from the same encoder; the matrix has shape
+    (m, n), its values as in :func:`prompt_adherence`.
 
     Examples
     --------
@@ -82,13 +61,9 @@ def similarity_matrix(image_vectors: Sequence[FloatArray], prompts: Sequence[Emb
 def clip_similarity(subject: Subject) -> Measurement:
     """Measure ``adherence.clip``: each sample's image against its prompt, as :func:`prompt_adherence`.
 
-    Needs the features ``clip_image`` of the image and ``prompt`` of the given prompt, both of one encoder.
-
-    Returns
-    -------
-    measurements
-        In order. ``details`` carries ``n_chunks``, ``n_tokens`` (the prompt's, uncut), ``min_chunk`` (the lowest
-        clause's own value, in the metric's unit) and, for a prompt that was cut, ``lowest_clause`` (its text).
+    Needs the features ``clip_image`` of the image and ``prompt`` of the given prompt, both of one encoder. The
+    measurements are in order. ``details`` carries ``n_chunks``, ``n_tokens`` (the prompt's, uncut), ``min_chunk`` (the
+    lowest clause's own value, in the metric's unit) and, for a prompt that was cut, ``lowest_clause`` (its text).
     """
     vector: FloatArray = subject.images[0]["clip_image"]
     prompt: EmbeddedPrompt = subject.given["prompt"]
@@ -111,13 +86,9 @@ def decoy_margin(subjects: Sequence[Subject]) -> list[Measurement]:
 
     with :math:`s` as in :func:`prompt_adherence` and :math:`d_j` the m other prompts of the suite. An image that an
     encoder finds close to every prompt (a bias that differs between systems) gains nothing, which is why ratings use
-    the margin and not the raw value.
-
-    Returns
-    -------
-    measurements
-        In order. ``details`` carries ``adherence`` (the raw value), ``decoy_mean``, ``rank`` (of its prompt among
-        all, 1 is best, ties count against it) and ``n_prompts``. Reason: ``no_decoys`` in a suite of one prompt.
+    the margin and not the raw value. The measurements are in order. ``details`` carries ``adherence`` (the raw value),
+    ``decoy_mean``, ``rank`` (of its prompt among all, 1 is best, ties count against it) and ``n_prompts``. Reason:
+    ``no_decoys`` in a suite of one prompt.
     """
     margins: dict[int, Measurement] = {}
     suites: dict[int, list[int]] = {}
@@ -172,12 +143,8 @@ def vqa_score(subject: Subject) -> Measurement:
     Values are specific to the model and to the wording: never compare them across either.
 
     Needs the feature ``vqa_answer``: the answer of the encoder about the picture and the text of :func:`question_text`.
-
-    Returns
-    -------
-    measurements
-        In order, in 0..1. ``details`` carries ``no`` (the probability of No), and ``yes_or_no`` (how much of the
-        answer is either; a model that leaves little of it was not answering the question).
+    The measurements are in order, in 0..1. ``details`` carries ``no`` (the probability of No), and ``yes_or_no`` (how
+    much of the answer is either; a model that leaves little of it was not answering the question).
     """
     answer: Answer = subject.images[0]["vqa_answer"]
     yes = min(answer["yes"], 1.0)  # a sum of probabilities may stray past it by a rounding error
@@ -201,19 +168,9 @@ def target_step_wins(similarities: Floats, tells_apart: npt.NDArray[np.bool_]) -
     .. math:: \frac{1}{|P|} \sum_{(i, j) \in P} [s_{ii} > s_{ij}] + \tfrac{1}{2} [s_{ii} = s_{ij}]
 
     It is the area under the ROC curve of own against other steps, picture by picture, and so needs no scale. 0.5 is
-    chance, 1 the right order for certain.
-
-    Parameters
-    ----------
-    similarities
-        Shape (n, n): picture i against the prompt of step j; the diagonal is each picture's own step.
-    tells_apart
-        Shape (n, n): whether the prompts of steps i and j differ, as some must. Pairs of equal prompts are not in P.
-
-    Returns
-    -------
-    share
-        In 0..1, higher is better.
+    chance, 1 the right order for certain. ``similarities`` of shape (n, n) holds picture i against the prompt of step
+    j; ``tells_apart`` of the same shape whether the prompts of steps i and j differ, as some must. Pairs of equal
+    prompts are not in P.
 
     Examples
     --------
@@ -234,16 +191,12 @@ def step_order(subject: Subject) -> Measurement:
     :func:`similarity_matrix`.
 
     With every picture in the place of its neighbour (``images`` rotated by one against ``rows``) a perfect story of n
-    steps is at (n - 2) / (2n - 2), below chance for any n: each picture loses to the one step that it shows, and to
-    the others its claim is as good as theirs. Values of stories of different length compare: chance is 0.5 in all.
-
-    Returns
-    -------
-    measurements
-        In order. ``details`` carries ``winners`` (the shot whose step is closest, for each picture; of equally close
-        ones the first), ``accuracy`` (the share of pictures won by their own step), ``rank_correlation`` (Kendall's
-        tau-b between the shots and the winners; None where one step wins everywhere) and ``similarities`` (picture by
-        step). Reason: ``too_few_shots`` where fewer than two steps have a picture and a prompt of their own.
+    steps is at (n - 2) / (2n - 2), below chance for any n: each picture loses to the one step that it shows, and to the
+    others its claim is as good as theirs. Values of stories of different length compare: chance is 0.5 in all. The
+    measurements are in order. ``details`` carries ``winners`` (the shot whose step is closest, for each picture; of
+    equally close ones the first), ``accuracy`` (the share of pictures won by their own step), ``rank_correlation``
+    (Kendall's tau-b between the shots and the winners; None where one step wins everywhere) and ``similarities``
+    (picture by step). Reason: ``too_few_shots`` where fewer than two steps have a picture and a prompt of their own.
     """
     from scipy.stats import kendalltau
 

@@ -382,10 +382,7 @@ _BY_ID = {row.id: row for row in METRICS}
 def metric(metric_id: str) -> MetricSpec:
     """Return the row of ``metric_id``.
 
-    Raises
-    ------
-    KeyError
-        If there is no such metric.
+    Raises KeyError if there is no such metric.
     """
     return _BY_ID[metric_id]
 

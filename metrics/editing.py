@@ -72,19 +72,10 @@ def direction_similarity(
 
     .. math:: 100 \cdot \cos(E_{I'} - E_I,\ E_{T'} - E_T)
 
-    The directional similarity of StyleGAN-NADA (Gal et al. 2021) that Emu Edit (Sheynin et al. 2023) measures edits
-    by. It favours large changes and looks at the whole picture, so it is read beside what was preserved.
-
-    Parameters
-    ----------
-    source_image, output_image, source_text, target_text
-        Unit vectors of shape (d,) from one encoder.
-
-    Returns
-    -------
-    direction or None
-        In -100..100, higher is better; 0 for a picture that has not changed, which has no direction; None if the
-        texts are the same.
+    The directional similarity of StyleGAN-NADA (Gal et al. 2021) that Emu Edit (Sheynin et al. 2023) measures edits by.
+    It favours large changes and looks at the whole picture, so it is read beside what was preserved. All four are unit
+    vectors of shape (d,) from one encoder. The result is in -100..100, higher is better; 0 for a picture that has not
+    changed, which has no direction; None if the texts are the same.
 
     Examples
     --------
@@ -238,14 +229,10 @@ def edit_direction(subject: Subject) -> Measurement:
     """Measure ``editing.direction``: whether the picture changed the way the text did (see `direction_similarity`).
 
     Needs the features ``clip_image`` of output and source, and ``texts``: the embedded texts of `direction_texts`. A
-    text of several clauses counts as their mean, put back to unit length.
-
-    Returns
-    -------
-    measurements
-        In order. ``details`` carries ``text`` (``captions``, ``caption`` or ``instruction``: what the direction of the
-        text was made of), ``n_chunks`` (clauses of the text after the edit) and ``no_op`` (whether the encoder saw no
-        change, which scores 0). Reasons: ``no_source``; ``texts_agree`` where the text names no change.
+    text of several clauses counts as their mean, put back to unit length. The measurements are in order. ``details``
+    carries ``text`` (``captions``, ``caption`` or ``instruction``: what the direction of the text was made of),
+    ``n_chunks`` (clauses of the text after the edit) and ``no_op`` (whether the encoder saw no change, which scores 0).
+    Reasons: ``no_source``; ``texts_agree`` where the text names no change.
     """
     source = _source_vector(subject)
     if source is None:

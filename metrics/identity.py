@@ -25,13 +25,9 @@ HASH_BITS = 64
 def face_similarity(a: Face, b: Face) -> float:
     """Return how alike two faces are: cosine, or 1 - Euclidean distance, as their encoder asks.
 
-    Cosine of unit embeddings for insightface (Deng et al. 2019; same person from about 0.40), one minus the
-    Euclidean distance of raw embeddings for dlib (King 2017; threshold 0.6, so same person from 0.40). At most 1.
-
-    Raises
-    ------
-    ValueError
-        If the faces come from two different encoders.
+    Cosine of unit embeddings for insightface (Deng et al. 2019; same person from about 0.40), one minus the Euclidean
+    distance of raw embeddings for dlib (King 2017; threshold 0.6, so same person from 0.40). At most 1. Raises
+    ValueError if the faces come from two different encoders.
 
     Examples
     --------

@@ -43,20 +43,12 @@ SYSTEM_FAILURES = ("no_face", "no_text", "size_differs")
 class Subject:
     """One thing that is measured: a sample, a pair, or a sequence, with everything that a metric may look at.
 
-    Parameters
-    ----------
-    sample_ids
-        The samples it consists of, in order (repeats and shots ascending).
-    rows
-        The image-set row of each sample: column name to value.
-    images
-        The features of each sample's image: feature name to value (see ``metrics.catalogue.FEATURES``).
-    given
-        What the images are held against: ``prompt`` (an embedded prompt), ``decoys`` (the embedded prompts of the
-        suite by text, one object shared by its subjects) with ``prompt_text`` (which of them is ``prompt``),
-        ``references`` (features of each reference image), or the features of a pair such as ``difference``.
-    details
-        Facts that the measurement's own details start from, such as ``same_sequence``.
+    ``sample_ids`` are the samples it consists of, in order (repeats and shots ascending), ``rows`` the image-set row of
+    each. ``images`` holds the features of each sample's image: feature name to value (see
+    ``metrics.catalogue.FEATURES``). ``given`` is what the images are held against: ``prompt`` (an embedded prompt),
+    ``decoys`` (the embedded prompts of the suite by text, one object shared by its subjects) with ``prompt_text``
+    (which of them is ``prompt``), ``references`` (features of each reference image), or the features of a pair such as
+    ``difference``. ``details`` are facts that the measurement's own details start from, such as ``same_sequence``.
     """
 
     sample_ids: tuple[str, ...]
@@ -70,10 +62,7 @@ class Subject:
 class Measurement:
     """One value of one metric for one subject, or the reason why there is none.
 
-    Raises
-    ------
-    ValueError
-        If there is both a value and a reason, or neither, or the reason is not in ``REASONS``.
+    Raises ValueError if there is both a value and a reason, or neither, or the reason is not in ``REASONS``.
 
     Examples
     --------

@@ -85,18 +85,9 @@ def antonym_probability(image_vector: FloatArray, first: FloatArray, second: Flo
 
     .. math:: \frac{e^{100 \cos(v, a)}}{e^{100 \cos(v, a)} + e^{100 \cos(v, b)}}
 
-    CLIP-IQA of Wang, Chan and Loy (2023, "Exploring CLIP for Assessing the Look and Feel of Images"), with the
-    encoder as it is: the paper's ResNet-50 ran without its positional embedding.
-
-    Parameters
-    ----------
-    image_vector, first, second
-        Shape (d,), unit length, of one encoder.
-
-    Returns
-    -------
-    probability
-        In 0..1; 0.5 where the image is as close to either text.
+    CLIP-IQA of Wang, Chan and Loy (2023, "Exploring CLIP for Assessing the Look and Feel of Images"), with the encoder
+    as it is: the paper's ResNet-50 ran without its positional embedding. The vectors have shape (d,) and unit length
+    and come from one encoder. The probability is 0.5 where the image is as close to either text.
 
     Examples
     --------

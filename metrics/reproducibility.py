@@ -34,10 +34,7 @@ def peak_signal_to_noise_ratio(mean_squared_error: float) -> float:
 def hamming_distance(first: str, second: str) -> int:
     """Return how many bits of two hashes, given as hexadecimal digits, differ.
 
-    Raises
-    ------
-    ValueError
-        If the hashes differ in length.
+    Raises ValueError if the hashes differ in length.
 
     Examples
     --------

@@ -292,12 +292,7 @@ def relations_between(first: Sequence[float], second: Sequence[float]) -> set[st
 
     with the centres c and extents s of the boxes. A component of r beyond 0.5 is a relation: up to two of them, on a
     diagonal, or none for boxes that share a place. The unit of the boxes does not matter; in fractions of a wide
-    picture, horizontal offsets count for less than they do in pixels.
-
-    Parameters
-    ----------
-    first, second
-        ``[x0, y0, x1, y1]``, y downwards.
+    picture, horizontal offsets count for less than they do in pixels. Boxes are ``[x0, y0, x1, y1]``, y downwards.
 
     Examples
     --------

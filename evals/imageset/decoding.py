@@ -49,12 +49,8 @@ class DecodedImage:
 def upright_rgb(opened: PIL.Image.Image) -> Pixels:
     """Return the pixels as RGB uint8 (height, width, 3): EXIF rotation applied, alpha composited on white.
 
-    16-bit greyscale is scaled to 8 bits (Pillow alone would clip it). Of an animation this is the first frame.
-
-    Raises
-    ------
-    UnreadableImage
-        If the pixels have 32 bits: what is white in them is not defined.
+    16-bit greyscale is scaled to 8 bits (Pillow alone would clip it). Of an animation this is the first frame. Raises
+    UnreadableImage if the pixels have 32 bits: what is white in them is not defined.
     """
     import PIL.Image
 
@@ -131,10 +127,8 @@ def _ends_early(file: BinaryIO) -> bool:
 def open_picture(source: bytes | BinaryIO) -> Iterator[PIL.Image.Image]:
     """Open a picture of one of `RASTER_FORMATS`: the only door to Pillow for pictures that come from outside.
 
-    Raises
-    ------
-    UnreadableImage
-        If it is no such picture, has over 200 megapixels, or is damaged; in the block too, where pixels are decoded.
+    Raises UnreadableImage if it is no such picture, has over 200 megapixels, or is damaged; in the block too, where
+    pixels are decoded.
     """
     import PIL.Image
 
@@ -175,10 +169,7 @@ def picture_size(content: bytes) -> tuple[int, int]:
 def decode_file(path: Path) -> DecodedImage:
     """Read, hash and decode one file.
 
-    Raises
-    ------
-    UnreadableImage
-        If it is missing, not an image, truncated, or over 200 megapixels.
+    Raises UnreadableImage if it is missing, not an image, truncated, or over 200 megapixels.
     """
     try:
         content = path.read_bytes()

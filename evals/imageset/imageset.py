@@ -37,21 +37,11 @@ class ImageSetError(ValueError):
 class ImageSet:
     """An image set that was read and found good.
 
-    Attributes
-    ----------
-    folder
-        Where it lies; ``folder / row["file_name"]`` is an image.
-    rows
-        One dict a sample. ``sample_id``, ``suite`` and ``prompt_id`` are always there, the other columns where given.
-    line_numbers
-        The line of ``metadata.jsonl`` that each row stands on, counted from 1.
-    skipped
-        What was left out, if leaving out was allowed.
-    warnings
-        Sentences about what works here but trips other loaders.
-    outcomes
-        How many requests of each system ended without an image, by outcome, as ``requests.jsonl`` tells (if there is
-        one): no row of the set speaks of them.
+    ``folder / row["file_name"]`` is an image. In ``rows``, one dict a sample, ``sample_id``, ``suite`` and
+    ``prompt_id`` are always there, the other columns where given; ``line_numbers`` are the lines of ``metadata.jsonl``
+    that they stand on, counted from 1. ``skipped`` is what was left out, if leaving out was allowed; ``warnings`` are
+    sentences about what works here but trips other loaders. ``outcomes`` is how many requests of each system ended
+    without an image, by outcome, as ``requests.jsonl`` tells (if there is one): no row of the set speaks of them.
     """
 
     folder: Path
@@ -69,17 +59,8 @@ class ImageSet:
 def read_image_set(folder: str | Path, skip_bad: bool = False) -> ImageSet:
     """Read ``metadata.jsonl`` and check every row, without opening an image.
 
-    Parameters
-    ----------
-    folder
-        The folder that holds ``metadata.jsonl`` and the images.
-    skip_bad
-        Leave bad rows out and list them in ``skipped`` instead of refusing the whole set.
-
-    Raises
-    ------
-    ImageSetError
-        If there is no image set, or a row is bad and ``skip_bad`` is false, or no good row is left.
+    With ``skip_bad``, bad rows are left out and listed in ``skipped`` instead of refusing the whole set. Raises
+    ImageSetError if there is no image set, or a row is bad and ``skip_bad`` is false, or no good row is left.
     """
     folder = Path(folder)
     parsed, problems = _parse(folder)
@@ -126,13 +107,9 @@ def write_image_set(folder: str | Path, samples: Iterable[tuple[PIL.Image.Image 
 
     A picture is stored losslessly as PNG, bytes are stored untouched under the extension of their real format. Files
     are named by content, so that no name tells the system or reads as a split; equal content gets a running number.
-    Columns that are null in every row are left out; all rows get the same columns. ``metadata.jsonl`` appears only
-    when everything else is on disk.
-
-    Raises
-    ------
-    ImageSetError
-        If the folder already holds an image set, or the rows would be refused on reading.
+    Columns that are null in every row are left out; all rows get the same columns. ``metadata.jsonl`` appears only when
+    everything else is on disk. Raises ImageSetError if the folder already holds an image set, or the rows would be
+    refused on reading.
     """
     from evals.imageset.decoding import UnreadableImage, file_suffix, open_picture, pixel_sha256, upright_rgb
 

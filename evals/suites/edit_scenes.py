@@ -70,10 +70,7 @@ class Scene:
 def scene_of(item: PromptItem) -> Scene:
     """Return the source scene of an editing item.
 
-    Raises
-    ------
-    ValueError
-        If the item's source is not one that the renderer draws.
+    Raises ValueError if the item's source is not one that the renderer draws.
     """
     source, edit = item.source, item.edit
     if not isinstance(source, DrawnSource):

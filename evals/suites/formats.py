@@ -43,11 +43,8 @@ class Format:
 def import_suite(format_name: str, path: Path, out: Path) -> Suite:
     """Read a published file (or folder of files) and write it as the suite ``out``, whose name is the file's.
 
-    Raises
-    ------
-    SuiteError
-        If there is no such format, ``out`` is taken or no YAML file, or the path is not of that format; the message
-        names the line.
+    Raises SuiteError if there is no such format, ``out`` is taken or no YAML file, or the path is not of that format;
+    the message names the line.
     """
     if format_name not in FORMATS:
         raise SuiteError(f"there is no format {format_name!r}; {suggestion(format_name, FORMATS)}")

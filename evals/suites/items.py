@@ -177,30 +177,14 @@ def _kind_of_source(source: Any) -> str:
 class PromptItem(FileModel):
     """One prompt with everything that the metrics need to know about it.
 
-    Attributes
-    ----------
-    suite, id
-        Together its name.
-    prompt
-        What is sent.
-    expected_text, language
-        The lines that the picture must show.
-    objects, absent, relations
-        What must be seen, the names of what must not, and how things stand to each other; of an edit, afterwards.
-    sequence_id, shot
-        Which pictures belong to one character, story or brand, and their order from 1.
-    reference_images
-        Files that are sent along with the prompt.
-    caption
-        A long prompt in few words, for encoders that read no more; of an edit, the picture afterwards.
-    tags
-        Words to group the items of a suite by.
-    palette
-        Colours that must be seen, ``#rrggbb``.
-    answer
-        What the right picture shows where the prompt does not say it.
-    source, source_caption, edit
-        The picture to be edited, which is sent along, that picture in words, and what the prompt does to it.
+    ``suite`` and ``id`` together are its name. ``expected_text`` are the lines that the picture must show; ``objects``
+    and ``relations`` what must be seen and how things stand to each other, ``absent`` the names of what must not be
+    seen, all of an edit afterwards. ``sequence_id`` and ``shot`` say which pictures belong to one character, story or
+    brand, and their order from 1. ``reference_images`` are sent along with the prompt. ``caption`` is a long prompt in
+    few words, for encoders that read no more; of an edit, the picture afterwards. ``tags`` group the items of a suite.
+    ``palette`` are colours that must be seen, ``#rrggbb``. ``answer`` is what the right picture shows where the prompt
+    does not say it. ``source`` is the picture to be edited, which is sent along, ``source_caption`` that picture in
+    words, ``edit`` what the prompt does to it.
     """
 
     from_context = ("suite",)

@@ -71,15 +71,8 @@ class SuiteProblem:
 def check_named(names: Iterable[str]) -> tuple[list[Suite], list[SuiteProblem]]:
     """Read suites by name or file and check them, alone and against each other.
 
-    Returns
-    -------
-    suites, problems
-        The suites that could be read; a refusal of the reader is a problem like the others.
-
-    Raises
-    ------
-    SuiteError
-        If there is no suite of that name and no such file.
+    Returns the suites that could be read and the problems; a refusal of the reader is a problem like the others. Raises
+    SuiteError if there is no suite of that name and no such file.
     """
     suites: list[Suite] = []
     refused: list[SuiteProblem] = []

@@ -61,10 +61,7 @@ def slug(text: str) -> str:
 def text_of(path: Path) -> str:
     """Return the text of a UTF-8 file.
 
-    Raises
-    ------
-    SuiteError
-        If there is none; the message names the line that is not UTF-8.
+    Raises SuiteError if there is none; the message names the line that is not UTF-8.
     """
     try:
         return path.read_bytes().decode("utf-8-sig")

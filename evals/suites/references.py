@@ -64,14 +64,8 @@ def source_picture(item: PromptItem) -> bytes:
     """Return the picture that an item edits, as a square PNG with a side of at most 1024 pixels.
 
     Pictures are asked for as squares, so that of a package's file the middle is taken: the edit of an oblong picture
-    would be another detail of it.
-
-    Raises
-    ------
-    ValueError
-        If the item has no source.
-    FileNotFoundError
-        If the package that ships it is not installed, or ships it no more.
+    would be another detail of it. Raises ValueError if the item has no source, FileNotFoundError if the package that
+    ships it is not installed, or ships it no more.
     """
     from evals.suites.edit_scenes import draw_source
 

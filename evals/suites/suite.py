@@ -54,10 +54,7 @@ class Suite(FileModel):
     def item(self, item_id: str) -> PromptItem:
         """Return the item of that id.
 
-        Raises
-        ------
-        KeyError
-            If there is none.
+        Raises KeyError if there is none.
         """
         return {item.id: item for item in self.items}[item_id]
 
@@ -70,10 +67,8 @@ def suite_names() -> list[str]:
 def read_suite(name_or_path: str | Path) -> Suite:
     """Read and check one suite, by its name or from a file of one's own.
 
-    Raises
-    ------
-    SuiteError
-        If there is no such suite, or something in it is missing, unknown, of the wrong kind or given twice.
+    Raises SuiteError if there is no such suite, or something in it is missing, unknown, of the wrong kind or given
+    twice.
 
     Examples
     --------

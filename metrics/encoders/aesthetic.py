@@ -79,13 +79,9 @@ class AffineHead:
 def read_head(path: Path) -> AffineHead:
     """Read a head from its published file.
 
-    Generation 1 is one linear layer. Generation 2 is five (768-1024-128-64-16-1) that have no activation between
-    them, so they are multiplied out here once; the dropout of its training does nothing afterwards.
-
-    Raises
-    ------
-    EncoderUnavailable
-        If the file holds no such head.
+    Generation 1 is one linear layer. Generation 2 is five (768-1024-128-64-16-1) that have no activation between them,
+    so they are multiplied out here once; the dropout of its training does nothing afterwards. Raises EncoderUnavailable
+    if the file holds no such head.
     """
     import torch
 
@@ -124,19 +120,11 @@ class AestheticEncoder:
 def load_aesthetic(model: str, device: str = "auto") -> AestheticEncoder:
     """Load an aesthetic predictor from files on this machine.
 
-    Parameters
-    ----------
-    model
-        ``HEAD`` of ``HEADS``, whose file is looked for in the working directory and in the weights folder, on the
-        tower that it was fitted on; or ``HEAD@TOWER`` to take that tower from elsewhere, named as
-        ``open_clip:TOWER`` is: ``laion-v2-vit_l_14@ViT-L-14-quickgelu/ViT-L-14.pt``.
-    device
-        ``auto`` (CUDA if there is one, else CPU) or a name of torch's.
-
-    Raises
-    ------
-    EncoderUnavailable
-        If there is no such head, its file or its tower is not on this machine, or the two do not fit together.
+    ``model`` is ``HEAD`` of ``HEADS``, whose file is looked for in the working directory and in the weights folder, on
+    the tower that it was fitted on; or ``HEAD@TOWER`` to take that tower from elsewhere, named as ``open_clip:TOWER``
+    is: ``laion-v2-vit_l_14@ViT-L-14-quickgelu/ViT-L-14.pt``. ``device`` is ``auto`` (CUDA if there is one, else CPU) or
+    a name of torch's. Raises EncoderUnavailable if there is no such head, its file or its tower is not on this machine,
+    or the two do not fit together.
     """
     name = f"aesthetic:{model}"
     head_name, _, tower_name = model.partition("@")

@@ -147,10 +147,7 @@ ENCODERS: tuple[EncoderLibrary, ...] = (
 def library_of(name: str) -> EncoderLibrary:
     """Return the row for an encoder name ``library:model``.
 
-    Raises
-    ------
-    EncoderUnavailable
-        If no library of that name exists.
+    Raises EncoderUnavailable if no library of that name exists.
     """
     prefix = name.split(":", 1)[0]
     for row in ENCODERS:
@@ -168,10 +165,7 @@ def default_names(role: Role) -> Sequence[str]:
 def load_encoder(name: str, device: str = "auto") -> Any:
     """Load the encoder called ``library:model/weights``; the only place that imports a model library.
 
-    Raises
-    ------
-    EncoderUnavailable
-        If the library or the weights are not on this machine; the message names the remedy.
+    Raises EncoderUnavailable if the library or the weights are not on this machine; the message names the remedy.
     """
     row = library_of(name)
     model = name.partition(":")[2] or row.default_model

@@ -51,21 +51,13 @@ _LOCAL_DIR_FILES = (
 def load_open_clip(model: str, device: str = "auto") -> DualEncoder:
     """Load a model of open_clip from files on this machine.
 
-    Parameters
-    ----------
-    model
-        ``ARCHITECTURE/TAG`` as in ``ViT-B-32/laion2b_s34b_b79k``; ``hf-hub:ORG/NAME``; ``local-dir:FOLDER`` with
-        ``open_clip_config.json`` and weights; or ``ARCHITECTURE/FILE.pt`` (also .pth, .bin, .safetensors, .npz). A
-        relative folder or file may lie in the working directory or in the weights folder. A file brings no
-        configuration: preprocessing is the architecture's, and OpenAI, MetaCLIP and DFN weights want an architecture
-        that ends in ``-quickgelu`` (tags and OpenAI's own TorchScript files get the right activation by themselves).
-    device
-        ``auto`` (CUDA if there is one, else CPU) or a name of torch's.
-
-    Raises
-    ------
-    EncoderUnavailable
-        If the name is unknown, the weights or the tokenizer are not on this machine, or they do not fit.
+    ``model`` is ``ARCHITECTURE/TAG`` as in ``ViT-B-32/laion2b_s34b_b79k``; ``hf-hub:ORG/NAME``; ``local-dir:FOLDER``
+    with ``open_clip_config.json`` and weights; or ``ARCHITECTURE/FILE.pt`` (also .pth, .bin, .safetensors, .npz). A
+    relative folder or file may lie in the working directory or in the weights folder. A file brings no configuration:
+    preprocessing is the architecture's, and OpenAI, MetaCLIP and DFN weights want an architecture that ends in
+    ``-quickgelu`` (tags and OpenAI's own TorchScript files get the right activation by themselves). ``device`` is
+    ``auto`` (CUDA if there is one, else CPU) or a name of torch's. Raises EncoderUnavailable if the name is unknown,
+    the weights or the tokenizer are not on this machine, or they do not fit.
     """
     name = f"open_clip:{model}"
     if model.startswith("local-dir:"):
@@ -209,12 +201,8 @@ def _open_clip_counter(tokenizer: Any) -> Callable[[str], int]:
 def load_transformers(model: str, device: str = "auto") -> DualEncoder:
     """Load a CLIP or SigLIP model of transformers from files on this machine.
 
-    ``model`` and ``device`` as in :func:`load_transformers_model`.
-
-    Raises
-    ------
-    EncoderUnavailable
-        If there is no such model on this machine, or it has no image and text features.
+    ``model`` and ``device`` as in :func:`load_transformers_model`. Raises EncoderUnavailable if there is no such model
+    on this machine, or it has no image and text features.
     """
     loaded = load_transformers_model(
         f"transformers:{model}",

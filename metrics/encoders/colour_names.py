@@ -55,10 +55,7 @@ class Colour(TypedDict):
 def name_colours(pixels: npt.NDArray[np.uint8]) -> list[str]:
     """Return the basic colour term of each pixel: that of the nearest of ``ANCHORS`` in CIELAB (CIE 1976, D65).
 
-    Parameters
-    ----------
-    pixels
-        sRGB, uint8, shape (n, 3).
+    ``pixels`` are sRGB, uint8, of shape (n, 3).
 
     Examples
     --------
@@ -72,14 +69,8 @@ def middle_colour(image: Image, box: Sequence[float]) -> Colour:
     """Return the colour of the middle of a box.
 
     The middle is the central half of the box's width and height, read at a grid of at most 32 x 32 of its pixels: as
-    exact as all of them for a name, and as quick for a face as for a sky. It never is empty.
-
-    Parameters
-    ----------
-    image
-        The picture.
-    box
-        ``[x0, y0, x1, y1]`` as fractions of the picture's width and height.
+    exact as all of them for a name, and as quick for a face as for a sky. It never is empty. ``box`` is ``[x0, y0, x1,
+    y1]`` as fractions of the picture's width and height.
 
     Examples
     --------

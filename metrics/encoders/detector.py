@@ -101,11 +101,7 @@ def load_owlv2(model: str, device: str = "auto") -> Detector:
     """Load an OWLv2 detector (Minderer et al. 2023) from files on this machine.
 
     ``model`` and ``device`` as in :func:`load_transformers_model`, such as ``google/owlv2-base-patch16-ensemble``.
-
-    Raises
-    ------
-    EncoderUnavailable
-        If there is no such model on this machine, or it is no OWLv2.
+    Raises EncoderUnavailable if there is no such model on this machine, or it is no OWLv2.
     """
     loaded = _load(f"owlv2:{model}", device, "owlv2")
     network, target, tokenizer = loaded.network, loaded.device, loaded.tokenizer()
@@ -144,11 +140,7 @@ def load_grounding_dino(model: str, device: str = "auto") -> Detector:
     move the boxes.
 
     ``model`` and ``device`` as in :func:`load_transformers_model`, such as ``IDEA-Research/grounding-dino-tiny``.
-
-    Raises
-    ------
-    EncoderUnavailable
-        If there is no such model on this machine, or it is no Grounding DINO.
+    Raises EncoderUnavailable if there is no such model on this machine, or it is no Grounding DINO.
     """
     import torch
 

@@ -145,24 +145,9 @@ def split_to_fit(text: str, fits: Callable[[str], bool]) -> list[str]:
 
     Sentences are kept whole where they fit, else clauses (between commas, semicolons, colons), else words; a word is
     cut only if it does not fit by itself, as in scripts without spaces. Neighbours are packed together greedily.
-
-    Parameters
-    ----------
-    text
-        Any text.
-    fits
-        Whether a piece fits, as a rule by its count of tokens.
-
-    Returns
-    -------
-    pieces
-        At least one. A text that fits is returned as it is; otherwise the pieces hold its words in order, white
-        space collapsed.
-
-    Raises
-    ------
-    ValueError
-        If not even a single character fits.
+    ``fits`` says whether a piece fits, as a rule by its count of tokens. A text that fits is returned as it is;
+    otherwise the pieces hold its words in order, white space collapsed. Raises ValueError if not even a single
+    character fits.
 
     Examples
     --------

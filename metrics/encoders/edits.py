@@ -83,21 +83,11 @@ class AlignedEdit(NamedTuple):
 def align(source: Image, output: Image, mask: Image | None) -> AlignedEdit:
     """Bring the output of an edit onto its source, as a comparison of pixels needs it.
 
-    An output of another size is resized to the source's with a Lanczos filter, a mask with nearest neighbours. Then
-    the offset of the whole picture is estimated from what lies outside the mask. It is undone if it is at most 8
-    pixels each way and the outside matches better for it; the pixels at the border that have no partner are cut off.
-
-    Parameters
-    ----------
-    source, output
-        RGB pictures of any two sizes.
-    mask
-        White where the picture may change, of any size; None for an edit without a mask.
-
-    Returns
-    -------
-    aligned
-        Pictures of one size: the source's, less the cut border.
+    An output of another size is resized to the source's with a Lanczos filter, a mask with nearest neighbours. Then the
+    offset of the whole picture is estimated from what lies outside the mask. It is undone if it is at most 8 pixels
+    each way and the outside matches better for it; the pixels at the border that have no partner are cut off. ``mask``
+    is white where the picture may change, of any size; None for an edit without a mask. The pictures returned have one
+    size: the source's, less the cut border.
 
     Examples
     --------
@@ -130,13 +120,10 @@ def align(source: Image, output: Image, mask: Image | None) -> AlignedEdit:
 def estimate_shift(source: Image, output: Image, outside: Mask) -> tuple[int, int]:
     """Return how far right and down the output lies of the source, in whole pixels, by phase correlation of luma.
 
-    The picture fades out towards its border and towards what may change (a Hann window times the blurred outside),
-    so that neither the frame nor the edit itself looks like a picture that did not move. Pictures of one colour and
-    pictures with a side below 32 pixels are taken not to have moved.
-
-    References
-    ----------
-    Kuglin, Hines 1975, The phase correlation image alignment method.
+    The picture fades out towards its border and towards what may change (a Hann window times the blurred outside), so
+    that neither the frame nor the edit itself looks like a picture that did not move. Pictures of one colour and
+    pictures with a side below 32 pixels are taken not to have moved. Kuglin, Hines 1975, The phase correlation image
+    alignment method.
     """
     import cv2
 
@@ -166,17 +153,10 @@ def _total(first: Image, second: Image, where: Mask) -> float:
 def similarity_map(first: Image, second: Image) -> npt.NDArray[np.float32]:
     """Return the structural similarity around every pixel, the mean of RGB, with pictures mirrored at their border.
 
-    Parameters and formula are those of `metrics.encoders.pixels.structural_similarity`, which is the mean of this
-    map less 5 pixels on each side. Equals the full map of scikit-image's ``structural_similarity``.
-
-    Returns
-    -------
-    similarity
-        Shape (height, width), -1..1.
-
-    References
-    ----------
-    Wang, Bovik, Sheikh, Simoncelli 2004, Image quality assessment: from error visibility to structural similarity.
+    Parameters and formula are those of `metrics.encoders.pixels.structural_similarity`, which is the mean of this map
+    less 5 pixels on each side. Equals the full map of scikit-image's ``structural_similarity``. The result has shape
+    (height, width) and is in -1..1. Wang, Bovik, Sheikh, Simoncelli 2004, Image quality assessment: from error
+    visibility to structural similarity.
     """
     height, width = first.shape[:2]
     similarity = np.empty((height, width), np.float32)

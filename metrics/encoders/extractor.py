@@ -26,10 +26,7 @@ class Extractor:
     def of_model(self, model: str) -> Extractor:
         """Return itself, if ``model`` is what its name says after the colon.
 
-        Raises
-        ------
-        EncoderUnavailable
-            If another model is asked for.
+        Raises EncoderUnavailable if another model is asked for.
         """
         library, _, only_model = self.name.partition(":")
         if model != only_model:

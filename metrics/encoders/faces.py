@@ -52,19 +52,10 @@ def load_dlib(model: str, device: str) -> DlibFaces:
     """Load dlib's HOG detector, 5-point landmarks and ResNet descriptor (128-d), always on the CPU.
 
     Of the package ``face_recognition_models`` only the public-domain files are opened; the 68-point predictor beside
-    them was trained on data that excludes commercial use. The package itself is never imported.
-
-    Parameters
-    ----------
-    model
-        ``resnet_v1``.
-    device
-        Accepted for the common signature; the wheels of dlib have no GPU code.
-
-    Raises
-    ------
-    EncoderUnavailable
-        If the model is unknown, dlib or ``face_recognition_models`` is not installed, or its files are damaged.
+    them was trained on data that excludes commercial use. The package itself is never imported. ``resnet_v1`` is the
+    only ``model``; ``device`` is accepted for the common signature, as the wheels of dlib have no GPU code. Raises
+    EncoderUnavailable if the model is unknown, dlib or ``face_recognition_models`` is not installed, or its files are
+    damaged.
     """
     if model != "resnet_v1":
         raise EncoderUnavailable(f"dlib has no face model {model!r}: use dlib:resnet_v1")
@@ -128,18 +119,10 @@ class DlibFaces:
 def load_insightface(model: str, device: str) -> InsightFaces:
     """Load an insightface pack: a detector (SCRFD) and a recogniser (ArcFace family). Nothing is ever downloaded.
 
-    Parameters
-    ----------
-    model
-        The name of a pack under ``$INSIGHTFACE_HOME/models`` (``~/.insightface/models`` if unset), or a folder.
-    device
-        ``cpu`` runs on the CPU; anything else on CUDA where the installed onnxruntime offers it, else on the CPU.
-
-    Raises
-    ------
-    EncoderUnavailable
-        If insightface is not installed, or the pack is missing, empty, damaged or lacks a detector with landmarks or
-        a recogniser.
+    ``model`` is the name of a pack under ``$INSIGHTFACE_HOME/models`` (``~/.insightface/models`` if unset), or a
+    folder. ``device`` ``cpu`` runs on the CPU; anything else on CUDA where the installed onnxruntime offers it, else on
+    the CPU. Raises EncoderUnavailable if insightface is not installed, or the pack is missing, empty, damaged or lacks
+    a detector with landmarks or a recogniser.
     """
     if importlib.util.find_spec("insightface") is None:
         raise EncoderUnavailable("insightface is not installed: run pip install insightface onnxruntime")

@@ -53,23 +53,12 @@ def load_transformers_model(
 ) -> TransformersModel:
     """Load network and image processor of ``library:MODEL`` from the user's own folder or the hub's cache.
 
-    Parameters
-    ----------
-    name
-        ``library:MODEL``, with a folder in the format of ``save_pretrained`` (in the working directory or the weights
-        folder) or ``ORG/NAME`` of the local Hugging Face cache as model. It holds configuration, weights,
-        image processor and tokenizer.
-    device
-        ``auto`` (CUDA if there is one, else CPU) or a name of torch's.
-    auto_class
-        The class of transformers that loads the network.
-    kind, is_of_kind
-        What the model must be: in words, and a test of the network.
-
-    Raises
-    ------
-    EncoderUnavailable
-        If there is no such model on this machine, or it is damaged, incomplete or of another kind.
+    The model is a folder in the format of ``save_pretrained`` (in the working directory or the weights folder) or
+    ``ORG/NAME`` of the local Hugging Face cache, and holds configuration, weights, image processor and tokenizer.
+    ``device`` is ``auto`` (CUDA if there is one, else CPU) or a name of torch's. ``auto_class`` is the class of
+    transformers that loads the network; ``kind`` says in words what the model must be, and ``is_of_kind`` tests the
+    network for it. Raises EncoderUnavailable if there is no such model on this machine, or it is damaged, incomplete or
+    of another kind.
     """
     folder, licence = _model_folder(name)
     weights = _weight_files(name, folder)

@@ -83,18 +83,10 @@ def lpips_input(image: Image) -> npt.NDArray[np.float32]:
 def load_lpips(model: str, device: str) -> LpipsEncoder:
     """Load LPIPS from an ONNX file.
 
-    Parameters
-    ----------
-    model
-        ``alex`` for the file ``lpips_alex.onnx`` of the weights folder (any other plain name likewise), or the path
-        of an ONNX file with inputs ``img0``, ``img1`` (float32 [b, 3, height, width] in -1..1) and output ``distance``.
-    device
-        ``cpu``, or ``auto`` and ``cuda`` for the GPU where onnxruntime has one.
-
-    Raises
-    ------
-    EncoderUnavailable
-        If there is no such file, or it is not such a network.
+    ``model`` is ``alex`` for the file ``lpips_alex.onnx`` of the weights folder (any other plain name likewise), or the
+    path of an ONNX file with inputs ``img0``, ``img1`` (float32 [b, 3, height, width] in -1..1) and output
+    ``distance``. ``device`` is ``cpu``, or ``auto`` and ``cuda`` for the GPU where onnxruntime has one. Raises
+    EncoderUnavailable if there is no such file, or it is not such a network.
     """
     path = _lpips_file(model)
     try:
@@ -171,9 +163,6 @@ class EditLpipsEncoder:
 def load_edit_lpips(model: str, device: str) -> EditLpipsEncoder:
     """Load LPIPS for edits; ``model`` and ``device`` as in :func:`load_lpips`.
 
-    Raises
-    ------
-    EncoderUnavailable
-        If the weights are not on this machine.
+    Raises EncoderUnavailable if the weights are not on this machine.
     """
     return EditLpipsEncoder(load_lpips(model, device))

@@ -74,17 +74,9 @@ _LANGUAGES_BY_SCRIPT = {
 def load_rapidocr(model: str, device: str) -> RapidOcr:
     """Load RapidOCR with the detector and recogniser that its package ships; nothing is ever downloaded.
 
-    Parameters
-    ----------
-    model
-        ``pp-ocrv6-small``.
-    device
-        ``cpu``, ``cuda`` or ``auto``; a GPU is used where the installed onnxruntime has CUDA.
-
-    Raises
-    ------
-    EncoderUnavailable
-        If RapidOCR or onnxruntime is not installed, the model is unknown or its files are missing.
+    ``model`` is ``pp-ocrv6-small``; ``device`` is ``cpu``, ``cuda`` or ``auto``, and a GPU is used where the installed
+    onnxruntime has CUDA. Raises EncoderUnavailable if RapidOCR or onnxruntime is not installed, the model is unknown or
+    its files are missing.
     """
     if model != "pp-ocrv6-small":
         raise EncoderUnavailable(f"RapidOCR's package ships no model {model!r}: use rapidocr:pp-ocrv6-small")
@@ -103,12 +95,8 @@ class RapidOcr:
     """RapidOCR's ONNX port of PP-OCRv6: text detector and line recogniser, without a language model that corrects.
 
     Images over 2000 pixels a side are read at 2000, the library's own limit. Lines are taken to be upright, so the
-    orientation classifier is off.
-
-    Attributes
-    ----------
-    scripts
-        The scripts whose everyday letters are all in the recogniser's own dictionary.
+    orientation classifier is off. ``scripts`` are those whose everyday letters are all in the recogniser's own
+    dictionary.
     """
 
     name = "rapidocr:pp-ocrv6-small"
@@ -155,17 +143,9 @@ class RapidOcr:
 def load_tesseract(model: str, device: str) -> Tesseract:
     """Load Tesseract for some of its installed languages.
 
-    Parameters
-    ----------
-    model
-        Language codes joined by plus signs, such as ``eng+deu``, or ``installed`` for all that are there.
-    device
-        Accepted for the common signature; Tesseract runs on the CPU.
-
-    Raises
-    ------
-    EncoderUnavailable
-        If pytesseract, the program or one of the languages is not installed.
+    ``model`` is language codes joined by plus signs, such as ``eng+deu``, or ``installed`` for all that are there;
+    ``device`` is accepted for the common signature, as Tesseract runs on the CPU. Raises EncoderUnavailable if
+    pytesseract, the program or one of the languages is not installed.
     """
     if importlib.util.find_spec("pytesseract") is None:
         raise EncoderUnavailable("Tesseract needs its Python binding: run pip install pytesseract")

@@ -40,17 +40,12 @@ class DominantColour(TypedDict):
 def dominant_colours(image: Image) -> list[DominantColour]:
     r"""Return at most eight dominant colours of an image, the largest share first; the shares sum to 1.
 
-    Weighted k-means (Lloyd 1982) in CIELAB over the cells of a 32 x 32 x 32 histogram of sRGB, each cell at the mean
-    of its pixels. All pixels count: a reduced copy would mix thin letters with their ground into colours that nobody
+    Weighted k-means (Lloyd 1982) in CIELAB over the cells of a 32 x 32 x 32 histogram of sRGB, each cell at the mean of
+    its pixels. All pixels count: a reduced copy would mix thin letters with their ground into colours that nobody
     chose. Nothing is random: the first centre is the fullest cell and every further one the cell with the largest
     :math:`w d^2`, pixels times squared distance to the nearest centre so far (k-means++ of Arthur and Vassilvitskii
     2007 without the dice), until none is left or there are eight. Small neighbours are then merged (see
-    ``MERGED_WITHIN``).
-
-    Parameters
-    ----------
-    image
-        sRGB, uint8, shape (height, width, 3).
+    ``MERGED_WITHIN``). ``image`` is sRGB, uint8, of shape (height, width, 3).
 
     Examples
     --------

@@ -25,10 +25,7 @@ _kept_alive: list[Any] = []  # torch forgets the schemas of a library that is co
 def torch_device(device: str) -> str:
     """Return the device to run on: ``auto`` is CUDA if there is one, else CPU; any other name must work here.
 
-    Raises
-    ------
-    EncoderUnavailable
-        If torch cannot use the device.
+    Raises EncoderUnavailable if torch cannot use the device.
     """
     import torch
 
@@ -88,21 +85,10 @@ def encode_by_key(
 def import_torchvision() -> ModuleType:
     """Import torchvision, standing in for its compiled operators only where the import dies for want of them.
 
-    torchvision's CUDA wheel beside a CPU torch cannot load its compiled part, and the import then fails with
-    ``operator torchvision::nms does not exist``. Transforms, which is all that open_clip, transformers and
-    torchmetrics take from it, need none of the operators. A healthy torchvision is imported as it is.
-
-    Returns
-    -------
-    module
-        ``torchvision``.
-
-    Raises
-    ------
-    ImportError
-        If torchvision is not installed.
-    RuntimeError
-        If the import fails for any other reason.
+    torchvision's CUDA wheel beside a CPU torch cannot load its compiled part, and the import then fails with ``operator
+    torchvision::nms does not exist``. Transforms, which is all that open_clip, transformers and torchmetrics take from
+    it, need none of the operators. A healthy torchvision is imported as it is. Raises ImportError if torchvision is not
+    installed, RuntimeError if the import fails for any other reason.
     """
     try:
         return import_module("torchvision")
@@ -124,10 +110,7 @@ def import_torchvision() -> ModuleType:
 def import_open_clip() -> Any:
     """Import and return open_clip, whatever torchvision is beside it.
 
-    Raises
-    ------
-    EncoderUnavailable
-        If open_clip or what it is built on cannot be imported.
+    Raises EncoderUnavailable if open_clip or what it is built on cannot be imported.
     """
     try:
         import_torchvision()

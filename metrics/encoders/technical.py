@@ -69,18 +69,10 @@ def sharpness(brightness: Luma) -> float | None:
 
     .. math:: \mathrm{Var}(y_{i-1,j} + y_{i+1,j} + y_{i,j-1} + y_{i,j+1} - 4 y_{i,j})
 
-    over the pixels that have four neighbours. Larger pictures are reduced by area averaging and smaller ones
-    enlarged bicubically: of two pictures shown equally large, the larger file is the sharper one.
-
-    Parameters
-    ----------
-    brightness
-        Luma of shape (height, width), 0..255.
-
-    Returns
-    -------
-    float or None
-        In squared levels, 0 for a flat image, at most 1020^2; None if a side is under three pixels at that size.
+    over the pixels that have four neighbours. Larger pictures are reduced by area averaging and smaller ones enlarged
+    bicubically: of two pictures shown equally large, the larger file is the sharper one. ``brightness`` is luma of
+    shape (height, width), 0..255. The result is in squared levels, 0 for a flat image, at most 1020^2; None if a side
+    is under three pixels at that size.
 
     Examples
     --------
@@ -163,12 +155,8 @@ def noise_sigma(brightness: Luma) -> float | None:
     every remaining edge and texture as noise; the median (Donoho and Johnstone 1994) leaves out what covers less
     than half of the picture. Where texture covers more, texture is what it measures.
 
-    It is of luma: independent noise of deviation sigma in R, G and B is noise of 0.668 sigma in luma.
-
-    Returns
-    -------
-    float or None
-        0 and more; None if a side is under three pixels.
+    It is of luma: independent noise of deviation sigma in R, G and B is noise of 0.668 sigma in luma. The result is 0
+    and more; None if a side is under three pixels.
 
     Examples
     --------
@@ -187,16 +175,12 @@ def jpeg_blockiness(brightness: Luma) -> float | None:
 
     .. math:: \mathrm{median}_k \; \frac{d_k + 0.1}{\frac{1}{6} \sum_{i=1}^{3} (d_{k-i} + d_{k+i}) + 0.1}
 
-    over all lines k of the grid, across and down, with :math:`d_k` the mean absolute difference of the pixels that
-    line k parts and :math:`d_{k \pm i}` that of the lines beside it, which lie inside blocks. It is the blocking over
-    the activity of Wang, Sheikh and Bovik (2002, "No-reference perceptual quality assessment of JPEG compressed
-    images"), but line by line: a few strong edges of the picture that fall onto the grid do not move a median. The
-    grid starts at the upper left corner at the image's own size, as in a decoded JPEG that was not scaled or cropped.
-
-    Returns
-    -------
-    float or None
-        Above 0, about 1 without a grid; None if both sides are too short to hold a line and three beside it.
+    over all lines k of the grid, across and down, with :math:`d_k` the mean absolute difference of the pixels that line
+    k parts and :math:`d_{k \pm i}` that of the lines beside it, which lie inside blocks. It is the blocking over the
+    activity of Wang, Sheikh and Bovik (2002, "No-reference perceptual quality assessment of JPEG compressed images"),
+    but line by line: a few strong edges of the picture that fall onto the grid do not move a median. The grid starts at
+    the upper left corner at the image's own size, as in a decoded JPEG that was not scaled or cropped. The result is
+    above 0; None if both sides are too short to hold a line and three beside it.
 
     Examples
     --------

@@ -87,12 +87,8 @@ def load_vqa(model: str, device: str = "auto") -> QuestionAnswerer:
     It runs in float32: half precision moves an answer with its batch by more than 1e-5. Models that think before they
     answer have no answer in their first token and are no judges of this kind.
 
-    ``model`` and ``device`` as in :func:`load_transformers_model`, such as ``Qwen/Qwen2-VL-2B-Instruct``.
-
-    Raises
-    ------
-    EncoderUnavailable
-        If there is no such model on this machine, or it does not answer questions about pictures.
+    ``model`` and ``device`` as in :func:`load_transformers_model`, such as ``Qwen/Qwen2-VL-2B-Instruct``. Raises
+    EncoderUnavailable if there is no such model on this machine, or it does not answer questions about pictures.
     """
     name = f"vqa:{model}"
     kind = "vision-language model"
@@ -139,12 +135,7 @@ def load_vqa(model: str, device: str = "auto") -> QuestionAnswerer:
 def tokens_that_spell(word: str, tokenizer: Any) -> list[int]:
     """Return the ids of all tokens that are the word, in any case, with or without white space around it.
 
-    Parameters
-    ----------
-    word
-        Lower-case ASCII.
-    tokenizer
-        A tokenizer of transformers.
+    ``word`` is lower-case ASCII, ``tokenizer`` one of transformers.
     """
     likely = [number for token, number in tokenizer.get_vocab().items() if word in token.lower()]
     return sorted(number for number in likely if tokenizer.decode([number]).strip().lower() == word)

@@ -123,10 +123,7 @@ class OpenClipTag:
 def open_clip_tag(model: str) -> OpenClipTag:
     """Return what open_clip knows of ``ARCHITECTURE/TAG``.
 
-    Raises
-    ------
-    EncoderUnavailable
-        If open_clip knows no such architecture or tag; the message lists close matches.
+    Raises EncoderUnavailable if open_clip knows no such architecture or tag; the message lists close matches.
 
     Examples
     --------
@@ -160,21 +157,10 @@ def check_architecture(architecture: str) -> None:
 def fetch(name: str) -> Path:
     """Download the weights of an encoder; the only function of TwinLens that downloads any.
 
-    Parameters
-    ----------
-    name
-        ``open_clip:ARCHITECTURE/TAG``, ``open_clip:hf-hub:ORG/NAME``, ``insightface:PACK``, or ``transformers``,
-        ``owlv2``, ``grounding_dino`` or ``vqa`` with ``:ORG/NAME``.
-
-    Returns
-    -------
-    path
-        The weights file, or the pack's folder.
-
-    Raises
-    ------
-    EncoderUnavailable
-        If the name is not one that can be downloaded, or the download fails; one sentence each.
+    ``name`` is ``open_clip:ARCHITECTURE/TAG``, ``open_clip:hf-hub:ORG/NAME``, ``insightface:PACK``, or
+    ``transformers``, ``owlv2``, ``grounding_dino`` or ``vqa`` with ``:ORG/NAME``. Returns the weights file, or the
+    pack's folder. Raises EncoderUnavailable if the name is not one that can be downloaded, or the download fails; one
+    sentence each.
     """
     library, _, model = name.partition(":")
     if library == "insightface" and model:

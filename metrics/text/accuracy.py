@@ -25,18 +25,9 @@ Text = str | Sequence[str]
 def cer(expected: Text, read: Text, *, lenient: bool = False) -> float:
     """Return the character error rate (S + D + I) / N, as in jiwer but free in the order of lines.
 
-    Substituted, dropped and inserted characters over expected ones (Levenshtein 1966), summed over all lines and
-    with unexpected lines as insertions; 0 is perfect and more than 1 possible. Without expected text it is the
-    number of inserted characters.
-
-    Parameters
-    ----------
-    expected
-        The text that should be there.
-    read
-        The text that is there; its lines may come in another order.
-    lenient
-        Whether case is ignored.
+    Substituted, dropped and inserted characters over expected ones (Levenshtein 1966), summed over all lines and with
+    unexpected lines as insertions; 0 is perfect and more than 1 possible. Without expected text it is the number of
+    inserted characters. ``lenient`` ignores case.
 
     Examples
     --------

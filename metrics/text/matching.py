@@ -19,16 +19,9 @@ UNEXPECTED = -1
 class Matching:
     """Expected lines and what was read of each.
 
-    Parameters
-    ----------
-    expected
-        The expected lines.
-    read
-        What was read of each of them, in the same order; empty where nothing was.
-    unexpected
-        Texts that belong to no expected line.
-    lines_of_box
-        For each text that was read, the indices of the expected lines that it was given to; none if unexpected.
+    ``read`` is what was read of each of the ``expected`` lines, in the same order; empty where nothing was.
+    ``unexpected`` are texts that belong to no expected line. ``lines_of_box`` holds, for each text that was read, the
+    indices of the expected lines that it was given to; none if unexpected.
     """
 
     expected: tuple[str, ...]
@@ -102,18 +95,11 @@ def _same_row(a: tuple[float, float, float, int], b: tuple[float, float, float, 
 def match_lines(expected: Sequence[str], boxes: Sequence[str]) -> Matching:
     """Give each text that was read to an expected line, or to none, so that the fewest characters are wrong.
 
-    Lines may come in any order; the texts of one line are joined in reading order, so its words may not. The sum of
-    the lines' Levenshtein distances and of the lengths of the unexpected texts is minimised: greedy starts, then moves
-    of one text and swaps of two until none helps. A text that runs over several expected lines is cut between
-    words if that helps, but a part must then make up its line alone: else words exchanged between two lines could be
-    put together again from parts.
-
-    Parameters
-    ----------
-    expected
-        The expected lines, normalised.
-    boxes
-        The texts that were read, normalised, in reading order.
+    Lines may come in any order; the texts of one line are joined in reading order, so its words may not. The sum of the
+    lines' Levenshtein distances and of the lengths of the unexpected texts is minimised: greedy starts, then moves of
+    one text and swaps of two until none helps. A text that runs over several expected lines is cut between words if
+    that helps, but a part must then make up its line alone: else words exchanged between two lines could be put
+    together again from parts. Both ``expected`` and ``boxes`` are normalised texts, the latter in reading order.
 
     Examples
     --------

@@ -22,13 +22,7 @@ def normalise(text: str, *, lenient: bool = False) -> str:
 
     Unicode NFKC (ligatures, full-width forms), curly to straight quotes, white space collapsed and trimmed, invisible
     format characters removed. White space next to a Chinese or Japanese character is layout, not text, and goes too.
-
-    Parameters
-    ----------
-    text
-        Any text.
-    lenient
-        Whether case is folded as well, so that ``Straße`` equals ``STRASSE``.
+    ``lenient`` folds case as well, so that ``Straße`` equals ``STRASSE``.
 
     Examples
     --------

@@ -42,15 +42,8 @@ _SHAPED_SCRIPTS = frozenset(
 def render_text(text: Text) -> Image | None:
     """Draw a text in black on white, each expected line on a row of its own, long ones wrapped between words.
 
-    Parameters
-    ----------
-    text
-        The lines to draw.
-
-    Returns
-    -------
-    Image
-        RGB, uint8; None if nothing is to be drawn or no font at hand has all its characters (see `font_for`).
+    The picture is RGB, uint8; None if nothing is to be drawn or no font at hand has all its characters (see
+    `font_for`).
     """
     lines = expected_lines(text)
     path = font_for("".join(lines))

@@ -28,20 +28,9 @@ def draw_piece(
     """Draw a piece of a brand into a picture, so that every one of its colours fills a good part of it.
 
     The first colour is the ground, the one that stands out most from it the lettering's, all others are stripes. A
-    brand of one colour writes in white or black.
-
-    Parameters
-    ----------
-    picture
-        A square picture; around a poster nothing of it stays, around a package and a sign its edges do.
-    layout
-        One of `LAYOUTS`.
-    palette
-        ``#rrggbb``.
-    lines
-        The lettering.
-    random
-        Place and proportions follow it; lettering and colours do not.
+    brand of one colour writes in white or black. ``picture`` is square; around a poster nothing of it stays, around a
+    package and a sign its edges do. ``layout`` is one of `LAYOUTS`, ``palette`` is written ``#rrggbb``, ``lines`` are
+    the lettering. Place and proportions follow ``random``; lettering and colours do not.
     """
     side = picture.width
     ground, ink, stripes = _roles(palette)

@@ -39,12 +39,8 @@ _MARGIN = 0.5
 def draw_portrait(picture: PIL.Image.Image, character: str, random: np.random.Generator) -> None:
     """Draw head and shoulders of a character; place, size, tilt and light follow the random numbers.
 
-    Raises
-    ------
-    KeyError
-        If there is no character of that name.
-    FileNotFoundError
-        If the package that ships the photograph is not installed.
+    Raises KeyError if there is no character of that name, FileNotFoundError if the package that ships the photograph is
+    not installed.
     """
     side = picture.width
     face_side = random.uniform(*_FACE_SHARE) * side
@@ -64,10 +60,7 @@ def draw_portrait(picture: PIL.Image.Image, character: str, random: np.random.Ge
 def photograph(name: str) -> PIL.Image.Image:
     """Return one of the sample photographs as an RGB picture.
 
-    Raises
-    ------
-    FileNotFoundError
-        If the package that ships it is not installed or ships it no more.
+    Raises FileNotFoundError if the package that ships it is not installed or ships it no more.
     """
     package, relative = PHOTOGRAPHS[name]
     spec = importlib.util.find_spec(package)

