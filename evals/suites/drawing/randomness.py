@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 
-import numpy as np
+# Not np.random: numpy imports that module at its first use, and pictures are drawn in threads, whose first uses would
+# meet in a half-imported module.
+from numpy.random import Generator, default_rng
 
 
-def generator(*parts: object) -> np.random.Generator:
+def generator(*parts: object) -> Generator:
     """Return the random generator that belongs to these parts."""
     digest = hashlib.sha256("|".join(map(str, parts)).encode()).digest()
-    return np.random.default_rng(int.from_bytes(digest[:8], "big"))
+    return default_rng(int.from_bytes(digest[:8], "big"))
