@@ -61,9 +61,9 @@ def similarity_matrix(image_vectors: Sequence[FloatArray], prompts: Sequence[Emb
 def clip_similarity(subject: Subject) -> Measurement:
     """Measure ``adherence.clip``: each sample's image against its prompt, as :func:`prompt_adherence`.
 
-    Needs the features ``clip_image`` of the image and ``prompt`` of the given prompt, both of one encoder. The
-    measurements are in order. ``details`` carries ``n_chunks``, ``n_tokens`` (the prompt's, uncut), ``min_chunk`` (the
-    lowest clause's own value, in the metric's unit) and, for a prompt that was cut, ``lowest_clause`` (its text).
+    Needs the features ``clip_image`` of the image and ``prompt`` of the given prompt, both of one encoder. ``details``
+    carries ``n_chunks``, ``n_tokens`` (the prompt's, uncut), ``min_chunk`` (the lowest clause's own value, in the
+    metric's unit) and, for a prompt that was cut, ``lowest_clause`` (its text).
     """
     vector: FloatArray = subject.images[0]["clip_image"]
     prompt: EmbeddedPrompt = subject.given["prompt"]
@@ -143,8 +143,8 @@ def vqa_score(subject: Subject) -> Measurement:
     Values are specific to the model and to the wording: never compare them across either.
 
     Needs the feature ``vqa_answer``: the answer of the encoder about the picture and the text of :func:`question_text`.
-    The measurements are in order, in 0..1. ``details`` carries ``no`` (the probability of No), and ``yes_or_no`` (how
-    much of the answer is either; a model that leaves little of it was not answering the question).
+    The value is in 0..1. ``details`` carries ``no`` (the probability of No), and ``yes_or_no`` (how much of the answer
+    is either; a model that leaves little of it was not answering the question).
     """
     answer: Answer = subject.images[0]["vqa_answer"]
     yes = min(answer["yes"], 1.0)  # a sum of probabilities may stray past it by a rounding error
@@ -192,11 +192,11 @@ def step_order(subject: Subject) -> Measurement:
 
     With every picture in the place of its neighbour (``images`` rotated by one against ``rows``) a perfect story of n
     steps is at (n - 2) / (2n - 2), below chance for any n: each picture loses to the one step that it shows, and to the
-    others its claim is as good as theirs. Values of stories of different length compare: chance is 0.5 in all. The
-    measurements are in order. ``details`` carries ``winners`` (the shot whose step is closest, for each picture; of
-    equally close ones the first), ``accuracy`` (the share of pictures won by their own step), ``rank_correlation``
-    (Kendall's tau-b between the shots and the winners; None where one step wins everywhere) and ``similarities``
-    (picture by step). Reason: ``too_few_shots`` where fewer than two steps have a picture and a prompt of their own.
+    others its claim is as good as theirs. Values of stories of different length compare: chance is 0.5 in all.
+    ``details`` carries ``winners`` (the shot whose step is closest, for each picture; of equally close ones the first),
+    ``accuracy`` (the share of pictures won by their own step), ``rank_correlation`` (Kendall's tau-b between the shots
+    and the winners; None where one step wins everywhere) and ``similarities`` (picture by step). Reason:
+    ``too_few_shots`` where fewer than two steps have a picture and a prompt of their own.
     """
     from scipy.stats import kendalltau
 

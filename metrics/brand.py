@@ -89,9 +89,9 @@ def palette_adherence(subject: Subject) -> Measurement:
     over the n colours that the row's ``palette`` declares (a list of ``#rrggbb``) and the dominant colours :math:`p_j`
     of the picture (its feature ``palette``) with a share of at least 2 %. Lower is better; 0 is every declared colour
     found as declared. Colours that are in the picture and not declared cost nothing: a product shot has a table and a
-    sky. The measurements are in order. ``details["colours"]`` holds, for each declared colour, ``colour``, ``nearest``
-    (the dominant colour that comes closest), its ``share`` and the ``difference``; ``details["palette"]`` the picture's
-    own. Raises ValueError if a declared colour is not written ``#rrggbb``.
+    sky. ``details["colours"]`` holds, for each declared colour, ``colour``, ``nearest`` (the dominant colour that comes
+    closest), its ``share`` and the ``difference``; ``details["palette"]`` the picture's own. Raises ValueError if a
+    declared colour is not written ``#rrggbb``.
     """
     declared: Sequence[str] = subject.rows[0]["palette"]
     dominant = _dominant(subject.images[0]["palette"])
@@ -112,9 +112,9 @@ def palette_adherence(subject: Subject) -> Measurement:
 def palette_consistency(subject: Subject) -> Measurement:
     """Measure ``brand.consistency``: the mean :func:`palette_distance` over all pairs of a brand's pieces.
 
-    The subject's pictures are the pieces, each with the feature ``palette``. Lower is better. The measurements are in
-    order. ``details`` carries ``n_pairs``, ``furthest`` (the sample ids of the pair that differs most, and its
-    ``distance``) and ``palettes`` (by sample). Reason: ``too_few_shots`` where there is only one piece.
+    The subject's pictures are the pieces, each with the feature ``palette``. Lower is better. ``details`` carries
+    ``n_pairs``, ``furthest`` (the sample ids of the pair that differs most, and its ``distance``) and ``palettes`` (by
+    sample). Reason: ``too_few_shots`` where there is only one piece.
     """
     palettes = [image["palette"] for image in subject.images]
     if len(palettes) < 2:

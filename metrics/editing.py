@@ -229,10 +229,10 @@ def edit_direction(subject: Subject) -> Measurement:
     """Measure ``editing.direction``: whether the picture changed the way the text did (see `direction_similarity`).
 
     Needs the features ``clip_image`` of output and source, and ``texts``: the embedded texts of `direction_texts`. A
-    text of several clauses counts as their mean, put back to unit length. The measurements are in order. ``details``
-    carries ``text`` (``captions``, ``caption`` or ``instruction``: what the direction of the text was made of),
-    ``n_chunks`` (clauses of the text after the edit) and ``no_op`` (whether the encoder saw no change, which scores 0).
-    Reasons: ``no_source``; ``texts_agree`` where the text names no change.
+    text of several clauses counts as their mean, put back to unit length. ``details`` carries ``text`` (``captions``,
+    ``caption`` or ``instruction``: what the direction of the text was made of), ``n_chunks`` (clauses of the text after
+    the edit) and ``no_op`` (whether the encoder saw no change, which scores 0). Reasons: ``no_source``; ``texts_agree``
+    where the text names no change.
     """
     source = _source_vector(subject)
     if source is None:

@@ -69,8 +69,8 @@ def middle_colour(image: Image, box: Sequence[float]) -> Colour:
     """Return the colour of the middle of a box.
 
     The middle is the central half of the box's width and height, read at a grid of at most 32 x 32 of its pixels: as
-    exact as all of them for a name, and as quick for a face as for a sky. It never is empty. ``box`` is ``[x0, y0, x1,
-    y1]`` as fractions of the picture's width and height.
+    exact as all of them for a name, and as quick for a face as for a sky. It never is empty. The box
+    ``[x0, y0, x1, y1]`` is in fractions of the picture's width and height.
 
     Examples
     --------

@@ -122,8 +122,8 @@ def estimate_shift(source: Image, output: Image, outside: Mask) -> tuple[int, in
 
     The picture fades out towards its border and towards what may change (a Hann window times the blurred outside), so
     that neither the frame nor the edit itself looks like a picture that did not move. Pictures of one colour and
-    pictures with a side below 32 pixels are taken not to have moved. Kuglin, Hines 1975, The phase correlation image
-    alignment method.
+    pictures with a side below 32 pixels are taken not to have moved. Source: Kuglin and Hines (1975, "The phase
+    correlation image alignment method").
     """
     import cv2
 
@@ -155,8 +155,8 @@ def similarity_map(first: Image, second: Image) -> npt.NDArray[np.float32]:
 
     Parameters and formula are those of `metrics.encoders.pixels.structural_similarity`, which is the mean of this map
     less 5 pixels on each side. Equals the full map of scikit-image's ``structural_similarity``. The result has shape
-    (height, width) and is in -1..1. Wang, Bovik, Sheikh, Simoncelli 2004, Image quality assessment: from error
-    visibility to structural similarity.
+    (height, width) and is in -1..1. Source: Wang, Bovik, Sheikh and Simoncelli (2004, "Image quality assessment: from
+    error visibility to structural similarity").
     """
     height, width = first.shape[:2]
     similarity = np.empty((height, width), np.float32)

@@ -80,8 +80,8 @@ def structural_similarity(first: Image, second: Image) -> float | None:
     Gaussian window of 11 pixels, sigma 1.5, population covariance, data range 255, K1 = 0.01, K2 = 0.03, windows that
     lie wholly inside the image. Equals scikit-image's ``structural_similarity(gaussian_weights=True, sigma=1.5,
     use_sample_covariance=False, channel_axis=2, data_range=255)`` to 1e-9, at an eighth of its time. The result is in
-    -1..1; None if a side is shorter than the window. Wang, Bovik, Sheikh, Simoncelli 2004, Image quality assessment:
-    from error visibility to structural similarity.
+    -1..1; None if a side is shorter than the window. Source: Wang, Bovik, Sheikh and Simoncelli (2004, "Image quality
+    assessment: from error visibility to structural similarity").
 
     Examples
     --------

@@ -180,7 +180,7 @@ def jpeg_blockiness(brightness: Luma) -> float | None:
     activity of Wang, Sheikh and Bovik (2002, "No-reference perceptual quality assessment of JPEG compressed images"),
     but line by line: a few strong edges of the picture that fall onto the grid do not move a median. The grid starts at
     the upper left corner at the image's own size, as in a decoded JPEG that was not scaled or cropped. The result is
-    above 0; None if both sides are too short to hold a line and three beside it.
+    above 0 and about 1 without a grid; None if both sides are too short to hold a line and three beside it.
 
     Examples
     --------
