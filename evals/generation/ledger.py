@@ -101,12 +101,7 @@ class Ledger:
     def __init__(self, path: Path, redact: Callable[[str], str] = lambda line: line) -> None:
         """Read the ledger, if there is one, and open it for appending.
 
-        Parameters
-        ----------
-        path
-            The file.
-        redact
-            Takes every line before it is written: the last guard against a key or a signed address.
+        ``redact`` takes every line before it is written: the last guard against a key or a signed address.
 
         Raises
         ------

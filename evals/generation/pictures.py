@@ -13,8 +13,6 @@ from evals.imageset.contract import IMAGES
 from evals.imageset.decoding import UnreadableImage, decode_bytes, file_suffix, open_picture
 from evals.imageset.imageset import write_atomically
 
-"""The folder of the pictures, below the image set."""
-
 _LEAST_FREE_BYTES = 256 * 2**20
 _DECODED_AT_ONCE = 2
 """A 4K picture takes a quarter of a gigabyte while it is decoded."""
@@ -38,18 +36,10 @@ class Picture:
 
 
 class Pictures:
-    """The folder ``images`` of an image set.
-
-    Parameters
-    ----------
-    folder
-        The image set.
-    stored
-        The files of the pictures that earlier processes stored, by ``sample_id``.
-    """
+    """The folder ``images`` of an image set."""
 
     def __init__(self, folder: Path, stored: Mapping[str, str]) -> None:
-        """Know which names are taken."""
+        """Know which names are taken: ``stored`` are the files of earlier processes, by ``sample_id``."""
         self.folder = folder
         self._owners = {file_name: sample_id for sample_id, file_name in stored.items()}
         self._names = threading.Lock()

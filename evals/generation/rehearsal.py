@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,6 @@ from evals.generation.clients import OpenSystems, plan_of
 from evals.generation.hosts import Host, load_host
 from evals.generation.ledger import read_events, replay
 from evals.generation.pacing import RateLimiter
-from evals.generation.plan import ImageRequest
 from evals.generation.request_loop import SystemClient
 from evals.suites.suite import read_suite
 
@@ -35,15 +34,7 @@ def simulated_systems(definition: EvalDefinition, facts: Facts, ledger: Path) ->
     takes the drawn pictures for theirs and no real run goes on with them. Where a host's wire format is simulated
     (`evals.generation.simulated.serving.FORMATS`), it is asked over HTTP as the real one would be; the others are
     played by one generic host. Prices, sizes and limits are the real ones' either way.
-
-    Parameters
-    ----------
-    definition
-        The eval.
-    facts
-        Prices and limits of the real systems.
-    ledger
-        The ledger of the run: what it was drawn in earlier processes counts as drawn before.
+    What the run's ledger says was drawn in earlier processes counts as drawn before.
     """
     from evals.generation.simulated.call_log import CallLog
     from evals.generation.simulated.generic import GenericHost
@@ -60,7 +51,10 @@ def simulated_systems(definition: EvalDefinition, facts: Facts, ledger: Path) ->
     names = tuple(system.name for system in systems)
     definition = definition.model_copy(update={"systems": names, "simulated": tuple(systems)})
     requests, offers = plan_of(definition, facts)
-    drawn = _drawn_before(requests, ledger)
+    states = replay(read_events(ledger)[0])
+    drawn: Counter[tuple[str, str, int | None]] = Counter()
+    for request in requests:
+        drawn[request.system, request.prompt, request.seed] += states[request.sample_id].attempts
     models: dict[str, list[SimulatedModel]] = {}
     for system in systems:
         offer = offers[system.name]
@@ -118,14 +112,6 @@ def _model(offer: Offer, renderer: Renderer, behaviours: Mapping[str, str]) -> S
         renderer=renderer,
         behaviours=behaviours,
     )
-
-
-def _drawn_before(requests: Sequence[ImageRequest], ledger: Path) -> Counter[tuple[str, str, int | None]]:
-    states = replay(read_events(ledger)[0])
-    drawn: Counter[tuple[str, str, int | None]] = Counter()
-    for request in requests:
-        drawn[request.system, request.prompt, request.seed] += states[request.sample_id].attempts
-    return drawn
 
 
 def _continued(renderer: Renderer, drawn: Mapping[tuple[str, str, int | None], int], system: str) -> Renderer:

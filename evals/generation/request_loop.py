@@ -74,13 +74,8 @@ async def run_request(
     """Ask for a picture until the request has its outcome, the system is stopped, or the run is.
 
     An accepted task of an earlier process is asked for again; a request whose answer was lost is never sent again.
-
-    Parameters
-    ----------
-    request, client, context
-        What is asked for, of whom, and what all requests share.
-    references
-        Reads the images that are sent along, when it is the request's turn: those of a whole plan fill no memory.
+    ``references`` reads the images that are sent along, when it is the request's turn: those of a whole plan would not
+    fit into memory.
 
     Raises
     ------

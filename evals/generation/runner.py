@@ -22,15 +22,6 @@ async def run_requests(
 ) -> None:
     """Bring every request that has no outcome yet to one, as far as hosts, budget and the user allow.
 
-    Parameters
-    ----------
-    requests
-        The plan, in the order in which it is sent.
-    clients
-        Every system that the plan asks.
-    context
-        Ledger, budget, pictures, retry policy and the stop.
-
     Raises
     ------
     OSError

@@ -34,18 +34,7 @@ def write_tables(
 ) -> list[RequestRow]:
     """Write both tables anew, in the order of the plan, and return the rows of the requests.
 
-    Parameters
-    ----------
-    folder
-        The image set.
-    requests
-        The plan.
-    states
-        How each request stands.
-    hosts
-        The host of each system.
-    simulated
-        Whether the systems were simulated, which every row of both tables says.
+    ``hosts`` names the host of each system; every row of both tables says whether the systems were ``simulated``.
     """
     stored = {f"{IMAGES}/{path.name}" for path in (folder / IMAGES).glob("*")}
     pairs = [(request, row) for request in requests if (row := request_row(request, states, stored, simulated))]
@@ -71,16 +60,7 @@ def request_row(
 
     A later shot whose first shot brought no picture was never sent: it failed for that reason, at no cost. A picture
     whose file somebody deleted failed too, until the file is back. What the request has cost at most is ``cost_usd``
-    and ``may_have_cost_usd`` together.
-
-    Parameters
-    ----------
-    request, states
-        The request, and how all of them stand.
-    stored
-        The file names of the pictures that are there.
-    simulated
-        Whether the systems were simulated.
+    and ``may_have_cost_usd`` together. ``stored`` are the file names of the pictures that are there.
     """
     state = states[request.sample_id]
     outcome, ending = state.outcome, state.ending

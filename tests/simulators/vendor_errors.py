@@ -43,7 +43,7 @@ def _render(problem: Problem, surface: Surface) -> web.Response:
         message = "You exceeded your current quota, please check your plan."
         return error_answer(429, message, "RESOURCE_EXHAUSTED", details)
     if problem.behaviour == "bad_key":
-        return bad_key(surface)
+        return bad_key(surface, "another")
     if problem.behaviour == "no_credit":
         if surface == "google":
             return error_answer(400, "Please enable billing on your project to use this model.", "FAILED_PRECONDITION")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -91,8 +91,15 @@ class ComfyUI(PollingHost):
         metadata = ResponseMetadata(generation_s=_work_s(events))
         for name in ("execution_error", "execution_interrupted"):
             if name in events:
-                return Ended("failed", name, _node_message(events[name]), metadata)
-        images = list(_images(entry.get("outputs") or {}))
+                details = events[name]
+                node = f"{details.get('node_type')} ({details.get('node_id')})"
+                parts = [str(details[key]) for key in ("exception_type", "exception_message") if details.get(key)]
+                message = " ".join(f"{node}: {': '.join(parts)}".rstrip(": ").split())
+                return Ended("failed", name, message, metadata)
+        outputs = entry.get("outputs") or {}
+        images = [
+            image for output in (outputs.get(_SAVED), *outputs.values()) for image in (output or {}).get("images") or ()
+        ]
         if images:
             place = {key: str(images[0].get(key, "")) for key in ("filename", "subfolder", "type")}
             return Finished(url=f"{self.base_url}/view?{urlencode(place)}", metadata=metadata)
@@ -156,17 +163,6 @@ def _objection(body: Mapping[str, Any]) -> Ended | Rejected:
                 return Rejected(reason, words[-1], stops="put the checkpoint into the server's models/checkpoints")
     message = "; ".join(words) or f"{summary.get('message') or ''} {summary.get('details') or ''}".strip()
     return Ended("failed", reason, message)
-
-
-def _node_message(details: Mapping[str, Any]) -> str:
-    node = f"{details.get('node_type')} ({details.get('node_id')})"
-    problem = ": ".join(str(details[key]) for key in ("exception_type", "exception_message") if details.get(key))
-    return " ".join(f"{node}: {problem}".rstrip(": ").split())
-
-
-def _images(outputs: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for output in [outputs.get(_SAVED), *outputs.values()]:
-        yield from (output or {}).get("images") or ()
 
 
 def _holds(queue: Any, task: Task) -> bool:

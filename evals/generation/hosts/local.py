@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import importlib.util
 import inspect
 import io
@@ -11,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from evals.facts.models import HostFacts, Offer
 from evals.generation.answers import (
@@ -28,10 +29,6 @@ from evals.generation.answers import (
 from evals.generation.hosts.redaction import redact_answer
 from evals.generation.plan import ImageRequest
 from evals.imageset.decoding import open_picture
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
 
 _SETTINGS: Mapping[str, Mapping[str, float]] = {
     "black-forest-labs/FLUX.2-klein-4B": {"num_inference_steps": 4, "guidance_scale": 1.0},
@@ -56,8 +53,6 @@ class LocalCall:
 
     def record(self) -> dict[str, Any]:
         """Return what is asked for, as the ledger keeps it."""
-        import hashlib
-
         hashes = [hashlib.sha256(reference).hexdigest() for reference in self.references]
         return {
             "weights": self.weights,
@@ -148,7 +143,8 @@ class Local:
         try:
             made = _run(loaded, call)
             generation_s = time.perf_counter() - begun_s
-            picture = _png(made.images[0])
+            picture = io.BytesIO()
+            made.images[0].save(picture, format="PNG")
         except _BROKEN as error:
             return Ended("failed", type(error).__name__, " ".join(str(error).split()))
         metadata = ResponseMetadata(
@@ -162,7 +158,7 @@ class Local:
             return Ended(
                 "filtered", "nsfw_content_detected", "the pipeline's safety checker blanked the picture", metadata
             )
-        return Finished(picture, metadata=metadata)
+        return Finished(picture.getvalue(), metadata=metadata)
 
 
 def _load(weights: str) -> _Loaded:
@@ -205,7 +201,10 @@ def _run(loaded: _Loaded, call: LocalCall) -> Any:
     if call.seed is not None:
         arguments["generator"] = torch.Generator("cpu").manual_seed(call.seed)
     if call.references:
-        pictures = [_opened(reference) for reference in call.references]
+        pictures = []
+        for reference in call.references:
+            with open_picture(reference) as opened:
+                pictures.append(opened.convert("RGB"))
         arguments["image"] = pictures if len(pictures) > 1 else pictures[0]
     return loaded.pipeline(**arguments)
 
@@ -218,14 +217,3 @@ def _revision(weights: str) -> str | None:
 
     index = try_to_load_from_cache(weights, "model_index.json")
     return Path(index).parent.name if isinstance(index, str) else None
-
-
-def _opened(content: bytes) -> Image:
-    with open_picture(content) as opened:
-        return opened.convert("RGB")
-
-
-def _png(picture: Image) -> bytes:
-    written = io.BytesIO()
-    picture.save(written, format="PNG")
-    return written.getvalue()

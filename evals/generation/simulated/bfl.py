@@ -109,7 +109,12 @@ def _order(model: SimulatedModel, body: Mapping[str, Any]) -> Order:
     seed = body.get("seed")
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
         raise Invalid("seed", "Input should be a valid integer", "int_type")
-    used = prompt if _takes_prompt_as_it_is(model, body) else _rewritten(prompt)
+    used = f"A highly detailed picture. {prompt} Soft natural light, rich texture, balanced composition."
+    may_be_rewritten = body.get("disable_pup") is not True and "klein" not in model.api_id
+    if model.api_id.endswith("-flex"):
+        may_be_rewritten = body.get("prompt_upsampling") is not False
+    if not may_be_rewritten:
+        used = prompt
     return Order(model, prompt, seed, width, height, size_name(width, height), _format(body), references, used)
 
 
@@ -174,24 +179,13 @@ def _format(body: Mapping[str, Any]) -> Format:
 def _references(model: SimulatedModel, images: list[tuple[str, Any]]) -> tuple[bytes, ...]:
     if len(images) > model.references_at_most:
         raise Invalid(images[-1][0], f"At most {model.references_at_most} input images", "too_long")
-    return tuple(_reference(field, image) for field, image in images)
-
-
-def _reference(field: str, image: Any) -> bytes:
-    content = decoded(image) if isinstance(image, str) else None
-    if content is None or size_if_picture(content) is None:
-        raise Invalid(field, "Invalid image: no base64 of a picture", "value_error")
-    return content
-
-
-def _takes_prompt_as_it_is(model: SimulatedModel, body: Mapping[str, Any]) -> bool:
-    if model.api_id.endswith("-flex"):
-        return body.get("prompt_upsampling") is False
-    return body.get("disable_pup") is True or "klein" in model.api_id
-
-
-def _rewritten(prompt: str) -> str:
-    return f"A highly detailed picture. {prompt} Soft natural light, rich texture, balanced composition."
+    contents = []
+    for field, image in images:
+        content = decoded(image) if isinstance(image, str) else None
+        if content is None or size_if_picture(content) is None:
+            raise Invalid(field, "Invalid image: no base64 of a picture", "value_error")
+        contents.append(content)
+    return tuple(contents)
 
 
 def _progress(request: web.Request, server: SimulatedServer, job: Job) -> dict[str, Any]:

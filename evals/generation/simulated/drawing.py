@@ -25,32 +25,19 @@ _VARIED = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "white"
 
 
 def draw(item: PromptItem, seed: int, repeat: int, system: SimulatedSystem, side: int = 512) -> PIL.Image.Image:
-    """Draw an item as a system does, its scripted defects included.
+    """Draw an item as a system does, its scripted defects included: an RGB picture, the same for the same arguments.
 
-    Parameters
-    ----------
-    item
-        What is asked for.
-    seed
-        Fixes the composition, unless the script lets the system compose every repeat anew.
-    repeat
-        Which of the requests with that seed this is, from 0; it changes pixels only where the script says so.
-    system
-        The simulated system.
-    side
-        Width and height in pixels, at least 256.
-
-    Returns
-    -------
-    PIL.Image.Image
-        An RGB picture. The same arguments give the same pixels.
+    ``seed`` fixes the composition, unless the script lets the system compose every repeat anew. ``repeat`` says which
+    of the requests with that seed this is, from 0; it changes pixels only where the script says so. ``side`` is width
+    and height in pixels, at least 256.
     """
     anew = ("anew", repeat) if has_defect(item, system, "recompose") else ()
     random = generator("composition", system.name, item.suite, item.id, seed, *anew)
     picture = draw_backdrop(setting_of(item.prompt), system.tint, side, random)
     drawn = as_understood(item, system, tuple(CHARACTERS))
     if drawn.palette:
-        draw_piece(picture, _layout_of(drawn), drawn.palette, drawn.expected_text, random)
+        layout = next((tag for tag in drawn.tags if tag in LAYOUTS), LAYOUTS[(drawn.shot or 1) % len(LAYOUTS) - 1])
+        draw_piece(picture, layout, drawn.palette, drawn.expected_text, random)
     elif drawn.sequence_id is not None:
         draw_portrait(picture, drawn.sequence_id, random)
     elif drawn.expected_text and drawn.objects:
@@ -62,10 +49,6 @@ def draw(item: PromptItem, seed: int, repeat: int, system: SimulatedSystem, side
     if has_defect(item, system, "add_noise"):
         picture = _noisy(picture, generator("noise", system.name, item.suite, item.id, seed, repeat))
     return picture
-
-
-def _layout_of(item: PromptItem) -> str:
-    return next((tag for tag in item.tags if tag in LAYOUTS), LAYOUTS[(item.shot or 1) % len(LAYOUTS) - 1])
 
 
 def _draw_labelled(picture: PIL.Image.Image, item: PromptItem, random: np.random.Generator) -> None:

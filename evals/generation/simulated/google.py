@@ -12,7 +12,7 @@ from aiohttp import web
 from evals.generation.simulated.call_log import CallOutcome
 from evals.generation.simulated.charging import TokenUse, price_usd, token_use, tokens_usd
 from evals.generation.simulated.google_requests import InvalidArgument, Surface, read_request
-from evals.generation.simulated.host import Job, Order
+from evals.generation.simulated.host import Job
 from evals.generation.simulated.server import SimulatedServer
 
 ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
@@ -35,7 +35,7 @@ def routes(server: SimulatedServer) -> list[web.RouteDef]:
     async def generate(request: web.Request) -> web.StreamResponse:
         key = _sent_key(request, surface)
         if not server.key_fits(key):
-            return bad_key(surface) if key else _no_key(surface)
+            return bad_key(surface, key)
         model = server.model(request.match_info["model"])
         if model is None:
             return _unknown_model(request, surface)
@@ -44,8 +44,12 @@ def routes(server: SimulatedServer) -> list[web.RouteDef]:
         except InvalidArgument as error:
             return error_answer(400, str(error), "INVALID_ARGUMENT")
         job = server.take_in(order)
-        use = _use(order, job.behaviour)
-        server.charge(job, _price_usd(order, job.behaviour, use))
+        size = None if job.behaviour in ("refuse_prompt", "filter_image") else order.size
+        use = token_use(model, order.prompt, size, len(order.references))
+        if job.behaviour == "text_only":
+            use = replace(use, image=0)
+        per_picture = 0.0 if job.behaviour in _WITHOUT_PICTURE else price_usd(order)
+        server.charge(job, tokens_usd(model, use) if model.kind == "tokens" else per_picture)
         if job.behaviour != "refuse_prompt":
             await server.work(job)
         answer = {
@@ -58,19 +62,6 @@ def routes(server: SimulatedServer) -> list[web.RouteDef]:
         return web.json_response(answer)
 
     return [web.post(_PATHS[surface], generate)]
-
-
-def _use(order: Order, behaviour: str) -> TokenUse:
-    if behaviour in ("refuse_prompt", "filter_image"):
-        return token_use(order.model, order.prompt, None, len(order.references))
-    use = token_use(order.model, order.prompt, order.size, len(order.references))
-    return replace(use, image=0) if behaviour == "text_only" else use
-
-
-def _price_usd(order: Order, behaviour: str, use: TokenUse) -> float:
-    if order.model.kind == "tokens":
-        return tokens_usd(order.model, use)
-    return 0.0 if behaviour in _WITHOUT_PICTURE else price_usd(order)
 
 
 async def _content(job: Job, server: SimulatedServer) -> dict[str, Any]:
@@ -113,20 +104,17 @@ def _sent_key(request: web.Request, surface: Surface) -> str | None:
     return token if scheme == "Bearer" and token else None
 
 
-def bad_key(surface: Surface) -> web.Response:
-    """Return the answer to a key that is not the host's."""
+def bad_key(surface: Surface, key: str | None) -> web.Response:
+    """Return the answer to a key that is not the host's, or to none."""
     if surface == "vertex":
         message = "Request had invalid authentication credentials. Expected OAuth 2 access token."
-        return error_answer(401, message, "UNAUTHENTICATED")
+        missing = "Request is missing required authentication credential."
+        return error_answer(401, message if key else missing, "UNAUTHENTICATED")
+    if not key:
+        who = "Method doesn't allow unregistered callers. Please use API Key or other form of API consumer identity."
+        return error_answer(403, who, "PERMISSION_DENIED")
     info = {"@type": ERROR_INFO, "reason": "API_KEY_INVALID", "domain": "googleapis.com"}
     return error_answer(400, "API key not valid. Please pass a valid API key.", "INVALID_ARGUMENT", [info])
-
-
-def _no_key(surface: Surface) -> web.Response:
-    if surface == "vertex":
-        return error_answer(401, "Request is missing required authentication credential.", "UNAUTHENTICATED")
-    message = "Method doesn't allow unregistered callers. Please use API Key or other form of API consumer identity."
-    return error_answer(403, message, "PERMISSION_DENIED")
 
 
 def _unknown_model(request: web.Request, surface: Surface) -> web.Response:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -53,7 +54,7 @@ def serve(
     SimulatorError
         On leaving, if a simulator broke while it answered.
     """
-    started: Future[tuple[str, Callable[[], None]]] = Future()
+    started: Future[tuple[str, Callable[[], object]]] = Future()
     broken: list[BaseException] = []
     log = call_log or CallLog()
 
@@ -74,7 +75,8 @@ def serve(
             started.set_exception(error)
             return
         loop = asyncio.get_running_loop()
-        started.set_result((f"http://127.0.0.1:{runner.addresses[0][1]}", lambda: _set(loop, stopping)))
+        stop = partial(loop.call_soon_threadsafe, stopping.set)
+        started.set_result((f"http://127.0.0.1:{runner.addresses[0][1]}", stop))
         await stopping.wait()
         for one in servers:
             one.closing.set()
@@ -91,10 +93,6 @@ def serve(
         thread.join()
     if broken:
         raise SimulatorError(f"a simulator broke: {broken[0]!r}") from broken[0]
-
-
-def _set(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
-    loop.call_soon_threadsafe(event.set)
 
 
 def _watch(broken: list[BaseException]) -> Middleware:

@@ -63,14 +63,9 @@ class PromptScores:
     def of(cls, placed: pd.DataFrame, absent: pd.DataFrame | None = None) -> PromptScores:
         """Average outcomes inside their prompts.
 
-        Parameters
-        ----------
-        placed
-            One row an outcome: ``system prompt value reason share failed left_out``; ``share`` is NaN where it was
-            left out.
-        absent
-            Outcomes that no row speaks of: ``system prompt n_failed n_left_out``; what failed was withheld, what was
-            left out was lost.
+        ``placed`` has one row an outcome: ``system prompt value reason share failed left_out``; ``share`` is NaN where
+        it was left out. ``absent`` are outcomes that no row speaks of: ``system prompt n_failed n_left_out``; what
+        failed was withheld, what was left out was lost.
         """
         keys = ["prompt", "system"]
         counted = placed[keys].assign(
