@@ -28,7 +28,7 @@ def score(
     device: str,
     json_wanted: bool,
 ) -> None:
-    """Measure an image set (or the one inside a run) and print the first comparison."""
+    """Measure an image set (or the one inside a run) and print its ratings."""
     from evals.cli.progress import shown_progress
     from evals.cli.rate import print_run
     from evals.rating.stage import rate_run
