@@ -66,7 +66,7 @@ def clip_similarity(subject: Subject) -> Measurement:
     metric's unit) and, for a prompt that was cut, ``lowest_clause`` (its text).
     """
     vector: FloatArray = subject.images[0]["clip_image"]
-    prompt: EmbeddedPrompt = subject.given["prompt"]
+    prompt: EmbeddedPrompt = subject.context["prompt"]
     cosines = _cosines(vector, prompt["chunks"])
     lowest = int(np.argmin(cosines))
     details: dict[str, Any] = {
@@ -93,13 +93,13 @@ def decoy_margin(subjects: Sequence[Subject]) -> list[Measurement]:
     margins: dict[int, Measurement] = {}
     suites: dict[int, list[int]] = {}
     for n, subject in enumerate(subjects):
-        suites.setdefault(id(subject.given["decoys"]), []).append(n)
+        suites.setdefault(id(subject.context["decoys"]), []).append(n)
     for members in suites.values():
-        prompts: Mapping[str, EmbeddedPrompt] = subjects[members[0]].given["decoys"]
+        prompts: Mapping[str, EmbeddedPrompt] = subjects[members[0]].context["decoys"]
         place = {text: n for n, text in enumerate(prompts)}
         similarities = similarity_matrix([subjects[n].images[0]["clip_image"] for n in members], list(prompts.values()))
         for n, row in zip(members, similarities, strict=True):
-            margins[n] = _margin(subjects[n], row, place[subjects[n].given["prompt_text"]])
+            margins[n] = _margin(subjects[n], row, place[subjects[n].context["prompt_text"]])
     return [margins[n] for n in range(len(subjects))]
 
 
@@ -187,7 +187,7 @@ def step_order(subject: Subject) -> Measurement:
     """Measure ``adherence.step_order``: :func:`target_step_wins` over the pictures of one story, in the order of shots.
 
     ``rows[i]["prompt"]`` is the step that ``images[i]`` is held to be of; needs the feature ``clip_image`` of each
-    picture and, in ``given["texts"]``, the embedded prompt of every step by its text. Similarities are those of
+    picture and, in ``context["texts"]``, the embedded prompt of every step by its text. Similarities are those of
     :func:`similarity_matrix`.
 
     With every picture in the place of its neighbour (``images`` rotated by one against ``rows``) a perfect story of n
@@ -204,7 +204,7 @@ def step_order(subject: Subject) -> Measurement:
     tells_apart = np.array([[one != other for other in prompts] for one in prompts])
     if not tells_apart.any():
         return unscored(subject, "too_few_shots")
-    texts: Mapping[str, EmbeddedPrompt] = subject.given["texts"]
+    texts: Mapping[str, EmbeddedPrompt] = subject.context["texts"]
     vectors = [image["clip_image"] for image in subject.images]
     similarities = similarity_matrix(vectors, [texts[prompt] for prompt in prompts])
     winners = similarities.argmax(axis=1)

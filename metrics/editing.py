@@ -140,7 +140,7 @@ def changed_outside(subject: Subject) -> Measurement:
 
 
 def _outside(subject: Subject, statistic: Callable[[RegionDifference], float | None]) -> Measurement:
-    edit: EditDifference | None = subject.given.get("edit_difference")
+    edit: EditDifference | None = subject.context.get("edit_difference")
     if edit is None:
         return unscored(subject, "no_source")
     if edit["mask_share"] is None:
@@ -167,7 +167,7 @@ def preserved_lpips(subject: Subject) -> Measurement:
     otherwise make a large mask look like good preservation. ``details`` as in `preserved_ssim`, and ``frame_distance``,
     the undivided distance. Reasons: ``no_source``, ``no_mask``, ``mask_covers_all``.
     """
-    edit: EditDistance | None = subject.given.get("edit_lpips")
+    edit: EditDistance | None = subject.context.get("edit_lpips")
     if edit is None:
         return unscored(subject, "no_source")
     share, distance = edit["mask_share"], edit["distance"]
@@ -186,7 +186,7 @@ def changed_inside(subject: Subject) -> Measurement:
     noise changes every pixel. ``details`` adds ``mean_difference`` (levels of 255) to those of `preserved_ssim`.
     Reasons: ``no_source``, ``no_mask``, ``mask_is_empty``.
     """
-    edit: EditDifference | None = subject.given.get("edit_difference")
+    edit: EditDifference | None = subject.context.get("edit_difference")
     if edit is None:
         return unscored(subject, "no_source")
     if edit["mask_share"] is None:
@@ -204,7 +204,7 @@ def no_op(subject: Subject) -> Measurement:
     Its mean is the share of edits that did nothing. ``details`` carries what it rests on: ``mean_difference`` and
     ``local_difference`` in levels of 255, and those of `preserved_ssim`. Reason: ``no_source``.
     """
-    edit: EditDifference | None = subject.given.get("edit_difference")
+    edit: EditDifference | None = subject.context.get("edit_difference")
     if edit is None:
         return unscored(subject, "no_source")
     differences = {"mean_difference": edit["whole"]["mae"], "local_difference": edit["local_mae"]}
@@ -238,7 +238,7 @@ def edit_direction(subject: Subject) -> Measurement:
     if source is None:
         return unscored(subject, "no_source")
     output: FloatArray = subject.images[0]["clip_image"]
-    before, after = (subject.given["texts"][text] for text in direction_texts(subject.rows[0]))
+    before, after = (subject.context["texts"][text] for text in direction_texts(subject.rows[0]))
     value = direction_similarity(source, output, text_vector(before), text_vector(after))
     if value is None:
         return unscored(subject, "texts_agree")
@@ -259,7 +259,7 @@ def instruction_gain(subject: Subject) -> Measurement:
     source = _source_vector(subject)
     if source is None:
         return unscored(subject, "no_source")
-    target: EmbeddedPrompt = subject.given["texts"][direction_texts(subject.rows[0])[1]]
+    target: EmbeddedPrompt = subject.context["texts"][direction_texts(subject.rows[0])[1]]
     after = prompt_adherence(subject.images[0]["clip_image"], target["chunks"])
     before = prompt_adherence(source, target["chunks"])
     facts = {"text": _origin(subject.rows[0]), "n_chunks": len(target["chunks"])}
@@ -267,5 +267,5 @@ def instruction_gain(subject: Subject) -> Measurement:
 
 
 def _source_vector(subject: Subject) -> FloatArray | None:
-    references = subject.given.get("references") or ()
+    references = subject.context.get("references") or ()
     return references[0]["clip_image"] if references else None

@@ -205,7 +205,7 @@ def _samples_without_face(subject: Subject) -> list[str]:
 def _against_references(
     subject: Subject, compare: Callable[[Face, Sequence[Face | None]], tuple[float, Mapping[str, Any]]]
 ) -> Measurement:
-    references = [_main_face(reference) for reference in subject.given["references"]]
+    references = [_main_face(reference) for reference in subject.context["references"]]
     face = _main_face(subject.images[0])
     reference_boxes = [None if reference is None else reference["box"] for reference in references]
     details: dict[str, Any] = {"boxes": _boxes_of_main_faces(subject), "reference_boxes": reference_boxes}

@@ -149,11 +149,11 @@ def neutral(subject: Subject) -> Measurement:
 def _antonyms(subject: Subject, dimension: str) -> Measurement:
     """Return the mean of :func:`antonym_probability` over a dimension's pairs: a proxy, 0 to 1.
 
-    Needs the features ``clip_image`` of the image and, in ``given["texts"]``, the embedded prompt of every text of
+    Needs the features ``clip_image`` of the image and, in ``context["texts"]``, the embedded prompt of every text of
     the dimension; a text of several clauses is their normalised mean. ``details`` holds the probability and the
     difference of the cosines for each pair, in the order of ``ANTONYMS``, and the ``logit_scale``.
     """
-    texts: Mapping[str, EmbeddedPrompt] = subject.given["texts"]
+    texts: Mapping[str, EmbeddedPrompt] = subject.context["texts"]
     vector: FloatArray = subject.images[0]["clip_image"]
     differences = [
         _cosine_difference(vector, text_vector(texts[first]), text_vector(texts[second]))

@@ -53,7 +53,7 @@ def pixel_identical(subject: Subject) -> Measurement:
     Equality is of decoded pixels, not of files: metadata, compression and signed manifests change a file and not the
     picture. A pair of different sizes is not identical, so it is a 0 and the details say so.
     """
-    difference: Difference = subject.given["difference"]
+    difference: Difference = subject.context["difference"]
     return scored(
         subject,
         float(difference["identical"]),
@@ -93,7 +93,7 @@ def ssim(subject: Subject) -> Measurement:
 
 
 def _of_equal_sizes(subject: Subject, statistic: Callable[[Difference], float | None]) -> Measurement:
-    difference: Difference = subject.given["difference"]
+    difference: Difference = subject.context["difference"]
     if not difference["same_size"]:
         return unscored(subject, "size_differs")
     value = statistic(difference)
@@ -116,5 +116,5 @@ def phash_distance(subject: Subject) -> Measurement:
 @measured_one_by_one
 def lpips(subject: Subject) -> Measurement:
     """Return the learned perceptual distance of each pair, 0 for equal images (Zhang et al. 2018)."""
-    distance: float | None = subject.given["lpips"]
+    distance: float | None = subject.context["lpips"]
     return unscored(subject, "size_differs") if distance is None else scored(subject, distance)

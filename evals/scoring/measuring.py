@@ -87,7 +87,7 @@ def _prepare(
     images: list[dict[str, Any]] = [{} for _ in plan.images]
     references: list[dict[str, Any]] = [{} for _ in plan.references]
     texts: dict[str, Any] = {}
-    given: dict[str, Any] = {}
+    context: dict[str, Any] = {}
     for feature, model in chosen.items():
         for (place, n), inputs in plan.inputs(feature).items():
             value = table.get(FeatureKey(feature, model.name, inputs))
@@ -102,15 +102,15 @@ def _prepare(
                     references[n][feature] = value
                 case "text":
                     texts[plan.texts[n]] = value
-                case "given":
-                    given[feature] = value
+                case "context":
+                    context[feature] = value
         if plan.decoys and FEATURES[feature].of == "text":
             decoys = table.decoys(feature, model, plan.decoys)
             if isinstance(decoys, Unreadable):
                 return unscored(bare, decoys.reason, what=decoys.what), encoder
-            given |= {"prompt_text": plan.prompt, "decoys": decoys}
+            context |= {"prompt_text": plan.prompt, "decoys": decoys}
     if plan.references:
-        given["references"] = tuple(references)
+        context["references"] = tuple(references)
     if texts:
-        given["texts"] = texts
-    return Subject(bare.sample_ids, members, tuple(images), given, plan.details), encoder
+        context["texts"] = texts
+    return Subject(bare.sample_ids, members, tuple(images), context, plan.details), encoder

@@ -35,7 +35,7 @@ class ImageKey:
 Inputs = tuple[ImageKey | str | None, ...]
 """What a feature is computed from: pictures and texts, as encoders take them; None for an edit without a mask."""
 
-Place = tuple[Literal["image", "reference", "given", "text"], int]
+Place = tuple[Literal["image", "reference", "context", "text"], int]
 """Where a metric finds a feature: at which of the images, references or texts, or what the images are held against."""
 
 
@@ -63,13 +63,13 @@ class Plan:
         """Return what a feature is computed from, by the place where the metric finds it. Decoys are not among it."""
         match FEATURES[feature].of:
             case "pair":
-                return {("given", 0): self.images[:2]}
+                return {("context", 0): self.images[:2]}
             case "edit":
-                return {("given", 0): (self.references[0], self.images[0], self.mask)}
+                return {("context", 0): (self.references[0], self.images[0], self.mask)}
             case "question":
                 return {("image", n): (key, self.question) for n, key in enumerate(self.images)}
             case "text":
-                prompt: dict[Place, Inputs] = {} if self.prompt is None else {("given", 0): (self.prompt,)}
+                prompt: dict[Place, Inputs] = {} if self.prompt is None else {("context", 0): (self.prompt,)}
                 return prompt | {("text", n): (text,) for n, text in enumerate(self.texts)}
         images: dict[Place, Inputs] = {("image", n): (key,) for n, key in enumerate(self.images)}
         return images | {("reference", n): (key,) for n, key in enumerate(self.references)}

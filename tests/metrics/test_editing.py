@@ -36,7 +36,7 @@ def semantic(output, source, texts, row=CAPTIONED):
 
 def pixelwise(source, output, mask=None, name="a"):
     (difference,) = PIXELS.encode([(source, output, mask)])
-    return Subject((name,), ({"prompt": "edit"},), given={"edit_difference": difference})
+    return Subject((name,), ({"prompt": "edit"},), context={"edit_difference": difference})
 
 
 def draw(shape, colour, ground):
@@ -228,7 +228,7 @@ def lpips_outside(shared):
     """Return a function that measures LPIPS outside the mask of (source, output, mask) by the real network."""
     encoder = load_edit_lpips(str(shared("models/lpips") / "lpips_alex.onnx"), "cpu")
     return lambda edits: editing.preserved_lpips(
-        [Subject(("a",), ({},), given={"edit_lpips": edit}) for edit in encoder.encode(edits)]
+        [Subject(("a",), ({},), context={"edit_lpips": edit}) for edit in encoder.encode(edits)]
     )
 
 
@@ -303,7 +303,7 @@ SAME_TEXTS = dict.fromkeys(TEXTS, embedded(UP))
 
 def distant(distance, mask_share):
     edit = {"distance": distance, "mask_share": mask_share, "resized": False, "shift": [0, 0], "aligned": False}
-    return Subject(("a",), ({},), given={"edit_lpips": edit})
+    return Subject(("a",), ({},), context={"edit_lpips": edit})
 
 
 @pytest.mark.parametrize(
@@ -348,6 +348,6 @@ def test_every_metric_keeps_order_details_and_range(row, arrangements):
     subjects = []
     for n, pixels in enumerate(chain.from_iterable(arrangements)):
         output, source = ({"clip_image": unit(*random.normal(size=6))} for _ in range(2))
-        of_edit = {**pixels.given, **distant(n / 30, 0.5).given, "references": (source,), "texts": texts}
+        of_edit = {**pixels.context, **distant(n / 30, 0.5).context, "references": (source,), "texts": texts}
         subjects.append(Subject((str(n),), (CAPTIONED,), (output,), of_edit, {"kind": n}))
     assert_contract(row.load(), subjects, row.range)

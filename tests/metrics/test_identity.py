@@ -42,7 +42,7 @@ def shots(*faces_of_each, numbers=None, references=()):
         sample_ids=tuple(f"s{i}" for i in range(len(faces_of_each))),
         rows=tuple({"shot": number} for number in numbers or range(len(faces_of_each))),
         images=tuple({"faces": list(faces)} for faces in faces_of_each),
-        given={"references": tuple({"faces": list(faces)} for faces in references)},
+        context={"references": tuple({"faces": list(faces)} for faces in references)},
         details={"same_sequence": True},
     )
 

@@ -60,7 +60,7 @@ def pair(first, second):
         sample_ids=("a", "b"),
         rows=({"seed": 1, "repeat": 0}, {"seed": 1, "repeat": 1}),
         images=tuple({"phash": digits} for digits in hashes),
-        given={"difference": difference, "lpips": 0.25},
+        context={"difference": difference, "lpips": 0.25},
         details={"seed": 1},
     )
 
@@ -79,7 +79,7 @@ def test_reference_values(cases, case):
 
     assert value("max_difference") == largest
     assert value("mean_difference") == pytest.approx(mean, abs=1e-6)
-    assert cases[case].given["difference"]["mse"] == pytest.approx(mse, rel=1e-6)
+    assert cases[case].context["difference"]["mse"] == pytest.approx(mse, rel=1e-6)
     assert value("psnr") == pytest.approx(decibels, abs=1e-4)
     assert value("ssim") == pytest.approx(similarity, abs=1e-5)
     assert value("phash_distance") == bits
@@ -98,7 +98,7 @@ def test_a_pair_of_different_sizes_is_not_identical_and_has_no_distance():
     subject = pair(ASTRONAUT, ASTRONAUT[:-8])
     identical = measure(reproducibility.pixel_identical, subject)
     assert (identical.value, identical.details["same_size"]) == (0.0, False)
-    without_lpips = Subject(("a", "b"), ({}, {}), given={**subject.given, "lpips": None})
+    without_lpips = Subject(("a", "b"), ({}, {}), context={**subject.context, "lpips": None})
     for metric in ("max_difference", "mean_difference", "psnr", "ssim", "lpips"):
         measured = measure(getattr(reproducibility, metric), without_lpips)
         assert (measured.value, measured.reason) == (None, "size_differs")
