@@ -62,13 +62,13 @@ def simulated(offer, behaviour="ok", **settings):
     host = FaultyHost([model_of(offer)], key, lambda arrival, prompt: behaviour, retry_after_s=WAIT_S, **settings)
     with serve_faulty({offer.host: host}, log) as addresses:
 
-        def ask(request, references=(), answer_s=5.0, offer=offer):
+        def ask(request, references=(), answer_s=60.0, offer=offer):
             return asyncio.run(_ask(offer, addresses[offer.host], request, references, answer_s))
 
         yield ask, log
 
 
-def answered(typical, behaviour="ok", answer_s=5.0, **settings):
+def answered(typical, behaviour="ok", answer_s=60.0, **settings):
     """Ask for one picture of a typical offer; returns the outcome and the log of calls."""
     offer = typical_offer(typical)
     with simulated(offer, behaviour, **settings) as (ask, log):
@@ -212,8 +212,12 @@ def test_an_unknown_model_stops_the_system(typical):
 @each_host
 @pytest.mark.parametrize("behaviour", ["gateway_timeout", "stall", "drop", "drop_before", "garbage", "truncated"])
 def test_an_answer_that_is_lost_is_never_taken_for_anything_else(typical, behaviour):
-    outcome, log = answered(typical, behaviour, answer_s=0.3 if behaviour == "stall" else 5.0)
-    assert isinstance(outcome.answer, OutcomeUnknown), outcome.answer
+    # A busy machine may not have taken the request in when a short patience ends: then it is asked with a longer one.
+    for answer_s in (0.3, 3.0, 30.0) if behaviour == "stall" else (60.0,):
+        outcome, log = answered(typical, behaviour, answer_s=answer_s)
+        assert isinstance(outcome.answer, OutcomeUnknown), outcome.answer
+        if log.calls:
+            break
     assert [call.outcome for call in log.calls] == ["rejected" if behaviour == "drop_before" else "lost"]
 
 
@@ -243,7 +247,7 @@ def test_an_end_without_a_picture_is_read_as_what_it_was(typical, behaviour):
 
 @each_host
 def test_one_that_is_never_ready_keeps_running_or_never_answers(typical):
-    answer = answered(typical, "never_ready", answer_s=0.3)[0].answer
+    answer = answered(typical, "never_ready", answer_s=0.3 if typical in SYNCHRONOUS else 60.0)[0].answer
     assert isinstance(answer, OutcomeUnknown if typical in SYNCHRONOUS else Running)
 
 
