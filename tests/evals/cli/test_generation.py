@@ -25,7 +25,6 @@ from evals.generation.ledger import read_events
 from evals.generation.stage import Generation
 from evals.imageset.contract import LEDGER
 from evals.imageset.imageset import read_image_set
-from evals.rating.stage import rate_run
 
 SMALL = """\
 name: small
@@ -101,9 +100,6 @@ def outcomes(document):
     return {outcome for counts in document["outcomes"].values() for outcome in counts}
 
 
-# ---- What works
-
-
 def test_a_rehearsal_makes_an_image_set_for_nothing_and_the_same_command_again_asks_for_nothing():
     done = run(*REHEARSAL)
     assert (done.exit_code, done.stderr) == (0, "")
@@ -128,7 +124,7 @@ def test_all_stages_run_and_the_report_calls_the_systems_simulated():
     assert "flux-2-pro@bfl" not in page
     loaded = evals.load_run("R")
     assert len(loaded.samples) == 4
-    assert rate_run(loaded)["rows"]
+    assert evals.rate_run(loaded)["rows"]
     assert run("score", "R", "--out", "R", "--metrics", "text.cer").exit_code == 0
     assert run("report", "R", "--out", "elsewhere").exit_code == 0
 
@@ -159,9 +155,6 @@ def test_systems_can_be_read_by_programs(monkeypatch):
     rows = {row["system"]: row for row in json.loads(done.stdout)}
     assert rows["flux-2-pro@bfl"]["key"] == "set (BFL_API_KEY)"
     assert "kept-secret" not in done.stdout + run("systems").stdout
-
-
-# ---- Budget and lost answers
 
 
 def test_a_budget_leaves_requests_unasked_and_says_so():
@@ -200,8 +193,6 @@ def test_lost_answers_are_listed_with_what_they_may_have_cost(capsys):
     assert "and 2 more, in R/images/requests.jsonl" in shown
     assert "ask for them again with --retry-unknown" in shown
 
-
-# ---- Refusals: one line, exit code 2, nothing lost
 
 SYSTEM = "flux-2-klein-4b@bfl"
 WRONG_SYSTEMS = {
@@ -344,9 +335,6 @@ def test_a_host_that_is_down_is_told_and_nothing_is_lost():
     assert "2 requests were not asked; the same command asks them" in done.stderr
 
 
-# ---- As real processes
-
-MANY = SMALL.replace("tiny", "demo-signs").replace("size: 512", "size: 1K")
 STOPS_ITSELF = """
 import os, signal
 from evals.cli.main import main
@@ -368,7 +356,7 @@ main()
 @pytest.fixture
 def process():
     """A real process that generates 28 pictures and stands still after the third, until it is told to continue."""
-    Path("small.yaml").write_text(MANY)
+    Path("small.yaml").write_text(SMALL.replace("tiny", "demo-signs").replace("size: 512", "size: 1K"))
     process = subprocess.Popen(
         [sys.executable, "-c", STOPS_ITSELF, *REHEARSAL], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

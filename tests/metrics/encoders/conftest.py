@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from metrics.encoders.clip import load_open_clip, load_transformers
 from tests.metrics.encoders.small_models import LAYERS, whole_word_tokenizer
 
 TINY_CLIP = {
@@ -246,3 +247,23 @@ def transformers_state(state: dict[str, Any]) -> dict[str, Any]:
         for kind in ("weight", "bias"):
             renamed[f"{new}.{kind}"] = state[f"{old}.{kind}"]
     return renamed
+
+
+@pytest.fixture(scope="module")
+def by_open_clip(open_clip_folder):
+    return load_open_clip(f"local-dir:{open_clip_folder}", "cpu")
+
+
+@pytest.fixture(scope="module")
+def by_transformers(transformers_folder):
+    return load_transformers(str(transformers_folder), "cpu")
+
+
+@pytest.fixture(scope="module")
+def siglip_by_open_clip(open_clip_siglip_folder):
+    return load_open_clip(f"local-dir:{open_clip_siglip_folder}", "cpu")
+
+
+@pytest.fixture(scope="module")
+def siglip_by_transformers(transformers_siglip_folder):
+    return load_transformers(str(transformers_siglip_folder), "cpu")
