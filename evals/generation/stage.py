@@ -271,11 +271,15 @@ def _run(work: Coroutine[Any, Any, None], stop: Stop) -> None:
             runner.run(work)
 
     with ThreadPoolExecutor(1, "generation") as worker:
-        finished = worker.submit(inside)
+        finished = None
         try:
+            # Ctrl-C may come while the thread is only starting: unheard, its work would be waited for to the end.
+            finished = worker.submit(inside)
             finished.result()
         except KeyboardInterrupt:
             # The ledger is not to be closed under what is in flight.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(stop.request)
+            if finished is None:
+                raise
             finished.result()

@@ -256,7 +256,9 @@ def run_folder(tmp_path):
         images = tmp_path / "run" / "images"
         images.mkdir(parents=True)
         sample = {"sample_id": "s1", "system": "a@host", "width": 2000, "height": 1000}
-        (images.parent / "provenance.json").write_text(json.dumps({"image_set": {"path": str(images)}}))
+        image_set = {"path": str(images), "name": "run", "scored_rows": 1, "skipped": []}
+        provenance = {"image_set": image_set, "encoders": [], "unreadable": [], "long_prompts": None}
+        (images.parent / "provenance.json").write_text(json.dumps(provenance))
         (images.parent / "samples.jsonl").write_text(json.dumps(sample) + "\n")
         (images.parent / "scores.parquet").touch()
         if requests is not None:
