@@ -8,10 +8,7 @@ format gives.
 from __future__ import annotations
 
 import asyncio
-import importlib
-import json
 import random
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,10 +23,11 @@ from evals.generation.simulated.host import Job, Order, SimulatedHost, Simulated
 from evals.generation.simulated.server import SimulatedServer
 from evals.generation.simulated.serving import FORMATS as PRODUCT_FORMATS
 from evals.generation.simulated.serving import serve
+from tests.simulators import formats, vendor_errors
 
 FORMATS: Mapping[str, str] = {
     **PRODUCT_FORMATS,
-    **{name: f"tests.simulators.{name}" for name in ("replicate", "fal", "fireworks", "atlascloud", "comfyui")},
+    **dict.fromkeys(("replicate", "fal", "fireworks", "atlascloud", "comfyui"), "tests.simulators.formats"),
 }
 """Every wire format with the module that speaks it."""
 
@@ -51,32 +49,25 @@ SPOILED = ("gateway_timeout", "stall", "drop", "garbage", "truncated")
 UNDELIVERABLE = ("not_an_image", "expired")
 """What is made and cannot be had: the bytes are no picture, or the address answers 403."""
 
-BEHAVIOURS = (
-    *("ok", "refuse_prompt", "filter_image", "error_status", "never_ready"),
-    "slow",  # `FaultyHost.slow_s` later
-    "odd_status",  # statuses that nobody has heard of for a while, then ready
-    "text_only",  # the model writes instead of drawing
-    *UNDELIVERABLE,
-    *SPOILED,
-    *REJECTIONS,
-)
+MODERATED = ("refuse_prompt", "filter_image", "text_only")
+"""What a moderating model does instead of drawing; the last one writes."""
+
+BEHAVIOURS = ("ok", "error_status", "never_ready", *MODERATED, *UNDELIVERABLE, *SPOILED, *REJECTIONS)
 
 PASSING_FAULTS = (
-    *("rate_limited", "unavailable", "internal", "drop_before"),
-    *("gateway_timeout", "drop", "garbage", "truncated"),
-    *("not_an_image", "refuse_prompt", "filter_image", "error_status", "odd_status", "slow"),
+    *("rate_limited", "unavailable", "internal", "drop_before", "gateway_timeout", "drop", "garbage", "truncated"),
+    *("error_status", *MODERATED, *UNDELIVERABLE),
 )
 """Faults after which the next request may be answered, and that make nobody wait for a time limit."""
 
 _OF_TASKS = {"text_only": "refuse_prompt"}
-_AT_ONCE = {"error_status": "internal", "never_ready": "stall", "odd_status": "slow", "expired": "not_an_image"}
-_UNMODERATED = dict.fromkeys(("refuse_prompt", "filter_image", "text_only"), "ok")
+_AT_ONCE = {"error_status": "internal", "never_ready": "stall", "expired": "not_an_image"}
 FALLBACKS: Mapping[str, Mapping[str, str]] = {
     **dict.fromkeys(FORMATS, _OF_TASKS),
     "google": _AT_ONCE,
     "vertex": _AT_ONCE,
     "bfl": {**_OF_TASKS, "daily_quota": "no_credit"},
-    "comfyui": _UNMODERATED,
+    "comfyui": dict.fromkeys(MODERATED, "ok"),
 }
 """What a host does for a behaviour that its wire format cannot show; the call log keeps the script's own word."""
 
@@ -84,17 +75,15 @@ Script = Callable[[int, str], str]
 """The behaviour of an arrival: its number at this host, from 0, and its prompt."""
 
 _NONSENSE = b"<html><head><title>Please wait</title></head><body>Your request is being processed\xe2\x80\xa6</body>"
-_BFL_ODD_STATUSES = ("Reasoning", "Generating", "Polishing")
 
 
 @dataclass(frozen=True, slots=True)
 class FaultyHost(SimulatedHost):
-    """A host that behaves by script and takes its time: in the queue, at work, and more of it where it is slow."""
+    """A host that behaves by script and takes its time: in the queue and at work."""
 
     script: Script = lambda arrival, prompt: "ok"
     queue_s: float = 0.0
     work_s: float = 0.0
-    slow_s: float = 1.0
     retry_after_s: float = 1.0
 
 
@@ -121,16 +110,8 @@ class Rejected(Exception):
         self.name, self.problem = name, problem
 
 
-@dataclass(slots=True)
-class _Exchange:
-    """What a format did while it answered a request: the job that it took in, or the one that was asked about."""
-
-    server: FaultyServer | None = None
-    taken_in: Job | None = None
-    polled: Job | None = None
-
-
-_EXCHANGE: ContextVar[_Exchange] = ContextVar("exchange")
+_TAKEN_IN: ContextVar[list[tuple[SimulatedServer, Job]]] = ContextVar("taken_in")
+"""The job that the format took in while it answered a request."""
 
 
 class FaultyServer(SimulatedServer):
@@ -142,7 +123,6 @@ class FaultyServer(SimulatedServer):
         assert isinstance(host, FaultyHost)
         self.settings = host
         self._arrivals = 0
-        self._polls: Counter[str] = Counter()
 
     def take_in(self, order: Order) -> Job:
         """Take an order in as the script says, or raise `Rejected`."""
@@ -157,16 +137,14 @@ class FaultyServer(SimulatedServer):
         job = super().take_in(order)
         job.call.behaviour = scripted
         started_at = job.started_at + self.settings.queue_s
-        work_s = self.settings.work_s + (self.settings.slow_s if behaviour == "slow" else 0.0)
         job = replace(
             job,
             behaviour=behaviour,
             started_at=started_at,
-            ready_at=float("inf") if behaviour == "never_ready" else started_at + work_s,
+            ready_at=float("inf") if behaviour == "never_ready" else started_at + self.settings.work_s,
             served_until=0.0 if behaviour == "expired" else job.served_until,
         )
-        exchange = _EXCHANGE.get()
-        exchange.server, exchange.taken_in = self, job
+        _TAKEN_IN.get().append((self, job))
         return job
 
     def fallback(self, order: Order) -> Mapping[str, str]:
@@ -180,24 +158,11 @@ class FaultyServer(SimulatedServer):
         if not self.key_fits(sent):
             raise Rejected(self.name, self._problem("bad_key"))
 
-    def known_model(self, *api_ids: str) -> SimulatedModel:
-        """Return the model of one of the names, or reject the request."""
-        for api_id in api_ids:
-            if (model := self.model(api_id)) is not None:
-                return model
-        raise Rejected(self.name, Problem("unknown_model", 404, f"Model not found: {api_ids[0]}"))
-
-    def find(self, task_id: str) -> Job | None:
-        """Return a task, and count that it was asked about."""
-        exchange = _EXCHANGE.get()
-        exchange.server, exchange.polled = self, super().find(task_id)
-        self._polls[task_id] += 1
-        return exchange.polled
-
-    def odd_status(self, job: Job, statuses: Sequence[str]) -> str | None:
-        """Return the odd status that a task has at this poll, None once it has an ordinary one."""
-        polls = self._polls[job.task_id]
-        return statuses[polls - 1] if job.behaviour == "odd_status" and polls <= len(statuses) else None
+    def known_model(self, api_id: str) -> SimulatedModel:
+        """Return the model of a name, or reject the request."""
+        if (model := self.model(api_id)) is not None:
+            return model
+        raise Rejected(self.name, Problem("unknown_model", 404, f"Model not found: {api_id}"))
 
     async def picture(self, job: Job) -> bytes:
         """Return the picture, or bytes that are none where the script says so."""
@@ -235,30 +200,21 @@ def storm(rate: float, seed: int, among: Sequence[str] = PASSING_FAULTS) -> Scri
 
 @web.middleware
 async def _play(request: web.Request, handler: Handler) -> web.StreamResponse:
-    exchange = _Exchange()
-    _EXCHANGE.set(exchange)
+    taken_in: list[tuple[SimulatedServer, Job]] = []
+    _TAKEN_IN.set(taken_in)
     try:
         answer = await handler(request)
     except Rejected as rejected:
-        if rejected.problem is None:
-            return _cut(request)
-        return _renderer_of(rejected.name)(rejected.problem)
+        return _cut(request) if rejected.problem is None else _render(rejected.name, rejected.problem)
     assert isinstance(answer, web.Response)
-    job, server = exchange.taken_in, exchange.server
-    if job is not None and server is not None:
-        return await _spoil(request, server, job, answer) if job.behaviour in SPOILED else answer
-    if exchange.polled is not None and server is not None and server.name == "bfl":
-        odd = server.odd_status(exchange.polled, _BFL_ODD_STATUSES)
-        if odd is not None:
-            exchange.polled.call.outcome = "open"
-            return web.json_response({**json.loads(_body(answer)), "status": odd, "result": None})
+    for server, job in taken_in:
+        if job.behaviour in SPOILED:
+            return await _spoil(request, server, job, answer)
     return answer
 
 
-def _renderer_of(name: str) -> Callable[[Problem], web.Response]:
-    place, function = ("vendor_errors", f"render_{name}") if name in PRODUCT_FORMATS else (name, "render_error")
-    render: Callable[[Problem], web.Response] = getattr(importlib.import_module(f"tests.simulators.{place}"), function)
-    return render
+def _render(name: str, problem: Problem) -> web.Response:
+    return (vendor_errors if name in PRODUCT_FORMATS else formats).render_error(name, problem)
 
 
 async def _spoil(request: web.Request, server: SimulatedServer, job: Job, answer: web.Response) -> web.StreamResponse:
@@ -283,7 +239,8 @@ def _cut(request: web.Request) -> web.Response:
 
 
 async def _truncated(request: web.Request, answer: web.Response) -> web.StreamResponse:
-    body = _body(answer)
+    body = answer.body
+    assert isinstance(body, bytes)
     response = web.StreamResponse(status=answer.status)
     response.content_type = answer.content_type
     response.content_length = len(body)
@@ -292,7 +249,3 @@ async def _truncated(request: web.Request, answer: web.Response) -> web.StreamRe
     if request.transport is not None:
         request.transport.close()
     return response
-
-
-def _body(answer: web.Response) -> bytes:
-    return answer.body if isinstance(answer.body, bytes) else b"{}"

@@ -35,12 +35,7 @@ def whole(least: int | None = None, most: int | None = None) -> Rule:
     return lambda value: type(value) is int and (least is None or least <= value) and (most is None or value <= most)
 
 
-def number(least: float, most: float) -> Rule:
-    """Return the rule of a number within bounds."""
-    return lambda value: type(value) in (int, float) and least <= value <= most
-
-
-def one_of(*values: str) -> Rule:
+def one_of(*values: str | bool) -> Rule:
     """Return the rule of a choice."""
     return lambda value: value in values
 
@@ -48,11 +43,6 @@ def one_of(*values: str) -> Rule:
 def is_text(value: Any) -> bool:
     """Tell whether a value is a text that is not empty."""
     return isinstance(value, str) and value != ""
-
-
-def is_flag(value: Any) -> bool:
-    """Tell whether a value is true or false."""
-    return isinstance(value, bool)
 
 
 def pictures(field: str, texts: Any, least: int, most: int, as_uri: bool = True) -> tuple[bytes, ...]:

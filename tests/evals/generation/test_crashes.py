@@ -56,7 +56,7 @@ def check(images, log):
     assert len({row["pixel_sha256"] for row in rows}) == len(rows)
 
     arrivals = Counter(call.prompt for call in log.calls if call.host != FREE_HOST)
-    assert max(arrivals.values()) == 1, "a paid request was sent twice"
+    assert max(arrivals.values(), default=0) <= 1, "a paid request was sent twice"
     accepted = {event["sample_id"] for event in events if event["event"] == "accepted"}
     assert all(states[sample_id].outcome == "ok" for sample_id in accepted)
 

@@ -20,7 +20,7 @@ from evals.generation.request_loop import SystemClient
 from evals.generation.simulated.call_log import CallLog
 from evals.generation.stage import generate
 from tests.evals.generation.simulated_runs import HASTE, SYSTEMS, a_plan, faulty_hosts
-from tests.simulators.faults import FORMATS, PASSING_FAULTS, serve_faulty, storm
+from tests.simulators.faults import FORMATS, serve_faulty, storm
 
 KEYS = {
     "google": ("GEMINI_API_KEY", "AIzaSy-known-google-key_0123456789"),
@@ -64,10 +64,9 @@ def test_a_run_with_every_fault_leaves_no_key_and_no_signed_address(tmp_path, mo
     for variable, key in KEYS.values():
         monkeypatch.setenv(variable, key)
     monkeypatch.setattr("evals.generation.stage.RetryPolicy", lambda: HASTE)
-    faults = (*PASSING_FAULTS, "expired", "drop", "garbage")
 
     def script_of(host):
-        wild = storm(0.3, list(FORMATS).index(host), faults)
+        wild = storm(0.3, list(FORMATS).index(host))
         return lambda arrival, prompt: "echo_key" if arrival == 10 else wild(arrival, prompt)
 
     log, facts, out = CallLog(), read_facts(), tmp_path / "run"

@@ -11,18 +11,12 @@ from evals.imageset.contract import OUTCOMES
 from tests.evals.generation.simulated_runs import HASTE, a_plan, faulty_hosts, open_systems
 from tests.simulators.faults import FORMATS, UNDELIVERABLE, serve_faulty, storm
 
-FAULTS = (
-    *("rate_limited", "unavailable", "internal", "gateway_timeout", "drop", "drop_before", "garbage", "truncated"),
-    *("not_an_image", "expired", "refuse_prompt", "filter_image", "text_only", "error_status", "odd_status"),
-)
-"""No fault that ends by the clock: a busy machine would play it, too."""
-
 
 def a_storm(tmp_path, n, seed, **options):
     log, requests = CallLog(), a_plan(n)
 
     def script_of(host):
-        return storm(0.3, 100 * seed + list(FORMATS).index(host), FAULTS)
+        return storm(0.3, 100 * seed + list(FORMATS).index(host))
 
     hosts = faulty_hosts(script_of=script_of, retry_after_s=0.05, work_s=0.02)
     with serve_faulty(hosts, log) as addresses:

@@ -131,8 +131,9 @@ def test_an_unknown_checkpoint_stops_the_system(host):
         ),
         (history(), ("failed", "no_images")),
         (history(status="error"), ("failed", "no_images")),
+        (history(status="paused"), Running("paused")),
     ],
-    ids=["not over", "running", "queued", "done", "beside a preview", "odd names", "no picture", "broken"],
+    ids=["not over", "running", "queued", "done", "beside a preview", "odd names", "no picture", "broken", "odd"],
 )
 def test_history_and_queue_tell_how_a_workflow_is_doing(host, body, expected):
     assert in_brief(host.read_poll(answer(body), TASK)) == expected
