@@ -1,7 +1,5 @@
 """How fast is the embedded encoder, decoding included? Run as: python -m tests.benchmarks.embedded [ENCODER]"""
 
-from __future__ import annotations
-
 import itertools
 import sys
 import tempfile
@@ -22,7 +20,6 @@ PROMPT = "a lighthouse on a cliff at dusk, its beam over a rough sea"
 
 
 def encode_files(encoder: Any, decoders: Decoders, paths: Sequence[Path]) -> None:
-    """Encode a batch while the next files are being decoded."""
     images = decoders.decode(paths)
     while batch := [image.pixels for image in itertools.islice(images, BATCH)]:
         encoder.encode(batch)

@@ -6,8 +6,6 @@ same time at every size, so that what differs between sizes is what drawing (pla
 pictures costs on these cores; a real host draws on its own.
 """
 
-from __future__ import annotations
-
 import contextlib
 import multiprocessing
 import os

@@ -1,7 +1,5 @@
 """How well does an OCR engine read clean signs? Run as: python -m tests.benchmarks.ocr_signs [ENCODER]"""
 
-from __future__ import annotations
-
 import importlib.util
 import itertools
 import sys

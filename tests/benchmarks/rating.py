@@ -5,8 +5,6 @@ four in ten are controls. Each is read and rated in a process of its own, so tha
 Rating is to end within 20 s and 4 GB; on a busy machine the processor's time tells more than the clock's.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import resource
@@ -60,7 +58,6 @@ def measurements(metric: str, control: str | None, seed: int) -> pa.Table:
 
 
 def write_table(path: Path, rows: list[tuple[str, str | None]]) -> None:
-    """Write the score table with these metrics and controls."""
     with pq.ParquetWriter(path, schema(), compression="zstd") as writer:
         for seed, (metric, control) in enumerate(rows):
             writer.write_table(measurements(metric, control, seed))
@@ -75,7 +72,6 @@ def time_rating(path: Path, what: str) -> None:
 
 
 def timed(step: str, work: Callable[[], Any]) -> Any:
-    """Print what a step takes, and return what it returns."""
     wall, cpu = time.perf_counter(), time.process_time()
     found = work()
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
@@ -85,7 +81,6 @@ def timed(step: str, work: Callable[[], Any]) -> Any:
 
 
 def main() -> None:
-    """Print the table."""
     print(f"{os.cpu_count()} cores")
     own = [(spec.id, None) for spec in PLAIN]
     controls = [(spec.id, spec.controls[0]) for spec in CONTROLLED for _ in range(2)]

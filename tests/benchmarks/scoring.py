@@ -4,8 +4,6 @@ Every figure is images a second (pairs for the comparison of repeats), all of th
 so that ratios mean something on any machine.
 """
 
-from __future__ import annotations
-
 import io
 import os
 import tempfile
@@ -49,7 +47,6 @@ def rate(what: str, count: int, work: Callable[[], object]) -> None:
 
 
 def main() -> None:
-    """Print the table."""
     print(f"{os.cpu_count()} cores, {IMAGES} pictures of 1024 x 1024")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

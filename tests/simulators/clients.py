@@ -24,17 +24,14 @@ def client_of(name, models, key, behaviour="ok", **settings):
 
 
 def without_fields(body):
-    """Return the body without the fields that are given as ``...``."""
     return {field: value for field, value in body.items() if value is not ...}
 
 
 def encoded(width=64, height=64):
-    """Return a picture as base64."""
     buffer = io.BytesIO()
     PIL.Image.new("RGB", (width, height), "red").save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue()).decode()
 
 
 def opened(content):
-    """Return the picture that the bytes hold."""
     return PIL.Image.open(io.BytesIO(content))

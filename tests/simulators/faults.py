@@ -5,8 +5,6 @@ vendor's own shape; answers that are cut off, spoiled or never sent are played b
 format gives.
 """
 
-from __future__ import annotations
-
 import asyncio
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -98,7 +96,6 @@ class Problem:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Return the ``Retry-After`` header, for hosts that send one."""
         return {} if self.retry_after_s is None else {"Retry-After": f"{self.retry_after_s:g}"}
 
 
@@ -106,7 +103,6 @@ class Rejected(Exception):
     """A request is not taken in; without a problem the connection is cut."""
 
     def __init__(self, name: str, problem: Problem | None) -> None:
-        """Keep which host rejects and why."""
         self.name, self.problem = name, problem
 
 
@@ -118,7 +114,6 @@ class FaultyServer(SimulatedServer):
     """A simulated host that plays the script of its `FaultyHost`."""
 
     def __init__(self, name: str, host: SimulatedHost, call_log: CallLog, threads: ThreadPoolExecutor) -> None:
-        """Start before the first arrival."""
         super().__init__(name, host, call_log, threads)
         assert isinstance(host, FaultyHost)
         self.settings = host
@@ -154,18 +149,15 @@ class FaultyServer(SimulatedServer):
         return FALLBACKS[self.name]
 
     def require_key(self, sent: str | None) -> None:
-        """Reject a request without the host's key."""
         if not self.key_fits(sent):
             raise Rejected(self.name, self._problem("bad_key"))
 
     def known_model(self, api_id: str) -> SimulatedModel:
-        """Return the model of a name, or reject the request."""
         if (model := self.model(api_id)) is not None:
             return model
         raise Rejected(self.name, Problem("unknown_model", 404, f"Model not found: {api_id}"))
 
     async def picture(self, job: Job) -> bytes:
-        """Return the picture, or bytes that are none where the script says so."""
         if job.behaviour == "not_an_image":
             return b"<!DOCTYPE html><html><body>It works!</body></html>"
         return await super().picture(job)

@@ -1,7 +1,5 @@
 """What a simulated host lets into the fields of a request: a simulator that takes everything proves nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,7 +13,6 @@ class InvalidField(ValueError):
     """A field of a request is missing, wrong or unknown."""
 
     def __init__(self, field: str) -> None:
-        """Keep its name."""
         super().__init__(f"{field}: missing, not valid or not known")
         self.field = field
 
@@ -31,17 +28,14 @@ def check(body: Any, rules: Mapping[str, Rule], required: tuple[str, ...] = ("pr
 
 
 def whole(least: int | None = None, most: int | None = None) -> Rule:
-    """Return the rule of a whole number within bounds."""
     return lambda value: type(value) is int and (least is None or least <= value) and (most is None or value <= most)
 
 
 def one_of(*values: str | bool) -> Rule:
-    """Return the rule of a choice."""
     return lambda value: value in values
 
 
 def is_text(value: Any) -> bool:
-    """Tell whether a value is a text that is not empty."""
     return isinstance(value, str) and value != ""
 
 

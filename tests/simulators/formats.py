@@ -4,8 +4,6 @@ Fields that TwinLens never sends are refused, or ignored where the vendor's page
 states that a host may tell beside a picture are in the hosts' own tests.
 """
 
-from __future__ import annotations
-
 from aiohttp import web
 
 from evals.facts.pricing import SIZES
@@ -56,12 +54,10 @@ _FIREWORKS_OF_TASKS = {
 
 
 def routes(server):
-    """Return the routes below the prefix of the server's format."""
     return _FORMATS[server.name](server).routes()
 
 
 def render_error(name, problem):
-    """Render an error in the shape of a host."""
     return _FORMATS[name].error(problem.status, problem.message, problem.headers)
 
 

@@ -1,7 +1,5 @@
 """Draws next to nothing, for tests that look at requests and not at pictures."""
 
-from __future__ import annotations
-
 import hashlib
 import random
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The errors of Google, Vertex and Black Forest Labs that only a script brings about, in the vendors' own shapes."""
 
-from __future__ import annotations
-
 from aiohttp import web
 
 from evals.generation.simulated.google import ERROR_INFO, bad_key, error_answer

@@ -21,7 +21,6 @@ PRO, MAX, GEMINI = "flux-2-pro@bfl", "flux-2-max@bfl", "gemini-3-pro-image@googl
 
 
 def of(check, operated=None):
-    """Return what a check finds."""
     return check.check(Evidence(ARTICLE.day, operated))
 
 

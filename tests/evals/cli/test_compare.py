@@ -14,7 +14,6 @@ VALUES = (0.1, 0.3, 0.2, 0.5, 0.0, 0.4, 0.15, 0.25)
 
 @pytest.fixture
 def run_of(tmp_path):
-    """Return a function that writes a run folder with one metric, as scoring leaves it."""
 
     def write(name: str, values=VALUES, *, system=SYSTEM, prompt="p", outcomes=(), **more) -> str:
         samples = [

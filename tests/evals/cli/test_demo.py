@@ -10,7 +10,6 @@ from evals.definition import Truth, read_definition
 from evals.generation.clients import GenerationError
 from evals.generation.plan import plan_requests
 from evals.imageset.imageset import read_image_set
-from evals.suites.suite import read_suite
 
 A, B = "aurora-1@demo", "borealis-2@demo"
 
@@ -69,11 +68,6 @@ def test_the_demo_asks_both_systems_for_the_same_things():
     asked = {system: {suite: n for (suite, of), n in counts.items() if of == system} for system in (A, B)}
     assert asked[A] == asked[B]
     assert set(asked[A]) == set(demo.suites)
-
-
-def test_no_two_prompts_of_the_demo_are_the_same_words():
-    prompts = [item.prompt for suite in read_definition("demo").suites for item in read_suite(suite).items]
-    assert len(set(prompts)) == len(prompts)
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ FACTS = read_facts()
 
 
 def plan(systems, n_prompts=10, size="1K", suite="things", **of_item):
-    """Return a plan: every system is asked every prompt once."""
     return [
         ImageRequest(
             sample_id=f"{system}/{suite}/{number}",

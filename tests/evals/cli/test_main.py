@@ -36,7 +36,6 @@ LISTS = [["metrics"], ["metrics", "--json"], ["models"], ["models", "--json"], [
 
 
 def imported(*arguments: str) -> set[str]:
-    """Return the modules that a command has imported when it is done."""
     code = (
         "import sys\nfrom evals.cli.main import main\n"
         f"try: main({list(arguments)!r})\nexcept SystemExit as end: assert not end.code, end.code\n"

@@ -61,7 +61,6 @@ def faulty_hosts(
 
 
 def model_of(offer) -> SimulatedModel:
-    """Return an offer of the facts as a simulated model."""
     price = offer.prices[0] if offer.prices else None
     return SimulatedModel(
         offer.api_id,
@@ -75,7 +74,6 @@ def model_of(offer) -> SimulatedModel:
 
 
 def open_systems(requests: Sequence[ImageRequest], addresses: Mapping[str, str], concurrency: int = 3) -> OpenSystems:
-    """Open the systems of a plan at the simulators' addresses."""
     facts = read_facts()
     offers = {request.system: facts.find(request.system) for request in requests}
     hosts = {name: load_host(facts.hosts[name], KEY, address) for name, address in addresses.items()}
@@ -87,6 +85,5 @@ def open_systems(requests: Sequence[ImageRequest], addresses: Mapping[str, str],
 
 
 def run_once(out: Path, n: int, addresses: Mapping[str, str], **options) -> Generation:
-    """Generate what a run of ``n`` requests still lacks."""
     requests = a_plan(n)
     return generate(open_systems(requests, addresses), out, retry_policy=HASTE, **options)

@@ -4,7 +4,7 @@ import pytest
 from rapidfuzz.distance import Levenshtein
 
 from evals.definition import read_definition
-from evals.generation.simulated.defects import another_step, as_understood, defects_of, misspelt, off_colours
+from evals.generation.simulated.defects import another_step, as_understood, defects_of, off_colours
 from evals.suites.drawing.faces import CHARACTERS
 from evals.suites.suite import read_suite
 from metrics.brand import colour_differences, lab_of
@@ -62,11 +62,6 @@ def test_labels_are_misspelt_equally_often_and_never_both():
     aurora, borealis = changed("aurora", "demo-labels"), changed("borealis", "demo-labels")
     assert len(aurora) == len(borealis) == 4
     assert not aurora & borealis
-
-
-def test_misspelling_is_the_same_every_time():
-    assert misspelt(["FRESH BREAD"], 2, "bakery") == misspelt(["FRESH BREAD"], 2, "bakery")
-    assert misspelt(["FRESH BREAD"], 2, "bakery") != misspelt(["FRESH BREAD"], 2, "other")
 
 
 def test_off_colours_are_far_from_every_colour_of_the_brand():

@@ -16,7 +16,6 @@ OLD = Finished(url="old")
 
 @pytest.fixture
 def delivered(scripted):
-    """Deliver what is at ``old`` and return what came of it."""
 
     def brought(downloads, polls=(OLD,), finished=OLD, stop=None, with_task=True, **retry_policy):
         host = scripted.Host(polls={"t": list(polls)}, downloads=downloads)

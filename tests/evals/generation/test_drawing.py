@@ -52,13 +52,6 @@ def test_another_process_draws_the_same_pixels():
     assert there == hashlib.sha256(here).hexdigest()
 
 
-def test_borealis_repeats_every_pixel_and_its_seeds_give_other_pictures():
-    for item in read_suite("demo-repeats").items:
-        first, again = (pixels("demo-repeats", item.id, BOREALIS, repeat=repeat, side=256) for repeat in (0, 2))
-        assert np.array_equal(first, again)
-        assert mean_difference(first, pixels("demo-repeats", item.id, BOREALIS, seed=SEED + 1, side=256)) > 8
-
-
 def test_aurora_repeats_with_noise_only_or_composes_anew_where_scripted():
     for item in read_suite("demo-repeats").items:
         first, again = (pixels("demo-repeats", item.id, AURORA, repeat=repeat) for repeat in (0, 1))

@@ -1,14 +1,12 @@
 """The renderer, seen by the measuring libraries themselves: dlib tells the people apart, RapidOCR reads the signs."""
 
 import importlib.util
-import logging
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from evals.definition import read_definition
-from evals.generation.simulated.defects import as_understood
 from evals.generation.simulated.drawing import draw
 from evals.suites.suite import read_suite
 
@@ -48,33 +46,3 @@ def test_a_scripted_other_face_is_taken_for_another_person(embed):
     asked, drawn = embed("robin-1", AURORA), embed("robin-2", AURORA)
     assert np.linalg.norm(asked - drawn) > 0.6
     assert np.linalg.norm(drawn - embed("alex-1", AURORA)) < 0.4
-
-
-@pytest.fixture(scope="module")
-def read_text():
-    rapidocr = pytest.importorskip("rapidocr")
-    logging.getLogger("RapidOCR").setLevel(logging.ERROR)
-    engine = rapidocr.RapidOCR(
-        params={
-            "Global.use_cls": False,
-            "Global.text_score": 0.7,
-            "Global.log_level": "error",
-            "EngineConfig.onnxruntime.intra_op_num_threads": 1,
-        }
-    )
-
-    def read(picture):
-        answer = engine(np.asarray(picture)[:, :, ::-1].copy())
-        if answer.txts is None:
-            return ""
-        order = np.argsort([box[:, 1].mean() for box in answer.boxes])
-        return "".join(answer.txts[place] for place in order).replace(" ", "")
-
-    return read
-
-
-@pytest.mark.parametrize("suite", ["demo-signs", "demo-labels"])
-def test_what_is_drawn_is_what_is_read_right_or_misspelt(read_text, suite):
-    for item in read_suite(suite).items:
-        drawn = as_understood(item, BOREALIS)
-        assert read_text(draw(item, SEED, 0, BOREALIS)) == "".join(drawn.expected_text).replace(" ", ""), item.id

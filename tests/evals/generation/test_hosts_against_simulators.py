@@ -1,7 +1,5 @@
 """Every host against the simulator of its wire format: the two were written apart, so each checks the other."""
 
-from __future__ import annotations
-
 import asyncio
 import io
 from contextlib import contextmanager
@@ -69,7 +67,6 @@ def simulated(offer, behaviour="ok", **settings):
 
 
 def answered(typical, behaviour="ok", answer_s=60.0, **settings):
-    """Ask for one picture of a typical offer; returns the outcome and the log of calls."""
     offer = typical_offer(typical)
     with simulated(offer, behaviour, **settings) as (ask, log):
         return ask(request(offer), answer_s=answer_s), log

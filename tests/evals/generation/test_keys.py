@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 import string
 from urllib.parse import quote, quote_plus

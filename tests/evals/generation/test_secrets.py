@@ -36,7 +36,6 @@ HERE = tuple(system for system in SYSTEMS if not system.endswith("@vertex"))
 
 
 def spellings(key):
-    """Return the ways in which a key may be written down."""
     return {
         key,
         urllib.parse.quote(key, safe=""),
@@ -47,7 +46,6 @@ def spellings(key):
 
 
 def secrets_in(content):
-    """Return what must not be there."""
     secrets = {spelling for _, key in KEYS.values() for spelling in spellings(key)}
     return sorted(secret for secret in {*secrets, "sig=", "Signature=", "X-Amz-", "token="} if secret in content)
 

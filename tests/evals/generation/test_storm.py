@@ -26,7 +26,6 @@ def a_storm(tmp_path, n, seed, **options):
 
 
 def as_the_log_says(calls):
-    """Return the outcome of a request from all of its calls."""
     last = calls[-1]
     if last.outcome == "ok" and last.behaviour in UNDELIVERABLE:
         return "failed"

@@ -52,7 +52,6 @@ def may_change(item):
 
 
 def changed_by(item):
-    """Tell which pixels an edit that the renderer draws changes."""
     after = np.asarray(draw_edited(item)).astype(np.int16)
     return np.abs(after - pixels(source_picture(item))).max(axis=2) > CHANGED_LEVELS
 

@@ -121,7 +121,6 @@ def word_tokenizer() -> Any:
 
 @pytest.fixture
 def tiny_architecture(open_clip: Any, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An architecture of open_clip's list with the size of ``open_clip_folder``."""
     monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, "Tiny-B-16", TINY_CLIP)
     return "Tiny-B-16"
 
@@ -147,7 +146,6 @@ def hub_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fail the test that opens a connection."""
 
     def refuse(*arguments: Any, **settings: Any) -> None:
         pytest.fail("the network was asked for")
@@ -158,7 +156,6 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def run_python() -> Callable[..., str]:
-    """Return a function that runs a program in a Python of its own and returns what it printed."""
 
     def run(program: str, **environment: str) -> str:
         done = subprocess.run(

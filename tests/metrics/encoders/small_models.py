@@ -63,7 +63,6 @@ def whole_word_tokenizer(words: Sequence[str], template: str, **settings: Any) -
 
 
 def judge_tokenizer() -> Any:
-    """Return a tokenizer of the question's words and those of the tests' prompts."""
     return whole_word_tokenizer(WORDS, "<s> $A", bos_token="<s>", additional_special_tokens=["<image>"])
 
 

@@ -9,7 +9,6 @@ from metrics.encoders.colour_names import ANCHORS, middle_colour, name_colours
 
 
 def named_colours(table: dict[str, str]) -> tuple[np.ndarray, list[str]]:
-    """Return the colours of a table whose name ends in a basic colour term, and that term."""
     from matplotlib.colors import to_rgb
 
     pixels, terms = [], []

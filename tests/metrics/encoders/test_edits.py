@@ -164,12 +164,6 @@ def test_a_region_that_the_mask_leaves_without_pixels_or_windows_has_no_numbers(
     assert edit["whole"] == NO_CHANGE
 
 
-def test_a_mask_of_another_size_covers_the_same_place():
-    output = ASTRONAUT.copy()
-    output[64:192, 64:192] = 0
-    assert edit_difference(ASTRONAUT, output, np.ascontiguousarray(SQUARE[::8, ::8]))["outside"]["mae"] == 0
-
-
 @pytest.mark.parametrize("shape", [(1, 1, 3), (3, 40, 3), (10, 64, 3)], ids=str)
 def test_pictures_smaller_than_the_window_have_no_ssim(shape):
     picture = np.zeros(shape, np.uint8)

@@ -29,7 +29,6 @@ def rapidocr():
 
 
 def poster(lines, size, ink="black", ground="white", shape=(720, 720)):
-    """Draw lines with Pillow's own font."""
     page = Image.new("RGB", shape, ground)
     for i, line in enumerate(lines):
         ImageDraw.Draw(page).text((40, 40 + i * size * 1.6), line, font=ImageFont.load_default(size), fill=ink)

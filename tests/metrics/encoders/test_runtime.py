@@ -42,9 +42,3 @@ def test_any_other_failure_is_passed_on(monkeypatch):
     monkeypatch.setattr(runtime, "import_module", fail)
     with pytest.raises(RuntimeError, match="CUDA versions differ"):
         import_torchvision()
-
-
-def test_a_missing_torchvision_is_an_import_error(monkeypatch):
-    monkeypatch.setitem(sys.modules, "torchvision", None)
-    with pytest.raises(ImportError):
-        import_torchvision()

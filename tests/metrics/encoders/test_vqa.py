@@ -40,7 +40,6 @@ def llava_folder(tmp_path_factory, tokenizer) -> Path:
 
 @pytest.fixture
 def copy(llava_folder, tmp_path) -> Path:
-    """A copy of the folder with the chat template, to be changed."""
     return Path(shutil.copytree(llava_folder, tmp_path / "llava"))
 
 

@@ -45,7 +45,6 @@ def answer(body: Any, status: int = 200, **headers: str) -> HttpAnswer:
 
 
 def client(answering: Callable[[httpx.Request], httpx.Response], **settings: Any) -> httpx.AsyncClient:
-    """Return an HTTP client whose every request is answered by a function."""
     return httpx.AsyncClient(transport=httpx.MockTransport(answering), **({"trust_env": False} | settings))
 
 
@@ -69,7 +68,6 @@ def host(request: pytest.FixtureRequest) -> Any:
 
 
 def an_offer(name: str) -> Offer:
-    """Return the first offer of a host in the facts."""
     return next(offer for offer in read_facts().offers.values() if offer.host == name)
 
 

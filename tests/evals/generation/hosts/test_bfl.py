@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import base64
 
 import pytest
@@ -31,7 +29,6 @@ FLUX_3 = {"prompt": "a cat", "aspect_ratio": "1:1", "resolution": "1k", "groundi
 
 
 def state(status, result=None, details=None, **more):
-    """Return the body of an answer to a poll, in the recorded shape."""
     return {"id": ID, "status": status, "result": result, "progress": None, "details": details, "preview": None, **more}
 
 

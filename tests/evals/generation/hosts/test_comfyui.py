@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from evals.generation.answers import Accepted, Finished, Rejected, ResponseMetadata, Running, Task, UntrustedUrl
@@ -27,7 +25,6 @@ def history(*messages, status="success", **outputs):
 
 
 def objection(kind, message, details, node_id, class_type):
-    """Return the answer to a workflow with one node that is not accepted."""
     node = {
         "errors": [{"type": kind, "message": message, "details": details}],
         "dependent_outputs": ["9"],

@@ -1,7 +1,5 @@
 """Connections: how long they are used again, what may come through them, what the environment may say of them."""
 
-from __future__ import annotations
-
 import asyncio
 import gzip
 import ssl
@@ -22,7 +20,6 @@ FINISHED = b'{"url": "http:x"}'
 
 
 def http(content, *headers, length=None):
-    """Return an answer as it goes over the wire."""
     lines = ["HTTP/1.1 200 OK", *headers, f"Content-Length: {length or len(content)}", "", ""]
     return "\r\n".join(lines).encode() + content
 
@@ -62,7 +59,6 @@ async def post(host, answer_s=30.0):
 
 
 def posted(serve, key=KEY, **settings):
-    """Return what becomes of one request to a server on this machine."""
 
     async def run():
         async with served(serve, key) as host:

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import io
@@ -85,7 +83,6 @@ def weights(tmp_path_factory):
 
 @pytest.fixture
 def tiny_call(weights):
-    """Return a builder of calls that the small pipeline answers in two steps."""
 
     def build(references=(), **changes):
         tiny = offer("tiny", "local", api_id=str(weights), sizes=("512",))

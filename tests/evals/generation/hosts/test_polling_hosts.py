@@ -1,7 +1,5 @@
 """What all hosts with tasks do alike; what a host does by itself has a file of its own."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import time
@@ -43,7 +41,6 @@ def error_of(name, words, status):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """The time, as the test turns it."""
     now = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     monkeypatch.setattr("evals.generation.hosts.polling_host.MISSING_S", 10.0)

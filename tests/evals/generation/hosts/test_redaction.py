@@ -1,7 +1,5 @@
 """What hosts say, whatever the vendor puts into it: it is read without breaking, and may be kept and shown."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from dataclasses import asdict
@@ -101,7 +99,6 @@ def test_no_key_no_signature_and_no_control_character_is_told_by_any_host(name):
 
 
 def places(body, path=()):
-    """Return the paths to all values in a body."""
     inside = body.items() if isinstance(body, dict) else enumerate(body) if isinstance(body, list) else ()
     return [path, *(place for key, value in inside for place in places(value, (*path, key)))]
 

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import asyncio
 import base64
 import datetime
@@ -23,7 +21,6 @@ PAST, FUTURE = datetime.datetime(2020, 1, 1), datetime.datetime(2999, 1, 1)
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
-    """Let no account of the machine take part."""
     for name in ("GOOGLE_CLOUD_PROJECT", "GOOGLE_APPLICATION_CREDENTIALS"):
         monkeypatch.delenv(name, raising=False)
 
@@ -45,7 +42,6 @@ def vertex():
 
 
 def submitted(host):
-    """Return what becomes of a request to a host."""
     return asyncio.run(host.submit(host.prepare(image_request(), offer("gemini-3.1-flash-image", "vertex"), [])))
 
 
