@@ -21,14 +21,6 @@ def test_google_is_asked_once_with_the_prompt_in_parts():
     assert fields <= set(request.fields)
 
 
-def test_bfl_is_sent_text_and_a_picture_in_one_request_where_the_model_takes_one_and_a_seed_likewise():
-    fields = set(request_to(FACTS, "flux-2-pro@bfl").fields)
-    assert {"prompt", "input_image", "width", "height", "seed"} <= fields
-    assert not {"steps", "guidance"} & fields
-    assert not [name for name in request_to(FACTS, "flux-1.1-pro@bfl").fields if "image" in name]
-    assert "seed" not in request_to(FACTS, "flux-3-image@bfl").fields
-
-
 def test_the_address_is_that_of_the_facts():
     moved = FACTS.hosts["bfl"].model_copy(update={"base_url": "https://api.example.bfl.ai"})
     facts = replace(FACTS, hosts={**FACTS.hosts, "bfl": moved})

@@ -1,10 +1,10 @@
 """Every host against the simulator of its wire format: the two were written apart, so each checks the other."""
 
 import asyncio
+import base64
 import io
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib import import_module
 
 import httpx2 as httpx
 import PIL.Image
@@ -13,15 +13,12 @@ import pytest
 from evals.facts.models import read_facts
 from evals.facts.pricing import SIZES
 from evals.generation.answers import Accepted, Ended, Finished, OutcomeUnknown, Rejected, Running
-from evals.generation.hosts import HOSTS
-from evals.generation.hosts.vertex import Vertex
-from evals.generation.plan import ImageRequest
 from evals.generation.simulated.call_log import CallLog
-from evals.suites.suite import PromptItem
+from tests.evals.generation.hosts.conftest import KEY, image_request, opened
 from tests.evals.generation.simulated_runs import model_of
+from tests.simulators.clients import encoded
 from tests.simulators.faults import FORMATS, FaultyHost, serve_faulty
 
-KEY = "a-secret-key"
 WAIT_S = 7.0
 OFFERS = [offer for offer in read_facts().offers.values() if offer.host in FORMATS]
 TYPICAL = {
@@ -35,6 +32,7 @@ TYPICAL = {
     "atlascloud": "flux-2-pro@atlascloud",
     "comfyui": "flux-1-schnell@comfyui",
 }
+PICTURE = base64.b64decode(encoded())
 _POLLS_AT_MOST = 20
 SYNCHRONOUS = ("google", "vertex", "fireworks, a picture")
 
@@ -60,8 +58,15 @@ def simulated(offer, behaviour="ok", **settings):
     host = FaultyHost([model_of(offer)], key, lambda arrival, prompt: behaviour, retry_after_s=WAIT_S, **settings)
     with serve_faulty({offer.host: host}, log) as addresses:
 
+        async def asked(request, references, answer_s, offer):
+            # Loading the certificates of the web would take longer than the whole test.
+            async with httpx.AsyncClient(verify=False, trust_env=False) as client:
+                host = opened(offer.host, base_url=addresses[offer.host], http=client)
+                call = host.prepare(request, offer, references)
+                return await _outcome(host, replace(call, answer_s=answer_s))
+
         def ask(request, references=(), answer_s=60.0, offer=offer):
-            return asyncio.run(_ask(offer, addresses[offer.host], request, references, answer_s))
+            return asyncio.run(asked(request, references, answer_s, offer))
 
         yield ask, log
 
@@ -69,19 +74,7 @@ def simulated(offer, behaviour="ok", **settings):
 def answered(typical, behaviour="ok", answer_s=60.0, **settings):
     offer = typical_offer(typical)
     with simulated(offer, behaviour, **settings) as (ask, log):
-        return ask(request(offer), answer_s=answer_s), log
-
-
-async def _ask(offer, address, request, references, answer_s):
-    # Loading the certificates of the web would take longer than the whole test.
-    async with httpx.AsyncClient(verify=False, trust_env=False) as client:
-        facts = read_facts().hosts[offer.host]
-        if offer.host == "vertex":
-            host = Vertex(facts, base_url=address, client=client, project="project", token=lambda: KEY)
-        else:
-            module, _, name = HOSTS[offer.host].partition(":")
-            host = getattr(import_module(module), name)(facts, KEY, address, client)
-        return await _outcome(host, replace(host.prepare(request, offer, list(references)), answer_s=answer_s))
+        return ask(request_of(offer), answer_s=answer_s), log
 
 
 async def _outcome(host, call):
@@ -98,9 +91,8 @@ async def _outcome(host, call):
     return Outcome(answer, answer.content if answer.content is not None else await host.download(answer.url))
 
 
-def request(offer, size=None, seed=42):
-    item = PromptItem(suite="demo-signs", id="cat", prompt="a cat")
-    return ImageRequest("s0123456789abcde", offer.system, "demo-signs", item, seed, 0, size or smallest(offer))
+def request_of(offer, size=None, seed=42):
+    return image_request(size=size or smallest(offer), seed=seed)
 
 
 def smallest(offer):
@@ -111,12 +103,6 @@ def typical_offer(typical):
     return read_facts().offers[TYPICAL[typical]]
 
 
-def png(side=96):
-    buffer = io.BytesIO()
-    PIL.Image.new("RGB", (side, side), "red").save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 # Pictures
 
 
@@ -124,7 +110,7 @@ def png(side=96):
 def test_every_offer_of_the_facts_gives_the_pixels_and_takes_the_seed_and_reference_images(offer):
     n_references = min(2, offer.references_at_most)
     with simulated(offer) as (ask, log):
-        outcomes = [ask(request(offer), [png()] * n) for n in sorted({0, n_references})]
+        outcomes = [ask(request_of(offer), [PICTURE] * n) for n in sorted({0, n_references})]
     for outcome, call in zip(outcomes, log.calls, strict=True):
         assert isinstance(outcome.answer, Finished), outcome.answer
         assert outcome.picture.size == (SIZES[smallest(offer)],) * 2
@@ -138,9 +124,9 @@ def test_every_size_of_a_typical_offer_gives_its_pixels_and_the_smallest_and_lar
     offer = typical_offer(typical)
     with simulated(offer) as (ask, log):
         for size in offer.sizes:
-            assert ask(request(offer, size)).picture.size == (SIZES[size], SIZES[size])
+            assert ask(request_of(offer, size)).picture.size == (SIZES[size], SIZES[size])
         for seed in (0, 2**31 - 1):
-            assert isinstance(ask(request(offer, seed=seed)).answer, Finished)
+            assert isinstance(ask(request_of(offer, seed=seed)).answer, Finished)
             # 0 would mean "any" to Fireworks.
             taken = 2**31 - 1 if typical == "fireworks, a picture" else seed
             assert log.calls[-1].seed == (taken if offer.takes_seed else None)
@@ -182,7 +168,7 @@ def test_a_wrong_key_an_empty_account_or_a_used_up_quota_stops_the_system(typica
 def test_an_unknown_model_stops_the_system(typical):
     offer = typical_offer(typical)
     with simulated(offer) as (ask, log):
-        answer = ask(request(offer), offer=offer.model_copy(update={"api_id": f"{offer.api_id}-x"})).answer
+        answer = ask(request_of(offer), offer=offer.model_copy(update={"api_id": f"{offer.api_id}-x"})).answer
     assert isinstance(answer, Rejected)
     assert answer.stops
     assert log.calls == []
@@ -235,6 +221,6 @@ def test_an_end_without_a_picture_is_read_as_what_it_was(typical, behaviour):
 def test_a_size_or_a_seed_that_the_host_does_not_take_ends_the_request_and_is_not_charged(typical, size, seed):
     offer = typical_offer(typical)
     with simulated(offer.model_copy(update={"sizes": ("512",)})) as (ask, log):
-        answer = ask(request(offer, size, seed)).answer
+        answer = ask(request_of(offer, size, seed)).answer
     assert isinstance(answer, Ended), answer
     assert (answer.outcome, log.calls) == ("failed", [])

@@ -67,20 +67,6 @@ def test_an_edit_of_a_picture_of_ones_own_needs_no_source_but_a_picture(tmp_path
     assert "field 'source': it is missing; an edit needs a source or reference_images" in sentence
 
 
-def test_the_demo_suites_are_large_enough_for_their_purpose():
-    signs, repeats = read_suite("demo-signs").items, read_suite("demo-repeats")
-    assert len(signs) >= 12
-    assert {item.language for item in signs} == {"en", "de", "fr"}
-    assert {len(item.expected_text) for item in signs} == {1, 2, 3}
-    assert len(read_suite("demo-scenes").items) >= 20
-    assert (len(repeats.items), repeats.seeds, repeats.repeats) == (6, 2, 3)
-    shots: dict[str, list[int]] = {}
-    for item in read_suite("demo-identity").items:
-        shots.setdefault(item.sequence_id, []).append(item.shot)
-    assert list(shots.values()) == [[1, 2, 3, 4]] * len(shots)
-    assert len(shots) >= 6
-
-
 def test_a_suite_of_ones_own_is_read_with_everything_in_it(tmp_path):
     suite = read_suite(write(tmp_path, GOOD))
     assert suite.item("shop").expected_text == ("OPEN",)

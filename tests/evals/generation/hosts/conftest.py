@@ -52,13 +52,14 @@ def opened(
     name: str,
     answering: Callable[[httpx.Request], httpx.Response] = lambda request: httpx.Response(500),
     base_url: str | None = None,
+    http: httpx.AsyncClient | None = None,
 ) -> Any:
-    """Return a host of the facts whose every request is answered by a function."""
-    facts = read_facts().hosts[name]
+    """Return a host of the facts whose every request is answered by a function, or goes through a client."""
+    facts, http = read_facts().hosts[name], http or client(answering)
     if name == "vertex":
-        return Vertex(facts, client=client(answering), project="project", token=lambda: KEY)
+        return Vertex(facts, base_url=base_url, client=http, project="project", token=lambda: KEY)
     module, _, kind = HOSTS[name].partition(":")
-    return getattr(import_module(module), kind)(facts, KEY, base_url, client(answering))
+    return getattr(import_module(module), kind)(facts, KEY, base_url, http)
 
 
 @pytest.fixture

@@ -193,18 +193,13 @@ def test_a_login_in_netrc_does_not_replace_the_key(monkeypatch, tmp_path):
     assert "authorization" not in seen[0]
 
 
-@pytest.mark.parametrize(
-    "base_url",
-    [
-        "http://api.bfl.ai",
-        "http://192.168.1.20:8080",
-        "https://me:password@proxy.example",
-        "ftp://api.bfl.ai",
-        "api.bfl.ai",
-        "https://api.bfl.ai:port",
-        "https://api.bfl。ai",
-    ],
-)
+READABLE = (
+    "http://api.bfl.ai", "http://192.168.1.20:8080", "https://me:password@proxy.example", "ftp://api.bfl.ai",
+    "api.bfl.ai", "https://api.bfl.ai:port", "https://api.bfl。ai",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("base_url", READABLE)
 @pytest.mark.parametrize("name", ["google", "vertex", "bfl"])
 def test_no_key_is_given_to_an_address_where_others_can_read_it(name, base_url):
     facts = read_facts().hosts[name]
