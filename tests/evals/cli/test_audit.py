@@ -19,10 +19,10 @@ def run(*arguments: str):
 def scored_run(tmp_path):
     """Return a function that writes as much of a scored run as its operations need."""
 
-    def write(system: str, simulated: bool = False) -> str:
+    def write(system: str) -> str:
         requests = [
             {"system": system, "suite": "s", "prompt_id": str(n), "size": "1K", "outcome": "ok", "latency_s": seconds,
-             "simulated": simulated}
+             "simulated": False}
             for n, seconds in enumerate(SECONDS)
         ]  # fmt: skip
         return str(write_run(tmp_path / "run", [{"sample_id": "s1", "system": system}], [], requests))
@@ -68,17 +68,6 @@ def test_a_real_run_replaces_untested_and_the_page_is_written_beside_either_outp
     assert 'twinlens audit --run "$RUN" --out "$REPORTS/audit.md"' in text
     assert str(tmp_path) not in text
     assert run("--out", str(page)).stdout.endswith(f"report: {page}\n")
-
-
-@pytest.mark.parametrize("system", ["flux-2-pro@simulated-bfl", "flux-2-pro@bfl"])
-def test_a_simulated_run_is_refused_with_a_note(scored_run, system):
-    folder = scored_run(system, simulated=True)
-    document = json.loads(run("--run", folder, "--json").stdout)
-    (latency,) = [claim for claim in document["claims"] if claim["id"] == "latency-flux-1k"]
-    assert latency["verdict"] == "untested"
-    assert latency["notes"] == [f"{system} of the run is simulated: it says nothing about the real one."]
-    assert document["notes"][0].startswith(f"{system}: simulated. Times are those of simulators")
-    assert f"note: {system}: simulated." in run("--run", folder).stdout
 
 
 def test_a_folder_that_is_no_run_is_wrong_use(tmp_path):

@@ -7,7 +7,6 @@ import pytest
 
 from evals.cli.demo import DemoOutcome, check_truth, generate_demo
 from evals.definition import Truth, read_definition
-from evals.generation.clients import GenerationError
 from evals.generation.plan import plan_requests
 from evals.imageset.imageset import read_image_set
 
@@ -109,9 +108,3 @@ def test_a_demo_that_was_cut_off_makes_what_is_missing(tmp_path, small_demo, los
     again = {row["sample_id"]: row["pixel_sha256"] for row in read_image_set(folder).rows}
     assert again.keys() == whole.keys()
     assert len(set(again.values())) == 48
-
-
-def test_a_folder_that_holds_another_run_is_refused(tmp_path):
-    (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(GenerationError, match="is not empty and holds no run"):
-        generate_demo(tmp_path)

@@ -103,9 +103,6 @@ def typical_offer(typical):
     return read_facts().offers[TYPICAL[typical]]
 
 
-# Pictures
-
-
 @pytest.mark.parametrize("offer", OFFERS, ids=lambda offer: offer.system)
 def test_every_offer_of_the_facts_gives_the_pixels_and_takes_the_seed_and_reference_images(offer):
     n_references = min(2, offer.references_at_most)
@@ -139,9 +136,6 @@ def test_a_picture_that_takes_its_time_is_waited_for(typical):
     assert log.calls[0].outcome == "ok"
 
 
-# Requests that are not taken in
-
-
 @each_host
 @pytest.mark.parametrize("behaviour", ["rate_limited", "unavailable", "internal"])
 def test_a_passing_error_is_turned_away_and_may_be_sent_again(typical, behaviour):
@@ -172,9 +166,6 @@ def test_an_unknown_model_stops_the_system(typical):
     assert isinstance(answer, Rejected)
     assert answer.stops
     assert log.calls == []
-
-
-# Answers that are lost
 
 
 @each_host

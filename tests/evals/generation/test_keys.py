@@ -28,9 +28,6 @@ any_key = st.text([chr(code) for code in range(32, 127)], min_size=6, max_size=2
 words = st.text(st.characters(codec="utf-8"), max_size=30)
 
 
-# Finding
-
-
 def test_the_first_variable_that_is_set_is_the_key_in_the_environment_if_nothing_else_is_given(monkeypatch):
     assert find_key(FACTS, {"FIRST_KEY": "one-key", "SECOND_KEY": "other"}) == "one-key"
     assert find_key(FACTS, {"FIRST_KEY": " \n", "SECOND_KEY": "\tother-key\n"}) == "other-key"
@@ -46,9 +43,6 @@ def test_a_key_that_cannot_be_one_is_refused_without_showing_it(key):
         find_key(FACTS, {"FIRST_KEY": key, "SECOND_KEY": "good-key"})
     assert key not in str(raised.value)
     assert str(raised.value).count("\n") == 0
-
-
-# Keys
 
 
 @pytest.mark.parametrize(
@@ -84,9 +78,6 @@ def test_json_stays_json_and_tells_no_key(key, before, after):
         redacted = json.loads(redact(json.dumps(value, ensure_ascii=as_ascii), [key]))
         assert key not in json.dumps(redacted, ensure_ascii=False)
         assert REMOVED in redacted["error"]
-
-
-# Signed addresses
 
 
 @pytest.mark.parametrize("name", [*SECRET_PARAMETERS, "X-Amz-Signature", "X-Goog-Credential", "Signature"])

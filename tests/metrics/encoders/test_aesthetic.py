@@ -59,9 +59,6 @@ def tiny_head(tmp_path, monkeypatch, tiny_tower):
     return weights / "tiny.pth"
 
 
-# The heads
-
-
 @pytest.mark.parametrize("name", KNOWN)
 def test_ratings_of_the_published_embeddings(name, published):
     import torch
@@ -102,9 +99,6 @@ def test_a_file_that_is_no_head_is_refused_in_one_sentence(tmp_path, content):
         torch.save(content, path)
     with pytest.raises(EncoderUnavailable, match=r"head\.pth is no aesthetic head"):
         read_head(path)
-
-
-# Head and tower
 
 
 def test_the_rating_of_an_image_is_the_head_on_its_unit_embedding(tiny_head, tiny_tower, photographs):

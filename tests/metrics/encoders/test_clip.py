@@ -51,9 +51,6 @@ def forward_sizes(encoder: DualEncoder, tower: str, call: Callable[[], Any]) -> 
     return sizes
 
 
-# Agreement with the libraries, and of the libraries with each other
-
-
 def test_both_libraries_agree_to_1e_5_on_identical_weights(by_open_clip, by_transformers, photographs):
     prompts = [*SHORT_PROMPTS, FOX, KITCHEN]
     # odd margins on both sides of the crop, where the two libraries' own crops lie a pixel apart
@@ -150,9 +147,6 @@ def test_torchmetrics_clip_score_agrees_to_1e_3_on_short_prompts(by_transformers
             # torchmetrics clips the mean at 0
             assert theirs == pytest.approx(max(ours[row, column], 0), abs=1e-3)
     assert (ours > 1).any()
-
-
-# Traps
 
 
 def test_two_unrelated_long_prompts_have_different_vectors(encoder):

@@ -14,8 +14,6 @@ from metrics.encoders.clip import load_open_clip, load_transformers
 from metrics.encoders.runtime import torch_device
 from metrics.encoders.weights import sha256_of
 
-# Names, weights, versions
-
 
 def link_all_but_weights(folder: Path, target: Path) -> None:
     for file in folder.iterdir():
@@ -108,13 +106,6 @@ def test_a_tag_whose_weights_want_quickgelu_gets_it(cached_tag, by_open_clip, ph
     assert np.abs(ours["chunks"] - plain["chunks"]).max() > 1e-4
 
 
-def test_a_quickgelu_architecture_differs_from_the_plain_one_in_nothing_else(open_clip):
-    for name in open_clip.list_models():
-        plain = name.removesuffix("-quickgelu")
-        if name.endswith("-quickgelu") and plain in open_clip.list_models():
-            assert open_clip.get_model_config(name) == {**open_clip.get_model_config(plain), "quick_gelu": True}
-
-
 def test_repositories_in_the_cache_are_loaded_by_their_names(
     hub_cache, open_clip_folder, by_open_clip, transformers_folder, by_transformers
 ):
@@ -140,9 +131,6 @@ def test_an_openai_torchscript_file_is_read_with_quickgelu(tmp_path, open_clip, 
     with torch.no_grad():
         by_hand = network.encode_image(pixels, normalize=True).numpy()
     np.testing.assert_allclose(encoder.encode(photographs[:1]), by_hand, atol=1e-6)
-
-
-# What is not there
 
 
 def test_a_file_of_another_architecture_is_refused(checkpoint):

@@ -94,9 +94,6 @@ def assert_same(ours: list[Any], theirs: list[Any], tolerance: float = 1e-5) -> 
         assert [each["colour"] for each in one] == [each["colour"] for each in other]
 
 
-# OWLv2
-
-
 def by_transformers(folder: Path, image: np.ndarray, phrases: list[str], threshold: float, template: str) -> Any:
     """Return the tokens, the output and the boxes, 0 to 1, of transformers' own processing of one picture."""
     import torch
@@ -154,9 +151,6 @@ def test_a_phrase_beyond_the_context_is_cut_to_fit(owlv2, photographs):
     assert len(cut) != len(other) or np.abs(np.subtract(cut, other)).max() > 1e-4
 
 
-# Grounding DINO
-
-
 def test_grounding_dino_finds_the_boxes_that_transformers_finds(grounding_dino, grounding_dino_folder, photographs):
     image, phrases = photographs[1], ["blue book", "cup", "fire hydrant"]
     tokens, output, theirs = by_transformers(grounding_dino_folder, image, phrases, 0, "{}")
@@ -176,9 +170,6 @@ def test_more_phrases_than_the_network_reads_are_refused_and_not_cut(grounding_d
     text = "\n".join(f"{first} {second}" for first in WORDS for second in ("cup", "dog"))
     with pytest.raises(ValueError, match=r"tokens, and grounding_dino:.* reads 40"):
         grounding_dino.encode([(photographs[0][::4, ::4], text)])
-
-
-# Both
 
 
 def test_answers_do_not_depend_on_the_batch(detector, questions):

@@ -15,18 +15,6 @@ def test_transforms_work_after_the_import_which_is_done_once():
     assert sys.modules["torchvision"] is torchvision is import_torchvision()
 
 
-def test_a_fresh_interpreter_imports_open_clip_behind_the_guard(run_python):
-    program = """
-        from metrics.encoders.runtime import import_torchvision
-        first = import_torchvision()
-        import torchvision, torchvision.transforms.functional
-        assert torchvision is first
-        from transformers import CLIPModel
-        print("fine")
-    """
-    assert run_python(program).strip() == "fine"
-
-
 def test_a_healthy_torchvision_is_imported_as_it_is(monkeypatch):
     healthy = ModuleType("torchvision")
     monkeypatch.setitem(sys.modules, "torchvision", healthy)

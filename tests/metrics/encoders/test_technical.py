@@ -48,9 +48,6 @@ def pictures(photographs):
     return photographs[:3]
 
 
-# Exact values
-
-
 @pytest.mark.parametrize("level", [0, 1, 77, 128, 255])
 def test_a_flat_image_has_no_detail_no_noise_no_colour_and_no_grid(level):
     measures = technical_measures(np.full((1024, 768, 3), level, np.uint8))
@@ -125,9 +122,6 @@ def test_the_bars_of_a_cinema_format_survive_jpeg(pictures):
     assert bars_share(luma(as_jpeg(image, 75))) == pytest.approx(2 * bar / 576, abs=4 / 576)
 
 
-# Noise
-
-
 @pytest.mark.parametrize("sigma", [1, 2, 5, 10, 25])
 def test_noise_of_known_deviation_is_found_within_5_percent(sigma):
     flat = np.full((512, 512, 3), 128, np.uint8)
@@ -168,9 +162,6 @@ def test_added_noise_raises_the_estimate_and_jpeg_lowers_it(pictures):
         assert noise_sigma(luma(as_jpeg(with_noise(image, 6), 50))) < weak
 
 
-# Damage in order
-
-
 def test_stronger_jpeg_compression_is_blockier_unless_it_is_cropped_off_its_grid(pictures):
     for image in pictures:
         compressed = (as_jpeg(image, quality) for quality in (95, 50, 10))
@@ -208,9 +199,6 @@ def test_sharpness_is_of_the_picture_and_not_of_its_file():
     )
     assert sharpness(luma(small_smooth)) == pytest.approx(sharpness(luma(smooth)), rel=0.1)
     assert sharpness(luma(small_detailed)) < sharpness(luma(detailed)) / 4, "detail that enlarging cannot bring back"
-
-
-# Borders and properties
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 700), (700, 1), (2, 2), (3, 3), (8, 8), (11, 11), (12, 1)], ids=str)

@@ -91,9 +91,6 @@ def test_every_tag_of_open_clip_is_understood(open_clip):
         assert source.filenames == OPEN_CLIP_FILES or len(source.filenames) == 1
 
 
-# Fetching
-
-
 @pytest.fixture
 def hub(monkeypatch, tmp_path) -> Any:
     """A stand-in for the Hugging Face Hub: the files of its repositories, and what was downloaded of each."""
