@@ -1,13 +1,12 @@
 """Faults that a simulated host plays by script, in every wire format.
 
-A `FaultyServer` decides at each arrival what becomes of it. What was not taken in (`REJECTIONS`) is answered in the
-vendor's own shape; answers that are cut off, spoiled or never sent are played by a middleware on the answer that a
-format gives.
+What is not taken in (`REJECTIONS`) is answered in the vendor's own shape; answers that are cut off, spoiled or never
+sent are played by a middleware on the answer that a format gives.
 """
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -177,15 +176,12 @@ def serve_faulty(hosts: Mapping[str, FaultyHost], call_log: CallLog | None = Non
         yield addresses
 
 
-def storm(rate: float, seed: int, among: Sequence[str] = PASSING_FAULTS) -> Script:
-    """Return a script that answers a share ``rate`` of the arrivals with faults drawn evenly from ``among``.
-
-    What an arrival gets depends on the seed and its number alone.
-    """
+def storm(rate: float, seed: int) -> Script:
+    """Return a script of `PASSING_FAULTS` for a share of the arrivals, each by the seed and its number alone."""
 
     def script(arrival: int, prompt: str) -> str:
         drawn = random.Random(f"storm {seed} {arrival}")
-        return drawn.choice(among) if drawn.random() < rate else "ok"
+        return drawn.choice(PASSING_FAULTS) if drawn.random() < rate else "ok"
 
     return script
 

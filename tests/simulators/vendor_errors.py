@@ -14,14 +14,8 @@ def render_error(name, problem):
         return web.json_response({"detail": problem.message}, status=problem.status, headers=problem.headers)
     if problem.status == 429:
         quota = f"GenerateRequestsPer{_PERIOD[problem.behaviour]}PerProjectPerModel"
-        metric = "generativelanguage.googleapis.com/generate_content_requests"
-        details = [
-            {
-                "@type": "type.googleapis.com/google.rpc.QuotaFailure",
-                "violations": [{"quotaMetric": metric, "quotaId": quota}],
-            },
-            {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{problem.retry_after_s or 3600:g}s"},
-        ]
+        delay = f"{problem.retry_after_s or 3600:g}s"
+        details = [{"violations": [{"quotaId": quota}]}, {"retryDelay": delay}]
         message = "You exceeded your current quota, please check your plan."
         return error_answer(429, message, "RESOURCE_EXHAUSTED", details)
     if problem.behaviour == "bad_key":

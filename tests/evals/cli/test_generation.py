@@ -200,7 +200,6 @@ IMPOSSIBLE = {
         "line 4: flux-1.1-pro@bfl takes no reference images, suite 'identity-reference' sends 1",
     ),
     "suite": ({"suite": ("[tiny]", "[tinny]")}, "line 5, field 'suites': there is no suite 'tinny'; did you mean"),
-    "field": ({"seed": ("seed:", "sede:")}, "line 6, field 'sede': there is no such field; did you mean 'seed'?"),
     "no YAML": ({"seed": ("seed: 7", "seed: [7")}, "line 7: not YAML"),
 }
 

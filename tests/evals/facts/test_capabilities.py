@@ -53,9 +53,6 @@ def test_the_systems_that_are_compared_first_are_answered_and_what_an_eval_decla
 @pytest.mark.parametrize(
     ("capability", "answer", "system"),
     [
-        ("lora", "no", "flux-2-pro@bfl"),
-        ("lora", "partly", "flux-2-klein-4b@bfl"),
-        ("lora", "unknown", "gemini-3-pro-image@google"),
         ("sla", "unknown", "flux-2-pro@bfl"),
         ("sla", "yes", "gemini-3-pro-image@vertex"),
         ("steps", "yes", "flux-2-flex@bfl"),

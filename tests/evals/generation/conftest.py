@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import itertools
 import json
 import os
 import signal
@@ -130,7 +129,7 @@ def scripted():
         host_with_task=host_with_task,
         systems=systems_of,
         request=a_request,
-        requests=lambda n, **facts: [a_request(number, **facts) for number in itertools.islice(itertools.count(), n)],
+        requests=lambda n, **facts: [a_request(number, **facts) for number in range(n)],
         accepted=accepted,
         png=png,
         offer=an_offer,

@@ -126,16 +126,10 @@ def test_every_way_to_end_is_counted_the_same_in_rows_in_ledger_and_in_the_sum(r
 
 
 def test_an_error_while_a_task_is_asked_for_leaves_the_task_to_a_later_run(run, scripted):
-    host = scripted.host_with_task(Running("Pending"))
-    inner = host.poll
-
-    async def poll(task):
-        raise OSError(5, "I/O error", "disk")
-
-    host.poll = poll
+    host = scripted.host_with_task(OSError(5, "I/O error", "disk"))
     with pytest.raises(OSError, match="I/O"):
         run(host, scripted.requests(3), budget_usd=0.015)
-    host.poll, host.polls["t"] = inner, [Finished(url="u")]
+    host.polls["t"] = [Finished(url="u")]
     generation = run(host, scripted.requests(3), budget_usd=0.03)
     assert generation.outcomes == {"m@h": {"ok": 3}}
     assert host.submitted.count("s0") == 1
