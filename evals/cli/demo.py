@@ -157,6 +157,7 @@ def check_truth(ratings: Ratings, truth: Iterable[Truth]) -> list[Verdict]:
 def _verdict(ratings: Ratings, line: Truth) -> Verdict:
     from evals.definition import TIE
     from evals.reporting.not_measured import most_frequent_reason
+    from metrics.catalogue import metric
     from metrics.measurement import REASONS
 
     def verdict(measured: str | None, note: str) -> Verdict:
@@ -171,7 +172,10 @@ def _verdict(ratings: Ratings, line: Truth) -> Verdict:
         return verdict(None, note)
     if difference["low"] is None:
         return verdict(None, f"{difference['n_prompts']} prompts are too few for an interval")
-    return verdict(difference["better_system"] or TIE, line.why)
+    if difference["low"] <= 0 <= (difference["high"] or 0.0):
+        return verdict(TIE, line.why)
+    first_is_better = (difference["mean"] > 0) == (metric(line.metric).better == "higher")
+    return verdict(difference["system_a"] if first_is_better else difference["system_b"], line.why)
 
 
 def print_demo(outcome: DemoOutcome) -> None:

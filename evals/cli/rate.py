@@ -35,16 +35,17 @@ def rate(run: Path, json_wanted: bool) -> None:
 
 
 def print_run(run: Run) -> None:
-    """Print what was scored, the comparison, the controls, stars, operations, the reasons and the warnings."""
+    """Print the answer and the stars, what was scored, means and controls, operations, the reasons and the warnings."""
     from evals.cli.tables import print_lines
     from evals.rating.stage import operations_of, rate_run
-    from evals.reporting import operations, stars
+    from evals.reporting import operations, stars, summary
     from evals.scoring.provenance import provenance_warnings
 
-    print_lines(_facts(run), wrap=False)
     ratings = rate_run(run)
-    print_ratings(ratings)
+    print_lines([summary.sentence(summary.answer(ratings["stars"]))])
     print_stars(stars.section(ratings["stars"]))
+    print_lines(_facts(run), wrap=False)
+    print_ratings(ratings)
     print_operations(operations.section(operations_of(run), ratings["systems"]))
     print_lines((f"note: {caution}" for caution in provenance_warnings(run.provenance)), wrap=False)
 
@@ -81,7 +82,8 @@ def print_ratings(ratings: Ratings) -> None:
     }
     compared = [(key[0] or "", *_cells(lines[key], len(systems))) for key in keys if key[1] not in described]
     if compared:
-        title, headings = "Mean over prompts with 95% interval", ("suite", "metric", *systems, "ahead")
+        difference = ("first minus second",) if len(systems) == 2 else ()
+        title, headings = "Mean over prompts with 95% interval", ("suite", "metric", *systems, *difference)
         print_table(title, headings, compared, right=systems, whole=["metric"])
     if described:
         # Nothing is better or worse in these, and the report has every suite.
@@ -97,20 +99,14 @@ def print_ratings(ratings: Ratings) -> None:
 
 
 def _cells(line: MetricLine, n_systems: int) -> Iterator[str]:
-    """Yield a metric with its arrow, what each system reached, and which is ahead."""
+    """Yield a metric with its arrow, what each system reached, and how two differ."""
     yield line.metric + {"higher": " \u2191", "lower": " \u2193", "neither": ""}[line.better]
     for cell in line.cells:
         value = f"{cell.mean} [{cell.interval}]" if cell.interval else cell.mean
         yield "\n".join(filter(None, ("" if cell.prompts == "" else value, _reasons(cell.reasons))))
-    verdicts = []
-    for pair in line.differences:
-        names, verdict = (pair.system_a, pair.system_b), pair.winner or pair.outcome
-        if n_systems > 2 and pair.winner:
-            verdict = f"{pair.winner} > {names[pair.winner == names[0]]}"
-        elif n_systems > 2:
-            verdict = f"{', '.join(names)}: {verdict}"
-        verdicts.append(verdict)
-    yield "\n".join(verdicts)
+    if n_systems == 2:
+        texts = (f"{pair.mean} [{pair.interval}]" if pair.interval else pair.mean for pair in line.differences)
+        yield "\n".join(f"{text} {pair.prompts}".strip() for text, pair in zip(texts, line.differences, strict=True))
 
 
 def _span(metric: str, scored: Sequence[SystemMean], systems: Sequence[str]) -> tuple[str, ...]:

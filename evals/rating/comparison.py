@@ -10,7 +10,7 @@ import pandas as pd
 from typing_extensions import TypedDict
 
 from evals.rating.statistics.estimates import score_differences, score_means
-from evals.rating.statistics.intervals import MIN_PROMPTS, Estimate
+from evals.rating.statistics.intervals import Estimate
 from metrics.catalogue import METRICS, metric
 from metrics.specification import Better, MetricSpec
 
@@ -43,8 +43,8 @@ class SystemMean(TypedDict):
 class PairedDifference(TypedDict):
     """System A minus system B on the prompts that both have values for.
 
-    The interval is Student's t over the prompts' differences, Newcombe's where both are rates.
-    ``better_system`` is None unless the 95 % interval excludes zero; ``note`` says in words what holds.
+    The interval is Student's t over the prompts' differences, Newcombe's where both are rates; None below 5 prompts.
+    No system is called better by it: it is one of very many, and only a row of the star table is corrected for that.
     """
 
     metric: str
@@ -55,8 +55,6 @@ class PairedDifference(TypedDict):
     mean: float | None
     low: float | None
     high: float | None
-    better_system: str | None
-    note: str
 
 
 def number_or_none(value: float) -> float | None:
@@ -184,7 +182,6 @@ def _system_mean(spec: MetricSpec, suite: str, system: str, rows: pd.DataFrame, 
 def _paired_difference(
     spec: MetricSpec, suite: str, system_a: str, system_b: str, estimate: Estimate
 ) -> PairedDifference:
-    better, note = better_system(spec.better, system_a, system_b, estimate)
     return PairedDifference(
         metric=spec.id,
         suite=suite or None,
@@ -194,27 +191,4 @@ def _paired_difference(
         mean=number_or_none(estimate.value),
         low=number_or_none(estimate.low),
         high=number_or_none(estimate.high),
-        better_system=better,
-        note=note,
     )
-
-
-def better_system(better: Better, system_a: str, system_b: str, difference: Estimate) -> tuple[str | None, str]:
-    """Return which system is better, None if that cannot be told, and the sentence that says so.
-
-    Examples
-    --------
-    >>> better_system("lower", "left", "right", Estimate(30, -0.2, -0.3, -0.1))
-    ('left', 'left is better: the 95 % interval of the difference excludes zero')
-    >>> better_system("higher", "left", "right", Estimate(30, 0.1, -0.1, 0.3))
-    (None, 'not separable: the 95 % interval of the difference includes zero')
-    """
-    if difference.n_prompts == 0:
-        return None, "not comparable: no prompt has a value for both systems"
-    if np.isnan(difference.low):
-        return None, f"not separable: fewer than {MIN_PROMPTS} prompts in common, so there is no interval"
-    if difference.low <= 0 <= difference.high:
-        return None, "not separable: the 95 % interval of the difference includes zero"
-    a_is_better = (difference.low > 0) == (better == "higher")
-    name = system_a if a_is_better else system_b
-    return name, f"{name} is better: the 95 % interval of the difference excludes zero"

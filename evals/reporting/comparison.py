@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from evals.rating.comparison import PairedDifference, SystemMean
 from evals.rating.ratings import Ratings
 from evals.reporting import formatting
 from metrics.specification import Better
-
-Kind = Literal["ahead", "tie", "single", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +31,13 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How two systems differ in one metric and suite: first minus second, and what that allows to say."""
+    """How two systems differ in one metric and suite: first minus second over their common prompts, no verdict."""
 
     system_a: str
     system_b: str
     mean: str
     interval: str
-    verdict: str
-    kind: Kind
-    winner: str | None
-
-    @property
-    def outcome(self) -> str:
-        """What holds in a word or two where no system is ahead."""
-        return "not separable" if self.interval else "too few prompts"
+    prompts: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +92,7 @@ def metric_lines(rows: Sequence[SystemMean], ratings: Ratings) -> tuple[MetricLi
                 first["better"],
                 tuple(sorted({row["encoder"] for row in by_system.values() if row["encoder"]})),
                 tuple(_cell(system, by_system.get(system), first["unit"]) for system in ratings["systems"]),
-                tuple(difference(row, first["unit"], first["better"]) for row in differences_of(first, ratings)),
+                tuple(difference(row, first["unit"]) for row in differences_of(first, ratings)),
             )
         )
     return tuple(lines)
@@ -123,22 +113,13 @@ def differences_of(row: SystemMean, ratings: Ratings) -> list[PairedDifference]:
     return [pair for pair in ratings["differences"] if (pair["metric"], pair["suite"]) == key]
 
 
-def difference(row: PairedDifference, unit: str, better: Better) -> Difference:
+def difference(row: PairedDifference, unit: str) -> Difference:
     """Return one paired difference as a reader sees it."""
-    if row["mean"] is None:
-        return Difference(row["system_a"], row["system_b"], "", "", row["note"] or "not compared", "none", None)
-    mean, interval = formatting.difference(row["mean"], row["low"], row["high"], unit)
-    winner = row["better_system"]
-    kind: Kind = "none"
-    if winner:
-        verdict, kind = f"{winner} is ahead", "ahead"
-    elif row["low"] is None:
-        verdict = row["note"] or "too few prompts for an interval"
-    elif better == "neither":
-        verdict = "neither direction is better"
-    else:
-        verdict, kind = "not separable", "tie"
-    return Difference(row["system_a"], row["system_b"], mean, interval, verdict, kind, winner)
+    mean, interval, prompts = "", "", "no common prompt"
+    if row["mean"] is not None:
+        mean, interval = formatting.difference(row["mean"], row["low"], row["high"], unit)
+        prompts = f"over {formatting.pluralize(row['n_prompts'], 'common prompt')}"
+    return Difference(row["system_a"], row["system_b"], mean, interval, prompts)
 
 
 def missing(ratings: Ratings) -> list[Missing]:

@@ -38,7 +38,7 @@ COMPARISON_COLUMNS = (
     "n_prompts", "n_scored", "n_unscored", "mean", "low", "high", "reasons",
 )  # fmt: skip
 DIFFERENCE_COLUMNS = (
-    "dimension", "metric", "suite", "system_a", "system_b", "n_prompts", "mean", "low", "high", "better_system", "note",
+    "dimension", "metric", "suite", "system_a", "system_b", "n_prompts", "mean", "low", "high",
 )  # fmt: skip
 
 
@@ -92,6 +92,7 @@ def _contents(run: Run, ratings: RunRatings, provenance: Mapping[str, Any], prom
     image_set = provenance.get("image_set", {})
     control_groups = controls.control_groups(ratings)
     shown_stars, star_figure = stars.section(ratings["stars"]), ""
+    answer = summary.answer(ratings["stars"])
     if shown_stars.drawn_lines:
         description = "Stars of every system by row; the numbers are in the table below"
         star_figure = figures.inline_svg(metric_figures.star_figure(shown_stars), "stars", description)
@@ -108,6 +109,8 @@ def _contents(run: Run, ratings: RunRatings, provenance: Mapping[str, Any], prom
         "provenance": provenance,
         "encoders": provenance.get("encoders", []),
         "licences": defaultdict(str, {row["name"]: row["licence"] or "" for row in provenance.get("encoders", ())}),
+        "answer": summary.sentence(answer),
+        "answer_groups": answer,
         "dimensions": parts,
         "figures": {part.id: _figures(part, ratings) for part in parts},
         "stars": shown_stars if shown_stars.lines else None,
@@ -194,12 +197,16 @@ def _json(
     for row in ratings["rows"]:
         reasons.update(row["reasons"])
     document = {
-        "schema": 1,
+        "schema": 2,
         "title": page["title"],
-        "summary": [
-            {"dimension": part.id, "verdict": part.headline, "better_system": part.winner}
-            for part in page["dimensions"]
-        ],
+        "summary": {
+            "answer": page["answer"],
+            "rows": [
+                {"row": row, "title": title, "outcome": group.outcome, "better_system": group.leader}
+                for group in page["answer_groups"]
+                for row, title in group.rows
+            ],
+        },
         "counts": {
             "images": page["n_images"],
             "prompts": page["n_prompts"],

@@ -216,7 +216,7 @@ def _cell(cell: StarCell, unit: str) -> Cell:
         low=cell["low"],
         high=cell["high"],
         number=f"{cell['stars']:.1f}" if cell["stars"] is not None else "",
-        glyphs=glyphs(cell["shown"]) if cell["shown"] is not None else "",
+        glyphs=glyphs(cell["shown"]) if cell["shown"] is not None and cell["low"] is not None else "",
         prompts=str(cell["n_prompts"]),
         coverage=f"{cell['n_scored'] / n_outcomes:.0%}" if n_outcomes else "",
         notes=tuple(_notes(cell, unit)) if cell["stars"] is not None else (),
@@ -250,12 +250,12 @@ def _declared_cell(cell: DeclaredCell) -> Cell:
 
 def _verdict(pair: StarDifference, n_systems: int) -> str:
     verdict, better = pair["verdict"], pair["better_system"]
-    if better is None or pair["low"] is None or pair["high"] is None:
-        return verdict if n_systems == 2 else f"{pair['system_a']} and {pair['system_b']}: {verdict}"
-    low, high = sorted((abs(pair["low"]), abs(pair["high"])))
-    other = pair["system_b"] if better == pair["system_a"] else pair["system_a"]
-    text = f"{verdict} ({low:.1f} to {high:.1f}) over {pluralize(pair['n_prompts'], 'prompt')}"
-    return text if n_systems == 2 else f"{text}, against {other}"
+    if better is not None and pair["low"] is not None and pair["high"] is not None:
+        low, high = sorted((abs(pair["low"]), abs(pair["high"])))
+        verdict += f" ({low:.1f} to {high:.1f})"
+    if pair["p_holm"] is not None:
+        verdict += f", over {pluralize(pair['n_prompts'], 'common prompt')}"
+    return verdict if n_systems == 2 else f"{pair['system_a']} and {pair['system_b']}: {verdict}"
 
 
 def _pair(pair: StarDifference) -> str:
@@ -304,7 +304,7 @@ def _total(total: SystemTotal) -> Cell:
     stars = total["stars"]
     if stars is None:
         return Cell(total["system"], absent="no row counts")
-    return Cell(total["system"], stars=stars, number=f"{stars:.2f}", glyphs=glyphs(round(2 * stars) / 2))
+    return Cell(total["system"], stars=stars, number=f"{stars:.2f}")
 
 
 def _total_verdict(pair: TotalDifference) -> str:

@@ -15,12 +15,13 @@ A, B = "aurora-1@demo", "borealis-2@demo"
 
 def verdict_of(scripted=A, better=None, **row):
     """Return the verdict on a scripted truth by ratings in which another metric says the opposite."""
-    row = {"mean": 0.1, "low": 0.05, "reasons": {}, **row}
+    mean = {A: -0.1, B: 0.1, None: 0.01}[better]  # an error rate: less is better
+    row = {"mean": mean, "low": mean - 0.05, "high": mean + 0.05, "reasons": {}, **row}
     ratings = {
         "rows": [{"metric": "text.cer", "suite": "signs", "system": A, "reasons": row.pop("reasons")}],
         "differences": [
-            {"metric": "text.wer", "suite": "signs", "mean": 9.0, "low": 8.0, "better_system": B, "n_prompts": 9},
-            {"metric": "text.cer", "suite": "signs", "better_system": better, "n_prompts": 4, **row},
+            {"metric": "text.wer", "suite": "signs", "mean": -9.0, "low": -10.0, "high": -8.0, "n_prompts": 9},
+            {"metric": "text.cer", "suite": "signs", "system_a": A, "system_b": B, "n_prompts": 4, **row},
         ],
     }
     truth = Truth(dimension="Text", metric="text.cer", suite="signs", better=scripted, why="because")

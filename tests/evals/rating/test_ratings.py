@@ -13,9 +13,7 @@ ROW_KEYS = {
     "metric", "title", "unit", "better", "suite", "system", "encoder", "n_prompts", "n_scored", "n_unscored", "reasons",
     "mean", "low", "high",
 }  # fmt: skip
-DIFFERENCE_KEYS = {
-    "metric", "suite", "system_a", "system_b", "n_prompts", "mean", "low", "high", "better_system", "note",
-}  # fmt: skip
+DIFFERENCE_KEYS = {"metric", "suite", "system_a", "system_b", "n_prompts", "mean", "low", "high"}
 CONTROL_KEYS = {"metric", "suite", "control", "statistic", "system", "n", "value", "low", "high"}
 
 
