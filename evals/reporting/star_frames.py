@@ -38,7 +38,7 @@ def star_frame(stars: Stars) -> pd.DataFrame:
         cells = {cell.system: cell for cell in line.cells}
         shown = [line.title, line.kind]
         for cell in (cells.get(system, Cell(system)) for system in stars["systems"]):
-            drawn = f"{cell.glyphs} {cell.number}" if cell.glyphs else cell.absent
+            drawn = cell.absent or f"{cell.glyphs} {cell.number}".strip()
             shown += [drawn, cell.interval, cell.prompts, cell.coverage]
         shown.append(line.problem or "; ".join(line.verdicts) or "not compared")
         article = stars["article_stars"].get(line.id)

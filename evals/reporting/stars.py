@@ -47,7 +47,8 @@ class Cell:
     @property
     def text(self) -> str:
         """All of it in one line."""
-        return self.absent or f"{self.glyphs} {self.number}" + (f" ({self.interval})" if self.interval else "")
+        stars = f"{self.glyphs} {self.number}".strip()
+        return self.absent or stars + (f" ({self.interval})" if self.interval else "")
 
 
 @dataclass(frozen=True, slots=True)
