@@ -76,15 +76,20 @@ def _check_metric(name: str, *steps: str | int) -> str:
     return check_known(name, [spec.id for spec in METRICS], "metric", *steps)
 
 
-def _check_encoders(encoders: dict[str, str]) -> dict[str, str]:
-    for role, name in encoders.items():
+def _check_encoders(encoders: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    for role, names in encoders.items():
         check_known(role, get_args(Role), "role of an encoder", role)
         libraries = [row.library for row in ENCODERS if row.role == role]
-        library = name.partition(":")[0]
-        if library not in libraries:
-            meant = suggestion(library, libraries)
-            raise refused(f"no encoder library {library!r} measures {role}; {meant}", role)
+        for library in (name.partition(":")[0] for name in names):
+            if library not in libraries:
+                meant = suggestion(library, libraries)
+                raise refused(f"no encoder library {library!r} measures {role}; {meant}", role)
     return encoders
+
+
+def _as_list(names: Any) -> Any:
+    # One encoder is a list of one: the first of a list that is at hand is taken.
+    return [names] if isinstance(names, str) else names
 
 
 def _check_article(name: str) -> str:
@@ -181,7 +186,10 @@ class Truth(FileModel):
 
 
 class EvalDefinition(FileModel):
-    """An eval: systems, suites, how often and how large, encoders by role, rows; for a demo also script and truth."""
+    """An eval: systems, suites, how often and how large, encoders, rows; for a demo also script and truth.
+
+    ``encoders`` are by role, each a name or a list of which the first that can be loaded is taken.
+    """
 
     name: Text
     systems: Names[System]
@@ -189,7 +197,9 @@ class EvalDefinition(FileModel):
     repeats: Annotated[int, Field(ge=1)] = 1
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)]
     size: EvalSize = "1K"
-    encoders: Annotated[dict[str, Text], AfterValidator(_check_encoders)] = Field(default_factory=dict)
+    encoders: Annotated[
+        dict[str, Annotated[Names[Text], BeforeValidator(_as_list)]], AfterValidator(_check_encoders)
+    ] = Field(default_factory=dict)
     rows: DistinctEntries[StarRow] = ()
     published: Annotated[Text, AfterValidator(_check_article)] | None = None
     simulated: Entries[SimulatedSystem] = ()

@@ -44,14 +44,14 @@ _EDIT = ("reference_images",)
 _EDIT_CONTROLS: tuple[Control, ...] = ("unedited_source", "unrelated_picture")
 
 _ABOVE_SHUFFLED = Scale(Anchor("shuffled_prompt"), Anchor("shuffled_prompt", deviations=4.0))
-_FACES = Scale(Anchor("impostor"), Anchor(declared=0.75))
+_FACES = Scale(Anchor("impostor"), Anchor(of_encoder=True))
 _COLOURS = Scale(Anchor("impostor"), Anchor(declared=2.0))
 _KEPT = Scale(Anchor("unrelated_picture"), Anchor("unedited_source"))
 _REPEATED = Scale(Anchor("different_seed"), Anchor("identical_image"))
 _ERRORS = Scale(Anchor(declared=1.0), Anchor("rendered_text"))
 _READ = Scale(Anchor(declared=0.0), Anchor("rendered_text"))
-# Declared ceilings are choices, not measurements: a face similarity of 0.75 (people are told apart at 0.40), a
-# CIEDE2000 of 2, a PSNR of 40 dB, four deviations above known-wrong arrangements. Reports say that they are declared.
+# Declared ceilings are choices, not measurements: a CIEDE2000 of 2, a PSNR of 40 dB, four deviations above known-wrong
+# arrangements. Reports say that they are declared.
 
 _OWN: tuple[MetricSpec, ...] = (
     MetricSpec(

@@ -12,16 +12,18 @@ SCALES_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """One end of a scale: the mean of a control, a declared number, or so many deviations of a control above the floor.
+    """One end of a scale: the mean of a control, a number, or so many deviations of a control above the floor.
 
     A control alone is measured in the run, over all systems together. ``deviations`` is for scales whose best value
     nobody knows, higher being better: the spread of known-wrong arrangements says how much a difference means with
-    this encoder.
+    this encoder. ``of_encoder`` is for the best value that the encoder of the run can be expected to give, as its row
+    in `metrics.encoders.catalogue` says.
     """
 
     control: Control | None = None
     declared: float | None = None
     deviations: float | None = None
+    of_encoder: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -259,7 +259,7 @@ def _scores(
     suite: str, names: Sequence[str], rows: Sequence[Mapping[str, Any]], generator: np.random.Generator
 ) -> Iterator[dict[str, Any]]:
     """Yield the score table's rows of a suite: real subjects and controls, seeded values."""
-    encoder: Any = SimpleNamespace(name="synthetic:seeded", weights_sha256=None)
+    encoder: Any = SimpleNamespace(name="dlib:seeded", weights_sha256=None)
     faceless = next(row["sample_id"] for row in rows if row["system"] == FLUX)
 
     @functools.cache

@@ -138,7 +138,7 @@ def score_demo(images: Path, progress: Progress) -> DemoOutcome:
     # Whether there is a face, or anything to be read, would be looked for in every picture, for no row here.
     fitting = select_metrics((), read_image_set(images).rows)
     metrics = [spec.id for spec in fitting if spec.columns or not {"faces", "ocr"}.intersection(spec.features)]
-    run = score(images, out, metrics, tuple(definition.encoders.values()), progress=progress)
+    run = score(images, out, metrics, progress=progress)
     report = write_report(run, out / "report")
     ratings = rate_run(run)
     verdicts = check_truth(ratings, definition.truth)

@@ -28,13 +28,14 @@ def models(ctx: click.Context, json_wanted: bool) -> None:
 
 @models.command()
 @click.argument("name")
-@click.option("--accept-noncommercial", is_flag=True, help="Needed for weights that only research may use.")
-def fetch(name: str, accept_noncommercial: bool) -> None:
+@click.option("--accept-licence", is_flag=True, help="Needed for weights that not everybody may use for everything.")
+def fetch(name: str, accept_licence: bool) -> None:
     """Download the weights of an encoder, such as open_clip:ViT-B-32/laion2b_s34b_b79k."""
+    from metrics.encoders.catalogue import library_of
     from metrics.encoders.weights import fetch as download
 
-    if name.startswith("insightface:") and not accept_noncommercial:
-        raise click.UsageError(
-            "insightface's packs are for non-commercial research only; add --accept-noncommercial if yours is"
-        )
+    library = library_of(name)
+    click.echo(f"{name}: {library.role}; licence: {library.licence}", err=True)
+    if library.needs_consent and not accept_licence:
+        raise click.UsageError(f"the licence of {name} allows some uses only; add --accept-licence if yours is one")
     click.echo(f"fetched: {download(name)}")

@@ -21,7 +21,6 @@ def run(eval_name: str, out: Path, device: str, json_wanted: bool, **options: An
     from evals.cli.generate import end_unfinished, generate_eval, print_generation
     from evals.cli.progress import shown_progress
     from evals.cli.rate import print_run
-    from evals.definition import read_definition
     from evals.rating.stage import rate_run
     from evals.reporting import write_report
     from evals.scoring.stage import score
@@ -30,9 +29,8 @@ def run(eval_name: str, out: Path, device: str, json_wanted: bool, **options: An
     if not json_wanted:
         print_generation(generation)
     end_unfinished(generation)
-    encoders = tuple(read_definition(eval_name).encoders.values())
     with shown_progress() as progress:
-        scored = score(generation.folder, out, [], encoders, False, device, None, progress)
+        scored = score(generation.folder, out, device=device, progress=progress)
         page = write_report(scored, out / "report")
     if json_wanted:
         print_json({"generation": generation.as_dict(), "ratings": rate_run(scored), "report": str(page)})

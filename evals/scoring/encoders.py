@@ -14,10 +14,14 @@ from metrics.specification import MetricSpec
 
 @dataclass(frozen=True)
 class Encoders:
-    """The loaded encoders of each role, best first, and a note on each role that has none."""
+    """The loaded encoders of each role, best first, and a note on each role that has none.
+
+    ``passed_over`` are those that an eval would rather have had, with their role and why they could not be loaded.
+    """
 
     loaded: Mapping[Role, Sequence[Encoder]]
     missing: Mapping[Role, tuple[str, str]] = field(default_factory=dict)
+    passed_over: Sequence[tuple[Role, str, str]] = ()
 
     def of(self, role: Role) -> Encoder | None:
         """Return the first encoder of a role, None if there is none."""
@@ -42,8 +46,12 @@ class Encoders:
             for encoder in encoders
         ]
         absent = [
-            {"role": role, **dict.fromkeys(facts), "name": name, "status": "unavailable", "note": note}
-            for role, (name, note) in self.missing.items()
+            {"role": role, **dict.fromkeys(facts), "name": name, "status": status, "note": note}
+            for status, notes in (
+                ("passed over", self.passed_over),
+                ("unavailable", [(role, *note) for role, note in self.missing.items()]),
+            )
+            for role, name, note in notes
         ]
         return used + absent
 
@@ -53,18 +61,24 @@ def roles_of(specs: Iterable[MetricSpec]) -> list[Role]:
     return list(dict.fromkeys(FEATURES[feature].role for spec in specs for feature in spec.features))
 
 
-def choose_encoders(roles: Sequence[Role], asked_for: Sequence[str] = (), device: str = "auto") -> Encoders:
+def choose_encoders(
+    roles: Sequence[Role],
+    asked_for: Sequence[str] = (),
+    device: str = "auto",
+    preferred: Mapping[str, Sequence[str]] | None = None,
+) -> Encoders:
     """Load an encoder for every role.
 
-    An encoder that was asked for must load. A default that cannot is noted, and what needs it is left unscored. For
+    An encoder that was asked for must load. Of those that an eval prefers for a role the first that can be loaded is
+    taken, and one of them must be. A default that cannot be loaded is noted, and what needs it is left unscored. For
     text, every engine asked for is loaded; by default Tesseract is added where it is installed, for the scripts that
     the first engine cannot read.
 
     Raises
     ------
     EncoderUnavailable
-        If an encoder that was asked for cannot be loaded or has nothing to do, or two are asked for in one role other
-        than text.
+        If an encoder that was asked for cannot be loaded or has nothing to do, two are asked for in one role other
+        than text, or none of the preferred ones of a role can be loaded.
     """
     requested: dict[Role, list[str]] = {}
     for name in asked_for:
@@ -73,23 +87,35 @@ def choose_encoders(roles: Sequence[Role], asked_for: Sequence[str] = (), device
         raise EncoderUnavailable(f"no metric that is asked for uses {requested[role][0]}; it measures {role}")
     loaded: dict[Role, list[Encoder]] = {}
     missing: dict[Role, tuple[str, str]] = {}
+    passed_over: list[tuple[Role, str, str]] = []
     for role in roles:
-        names = requested.get(role)
-        if names and len(names) > 1 and role != "text":
+        names, alternatives = requested.get(role, ()), (preferred or {}).get(role, ())
+        if len(names) > 1 and role != "text":
             raise EncoderUnavailable(f"one encoder for {role} at a time: choose between {' and '.join(names)}")
-        for name in names or default_names(role):
-            try:
-                loaded.setdefault(role, []).append(load_encoder(name, device))
-            except EncoderUnavailable as error:
-                if names:
-                    raise
-                missing[role] = (name, str(error))
-            else:
-                missing.pop(role, None)
-                if role != "text":
-                    break
-        if role == "text" and not names:
+        if names:
+            loaded[role] = [load_encoder(name, device) for name in names]
+            continue
+        encoder, failures = _first_at_hand(alternatives or default_names(role), device)
+        if encoder is not None:
+            loaded[role] = [encoder]
+            passed_over += [(role, *failure) for failure in failures] if alternatives else []
+        elif alternatives:
+            raise EncoderUnavailable("; ".join(f"{name}: {why}" for name, why in failures))
+        elif failures:
+            missing[role] = failures[-1]
+        if role == "text" and not alternatives:
             # An option: without it the scripts that only it reads are reported as unsupported.
             with contextlib.suppress(EncoderUnavailable):
                 loaded.setdefault("text", []).append(load_encoder("tesseract:installed"))
-    return Encoders(loaded, missing)
+    return Encoders(loaded, missing, tuple(passed_over))
+
+
+def _first_at_hand(names: Iterable[str], device: str) -> tuple[Encoder | None, list[tuple[str, str]]]:
+    """Return the first of the encoders that can be loaded, and name and reason of those before it."""
+    failures: list[tuple[str, str]] = []
+    for name in names:
+        try:
+            return load_encoder(name, device), failures
+        except EncoderUnavailable as error:
+            failures.append((name, str(error)))
+    return None, failures

@@ -59,7 +59,7 @@ def provenance(
             "outcomes": image_set.outcomes,
         },
         "metrics": {spec.id: spec.version for spec in specs},
-        "encoders": [r for r in encoders.records() if r["status"] == "unavailable" or r["name"] in used],
+        "encoders": [r for r in encoders.records() if r["status"] != "used" or r["name"] in used],
         "packages": packages,
         # What kind of machine this is; nothing that names it.
         "machine": {

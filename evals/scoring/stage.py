@@ -11,7 +11,7 @@ from typing import Any
 
 import filelock
 
-from evals.imageset.contract import IMAGES, METADATA, PROVENANCE, SAMPLES
+from evals.imageset.contract import EVAL, IMAGES, METADATA, PROVENANCE, SAMPLES
 from evals.imageset.decoding import check_header
 from evals.imageset.imageset import ImageSet, ImageSetError, read_image_set, write_atomically
 from evals.imageset.validation import Problem, file_names
@@ -58,7 +58,8 @@ def score(
     metrics
         Ids or dimensions (``identity.self``, ``text``); by default every metric whose columns the set has.
     encoders
-        Names such as ``open_clip:ViT-B-32/laion2b_s34b_b79k``; by default the best that this machine has.
+        Names such as ``open_clip:ViT-B-32/laion2b_s34b_b79k``; by default those of the eval that the pictures were
+        asked for, else the best that this machine has.
     skip_bad
         Leave out bad rows and count them, instead of refusing the set; an image that cannot be decoded stays, with
         the reason in place of its measurements.
@@ -89,7 +90,7 @@ def score(
         _refuse(image_set, bad)
     specs = select_metrics(metrics, image_set.rows)
     _claim(out, image_set)
-    chosen = choose_encoders(roles_of(specs), encoders, device)
+    chosen = choose_encoders(roles_of(specs), encoders, device, _preferred_encoders(image_set.folder.parent / EVAL))
     cache = FeatureCache(Path(features) if features else out / "features")
     with _only_writer(out), cache.closing(), Decoders() as decoders:
         table = FeatureTable(image_set.folder, cache, decoders, progress, bad)
@@ -141,6 +142,19 @@ def select_metrics(asked_for: Sequence[str], rows: Sequence[Mapping[str, Any]]) 
             raise ScoringError(f"{name} needs the column {' and '.join(lacking)}, which the image set does not have")
         chosen |= {spec.id: spec for spec in usable}
     return list(chosen.values())
+
+
+def _preferred_encoders(definition: Path) -> Mapping[str, Sequence[str]]:
+    """Return the encoders that the frozen eval of a run names, by role; none where there is no eval.
+
+    Raises
+    ------
+    evals.definition.DefinitionError
+        If the eval is damaged.
+    """
+    from evals.definition import read_definition
+
+    return read_definition(definition).encoders if definition.is_file() else {}
 
 
 def _image_set_folder(source: Path) -> Path:

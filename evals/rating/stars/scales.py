@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from evals.rating.comparison import number_or_none
 from evals.rating.controls import ControlStatistic
 from metrics.controls import CONTROLS
+from metrics.encoders.catalogue import ceiling_of
 from metrics.scale import SCALES_VERSION, Anchor, Scale
 from metrics.specification import MetricSpec
 
@@ -69,6 +70,8 @@ def freeze_scale(
 
 def _end(anchor: Anchor, version: int, rows: pd.DataFrame, floor: float) -> tuple[float, str]:
     """Return the number of an anchor and the words on where it comes from."""
+    if anchor.of_encoder:
+        return _ceiling_of_encoder(rows)
     if anchor.control is None:
         return float(anchor.declared if anchor.declared is not None else np.nan), f"declared, version {version}"
     of_control = rows.loc[(rows["control"] == anchor.control) & rows["value"].notna(), ["prompt", "value"]]
@@ -83,10 +86,19 @@ def _end(anchor: Anchor, version: int, rows: pd.DataFrame, floor: float) -> tupl
     return value, f"measured: {name}, {n} prompts"
 
 
+def _ceiling_of_encoder(rows: pd.DataFrame) -> tuple[float, str]:
+    """Return the best that the encoder of a metric's measurements can be expected to give, nothing for several."""
+    names = sorted(rows["encoder"].dropna().unique())
+    ceiling = ceiling_of(names[0]) if len(names) == 1 else None
+    return (np.nan, "") if ceiling is None else (ceiling.value, f"{names[0]}: {ceiling.source}")
+
+
 def _undefined(scale: Scale, floor: float, ceiling: float) -> str | None:
     for value, anchor in ((floor, scale.floor), (ceiling, scale.ceiling)):
         if anchor.control and not np.isfinite(value):
             return f"its control {CONTROLS[anchor.control].title} could not be measured, so the scale has no ends"
+        if anchor.of_encoder and not np.isfinite(value):
+            return "nobody has measured the best value of its encoder, or there are several, so the scale has no end"
     return None
 
 

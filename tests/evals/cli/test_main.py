@@ -103,7 +103,7 @@ WRONG_USE = {
     "unknown device": ("score {set} --out {tmp}/run --device tpu", "tpu"),
     "rate without a run": ("rate {tmp}/nowhere", "is not a scored run"),
     "report without a run": ("report {tmp} --out {tmp}/report", "is not a scored run"),
-    "non-commercial weights": ("models fetch insightface:buffalo_l", "--accept-noncommercial"),
+    "non-commercial weights": ("models fetch insightface:buffalo_l", "--accept-licence"),
     "nothing to fetch": ("models fetch dlib:resnet_v1", "nothing that can be fetched"),
     "unknown command": ("scroe", "scroe"),
 }

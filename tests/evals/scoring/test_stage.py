@@ -11,9 +11,11 @@ import time
 import filelock
 import PIL.Image
 import pytest
+import yaml
 
 from evals import load_run
 from evals.cli.rate import print_run
+from evals.definition import read_definition
 from evals.imageset.imageset import ImageSetError
 from evals.rating.stage import rate_run
 from evals.reporting import write_report
@@ -86,6 +88,27 @@ def test_encoder_that_was_asked_for_must_load(repeats, tmp_path):
     with pytest.raises(EncoderUnavailable, match="lpips"):
         score(repeats, tmp_path / "run", ["reproducibility.lpips"], ["lpips:/nowhere/lpips.onnx"])
     assert not (tmp_path / "run/scores.parquet").exists()
+
+
+def test_of_the_encoders_that_an_eval_prefers_the_first_at_hand_serves_and_the_run_says_so(
+    sequences, tmp_path, face_encoder, monkeypatch
+):
+    monkeypatch.setenv("INSIGHTFACE_HOME", str(tmp_path / "no packs"))
+    shutil.copytree(sequences, tmp_path / "run/images")
+    frozen = read_definition("demo").model_dump(exclude={"rows", "simulated", "truth"}, exclude_defaults=True)
+    frozen |= {"systems": list(frozen["systems"]), "suites": list(frozen["suites"])}
+
+    def records_with(*names):
+        encoders = {"identity": list(names)}
+        (tmp_path / "run/eval.yaml").write_text(yaml.safe_dump({**frozen, "encoders": encoders}), encoding="utf-8")
+        run = score(tmp_path / "run", tmp_path / "run", ["identity.self"])
+        return [(record["name"], record["status"]) for record in run.provenance["encoders"]]
+
+    used, passed_over = ("dlib:resnet_v1", "used"), ("insightface:buffalo_l", "passed over")
+    assert records_with("insightface:buffalo_l", "dlib:resnet_v1") == [used, passed_over]
+    assert records_with("dlib:resnet_v1", "insightface:buffalo_l") == [used]
+    with pytest.raises(EncoderUnavailable, match="insightface:buffalo_l"):
+        records_with("insightface:buffalo_l")
 
 
 def file_of(image_set, row):

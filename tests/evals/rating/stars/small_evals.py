@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -20,6 +21,7 @@ from metrics.catalogue import metric
 from metrics.measurement import Measurement
 
 SYSTEMS = ("left", "right")
+FACES: Any = SimpleNamespace(name="dlib:resnet_v1", weights_sha256=None)
 Request = dict[str, Any]
 
 METRICS = {
@@ -74,7 +76,13 @@ class SmallEval:
             for plan in plan_subjects(spec, came):
                 members = [came[place] for place in plan.rows]
                 ids = tuple(row["sample_id"] for row in members)
-                yield table_row(spec, None, members, plan.control, self._measured(spec.id, plan, ids))
+                yield table_row(
+                    spec,
+                    FACES if spec.dimension == "identity" else None,
+                    members,
+                    plan.control,
+                    self._measured(spec.id, plan, ids),
+                )
 
     def _measured(self, name: str, plan: Any, ids: tuple[str, ...]) -> Measurement:
         if plan.control is not None:

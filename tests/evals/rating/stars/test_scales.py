@@ -1,5 +1,6 @@
 """Scales: where one star and five stars lie, by hand; and what takes the stars from everyone."""
 
+import itertools
 import math
 
 import pandas as pd
@@ -51,10 +52,24 @@ def test_a_measured_floor_is_the_mean_over_prompts_of_all_systems_together(froze
     )
     scale = frozen("identity.self", rows)
     # The first prompt has 0.1, 0.3 and 0.2, the second 0.6 alone: (0.2 + 0.6) / 2.
-    assert ends(scale) == (pytest.approx(0.4), 0.75)
+    assert scale["floor"] == pytest.approx(0.4)
     assert scale["floor_source"] == "measured: impostor, 2 prompts"
-    assert scale["ceiling_source"] == "declared, version 1"
     assert scale["problem"] is None
+
+
+def test_photographs_of_one_person_are_five_stars_with_every_face_encoder(frozen):
+    rows = held_against("identity.self", [[0.5]] * 6, "impostor", [[0.1]] * 6)
+
+    def scale_of(*encoders):
+        encoder = itertools.cycle(encoders)
+        return frozen("identity.self", [{**row, "encoder": next(encoder)} for row in rows])
+
+    dlib, pack = scale_of("dlib:resnet_v1"), scale_of("insightface:buffalo_l")
+    assert (dlib["ceiling"], pack["ceiling"]) == (0.61, 0.69)
+    assert dlib["ceiling_source"].startswith("dlib:resnet_v1: measured")
+    assert "insightface:buffalo_l: measured with a MobileFaceNet pack alone" in pack["ceiling_source"]
+    for nobody_knows in (scale_of("owlv2:x"), scale_of("dlib:resnet_v1", "insightface:buffalo_l")):
+        assert "best value of its encoder" in nobody_knows["problem"]
 
 
 def test_no_system_sets_its_own_floor(frozen):
@@ -175,7 +190,7 @@ def test_every_metric_with_a_direction_has_a_scale_or_a_reason_why_not(spec):
         return
     low, high = spec.range
     for anchor in (scale.floor, scale.ceiling):
-        assert (anchor.control is None) == (anchor.declared is not None)
+        assert [anchor.control is not None, anchor.declared is not None, anchor.of_encoder].count(True) == 1
         assert anchor.control is None or anchor.control in spec.controls
         assert anchor.deviations is None or spec.better == "higher"
         assert anchor.declared is None or low is None or low <= anchor.declared
