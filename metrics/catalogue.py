@@ -25,7 +25,7 @@ FEATURES: dict[str, FeatureSpec] = {
         FeatureSpec("aesthetic", "image", "aesthetic"),
         FeatureSpec("detections", "question", "detector"),
         FeatureSpec("edit_difference", "edit", "edit_pixels"),
-        FeatureSpec("edit_lpips", "edit", "edit_perceptual"),
+        FeatureSpec("edit_lpips", "edit", "perceptual"),
     )
 }
 

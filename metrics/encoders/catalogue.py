@@ -21,7 +21,6 @@ Role = Literal[
     "pixels",
     "detector",
     "edit_pixels",
-    "edit_perceptual",
     "technical",
     "aesthetic",
     "vqa",
@@ -121,7 +120,8 @@ ENCODERS: tuple[EncoderLibrary, ...] = (
     ),
     EncoderLibrary(
         "lpips", "perceptual", "BSD-2-Clause", "metrics.encoders.lpips:load_lpips", "alex",
-        "LPIPS v0.1 from an ONNX file lpips_MODEL.onnx in the weights folder, or the path of one",
+        "LPIPS v0.1 of repeats, and of what an edit changed outside its mask, from an ONNX file lpips_MODEL.onnx in the "
+        "weights folder, or the path of one",
     ),
     EncoderLibrary(
         "pixels", "pixels", "Apache-2.0", "metrics.encoders.pixels:load_pixels", "rgb8",
@@ -158,10 +158,6 @@ ENCODERS: tuple[EncoderLibrary, ...] = (
     EncoderLibrary(
         "edit_pixels", "edit_pixels", "Apache-2.0", "metrics.encoders.edits:load_edit_pixels", "rgb8",
         "plain arithmetic on source, output and mask of an edit; no weights",
-    ),
-    EncoderLibrary(
-        "edit_lpips", "edit_perceptual", "BSD-2-Clause", "metrics.encoders.lpips:load_edit_lpips", "alex",
-        "LPIPS of what changed outside the mask; the ONNX file of lpips:alex, or the path of one",
     ),
 )  # fmt: skip
 

@@ -35,22 +35,45 @@ class EditDistance(TypedDict):
 
 
 class LpipsEncoder:
-    """The learned perceptual distance of pairs of images, from an ONNX file that holds backbone and heads."""
+    """The learned perceptual distance, from an ONNX file that holds backbone and heads: of pairs and of edits."""
 
     licence = "BSD-2-Clause"
-    version = "1: bicubic up to a 64 px side, area down to 1.5 megapixels"
+    version = (
+        "1: bicubic up to a 64 px side, area down to 1.5 megapixels; "
+        f"edits: {EDIT_PIXELS.version}, inside of the mask taken from the source"
+    )
 
     def __init__(self, name: str, weights_sha256: str, session: Any) -> None:
         self.name = name
         self.weights_sha256 = weights_sha256
         self._session = session
 
-    def encode(self, pairs: Sequence[tuple[Image, Image]]) -> list[float | None]:
-        """Return the LPIPS distance of each pair, 0 for equal images; None where the two sizes differ."""
-        # One pair at a time: pairs differ in size, and a value must not depend on its batch.
-        return [self._distance(first, second) if first.shape == second.shape else None for first, second in pairs]
+    def encode(self, batch: Sequence[tuple[Image, Image] | Edit]) -> list[float | EditDistance | None]:
+        """Return the LPIPS distance of each pair of images, and the `EditDistance` of each edit.
 
-    def _distance(self, first: Image, second: Image) -> float:
+        Equal images are 0 apart, a pair of two sizes has no distance (None). Of an edit, LPIPS compares the source with
+        the output in which everything inside the mask is the source's again, so that a change the mask allows has no
+        part in it, and the network sees natural pictures rather than black holes.
+        """
+        # One at a time: pictures differ in size, and a value must not depend on its batch.
+        return [self._of_pair(*each) if len(each) == 2 else self._of_edit(*each) for each in batch]
+
+    def _of_edit(self, source: Image, output: Image, mask: Image | None) -> EditDistance:
+        edit = align(source, output, mask)
+        distance = None
+        if edit.inside is not None and not edit.inside.all():
+            distance = self._of_pair(edit.source, np.where(edit.inside[:, :, None], edit.source, edit.output))
+        return EditDistance(
+            distance=distance,
+            mask_share=None if edit.inside is None else float(edit.inside.mean()),
+            resized=edit.resized,
+            shift=list(edit.shift),
+            aligned=edit.aligned,
+        )
+
+    def _of_pair(self, first: Image, second: Image) -> float | None:
+        if first.shape != second.shape:
+            return None
         (distance,) = self._session.run(["distance"], {"img0": lpips_input(first), "img1": lpips_input(second)})
         return float(np.ravel(distance)[0])
 
@@ -124,45 +147,3 @@ def _lpips_file(model: str) -> Path:
             "names (default ~/.cache/twinlens/weights), or give the path of an ONNX file as lpips:FILE.onnx"
         )
     return path
-
-
-class EditLpipsEncoder:
-    """The learned perceptual distance that an edit's changes outside its mask lead to."""
-
-    licence = LpipsEncoder.licence
-    version = f"1: {EDIT_PIXELS.version}; inside of the mask taken from the source; LPIPS {LpipsEncoder.version}"
-
-    def __init__(self, lpips: LpipsEncoder) -> None:
-        self.name = f"edit_{lpips.name}"
-        self.weights_sha256: str | None = lpips.weights_sha256
-        self._lpips = lpips
-
-    def encode(self, edits: Sequence[Edit]) -> list[EditDistance]:
-        """Return for each edit how far its outside is from the source's.
-
-        LPIPS compares the source with the output in which everything inside the mask is the source's again, so that
-        a change the mask allows has no part in it, and the network sees natural pictures rather than black holes.
-        """
-        return [self._distance(*edit) for edit in edits]
-
-    def _distance(self, source: Image, output: Image, mask: Image | None) -> EditDistance:
-        edit = align(source, output, mask)
-        distance = None
-        if edit.inside is not None and not edit.inside.all():
-            restored = np.where(edit.inside[:, :, None], edit.source, edit.output)
-            (distance,) = self._lpips.encode([(edit.source, restored)])
-        return EditDistance(
-            distance=distance,
-            mask_share=None if edit.inside is None else float(edit.inside.mean()),
-            resized=edit.resized,
-            shift=list(edit.shift),
-            aligned=edit.aligned,
-        )
-
-
-def load_edit_lpips(model: str, device: str) -> EditLpipsEncoder:
-    """Load LPIPS for edits; ``model`` and ``device`` as in :func:`load_lpips`.
-
-    Raises EncoderUnavailable if the weights are not on this machine.
-    """
-    return EditLpipsEncoder(load_lpips(model, device))

@@ -16,7 +16,7 @@ from metrics.catalogue import METRICS
 from metrics.editing import direction_similarity, direction_texts, is_no_op
 from metrics.encoders.catalogue import load_encoder
 from metrics.encoders.edits import edit_difference, load_edit_pixels
-from metrics.encoders.lpips import load_edit_lpips
+from metrics.encoders.lpips import load_lpips
 from metrics.measurement import Subject
 from tests.metrics.contract import assert_contract, embedded, measure, unit
 
@@ -226,7 +226,7 @@ def test_the_unedited_source_is_a_no_op_that_preserves_everything_and_the_unrela
 @pytest.fixture(scope="module")
 def lpips_outside(shared):
     """Return a function that measures LPIPS outside the mask of (source, output, mask) by the real network."""
-    encoder = load_edit_lpips(str(shared("models/lpips") / "lpips_alex.onnx"), "cpu")
+    encoder = load_lpips(str(shared("models/lpips") / "lpips_alex.onnx"), "cpu")
     return lambda edits: editing.preserved_lpips(
         [Subject(("a",), ({},), context={"edit_lpips": edit}) for edit in encoder.encode(edits)]
     )

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image as Picture
 
 from metrics.encoders.catalogue import EncoderUnavailable
-from metrics.encoders.lpips import load_edit_lpips, load_lpips, lpips_input
+from metrics.encoders.lpips import load_lpips, lpips_input
 from tests.metrics.encoders.pictures import ASTRONAUT, INVERTED_SQUARE, SQUARE, cut_out, noise, resized, square_mask
 
 
@@ -25,11 +25,6 @@ def lpips_file(lpips_folder):
 @pytest.fixture(scope="module")
 def lpips(lpips_file):
     return load_lpips(lpips_file, "cpu")
-
-
-@pytest.fixture(scope="module")
-def edit_lpips(lpips_file):
-    return load_edit_lpips(lpips_file, "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +59,9 @@ def test_lpips_survives_pictures_too_small_for_the_network(lpips, shape):
     assert distance > 0
 
 
-def test_the_encoders_name_their_weights_but_no_folder(lpips, edit_lpips, lpips_folder):
-    assert (lpips.name, edit_lpips.name) == ("lpips:lpips_alex.onnx", "edit_lpips:lpips_alex.onnx")
+def test_the_encoder_names_its_weights_but_no_folder(lpips, lpips_folder):
+    assert lpips.name == "lpips:lpips_alex.onnx"
     assert lpips.weights_sha256 == hashlib.sha256((lpips_folder / "lpips_alex.onnx").read_bytes()).hexdigest()
-    assert edit_lpips.weights_sha256 == lpips.weights_sha256
-    assert lpips.version in edit_lpips.version
     assert lpips.licence == "BSD-2-Clause"
 
 
@@ -94,11 +87,11 @@ def test_broken_files_and_other_networks_are_refused(tmp_path):
         load_lpips(str(tmp_path / "identity.onnx"), "cpu")
 
 
-def test_lpips_hears_only_of_what_the_mask_forbids(edit_lpips, lpips):
+def test_lpips_hears_only_of_what_the_mask_forbids(lpips):
     allowed = ASTRONAUT.copy()
     allowed[64:192, 64:192] = 255 - allowed[64:192, 64:192]
     nothing, everything = np.zeros_like(ASTRONAUT), np.full_like(ASTRONAUT, 255)
-    edits = edit_lpips.encode(
+    edits = lpips.encode(
         [
             (ASTRONAUT, allowed, SQUARE),
             (ASTRONAUT, INVERTED_SQUARE, nothing),
@@ -111,12 +104,12 @@ def test_lpips_hears_only_of_what_the_mask_forbids(edit_lpips, lpips):
     assert [edit["mask_share"] for edit in edits] == [1 / 16, 0, 1, None]
 
 
-def test_lpips_undoes_size_and_shift_and_does_not_depend_on_the_batch(edit_lpips):
+def test_lpips_undoes_size_and_shift_and_does_not_depend_on_the_batch(lpips):
     source, moved = cut_out(2, 0, 128)
     mask = square_mask(source.shape, slice(0, 30), slice(0, 30))
     edits = [(source, moved, mask), (source, resized(source, 256, 256), mask), (source, source[::-1].copy(), mask)]
-    together = edit_lpips.encode(edits)
-    assert together == [edit_lpips.encode([edit])[0] for edit in edits]
+    together = lpips.encode(edits)
+    assert together == [lpips.encode([edit])[0] for edit in edits]
     moved_edit, resized_edit, flipped = together
     assert (moved_edit["distance"], moved_edit["aligned"]) == (0, True)
     assert resized_edit["resized"]

@@ -30,7 +30,6 @@ def refusal_of(name: str) -> str:
         ("rapidocr:pp-ocrv9-huge", "pp-ocrv6-small"),
         ("tesseract:tlh", "tesseract"),
         ("lpips:/nowhere/absent.onnx", "give the path"),
-        ("edit_lpips:/nowhere/absent.onnx", "give the path"),
         ("open_clip:ViT-B-33/laion2b_s34b_b79k", "no architecture 'ViT-B-33'; near it are ViT-B-32"),
         ("open_clip:ViT-B-32/laion2b_s34b_b97k", "ViT-B-32; there are ViT-B-32/laion2b_s34b_b79k"),
         ("open_clip:ViT-B-32/zzz", "no weights 'zzz' for ViT-B-32; there are ViT-B-32/openai"),
