@@ -272,9 +272,9 @@ _OWN: tuple[MetricSpec, ...] = (
         columns=_OBJECTS, question=_PHRASES,
     ),
     MetricSpec(
-        "structure.relations", 1, "Spatial relations", "share of decidable relations", "higher", (0, 1), "sample",
+        "structure.relations", 2, "Spatial relations", "share of decidable relations", "higher", (0, 1), "sample",
         ("detections",), "metrics.structure:relations",
-        "GenEval 2023, position: margin 0.1, component 0.5, in fractions of the picture",
+        "GenEval 2023, position: margin 0.1, component 0.5, in pixels",
         columns=(*_OBJECTS, "relations"), question=_PHRASES, controls=("mirror_image",),
         scale=Scale(Anchor("mirror_image"), Anchor(declared=1.0)),
     ),
@@ -285,7 +285,7 @@ _OWN: tuple[MetricSpec, ...] = (
         scale=Scale(Anchor("mirror_image"), Anchor(declared=1.0)),
     ),
     MetricSpec(
-        "structure.all", 1, "Scene correct", "1 if all that is expected holds", "higher", (0, 1), "sample",
+        "structure.all", 2, "Scene correct", "1 if all that is expected holds", "higher", (0, 1), "sample",
         ("detections",), "metrics.structure:everything", "GenEval 2023, correctness of a picture",
         columns=_OBJECTS, question=_PHRASES, primary=1,
     ),

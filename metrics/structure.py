@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from metrics.encoders.colour_names import ANCHORS
-from metrics.encoders.detector import Detection, without_duplicates
+from metrics.encoders.detector import Detection, box_in_pixels, without_duplicates
 from metrics.measurement import Measurement, Subject, measured_one_by_one, scored, unscored
 
 THRESHOLD = 0.3
@@ -279,7 +279,7 @@ def _relation(row: Row, detected: Detected, expected: Mapping[str, str]) -> _Che
     if not firsts or not seconds:
         missing = " and ".join(f"no {name}" for name, things in ((first, firsts), (second, seconds)) if not things)
         return _Check(False, f"expected {sentence}, found {missing}")
-    ways = [relations_between(a["box"], b["box"]) for a in firsts for b in seconds]
+    ways = [relations_between(box_in_pixels(a), box_in_pixels(b)) for a in firsts for b in seconds]
     wrong = next((way for way in ways if relation not in way), set())
     sides = " and ".join(sorted(wrong)) or "neither side clearly"
     return _Check(all(relation in way for way in ways), f"expected {sentence}, found {sides}")
@@ -291,8 +291,8 @@ def relations_between(first: Sequence[float], second: Sequence[float]) -> set[st
     .. math:: d = c_1 - c_2, \quad r = \operatorname{sign}(d) \max(|d| - 0.1\,(s_1 + s_2), 0) / \lVert d \rVert
 
     with the centres c and extents s of the boxes. A component of r beyond 0.5 is a relation: up to two of them, on a
-    diagonal, or none for boxes that share a place. The unit of the boxes does not matter; in fractions of a wide
-    picture, horizontal offsets count for less than they do in pixels. Boxes are ``[x0, y0, x1, y1]``, y downwards.
+    diagonal, or none for boxes that share a place. Boxes are ``[x0, y0, x1, y1]``, y downwards, in pixels or any other
+    unit that both axes share; fractions of width and height are none, unless the picture is square.
 
     Examples
     --------

@@ -40,13 +40,27 @@ class Detection(TypedDict):
 
     ``phrase`` is the one of the phrases asked for that fits the box best; ``score`` the detector's, 0..1, on a scale
     of its own; ``box`` is ``[x0, y0, x1, y1]`` as fractions of the width and height of the picture, cut at its edges;
-    ``colour`` that of the box's middle.
+    ``picture_size`` that width and height in pixels, without which the two axes of a box have no common length (see
+    `box_in_pixels`); ``colour`` that of the box's middle.
     """
 
     phrase: str
     score: float
     box: list[float]
+    picture_size: list[int]
     colour: Colour
+
+
+def box_in_pixels(detection: Detection) -> list[float]:
+    """Return the box ``[x0, y0, x1, y1]`` of a detection in pixels of its picture.
+
+    Examples
+    --------
+    >>> box_in_pixels({"box": [0.5, 0.5, 1.0, 1.0], "picture_size": [1600, 900]})
+    [800.0, 450.0, 1600.0, 900.0]
+    """
+    width, height = detection["picture_size"]
+    return [edge * side for edge, side in zip(detection["box"], (width, height) * 2, strict=True)]
 
 
 class Proposals(NamedTuple):
@@ -211,7 +225,9 @@ def _detector(
         name=loaded.name,
         licence="Apache-2.0" if is_apache else loaded.licence,
         weights_sha256=loaded.weights_sha256,
-        version=feature_version(floor=SCORE_FLOOR, colours=COLOURS_VERSION, **loaded.processing(), **settings),
+        version=feature_version(
+            floor=SCORE_FLOOR, boxes="fractions+size", colours=COLOURS_VERSION, **loaded.processing(), **settings
+        ),
         network=loaded.network,
         device=loaded.device,
         propose=propose,
@@ -235,11 +251,13 @@ def _detections(image: Image, phrases: Sequence[str], proposals: Proposals) -> l
     boxes = proposals.boxes.clip(0, 1)
     # what lies wholly in the padding has no extent in the picture
     kept = (scores >= SCORE_FLOOR) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    height, width = image.shape[:2]
     return [
         {
             "phrase": phrases[best[n]],
             "score": round(float(scores[n]), 6),
             "box": (box := [round(float(edge), 6) for edge in boxes[n]]),
+            "picture_size": [width, height],
             "colour": middle_colour(image, box),
         }
         for n in np.flatnonzero(kept)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metrics.encoders.colour_names import Colour
 from metrics.encoders.detector import Detection, mirrored
 from metrics.measurement import Measurement, Subject
 from metrics.structure import (
@@ -23,10 +24,18 @@ from tests.metrics.contract import assert_contract
 RULES = (objects, counts, colours, relations, positions, everything)
 
 
-def seen(phrase: str, x: float = 0.5, y: float = 0.5, colour: str = "grey", score: float = 0.9) -> Detection:
-    """Return a detection of a tenth of the picture's sides around a place."""
+def seen(
+    phrase: str,
+    x: float = 0.5,
+    y: float = 0.5,
+    colour: str = "grey",
+    score: float = 0.9,
+    size: tuple[int, int] = (9, 9),
+) -> Detection:
+    """Return a detection of a tenth of the sides of a picture of a size around a place."""
     box = [x - 0.05, y - 0.05, x + 0.05, y + 0.05]
-    return {"phrase": phrase, "score": score, "box": box, "colour": {"rgb": [9, 9, 9], "name": colour, "share": 0.8}}
+    shown: Colour = {"rgb": [9, 9, 9], "name": colour, "share": 0.8}
+    return {"phrase": phrase, "score": score, "box": box, "picture_size": [*size], "colour": shown}
 
 
 def row_of(phrase: str, number: int, colour: str = "grey") -> list[Detection]:
@@ -70,6 +79,10 @@ LEFT = related("cup", "left of", "plate")
 SIDE_ONLY = scene("cup", "plate", "lamp", relations=[LEFT])
 TABLE = {**SIDE_ONLY, "relations": [LEFT, related("lamp", "above", "plate")]}
 ON_TOO = {**TABLE, "relations": [related("cup", "on", "plate"), *TABLE["relations"]]}
+FAR_APART = {
+    name: [seen("cup", 0.3, 0.3, size=size), seen("plate", 0.7, 0.7, size=size)]
+    for name, size in (("wide", (1920, 1080)), ("tall", (1080, 1920)))
+}
 LAID = [seen("cup", 0.2), seen("plate", 0.8), seen("lamp", 0.8, 0.1)]
 
 
@@ -113,6 +126,16 @@ LAID = [seen("cup", 0.2), seen("plate", 0.8), seen("lamp", 0.8, 0.1)]
         case(relations, SIDE_ONLY, mirrored(LAID), 0),
         case(relations, TABLE, [LAID[0], LAID[2]], 0, 2, *NO_PLATE),
         case(relations, SIDE_ONLY, [seen("cup"), seen("plate")], 0, 1, NEITHER),
+        # as far to the side as down, in fractions: in a wide picture to the side, in a tall one down
+        *(
+            case(relations, scene("cup", "plate", relations=[related("cup", side, "plate")]), FAR_APART[size], holds)
+            for size, side, holds in (
+                ("wide", "left of", 1),
+                ("wide", "above", 0),
+                ("tall", "left of", 0),
+                ("tall", "above", 1),
+            )
+        ),
         # every one of the things asked for has to be there; a third boot is a wrong count and no wrong place
         case(relations, BOOTS, [LOW, OTHER, COAT], 1),
         case(relations, BOOTS, [LOW, HIGH, COAT], 0),

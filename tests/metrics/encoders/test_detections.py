@@ -1,5 +1,6 @@
 """Detections as sets of boxes: the relations between two, duplicates, and the mirror."""
 
+import math
 from itertools import product
 
 import numpy as np
@@ -7,14 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.encoders.detector import Detection, mirrored, without_duplicates
+from metrics.encoders.colour_names import Colour
+from metrics.encoders.detector import Detection, box_in_pixels, mirrored, without_duplicates
 from metrics.structure import relations_between
 
 SQUARE = [0, 0, 100, 100]
 
 
-def detection(phrase: str, box: list[float], score: float = 0.9) -> Detection:
-    return {"phrase": phrase, "score": score, "box": box, "colour": {"rgb": [0, 0, 0], "name": "black", "share": 1.0}}
+def detection(phrase: str, box: list[float], score: float = 0.9, picture_size: tuple[int, int] = (64, 64)) -> Detection:
+    colour: Colour = {"rgb": [0, 0, 0], "name": "black", "share": 1.0}
+    return {"phrase": phrase, "score": score, "box": box, "picture_size": [*picture_size], "colour": colour}
 
 
 @pytest.mark.parametrize(
@@ -37,6 +40,36 @@ def detection(phrase: str, box: list[float], score: float = 0.9) -> Detection:
 @pytest.mark.parametrize("unit", [1, 300, 4096])
 def test_relations_of_known_pairs_hold_in_every_unit(first, second, expected, unit):
     assert relations_between(np.divide(first, unit).tolist(), np.divide(second, unit).tolist()) == expected
+
+
+def relations_by_geneval(first, second) -> set[str]:
+    """GenEval's rule for boxes in pixels, written down from what its paper and documentation say of it.
+
+    The centres' distance along an axis counts after a tenth of both boxes' lengths on that axis is taken off; where
+    that is over half of the straight distance between the centres, the first box lies on that side of the second.
+    """
+    sides = set()
+    across = (first[0] + first[2] - second[0] - second[2]) / 2
+    down = (first[1] + first[3] - second[1] - second[3]) / 2
+    straight = math.hypot(across, down)
+    widths, heights = first[2] - first[0] + second[2] - second[0], first[3] - first[1] + second[3] - second[1]
+    for way, length, names in ((across, widths, ("left of", "right of")), (down, heights, ("above", "below"))):
+        if abs(way) - length / 10 > straight / 2:
+            sides.add(names[bool(way > 0)])
+    return sides
+
+
+@pytest.mark.parametrize("size", [(1024, 1024), (1344, 768), (768, 1344), (1920, 1080), (1080, 1920)], ids=str)
+def test_relations_decide_as_geneval_does_in_pixels_on_20000_pairs_of_any_shape_of_picture(size):
+    corners = np.random.default_rng(sum(size)).uniform(size=(20_000, 2, 2, 2))
+    pairs = np.sort(corners, axis=2).reshape(-1, 2, 4)
+    differ_from_fractions = 0
+    for first, second in pairs.tolist():
+        in_pixels = [box_in_pixels(detection("cup", box, picture_size=size)) for box in (first, second)]
+        expected = relations_by_geneval(*in_pixels)
+        assert relations_between(*in_pixels) == expected
+        differ_from_fractions += relations_between(first, second) != expected
+    assert (differ_from_fractions > 2000) == (size[0] != size[1])
 
 
 def boxes() -> st.SearchStrategy[list[float]]:

@@ -194,7 +194,7 @@ def test_pictures_run_in_batches(detector, questions):
 
 
 def test_detections_are_plain_and_within_the_picture(detector, questions):
-    for (_, text), found in zip(questions, detector.encode(questions), strict=True):
+    for (image, text), found in zip(questions, detector.encode(questions), strict=True):
         assert json.loads(json.dumps(found)) == found
         for one in found:
             assert one["phrase"] in text.split("\n")
@@ -202,6 +202,7 @@ def test_detections_are_plain_and_within_the_picture(detector, questions):
             x0, y0, x1, y1 = one["box"]
             assert 0 <= x0 <= x1 <= 1
             assert 0 <= y0 <= y1 <= 1
+        assert all(one["picture_size"] == [image.shape[1], image.shape[0]] for one in found)
 
 
 def test_the_colour_is_that_of_the_boxs_middle(detector, questions):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
-from metrics.encoders.catalogue import EncoderUnavailable
+from metrics.catalogue import FEATURES
+from metrics.encoders.catalogue import EncoderUnavailable, library_of
 from metrics.encoders.lpips import load_lpips, lpips_input
 from tests.metrics.encoders.pictures import ASTRONAUT, INVERTED_SQUARE, SQUARE, cut_out, noise, resized, square_mask
 
@@ -63,6 +64,10 @@ def test_the_encoder_names_its_weights_but_no_folder(lpips, lpips_folder):
     assert lpips.name == "lpips:lpips_alex.onnx"
     assert lpips.weights_sha256 == hashlib.sha256((lpips_folder / "lpips_alex.onnx").read_bytes()).hexdigest()
     assert lpips.licence == "BSD-2-Clause"
+
+
+def test_one_encoder_serves_repeats_and_edits_so_that_one_option_names_it():
+    assert {FEATURES[feature].role for feature in ("lpips", "edit_lpips")} == {library_of("lpips:any").role}
 
 
 def test_lpips_is_looked_for_in_the_weights_folder(tmp_path, monkeypatch, lpips_folder):
