@@ -120,8 +120,8 @@ ENCODERS: tuple[EncoderLibrary, ...] = (
     ),
     EncoderLibrary(
         "lpips", "perceptual", "BSD-2-Clause", "metrics.encoders.lpips:load_lpips", "alex",
-        "LPIPS v0.1 of repeats, and of what an edit changed outside its mask, from an ONNX file lpips_MODEL.onnx in the "
-        "weights folder, or the path of one",
+        "LPIPS v0.1 of repeats, and of edits outside their mask: lpips_MODEL.onnx (ONNX) in the weights folder, or "
+        "the path of one",
     ),
     EncoderLibrary(
         "pixels", "pixels", "Apache-2.0", "metrics.encoders.pixels:load_pixels", "rgb8",
