@@ -1,9 +1,9 @@
 """Precision editing: does an edit do what was asked, and does it leave the rest of the picture alone?
 
-An edit has a source (the first reference picture), an output, an instruction, and often a mask that is white where the
-picture may change. Preservation is measured outside the mask and needs one; what was done is measured in the space of
-an image and a text encoder and needs none. Neither says enough alone: the unedited source preserves everything and
-follows nothing, an unrelated picture may follow and preserves nothing.
+An edit has a source (the first reference picture), an output, an instruction, and often a mask of what may change. A
+mask comes here in black and white, and white may change. Preservation is measured outside the mask and needs one; what
+was done is measured in the space of an image and a text encoder and needs none. Neither says enough alone: the unedited
+source preserves everything and follows nothing, an unrelated picture may follow and preserves nothing.
 """
 
 from __future__ import annotations

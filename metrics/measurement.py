@@ -21,6 +21,7 @@ REASONS: Mapping[str, str] = {
     "no_checkable_position": "no object is asked for in a part of the picture",
     "no_source": "no source picture was given, so nothing says what the edit started from",
     "no_mask": "no mask was given, so nothing says what may change",
+    "unclear_mask": "the mask can be read in several ways; save it black and white, white where the picture may change",
     "mask_covers_all": "the mask leaves no part of the picture that must stay as it is, or too little to measure",
     "mask_is_empty": "the mask lets nothing change",
     "texts_agree": "the texts before and after the edit say the same, so there is no change to follow",

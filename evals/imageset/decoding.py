@@ -1,4 +1,4 @@
-"""From an image file to upright RGB pixels and their hash: the one way in which TwinLens decodes."""
+"""From an image file to upright sRGB pixels and their hash: the one way in which TwinLens decodes."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from evals.imageset.colour import UnusableProfile, has_alpha, in_srgb
+
 if TYPE_CHECKING:
     import PIL.Image
 
-DECODING_VERSION = "rgb8-3"
+DECODING_VERSION = "srgb8-4"
 """Part of every cache key: change it when the same file would give other pixels, or none."""
 
 RASTER_FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
@@ -36,37 +38,58 @@ Pixels = npt.NDArray[np.uint8]
 class UnreadableImage(ValueError):
     """The file is not an image that can be decoded; the message is a clause such as 'is truncated'."""
 
+    reason: ClassVar[str] = "unreadable_image"
+    """The reason (of `metrics.measurement.REASONS`) of what cannot be measured for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class DecodedImage:
-    """An image in memory: RGB uint8 pixels (height, width, 3) with the hash of the pixels and of the file."""
+    """An image in memory: sRGB uint8 pixels (height, width, 3) with the hash of the pixels and of the file.
+
+    ``colour_note`` says why its embedded colour profile was not applied, None where it was or there is none.
+    """
 
     pixels: Pixels
     pixel_sha256: str
     file_sha256: str
+    colour_note: str | None = None
 
 
 def upright_rgb(opened: PIL.Image.Image) -> Pixels:
-    """Return the pixels as RGB uint8 (height, width, 3): EXIF rotation applied, alpha composited on white.
+    """Return the pixels as sRGB uint8 (height, width, 3): EXIF rotation applied, alpha composited on white.
 
-    16-bit greyscale is scaled to 8 bits (Pillow alone would clip it). Of an animation this is the first frame. Raises
-    UnreadableImage if the pixels have 32 bits: what is white in them is not defined.
+    An embedded colour profile is applied (see `evals.imageset.colour.in_srgb`); where that fails, and where there is
+    none, the numbers are taken to be sRGB. 16-bit greyscale is scaled to 8 bits (Pillow alone would clip it). Of an
+    animation this is the first frame. Raises UnreadableImage if the pixels have 32 bits: what is white in them is not
+    defined.
     """
+    return _upright_rgb(opened)[0]
+
+
+def _upright_rgb(opened: PIL.Image.Image) -> tuple[Pixels, str | None]:
+    """Return the pixels of `upright_rgb`, and why their colour profile was not applied."""
     import PIL.Image
 
-    picture = _upright(opened)
+    picture = upright(opened)
     if picture.mode in ("F", "I"):
         raise UnreadableImage("has 32-bit pixels; save it with 8 or 16 bits a channel")
     if picture.mode.startswith("I;16"):
         wide = np.asarray(picture, dtype=np.int64)
         picture = PIL.Image.fromarray((wide >> 8).astype(np.uint8))
-    if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
+    note = None
+    if profile := opened.info.get("icc_profile"):
+        try:
+            picture = in_srgb(picture, profile)
+        except UnusableProfile as error:
+            note = f"has a colour profile that {error}"
+    if has_alpha(picture):
         layer = picture.convert("RGBA")
         picture = PIL.Image.alpha_composite(PIL.Image.new("RGBA", layer.size, "white"), layer)
-    return np.array(picture.convert("RGB"), dtype=np.uint8)
+    return np.array(picture.convert("RGB"), dtype=np.uint8), note
 
 
-def _upright(opened: PIL.Image.Image) -> PIL.Image.Image:
+def upright(opened: PIL.Image.Image) -> PIL.Image.Image:
+    """Return a picture with its EXIF rotation applied."""
     import PIL.ImageOps
 
     try:
@@ -77,7 +100,7 @@ def _upright(opened: PIL.Image.Image) -> PIL.Image.Image:
 
 
 def pixel_sha256(pixels: Pixels) -> str:
-    """Return the SHA-256 of the decoded pixels with their size, so that a reshaped array does not collide.
+    """Return the SHA-256 of decoded, colour-managed pixels with their size, so that a reshaped array does not collide.
 
     Examples
     --------
@@ -171,15 +194,19 @@ def decode_file(path: Path) -> DecodedImage:
 
     Raises UnreadableImage if it is missing, not an image, truncated, or over 200 megapixels.
     """
+    return decode_bytes(content_of(path))
+
+
+def content_of(path: Path) -> bytes:
+    """Return the bytes of a file; raises UnreadableImage if it cannot be read."""
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise UnreadableImage(f"cannot be read ({error.strerror})") from None
-    return decode_bytes(content)
 
 
 def decode_bytes(content: bytes) -> DecodedImage:
     """Decode the bytes of an image file (see `decode_file`)."""
     with open_picture(content) as opened:
-        pixels = upright_rgb(opened)
-    return DecodedImage(pixels, pixel_sha256(pixels), hashlib.sha256(content).hexdigest())
+        pixels, colour_note = _upright_rgb(opened)
+    return DecodedImage(pixels, pixel_sha256(pixels), hashlib.sha256(content).hexdigest(), colour_note)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from evals.imageset.decoding import UnreadableImage, decode_file
+from evals.imageset.masks import decode_mask
 
 MEMORY_LIMIT_BYTES = 6 << 30
 
@@ -22,14 +23,14 @@ def main() -> None:
     _confine()
     for line in requests:
         request = json.loads(line)
-        name = {"number": request["number"], "path": request["path"]}
+        name = {key: request[key] for key in ("number", "path", "is_mask")}
         try:
-            image = decode_file(Path(request["path"]))
+            image = (decode_mask if request["is_mask"] else decode_file)(Path(request["path"]))
         except UnreadableImage as error:
-            answers.write(json.dumps({**name, "unreadable": str(error)}).encode() + b"\n")
+            answers.write(json.dumps({**name, "unreadable": str(error), "reason": error.reason}).encode() + b"\n")
         else:
             facts = {"shape": image.pixels.shape, "pixels": image.pixel_sha256, "file": image.file_sha256}
-            answers.write(json.dumps({**name, **facts}).encode() + b"\n")
+            answers.write(json.dumps({**name, **facts, "colour_note": image.colour_note}).encode() + b"\n")
             answers.write(image.pixels.data.cast("B"))
         answers.flush()
 

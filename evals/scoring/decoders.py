@@ -22,6 +22,7 @@ from typing import IO, Any
 import numpy as np
 
 from evals.imageset.decoding import DecodedImage, pixel_sha256
+from metrics.measurement import REASONS
 
 TIME_LIMIT_S = 120.0
 WORKER = [sys.executable, "-m", "evals.scoring.decode_worker"]
@@ -33,6 +34,13 @@ class Unreadable:
 
     reason: str
     what: str
+
+
+@dataclass(frozen=True, slots=True)
+class MaskFile:
+    """A file that is read as the mask of an edit (see `evals.imageset.masks`), and not as a picture."""
+
+    path: Path
 
 
 class Decoders:
@@ -63,21 +71,21 @@ class Decoders:
             process.stop()
         self._threads.shutdown(cancel_futures=True)
 
-    def decode(self, paths: Iterable[Path]) -> Iterator[DecodedImage | Unreadable]:
-        """Yield the decoded images in the order of ``paths``, a few ahead of the caller."""
-        waiting = iter(paths)
+    def decode(self, files: Iterable[Path | MaskFile]) -> Iterator[DecodedImage | Unreadable]:
+        """Yield the decoded images in the order of ``files``, a few ahead of the caller."""
+        waiting = iter(files)
         flight: collections.deque[concurrent.futures.Future[DecodedImage | Unreadable]] = collections.deque()
         while True:
-            while len(flight) < 2 * self.workers and (path := next(waiting, None)) is not None:
-                flight.append(self._threads.submit(self._decode, path))
+            while len(flight) < 2 * self.workers and (file := next(waiting, None)) is not None:
+                flight.append(self._threads.submit(self._decode, file))
             if not flight:
                 return
             yield flight.popleft().result()
 
-    def _decode(self, path: Path) -> DecodedImage | Unreadable:
+    def _decode(self, file: Path | MaskFile) -> DecodedImage | Unreadable:
         process = self._idle.get()
         try:
-            return process.decode(path)
+            return process.decode(file)
         finally:
             self._idle.put(process)
 
@@ -90,7 +98,7 @@ class _Process:
         self._child: subprocess.Popen[bytes] | None = None
         self._requests = itertools.count()
 
-    def decode(self, path: Path) -> DecodedImage | Unreadable:
+    def decode(self, file: Path | MaskFile) -> DecodedImage | Unreadable:
         child = self._running()
         late = threading.Event()
 
@@ -103,7 +111,8 @@ class _Process:
         try:
             assert child.stdin is not None
             assert child.stdout is not None
-            request = {"number": next(self._requests), "path": str(path)}
+            path, is_mask = (file.path, True) if isinstance(file, MaskFile) else (file, False)
+            request = {"number": next(self._requests), "path": str(path), "is_mask": is_mask}
             child.stdin.write(json.dumps(request).encode() + b"\n")
             child.stdin.flush()
             return _answer(child.stdout, request)
@@ -158,7 +167,9 @@ def _answer(stream: IO[bytes], request: Mapping[str, Any]) -> DecodedImage | Unr
     if any(facts[key] != value for key, value in request.items()):
         raise ValueError("the answer is about another file")
     if "unreadable" in facts:
-        return Unreadable("unreadable_image", facts["unreadable"])
+        if facts["reason"] not in REASONS:
+            raise ValueError("the answer is none of the reasons")
+        return Unreadable(facts["reason"], facts["unreadable"])
     height, width, channels = facts["shape"]
     content = stream.read(height * width * channels)
     if len(content) < height * width * channels:
@@ -167,4 +178,4 @@ def _answer(stream: IO[bytes], request: Mapping[str, Any]) -> DecodedImage | Unr
     # Features are kept under this hash: it is taken of the pixels that are encoded, not of what is said of them.
     if pixel_sha256(pixels) != facts["pixels"]:
         raise ValueError("the pixels are not those that were hashed")
-    return DecodedImage(pixels, facts["pixels"], facts["file"])
+    return DecodedImage(pixels, facts["pixels"], facts["file"], facts["colour_note"])

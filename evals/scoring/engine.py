@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from evals.imageset.decoding import DECODING_VERSION, DecodedImage, Pixels, pixel_sha256
-from evals.scoring.decoders import Decoders, Unreadable
+from evals.scoring.decoders import Decoders, MaskFile, Unreadable
 from evals.scoring.features import FeatureCache, FeatureStore
 from evals.scoring.subjects import ImageKey, Inputs, Plan
 from metrics.encoders.catalogue import Encoder
@@ -74,6 +74,8 @@ class FeatureTable:
         self.decoders = decoders
         self.progress = progress
         self.unreadable = dict(unreadable)
+        self.colour_notes: dict[ImageKey, str] = {}
+        """Why the colour profile of a picture was not applied."""
         self._failed: dict[tuple[str, str, str], str] = {}
         self._decoys: dict[tuple[str, str, int], tuple[tuple[str, ...], Mapping[str, Any] | Unreadable]] = {}
         self._hash: dict[ImageKey, str] = {}
@@ -120,7 +122,10 @@ class FeatureTable:
             self.progress("prompts", start + len(batch), len(of_texts))
         windows = list(self._windows(needs))
         decoded = self.decoders.decode(
-            self.folder / key.name for window in windows for key in window if key.kind == "file"
+            MaskFile(self.folder / key.name) if key.kind == "mask" else self.folder / key.name
+            for window in windows
+            for key in window
+            if key.kind != "rendering"
         )
         done, total = 0, sum(map(len, windows))
         for window in windows:
@@ -155,18 +160,34 @@ class FeatureTable:
         return all(each in self._hash for each in key.pictures) and self._content(key) in self._store(key)
 
     def _remember(self, key: ImageKey, image: DecodedImage) -> None:
-        self._hash[key] = image.pixel_sha256
-        if key.kind == "file":
-            stamp = _stamp(self.folder / key.name)
-            if stamp is not None and stamp not in self._known_files:
-                self._known_files.put(stamp, image.pixel_sha256)
+        stamp = self._stamp(key)
+        if stamp is not None and stamp not in self._known_files:
+            self._known_files.put(stamp, [image.pixel_sha256, image.colour_note])
+        self._recall(key, image.pixel_sha256, image.colour_note)
+
+    def _recall(self, key: ImageKey, pixel_hash: str, colour_note: str | None) -> None:
+        self._hash[key] = pixel_hash
+        if colour_note is not None:
+            self.colour_notes[key] = colour_note
+
+    def _stamp(self, key: ImageKey) -> str | None:
+        """Identify a file without reading it, as version control does: where, which, how big, and when changed."""
+        if key.kind == "rendering":
+            return None
+        path = self.folder / key.name
+        try:
+            facts = path.stat()
+        except OSError:
+            return None
+        identity = f"{key.kind}|{facts.st_ino}|{facts.st_size}|{facts.st_mtime_ns}|{facts.st_ctime_ns}|"
+        return hashlib.sha256(identity.encode() + os.fsencode(path.resolve())).hexdigest()
 
     def _windows(self, needs: Needs) -> Iterator[list[ImageKey]]:
         """Yield the pictures that must be decoded, a window at a time; pictures that are compared share a window."""
         for picture in needs.pictures:
-            stamp = _stamp(self.folder / picture.name) if picture.kind == "file" else None
+            stamp = self._stamp(picture)
             if stamp is not None and stamp in self._known_files:
-                self._hash[picture] = self._known_files.get(stamp)
+                self._recall(picture, *self._known_files.get(stamp))
         missing = {picture for picture in needs.pictures if picture not in self._hash}
         missing.update(picture for key in needs.features if not self._is_stored(key) for picture in key.pictures)
         window: list[ImageKey] = []
@@ -233,13 +254,3 @@ def _compared(needs: Needs) -> Iterable[list[ImageKey]]:
     for picture in needs.pictures:
         groups.setdefault(root(picture), []).append(picture)
     return groups.values()
-
-
-def _stamp(path: Path) -> str | None:
-    """Identify a file without reading it, as version control does: where, which, how big, and when it was changed."""
-    try:
-        facts = path.stat()
-    except OSError:
-        return None
-    identity = f"{facts.st_ino}|{facts.st_size}|{facts.st_mtime_ns}|{facts.st_ctime_ns}|"
-    return hashlib.sha256(identity.encode() + os.fsencode(path.resolve())).hexdigest()

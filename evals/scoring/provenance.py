@@ -85,4 +85,9 @@ def provenance_warnings(record: Mapping[str, Any]) -> list[str]:
             f"{system}: requests that gave no image: {counts}. They are in no mean; in stars, what was refused or "
             "filtered is zero."
         )
+    if colour := record.get("colour"):
+        warnings.append(
+            f"Colour profiles that could not be applied, so that the pixels were taken as sRGB: in {len(colour)} of "
+            f"the rows, first in row {colour[0]['row']} ({colour[0]['reason']})."
+        )
     return [*warnings, *image_set.get("warnings", ())]

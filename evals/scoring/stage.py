@@ -14,7 +14,7 @@ import filelock
 from evals.imageset.contract import EVAL, IMAGES, METADATA, PROVENANCE, SAMPLES
 from evals.imageset.decoding import check_header
 from evals.imageset.imageset import ImageSet, ImageSetError, read_image_set, write_atomically
-from evals.imageset.validation import Problem, file_names
+from evals.imageset.validation import Problem
 from evals.run import Run, image_set_of
 from evals.scoring.decoders import Decoders, Unreadable
 from evals.scoring.encoders import choose_encoders, roles_of
@@ -22,7 +22,7 @@ from evals.scoring.engine import FeatureTable, Needs, Progress
 from evals.scoring.features import FeatureCache
 from evals.scoring.measuring import collect_needs, measure
 from evals.scoring.provenance import provenance
-from evals.scoring.subjects import ImageKey, is_given
+from evals.scoring.subjects import ImageKey, is_given, picture_keys
 from evals.scoring.table import ScoreTableWriter
 from evals.yaml_files import suggestion
 from metrics.catalogue import METRICS
@@ -111,6 +111,7 @@ def score(
         write_atomically(out / SAMPLES, ("\n".join(lines) + "\n").encode())
         record = provenance(image_set, chosen, used, specs) | {
             "unreadable": _unreadable_rows(image_set, table.unreadable),
+            "colour": _rows_with(image_set, table.colour_notes),
             "long_prompts": _long_prompts(image_set, needs, table),
             "seconds": round(time.perf_counter() - started, 1),
         }
@@ -187,20 +188,26 @@ def _only_writer(out: Path) -> Iterator[None]:
 
 def _bad_headers(image_set: ImageSet, progress: Progress) -> dict[ImageKey, Unreadable]:
     """Look at the header of every file before any model is loaded, so that a bad set is refused in seconds."""
-    headers: dict[str, str | None] = {}
+    headers: dict[ImageKey, str | None] = {}
     for done, row in enumerate(image_set.rows, start=1):
-        for name in file_names(row):
-            if name not in headers:
-                headers[name] = check_header(image_set.path(name))
+        for key in picture_keys(row):
+            if key not in headers:
+                headers[key] = check_header(image_set.path(key.name))
         if done % 1000 == 0:
             progress("files", done, len(image_set.rows))
-    return {ImageKey("file", name): Unreadable("unreadable_image", what) for name, what in headers.items() if what}
+    return {key: Unreadable("unreadable_image", what) for key, what in headers.items() if what}
 
 
 def _unreadable_rows(image_set: ImageSet, bad: Mapping[ImageKey, Unreadable]) -> list[dict[str, Any]]:
-    """Return line and reason of every row of which a file is no image."""
-    keyed = ((n, ImageKey("file", name)) for n, row in enumerate(image_set.rows) for name in file_names(row))
-    named = {n: f"{key.name!r} {bad[key].what}" for n, key in keyed if key in bad}
+    """Return line and reason of every row of which a file is no image; an unclear mask is one."""
+    damaged = {key: each.what for key, each in bad.items() if each.reason != "unclear_mask"}
+    return _rows_with(image_set, damaged)
+
+
+def _rows_with(image_set: ImageSet, notes: Mapping[ImageKey, str]) -> list[dict[str, Any]]:
+    """Return line and reason of every row that names a file of which something is to be said."""
+    keyed = ((n, key) for n, row in enumerate(image_set.rows) for key in picture_keys(row))
+    named = {n: f"{key.name!r} {notes[key]}" for n, key in keyed if key in notes}
     return [{"row": image_set.line_numbers[n], "reason": what} for n, what in named.items()]
 
 

@@ -26,9 +26,9 @@ MAX_IMAGES_PAIRED = 2000
 
 @dataclass(frozen=True, slots=True, order=True)
 class ImageKey:
-    """One picture: a file of the set, or a clean rendering of a text that serves as a control."""
+    """One picture: a file of the set, the mask of an edit, or a clean rendering of a text that serves as a control."""
 
-    kind: Literal["file", "rendering"]
+    kind: Literal["file", "mask", "rendering"]
     name: str
 
 
@@ -130,7 +130,7 @@ def _plan(spec: MetricSpec, rows: Sequence[Row], members: Sequence[int], **chang
     if (spec.references or compares_edits) and "references" not in changes:
         changes["references"] = _references(first)
     if compares_edits and first.get("mask"):
-        changes["mask"] = ImageKey("file", first["mask"])
+        changes["mask"] = ImageKey("mask", first["mask"])
     if spec.texts:
         texts_of = load_function(spec.texts)
         changes["texts"] = tuple(dict.fromkeys(text for i in members for text in texts_of(rows[i])))
@@ -148,6 +148,12 @@ def _uses(spec: MetricSpec, kind: str) -> bool:
 
 def _file(row: Row) -> ImageKey:
     return ImageKey("file", row["file_name"])
+
+
+def picture_keys(row: Row) -> list[ImageKey]:
+    """Return every file that a row names: the image, its references, its mask."""
+    references = [ImageKey("file", name) for name in row.get("reference_images") or ()]
+    return [_file(row), *references, *([ImageKey("mask", row["mask"])] if row.get("mask") else ())]
 
 
 def _references(row: Row) -> tuple[ImageKey, ...]:

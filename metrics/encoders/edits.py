@@ -12,7 +12,8 @@ from metrics.encoders.extractor import Extractor
 from metrics.encoders.pixels import SSIM_WINDOW, local_similarity
 
 Edit = tuple[Image, Image, Image | None]
-"""Source, output and mask of one edit. White in the mask is what may change; None where no mask was given."""
+"""Source, output and mask of one edit. The mask is a picture in black and white, and white is what may change (what a
+file of any other form means is decided where it is decoded); None where no mask was given."""
 
 Mask = npt.NDArray[np.bool_]
 

@@ -28,7 +28,7 @@ from evals.generation.answers import (
 )
 from evals.generation.hosts.redaction import redact_answer
 from evals.generation.plan import ImageRequest
-from evals.imageset.decoding import open_picture
+from evals.imageset.decoding import open_picture, upright_rgb
 
 _SETTINGS: Mapping[str, Mapping[str, float]] = {
     "black-forest-labs/FLUX.2-klein-4B": {"num_inference_steps": 4, "guidance_scale": 1.0},
@@ -191,6 +191,7 @@ def _load(weights: str) -> _Loaded:
 
 
 def _run(loaded: _Loaded, call: LocalCall) -> Any:
+    import PIL.Image
     import torch
 
     arguments: dict[str, Any] = {"prompt": call.prompt, "width": call.side, "height": call.side, "output_type": "pil"}
@@ -204,7 +205,7 @@ def _run(loaded: _Loaded, call: LocalCall) -> Any:
         pictures = []
         for reference in call.references:
             with open_picture(reference) as opened:
-                pictures.append(opened.convert("RGB"))
+                pictures.append(PIL.Image.fromarray(upright_rgb(opened)))
         arguments["image"] = pictures if len(pictures) > 1 else pictures[0]
     return loaded.pipeline(**arguments)
 

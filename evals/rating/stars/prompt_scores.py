@@ -28,6 +28,7 @@ NOT_ASKED = (
     "no_checkable_position",
     "no_source",
     "no_mask",
+    "unclear_mask",
     "mask_covers_all",
     "mask_is_empty",
     "texts_agree",
