@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import PIL.ImageCms
 
 MAX_PROFILE_BYTES = 8 << 20
-"""Printer profiles take up to 3 MB; what is larger is not parsed."""
+"""Printer profiles take up to 3 MB. What is larger is not parsed; a PNG that packs more is refused as it is opened."""
 
 SAME_COLOUR_LEVELS = 1
 """A profile that moves no colour by more levels of 255 than this is sRGB in other words: the pixels stay untouched."""

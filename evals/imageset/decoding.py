@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from evals.imageset.colour import UnusableProfile, has_alpha, in_srgb
+from evals.imageset.colour import MAX_PROFILE_BYTES, UnusableProfile, has_alpha, in_srgb
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -77,9 +77,9 @@ def _upright_rgb(opened: PIL.Image.Image) -> tuple[Pixels, str | None]:
         wide = np.asarray(picture, dtype=np.int64)
         picture = PIL.Image.fromarray((wide >> 8).astype(np.uint8))
     note = None
-    if profile := opened.info.get("icc_profile"):
+    if "icc_profile" in opened.info:
         try:
-            picture = in_srgb(picture, profile)
+            picture = in_srgb(picture, opened.info["icc_profile"] or b"")  # None: Pillow could not put it together
         except UnusableProfile as error:
             note = f"has a colour profile that {error}"
     if has_alpha(picture):
@@ -154,8 +154,10 @@ def open_picture(source: bytes | BinaryIO) -> Iterator[PIL.Image.Image]:
     pixels are decoded.
     """
     import PIL.Image
+    import PIL.PngImagePlugin
 
     PIL.Image.MAX_IMAGE_PIXELS = None  # our own limit, below, is the one that is told
+    PIL.PngImagePlugin.MAX_TEXT_CHUNK = MAX_PROFILE_BYTES  # Pillow refuses a PNG with a profile above 1 MiB
     file = io.BytesIO(source) if isinstance(source, bytes) else source
     if not file.read(1):
         raise UnreadableImage("is empty")

@@ -1,10 +1,11 @@
 """Colour profiles: what looks alike has one hash, sRGB costs nothing, and what cannot be applied is said."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import PIL.Image
-import PIL.PngImagePlugin
 import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 
@@ -53,7 +54,9 @@ def test_one_card_in_two_colour_spaces_is_one_colour(kind, options):
     assert shown.colour_note is None
     difference = deltaE_ciede2000(rgb2lab(shown.pixels[8, 4::8]), rgb2lab(np.array(BRAND, np.uint8)))
     assert difference.max() < 1.5
-    assert shown.pixel_sha256 != decoded(card(), None, kind, **options).pixel_sha256, "they look different"
+    untagged = decoded(card(), None, kind, **options)
+    assert untagged.colour_note is None
+    assert shown.pixel_sha256 != untagged.pixel_sha256, "they look different"
 
 
 @pytest.mark.parametrize(
@@ -122,6 +125,19 @@ def test_inks_are_shown_as_their_profile_says():
 def test_what_cannot_be_applied_is_said_and_the_pixels_stay(profile, note):
     shown = decoded(card(), profile, "TIFF")
     assert note in shown.colour_note
+    assert shown.pixel_sha256 == decoded(card(), None).pixel_sha256
+
+
+def test_a_profile_of_2_mib_is_applied_in_a_png_too_and_one_that_cannot_be_unpacked_is_said():
+    large = decoded(card(), rgb_profile() + bytes(2 << 20))
+    assert large.pixel_sha256 == decoded(card(), rgb_profile()).pixel_sha256
+    content = encoded(card(), icc_profile=rgb_profile())
+    start = content.index(b"iCCP")
+    (length,) = struct.unpack(">I", content[start - 4 : start])
+    broken = b"iCCP" + content[start + 4 : start + 4 + length - 40] + bytes(40)
+    checksum = struct.pack(">I", zlib.crc32(broken))
+    shown = decode_bytes(content[:start] + broken + checksum + content[start + 8 + length :])
+    assert "is damaged" in shown.colour_note
     assert shown.pixel_sha256 == decoded(card(), None).pixel_sha256
 
 
