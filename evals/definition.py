@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, Valida
 
 from evals.data_files import data_path
 from evals.facts.pricing import Size
-from evals.suites.items import HexColour
+from evals.imageset.columns import HexColour
 from evals.suites.suite import read_suite, suite_names
 from evals.yaml_files import (
     DistinctEntries,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,10 +61,10 @@ class Run:
     @functools.cached_property
     def samples(self) -> pd.DataFrame:
         """The rows of the image set, one a sample, indexed by ``sample_id``."""
-        import pandas as pd
-
         with _damage(self.path / SAMPLES):
-            return pd.DataFrame(_read_lines(self.path / SAMPLES)).set_index("sample_id", drop=False)
+            text = (self.path / SAMPLES).read_text(encoding="utf-8")
+            rows = [json.loads(line) for line in text.split("\n") if line.strip()]
+            return table_of(rows).set_index("sample_id", drop=False)
 
     @functools.cached_property
     def scores(self) -> pd.DataFrame:
@@ -79,22 +79,18 @@ class Run:
         ``simulated`` (not, where the set does not say), and the ``prompt_id`` that the image set gives a prompt without
         one.
         """
-        import pandas as pd
+        from evals.imageset.imageset import read_requests
 
-        path = self.image_set / REQUESTS
-        if not path.is_file():
+        rows = read_requests(self.image_set)
+        if rows is None:
             return None
-        with _damage(path):
-            rows = [_with_prompt_id(row) for row in _read_lines(path)]
-            table = pd.DataFrame(rows)
-            if not rows:
-                return table
-            if "system" not in table:
-                raise KeyError("system")
-            table["simulated"] = table["simulated"].eq(True) if "simulated" in table else False
-            if "sample_id" in table:
-                for side in {"width", "height"} & set(self.samples):
-                    table[side] = table["sample_id"].map(self.samples[side])
+        table = table_of([_with_prompt_id(row) for row in rows])
+        if not rows:
+            return table
+        table["simulated"] = table["simulated"].eq(True) if "simulated" in table else False
+        if "sample_id" in table:
+            for side in {"width", "height"} & set(self.samples):
+                table[side] = table["sample_id"].map(self.samples[side])
         return table
 
     @functools.cached_property
@@ -119,15 +115,19 @@ class Run:
     def read_scores(self, with_details: bool = True) -> pd.DataFrame:
         """Read the score table anew, ``details`` parsed to dicts or, where nobody looks at them, left on disk."""
         import pandas as pd
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
         path = self.path / SCORES
         with _damage(path):
             columns = pq.read_schema(path).names
             _check_fields(dict.fromkeys(columns), _SCORE_COLUMNS)
+            wanted = [name for name in columns if with_details or name != "details"]
+            # A whole number stays one beside a null, and beyond 2**53.
+            whole = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}
+            table: pd.DataFrame = pq.read_table(path, columns=wanted).to_pandas(types_mapper=whole.get)
             if not with_details:
-                return pd.read_parquet(path, columns=[name for name in columns if name != "details"])
-            table = pd.read_parquet(path)
+                return table
             table["details"] = [json.loads(text) if isinstance(text, str) else {} for text in table["details"]]
             return table
 
@@ -141,8 +141,17 @@ class Run:
         return path if path.is_file() else None
 
 
-def _read_lines(path: Path) -> list[Any]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+def table_of(rows: Sequence[Mapping[str, Any]], columns: list[str] | None = None) -> pd.DataFrame:
+    """Return rows as a table in which columns of whole numbers stay so, whatever is missing (``Int64``, ``UInt64``)."""
+    import pandas as pd
+
+    table = pd.DataFrame(rows, columns=columns)
+    for column in map(str, table):
+        values = [row.get(column) for row in rows]
+        numbers = [value for value in values if value is not None]
+        if numbers and all(type(value) is int for value in numbers):
+            table[column] = pd.array(values, dtype="UInt64" if max(numbers) >= 2**63 else "Int64")
+    return table
 
 
 def _check_fields(record: Any, names: set[str]) -> None:
@@ -151,11 +160,11 @@ def _check_fields(record: Any, names: set[str]) -> None:
         raise KeyError(*sorted(missing))
 
 
-def _with_prompt_id(row: Any) -> Any:
+def _with_prompt_id(row: dict[str, Any]) -> dict[str, Any]:
     """Return a request under the ``prompt_id`` that its picture has, or would have, in the image set."""
     from evals.imageset.imageset import id_of_prompt
 
-    if not isinstance(row, dict) or row.get("prompt_id") or not isinstance(row.get("prompt"), str):
+    if row.get("prompt_id") or not row.get("prompt"):
         return row
     return row | {"prompt_id": id_of_prompt(row["prompt"])}
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, TypeVar
 
 import yaml
@@ -158,7 +159,7 @@ def read_yaml(path: Path, model: type[Model], error: type[ValueError], **context
         where, context = first["loc"], first["ctx"] if first["type"] == "refused" else {}
         line, place = _find(node, (*where, *context.get("steps", ())))
         again = f" (first in line {_line_of(node, *where, *context['first'])})" if context.get("first") else ""
-        raise error(f"{', '.join((path.name, f'line {line}', *place))}: {_sentence(first)}{again}") from None
+        raise error(f"{', '.join((path.name, f'line {line}', *place))}: {sentence_of(first)}{again}") from None
 
 
 def _composed(path: Path, error: type[ValueError]) -> yaml.MappingNode:
@@ -283,8 +284,11 @@ _SENTENCES = {
 }
 
 
-def _sentence(problem: ErrorDetails) -> str:
-    """Return what an error of pydantic means, in the words that all files of ours are refused in."""
+def sentence_of(problem: ErrorDetails, wording: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return what an error of pydantic means, in the words that all files of ours are refused in.
+
+    ``wording`` has other words for some kinds of errors, where a file is not YAML.
+    """
     kind, value, context = problem["type"], problem["input"], problem.get("ctx", {})
     if kind in ("literal_error", "union_tag_invalid") and isinstance(value, (str, dict)):
         known = re.findall(r"'([^']+)'", context.get("expected") or context["expected_tags"])
@@ -297,5 +301,7 @@ def _sentence(problem: ErrorDetails) -> str:
         kind = "string_type"
     if kind == "too_short" and not context["actual_length"]:
         return "the list is empty"
-    sentence = _SENTENCES.get(kind, problem["msg"].removeprefix("Value error, ").replace("{", "{{").replace("}", "}}"))
+    sentence = {**_SENTENCES, **wording}.get(
+        kind, problem["msg"].removeprefix("Value error, ").replace("{", "{{").replace("}", "}}")
+    )
     return sentence.format(value=value, **context)

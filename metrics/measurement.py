@@ -33,6 +33,8 @@ REASONS: Mapping[str, str] = {
     "decode_timeout": "decoding the image took longer than the limit",
     "decode_crashed": "the decoder process died on this image",
     "encoder_failed": "the encoder failed on this image",
+    "text_unknown": "the encoder knows hardly a word of the text, so its vector would say nothing",
+    "metric_failed": "the metric failed on this subject",
 }
 """Every reason a measurement may carry instead of a value, with the sentence that a report prints."""
 

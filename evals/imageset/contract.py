@@ -1,8 +1,7 @@
-"""What the stages hand on to each other: names of files, outcomes and reasons of requests, columns and their types."""
+"""What the stages hand on to each other: names of files, outcomes and reasons of requests, columns of requests."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypedDict, get_args
 
 if TYPE_CHECKING:
@@ -94,38 +93,3 @@ class RequestRow(PlannedRow):
 def ended_as(requests: pd.DataFrame, *outcomes: Outcome) -> pd.Series[bool]:
     """Return which requests ended with one of some outcomes."""
     return requests["outcome"].isin(outcomes)
-
-
-REQUIRED: Final = ("file_name", "system", "prompt")
-"""The columns that every row of ``metadata.jsonl`` fills."""
-
-COLUMN_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
-    "file_name": ("string",),
-    "system": ("string",),
-    "prompt": ("string",),
-    "sample_id": ("string",),
-    "suite": ("string",),
-    "prompt_id": ("string",),
-    "sequence_id": ("string",),
-    "language": ("string",),
-    "mask": ("string",),
-    "caption": ("string",),
-    "source_caption": ("string",),
-    "expected_text": ("string", "list of string"),
-    "tags": ("list of string",),
-    "palette": ("list of string",),
-    "objects": ("list of object",),
-    "absent": ("list of string",),
-    "relations": ("list of object",),
-    "edit": ("object",),
-    "reference_images": ("list of string",),
-    "seed": ("integer",),
-    "repeat": ("integer",),
-    "shot": ("integer",),
-    "width": ("integer",),
-    "height": ("integer",),
-    "latency_s": ("number", "integer"),
-    "cost_usd": ("number", "integer"),
-    "simulated": ("boolean",),
-}
-"""The JSON type of every column of ``metadata.jsonl`` that TwinLens reads. Others are kept and need one type each."""

@@ -19,7 +19,7 @@ from evals.imageset.colour import MAX_PROFILE_BYTES, UnusableProfile, has_alpha,
 if TYPE_CHECKING:
     import PIL.Image
 
-DECODING_VERSION = "srgb8-4"
+DECODING_VERSION = "srgb8-5"
 """Part of every cache key: change it when the same file would give other pixels, or none."""
 
 RASTER_FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
@@ -31,6 +31,13 @@ the file holds, and other plugins read scripts, documents and tables of other fi
 
 MAX_PIXELS = 200_000_000
 _TAIL_BYTES = 4096
+
+_LARGE_PIXELS = 512 * 512
+_END_OF_IMAGE, _FILLER = 0xD9, 0xFF
+_WITHOUT_SEGMENT = (0x00, 0x01, *range(0xD0, 0xD9))
+_STRETCH = bytes(7 * n % 251 for n in range(256))
+_OTHER_DATA = _STRETCH + b"".join(bytes((0xFF, 0xD0 + n)) + _STRETCH for n in range(8))
+"""Data of no picture, and again behind each of the eight restart markers, for which a decoder may be waiting."""
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -180,6 +187,48 @@ def open_picture(source: bytes | BinaryIO) -> Iterator[PIL.Image.Image]:
         raise UnreadableImage(f"cannot be decoded ({' '.join(str(error).split()) or type(error).__name__})") from None
 
 
+def _lacks_jpeg_data(content: bytes, opened: PIL.Image.Image) -> bool:
+    """Tell whether the data of a JPEG end before its picture does, which libjpeg fills up with grey and no error.
+
+    It is decoded once more with other data in front of its end mark: where the picture is whole, nobody reads them,
+    else they become part of it. Of a large one an eighth of the size shows it, but not of a progressive file, of which
+    finer details may be what is missing.
+    """
+    end = _jpeg_end(content)
+    if end is None:
+        return False
+    in_full = "progressive" in opened.info or opened.width * opened.height < _LARGE_PIXELS
+
+    def decoded(source: bytes) -> str:
+        with open_picture(source) as picture:
+            if not in_full:
+                picture.draft(None, (picture.width // 8, picture.height // 8))
+            return pixel_sha256(np.asarray(picture))
+
+    as_it_is = pixel_sha256(np.asarray(opened)) if in_full else decoded(content)
+    return decoded(content[:end] + _OTHER_DATA + content[end:]) != as_it_is
+
+
+def _jpeg_end(content: bytes) -> int | None:
+    """Return where the end mark of a JPEG stands, None if there is none: not that of a thumbnail, nor of what follows.
+
+    A marker is 0xFF and a byte that is neither 0 (a 0xFF of the data) nor 0xFF (a filler). Most are followed by the
+    length of their segment; data lie between segments (ITU-T T.81, annex B).
+    """
+    place = 2
+    while (place := content.find(b"\xff", place)) >= 0 and place + 1 < len(content):
+        marker = content[place + 1]
+        if marker == _END_OF_IMAGE:
+            return place
+        if marker == _FILLER:
+            place += 1
+        elif marker in _WITHOUT_SEGMENT:
+            place += 2
+        else:
+            place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")
+    return None
+
+
 def file_suffix(opened: PIL.Image.Image) -> str:
     """Return the extension of an open picture's real format, without a dot."""
     return (opened.format or "png").lower().replace("jpeg", "jpg")
@@ -210,5 +259,7 @@ def content_of(path: Path) -> bytes:
 def decode_bytes(content: bytes) -> DecodedImage:
     """Decode the bytes of an image file (see `decode_file`)."""
     with open_picture(content) as opened:
+        if opened.format in ("JPEG", "MPO") and _lacks_jpeg_data(content, opened):
+            raise UnreadableImage("is truncated: it has an end mark, but not the data of the whole picture before it")
         pixels, colour_note = _upright_rgb(opened)
     return DecodedImage(pixels, pixel_sha256(pixels), hashlib.sha256(content).hexdigest(), colour_note)

@@ -13,14 +13,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evals.imageset.contract import IMAGES, METADATA, OUTCOMES, REQUESTS, Outcome
-from evals.imageset.validation import FolderIndex, Problem, loader_warnings, mixed_columns, path_problem, row_problem
+from evals.imageset.columns import Columns, RequestColumns, SampleColumns, check_columns
+from evals.imageset.contract import IMAGES, METADATA, REQUESTS, Outcome
+from evals.imageset.validation import (
+    FolderIndex,
+    Problem,
+    loader_warnings,
+    mixed_columns,
+    path_problem,
+    unholdable_seeds,
+)
 
 if TYPE_CHECKING:
     import PIL.Image
 
 
 _ROWS = "write one JSON object a line with file_name, system and prompt"
+_DEEPEST = 50
 
 
 class ImageSetError(ValueError):
@@ -63,10 +72,11 @@ def read_image_set(folder: str | Path, skip_bad: bool = False) -> ImageSet:
     ImageSetError if there is no image set, or a row is bad and ``skip_bad`` is false, or no good row is left.
     """
     folder = Path(folder)
-    parsed, problems = _parse(folder)
-    problems += mixed_columns(parsed)
+    parsed, problems = _read_rows(folder, METADATA, SampleColumns)
+    mixed = [*mixed_columns(parsed), *unholdable_seeds(parsed)]
+    bad = {problem.row for problem in mixed}
+    problems += mixed
     files = FolderIndex(folder)
-    bad = {problem.row for problem in problems}
     seen_files: dict[str, int] = {}
     seen_keys: dict[tuple[Any, ...], int] = {}
     seen_ids: dict[str, int] = {}
@@ -76,8 +86,7 @@ def read_image_set(folder: str | Path, skip_bad: bool = False) -> ImageSet:
         if number in bad:
             continue
         problem = (
-            row_problem(number, row)
-            or path_problem(number, row, files)
+            path_problem(number, row, files)
             or _repeated(number, row["file_name"], seen_files, "file", "give every sample its own file")
             or _repeated(
                 number,
@@ -99,7 +108,22 @@ def read_image_set(folder: str | Path, skip_bad: bool = False) -> ImageSet:
         raise ImageSetError(folder, *problems)
     if not rows:
         raise ImageSetError(folder, *(problems or [Problem(None, "holds no usable row", _ROWS)]))
-    return ImageSet(folder, rows, line_numbers, problems, loader_warnings(rows), _outcomes(folder))
+    outcomes = _outcomes(read_requests(folder) or ())
+    return ImageSet(folder, rows, line_numbers, problems, loader_warnings(rows), outcomes)
+
+
+def read_requests(folder: Path) -> list[dict[str, Any]] | None:
+    """Return the rows of ``requests.jsonl``, None where the image set has none.
+
+    Raises ImageSetError if a row is bad: one that was left out might be a refusal, which would then help its system.
+    """
+    if not (folder / REQUESTS).is_file():
+        return None
+    rows, problems = _read_rows(folder, REQUESTS, RequestColumns)
+    problems += unholdable_seeds(rows, REQUESTS)
+    if problems:
+        raise ImageSetError(folder, *problems)
+    return [row for _, row in rows]
 
 
 def write_image_set(folder: str | Path, samples: Iterable[tuple[PIL.Image.Image | bytes, Mapping[str, Any]]]) -> Path:
@@ -183,57 +207,78 @@ def _as_png(picture: PIL.Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _parse(folder: Path) -> tuple[list[tuple[int, dict[str, Any]]], list[Problem]]:
+def _read_rows(
+    folder: Path, name: str, columns: type[Columns]
+) -> tuple[list[tuple[int, dict[str, Any]]], list[Problem]]:
+    """Return the rows of a file in which every line is a JSON object, with their line numbers, and what is wrong."""
     if not folder.is_dir():
         raise ImageSetError(folder, Problem(None, "there is no folder of that name", "check the path", str(folder)))
     try:
-        text = (folder / METADATA).read_text(encoding="utf-8-sig")
+        text = (folder / name).read_text(encoding="utf-8-sig")
     except (FileNotFoundError, IsADirectoryError):
-        raise ImageSetError(folder, Problem(None, "does not exist", _ROWS)) from None
+        raise ImageSetError(folder, Problem(None, "does not exist", _ROWS, name)) from None
     except UnicodeDecodeError:
-        raise ImageSetError(folder, Problem(None, "is not UTF-8 text", "save it as UTF-8")) from None
-    parsed: list[tuple[int, dict[str, Any]]] = []
+        raise ImageSetError(folder, Problem(None, "is not UTF-8 text", "save it as UTF-8", name)) from None
+    rows: list[tuple[int, dict[str, Any]]] = []
     problems: list[Problem] = []
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
-        try:
-            row = json.loads(line, parse_constant=_refuse_constant, parse_float=_finite)
-            if "\\u" in line:
-                json.dumps(row, ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            problems.append(Problem(number, "holds half a character (a lone surrogate)", "write the text as UTF-8"))
-            continue
-        except (ValueError, RecursionError) as error:
-            problems.append(Problem(number, f"is not valid JSON ({error})", "write one JSON object a line"))
-            continue
-        if isinstance(row, dict):
-            parsed.append((number, row))
+        row = _parse(line)
+        checked = check_columns(row, columns) if isinstance(row, dict) else row
+        if isinstance(checked, dict):
+            rows.append((number, checked))
         else:
-            problems.append(Problem(number, "is not a JSON object", "write one JSON object a line"))
-    return parsed, problems
+            problems.append(Problem.of(number, checked, name))
+    return rows, problems
 
 
-def _outcomes(folder: Path) -> dict[str, dict[Outcome, int]]:
-    """Count the requests of ``requests.jsonl`` that did not end ``ok``."""
-    path = folder / REQUESTS
-    if not path.is_file():
-        return {}
+def _parse(line: str) -> dict[str, Any] | str:
+    """Return the JSON object of a line, or in one sentence why there is none."""
+    one_object = "write one JSON object a line"
+    try:
+        row = json.loads(
+            line, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_without_repetition
+        )
+        if "\\u" in line:
+            json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return "holds half a character (a lone surrogate); write the text as UTF-8"
+    except (ValueError, RecursionError) as error:
+        return f"is not valid JSON ({error}); {one_object}"
+    if not isinstance(row, dict):
+        return f"is not a JSON object; {one_object}"
+    if line.count("[") + line.count("{") > _DEEPEST and _is_deep(row):
+        return f"is nested more than {_DEEPEST} levels deep; write it flat"
+    return row
+
+
+def _is_deep(row: dict[str, Any]) -> bool:
+    level: list[Any] = [row]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for value in level
+            if isinstance(value, (dict, list))
+            for inner in (value.values() if isinstance(value, dict) else value)
+        ]
+    return bool(level)
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        twice = next(key for key, n in Counter(key for key, _ in pairs).items() if n > 1)
+        raise ValueError(f"{twice!r} is given twice")
+    return fields
+
+
+def _outcomes(requests: Iterable[Mapping[str, Any]]) -> dict[str, dict[Outcome, int]]:
+    """Count the requests that did not end ``ok``."""
     counts: dict[str, Counter[Outcome]] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").split("\n"), start=1):
-        if not line.strip():
-            continue
-        remedy = f"outcomes are {', '.join(OUTCOMES)}"
-        try:
-            row = json.loads(line)
-            system, outcome = row["system"], row["outcome"]
-        except (ValueError, TypeError, KeyError, RecursionError):
-            what = "is not a JSON object with system and outcome"
-            raise ImageSetError(folder, Problem(number, what, remedy, REQUESTS)) from None
-        if outcome not in OUTCOMES or not isinstance(system, str):
-            raise ImageSetError(folder, Problem(number, f"has the outcome {outcome!r}", remedy, REQUESTS))
-        if outcome != "ok":
-            counts.setdefault(system, Counter())[outcome] += 1
+    for row in requests:
+        if row["outcome"] != "ok":
+            counts.setdefault(row["system"], Counter())[row["outcome"]] += 1
     return {system: dict(sorted(of_system.items())) for system, of_system in sorted(counts.items())}
 
 

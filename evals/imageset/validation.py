@@ -1,19 +1,15 @@
-"""What a row of an image set must look like: types, paths, and the sentence for each thing that is wrong."""
+"""What the rows of an image set have to be together: one type a column, paths of files that are there."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evals.imageset.contract import COLUMN_TYPES, METADATA, REQUIRED
-
-_ENTRIES: Mapping[str, tuple[str, ...]] = {"objects": ("name",), "relations": ("first", "relation", "second")}
-"""What every entry of a list of objects names, as a text."""
+from evals.imageset.contract import METADATA
 
 # What no column type of a loader holds, however many rows have it.
 _NEVER_ONE_TYPE = ("list of mixed types", "list with null", "integer beyond 64 bits")
@@ -38,13 +34,19 @@ class Problem:
         where = self.file if self.row is None else f"{self.file} row {self.row}"
         return f"{where}: {self.what}; {self.remedy}"
 
+    @classmethod
+    def of(cls, row: int, sentence: str, file: str = METADATA) -> Problem:
+        """Return the problem that a sentence tells; it ends with the remedy where it has a semicolon."""
+        what, _, remedy = sentence.rpartition("; ")
+        return cls(row, what, remedy, file) if what else cls(row, sentence, "correct it or take the row out", file)
+
 
 def _type_of(value: Any) -> str:
     """Return the JSON type of a value as a word, the element type of a list included."""
     if isinstance(value, bool):
         return "boolean"
     if isinstance(value, int):
-        return "integer" if -(2**63) <= value < 2**63 else "integer beyond 64 bits"
+        return "integer" if -(2**63) <= value < 2**64 else "integer beyond 64 bits"
     if isinstance(value, float):
         return "number"
     if isinstance(value, str):
@@ -52,61 +54,45 @@ def _type_of(value: Any) -> str:
     if isinstance(value, list):
         if None in value:
             return "list with null"
-        inner = {_type_of(item) for item in value}
+        inner = {"list" if isinstance(item, list) else _type_of(item) for item in value}
         return f"list of {inner.pop()}" if len(inner) == 1 else ("list" if not inner else "list of mixed types")
     return "object"
 
 
-def mixed_columns(parsed: list[tuple[int, dict[str, Any]]]) -> list[Problem]:
-    """Find the values whose type is not their column's: loaders read a column as one type or fail."""
-    types: dict[str, Counter[str]] = {}
-    where: dict[tuple[str, str], list[int]] = {}
-    for number, row in parsed:
+def mixed_columns(rows: Iterable[tuple[int, Mapping[str, Any]]]) -> list[Problem]:
+    """Find the values whose type is not their column's, one a row: loaders read a column as one type or fail."""
+    where: dict[str, dict[str, list[int]]] = {}
+    for number, row in rows:
         for column, value in row.items():
-            if value is None:
+            if value is not None:
+                where.setdefault(column, {}).setdefault(_type_of(value), []).append(number)
+    problems: dict[int, Problem] = {}
+    for column, kinds in where.items():
+        lists = [kind for kind in kinds if kind.startswith("list ")]
+        if lists:
+            kinds.pop("list", None)  # an empty one is of any type
+        usual = max(kinds, key=lambda kind: len(kinds[kind]))
+        for kind, numbers in kinds.items():
+            if kind not in _NEVER_ONE_TYPE and (kind == usual or {kind, usual} <= {"integer", "number"}):
                 continue
-            kind = _type_of(value)
-            types.setdefault(column, Counter())[kind] += 1
-            where.setdefault((column, kind), []).append(number)
-    problems = []
-    for column, counts in types.items():
-        allowed = COLUMN_TYPES.get(column)
-        usual = counts.most_common(1)[0][0]
-        for kind in counts:
-            if kind == "list" and any(other.startswith("list") for other in (*counts, *(allowed or ()))):
-                continue
-            numeric = {kind, usual} <= {"integer", "number"}
-            fits = kind in allowed if allowed else (kind == usual or numeric) and kind not in _NEVER_ONE_TYPE
-            mixed_known = allowed is not None and kind != usual and not numeric
-            if fits and not mixed_known:
-                continue
-            expected = " or ".join(allowed) if allowed and not fits else usual
-            expected = "plain value" if expected in _NEVER_ONE_TYPE else expected
+            expected = "plain value" if usual in _NEVER_ONE_TYPE else usual
             what = f"column {column!r} holds {_article(kind)} where {_article(expected)} is expected"
-            problems += [Problem(n, what, "give the column one type in every row") for n in where[column, kind]]
-    unique: dict[int, Problem] = {}
-    for problem in problems:
-        unique.setdefault(problem.row or 0, problem)
-    return list(unique.values())
+            for number in numbers:
+                problems.setdefault(number, Problem(number, what, "give the column one type in every row"))
+    return list(problems.values())
+
+
+def unholdable_seeds(rows: Iterable[tuple[int, Mapping[str, Any]]], file: str = METADATA) -> list[Problem]:
+    """Find the seeds below 0 of a file that has some from 2^63 on as well: no type of integer holds both."""
+    seeds = [(number, row["seed"]) for number, row in rows if row.get("seed") is not None]
+    if all(seed < 2**63 for _, seed in seeds):
+        return []
+    what = "column 'seed' holds one below 0, other rows one from 2^63 on, and no type of integer holds both"
+    return [Problem(number, what, "write null for a random seed", file) for number, seed in seeds if seed < 0]
 
 
 def _article(kind: str) -> str:
     return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
-
-
-def row_problem(number: int, row: Mapping[str, Any]) -> Problem | None:
-    """Return what is missing from a row, or None."""
-    for column in REQUIRED:
-        if row.get(column) is None:
-            return Problem(number, f"has no {column!r}", f"every row needs {', '.join(REQUIRED)}")
-        if not row[column].strip():
-            return Problem(number, f"has an empty {column!r}", "fill it in or take the row out")
-    for column, keys in _ENTRIES.items():
-        for entry in row.get(column) or ():
-            missing = next((key for key in keys if not isinstance(entry.get(key), str) or not entry[key].strip()), None)
-            if missing is not None:
-                return Problem(number, f"has an entry of {column!r} without a {missing!r}", "write it as a text")
-    return None
 
 
 class FolderIndex:

@@ -16,7 +16,7 @@ from evals.imageset.decoding import DECODING_VERSION, DecodedImage, Pixels, pixe
 from evals.scoring.decoders import Decoders, MaskFile, Unreadable
 from evals.scoring.features import FeatureCache, FeatureStore
 from evals.scoring.subjects import ImageKey, Inputs, Plan
-from metrics.encoders.catalogue import Encoder
+from metrics.encoders.catalogue import CannotEncode, Encoder, EncoderUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -76,8 +76,8 @@ class FeatureTable:
         self.unreadable = dict(unreadable)
         self.colour_notes: dict[ImageKey, str] = {}
         """Why the colour profile of a picture was not applied."""
-        self._failed: dict[tuple[str, str, str], str] = {}
-        self._decoys: dict[tuple[str, str, int], tuple[tuple[str, ...], Mapping[str, Any] | Unreadable]] = {}
+        self._failed: dict[tuple[str, str, str], Unreadable] = {}
+        self._decoys: dict[tuple[str, str, int], tuple[tuple[str, ...], Mapping[str, Any]]] = {}
         self._hash: dict[ImageKey, str] = {}
         self._sources: dict[tuple[str, str], tuple[Encoder, FeatureStore]] = {}
         self._known_files = cache.store("files", "decoding", None, DECODING_VERSION)
@@ -89,17 +89,20 @@ class FeatureTable:
                 return self.unreadable[picture]
         content = self._content(key)
         if failure := self._failed.get((key.feature, key.encoder, content)):
-            return Unreadable("encoder_failed", failure)
+            return failure
         return self._store(key).get(content)
 
-    def decoys(self, feature: str, encoder: Encoder, texts: tuple[str, ...]) -> Mapping[str, Any] | Unreadable:
-        """Return a feature of several texts by text, or why one has none; the same object for the same tuple object."""
+    def decoys(self, feature: str, encoder: Encoder, texts: tuple[str, ...]) -> Mapping[str, Any]:
+        """Return a feature of those of several texts that have it, by text; the same object for the same tuple object.
+
+        A text without it is held against no picture.
+        """
         key = (feature, encoder.name, id(texts))
         if key not in self._decoys:
             # The tuple is kept beside its values, so that its id stays its own.
             values = {text: self.get(FeatureKey(feature, encoder.name, (text,))) for text in texts}
-            failures = [value for value in values.values() if isinstance(value, Unreadable)]
-            self._decoys[key] = (texts, failures[0] if failures else values)
+            encoded = {text: value for text, value in values.items() if not isinstance(value, Unreadable)}
+            self._decoys[key] = (texts, encoded)
         return self._decoys[key][1]
 
     def fill(self, needs: Needs) -> None:
@@ -215,13 +218,17 @@ class FeatureTable:
         encoder, store = self._sources[source]
         try:
             values = encoder.encode(inputs)
+        except (MemoryError, EncoderUnavailable):
+            raise
         except Exception as error:  # a model may raise anything; what it failed on becomes a counted reason
-            if len(inputs) == 1:
+            if len(inputs) > 1:
+                for content, one in zip(contents, inputs, strict=True):
+                    self._keep(source, [content], [one])
+            elif isinstance(error, CannotEncode):
+                self._failed[*source, contents[0]] = Unreadable(error.reason, str(error))
+            else:
                 log.warning("%s failed on one input: %s", encoder.name, error)
-                self._failed[*source, contents[0]] = f"{type(error).__name__}: {error}"
-                return
-            for content, one in zip(contents, inputs, strict=True):
-                self._keep(source, [content], [one])
+                self._failed[*source, contents[0]] = Unreadable("encoder_failed", f"{type(error).__name__}: {error}")
             return
         for content, value in zip(contents, values, strict=True):
             store.put(content, value)

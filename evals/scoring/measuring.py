@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from evals.scoring.decoders import Unreadable
@@ -13,9 +14,11 @@ from evals.scoring.subjects import Plan, plan_subjects, text_of
 from evals.scoring.table import table_row
 from metrics.catalogue import FEATURES
 from metrics.controls import CONTROLS
-from metrics.encoders.catalogue import Encoder
+from metrics.encoders.catalogue import Encoder, EncoderUnavailable
 from metrics.measurement import Measurement, Subject, unscored
 from metrics.specification import MetricSpec, load_function
+
+log = logging.getLogger(__name__)
 
 _CHUNK = 4096
 
@@ -57,6 +60,7 @@ def measure(
 ) -> Iterator[dict[str, Any]]:
     """Yield the score table's rows of one metric: the subjects that can be measured in batches, reasons as they are."""
     function = spec.load()
+    failures: list[str] = []
     with_feature: set[int] = set()
     for i, row in enumerate(rows if spec.subject == "pair" else ()):
         subject, _ = _prepare(spec, next(plan_subjects(spec, [row])), [row], encoders, table)
@@ -65,11 +69,33 @@ def measure(
     plans = iter(plan_subjects(spec, rows, with_feature))
     while chunk := list(itertools.islice(plans, _CHUNK)):
         prepared = [_prepare(spec, plan, rows, encoders, table) for plan in chunk]
-        subjects = [each for each, _ in prepared if isinstance(each, Subject)]
-        measurements = iter(function(subjects) if subjects else ())
+        measurements = iter(_measured(function, [each for each, _ in prepared if isinstance(each, Subject)]))
         for plan, (each, encoder) in zip(chunk, prepared, strict=True):
             measurement = next(measurements) if isinstance(each, Subject) else each
+            if measurement.reason == "metric_failed":
+                failures.append(measurement.details["what"])
             yield table_row(spec, encoder, [rows[i] for i in plan.rows], plan.control, measurement)
+    if failures:
+        log.warning("%s failed %d times, first with %s", spec.id, len(failures), failures[0])
+
+
+def _measured(
+    function: Callable[[list[Subject]], Sequence[Measurement]], subjects: list[Subject]
+) -> Sequence[Measurement]:
+    """Measure a batch; when that fails, find the subjects that it fails on: the failure is their reason."""
+    if not subjects:
+        return ()
+    try:
+        measurements = function(subjects)
+        if len(measurements) != len(subjects):
+            raise ValueError(f"{len(measurements)} measurements of {len(subjects)} subjects")
+    except (MemoryError, EncoderUnavailable):
+        raise
+    except Exception as error:  # a metric may trip over anything; what it failed on becomes a counted reason
+        if len(subjects) > 1:
+            return [measurement for subject in subjects for measurement in _measured(function, [subject])]
+        return [unscored(subjects[0], "metric_failed", what=f"{type(error).__name__}: {error}")]
+    return measurements
 
 
 def _prepare(
@@ -105,10 +131,7 @@ def _prepare(
                 case "context":
                     context[feature] = value
         if plan.decoys and FEATURES[feature].of == "text":
-            decoys = table.decoys(feature, model, plan.decoys)
-            if isinstance(decoys, Unreadable):
-                return unscored(bare, decoys.reason, what=decoys.what), encoder
-            context |= {"prompt_text": plan.prompt, "decoys": decoys}
+            context |= {"prompt_text": plan.prompt, "decoys": table.decoys(feature, model, plan.decoys)}
     if plan.references:
         context["references"] = tuple(references)
     if texts:

@@ -101,7 +101,8 @@ def score(
         # A run is whole while its provenance is there: it goes first and comes back last.
         (out / PROVENANCE).unlink(missing_ok=True)
         used: set[str] = set()
-        with ScoreTableWriter(out) as writer:
+        large_seeds = any((row.get("seed") or 0) >= 2**63 for row in image_set.rows)
+        with ScoreTableWriter(out, large_seeds) as writer:
             for done, spec in enumerate(specs, start=1):
                 for row in measure(spec, image_set.rows, chosen, table):
                     writer.add(row)

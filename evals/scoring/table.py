@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _BATCH_ROWS = 20_000
 
 
-def schema() -> pa.Schema:
-    """Return the columns of the score table with their types."""
+def schema(large_seeds: bool = False) -> pa.Schema:
+    """Return the columns of the score table with their types; ``large_seeds`` are seeds from 2^63 on."""
     import pyarrow as pa
 
     text, whole = pa.string(), pa.int64()
@@ -31,7 +31,7 @@ def schema() -> pa.Schema:
             ("suite", text),
             ("prompt_id", text),
             ("subject", pa.list_(text)),
-            ("seed", whole),
+            ("seed", pa.uint64() if large_seeds else whole),
             ("repeat", whole),
             ("sequence_id", text),
             ("metric", text),
@@ -85,8 +85,9 @@ def table_row(
 class ScoreTableWriter:
     """Writes rows to a temporary file that replaces scores.parquet when all of them are there."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open nothing yet."""
+    def __init__(self, folder: Path, large_seeds: bool = False) -> None:
+        """Open nothing yet; ``large_seeds`` as in `schema`."""
+        self._schema = schema(large_seeds)
         self.target = folder / SCORES
         self._staged = folder / f".{SCORES}.{os.getpid()}.new"
         self._rows: list[dict[str, Any]] = []
@@ -96,7 +97,7 @@ class ScoreTableWriter:
         """Open the temporary file."""
         import pyarrow.parquet as pq
 
-        self._writer = pq.ParquetWriter(self._staged, schema(), compression="zstd")
+        self._writer = pq.ParquetWriter(self._staged, self._schema, compression="zstd")
         return self
 
     def add(self, row: dict[str, Any]) -> None:
@@ -108,7 +109,7 @@ class ScoreTableWriter:
     def _write(self) -> None:
         import pyarrow as pa
 
-        self._writer.write_table(pa.Table.from_pylist(self._rows, schema()))
+        self._writer.write_table(pa.Table.from_pylist(self._rows, self._schema))
         self._rows = []
 
     def __exit__(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evals.imageset.imageset import read_image_set
-from evals.run import Run
+from evals.run import Run, table_of
 from evals.scoring.decoders import Decoders
 from evals.scoring.encoders import choose_encoders, roles_of
 from evals.scoring.engine import FeatureTable
@@ -44,8 +44,6 @@ def measure_metric(run: Run, spec: MetricSpec, device: str = "auto") -> pd.DataF
     evals.imageset.imageset.ImageSetError
         If the pictures are gone, or no row of them is good any more.
     """
-    import pandas as pd
-
     image_set = read_image_set(run.image_set, skip_bad=True)
     encoders = choose_encoders(roles_of([spec]), device=device)
     cache = FeatureCache(run.path / "features")
@@ -53,4 +51,4 @@ def measure_metric(run: Run, spec: MetricSpec, device: str = "auto") -> pd.DataF
         table = FeatureTable(image_set.folder, cache, decoders, no_progress, {})
         table.fill(collect_needs([spec], image_set.rows, encoders))
         rows = list(measure(spec, image_set.rows, encoders, table))
-    return pd.DataFrame(rows, columns=schema().names)
+    return table_of(rows, schema().names)

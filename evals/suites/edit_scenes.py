@@ -9,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
+from evals.imageset.columns import SceneObject
 from evals.suites.drawing.backdrops import draw_backdrop
 from evals.suites.drawing.pictograms import COLOURS, PICTOGRAMS, draw_pictogram
 from evals.suites.drawing.randomness import generator
 from evals.suites.drawing.settings import SETTINGS, setting_of
 from evals.suites.drawing.text import draw_label
-from evals.suites.items import DrawnSource, PromptItem, SceneObject
+from evals.suites.items import DrawnSource, PromptItem
 
 Box = tuple[float, float, float, float]
 Pixels = npt.NDArray[np.bool_]

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
+from evals.imageset.columns import GENEVAL_RELATIONS, Relation, SceneObject, geneval_relation
 from evals.suites.published_files import (
     PublishedEntry,
     read_json_lines,
@@ -19,11 +20,9 @@ from evals.suites.published_files import (
     text_files,
     text_of,
 )
-from evals.suites.suite import PromptItem, Relation, SceneObject, Suite, SuiteError, read_suite
+from evals.suites.suite import PromptItem, Suite, SuiteError, read_suite
 from evals.yaml_files import suggestion
 from metrics.encoders.scripts import scripts_of
-
-_GENEVAL_RELATIONS = ("left of", "right of", "above", "below")
 
 Fields: TypeAlias = dict[str, Any]
 """The fields of a prompt item."""
@@ -114,8 +113,8 @@ def _geneval(path: Path) -> Iterator[tuple[PublishedEntry, Fields]]:
                 "objects": objects,
                 "absent": _geneval_absent(_geneval_list(entry, "exclude"), objects),
                 "relations": tuple(
-                    _geneval_relation(thing, objects, objects[index].name)
-                    for index, thing in enumerate(included)
+                    _geneval_relation(thing, objects, n)
+                    for n, thing in enumerate(included)
                     if "position" in thing.values
                 ),
             },
@@ -129,15 +128,14 @@ def _geneval_list(entry: PublishedEntry, field: str) -> list[PublishedEntry]:
     return [PublishedEntry(f"{entry.where}, {field}", thing) for thing in things]
 
 
-def _geneval_relation(thing: PublishedEntry, objects: Sequence[SceneObject], name: str) -> Relation:
-    match thing.values["position"]:
-        case ["left of" | "right of" | "above" | "below" as relation, int(index)] if 0 <= index < len(objects):
-            if objects[index].name != name:
-                return Relation(first=name, relation=relation, second=objects[index].name)
-    raise thing.refuse(
-        f"the position {thing.values['position']!r} is none of {', '.join(_GENEVAL_RELATIONS)} with the number of "
-        "another included object"
-    )
+def _geneval_relation(thing: PublishedEntry, objects: Sequence[SceneObject], n: int) -> Relation:
+    relation = geneval_relation([each.name for each in objects], n, thing.values["position"])
+    if relation is None:
+        raise thing.refuse(
+            f"the position {thing.values['position']!r} is none of {', '.join(GENEVAL_RELATIONS)} with the number of "
+            "another included object"
+        )
+    return Relation.model_validate(relation)
 
 
 def _geneval_absent(excluded: Iterable[PublishedEntry], objects: Sequence[SceneObject]) -> tuple[str, ...]:

@@ -4,66 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, ValidationInfo, model_validator
 
+from evals.imageset.columns import OF_WHOLE_PICTURE, Edit, HexColour, Relation, SceneObject, check_absent
 from evals.yaml_files import Entries, FileModel, Names, Text, Texts, check_known, refused, suggestion
-
-Position: TypeAlias = Literal["left", "centre", "right", "top", "bottom"]
-"""Where in the picture an object can be asked for."""
-
-RelationName: TypeAlias = Literal["left of", "right of", "above", "below", "in front of", "behind", "inside", "on"]
-"""How one object can be asked for to stand to another, as the viewer sees it."""
-
-EditName: TypeAlias = Literal["recolour", "remove", "replace", "add", "write", "background", "restyle"]
-"""What an edit can do."""
-
-WHOLE_PICTURE = "picture"
-"""The target of an edit that concerns no single thing."""
 
 SOURCE_SIDE = 1024
 """Side of a drawn source in pixels where the suite gives no smaller one, and the most that one from a package has."""
 
 _SLOTS = ("left", "centre", "right")
 _SMALLEST_SOURCE = 256
-_OF_WHOLE_PICTURE = ("add", "background", "restyle")
-
-
-def _check_colour(text: str) -> str:
-    if not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
-        raise refused(f"{text!r} is not a colour such as '#0a3d62'")
-    return text.lower()
-
-
-HexColour = Annotated[Text, AfterValidator(_check_colour)]
-"""A colour as ``#rrggbb``, in small letters."""
-
-
-class SceneObject(FileModel):
-    """One thing that the picture must show: what, how many, in which colour, where, of which material."""
-
-    name: Text
-    count: Annotated[int, Field(ge=1)] = 1
-    colour: Text | None = None
-    position: Position | None = None
-    material: Text | None = None
-
-
-class Relation(FileModel):
-    """How one object stands to another, by their names."""
-
-    first: Text
-    relation: RelationName
-    second: Text
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.first == self.second:
-            raise refused(f"{self.second!r} cannot stand to itself; name another object", "second")
-        return self
 
 
 class DrawnSource(FileModel):
@@ -131,22 +84,6 @@ class PackageSource(FileModel):
     package: Annotated[Text, AfterValidator(_check_package)]
     file: Annotated[Text, AfterValidator(_check_package_file)]
     box: Annotated[tuple[float, float, float, float], BeforeValidator(_as_box)]
-
-
-class Edit(FileModel):
-    """What an edit does, to which thing (or to the ``picture``), and what that becomes."""
-
-    does: Annotated[EditName, BeforeValidator(partial(check_known, known=get_args(EditName), noun="edit"))]
-    target: Text
-    to: Text | None = None
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if (self.to is None) != (self.does == "remove"):
-            raise refused("it is missing" if self.to is None else "what is removed becomes nothing; leave it out", "to")
-        if self.does in _OF_WHOLE_PICTURE and self.target != WHOLE_PICTURE:
-            raise refused(f"{self.does!r} concerns the whole picture; write {WHOLE_PICTURE!r}", "target")
-        return self
 
 
 def _check_language(code: str) -> str:
@@ -220,9 +157,7 @@ class PromptItem(FileModel):
             missing = "shot" if self.shot is None else "sequence_id"
             raise refused("it is missing; sequence_id and shot belong together", missing)
         names = [thing.name for thing in self.objects]
-        for n, name in enumerate(self.absent):
-            if name in names:
-                raise refused(f"{name!r} is among the objects, which must be seen", "absent", n)
+        check_absent(self.absent, self.objects)
         for n, relation in enumerate(self.relations):
             for end, name in (("first", relation.first), ("second", relation.second)):
                 if name not in names:
@@ -233,7 +168,7 @@ class PromptItem(FileModel):
                 raise refused("it is missing; a source is there to be edited", "edit")
         elif self.source is None and not self.reference_images:
             raise refused("it is missing; an edit needs a source or reference_images", "source")
-        elif isinstance(self.source, DrawnSource) and self.edit.does not in _OF_WHOLE_PICTURE:
+        elif isinstance(self.source, DrawnSource) and self.edit.does not in OF_WHOLE_PICTURE:
             names = [thing.name for thing in self.source.objects]
             if self.edit.target not in names:
                 meant = suggestion(self.edit.target, names)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evals.imageset.columns import Edit
 from evals.imageset.decoding import open_picture
-from evals.suites.items import SOURCE_SIDE, Edit, PackageSource, PromptItem
+from evals.suites.items import SOURCE_SIDE, PackageSource, PromptItem
 
 if TYPE_CHECKING:
     import PIL.Image

@@ -9,7 +9,8 @@ from typing import Annotated, Self
 from pydantic import Field, ValidationInfo, model_validator
 
 from evals.data_files import data_path
-from evals.suites.items import PromptItem, Relation, SceneObject
+from evals.imageset.columns import Relation, SceneObject
+from evals.suites.items import PromptItem
 from evals.yaml_files import DistinctEntries, FileModel, Text, read_yaml, refused, suggestion
 
 __all__ = ["PromptItem", "Relation", "SceneObject", "Suite", "SuiteError", "read_suite", "suite_names"]

@@ -32,6 +32,18 @@ class EncoderUnavailable(Exception):
     """The encoder cannot be loaded on this machine; the message is one sentence that says what to do."""
 
 
+class CannotEncode(Exception):
+    """An encoder cannot see what it is given, by a limit of its own.
+
+    ``reason`` is one of `metrics.measurement.REASONS`; any other exception becomes ``encoder_failed``.
+    """
+
+    def __init__(self, reason: str, what: str) -> None:
+        """Keep the reason and the clause that tells what could not be seen."""
+        self.reason = reason
+        super().__init__(what)
+
+
 class Encoder(Protocol):
     """A loaded model, or an extractor without weights.
 
@@ -39,7 +51,8 @@ class Encoder(Protocol):
     (two images of a pair; source, output and mask or None of an edit; image and text of a question).
     ``name`` is ``library:model/weights``; ``weights_sha256`` the hash of the weights file (of the concatenated
     hashes, if there are several; None where there are no weights); ``version`` covers decoding and preprocessing,
-    so that a change of either never reads an old feature.
+    so that a change of either never reads an old feature. What ``encode`` raises about a batch is found again one by
+    one, and becomes the reason of the inputs that it is about.
     """
 
     name: str

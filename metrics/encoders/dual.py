@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
-from metrics.encoders.catalogue import Image
+from metrics.encoders.catalogue import CannotEncode, Image
 from metrics.encoders.runtime import exact_inference
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ class DualEncoder:
     image_tower: Callable[[Tensors], torch.Tensor]
     text_tower: Callable[[Tensors], torch.Tensor]
     batch_size: int = 4
+    knows: Callable[[str], bool] | None = None
+    """Whether the tokens tell a text from others; None for an encoder that has tokens for every text."""
 
     @overload
     def encode(self, batch: Sequence[str]) -> list[EmbeddedPrompt]: ...
@@ -85,7 +87,8 @@ class DualEncoder:
     def encode(self, batch: Any) -> Any:
         """Return one unit vector of shape (d,) per image, or every text's clauses, each as one unit row.
 
-        A batch holds images or texts. A text that fits the context is its own only clause.
+        A batch holds images or texts. A text that fits the context is its own only clause. Raises CannotEncode if the
+        encoder does not know a text.
         """
         return self._encode_texts(batch) if len(batch) and isinstance(batch[0], str) else self._encode_images(batch)
 
@@ -98,6 +101,9 @@ class DualEncoder:
         return vectors
 
     def _encode_texts(self, texts: Sequence[str]) -> list[EmbeddedPrompt]:
+        for text in texts:
+            if self.knows is not None and not self.knows(text):
+                raise CannotEncode("text_unknown", f"{self.name} knows hardly a word of it")
         cut = [split_to_fit(text, lambda piece: self.count_tokens(piece) <= self.context_length) for text in texts]
         rows: list[npt.NDArray[np.float32]] = []
         for batch in _batches([clause for clauses in cut for clause in clauses], self.batch_size):

@@ -87,7 +87,7 @@ MISTAKES = [
     (", declared: lora", "", r"line 11, row 'lora': a row has exactly one of metrics"),
     ("does: misspell", "does: mispell", r"line 14, .*did you mean 'misspell'\?"),
     ("items: bakery", "items: bakry", r"line 14, .*there is no item 'bakry'; did you mean 'bakery'\?"),
-    ('"#aabbcc"', "blue", r"line 14, .*'blue' is not a colour"),
+    ('"#aabbcc"', "bluish", r"line 14, .*'bluish' is not a colour"),
     ("better: tie", "better: flux-2-pro@bf", r"line 16, .*did you mean 'flux-2-pro@bfl'\?"),
     # the line is that of the entry where a list takes several
     (

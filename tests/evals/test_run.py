@@ -9,7 +9,7 @@ import pytest
 
 import evals
 from evals.data_files import data_path
-from evals.imageset.imageset import id_of_prompt
+from evals.imageset.imageset import ImageSetError, id_of_prompt
 from evals.rating import stage
 from evals.rating.stage import rate_run
 from evals.run import Run, RunError
@@ -166,6 +166,24 @@ def test_a_damaged_rating_is_made_anew(usual, n_rated):
 def test_a_provenance_without_what_is_read_from_it_is_refused(usual, content):
     (usual / "provenance.json").write_text(content)
     with pytest.raises(RunError, match=r"provenance\.json is damaged"):
+        rate_run(Run(usual))
+
+
+def test_whole_numbers_stay_so_in_every_table_and_no_seed_is_none(scored):
+    seeds = [-1, None, 2**53 + 1, 2**53]
+    rows = [picture(LEFT, n, seed=seed, steps=None if n == 1 else n) for n, seed in enumerate(seeds)]
+    scores = [row | {"seed": seed} for row, seed in zip(scores_of(rows), seeds, strict=True)]
+    run = Run(scored(rows, scores, requests_of(rows)))
+    for column in (run.samples["seed"], run.samples["steps"], run.scores["seed"], run.requests["seed"]):
+        assert column.dtype == "Int64"
+        assert column.isna().sum() == 1
+    for table in (run.samples, run.scores, run.requests):
+        assert set(table["seed"].dropna()) == {-1, 2**53, 2**53 + 1}
+
+
+def test_requests_that_became_unreadable_are_told_as_what_they_are(usual):
+    (usual / "images/requests.jsonl").write_bytes(b'{"system": "\xff"}')
+    with pytest.raises(ImageSetError, match=r"requests\.jsonl: is not UTF-8 text"):
         rate_run(Run(usual))
 
 

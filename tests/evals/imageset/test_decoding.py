@@ -99,6 +99,38 @@ def test_what_follows_the_end_of_an_image_is_its_own_business(stored, kind):
     assert decode_file(path).pixels.shape == (48, 64, 3)
 
 
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_blocks": 5}, {"keep_rgb": True}])
+@pytest.mark.parametrize("size", [(161, 99), (600, 500), (1, 1)])
+def test_half_a_jpeg_with_an_end_mark_is_refused_and_a_whole_one_with_anything_behind_it_is_not(options, size):
+    content = encoded(noise(*size), "JPEG", quality=90, **options)
+    assert decode_bytes(content + b"\xff\xd8 and so on \xff\xd9").pixels.shape == (size[1], size[0], 3)
+    begin = content.index(b"\xff\xda") + 14
+    for share in (0.1, 0.5, 0.9) if size != (1, 1) else ():
+        with pytest.raises(UnreadableImage, match="truncated: it has an end mark"):
+            decode_bytes(content[: begin + int(share * (len(content) - begin - 2))] + b"\xff\xd9")
+
+
+def test_a_jpeg_whose_lower_half_is_grey_is_whole():
+    pixels = np.array(noise())
+    pixels[20:] = 128
+    assert (decode_bytes(encoded(PIL.Image.fromarray(pixels), "JPEG")).pixels[40:] == 128).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "mark"), [("PNG", b"\0\0\0\0IEND\xaeB`\x82"), ("GIF", b"\0;"), ("BMP", b""), ("TIFF", b"")]
+)
+def test_half_a_picture_of_another_format_is_refused_whatever_end_mark_it_has(kind, mark):
+    with pytest.raises(UnreadableImage):
+        decode_bytes(half(kind) + mark)
+
+
+def test_half_a_webp_of_the_size_that_it_says_is_refused():
+    body = half("WEBP")[20:]
+    content = b"RIFF" + (len(body) + 12).to_bytes(4, "little") + half("WEBP")[8:16] + len(body).to_bytes(4, "little")
+    with pytest.raises(UnreadableImage):
+        decode_bytes(content + body)
+
+
 @pytest.mark.parametrize("mode", ["F", "I"])
 def test_pixels_of_32_bits_are_refused_because_their_white_is_unknown(mode):
     with pytest.raises(UnreadableImage, match="32-bit"):

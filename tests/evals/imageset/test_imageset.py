@@ -55,23 +55,54 @@ BAD_ROWS = {
     "missing reference": (row(1, reference_images=["refs/r.png"]), "does not exist", "take the row out"),
     "reference outside": (row(1, reference_images=["../r.png"]), "leads out", "copy the file"),
     "mask outside": (row(1, mask="../m.png"), "leads out", "copy the file"),
-    "no system": ({"file_name": "images/1.png", "prompt": "p"}, "has no 'system'", "every row needs"),
-    "no file name": ({"system": "a", "prompt": "p"}, "has no 'file_name'", "every row needs"),
-    "null system": (row(1, system=None), "has no 'system'", "every row needs"),
-    "empty prompt": (row(1, prompt="  "), "empty 'prompt'", "fill it in"),
-    "number as system": (row(1, system=3), "column 'system' holds an integer", "one type"),
-    "text as seed": (row(1, seed="7"), "column 'seed' holds a string", "one type"),
-    "fraction as shot": (row(1, shot=1.5), "column 'shot' holds a number", "one type"),
-    "boolean as repeat": (row(1, repeat=True), "column 'repeat' holds a boolean", "one type"),
-    "text as references": (row(1, reference_images="r.png"), "column 'reference_images' holds a string", "one type"),
-    "object as prompt": (row(1, prompt={"text": "p"}), "column 'prompt' holds an object", "one type"),
-    "list of mixed types": (row(1, tags=["a", 1]), "column 'tags' holds a list of mixed types", "one type"),
-    "null in a list": (row(1, reference_images=[None]), "holds a list with null", "one type"),
-    "names as objects": (row(1, objects=["cup"]), "column 'objects' holds a list of string", "one type"),
-    "text as edit": (row(1, edit="recolour"), "column 'edit' holds a string", "one type"),
-    "nameless object": (row(1, objects=[{"count": 2}]), "an entry of 'objects' without a 'name'", "as a text"),
-    "half a relation": (row(1, relations=[{"first": "a", "relation": "on"}]), "without a 'second'", "as a text"),
-    "seed beyond 64 bits": (row(1, seed=2**64 - 1), "an integer beyond 64 bits", "one type"),
+    "no system": ({"file_name": "images/1.png", "prompt": "p"}, "'system': it is missing or null", "fill it in"),
+    "no file name": ({"system": "a", "prompt": "p"}, "'file_name': it is missing or null", "fill it in"),
+    "null system": (row(1, system=None), "'system': it is missing or null", "fill it in"),
+    "empty prompt": (row(1, prompt="  "), "'prompt': the text is empty", "fill it in"),
+    **{
+        name: (row(1, **columns), problem, "correct it or take the row out")
+        for name, columns, problem in (
+            ("number as system", {"system": 3}, "column 'system': 3 is not a text"),
+            ("text as seed", {"seed": "7"}, "column 'seed': '7' is not a whole number"),
+            ("fraction as shot", {"shot": 1.5}, "column 'shot': 1.5 is not a whole number"),
+            ("boolean as repeat", {"repeat": True}, "column 'repeat': True is not a whole number"),
+            ("text as references", {"reference_images": "r.png"}, "column 'reference_images': 'r.png' is not a list"),
+            ("object as prompt", {"prompt": {"text": "p"}}, "column 'prompt': {'text': 'p'} is not a text"),
+            ("mixed tags", {"tags": ["a", 1]}, "column 'tags', entry 2: 1 is not a text"),
+            ("null in a list", {"reference_images": [None]}, "column 'reference_images', entry 1: None is not a text"),
+            ("number as text", {"expected_text": ["a", 1]}, "column 'expected_text': it is neither a text nor a list"),
+            ("names as objects", {"objects": ["cup"]}, "column 'objects', entry 1: 'cup' is not an object"),
+            ("text as edit", {"edit": "recolour"}, "column 'edit': 'recolour' is not an object"),
+            ("text as count", {"objects": [{"name": "cup", "count": "2"}]}, "field 'count': '2' is not a whole number"),
+            ("seen and not", {"objects": [{"name": "cup"}], "absent": ["Cup"]}, "'Cup' is among the objects"),
+            ("no colour", {"palette": ["#c8102e", "redd"]}, "column 'palette', entry 2: 'redd' is not a colour"),
+            ("beyond white", {"palette": ["rgb(300, 0, 0)"]}, "'rgb(300, 0, 0)' is not a colour"),
+            ("relation to itself", {"objects": [{"name": "cup", "position": ["above", 0]}]}, "['above', 0] is none of"),
+            (
+                "relation to nothing",
+                {"objects": [{"name": "cup", "position": ["above", 1]}]},
+                "['above', 1] is none of",
+            ),
+        )
+    },
+    "nameless object": (row(1, objects=[{"count": 2}]), "entry 1, field 'name': it is missing", "fill it in"),
+    "half a relation": (row(1, relations=[{"first": "a", "relation": "on"}]), "'second': it is missing", "fill it in"),
+    "unknown field": (row(1, objects=[{"name": "a", "colr": "red"}]), "'colr': there is no such field", "'colour'?"),
+    "two names": (row(1, objects=[{"name": "a", "class": "b"}]), "'name': it is given twice", "leave out"),
+    "unknown place": (row(1, objects=[{"name": "a", "position": "lft"}]), "there is no position 'lft'", "'left'?"),
+    "none of it": (row(1, objects=[{"name": "a", "count": 0}]), "'count': 0 is too small", "named in 'absent'"),
+    "unknown relation": (
+        row(1, relations=[{"first": "a", "relation": "abov", "second": "b"}]),
+        "column 'relations', entry 1, field 'relation': there is no relation 'abov'",
+        "'above'?",
+    ),
+    "see-through": (row(1, palette=["#cc112280"]), "'#cc112280' lets through", "write the colour that is seen"),
+    "no width": (row(1, width=0), "column 'width': 0 is too small", "at least 1"),
+    "time before it began": (row(1, latency_s=-0.1), "column 'latency_s': -0.1 is too small", "at least 0"),
+    "negative shot": (row(1, shot=-1), "column 'shot': -1 is too small", "at least 0"),
+    "seed beyond 64 bits": (row(1, seed=2**64), "18446744073709551616 is beyond 64 bits", "leave the seed out"),
+    "mixed list of one's own": (row(1, x=["a", 1]), "column 'x' holds a list of mixed types", "one type"),
+    "deep column of one's own": (row(1, x=json.loads("[" * 60 + "]" * 60)), "more than 50 levels deep", "flat"),
     "half a character": (row(1, prompt="\ud83d"), "half a character", "UTF-8"),
     "same file": (row(1, file_name="images/0.png"), "repeats the file of row 1", "its own file"),
     "same sample": (row(1, prompt="prompt 0"), "repeats the (system, prompt, seed, repeat, shot) of row 1", "repeat"),
@@ -91,10 +122,54 @@ def test_bad_row_is_refused_with_row_reason_and_remedy_or_left_out_and_counted(t
     assert reason in image_set.skipped[0].what
 
 
+TAKEN = {
+    "short and long, with names and without the mark": (
+        {"palette": ["#c12", "cc1122", "#CC1122FF", "Red", "rgb(204, 17, 34)"]},
+        {"palette": ["#cc1122", "#cc1122", "#cc1122", "#ff0000", "#cc1122"]},
+    ),
+    "GenEval's": (
+        {"objects": [{"class": "lamp", "count": 1}, {"class": "chair", "color": "red", "position": ["right of", 0]}]},
+        {
+            "objects": [{"name": "lamp", "count": 1}, {"name": "chair", "colour": "red"}],
+            "relations": [{"first": "chair", "relation": "right of", "second": "lamp"}],
+        },
+    ),
+    "other words for a place": (
+        {"objects": [{"label": "cup", "position": "Center"}],
+         "relations": [{"subject": "cup", "predicate": "to the left_of", "object": "jar"}]},
+        {"objects": [{"name": "cup", "position": "centre"}],
+         "relations": [{"first": "cup", "relation": "left of", "second": "jar"}]},
+    ),
+    "null for what a table has no value of": (
+        {"objects": [{"name": "cup", "count": None, "colour": None}], "mask": None},
+        {"objects": [{"name": "cup"}], "mask": None},
+    ),
+    "a blank name": ({"sequence_id": " ", "mask": ""}, {"sequence_id": None, "mask": None}),
+    "a size in numbers": ({"size": [1024, 768]}, {"size": "1024x768"}),
+    "the ends of 64 bits": ({"seed": 2**64 - 1}, {"seed": 2**64 - 1}),
+    "a negative seed": ({"seed": -(2**63)}, {"seed": -(2**63)}),
+    "columns of one's own": ({"x": [{"y": 1}], "steps": 2**63}, {"x": [{"y": 1}], "steps": 2**63}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", TAKEN)
+def test_another_spelling_is_taken_and_read_as_ours(tmp_path, case):
+    written, expected = TAKEN[case]
+    (read,) = read_image_set(make(tmp_path / "set", [row(0, **written)])).rows
+    assert {column: read.get(column) for column in {*written, *expected}} == expected
+
+
+def test_seeds_that_no_type_of_integer_holds_together_are_refused(tmp_path):
+    folder = make(tmp_path / "set", [row(0, seed=2**63), row(1, seed=-1), row(2)])
+    assert "row 2: column 'seed' holds one below 0, other rows one from 2^63 on" in refusal(folder)
+    assert [kept.get("seed") for kept in read_image_set(folder, skip_bad=True).rows] == [2**63, None]
+
+
 BAD_FILES = {
     "invalid JSON": ('{"file_name": "images/0.png", ', "row 1: is not valid JSON"),
     "beyond any number": ('{"file_name": "images/0.png", "system": "a", "prompt": "p", "x": 1e999}', "not valid JSON"),
     "NaN": ('{"file_name": "images/0.png", "system": "a", "prompt": "p", "x": NaN}', "not valid JSON"),
+    "a name twice": ('{"system": "a", "system": "b"}', "row 1: is not valid JSON ('system' is given twice)"),
     "a list": ('["images/0.png"]', "row 1: is not a JSON object"),
     "deep nesting": ("[" * 100_000, "row 1: is not valid JSON"),
     "empty": ("", "holds no usable row"),
@@ -139,6 +214,46 @@ def test_a_column_has_one_type_the_minority_is_named_and_whole_and_fractional_nu
     assert "row 3: column 'style' holds an integer where a string is expected" in message
     latencies = [row(n, latency_s=latency_s) for n, latency_s in enumerate([1, 1.5, None])]
     assert len(read_image_set(make(tmp_path / "numbers", latencies)).rows) == 3
+
+
+def test_an_empty_list_is_of_any_type(tmp_path):
+    rows = [row(n, x=x, tags=x) for n, x in enumerate([[], [], ["a"]])]
+    assert len(read_image_set(make(tmp_path / "set", rows)).rows) == 3
+
+
+BAD_REQUESTS = {
+    "half a line": (b"{", "is not valid JSON"),
+    "no object": (b"[]", "is not a JSON object"),
+    "a name twice": (b'{"system": "b", "outcome": "ok", "outcome": "refused"}', "'outcome' is given twice"),
+    "no outcome": (b'{"system": "b"}', "column 'outcome': it is missing"),
+    "no system": (b'{"outcome": "ok"}', "column 'system': it is missing"),
+    "another outcome": (b'{"system": "b", "outcome": "refusd"}', "no outcome 'refusd'; did you mean 'refused'?"),
+    "text as cost": (b'{"system": "b", "outcome": "ok", "cost_usd": "0.1"}', "'cost_usd': '0.1' is not a number"),
+    "a negative seed beside a large one": (b'{"system": "b", "outcome": "ok", "seed": -1}', "holds one below 0"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_REQUESTS)
+def test_a_bad_request_is_refused_with_its_row_also_where_bad_rows_are_skipped(tmp_path, case):
+    line, problem = BAD_REQUESTS[case]
+    folder = make(tmp_path / "set", [row(0)])
+    first = b'{"system": "b", "outcome": "ok", "seed": 9223372036854775808}\n'
+    (folder / "requests.jsonl").write_bytes(first + line)
+    assert problem in refusal(folder)
+    with pytest.raises(ImageSetError, match=r"requests.jsonl row 2: "):
+        read_image_set(folder, skip_bad=True)
+
+
+@pytest.mark.parametrize(("encoding", "is_read"), [("utf-8", True), ("utf-8-sig", True), ("utf-16", False)])
+def test_requests_are_read_in_the_encodings_of_the_samples(tmp_path, encoding, is_read):
+    folder = make(tmp_path / "set", [row(0)])
+    for name, line in (("metadata", row(0, prompt="Zürich")), ("requests", {"system": "ü", "outcome": "refused"})):
+        text = json.dumps(line, ensure_ascii=False)
+        (folder / f"{name}.jsonl").write_text(text, encoding=encoding if is_read or name == "requests" else "utf-8")
+    if is_read:
+        assert read_image_set(folder).outcomes == {"ü": {"refused": 1}}
+    else:
+        assert "requests.jsonl: is not UTF-8 text" in refusal(folder)
 
 
 WARNINGS = [

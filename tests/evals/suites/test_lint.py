@@ -162,13 +162,13 @@ def test_what_the_reader_refuses_is_a_problem_and_the_others_are_still_checked(t
     broken = tmp_path / "broken.yaml"
     broken.write_text(
         "name: broken\nversion: 1\npurpose: p\nmade: m\nlimits: l\n"
-        "items: [{id: a, prompt: A cup, palette: ['blue']}]\n",
+        "items: [{id: a, prompt: A cup, palette: ['bluish']}]\n",
         encoding="utf-8",
     )
     read, (problem,) = check_named([str(broken), "demo-signs"])
     assert [each.name for each in read] == ["demo-signs"]
     assert str(problem).startswith("broken: broken.yaml, line 6, ")
-    assert "'blue' is not a colour" in str(problem)
+    assert "'bluish' is not a colour" in str(problem)
 
 
 @pytest.mark.parametrize("name", ["demo-sings", "nowhere.yaml"])

@@ -9,8 +9,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from evals.imageset.columns import Edit, SceneObject
 from evals.suites.edit_scenes import draw_edited
-from evals.suites.items import SOURCE_SIDE, DrawnSource, Edit, PackageSource, PromptItem, SceneObject
+from evals.suites.items import SOURCE_SIDE, DrawnSource, PackageSource, PromptItem
 from evals.suites.references import edit_mask, n_references, reference_contents, reference_hashes, source_picture
 from evals.suites.suite import read_suite
 

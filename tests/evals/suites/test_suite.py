@@ -7,7 +7,8 @@ import PIL.Image
 import pytest
 
 from evals.data_files import data_path
-from evals.suites.items import DrawnSource, Edit, PackageSource
+from evals.imageset.columns import Edit
+from evals.suites.items import DrawnSource, PackageSource
 from evals.suites.suite import Relation, SceneObject, SuiteError, read_suite
 from tests.refusals import refusal_of
 

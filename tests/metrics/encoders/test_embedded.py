@@ -10,7 +10,7 @@ import pytest
 import skimage.data
 
 from metrics.adherence import similarity_matrix
-from metrics.encoders.catalogue import default_names, library_of, load_encoder
+from metrics.encoders.catalogue import CannotEncode, default_names, library_of, load_encoder
 from metrics.encoders.embedded import towers
 from metrics.encoders.embedded.colours import colour_shares, colour_words
 from metrics.encoders.embedded.encoder import METRICS
@@ -95,6 +95,17 @@ def test_vectors_are_of_unit_length_and_do_not_depend_on_the_batch(encoder: Any,
     for one, text in zip(encoder.encode(texts), texts, strict=True):
         np.testing.assert_allclose(np.linalg.norm(one["chunks"], axis=1), 1, atol=1e-5)
         np.testing.assert_allclose(one["chunks"], encoder.encode([text])[0]["chunks"], atol=1e-5)
+
+
+@pytest.mark.parametrize("text", ["🎉🎂😀", "🐱!", "고양이", "两只绿苹果", "蓝色桌子上的红色杯子"])
+def test_a_text_of_mostly_unknown_words_is_not_encoded(encoder: Any, text: str) -> None:
+    with pytest.raises(CannotEncode) as refused:
+        encoder.encode(["a cat", text])
+    assert refused.value.reason == "text_unknown"
+
+
+def test_an_unknown_word_among_known_ones_and_marks_alone_are_encoded(encoder: Any) -> None:
+    assert len(encoder.encode(["a cat 🐱", "красная чашка", "!!!", "12345"])) == 4
 
 
 def test_a_prompt_within_the_context_is_one_clause_and_a_longer_one_is_cut(encoder: Any) -> None:

@@ -165,6 +165,12 @@ def test_a_sequence_is_that_of_its_seed_however_the_seed_is_written(outcomes, of
     assert counts(outcomes("adherence.step_order", [{**STORY, "value": 1.0, **of_row}], requests)) == (0, 1, 0)
 
 
+def test_no_two_seeds_fall_together_nor_does_one_with_none():
+    seeds = pd.array([-1, None, 2**53, 2**53 + 1, 0], "Int64")
+    requests = pd.DataFrame({"system": "left", "outcome": "ok", "seed": seeds})
+    assert with_units(requests)["seed"].nunique() == 5
+
+
 def test_a_refused_repeat_takes_the_pairs_of_its_seed(outcomes):
     # Three repeats are three pairs; without one of them a single pair is left.
     rows = [{"prompt_id": "a", "subject": ["1", "2"], "value": 0.9, "repeat": None}]
