@@ -131,7 +131,6 @@ RAMP = np.linspace(0, 255, SIDE).astype(np.uint8)[None].repeat(SIDE, axis=0)
         (with_alpha(RAMP, stripes(0)), "transparent everywhere"),
         (with_alpha(stripes(0, 255, 0), stripes(255, 255, 0)), "black, white and transparency"),
     ],
-    ids=str,
 )
 def test_what_can_be_read_in_several_ways_is_refused_with_what_to_do(mask, what):
     with pytest.raises(UnclearMask, match=f"{what}.*; save it black and white, white where the picture may change"):
