@@ -154,12 +154,13 @@ class StarSection:
 def section(stars: Stars) -> StarSection:
     """Return the section of a run's stars."""
     totals = stars["totals"]
+    no_total = totals["problem"] or ""
     volumes = tuple(dict.fromkeys(cost["n_images"] for cost in stars["costs"]))
     return StarSection(
         systems=tuple(stars["systems"]),
         lines=tuple(_line(row, stars) for row in stars["rows"]),
         has_article=bool(stars["article_stars"]),
-        totals=tuple(map(_total, totals["systems"])),
+        totals=tuple(_total(total, no_total) for total in totals["systems"]),
         total_verdicts=tuple(map(_total_verdict, totals["differences"])),
         bradley_terry=tuple(_bradley_terry(stars["bradley_terry"])),
         weights=", ".join(f"{row} {weight:.0%}" for row, weight in totals["weights"].items()),
@@ -301,17 +302,15 @@ def _deciding(prompt: Deciding) -> str:
     return f"{prompt['prompt']}: {', '.join(shares)}"
 
 
-def _total(total: SystemTotal) -> Cell:
+def _total(total: SystemTotal, problem: str) -> Cell:
     stars = total["stars"]
     if stars is None:
-        return Cell(total["system"], absent="no row counts")
+        return Cell(total["system"], absent=problem)
     return Cell(total["system"], stars=stars, number=f"{stars:.2f}")
 
 
 def _total_verdict(pair: TotalDifference) -> str:
     a, b, stars = pair["system_a"], pair["system_b"], pair["stars"]
-    if stars is None or pair["low"] is None or pair["high"] is None:
-        return f"{a} and {b}: no interval, a row has too few prompts in common"
     amount = f"{a} minus {b}: {_signed(stars)} stars ({_signed(pair['low'])} to {_signed(pair['high'])})"
     if pair["better_system"] is None:
         return f"{amount}, not separable"

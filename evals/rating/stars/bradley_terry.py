@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 
 from evals.rating.comparison import number_or_none
 from evals.rating.stars.table import RatedRow
+from evals.rating.stars.totals import prompts_of
 from evals.rating.statistics.bradley_terry import bradley_terry
 
 
@@ -23,7 +24,7 @@ class SystemStrength(TypedDict):
 
 
 class BradleyTerryStrengths(TypedDict):
-    """Bradley-Terry strengths over all prompts of a star table.
+    """Bradley-Terry strengths over all prompts of a star table that two systems or more were rated on.
 
     ``note`` says why a strength has no bound or why there are none.
     """
@@ -38,8 +39,9 @@ def bradley_terry_strengths(
 ) -> BradleyTerryStrengths | None:
     """Return the strengths of three systems or more, None for fewer, whose paired difference says it all.
 
-    Every prompt is one meeting of all systems: rows that share it are averaged inside it first, so that no prompt
-    counts twice.
+    Every prompt is one meeting of all systems that were rated on it: rows that share it are averaged inside it first,
+    so that no prompt counts twice. Two systems meet where they have at least 5 prompts in common; where such meetings,
+    through others too, do not join all systems, there are no strengths.
 
     Parameters
     ----------
@@ -52,14 +54,16 @@ def bradley_terry_strengths(
     """
     if len(systems) < 3:
         return None
-    tables = [
-        one.prompt_scores.shares.reindex(columns=list(systems)).assign(suite=one.row["suite"] or one.row["id"])
-        for one in rated
-        if one.prompt_scores is not None
-    ]
+    tables = []
+    for one in rated:
+        if one.prompt_scores is not None:
+            places = one.prompt_scores.shares.reindex(columns=list(systems))
+            places.index = pd.MultiIndex.from_tuples(prompts_of(one, places.index), names=["suite", "prompt"])
+            tables.append(places)
     if not tables:
         return BradleyTerryStrengths(n_prompts=0, systems=[], note="no row has stars")
     meetings = pd.concat(tables).groupby(["suite", "prompt"]).mean()
+    meetings = meetings[meetings.count(axis=1) > 1]
     try:
         fitted = bradley_terry(meetings.to_numpy(np.float64), list(systems), seed)
     except ValueError as error:

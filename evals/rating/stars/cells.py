@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -14,10 +15,9 @@ from evals.rating.stars.prompt_scores import PromptScores
 from evals.rating.statistics.coverage import coverage_caution, difference_caution
 from evals.rating.statistics.equivalence import smallest_equivalence_margin, smallest_equivalence_margin_of_rates
 from evals.rating.statistics.estimates import score_differences, score_means
-from evals.rating.statistics.families import holm
 from evals.rating.statistics.intervals import MIN_PROMPTS, Estimate, Numbers, paired_differences
-from evals.rating.statistics.power import ALPHA, prompts_needed, smallest_detectable_difference
-from evals.rating.statistics.proportions import is_rate
+from evals.rating.statistics.power import prompts_needed, smallest_detectable_difference
+from evals.rating.statistics.proportions import is_rate, smallest_p_value
 from evals.rating.statistics.wins import count_wins, sign_test
 
 FEWEST, MOST = 1.0, 5.0
@@ -29,15 +29,19 @@ HALF_A_STAR = 0.5 / _STARS
 
 _SCALE = (0.0, 1.0)
 
+ROUNDING = 1e-12
+"""What two places on the scale differ by at least, to be more than the rounding of floats."""
+
 
 class StarCell(TypedDict):
     """What one system gets in one row.
 
     ``stars`` from 1 to 5 with the 95 % interval ``low`` to ``high``, ``shown`` in halves; all None where there are no
-    stars, and ``reason`` says why. ``n_scored``, ``n_failed`` (counted as 0) and ``n_left_out`` are outcomes,
-    ``reasons`` counts why. ``lowest`` and ``highest`` are the stars if everything that was left out had been worst or
-    best, ``without_failures`` those if the system's failures were left out as well: what other policies would give.
-    ``value`` is the plain number behind the stars, in the row's unit, ``caution`` what to be wary of in the interval.
+    stars, as there are none below 5 prompts, and ``reason`` says why. ``n_scored``, ``n_failed`` (counted as 0) and
+    ``n_left_out`` are outcomes, ``reasons`` counts why. ``lowest`` and ``highest`` are the stars if everything that was
+    left out had been worst or best, ``without_failures`` those if the system's failures were left out as well: what
+    other policies would give. ``value`` is the plain number behind the stars, in the row's unit, ``caution`` what to be
+    wary of in the interval.
     """
 
     system: str
@@ -61,11 +65,12 @@ class StarCell(TypedDict):
 class StarDifference(TypedDict):
     """System A minus system B in stars, over the prompts that both were asked.
 
-    ``p_value`` is the pair's own, ``p_holm`` corrected over all rows and pairs of the table; ``better_system`` is
-    named only where the corrected one is below 0.05. ``detectable`` is the smallest difference that so many prompts
-    show with 80 % power, ``prompts_for_half_a_star`` how many would show half a star, ``equal_within`` the margin
-    within which the two are equal by two one-sided tests. ``wins``, ``ties`` and ``losses`` are A's by prompt, with the
-    p-value of the ``sign_test``.
+    There is no number below 5 common prompts. ``p_value`` is the pair's own; ``p_holm``, ``better_system`` and
+    ``verdict`` are what `evals.rating.stars.verdicts.settle` makes of all that is compared in an eval, empty before.
+    ``detectable`` is the smallest difference that so many prompts show with 80 % power in a row alone,
+    ``prompts_for_half_a_star`` how many would show half a star, ``equal_within`` the margin within which the two are
+    equal by two one-sided tests. ``wins``, ``ties`` and ``losses`` are A's by prompt, with the p-value of the
+    ``sign_test``.
     """
 
     system_a: str
@@ -105,7 +110,7 @@ def star_cells(
 
 def _cell(system: str, shares: Numbers, estimate: Estimate, scores: PromptScores, value: float) -> StarCell:
     counts = scores.counts.reindex([system], fill_value=0).to_dict("records")[0]
-    stars = in_stars(estimate.value)
+    stars = in_stars(estimate.value) if estimate.n_prompts >= MIN_PROMPTS else None
     return StarCell(
         system=system,
         stars=stars,
@@ -122,8 +127,14 @@ def _cell(system: str, shares: Numbers, estimate: Estimate, scores: PromptScores
         without_failures=_mean_stars(scores.complete_case, system),
         value=number_or_none(value),
         caution=coverage_caution(shares, _SCALE),
-        reason=None if stars is not None else "nothing of it could be measured for this system",
+        reason=None if stars is not None else _without_stars(estimate.n_prompts),
     )
+
+
+def _without_stars(n_prompts: int) -> str:
+    if n_prompts == 0:
+        return "nothing of it could be measured for this system"
+    return f"{n_prompts} prompt{'s' if n_prompts > 1 else ''}, and there are no stars below {MIN_PROMPTS}"
 
 
 def in_stars(share: float) -> float | None:
@@ -149,11 +160,12 @@ def in_halves(stars: float | None) -> float | None:
 
 
 def _mean_stars(table: pd.DataFrame, system: str) -> float | None:
-    return in_stars(float(table[system].mean())) if system in table else None
+    known = table[system].dropna() if system in table else pd.Series(dtype=float)
+    return in_stars(float(known.mean())) if len(known) >= MIN_PROMPTS else None
 
 
-def star_differences(scores: PromptScores, systems: Sequence[str]) -> list[StarDifference]:
-    """Return the paired difference of every two systems; `settle` gives them their verdicts.
+def star_differences(scores: PromptScores, systems: Sequence[str], are_prices: bool = False) -> list[StarDifference]:
+    """Return the paired difference of every two systems; `evals.rating.stars.verdicts.settle` gives the verdicts.
 
     Parameters
     ----------
@@ -161,16 +173,40 @@ def star_differences(scores: PromptScores, systems: Sequence[str]) -> list[StarD
         Of a row.
     systems
         In the order of the table.
+    are_prices
+        Whether they are prices, which are known and not measured.
     """
     present = [system for system in systems if system in scores.shares]
     sides = {system: scores.shares[system].to_numpy(np.float64) for system in present}
-    return [_difference(a, b, sides[a], sides[b]) for a, b in combinations(present, 2)]
+    return [_difference(a, b, sides[a], sides[b], are_prices) for a, b in combinations(present, 2)]
 
 
-def _difference(a: str, b: str, first: Numbers, second: Numbers) -> StarDifference:
+def paired_estimate(first: Numbers, second: Numbers, are_prices: bool) -> Estimate:
+    """Return the first system's mean place minus the second's, with the interval and p-value that a row gives them.
+
+    A difference of prices that is the same on every prompt is a fact (p = 0). Of what is measured, no difference is
+    surer than that of two rates, one of them 1 and one 0 on every prompt. Below 5 prompts nothing is compared.
+
+    Examples
+    --------
+    >>> steady = np.full(6, 0.5), np.full(6, 0.3)
+    >>> round(paired_estimate(*steady, are_prices=False).p_value, 5), paired_estimate(*steady, are_prices=True).p_value
+    (0.00014, 0.0)
+    """
+    differences, n = paired_differences(first, second), len(first)
+    if n < MIN_PROMPTS:
+        return Estimate(n, np.nan, np.nan, np.nan)
+    if are_prices and np.ptp(differences) < ROUNDING:
+        price = float(differences.mean())
+        return Estimate(n, price, price, price, float(abs(price) < ROUNDING))
+    (estimate,) = score_differences(first[:, None], second[:, None], _SCALE)
+    return replace(estimate, p_value=max(estimate.p_value, smallest_p_value(n)))
+
+
+def _difference(a: str, b: str, first: Numbers, second: Numbers, are_prices: bool) -> StarDifference:
     both = np.isfinite(first) & np.isfinite(second)
     first, second = first[both], second[both]
-    (estimate,) = score_differences(first[:, None], second[:, None], _SCALE)
+    estimate = paired_estimate(first, second, are_prices)
     differences, wins = paired_differences(first, second), count_wins(first, second)
     rates = is_rate(np.concatenate([first, second]))
     margin = smallest_equivalence_margin_of_rates(first, second) if rates else smallest_equivalence_margin(differences)
@@ -201,38 +237,3 @@ def _difference(a: str, b: str, first: Numbers, second: Numbers) -> StarDifferen
 
 def _scaled(difference: float) -> float | None:
     return _STARS * float(difference) if np.isfinite(difference) else None
-
-
-def settle(families: Sequence[StarDifference]) -> None:
-    """Correct the p-values of all differences of a table together (Holm) and write each verdict, in place."""
-    nothing = float("nan")
-    corrected = holm([nothing if row["p_value"] is None else row["p_value"] for row in families])
-    for row, p_holm in zip(families, corrected, strict=True):
-        row["p_holm"] = number_or_none(p_holm)
-        row["better_system"], row["verdict"] = _verdict(row)
-
-
-def _verdict(row: StarDifference) -> tuple[str | None, str]:
-    stars, p_holm = row["stars"], row["p_holm"]
-    if stars is None:
-        return None, "not comparable: no prompt was rated for both"
-    if p_holm is None:
-        return (
-            None,
-            f"not separable: {row['n_prompts']} prompts in common, and there is no interval below {MIN_PROMPTS}",
-        )
-    if p_holm < ALPHA:
-        better = row["system_a"] if stars > 0 else row["system_b"]
-        return better, f"{better} is ahead by {_amount(abs(stars))}"
-    could = ""
-    if row["detectable"] is not None:
-        could = f"; {_amount(row['detectable'])}" if row["detectable"] <= _STARS else "; no difference on the scale"
-        could += " would have been seen"
-    alone = row["p_value"] is not None and row["p_value"] < ALPHA
-    among = " among so many rows (alone its interval excludes zero)" if alone else ""
-    equal = f", equal within {_amount(row['equal_within'])}" if row["equal_within"] is not None else ""
-    return None, f"not separable{among}{equal}{could}"
-
-
-def _amount(stars: float) -> str:
-    return f"{stars:.1f} stars" if stars >= 0.1 else f"{stars:.1g} stars"

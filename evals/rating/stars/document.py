@@ -16,9 +16,10 @@ from evals.rating.operations import SystemOperations
 from evals.rating.stars.article import ArticleStars, against_article
 from evals.rating.stars.bradley_terry import BradleyTerryStrengths, bradley_terry_strengths
 from evals.rating.stars.primary_metrics import rows_without_eval
-from evals.rating.stars.recommendations import Recommendation, recommend
+from evals.rating.stars.recommendations import Recommendation, recommend, weigh
 from evals.rating.stars.table import TableRow, rate_rows, rating_inputs
 from evals.rating.stars.totals import Totals, totals
+from evals.rating.stars.verdicts import settle
 from metrics.scale import SCALES_VERSION
 
 
@@ -49,6 +50,9 @@ def award_stars(
 ) -> Stars:
     """Return the star table of a run with all that follows from it.
 
+    Rows, totals and use cases are all rated before anybody is named: what may be said of each depends on how many are
+    compared (`evals.rating.stars.verdicts.settle`).
+
     Parameters
     ----------
     scores, requests
@@ -67,9 +71,12 @@ def award_stars(
     inputs = rating_inputs(scores, requests, controls, *systems_and_size)
     rated = rate_rows(rows, inputs, seed)
     table, systems = [one.row for one in rated], list(inputs.systems)
+    simulated = {row["system"] for row in operations if row["simulated"]}
+    total = totals(rated, systems)
+    weighed = [weigh(case, rated, systems, simulated) for case in read_use_cases()]
+    settle(rated, [total, *(one.totals for one in weighed if one.may_name)])
     article = read_article(definition.published) if definition and definition.published else None
     # No article speaks of a simulated system, whatever its name.
-    simulated = {row["system"] for row in operations if row["simulated"]}
     real = [system for system in systems if system not in simulated]
     advice = {case.id: case for case in article.use_cases} if article and not simulated else {}
     article_rows = {row.id: row for row in article.stars} if article else {}
@@ -78,11 +85,11 @@ def award_stars(
         scales_version=SCALES_VERSION,
         systems=systems,
         rows=table,
-        totals=totals(rated, systems),
+        totals=total,
         bradley_terry=bradley_terry_strengths(rated, systems, seed),
         article_stars={
             row["id"]: against_article(row, article_rows[row["id"]], real) for row in table if row["id"] in article_rows
         },
-        recommendations=[recommend(case, rated, systems, advice.get(case.id), simulated) for case in read_use_cases()],
+        recommendations=[recommend(one, advice.get(one.case.id)) for one in weighed],
         costs=costs,
     )

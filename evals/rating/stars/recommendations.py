@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+from dataclasses import dataclass
 
 from typing_extensions import TypedDict
 
@@ -13,7 +14,7 @@ from evals.facts.use_cases import UseCase
 from evals.rating.stars.article import Verdict, systems_of
 from evals.rating.stars.table import RatedRow
 from evals.rating.stars.totals import TotalDifference, Totals, totals
-from evals.rating.statistics.intervals import MIN_PROMPTS
+from evals.rating.statistics.power import ALPHA
 
 ENOUGH = 0.5
 """The least share of a profile's weight that must have been rated for a recommendation."""
@@ -31,8 +32,9 @@ class Recommendation(TypedDict):
     """The better system for a use case.
 
     ``system`` is None where none can be named; ``verdict`` says which and how sure, ``would_change`` what would turn
-    it. ``rated`` is the share of the profile's weight that the table has stars for. ``article`` is what an article
-    recommends and whether this bears it out.
+    it. ``n_prompts`` and ``p_holm`` are the fewest common prompts of any row behind it, and the largest corrected
+    p-value, of the leader against each of the others; None where nothing was compared. ``rated`` is the share of the
+    profile's weight that counts. ``article`` is what an article recommends and whether this bears it out.
     """
 
     id: str
@@ -43,49 +45,84 @@ class Recommendation(TypedDict):
     totals: Totals
     system: str | None
     verdict: str
+    n_prompts: int | None
+    p_holm: float | None
     would_change: str
     article: str | None
     article_verdict: Verdict | None
 
 
-def recommend(
-    case: UseCase,
-    rated: Sequence[RatedRow],
-    systems: Sequence[str],
-    advice: ArticleUseCase | None = None,
-    simulated: Container[str] = (),
-) -> Recommendation:
-    """Return the better system for a use case, how sure that is, and what would change it.
+@dataclass(frozen=True, slots=True)
+class WeighedCase:
+    """A use case with the totals of the systems that can do what it needs, under its weights.
+
+    ``rated`` is the share of its weight that counts there.
+    """
+
+    case: UseCase
+    requirements: tuple[Requirement, ...]
+    totals: Totals
+    rated: float
+
+    @property
+    def may_name(self) -> bool:
+        """Whether enough of it was rated, for two systems or more, to recommend one of them."""
+        return self.rated >= ENOUGH and bool(self.totals["differences"])
+
+
+def weigh(
+    case: UseCase, rated: Sequence[RatedRow], systems: Sequence[str], simulated: Container[str] = ()
+) -> WeighedCase:
+    """Weigh the rows of the star table as a use case does, for the systems that can do what it needs.
 
     Parameters
     ----------
     case
         The profile.
     rated
-        The rows of the star table, settled.
+        The rows of the star table.
     systems
         In the order of the table.
-    advice
-        What an article recommends for the same use case.
     simulated
         The systems of which nothing can be said that is true of the real ones.
     """
-    requirements = [_requirement(case, system, system in simulated) for system in systems]
+    requirements = tuple(_requirement(case, system, system in simulated) for system in systems)
     able = [need["system"] for need in requirements if need["met"] is not False]
     weighed = totals(rated, able, case.weights)
-    with_stars = set(weighed["weights"]) - set(weighed["indistinguishable_rows"])
-    rated_share = sum(case.weights[row] for row in with_stars) / sum(case.weights.values())
-    system, verdict, change = _verdict(case, able, len(systems), weighed, rated_share)
+    counting = set(weighed["weights"]) - set(weighed["indistinguishable_rows"])
+    share = sum(case.weights[row] for row in counting) / sum(case.weights.values())
+    return WeighedCase(case, requirements, weighed, share)
+
+
+def recommend(weighed: WeighedCase, advice: ArticleUseCase | None = None) -> Recommendation:
+    """Return the better system for a use case, how sure that is, and what would change it.
+
+    One is named where it is better than every other that can do what the case needs.
+
+    Parameters
+    ----------
+    weighed
+        The use case, settled (`evals.rating.stars.verdicts.settle`).
+    advice
+        What an article recommends for the same use case.
+    """
+    case, systems = weighed.case, [need["system"] for need in weighed.requirements]
+    leader, *others = _ranked(weighed.totals) or [""]
+    pairs = [_pair(weighed.totals, leader, other) for other in others] if weighed.may_name else []
+    p_values = [pair["p_holm"] for pair in pairs if pair["p_holm"] is not None]
+    system, verdict, change = _verdict(weighed)
     article, held = _against(system, systems, advice)
     return Recommendation(
         id=case.id,
         title=case.title,
         why=case.why,
-        rated=rated_share,
-        requirements=requirements if case.requires.capability or case.requires.host else [],
-        totals=weighed,
+        rated=weighed.rated,
+        requirements=list(weighed.requirements) if case.requires.capability or case.requires.host else [],
+        totals=weighed.totals,
         system=system,
         verdict=verdict,
+        n_prompts=min((pair["n_prompts"] for pair in pairs), default=None),
+        p_holm=max(p_values, default=None),
         would_change=change,
         article=article,
         article_verdict=held,
@@ -110,36 +147,48 @@ def _requirement(case: UseCase, system: str, simulated: bool) -> Requirement:
     return Requirement(system=system, met=cell.answer != "no", says=cell.says)
 
 
-def _verdict(
-    case: UseCase, able: Sequence[str], n_systems: int, weighed: Totals, rated_share: float
-) -> tuple[str | None, str, str]:
-    if not able:
+def _ranked(totals: Totals) -> list[str]:
+    return [total["system"] for total in sorted(totals["systems"], key=lambda total: -(total["stars"] or 0.0))]
+
+
+def _verdict(weighed: WeighedCase) -> tuple[str | None, str, str]:
+    case, totals, requirements = weighed.case, weighed.totals, weighed.requirements
+    ranked = _ranked(totals)
+    if not ranked:
         return None, "no system here can do what it needs", "a system that can"
-    if len(able) == 1 and n_systems > 1:
-        return able[0], f"{able[0]}: the only one here that can do what it needs", "another system that can"
-    without_stars = set(case.weights) - (set(weighed["weights"]) - set(weighed["indistinguishable_rows"]))
-    if rated_share < ENOUGH:
-        change = f"stars for {', '.join(sorted(without_stars))}"
-        return None, f"cannot tell: only {rated_share:.0%} of its weight was rated", change
-    ranked = sorted(weighed["systems"], key=lambda total: -(total["stars"] or 0.0))
-    if len(ranked) < 2:
-        return ranked[0]["system"], f"{ranked[0]['system']}: there is nothing to compare it with", "another system"
-    leader, runner_up = ranked[0]["system"], ranked[1]["system"]
-    pair = {leader, runner_up}
-    difference = next(row for row in weighed["differences"] if {row["system_a"], row["system_b"]} == pair)
-    if difference["better_system"] == leader:
-        return leader, f"{leader}, before {runner_up} by {_amount(difference)}", _would_change(difference)
-    if difference["stars"] is None or difference["low"] is None:
-        doubt = f"they have fewer than {MIN_PROMPTS} prompts in common in one of the rows"
-    elif difference["better_system"] is not None:
-        doubt = "on the prompts that both were rated on the other one is ahead"
-    else:
-        doubt = f"{_amount(difference)} includes zero"
-    return None, f"cannot tell {leader} from {runner_up}: {doubt}", "more prompts, or other weights"
+    if len(ranked) == 1 and len(requirements) > 1:
+        return ranked[0], f"{ranked[0]}: the only one here that can do what it needs", "another system that can"
+    if len(ranked) == 1:
+        return None, f"there is nothing to compare {ranked[0]} with", "another system"
+    if not weighed.may_name:
+        lacking = sorted(set(case.weights) - (set(totals["weights"]) - set(totals["indistinguishable_rows"])))
+        change = f"stars for {', '.join(lacking)}, on prompts that all were asked"
+        return None, f"cannot tell: only {weighed.rated:.0%} of its weight was rated", change
+    leader, *others = ranked
+    against = {other: _pair(totals, leader, other) for other in others}
+    for other, difference in against.items():
+        if difference["better_system"] != leader:
+            doubt = _doubt(difference, leader)
+            return None, f"cannot tell {leader} from {other}: {doubt}", "more prompts, or other weights"
+    runner_up = against[others[0]]
+    return leader, f"{leader}, before {others[0]} by {_amount(runner_up)}", _would_change(runner_up)
+
+
+def _pair(totals: Totals, a: str, b: str) -> TotalDifference:
+    return next(row for row in totals["differences"] if {row["system_a"], row["system_b"]} == {a, b})
+
+
+def _doubt(difference: TotalDifference, leader: str) -> str:
+    lead = difference["stars"] if difference["system_a"] == leader else -difference["stars"]
+    if lead < 0:
+        return "on the prompts that both were rated on the other one is ahead"
+    if difference["p_value"] < ALPHA:
+        return f"{_amount(difference)} excludes zero, but not among so many comparisons"
+    return f"{_amount(difference)} includes zero"
 
 
 def _amount(difference: TotalDifference) -> str:
-    stars, low, high = difference["stars"] or 0.0, difference["low"] or 0.0, difference["high"] or 0.0
+    stars, low, high = difference["stars"], difference["low"], difference["high"]
     low, high = (low, high) if stars >= 0 else (-high, -low)
     return f"{abs(stars):.2f} stars ({low:.2f} to {high:.2f})"
 

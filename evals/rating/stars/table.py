@@ -13,7 +13,7 @@ from evals.definition import StarRow
 from evals.imageset.contract import ended_as
 from evals.rating.comparison import number_or_none, with_prompts
 from evals.rating.controls import ControlStatistic
-from evals.rating.stars.cells import StarCell, StarDifference, settle, star_cells, star_differences
+from evals.rating.stars.cells import StarCell, StarDifference, star_cells, star_differences
 from evals.rating.stars.computed_rows import LOG_SCALES, frozen_log_scale, score_computed, typical_values
 from evals.rating.stars.declared_rows import DeclaredCell, declared_cell
 from evals.rating.stars.prompt_scores import WITHHELD, PromptScores, combined, score_prompts, with_units
@@ -69,12 +69,14 @@ class TableRow(TypedDict):
 class RatedRow:
     """A row with the scores of its prompts, which totals are computed from; None where it has no stars.
 
-    ``indistinguishable`` is true where it has none because nobody can be told from its control.
+    ``indistinguishable`` is true where it has none because nobody can be told from its control, ``are_prices`` where
+    its values are prices, which are known and not measured.
     """
 
     row: TableRow
     prompt_scores: PromptScores | None
     indistinguishable: bool = False
+    are_prices: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ def rating_inputs(
 
 
 def rate_rows(rows: Sequence[StarRow], inputs: RatingInputs, seed: int = 0) -> list[RatedRow]:
-    """Rate every row of a star table; the differences of all of them are one family for Holm's correction.
+    """Rate every row of a star table; `evals.rating.stars.verdicts.settle` says where one system is better.
 
     ``seed`` is that of the bootstrap; the same tables and seed give the same stars.
     """
@@ -133,7 +135,6 @@ def rate_rows(rows: Sequence[StarRow], inputs: RatingInputs, seed: int = 0) -> l
             rated.append(RatedRow(result, None))
         else:
             rated.append((_measured if row.computed is None else _computed)(row, inputs, seed))
-    settle([difference for one in rated for difference in one.row["differences"]])
     return rated
 
 
@@ -264,5 +265,6 @@ def _computed(row: StarRow, inputs: RatingInputs, seed: int) -> RatedRow:
     result["cells"] = star_cells(prompt_scores, inputs.systems, seed, values)
     frozen = frozen_log_scale(computed, suite)
     result["components"] = [Component(metric=computed, weight=1.0, scale=frozen, cells=result["cells"])]
-    result["differences"] = star_differences(prompt_scores, inputs.systems)
-    return RatedRow(result, prompt_scores)
+    are_prices = computed == "cost_per_image"
+    result["differences"] = star_differences(prompt_scores, inputs.systems, are_prices)
+    return RatedRow(result, prompt_scores, are_prices=are_prices)

@@ -12,20 +12,16 @@ import pandas as pd
 from scipy import stats
 from typing_extensions import TypedDict
 
-from evals.rating.comparison import number_or_none
-from evals.rating.stars.cells import FEWEST, MOST
+from evals.rating.stars.cells import FEWEST, MOST, ROUNDING, paired_estimate
 from evals.rating.stars.table import RatedRow
 from evals.rating.statistics.intervals import CONFIDENCE, MIN_PROMPTS, Numbers, paired_differences
 from evals.rating.statistics.proportions import is_rate, newcombe_interval
 
 _STARS = MOST - FEWEST
 
-NOTHING = 1e-12
-"""What a difference on the scale is at least, to be more than the rounding of floats."""
-
 
 class SystemTotal(TypedDict):
-    """The weighted mean of a system's stars, None where a row gives it none."""
+    """The weighted mean of a system's stars, None where there is no total."""
 
     system: str
     stars: float | None
@@ -34,33 +30,39 @@ class SystemTotal(TypedDict):
 class TotalDifference(TypedDict):
     """System A minus system B in weighted stars, with the 95 % interval and the two-sided p-value.
 
-    ``better_system`` is named where the interval excludes zero. ``weight_to_move`` is the smallest share of all weight
-    that must move between rows before the other system leads, None where no weights do that; ``decided_by`` are the
-    rows, each with the factor by which its weight alone would have to change for a draw.
+    ``n_prompts`` are their common prompts in the row that has the fewest. ``p_holm`` and ``better_system`` are what
+    `evals.rating.stars.verdicts.settle` makes of all that is compared in an eval, None before, and where it was not in
+    the family. ``weight_to_move`` is the smallest share of all weight that must move between rows before the other
+    system leads, None where no weights do that; ``decided_by`` are the rows, each with the factor by which its weight
+    alone would have to change for a draw.
     """
 
     system_a: str
     system_b: str
-    stars: float | None
-    low: float | None
-    high: float | None
-    p_value: float | None
+    n_prompts: int
+    stars: float
+    low: float
+    high: float
+    p_value: float
+    p_holm: float | None
     better_system: str | None
     weight_to_move: float | None
     decided_by: dict[str, float]
 
 
 class Totals(TypedDict):
-    """The totals over the rows that every system has stars in.
+    """The totals over the rows in which every two systems have at least 5 prompts in common.
 
     ``weights`` are those of the rows that count, as shares of 1. ``indistinguishable_rows`` are those of them in which
     nobody has stars because nobody can be told from the control: they count as one star for everyone, since a row that
     dropped out there would reward being bad at it; ``most`` is therefore what a perfect system would have.
     ``left_out`` says of all other rows why they do not count; where nobody has stars in any row, none does.
+    ``problem`` is None, or the sentence that says why nobody has a total.
     """
 
     weights: dict[str, float]
     most: float | None
+    problem: str | None
     indistinguishable_rows: dict[str, str]
     left_out: dict[str, str]
     systems: list[SystemTotal]
@@ -78,14 +80,17 @@ def totals(rated: Sequence[RatedRow], systems: Sequence[str], weights: Mapping[s
     .. math:: \sum_p \Big( \sum_r w_r \frac{d_{rp} - \bar d_r}{\sqrt{n_r (n_r - 1)}} \Big)^2,
 
     with degrees of freedom after Satterthwaite, the suites being the components. A row of rates varies at least as
-    much as Newcombe's interval of it says, so that a few prompts on which all agree are no certainty.
+    much as Newcombe's interval of it says, and any other at least as much as that of two rates, one of them 1 and one 0
+    on every prompt, so that a few prompts on which all agree are no certainty; prices are. The total of a single row is
+    that row.
 
     Parameters
     ----------
     rated
         The rows, as `evals.rating.stars.table.rate_rows` returns them.
     systems
-        In the order of the table; others have no say in which rows count.
+        In the order of the table; others have no say in which rows count. A single one has no total: it would be held
+        against nothing.
     weights
         By row id, in place of the rows' own; rows that are not named have none.
 
@@ -108,14 +113,24 @@ def totals(rated: Sequence[RatedRow], systems: Sequence[str], weights: Mapping[s
         counting, indistinguishable_rows, left_out = [], {}, left_out | indistinguishable_rows
     whole = sum(weight for _, weight in counting)
     shares = [(one, weight / whole) for one, weight in counting]
+    problem = _problem(systems, bool(shares), left_out)
     return Totals(
         weights={one.row["id"]: weight for one, weight in shares},
         most=MOST - _STARS * sum(weight for one, weight in shares if one.indistinguishable) if shares else None,
+        problem=problem,
         indistinguishable_rows=indistinguishable_rows,
         left_out=left_out,
-        systems=[SystemTotal(system=system, stars=_total(shares, system)) for system in systems],
-        differences=[_difference(shares, a, b) for a, b in combinations(systems, 2)] if shares else [],
+        systems=[SystemTotal(system=system, stars=None if problem else _total(shares, system)) for system in systems],
+        differences=[] if problem else [_difference(shares, a, b) for a, b in combinations(systems, 2)],
     )
+
+
+def _problem(systems: Sequence[str], any_counts: bool, left_out: Mapping[str, str]) -> str | None:
+    if len(systems) < 2:
+        return "a total is held against another system's, and there is none"
+    if any_counts:
+        return None
+    return "no row counts" + "".join(f"; {row}: {why}" for row, why in list(left_out.items())[:1])
 
 
 def _why_left_out(one: RatedRow, systems: Sequence[str]) -> str | None:
@@ -124,53 +139,67 @@ def _why_left_out(one: RatedRow, systems: Sequence[str]) -> str | None:
     if one.prompt_scores is None:
         return one.row["problem"] or "it has no stars"
     with_stars = {cell["system"] for cell in one.row["cells"] if cell["stars"] is not None}
-    missing = [system for system in systems if system not in with_stars]
-    return f"it has no stars for {', '.join(missing)}" if missing else None
+    if missing := [system for system in systems if system not in with_stars]:
+        return f"it has no stars for {', '.join(missing)}"
+    known = {system: np.isfinite(np.asarray(one.prompt_scores.shares[system], np.float64)) for system in systems}
+    in_common = {(a, b): int((known[a] & known[b]).sum()) for a, b in combinations(systems, 2)}
+    if too_few := {pair: n for pair, n in in_common.items() if n < MIN_PROMPTS}:
+        (a, b), n = min(too_few.items(), key=lambda pair: pair[1])
+        prompts = f"{n or 'no'} prompt{'' if n == 1 else 's'}"
+        return f"{a} and {b} have {prompts} in common there, and nothing is compared below {MIN_PROMPTS}"
+    return None
 
 
-def _total(shares: Sequence[tuple[RatedRow, float]], system: str) -> float | None:
+def _total(shares: Sequence[tuple[RatedRow, float]], system: str) -> float:
     total = 0.0
     for one, weight in shares:
         stars = [cell["stars"] for cell in one.row["cells"] if cell["system"] == system]
         total += weight * (FEWEST if not stars or stars[0] is None else stars[0])
-    return total if shares else None
+    return total
 
 
 @dataclass
 class _Spread:
-    """What every prompt adds to the error of a weighted difference, by suite; and what rates add to it besides."""
+    """What every prompt adds to the error of a weighted difference, by suite, and what few prompts add besides."""
 
     by_suite: dict[str, dict[str, float]] = field(default_factory=dict)
-    of_rates: list[tuple[float, int]] = field(default_factory=list)
+    of_few_prompts: list[tuple[float, int]] = field(default_factory=list)
 
-    def add(self, prompts: Sequence[tuple[str, str]], weight: float, a: Numbers, b: Numbers) -> None:
+    def add(self, one: RatedRow, weight: float, index: pd.Index[str], a: Numbers, b: Numbers) -> None:
         """Add a row, from the places of two systems on the prompts that both were rated on."""
-        differences, n = paired_differences(a, b), len(prompts)
+        differences, n, prompts = paired_differences(a, b), len(index), prompts_of(one, index)
         additions = weight * (differences - differences.mean()) / np.sqrt(n * (n - 1))
         for (suite, prompt), addition in zip(prompts, additions, strict=True):
             of_suite = self.by_suite.setdefault(suite, {})
             of_suite[prompt] = of_suite.get(prompt, 0.0) + float(addition)
+        if one.are_prices and np.ptp(differences) < ROUNDING:
+            return
+        mean = float(differences.mean())
         if is_rate(np.concatenate([a, b])):
             low, high = newcombe_interval(a, b)
-            farther = max(high - differences.mean(), differences.mean() - low)
-            widest = weight * farther / stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)
-            self.of_rates.append((max(0.0, float(widest**2 - (additions**2).sum())), n - 1))
+            farther = max(high - mean, mean - low)
+        else:
+            farther = abs(mean) * (1 - newcombe_interval(np.ones(n), np.zeros(n))[0])
+        least = (weight * farther / stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) ** 2
+        self.of_few_prompts.append((max(0.0, float(least - (additions**2).sum())), n - 1))
 
     def interval(self, mean: float) -> tuple[float, float, float]:
         """Return the interval of the weighted mean difference and its p-value."""
         of_suites = [(math.fsum(a**2 for a in added.values()), len(added) - 1) for added in self.by_suite.values()]
-        components = [(variance, max(degrees, 1)) for variance, degrees in [*of_suites, *self.of_rates] if variance > 0]
+        components = [
+            (variance, max(degrees, 1)) for variance, degrees in [*of_suites, *self.of_few_prompts] if variance > 0
+        ]
         variance = math.fsum(variance for variance, _ in components)
         # Rows that cancel leave the rounding of floats, not a lead.
-        if math.sqrt(variance) < NOTHING:
-            return mean, mean, 1.0 if abs(mean) < NOTHING else 0.0
+        if math.sqrt(variance) < ROUNDING:
+            return mean, mean, 1.0 if abs(mean) < ROUNDING else 0.0
         effective = variance**2 / math.fsum(part**2 / degrees for part, degrees in components)
         error = math.sqrt(variance)
         margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, effective)) * error
         return mean - margin, mean + margin, float(2 * stats.t.sf(abs(mean) / error, effective))
 
 
-def _prompts(one: RatedRow, index: pd.Index[str]) -> list[tuple[str, str]]:
+def prompts_of(one: RatedRow, index: pd.Index[str]) -> list[tuple[str, str]]:
     """Return suite and prompt of a row's prompts; those of a suite at another size are the same prompts."""
     before = f"{one.row['suite']}/" if one.row["kind"] == "measured" else ""
     parts = (f"{before}{prompt}".partition("/") for prompt in index)
@@ -179,35 +208,36 @@ def _prompts(one: RatedRow, index: pd.Index[str]) -> list[tuple[str, str]]:
 
 def _difference(shares: Sequence[tuple[RatedRow, float]], a: str, b: str) -> TotalDifference:
     weights = {one.row["id"]: weight for one, weight in shares}
-    by_row: dict[str, float] = {}
-    spread, too_few = _Spread(), False
+    by_row = dict.fromkeys(weights, 0.0)
+    spread, pairs = _Spread(), []
     for one, weight in shares:
-        if one.prompt_scores is None:
-            by_row[one.row["id"]] = 0.0
-            continue
-        both = one.prompt_scores.shares[[a, b]].dropna()
-        first, second = np.asarray(both[a], np.float64), np.asarray(both[b], np.float64)
-        by_row[one.row["id"]] = float(paired_differences(first, second).mean()) if len(both) else np.nan
-        if len(both) < MIN_PROMPTS:
-            too_few = True
-        else:
-            spread.add(_prompts(one, both.index), weight, first, second)
+        if one.prompt_scores is not None:
+            places = one.prompt_scores.shares
+            first, second = np.asarray(places[a], np.float64), np.asarray(places[b], np.float64)
+            both = np.isfinite(first) & np.isfinite(second)
+            first, second = first[both], second[both]
+            by_row[one.row["id"]] = float(paired_differences(first, second).mean())
+            spread.add(one, weight, places.index[both], first, second)
+            pairs.append((first, second, one.are_prices, weight))
     mean = math.fsum(weights[row] * difference for row, difference in by_row.items())
-    low = high = p_value = np.nan
-    if not too_few:
-        low, high, p_value = spread.interval(mean)
+    low, high, p_value = spread.interval(mean)
+    if len(pairs) == 1:
+        ((first, second, are_prices, weight),) = pairs
+        only = paired_estimate(first, second, are_prices)
+        low, high, p_value = weight * only.low, weight * only.high, only.p_value
     low, high = np.clip([low, high], -1, 1)
-    separable = np.isfinite(p_value) and p_value < 1 - CONFIDENCE
     return TotalDifference(
         system_a=a,
         system_b=b,
-        stars=number_or_none(_STARS * mean),
-        low=number_or_none(_STARS * low),
-        high=number_or_none(_STARS * high),
-        p_value=number_or_none(p_value),
-        better_system=(a if mean > 0 else b) if separable else None,
-        weight_to_move=weight_to_move(by_row, weights) if np.isfinite(mean) else None,
-        decided_by=deciding_factors(by_row, weights) if np.isfinite(mean) else {},
+        n_prompts=min(len(first) for first, *_ in pairs),
+        stars=_STARS * mean,
+        low=_STARS * float(low),
+        high=_STARS * float(high),
+        p_value=p_value,
+        p_holm=None,
+        better_system=None,
+        weight_to_move=weight_to_move(by_row, weights),
+        decided_by=deciding_factors(by_row, weights),
     )
 
 

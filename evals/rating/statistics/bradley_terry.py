@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evals.rating.statistics.intervals import (
+    MIN_PROMPTS,
     Estimate,
     Numbers,
     paired_differences,
@@ -67,7 +68,8 @@ def bradley_terry(scores: Numbers, systems: Sequence[str], seed: int) -> Bradley
     Raises
     ------
     ValueError
-        If there are fewer than two systems, or two groups of them share no prompt: no comparison joins their scales.
+        If there are fewer than two systems, or two groups of them share too few prompts: two systems are compared from
+        5 common ones on, and no comparison joins their scales.
 
     References
     ----------
@@ -84,7 +86,7 @@ def bradley_terry(scores: Numbers, systems: Sequence[str], seed: int) -> Bradley
     wins, ties = _outcomes(scores)
     met = (wins + ties).sum(axis=(1, 2)) > 0
     wins, ties = wins[met], ties[met]
-    _refuse_separate_scales((wins + ties).sum(axis=0), systems)
+    _refuse_separate_scales(wins.sum(axis=0), ties.sum(axis=0), systems)
     fit = fit_davidson(wins.sum(axis=0), ties.sum(axis=0))
     n_prompts, shape = len(wins), (-1, *wins.shape[1:])
     flat_wins, flat_ties = wins.reshape(n_prompts, -1), ties.reshape(n_prompts, -1)
@@ -180,15 +182,18 @@ def _reachable(edges: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     return reached
 
 
-def _refuse_separate_scales(meetings: Numbers, systems: Sequence[str]) -> None:
+def _refuse_separate_scales(wins: Numbers, ties: Numbers, systems: Sequence[str]) -> None:
     if len(systems) < 2:
         raise ValueError("strengths are those of two systems or more")
-    met = meetings + meetings.T > 0
-    joined = _reachable(met)[0]
+    # Each way a prompt counts once: as a win of one of the two, or, symmetrically, as a tie.
+    n_prompts = (wins + wins.T) + ties
+    joined = _reachable(n_prompts >= MIN_PROMPTS)[0]
     if not joined.all():
         here = ", ".join(name for name, is_joined in zip(systems, joined, strict=True) if is_joined)
         there = ", ".join(name for name, is_joined in zip(systems, joined, strict=True) if not is_joined)
-        raise ValueError(f"no prompt compares one of {here} with one of {there}, so they have no scale in common")
+        raise ValueError(
+            f"{here} and {there} have no scale in common: no two of them were compared on {MIN_PROMPTS} prompts or more"
+        )
 
 
 def _unbounded(wins: Numbers, ties: Numbers, systems: Sequence[str]) -> str | None:
@@ -201,4 +206,4 @@ def _unbounded(wins: Numbers, ties: Numbers, systems: Sequence[str]) -> str | No
     )
     if not never_lost:
         return None
-    return f"{never_lost} never lost to the others, so that no number of times says how much stronger it is"
+    return f"{never_lost} never lost to the others here, so that these prompts set no bound to its strength"

@@ -122,10 +122,10 @@ def small_eval(salt: int, suites: Iterable[str] = tuple(METRICS), sends_first_sh
     """Return an eval of some suites whose outcomes and values are drawn by the salt."""
     asked: list[Request] = []
     for system in SYSTEMS:
-        asked += [_request(system, "precise", f"p{n}", text=f"word {n}" if n % 2 else None) for n in range(6)]
-        for name in "abcde":
+        asked += [_request(system, "precise", f"p{n}", text=f"word {n}" if n % 5 else None) for n in range(10)]
+        for name in "abcdefgh":
             asked += [_request(system, "identity", f"{name}{shot}", sequence=name, shot=shot) for shot in (1, 2, 3)]
-        for n in range(5):
+        for n in range(8):
             asked += [_request(system, "repeats", f"r{n}", seed=seed, repeat=k) for seed in (1, 2) for k in (0, 1)]
     asked = [row | _outcome(salt, row) for row in asked if row["suite"] in suites]
     return SmallEval(

@@ -5,7 +5,9 @@ import pytest
 
 from evals.facts.article import ArticleUseCase
 from evals.facts.use_cases import Requirements, UseCase
-from evals.rating.stars.recommendations import recommend
+from evals.rating.stars import recommendations
+from evals.rating.stars.recommendations import weigh
+from evals.rating.stars.verdicts import settle
 from tests.evals.rating.stars.rated_rows import FLUX, GEMINI, HIGH, LOW, UNSURE, rated_row
 
 DEV, VERTEX = "flux-2-dev@fal", "gemini-3-pro-image@vertex"
@@ -22,6 +24,12 @@ def advice(*models, unless=None):
 
 def pair(row_id, left, right, suite="s"):
     return rated_row(row_id, suite=suite, shares={FLUX: left, GEMINI: right})
+
+
+def recommend(case, rows, systems, advice=None, simulated=()):
+    weighed = weigh(case, rows, systems, simulated)
+    settle(rows, [weighed.totals] * weighed.may_name)
+    return recommendations.recommend(weighed, advice)
 
 
 def test_the_better_system_is_named_with_its_lead_and_what_would_turn_it():
@@ -47,16 +55,28 @@ def test_the_interval_is_told_from_the_leaders_side_and_what_no_row_speaks_again
     ("left", "right", "doubt"),
     [
         (UNSURE, LOW, "includes zero"),
-        (HIGH[:4], LOW[:4], "fewer than 5 prompts in common in one of the rows"),
+        # Alone it would be named, beside the row itself and another one it is not.
+        (LOW + 0.08 + np.resize([0.11, -0.11], 12), LOW, "excludes zero, but not among so many comparisons"),
         # Who leads only where the other was not asked.
         ([*LOW, *[np.nan] * 30], [*(LOW - 0.1), *np.ones(30)], "that both were rated on the other one is ahead"),
     ],
 )
 def test_nobody_is_named_where_the_pair_does_not_tell(left, right, doubt):
-    found = recommend(case(), [pair("precise", left, right)], [FLUX, GEMINI])
+    rows = [pair("precise", left, right), pair("cost", LOW, LOW, suite="t"), pair("text", LOW, LOW, suite="u")]
+    found = recommend(case({"precise": 9.0, "cost": 0.01}), rows, [FLUX, GEMINI])
     assert (found["system"], found["would_change"]) == (None, "more prompts, or other weights")
     assert found["verdict"].startswith("cannot tell ")
     assert found["verdict"].endswith(doubt)
+
+
+@pytest.mark.parametrize(
+    "shares", [{FLUX: HIGH[:4], GEMINI: LOW[:4]}, {FLUX: [*HIGH, *HIGH * np.nan], GEMINI: [*LOW * np.nan, *LOW]}]
+)
+def test_nobody_is_named_without_pairs(shares):
+    found = recommend(case(), [rated_row("precise", shares=shares)], [FLUX, GEMINI])
+    assert (found["system"], found["verdict"]) == (None, "cannot tell: only 0% of its weight was rated")
+    assert found["would_change"] == "stars for precise, on prompts that all were asked"
+    assert (found["n_prompts"], found["p_holm"]) == (None, None)
 
 
 def test_less_than_half_of_the_weight_rated_is_too_little():
@@ -64,25 +84,30 @@ def test_less_than_half_of_the_weight_rated_is_too_little():
     found = recommend(case({"precise": 1.0, "cost": 1.5, "unheard": 0.5}), rows, [FLUX, GEMINI])
     assert found["rated"] == pytest.approx(1 / 3)
     assert (found["system"], found["verdict"]) == (None, "cannot tell: only 33% of its weight was rated")
-    assert found["would_change"] == "stars for cost, unheard"
+    assert found["would_change"] == "stars for cost, unheard, on prompts that all were asked"
     enough = recommend(case({"precise": 1.0, "cost": 1.0}), rows, [FLUX, GEMINI])
     assert (enough["rated"], enough["system"]) == (0.5, FLUX)
     # Nor is a row in which nobody is told from the floor a rated one.
     rows = [rows[0], rated_row("identity", problem="its control fails", indistinguishable=True)]
     found = recommend(case({"precise": 1.0, "identity": 3.0}), rows, [FLUX, GEMINI])
-    assert (found["rated"], found["system"], found["would_change"]) == (0.25, None, "stars for identity")
+    assert (found["rated"], found["system"]) == (0.25, None)
 
 
 def test_one_system_has_nobody_to_be_compared_with():
     found = recommend(case(), [rated_row("precise", shares={FLUX: HIGH})], [FLUX], advice("flux-2-pro"))
     assert (found["article"], found["article_verdict"]) == ("FLUX.2 Pro", "not comparable")
-    assert (found["system"], found["verdict"]) == (FLUX, f"{FLUX}: there is nothing to compare it with")
+    assert (found["system"], found["verdict"]) == (None, f"there is nothing to compare {FLUX} with")
 
 
-def test_of_three_systems_the_first_two_decide():
+def test_of_three_systems_the_first_must_be_better_than_both():
     row = rated_row("precise", shares={FLUX: LOW, GEMINI: HIGH, DEV: HIGH - 0.3})
     found = recommend(case(), [row], [FLUX, GEMINI, DEV])
     assert found["verdict"].startswith(f"{GEMINI}, before {DEV} by 1.20 stars")
+    # The third has a lower total, on prompts that tell less.
+    row = rated_row("precise", shares={FLUX: UNSURE, GEMINI: HIGH - 0.3, DEV: HIGH - 0.4})
+    found = recommend(case(), [row], [FLUX, GEMINI, DEV])
+    assert found["system"] is None
+    assert found["verdict"].startswith(f"cannot tell {GEMINI} from {FLUX}: ")
 
 
 def test_teams_that_host_for_themselves_need_open_weights():

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -11,6 +12,7 @@ from evals.rating.operations import operations
 from evals.rating.stars.document import award_stars
 from evals.rating.stars.primary_metrics import rows_without_eval
 from evals.rating.stars.table import rate_rows, rating_inputs
+from evals.rating.statistics.families import holm
 
 COUNTS, COLOURS = "structure.counts", "structure.colours"
 
@@ -74,16 +76,17 @@ def test_a_row_of_one_metric_is_that_metric(rated):
 
 def test_a_row_of_several_metrics_is_their_weighted_mean_prompt_by_prompt(rated):
     scores = [
-        *measured(COUNTS, [1, 0.5, 0.5, 0, 1]), *measured(COLOURS, [0, 0.5, "no_checkable_colour", 1, 1]),
-        *measured(COUNTS, [0.5] * 5, "right"), *measured(COLOURS, [0.5, 0.5, "no_checkable_colour", 0.5, 0.5], "right"),
+        *measured(COUNTS, [1, 0.5, 0.5, 0, 1, 1]), *measured(COLOURS, [0, 0.5, "no_checkable_colour", 1, 1, 1]),
+        *measured(COUNTS, [0.5] * 6, "right"),
+        *measured(COLOURS, [0.5, 0.5, "no_checkable_colour", 0.5, 0.5, 0.5], "right"),
     ]  # fmt: skip
     one = rated(row_of(metrics={COUNTS: 2.0, COLOURS: 1.0}, weight=3.0), scores)["row"]
-    by_prompt = [(2 * 1 + 0) / 3, 0.5, 0.5, (0 + 1) / 3, 1.0]
-    assert stars(one) == pytest.approx({"left": 1 + 4 * sum(by_prompt) / 5, "right": 3.0})
+    by_prompt = [(2 * 1 + 0) / 3, 0.5, 0.5, (0 + 1) / 3, 1.0, 1.0]
+    assert stars(one) == pytest.approx({"left": 1 + 4 * sum(by_prompt) / 6, "right": 3.0})
     assert one.prompt_scores.shares["left"].tolist() == pytest.approx(by_prompt)
     counts, colours = one.row["components"]
-    assert [cell["stars"] for cell in counts["cells"]] == pytest.approx([3.4, 3.0])
-    assert [cell["stars"] for cell in colours["cells"]] == pytest.approx([1 + 4 * 2.5 / 4, 3.0])
+    assert [cell["stars"] for cell in counts["cells"]] == pytest.approx([1 + 4 * 4 / 6, 3.0])
+    assert [cell["stars"] for cell in colours["cells"]] == pytest.approx([1 + 4 * 3.5 / 5, 3.0])
     assert (one.row["unit"], one.row["weight"]) == ("place on the scale, 0 to 1", 3.0)
     assert one.row["cells"][0]["value"] is None
 
@@ -142,7 +145,7 @@ def test_a_suite_of_which_every_picture_was_withheld_has_one_star(rated):
     assert stars(one) == {"left": 1.0, "right": 1.0}
     assert one.row["problem"] is None
     assert [cell["n_failed"] for cell in one.row["cells"]] == [6, 6]
-    assert one.row["differences"][0]["verdict"].startswith("not separable")
+    assert one.row["differences"][0]["p_value"] == 1
     # With pictures that nobody scored, or requests that the network lost, nothing is known.
     for requests in (asked(["refused"] * 5 + ["ok"]), asked(["failed"] * 6), None):
         assert "no measurement" in rated(COUNT_ROW, [], requests)["scenes"].row["problem"]
@@ -166,11 +169,12 @@ def test_cost_lies_on_a_scale_of_halvings(rated):
 
 
 def test_latency_counts_waiting_in_vain_as_the_worst_and_a_lost_request_not_at_all(rated):
-    outcomes, seconds = ["ok", "ok", "timeout", "refused", "failed", "unknown"], [2, 60, None, 0.1, 3, None]
+    outcomes = ["ok", "ok", "ok", "timeout", "refused", "failed", "unknown"]
+    seconds = [2, 60, 60, None, 0.1, 3, None]
     one = rated(row_of(suite=None, computed="latency"), [], asked(outcomes, latency_s=seconds))["row"]
     (cell,) = one.row["cells"]
-    assert cell["stars"] == pytest.approx(1 + 4 * 1 / 4)
-    assert (cell["n_scored"], cell["n_failed"], cell["n_left_out"], cell["value"]) == (2, 2, 2, 31.0)
+    assert cell["stars"] == pytest.approx(1 + 4 * 1 / 5)
+    assert (cell["n_scored"], cell["n_failed"], cell["n_left_out"], cell["value"]) == (3, 2, 2, 60.0)
     assert cell["reasons"] == {"failed": 1, "refused": 1, "timeout": 1, "unknown": 1}
 
 
@@ -230,7 +234,23 @@ def test_the_prompts_that_decide_are_named_with_their_samples(rated):
     assert deciding[0]["samples"] == {"left": ["left-0", "left-0b"], "right": ["right-0"]}
 
 
-def test_systems_stand_in_the_order_of_the_eval_and_are_compared_two_by_two_in_one_family(rated):
+@pytest.mark.parametrize("n", [1, 4])
+def test_a_computed_row_has_no_stars_below_five_prompts(rated, n):
+    one = rated(row_of(suite=None, computed="cost_per_image"), [], asked(["ok"] * n, cost_usd=0.03))["row"]
+    (cell,) = one.row["cells"]
+    assert (cell["stars"], cell["value"]) == (None, pytest.approx(0.03))
+    assert cell["reason"] == f"{n} prompt{'s' * (n > 1)}, and there are no stars below 5"
+
+
+def test_the_same_price_on_every_prompt_is_a_fact_and_the_same_latency_is_not(rated):
+    for computed, column in (("cost_per_image", "cost_usd"), ("latency", "latency_s")):
+        requests = asked(["ok"] * 6, **{column: 0.04}) + asked(["ok"] * 6, "right", **{column: 0.02})
+        requests = [row | {column: row[column] * (100 if column == "latency_s" else 1)} for row in requests]
+        one = rated(row_of(suite=None, computed=computed), [], requests)["row"]
+        assert (one.row["differences"][0]["p_value"] == 0) == one.are_prices == (computed == "cost_per_image")
+
+
+def test_systems_stand_in_the_order_of_the_eval_and_are_compared_two_by_two(rated):
     scores = [row for n, system in enumerate("cba") for row in measured(COUNTS, [0.2 * n, 0.25 * n] * 4, system)]
     requests = asked(["failed"] * 6, "lost")
     rows = [COUNT_ROW, row_of(COUNTS, id="again")]
@@ -239,11 +259,46 @@ def test_systems_stand_in_the_order_of_the_eval_and_are_compared_two_by_two_in_o
     assert row["cells"][1]["reason"] == "nothing of it could be measured for this system"
     pairs = [pair for pair in row["differences"] if "lost" not in (pair["system_a"], pair["system_b"])]
     assert [(pair["system_a"], pair["system_b"]) for pair in pairs] == [("c", "b"), ("c", "a"), ("b", "a")]
-    assert all(pair["p_holm"] > 2 * pair["p_value"] for pair in pairs)
+    assert all(pair["p_holm"] is None for pair in pairs)
     assert list(stars(rated(COUNT_ROW, scores)["scenes"])) == ["a", "b", "c"]
     # A system alone has stars and no differences, and a pair of pictures of two systems belongs to neither.
     one = rated(COUNT_ROW, measured(COUNTS, [0.5] * 6) + measured(COUNTS, [0.0] * 6, None))["scenes"]
     assert (stars(one), one.row["differences"], one.row["deciding"]) == ({"left": 3.0}, [], [])
+
+
+def test_rows_the_total_and_use_cases_are_one_family(score_table):
+    gains = np.resize([0.2, -0.02], 12)
+    scores = score_table([
+        row for name in ("precise", "text", "brands")
+        for row in measured(COUNTS, 0.5 + gains, suite=name) + measured(COUNTS, [0.5] * 12, "right", suite=name)
+    ])  # fmt: skip
+    rows = [row_of(COUNTS, id=name, suite=name) for name in ("precise", "text", "brands")]
+    definition = read_definition("demo").model_copy(update={"systems": ("left", "right"), "rows": tuple(rows)})
+    found = award_stars(scores, None, [], [], definition)
+    differences = [row["differences"][0] for row in found["rows"]] + found["totals"]["differences"]
+    # No use case is rated enough to be a test.
+    assert [difference["p_holm"] for difference in differences] == pytest.approx(
+        holm([difference["p_value"] for difference in differences])
+    )
+    assert max(difference["p_value"] for difference in differences) < 0.05
+    assert [difference["better_system"] for difference in differences] == [None, None, None, "left"]
+    assert {case["p_holm"] for case in found["recommendations"]} == {None}
+
+
+def test_pictures_without_a_common_prompt_have_stars_and_no_total(score_table):
+    scores = score_table(
+        measured("structure.all", [1.0, 1.0, 0.0] * 9)
+        + [
+            {**row, "prompt_id": f"other-{row['prompt_id']}"}
+            for row in measured("structure.all", [1.0, 0.0] * 3, "right")
+        ]
+    )
+    found = award_stars(scores, None, [], [])
+    assert [cell["stars"] for cell in found["rows"][0]["cells"]] == pytest.approx([1 + 4 * 2 / 3, 3.0])
+    assert found["rows"][0]["differences"][0]["verdict"] == "not comparable: no prompt was rated for both"
+    assert {total["stars"] for total in found["totals"]["systems"]} == {None}
+    assert "left and right have no prompts in common" in found["totals"]["problem"]
+    assert {case["system"] for case in found["recommendations"]} == {None}
 
 
 def test_the_document_is_json_and_the_same_every_time(score_table):

@@ -119,7 +119,7 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say():
 def test_a_system_that_never_loses_is_named_and_its_strength_stays_finite():
     scores = np.random.default_rng(0).normal(size=(12, 3)) + np.array([0, 0, 50])
     found = bradley_terry(scores, ["a", "b", "c"], seed=0)
-    assert found.unbounded == ("c never lost to the others, so that no number of times says how much stronger it is")
+    assert found.unbounded == ("c never lost to the others here, so that these prompts set no bound to its strength")
     assert np.isfinite([estimate.high for estimate in found.log_strengths]).all()
     assert found.log_strengths[2].low > max(estimate.high for estimate in found.log_strengths[:2])
 
@@ -132,10 +132,13 @@ def test_systems_that_always_tie_are_equally_strong():
 
 def test_systems_that_never_met_have_no_common_scale():
     scores = np.array([[1.0, 2.0, np.nan, np.nan], [np.nan, np.nan, 1.0, 2.0]] * 5)
-    with pytest.raises(ValueError, match="one of a, b with one of c, d"):
-        bradley_terry(scores, ["a", "b", "c", "d"], seed=0)
-    chained = np.vstack([scores, [np.nan, 1.0, 2.0, np.nan]])
-    assert len(bradley_terry(chained, ["a", "b", "c", "d"], seed=0).log_strengths) == 4
+    for n_joining in (0, 4, 5):
+        chained = np.vstack([scores, np.tile([np.nan, 1.0, 2.0, np.nan], (n_joining, 1))])
+        if n_joining == 5:
+            assert len(bradley_terry(chained, ["a", "b", "c", "d"], seed=0).log_strengths) == 4
+        else:
+            with pytest.raises(ValueError, match="a, b and c, d have no scale in common"):
+                bradley_terry(chained, ["a", "b", "c", "d"], seed=0)
     with pytest.raises(ValueError, match="two systems or more"):
         bradley_terry(scores[:, :1], ["a"], seed=0)
 
@@ -149,6 +152,6 @@ def test_the_names_and_places_of_systems_do_not_matter():
         assert (first.value, first.low, first.high) == pytest.approx((second.value, second.low, second.high), abs=1e-7)
 
 
-def test_below_five_prompts_strengths_have_no_interval():
-    found = bradley_terry(np.array([[1.0, 2, 3], [2, 1, 3], [3, 2, 1]]), ["a", "b", "c"], seed=0)
-    assert np.isnan([estimate.low for estimate in found.log_strengths]).all()
+def test_below_five_prompts_there_are_no_strengths():
+    with pytest.raises(ValueError, match="no scale in common"):
+        bradley_terry(np.array([[1.0, 2, 3], [2, 1, 3], [3, 2, 1], [3, 3, 1]]), ["a", "b", "c"], seed=0)
