@@ -20,7 +20,8 @@ class ImageRequest:
 
     ``sample_id`` is its name, made from everything that makes it another request; the picture keeps it. ``system`` is
     ``model@host``, ``suite`` has ``@size`` behind it where a row asks for another size than the eval. ``repeat`` counts
-    the requests with the same seed, from 0. Pictures are square, ``size`` is one of `evals.facts.pricing.SIZES`.
+    the requests with the same seed, from 0; of a sequence it counts on over all seeds, since nothing but the repeat
+    tells one asking of a sequence from another. Pictures are square, ``size`` is one of `evals.facts.pricing.SIZES`.
     ``first_shot`` is the ``sample_id`` of the sequence's first shot, whose picture is sent along as a reference.
     ``timed``: a row of the eval rates its latency, so it is asked while its system has nothing else to do.
     """
@@ -111,13 +112,14 @@ def _of_suite(
 
     for item, seed, repeat, system in product(suite.items, seeds, repeats, systems):
         first = first_shots.get(item.id)
+        earlier = 0 if item.sequence_id is None else (seed - definition.seed) * len(repeats)
         yield ImageRequest(
             sample_id=name_of(item, system, seed, repeat),
             system=system,
             suite=named,
             item=item,
             seed=seed,
-            repeat=repeat,
+            repeat=earlier + repeat,
             size=size,
             first_shot=name_of(first, system, seed, repeat) if first else None,
             timed=timed,

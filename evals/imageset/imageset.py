@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from evals.imageset.columns import Columns, RequestColumns, SampleColumns, check_columns
 from evals.imageset.contract import IMAGES, METADATA, REQUESTS, Outcome
+from evals.imageset.prompts import words_of_prompt
 from evals.imageset.validation import (
     FolderIndex,
     Problem,
@@ -305,8 +306,14 @@ def _sample_key(row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def id_of_prompt(prompt: str) -> str:
-    """Return the ``prompt_id`` of a prompt that was given none."""
-    return "p" + hashlib.sha256(prompt.encode()).hexdigest()[:12]
+    """Return the ``prompt_id`` of a prompt that was given none, the same for the same words.
+
+    Examples
+    --------
+    >>> id_of_prompt("a black cat") == id_of_prompt("a  black cat\\n")
+    True
+    """
+    return "p" + hashlib.sha256(words_of_prompt(prompt).encode()).hexdigest()[:12]
 
 
 def _completed(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from evals.imageset.contract import METADATA
+from evals.imageset.prompts import words_of_prompt
 
 # What no column type of a loader holds, however many rows have it.
 _NEVER_ONE_TYPE = ("list of mixed types", "list with null", "integer beyond 64 bits")
@@ -166,15 +167,44 @@ def loader_warnings(rows: list[dict[str, Any]]) -> list[str]:
     texts: dict[tuple[str, str], set[str]] = {}
     for row in rows:
         texts.setdefault((row["suite"], row["prompt_id"]), set()).add(row["prompt"])
-    several = [prompt_id for (_, prompt_id), prompts in texts.items() if len(prompts) > 1]
+    several = [
+        prompt_id
+        for (_, prompt_id), prompts in texts.items()
+        if len(prompts) > 1 and len(set(map(words_of_prompt, prompts))) > 1
+    ]
     if several:
         warnings.append(
             f"prompt_id {several[0]!r} stands for different prompts ({len(several)} such ids): systems are compared "
             "prompt by prompt, by prompt_id"
         )
+    warnings += _sequence_warnings(rows)
     late = sorted(column for column in set().union(*rows) if sum(column in row for row in rows) < len(rows))
     if late:
         warnings.append(
             f"not every row has {', '.join(late)}: write null where there is no value, loaders want all columns"
         )
     return warnings
+
+
+def _sequence_warnings(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield what is said of shots that belong to no sequence, and of those that are in one several times."""
+    halves = [row for row in rows if bool(row.get("sequence_id")) != (row.get("shot") is not None)]
+    if halves:
+        given, missing = ("sequence_id", "shot") if halves[0].get("sequence_id") else ("shot", "sequence_id")
+        yield (
+            f"{halves[0]['file_name']!r} has a {given} and no {missing} ({len(halves)} such rows), so it belongs to no "
+            "sequence: give both, or neither"
+        )
+    shots = Counter(
+        (row["system"], row["suite"], row["sequence_id"], row["shot"], row.get("repeat") or 0)
+        for row in rows
+        if row.get("sequence_id") and row.get("shot") is not None
+    )
+    several = [shot for shot, n in shots.items() if n > 1]
+    if several:
+        system, _, sequence, shot, _ = several[0]
+        yield (
+            f"shot {shot} of {sequence!r} by {system} is there {shots[several[0]]} times ({len(several)} such shots): "
+            "each of its pictures is held against all other shots; number whole sequences that were made anew in a "
+            "repeat column"
+        )

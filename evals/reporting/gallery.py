@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from evals.imageset.prompts import words_of_prompt
 from evals.reporting import formatting
 from evals.reporting.ocr_overlay import Line, legible_boxes, overlay_lines
 from evals.reporting.thumbnails import DifferenceMap, Thumbnail, difference_map, read_thumbnails
@@ -139,7 +140,11 @@ def _grouped_samples(samples: pd.DataFrame) -> pd.DataFrame:
     known = samples.reindex(columns=list(dict.fromkeys([*samples.columns, "sequence_id", "shot", "seed", "repeat"])))
     sequence = known["sequence_id"]
     known["group"] = sequence.where(sequence.notna(), known["prompt_id"]).astype(str)
-    return known.sort_values(["suite", "group", "seed", "repeat", "shot"], kind="stable", ignore_index=True)
+    # Repeats of a seed stand together, and so do the shots of a sequence, whatever seed each of them has.
+    known["of_seed"] = known["seed"].where(sequence.isna())
+    known["of_repeat"] = pd.to_numeric(known["repeat"], errors="coerce").fillna(0)
+    order = ["suite", "group", "of_seed", "of_repeat", "shot", "seed"]
+    return known.sort_values(order, kind="stable", ignore_index=True)
 
 
 def _own_scores(scores: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
@@ -191,7 +196,8 @@ def _exhibit(
         _column(place, system, rows[rows["system"] == system], measured.get(system, []), thumbnails, labels)
         for place, system in enumerate(systems)
     )
-    return Exhibit(group, tuple(dict.fromkeys(rows["prompt"].astype(str))), why, columns)
+    texts = {words_of_prompt(text): text for text in reversed(rows["prompt"].astype(str).tolist())}
+    return Exhibit(group, tuple(reversed(texts.values())), why, columns)
 
 
 def _column(

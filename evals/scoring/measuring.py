@@ -37,7 +37,9 @@ def collect_needs(specs: Iterable[MetricSpec], rows: Sequence[Mapping[str, Any]]
 def _encoders_for(
     spec: MetricSpec, plan: Plan, rows: Sequence[Mapping[str, Any]], encoders: Encoders
 ) -> dict[str, Encoder] | str:
-    """Return the encoder of each feature for one subject, or the reason why one is missing."""
+    """Return the encoder of each feature for one subject, or the reason why it cannot be measured."""
+    if plan.reason:
+        return plan.reason
     chosen: dict[str, Encoder] = {}
     for feature in spec.features:
         role = FEATURES[feature].role

@@ -14,6 +14,7 @@ import filelock
 from evals.imageset.contract import EVAL, IMAGES, METADATA, PROVENANCE, SAMPLES
 from evals.imageset.decoding import check_header
 from evals.imageset.imageset import ImageSet, ImageSetError, read_image_set, write_atomically
+from evals.imageset.prompts import with_one_text_a_prompt
 from evals.imageset.validation import Problem
 from evals.run import Run, image_set_of
 from evals.scoring.decoders import Decoders, Unreadable
@@ -88,13 +89,14 @@ def score(
     bad = _bad_headers(image_set, progress)
     if not skip_bad:
         _refuse(image_set, bad)
-    specs = select_metrics(metrics, image_set.rows)
+    rows = with_one_text_a_prompt(image_set.rows)
+    specs = select_metrics(metrics, rows)
     _claim(out, image_set)
     chosen = choose_encoders(roles_of(specs), encoders, device, _preferred_encoders(image_set.folder.parent / EVAL))
     cache = FeatureCache(Path(features) if features else out / "features")
     with _only_writer(out), cache.closing(), Decoders() as decoders:
         table = FeatureTable(image_set.folder, cache, decoders, progress, bad)
-        needs = collect_needs(specs, image_set.rows, chosen)
+        needs = collect_needs(specs, rows, chosen)
         table.fill(needs)
         if not skip_bad:
             _refuse(image_set, table.unreadable)
@@ -104,7 +106,7 @@ def score(
         large_seeds = any((row.get("seed") or 0) >= 2**63 for row in image_set.rows)
         with ScoreTableWriter(out, large_seeds) as writer:
             for done, spec in enumerate(specs, start=1):
-                for row in measure(spec, image_set.rows, chosen, table):
+                for row in measure(spec, rows, chosen, table):
                     writer.add(row)
                     used.add(row["encoder"])
                 progress("metrics", done, len(specs))
@@ -113,7 +115,7 @@ def score(
         record = provenance(image_set, chosen, used, specs) | {
             "unreadable": _unreadable_rows(image_set, table.unreadable),
             "colour": _rows_with(image_set, table.colour_notes),
-            "long_prompts": _long_prompts(image_set, needs, table),
+            "long_prompts": _long_prompts(rows, needs, table),
             "seconds": round(time.perf_counter() - started, 1),
         }
         write_atomically(out / PROVENANCE, json.dumps(record, indent=2, ensure_ascii=False).encode())
@@ -219,9 +221,9 @@ def _refuse(image_set: ImageSet, bad: Mapping[ImageKey, Unreadable]) -> None:
         raise ImageSetError(image_set.folder, *problems)
 
 
-def _long_prompts(image_set: ImageSet, needs: Needs, table: FeatureTable) -> dict[str, Any] | None:
+def _long_prompts(rows: Sequence[Mapping[str, Any]], needs: Needs, table: FeatureTable) -> dict[str, Any] | None:
     """Return the share of prompts that were cut because they exceed the encoder's context."""
-    prompts = {row["prompt"] for row in image_set.rows}
+    prompts = {row["prompt"] for row in rows}
     embedded = [table.get(key) for key in needs.features if key.feature == "prompt" and key.inputs[0] in prompts]
     cut = [len(value["chunks"]) > 1 for value in embedded if not isinstance(value, Unreadable)]
     return {"share": sum(cut) / len(cut), "n": sum(cut), "of": len(cut)} if cut else None

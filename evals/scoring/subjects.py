@@ -45,7 +45,7 @@ class Plan:
 
     ``decoys`` are all prompts of the suite, the own one among them, as one tuple that the suite's plans share;
     ``texts`` are embedded beside the prompt, ``question`` is asked about each picture, ``mask`` says what an edit may
-    change.
+    change. With a ``reason`` it cannot be measured, whatever its pictures are like.
     """
 
     rows: tuple[int, ...]
@@ -58,6 +58,7 @@ class Plan:
     question: str | None = None
     mask: ImageKey | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    reason: str | None = None
 
     def inputs(self, feature: str) -> dict[Place, Inputs]:
         """Return what a feature is computed from, by the place where the metric finds it. Decoys are not among it."""
@@ -116,6 +117,9 @@ def plan_subjects(spec: MetricSpec, rows: Sequence[Row], with_feature: Collectio
     decoys = _prompts(rows, usable) if spec.decoys else {}
     for members in _members(spec, rows, usable):
         yield make(members, decoys=decoys.get(rows[members[0]]["suite"], ()))
+    if spec.subject in ("shots", "consecutive"):
+        alone = (shots for shots in _sequences(rows, usable) if len(_by_shot(rows, shots)) == 1)
+        yield from (make([i], reason="too_few_shots") for shots in alone for i in shots)
     # What a control puts in a picture's place follows names alone, so that the order of the rows changes no value.
     by_name = sorted(usable, key=lambda i: str(rows[i]["file_name"]))
     for control in (CONTROLS[name] for name in spec.controls):
@@ -195,20 +199,33 @@ def _members(spec: MetricSpec, rows: Sequence[Row], usable: list[int]) -> Iterat
     elif spec.subject == "repeats":
         for repeats in _groups(rows, usable, *_SEED_GROUP, "seed").values():
             yield from itertools.combinations(sorted(repeats, key=lambda i: rows[i]["repeat"]), 2)
+    elif spec.subject == "sequence":
+        yield from _sequences(rows, usable)
     elif spec.subject != "pair":
-        for shots in _sequences(rows, usable).values():
-            if spec.subject == "sequence":
-                yield shots
-            elif spec.subject == "consecutive":
-                yield from itertools.pairwise(shots)
-            else:
-                yield from itertools.combinations(shots, 2)
+        for shots in _sequences(rows, usable):
+            by_shot = _by_shot(rows, shots)
+            neighbours = itertools.pairwise if spec.subject == "consecutive" else partial(itertools.combinations, r=2)
+            for first, second in neighbours(by_shot):
+                yield from itertools.product(first, second)
 
 
-def _sequences(rows: Sequence[Row], usable: Iterable[int]) -> dict[tuple[Hashable, ...], list[int]]:
-    """Return the shots of each sequence in order; a repeat or another seed of it is a sequence of its own."""
-    groups = _groups(rows, usable, "system", "suite", "sequence_id", "seed", "repeat")
-    return {key: sorted(members, key=lambda i: rows[i]["shot"]) for key, members in groups.items()}
+def _sequences(rows: Sequence[Row], usable: Iterable[int]) -> Iterator[list[int]]:
+    """Yield the pictures of each sequence in the order of shots; a repeat of it is a sequence of its own.
+
+    The seed has no say: every shot may have another one, or none. No repeat is the first. Of a shot that is there
+    several times in one repeat every picture belongs to the sequence, since all of them must show the same characters.
+    """
+    groups: dict[tuple[Hashable, ...], list[int]] = {}
+    for i in usable:
+        row = rows[i]
+        groups.setdefault((row["system"], row["suite"], row["sequence_id"], row.get("repeat") or 0), []).append(i)
+    for members in groups.values():
+        yield sorted(members, key=lambda i: (rows[i]["shot"], str(rows[i]["file_name"])))
+
+
+def _by_shot(rows: Sequence[Row], shots: Iterable[int]) -> list[list[int]]:
+    """Return the pictures of a sequence shot by shot; of a shot that is there several times all are in one list."""
+    return [list(same) for _, same in itertools.groupby(shots, key=lambda i: rows[i]["shot"])]
 
 
 def _other_prompts(spec: MetricSpec, rows: Sequence[Row], usable: list[int], make: Make) -> Iterator[Plan]:
@@ -275,8 +292,9 @@ def _other_references(rows: Sequence[Row], usable: list[int], make: Make) -> Ite
 def _other_shots(rows: Sequence[Row], usable: list[int], make: Make) -> Iterator[Plan]:
     """Pair each shot with shots of other sequences of the same system and suite."""
     by_system: dict[tuple[Hashable, ...], dict[Hashable, list[int]]] = {}
-    for (system, suite, sequence, _, _), members in _sequences(rows, usable).items():
-        by_system.setdefault((system, suite), {}).setdefault(sequence, []).extend(members)
+    for members in _sequences(rows, usable):
+        first = rows[members[0]]
+        by_system.setdefault((first["system"], first["suite"]), {}).setdefault(first["sequence_id"], []).extend(members)
     for sequences in by_system.values():
         names = sorted(sequences, key=_by_hash)
         for n, name in enumerate(names):
@@ -290,6 +308,8 @@ def _other_items(spec: MetricSpec, rows: Sequence[Row], usable: list[int], make:
     """Put another item's picture of the same system in the place of every edited one."""
     # Comparing pixels costs half a second a pair, comparing vectors nothing.
     most = 1 if _uses(spec, "edit") else DECOYS
+    # A picture that does what the words ask is no known-wrong answer to them, whatever it was made from.
+    looks_at_words = _uses(spec, "text")
     for (system, suite), members in _groups(rows, usable, "system", "suite").items():
         ordered = sorted(members, key=lambda i: _by_hash((system, suite, rows[i]["file_name"])))
         for n, i in enumerate(ordered):
@@ -297,7 +317,9 @@ def _other_items(spec: MetricSpec, rows: Sequence[Row], usable: list[int], make:
             strangers = (
                 other
                 for other in _others(ordered, n)
-                if rows[other]["prompt_id"] != rows[i]["prompt_id"] and not references & set(_references(rows[other]))
+                if rows[other]["prompt_id"] != rows[i]["prompt_id"]
+                and not references & set(_references(rows[other]))
+                and not (looks_at_words and rows[other]["prompt"] == rows[i]["prompt"])
             )
             for other in itertools.islice(strangers, most):
                 yield make([i], images=(_file(rows[other]),))
@@ -327,11 +349,17 @@ def _renderings(spec: MetricSpec, rows: Sequence[Row], usable: list[int], make: 
 
 
 def _next_steps(spec: MetricSpec, rows: Sequence[Row], usable: list[int], make: Make) -> Iterator[Plan]:
-    """Put every picture of a sequence in the place of the next one."""
-    for members in _sequences(rows, usable).values():
-        if len(members) > 1:
-            files = [_file(rows[i]) for i in members]
-            yield make(members, images=(*files[1:], files[0]))
+    """Put every picture of a sequence in the place of the step before it; steps with the same words are one step."""
+    for members in _sequences(rows, usable):
+        steps: dict[str, list[int]] = {}
+        for i in members:
+            steps.setdefault(rows[i]["prompt"], []).append(i)
+        if len(steps) > 1:
+            words = list(steps)
+            following = {step: steps[words[(n + 1) % len(words)]] for n, step in enumerate(words)}
+            places = [(i, steps[rows[i]["prompt"]].index(i)) for i in members]
+            files = [_file(rows[(others := following[rows[i]["prompt"]])[n % len(others)]]) for i, n in places]
+            yield make(members, images=tuple(files))
 
 
 def _as_they_are(spec: MetricSpec, rows: Sequence[Row], usable: list[int], make: Make) -> Iterator[Plan]:

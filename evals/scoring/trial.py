@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evals.imageset.imageset import read_image_set
+from evals.imageset.prompts import with_one_text_a_prompt
 from evals.run import Run, table_of
 from evals.scoring.decoders import Decoders
 from evals.scoring.encoders import choose_encoders, roles_of
@@ -45,10 +46,11 @@ def measure_metric(run: Run, spec: MetricSpec, device: str = "auto") -> pd.DataF
         If the pictures are gone, or no row of them is good any more.
     """
     image_set = read_image_set(run.image_set, skip_bad=True)
+    rows = with_one_text_a_prompt(image_set.rows)
     encoders = choose_encoders(roles_of([spec]), device=device)
     cache = FeatureCache(run.path / "features")
     with cache.closing(), Decoders() as decoders:
         table = FeatureTable(image_set.folder, cache, decoders, no_progress, {})
-        table.fill(collect_needs([spec], image_set.rows, encoders))
-        rows = list(measure(spec, image_set.rows, encoders, table))
-    return table_of(rows, schema().names)
+        table.fill(collect_needs([spec], rows, encoders))
+        measured = list(measure(spec, rows, encoders, table))
+    return table_of(measured, schema().names)

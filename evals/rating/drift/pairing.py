@@ -11,6 +11,7 @@ import pandas as pd
 from typing_extensions import TypedDict
 
 from evals.imageset.contract import Outcome, ended_as
+from evals.imageset.prompts import words_of_prompt
 from evals.rating.comparison import reason_counts, with_prompts
 from evals.rating.drift.tables import RunTables, asked_requests
 from evals.rating.statistics.estimates import score_differences
@@ -185,7 +186,7 @@ def _measurements(scores: pd.DataFrame) -> dict[tuple[str, str, str], pd.DataFra
 
 def _suites_with_other_prompts(first: RunTables, second: RunTables) -> set[str]:
     a, b = (
-        {str(suite): set(prompts) for suite, prompts in run.samples.groupby("suite")["prompt"]}
+        {str(suite): set(map(words_of_prompt, prompts)) for suite, prompts in run.samples.groupby("suite")["prompt"]}
         for run in (first, second)
     )
     return {suite for suite in a.keys() & b.keys() if a[suite] != b[suite]}

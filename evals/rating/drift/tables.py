@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from evals.imageset.contract import NO_FIRST_SHOT
+from evals.imageset.prompts import words_of_prompt
 from evals.rating.comparison import column_of
 from evals.rating.stars.duplicate_prompts import merge_duplicate_prompts
 
@@ -46,7 +47,7 @@ def reworded(first: RunTables, second: RunTables) -> set[tuple[str, str]]:
                 "suite": suites_of(run.samples),
                 "prompt_id": run.samples["prompt_id"].astype(str),
                 "unit": prompt_of(run.samples),
-                "prompt": run.samples["prompt"].astype(str),
+                "prompt": run.samples["prompt"].astype(str).map(words_of_prompt),
             }
         ).drop_duplicates()
         for run in (first, second)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from evals.imageset.prompts import words_of_prompt
 from evals.rating.comparison import column_of
 
 _UNIT = ["suite", "is_sequence", "unit"]
@@ -14,9 +15,10 @@ def merge_duplicate_prompts(
 ) -> pd.DataFrame:
     """Return a table with one ``prompt_id``, or ``sequence_id``, for prompts of a suite that ask for the same.
 
-    Two ids with the same words and the same pictures are one prompt asked twice: counted as two they would make every
-    interval too narrow. A sequence is the same if all of its shots are; its shots alone are never merged to others.
-    Where something was merged, the column ``original_id`` keeps the id of the prompt or sequence as it was.
+    Two ids with the same words, whatever their white space and Unicode form, and the same pictures are one prompt asked
+    twice: counted as two they would make every interval too narrow. A sequence is the same if all of its shots are; its
+    shots alone are never merged to others. Where something was merged, the column ``original_id`` keeps the id of the
+    prompt or sequence as it was.
 
     Parameters
     ----------
@@ -77,7 +79,7 @@ def _first_names(samples: pd.DataFrame, requests: pd.DataFrame | None) -> pd.Ser
 def _shots(rows: pd.DataFrame, pictures: list[str] | list[None]) -> pd.DataFrame:
     """Return the words of each row, with the number of the shot, and the pictures that were sent along."""
     number = pd.to_numeric(column_of(rows, "shot"), errors="coerce").astype(float).fillna(-1.0)
-    words = number.map(str) + " " + rows["prompt"].astype(str)
+    words = number.map(str) + " " + rows["prompt"].astype(str).map(words_of_prompt)
     references = pd.Series(pictures, rows.index, dtype=object)
     return _units(rows).assign(prompt_id=rows["prompt_id"], shot=number, words=words, pictures=references)
 

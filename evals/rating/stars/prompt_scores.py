@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -36,8 +37,13 @@ NOT_ASKED = (
 )
 """Reasons that lie in the prompt item: it asks nothing of the metric, of no system, and so is none of its prompts."""
 
-_GROUP = ["system", "suite", "prompt", "original_id", "seed", "repeat"]
-"""What is delivered together: one asking of a prompt, or of a sequence with all of its shots."""
+_GROUP = ["system", "suite", "prompt", "original_id", "repeat"]
+"""What is delivered together: one asking of a sequence with all of its shots, whatever seed each of them has."""
+
+_SEED_GROUP = ["system", "suite", "prompt", "original_id", "prompt_id", "shot", "seed"]
+"""What is asked for with one seed: the repeats of a picture."""
+
+_ENDINGS = ["ok", "withheld", "lost"]
 
 _COUNTS = ["n_scored", "n_failed", "n_left_out"]
 
@@ -166,12 +172,14 @@ def score_prompts(
     # On other prompts of the suite something was measured, so their pictures came: they ask nothing of the metric.
     unasked = set(measurements.loc[of_suite, "prompt"]) - set(placed["prompt"])
     requested = _with_endings(requests, suite, unasked)
-    if spec.subject == "consecutive":
-        absent, broken = _absent_neighbours(requested)
-        # The neighbour never came: the scored pair is one with the shot after that, and nobody asked for it.
-        placed = placed[~_keys(placed, [*_GROUP, "prompt_id"]).isin(broken)]
-        return PromptScores.of(placed, absent)
     absent = _absent(requested, spec.subject)
+    if spec.subject in ("shots", "consecutive"):
+        # A shot alone: how many pairs the others would have made with it, the requests tell.
+        of_requests = _keys(placed, _GROUP).isin(_keys(requested[requested["ok"] == 1], _GROUP))
+        placed = placed[~(placed["reason"].eq("too_few_shots") & of_requests)]
+    if spec.subject == "consecutive":
+        # The neighbour never came: the scored pair is one with the shot after that, and nobody asked for it.
+        placed = placed[~_keys(placed, [*_GROUP, "prompt_id"]).isin(_without_next(requested))]
     if spec.subject == "sequence":
         # Without one of its shots no sequence was delivered, whatever the others are like.
         incomplete = _keys(placed, _GROUP).isin(_keys(absent[absent["n_failed"] > 0], _GROUP))
@@ -189,7 +197,7 @@ def _placed(measurements: pd.DataFrame, scores: pd.DataFrame, scale: FrozenScale
     """Return measurements with their place on the scale and the group of requests that they come from."""
     placed = measurements[["system", "suite", "prompt", "prompt_id", "value", "reason"]].copy()
     placed["original_id"] = scores["original_id"] if "original_id" in scores else placed["prompt"]
-    placed["seed"], placed["repeat"] = _digits(scores["seed"]), _digits(scores["repeat"], "0")
+    placed["repeat"] = _digits(scores["repeat"], "0")
     placed["failed"] = placed["reason"].isin(metric(scale["metric"]).system_failures)
     places = share_of_scale(placed["value"], scale) if placed["value"].notna().any() else placed["value"]
     placed["share"] = places.mask(placed["failed"], 0.0)
@@ -214,35 +222,47 @@ def _with_endings(requests: pd.DataFrame, suite: str, unasked: set[str]) -> pd.D
 
 def _absent(requested: pd.DataFrame, subject: SubjectKind) -> pd.DataFrame:
     """Return how many subjects each group of requests lacks, by whose fault: ``n_failed`` and ``n_left_out``."""
-    # Repeats are pictures of one seed, whatever their number.
-    group = _GROUP if subject != "repeats" else [*_GROUP[:-1], "prompt_id", "shot"]
-    counts = requested.groupby(group, as_index=False)[["ok", "withheld", "lost"]].sum()
     if subject == "sequence":
+        counts = requested.groupby(_GROUP)[_ENDINGS].sum()
         counts["n_failed"] = (counts["withheld"] > 0).astype(int)
         counts["n_left_out"] = ((counts["ok"] == 0) & (counts["withheld"] == 0)).astype(int)
     else:
-        delivered = _subjects(counts["ok"], subject)
-        with_withheld = _subjects(counts["ok"] + counts["withheld"], subject)
-        with_all = _subjects(counts["ok"] + counts["withheld"] + counts["lost"], subject)
-        counts["n_failed"], counts["n_left_out"] = with_withheld - delivered, with_all - with_withheld
-    return counts[(counts["n_failed"] > 0) | (counts["n_left_out"] > 0)]
+        counts = _subjects(requested, subject)
+        # Those that there are, would be without what was withheld, and would be without what was lost as well.
+        counts["n_failed"], counts["n_left_out"] = (counts[b] - counts[a] for a, b in pairwise(_ENDINGS))
+    return counts[(counts["n_failed"] > 0) | (counts["n_left_out"] > 0)].reset_index()
 
 
-def _subjects(n: pd.Series[int], subject: SubjectKind) -> pd.Series[int]:
-    """Return how many subjects so many pictures of one group make."""
-    return n * (n - 1) // 2 if subject in ("shots", "repeats", "pair") else n
+def _subjects(requested: pd.DataFrame, subject: SubjectKind) -> pd.DataFrame:
+    """Return how many subjects the pictures of each group make: those that came, with the withheld, with all."""
+    if subject == "repeats":
+        pictures = _so_far(requested).groupby(_SEED_GROUP).sum()
+        return pictures * (pictures - 1) // 2
+    by_shot = _by_shot(requested)
+    within = by_shot.groupby(_GROUP)
+    if subject == "shots":
+        # Every two pictures, but for those of one shot.
+        return (within.sum() ** 2 - (by_shot**2).groupby(_GROUP).sum()) // 2
+    if subject == "consecutive":
+        return (by_shot * within.shift(-1)).groupby(_GROUP).sum().astype(int)
+    return within.sum()
 
 
-def _absent_neighbours(requested: pd.DataFrame) -> tuple[pd.DataFrame, pd.MultiIndex]:
-    """Return the pairs of a shot and the next one that each sequence lacks, and which shots lack their next one."""
-    ordered = requested.sort_values([*_GROUP, "shot"], kind="stable")
-    within = ordered.groupby(_GROUP, sort=False)
-    following = within[["ok", "withheld", "lost"]].shift(-1)
-    has_next = following["ok"].notna()
-    withheld = has_next & ((ordered["withheld"] == 1) | (following["withheld"] == 1))
-    lost = has_next & ~withheld & ((ordered["lost"] == 1) | (following["lost"] == 1))
-    absent = ordered.assign(n_failed=withheld.astype(int), n_left_out=lost.astype(int))[withheld | lost]
-    return absent, _keys(ordered[has_next & (following["ok"] != 1)], [*_GROUP, "prompt_id"])
+def _so_far(requested: pd.DataFrame) -> pd.DataFrame:
+    """Return the requests with their endings added up: came, came or withheld, all."""
+    return requested.assign(**requested[_ENDINGS].cumsum(axis=1)).set_index([*_SEED_GROUP, "repeat"])[_ENDINGS]
+
+
+def _by_shot(requested: pd.DataFrame) -> pd.DataFrame:
+    return _so_far(requested).groupby([*_GROUP, "shot"]).sum()
+
+
+def _without_next(requested: pd.DataFrame) -> pd.MultiIndex:
+    """Return the shots, by group and prompt, of whose next one no picture came."""
+    by_shot = _by_shot(requested)
+    following = by_shot.groupby(_GROUP)["ok"].shift(-1)
+    is_last_that_came = _keys(requested, [*_GROUP, "shot"]).isin(following[following == 0].index)
+    return _keys(requested[is_last_that_came], [*_GROUP, "prompt_id"])
 
 
 def _reasons(placed: pd.DataFrame, absent: pd.DataFrame | None) -> dict[str, dict[str, int]]:

@@ -1,10 +1,14 @@
 """Which subjects are planned, and that each control re-arranges exactly what its name says."""
 
 import random
+import unicodedata
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from evals.imageset.prompts import with_one_text_a_prompt, words_of_prompt
 from evals.scoring import subjects
 from evals.scoring.subjects import ImageKey, plan_subjects
 from metrics.catalogue import METRICS, metric
@@ -89,11 +93,121 @@ def test_previous_shot_is_the_one_before_even_where_one_is_missing():
     assert [[table[i]["shot"] for i in plan.rows] for plan in plans] == [[0, 2], [2, 3]]
 
 
-def test_another_seed_of_a_sequence_is_a_sequence_of_its_own():
+SEQUENCE_METRICS = [spec for spec in METRICS if spec.subject in ("shots", "consecutive", "sequence")]
+
+
+def planned(spec, table):
+    """Return each plan by what it is made of, whatever the order of rows and the seeds in them."""
+    return sorted(
+        (str(plan.control), [table[i]["file_name"] for i in plan.rows], [image.name for image in plan.images])
+        for plan in plan_subjects(spec, table)
+    )
+
+
+@pytest.mark.parametrize("spec", SEQUENCE_METRICS, ids=lambda spec: spec.id)
+@given(seeds=st.lists(st.sampled_from([None, 0, 1, 7]), min_size=24, max_size=24), data=st.data())
+def test_shots_belong_together_whatever_seed_each_of_them_has(spec, seeds, data):
     table = [
-        row | {"seed": seed, "file_name": f"{seed}{row['file_name']}"} for seed in (1, 2) for row in sequence_rows(1, 2)
+        row | {"prompt": row["prompt_id"], "palette": ["#aa0000"]}
+        for row in sequence_rows() + sequence_rows(system="b")
     ]
-    assert len(own(plan_subjects(metric("identity.self"), table))) == 2
+    of_one_seed = planned(spec, [row | {"seed": 1, "repeat": 0} for row in table])
+    # No repeat is the first.
+    repeats = st.sampled_from([{}, {"repeat": None}, {"repeat": 0}])
+    mixed = [row | {"seed": seed} | data.draw(repeats) for row, seed in zip(table, seeds, strict=True)]
+    assert planned(spec, mixed) == of_one_seed
+    if not spec.controls:
+        assert all(control == "None" for control, *_ in of_one_seed)
+
+
+def shots_of(plan, table):
+    return [table[i]["shot"] for i in plan.rows]
+
+
+def test_a_repeat_of_a_sequence_is_a_sequence_of_its_own():
+    table = [
+        row | {"repeat": n, "seed": n, "file_name": f"{n}{row['file_name']}"}
+        for n in (0, 1)
+        for row in sequence_rows(1)
+    ]
+    for plan in own(plan_subjects(metric("identity.self"), table)):
+        assert len({table[i]["repeat"] for i in plan.rows}) == 1
+    assert len(own(plan_subjects(metric("identity.self"), table))) == 2 * 6
+
+
+def test_every_picture_of_a_shot_that_is_there_twice_is_held_against_all_other_shots():
+    table = [*sequence_rows(1, 3), sequence_rows(1, 3)[1] | {"seed": 9, "file_name": "again.png"}]
+    assert table[-1]["shot"] == 1
+    pairs = [shots_of(plan, table) for plan in own(plan_subjects(metric("identity.self"), table))]
+    assert sorted(pairs) == [[0, 1], [0, 1], [0, 2], [1, 2], [1, 2]]
+    neighbours = [shots_of(plan, table) for plan in own(plan_subjects(metric("identity.previous"), table))]
+    assert sorted(neighbours) == [[0, 1], [0, 1], [1, 2], [1, 2]]
+    (whole,) = own(plan_subjects(metric("identity.drift"), table))
+    assert shots_of(whole, table) == [0, 1, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["identity.self", "identity.previous", "identity.people"])
+def test_a_shot_without_another_one_leaves_its_reason(name):
+    table = [*sequence_rows(1, 1), *sequence_rows(1, 2, system="b")]
+    plans = own(plan_subjects(metric(name), table))
+    assert sorted((plan.rows, plan.reason) for plan in plans) == [((0,), "too_few_shots"), ((2, 1), None)]
+
+
+def story(*prompts):
+    return [
+        {"file_name": f"{n}.png", "system": "a", "suite": "s", "prompt": prompt, "prompt_id": str(n),
+         "sequence_id": "q", "shot": n}
+        for n, prompt in enumerate(prompts)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("prompts", "shown"),
+    [("abc", "bca"), ("aab", "bba"), ("aba", "bab"), ("aabb", "bbaa"), ("aaa", None), ("a", None)],
+)
+def test_in_shuffled_steps_no_picture_stands_where_its_own_words_are_asked(prompts, shown):
+    table = story(*prompts)
+    shuffled = controls(plan_subjects(metric("adherence.step_order"), table), "shuffled_steps")
+    assert ["".join(prompts[int(image.name[0])] for image in plan.images) for plan in shuffled] == [shown] * bool(shown)
+
+
+FORMS = st.sampled_from(["{}", "{}\n", "  {}", "{} ", "\ufeff{}"])
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a cup", "a jar", "caf\u00e9"]), FORMS, st.booleans()), min_size=1))
+def test_no_prompt_is_a_decoy_or_a_control_of_itself_in_whatever_form(asked):
+    texts = [form.format(unicodedata.normalize("NFD", words) if apart else words) for words, form, apart in asked]
+    edit = {"system": "a", "suite": "s", "sequence_id": "q"}
+    table = with_one_text_a_prompt(
+        [
+            edit | {"file_name": f"{n}.png", "prompt": text, "prompt_id": f"p{n}", "shot": n}
+            for n, text in enumerate(texts)
+        ]
+    )
+    for name in ("adherence.clip", "adherence.margin", "adherence.vqa"):
+        for plan in plan_subjects(metric(name), table):
+            target, held = asked[plan.rows[0]][0], words_of_prompt(plan.question or plan.prompt)
+            assert (held == target) == (plan.control is None)
+            assert len(set(map(words_of_prompt, plan.decoys))) == len(plan.decoys)
+    for plan in controls(plan_subjects(metric("adherence.step_order"), table), "shuffled_steps"):
+        assert all(
+            asked[i][0] != asked[int(image.name[:-4])][0] for i, image in zip(plan.rows, plan.images, strict=True)
+        )
+
+
+def test_an_edit_is_no_unrelated_picture_to_the_same_words_where_words_are_looked_at():
+    table = [
+        row | {"prompt": "make it night" if n < 2 else "add a boat", "reference_images": [f"source{n}.png"]}
+        for n, row in enumerate(rows(systems=("a",), prompts=3))
+    ]
+
+    def unrelated(name):
+        plans = controls(plan_subjects(metric(name), table), "unrelated_picture")
+        return {(plan.rows[0], plan.images[0].name) for plan in plans}
+
+    assert unrelated("editing.follows") == {(0, "a2.png"), (1, "a2.png"), (2, "a0.png"), (2, "a1.png")}
+    # What lies outside of the mask must be the source's, whatever the words are.
+    assert len(unrelated("editing.preserved")) == 3
 
 
 def test_impostors_are_of_other_sequences_of_the_same_system():

@@ -152,17 +152,51 @@ def test_what_a_missing_shot_costs_its_sequence(outcomes, metric_id, rows, reque
 @pytest.mark.parametrize(
     ("of_row", "of_requests"),
     [
-        # Whole numbers in one table and floats in the other; none; and no such columns.
-        ({"seed": 20260722.0}, {"seed": 20260722}),
-        ({"seed": None, "repeat": None}, {"seed": None}),
-        ({"seed": None, "repeat": None}, {}),
+        # Whole numbers in one table and floats in the other; none in one of them; and no such columns.
+        ({"seed": 1.0, "repeat": 1.0}, [{"seed": 1, "repeat": 1}] * 3),
+        ({"seed": None, "repeat": None}, [{"seed": None, "repeat": 0}] * 3),
+        ({"seed": None, "repeat": None}, [{}] * 3),
+        # Every shot with its own seed; one that was drawn anew.
+        ({"seed": None}, [{"seed": 1000, "repeat": 0}, {"seed": 1001, "repeat": 0}, {"seed": 1002, "repeat": 0}]),
+        ({"seed": 7}, [{"seed": 7, "repeat": 0}, {"seed": 7, "repeat": None}, {"seed": 8}]),
     ],
 )
-def test_a_sequence_is_that_of_its_seed_however_the_seed_is_written(outcomes, of_row, of_requests):
-    requests = shots("ok", "refused", "ok", **of_requests)
-    if not of_requests:
-        requests = [{name: row[name] for name in row if name not in ("seed", "repeat")} for row in requests]
+def test_a_sequence_is_told_by_its_repeat_whatever_the_seeds_and_however_it_is_written(outcomes, of_row, of_requests):
+    plain = [
+        {name: row[name] for name in row if name not in ("seed", "repeat")} for row in shots("ok", "refused", "ok")
+    ]
+    requests = [row | own for row, own in zip(plain, of_requests, strict=True)]
     assert counts(outcomes("adherence.step_order", [{**STORY, "value": 1.0, **of_row}], requests)) == (0, 1, 0)
+    assert counts(outcomes("identity.self", [pair(1, 3, 0.9, **of_row)], requests)) == (1, 2, 0)
+    assert counts(outcomes("identity.previous", [pair(1, 3, 0.9, **of_row)], requests)) == (0, 2, 0)
+
+
+ALONE = [{"prompt_id": "kim-1", "subject": ["kim-1"], "sequence_id": "kim", "reason": "too_few_shots"}]
+
+
+@pytest.mark.parametrize("metric_id", ["identity.self", "identity.previous"])
+def test_a_shot_alone_is_left_out_with_its_reason_or_counts_as_the_requests_say(outcomes, metric_id):
+    known = [pair(1, 2, 0.9, system="right")]
+    found = outcomes(metric_id, [*known, *ALONE])
+    assert counts(found) == (0, 0, 1)
+    assert found.reasons["left"] == {"too_few_shots": 1}
+    of_right = shots("ok", "ok", system="right")
+    for second, expected in (("refused", (0, 1, 0)), ("timeout", (0, 0, 1))):
+        assert counts(outcomes(metric_id, [*known, *ALONE], shots("ok", second) + of_right)) == expected
+        # The refusal counts also where no system has a pair.
+        assert counts(outcomes(metric_id, ALONE, shots("ok", second))) == expected
+    # Of a sequence of one shot no pair was asked for.
+    assert "left" not in outcomes(metric_id, [*known, *ALONE], shots("ok") + of_right).counts.index
+
+
+def test_of_a_shot_asked_for_twice_in_one_repeat_each_picture_counts_with_all_other_shots(outcomes):
+    again = {**shots("ok", "refused")[1], "seed": 2}
+    requests = [*shots("ok", "ok", "ok"), again]
+    # Pairs of 1 and 2, of 2 and 3, with the refused picture of 2 one more of each; and 1 and 3.
+    rows = [pair(1, 2, 1.0), pair(2, 3, 1.0), pair(1, 3, 1.0)]
+    assert counts(outcomes("identity.self", rows, requests)) == (3, 2, 0)
+    assert counts(outcomes("identity.previous", rows[:2], requests)) == (2, 2, 0)
+    assert counts(outcomes("identity.self", rows, [*requests[:3], {**again, "outcome": "timeout"}])) == (3, 0, 2)
 
 
 def test_no_two_seeds_fall_together_nor_does_one_with_none():
