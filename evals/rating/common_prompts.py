@@ -63,13 +63,12 @@ def common_prompts(samples: pd.DataFrame, requests: pd.DataFrame | None) -> list
     asked = _asked(samples, samples, requests)
     if requests is not None and {"system", "suite", "prompt_id"} <= set(requests):
         asked = pd.concat([asked, _asked(requests, samples, requests)])
-    texts = asked.dropna().groupby(["suite", "system", "prompt"])["text"].first()
-    of_suites: dict[str, dict[str, Mapping[str, str]]] = {}
-    for (suite, system), of_system in texts.groupby(level=["suite", "system"]):
-        of_suites.setdefault(str(suite), {})[str(system)] = of_system.droplevel([0, 1]).to_dict()
+    of_suites: dict[str, dict[str, dict[str, str]]] = {}
+    for suite, system, prompt, text in asked.dropna().astype(str).itertuples(index=False, name=None):
+        of_suites.setdefault(suite, {}).setdefault(system, {}).setdefault(prompt, text)
     return [
         _common(suite, systems, a, b)
-        for suite, systems in of_suites.items()
+        for suite, systems in sorted(of_suites.items())
         for a, b in combinations(sorted(systems), 2)
     ]
 

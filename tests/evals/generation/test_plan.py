@@ -5,6 +5,7 @@ import pytest
 
 from evals.definition import read_definition
 from evals.generation.plan import plan_requests, plan_sha256
+from evals.suites.suite import read_suite
 
 DEFINITION = """\
 name: mine
@@ -53,6 +54,18 @@ def test_later_shots_carry_the_first_one_of_the_same_system_and_repeat(definitio
         assert (first.system, first.repeat, first.seed) == (request.system, request.repeat, request.seed)
         assert (first.item.sequence_id, first.item.shot) == (request.item.sequence_id, 1)
         assert (request.n_references, first.n_references) == (1, 0)
+
+
+def test_repeats_of_a_sequence_count_on_over_its_seeds(definition, monkeypatch):
+    before = plan_requests(definition)
+    suites = {name: read_suite(name).model_copy(update={"seeds": 2}) for name in definition.suites}
+    monkeypatch.setattr("evals.generation.plan.read_suite", suites.get)
+    requests = plan_requests(definition)
+    asked = {(request.item.sequence_id is None, request.seed, request.repeat) for request in requests}
+    assert {key[1:] for key in asked if not key[0]} == {(7, 0), (7, 1), (8, 2), (8, 3)}
+    assert {key[1:] for key in asked if key[0]} == {(7, 0), (7, 1), (8, 0), (8, 1)}
+    # The names of pictures that were paid for stay.
+    assert {request.sample_id for request in before} < {request.sample_id for request in requests}
 
 
 def test_a_plan_is_the_same_every_time_and_another_one_when_anything_changes(definition):

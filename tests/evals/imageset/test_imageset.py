@@ -260,8 +260,14 @@ WARNINGS = [
     ([row(0, file_name="images/flux-dev/0.png")], "Hugging Face reads 'dev' in a path"),
     ([row(0), row(1, seed=3)], "not every row has seed"),
     ([row(0, prompt_id="x"), row(1, prompt_id="x", system="b")], "prompt_id 'x' stands for different prompts"),
+    ([row(0, prompt_id="x", prompt="a cup"), row(1, prompt_id="x", prompt="a  cup\n", system="b")], None),
+    ([row(0, sequence_id="x", shot=1), row(1, sequence_id="x", shot=None)], "has a sequence_id and no shot"),
+    ([row(0, sequence_id="x", shot=1), row(1, sequence_id=None, shot=1)], "has a shot and no sequence_id"),
+    ([row(0, sequence_id="x", shot=1, seed=1), row(1, sequence_id="x", shot=1, seed=2)],
+     "shot 1 of 'x' by a is there 2 times"),
+    ([row(0, sequence_id="x", shot=1, repeat=0), row(1, sequence_id="x", shot=1, repeat=1)], None),
     ([row(0, file_name="images/device/0.png")], None),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("rows", "sentence"), WARNINGS)

@@ -37,6 +37,21 @@ def test_shots_of_a_sequence_stand_together(run: Run) -> None:
     assert scores == ["0.700", "no face was found in the image"]
 
 
+def test_shots_stand_in_their_order_whatever_seed_each_has_and_a_prompt_is_shown_once(run: Run) -> None:
+    changes = pd.DataFrame(
+        {"seed": [9, 1, 9, 1], "repeat": [0, None, 0, None], "prompt": ["Mara, shot 1", "Mara, shot 2"] * 2},
+        index=["b-mara-1", "b-mara-2", "o-mara-1", "o-mara-2"],
+    )
+    changes.loc["o-mara-1", "prompt"] += "\n"
+    samples = run.samples.set_index("sample_id", drop=False)
+    samples.loc[changes.index, changes.columns] = changes
+    run.samples = samples
+    (exhibit,) = gallery_of(run, "portraits").exhibits
+    assert exhibit.prompts == ("Mara, shot 1", "Mara, shot 2")
+    for column in exhibit.columns:
+        assert [picture.label for picture in column.pictures] == ["shot 1 · seed 9", "shot 2 · seed 1"]
+
+
 def test_face_boxes_are_drawn_at_their_place(run: Run) -> None:
     picture = gallery_of(run, "portraits").exhibits[0].columns[0].pictures[0]
     assert picture.faces == (((10.0, 8.0), (40.0, 8.0), (40.0, 44.0), (10.0, 44.0)),)

@@ -70,6 +70,22 @@ def test_margin_is_the_raw_value_over_the_other_prompts_of_the_suite(prompted, t
     assert np.allclose(margin, (own - others)[margin.index], atol=1e-6)
 
 
+def test_a_prompt_in_another_white_space_or_unicode_form_is_the_same_prompt(prompted, tiny_clip, tmp_path):
+    before = score(prompted, tmp_path / "run", ["adherence"], [tiny_clip])
+    rows = [json.loads(line) for line in (prompted / "metadata.jsonl").read_text().splitlines()]
+    for row, around in zip(rows[4:], ["{}\n", " {}", "{}\u00a0\u200b", "{}"], strict=True):
+        row["prompt"] = around.format(row["prompt"]).replace(" ", "  ")
+    (prompted / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    after = score(prompted, tmp_path / "other", ["adherence"], [tiny_clip])
+    assert after.scores.equals(before.scores)
+    assert after.provenance["long_prompts"] == before.provenance["long_prompts"]
+    # What is shown is what the file says.
+    assert after.samples.prompt.tolist() == [row["prompt"] for row in rows]
+    assert rate_run(after)["differences"] == rate_run(before)["differences"]
+    note = "4 prompts differ from another only in white space or Unicode form and count as one."
+    assert rate_run(after)["warnings"] == [note, *rate_run(before)["warnings"]]
+
+
 def test_both_libraries_would_never_share_a_cached_feature(prompted, tiny_clip, tmp_path):
     first = score(prompted, tmp_path / "run", ["adherence"], [tiny_clip])
     stores = {path.name for path in (first.path / "features/clip_image").iterdir()}

@@ -43,6 +43,28 @@ def test_every_pair_of_shots_has_a_value_or_a_reason(sequences, tmp_path, face_e
     assert set(row.subject) <= set(run.samples.sample_id)
 
 
+def test_shots_with_a_seed_each_measure_what_shots_of_one_seed_do(sequences, tmp_path, face_encoder):
+    before = score(sequences, tmp_path / "run", ["identity"]).scores
+    rows = [json.loads(line) for line in (sequences / "metadata.jsonl").read_text().splitlines()]
+    for n, row in enumerate(rows):
+        row |= {"seed": None if n % 5 == 0 else 1000 + n, "repeat": 0 if n % 2 else None}
+    (sequences / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    after = score(sequences, tmp_path / "other", ["identity"]).scores
+    assert after.drop(columns=["seed", "repeat"]).equals(before.drop(columns=["seed", "repeat"]))
+
+
+def test_a_sequence_of_which_one_shot_is_left_says_so_in_every_metric_over_shots(sequences, tmp_path, face_encoder):
+    lines = (sequences / "metadata.jsonl").read_text().splitlines()
+    left = [line for line in lines if '"b"' not in line or '"bob"' not in line or '"shot": 1' in line]
+    (sequences / "metadata.jsonl").write_text("\n".join(left))
+    run = score(sequences, tmp_path / "run", ["identity"])
+    alone = run.scores[(run.scores.system == "b") & (run.scores.sequence_id == "bob") & run.scores.control.isna()]
+    over_shots = alone[alone.metric.isin(["identity.self", "identity.previous", "identity.people", "identity.drift"])]
+    assert over_shots.reason.tolist() == ["too_few_shots"] * 4
+    means = {row["system"]: row for row in rate_run(run)["rows"] if row["metric"] == "identity.self"}
+    assert means["b"]["reasons"] == {"no_face": 2, "too_few_shots": 1}
+
+
 def test_what_was_encoded_once_is_found_again_by_content(sequences, tmp_path, face_encoder):
     before = score(sequences, tmp_path / "run", ["identity.self"]).scores
     assert score(sequences, tmp_path / "run", ["identity.self"]).scores.equals(before)
