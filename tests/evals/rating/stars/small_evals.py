@@ -88,6 +88,8 @@ class SmallEval:
         if plan.control is not None:
             low, high = _CONTROL[plan.control]
             return Measurement(ids, low + (high - low) * chance(self.salt, name, repr(plan), ids))
+        if plan.reason is not None:
+            return Measurement(ids, reason=plan.reason)
         quality = self.quality(name, ids)
         if quality < 0.05 and name.startswith("identity."):
             return Measurement(ids, reason="no_face")
