@@ -187,6 +187,15 @@ def open_picture(source: bytes | BinaryIO) -> Iterator[PIL.Image.Image]:
         raise UnreadableImage(f"cannot be decoded ({' '.join(str(error).split()) or type(error).__name__})") from None
 
 
+@contextlib.contextmanager
+def open_whole_picture(content: bytes) -> Iterator[PIL.Image.Image]:
+    """Open a picture as `open_picture` does, and refuse half a JPEG with an end mark, which Pillow takes for whole."""
+    with open_picture(content) as opened:
+        if opened.format in ("JPEG", "MPO") and _lacks_jpeg_data(content, opened):
+            raise UnreadableImage("is truncated: it has an end mark, but not the data of the whole picture before it")
+        yield opened
+
+
 def _lacks_jpeg_data(content: bytes, opened: PIL.Image.Image) -> bool:
     """Tell whether the data of a JPEG end before its picture does, which libjpeg fills up with grey and no error.
 
@@ -258,8 +267,6 @@ def content_of(path: Path) -> bytes:
 
 def decode_bytes(content: bytes) -> DecodedImage:
     """Decode the bytes of an image file (see `decode_file`)."""
-    with open_picture(content) as opened:
-        if opened.format in ("JPEG", "MPO") and _lacks_jpeg_data(content, opened):
-            raise UnreadableImage("is truncated: it has an end mark, but not the data of the whole picture before it")
+    with open_whole_picture(content) as opened:
         pixels, colour_note = _upright_rgb(opened)
     return DecodedImage(pixels, pixel_sha256(pixels), hashlib.sha256(content).hexdigest(), colour_note)

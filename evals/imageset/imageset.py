@@ -136,7 +136,7 @@ def write_image_set(folder: str | Path, samples: Iterable[tuple[PIL.Image.Image 
     everything else is on disk. Raises ImageSetError if the folder already holds an image set, or the rows would be
     refused on reading.
     """
-    from evals.imageset.decoding import UnreadableImage, file_suffix, open_picture, pixel_sha256, upright_rgb
+    from evals.imageset.decoding import UnreadableImage, file_suffix, open_whole_picture, pixel_sha256, upright_rgb
 
     folder = Path(folder)
     if (folder / METADATA).exists():
@@ -151,7 +151,7 @@ def write_image_set(folder: str | Path, samples: Iterable[tuple[PIL.Image.Image 
         digest = hashlib.sha256(content).hexdigest()
         uses[digest] += 1
         try:
-            with open_picture(content) as opened:
+            with open_whole_picture(content) as opened:
                 suffix = file_suffix(opened)
                 pixels = upright_rgb(opened)
         except UnreadableImage as error:

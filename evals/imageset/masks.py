@@ -36,7 +36,7 @@ from evals.imageset.decoding import (
     DecodedImage,
     UnreadableImage,
     content_of,
-    open_picture,
+    open_whole_picture,
     pixel_sha256,
     upright,
 )
@@ -81,7 +81,7 @@ def decode_mask(path: Path) -> DecodedImage:
     Raises UnreadableImage as `evals.imageset.decoding.decode_file` does, and UnclearMask.
     """
     content = content_of(path)
-    with open_picture(content) as opened:
+    with open_whole_picture(content) as opened:
         pixels = np.repeat(np.uint8(255) * may_change(upright(opened))[:, :, None], 3, axis=2)
     return DecodedImage(pixels, pixel_sha256(pixels), hashlib.sha256(content).hexdigest())
 

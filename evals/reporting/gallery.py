@@ -256,15 +256,9 @@ def _labels(rows: pd.DataFrame) -> dict[str, str]:
     """Return what tells the samples of a group apart: shot, seed and repeat, as far as they differ in it."""
     names = [name for name in ("shot", "seed", "repeat") if len(set(rows[name].dropna())) > 1]
     return {
-        row["sample_id"]: " \N{MIDDLE DOT} ".join(
-            f"{name} {_plain(row[name])}" for name in names if not _is_missing(row[name])
-        )
+        row["sample_id"]: " \N{MIDDLE DOT} ".join(f"{name} {row[name]}" for name in names if not _is_missing(row[name]))
         for row in rows.to_dict("records")
     }
-
-
-def _plain(value: Any) -> str:
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _is_missing(value: Any) -> bool:

@@ -9,6 +9,8 @@ import PIL.Image
 import pytest
 
 from evals.imageset.decoding import UnreadableImage, check_header, decode_bytes, decode_file, upright_rgb
+from evals.imageset.imageset import ImageSetError, write_image_set
+from evals.imageset.masks import decode_mask
 
 
 def encoded(picture: PIL.Image.Image, kind: str, **options) -> bytes:
@@ -108,6 +110,14 @@ def test_half_a_jpeg_with_an_end_mark_is_refused_and_a_whole_one_with_anything_b
     for share in (0.1, 0.5, 0.9) if size != (1, 1) else ():
         with pytest.raises(UnreadableImage, match="truncated: it has an end mark"):
             decode_bytes(content[: begin + int(share * (len(content) - begin - 2))] + b"\xff\xd9")
+
+
+def test_half_a_jpeg_with_an_end_mark_is_no_mask_and_is_not_written(stored, tmp_path):
+    content = encoded(noise(256, 256), "JPEG")[:20_000] + b"\xff\xd9"
+    with pytest.raises(UnreadableImage, match="truncated"):
+        decode_mask(stored(content))
+    with pytest.raises(ImageSetError, match="truncated"):
+        write_image_set(tmp_path / "set", [(content, {"system": "a", "prompt": "p"})])
 
 
 def test_a_jpeg_whose_lower_half_is_grey_is_whole():

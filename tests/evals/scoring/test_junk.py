@@ -19,7 +19,7 @@ from evals.scoring.encoders import Encoders
 from evals.scoring.measuring import collect_needs, measure
 from evals.scoring.stage import select_metrics
 from evals.scoring.table import schema
-from metrics.catalogue import FEATURES
+from metrics.catalogue import FEATURES, metric
 
 WORDS = [
     *("name", "class", "colour", "count", "position", "first", "relation", "second", "cup", "left", "right of", "red"),
@@ -90,6 +90,17 @@ def read(folder: Path, skip_bad: bool = False) -> tuple[ImageSet | None, list[st
     except ImageSetError as error:
         return None, [str(error)]
     return image_set, list(map(str, image_set.skipped))
+
+
+@pytest.mark.parametrize(("colour", "share"), [("red", 1.0), ("blue", 0.0)])
+def test_a_colour_in_the_spelling_of_geneval_is_looked_at(folder: Path, colour: str, share: float) -> None:
+    row = {"file_name": "images/0.png", "system": "a", "prompt": "p", "objects": [{"class": "cup", "color": colour}]}
+    (folder / "requests.jsonl").unlink(missing_ok=True)
+    (folder / "metadata.jsonl").write_text(json.dumps(row))
+    features: Any = CannedFeatures()
+    for name in ("structure.colours", "structure.all"):
+        (score,) = measure(metric(name), read_image_set(folder).rows, ENCODERS, features)
+        assert score["value"] == share
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
