@@ -11,7 +11,9 @@ REASONS: Mapping[str, str] = {
     "no_face": "no face was found in the image",
     "no_face_in_reference": "no face was found in the reference image",
     "no_text": "no text was found in the image",
-    "language_unsupported": "no text engine at hand reads the script of the expected text",
+    "illegible_text": "text was found in the image, but none of it is legible",
+    "letters_stand_apart": "the letters stand one by one, in an order that the text engine cannot follow",
+    "language_unsupported": "no text engine at hand knows the script or a character of the expected text",
     "size_differs": "the two images differ in size, so their pixels cannot be compared",
     "image_too_small": "the image is smaller than the window that the metric looks through",
     "too_few_shots": "too few shots of the sequence could be measured",
@@ -38,7 +40,7 @@ REASONS: Mapping[str, str] = {
 }
 """Every reason a measurement may carry instead of a value, with the sentence that a report prints."""
 
-SYSTEM_FAILURES = ("no_face", "no_text", "size_differs")
+SYSTEM_FAILURES = ("no_face", "no_text", "illegible_text", "size_differs")
 """Reasons that are the system's own: no face where one was asked for, nothing legible, another size for one seed."""
 
 

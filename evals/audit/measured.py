@@ -16,9 +16,9 @@ from evals.audit.rules import (
     of_several,
     usd,
 )
-from evals.facts.models import Facts, KnownSystem, Latency
+from evals.facts.models import Facts, KnownSystem
 from evals.facts.pricing import Size
-from evals.rating.request_figures import MISSING
+from evals.rating.operations import MISSING
 from evals.yaml_files import FileModel, Names
 
 Figure: TypeAlias = Literal["operations.latency_p50", "operations.cost_per_image"]
@@ -90,15 +90,14 @@ class Measurable(FileModel):
                 notes.append(f"{system} of the run has no interval: {figure['n']} pictures are too few.")
             else:
                 values.append(_Value(system, value, low, high))
-                if self.figure == LATENCY and figure["in_flight"] is None:
-                    notes.append(f"How many requests of {system} were in flight at once is not known.")
         return values, notes
 
     def _measured_by_others(self, facts: Facts) -> str:
         if self.figure != LATENCY:
             return "Only a run can tell."
         times = [
-            f"{system} {_seconds(latency)}" + (f" ({latency.n} picture{'s' * (latency.n > 1)})" if latency.n else "")
+            f"{system} {number(latency.median_s, 1)} s"
+            + (f" ({latency.n} picture{'s' * (latency.n > 1)})" if latency.n else "")
             for system in self.systems
             for latency in facts.find(system).latencies
             if latency.size == self.size
@@ -111,9 +110,3 @@ class Measurable(FileModel):
         if self.figure == COST:
             return f"{usd(each.value)} for {each.system}"
         return f"{number(each.value)} s (95% interval {number(each.low)} to {number(each.high)}) for {each.system}"
-
-
-def _seconds(latency: Latency) -> str:
-    if latency.median_s is not None:
-        return f"{number(latency.median_s, 1)} s"
-    return f"{number(latency.least_s or 0.0, 1)} to {number(latency.at_most_s, 1)} s"

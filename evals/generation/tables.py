@@ -87,7 +87,6 @@ def request_row(
         "queue_s": ending.get("queue_s"),
         "generation_s": ending.get("generation_s"),
         "download_s": ending.get("download_s"),
-        "in_flight": ending.get("in_flight"),
         "task_id": state.task.id if state.task else None,
         "model_version": metadata.get("model_version"),
         "prompt_used": metadata.get("prompt_used"),
@@ -119,6 +118,7 @@ def _described(item: PromptItem) -> dict[str, Any]:
     """Return what the metrics need to know of an item; entries of a list have the same keys, null where not given."""
     return {
         "expected_text": list(item.expected_text) or None,
+        "text_is_complete": item.text_is_complete,
         "language": item.language,
         "caption": item.caption,
         "source_caption": item.source_caption,
@@ -132,7 +132,7 @@ def _described(item: PromptItem) -> dict[str, Any]:
 
 
 _OF_THE_REQUEST = (
-    *("latency_s", "queue_s", "generation_s", "download_s", "in_flight", "cost_usd", "cost_basis"),
+    *("latency_s", "queue_s", "generation_s", "download_s", "cost_usd", "cost_basis"),
     *("model_version", "prompt_used", "seed_used", "simulated"),
 )
 _OF_THE_PICTURE = ("width", "height", "file_sha256", "pixel_sha256", "format", "n_bytes")

@@ -226,7 +226,6 @@ class _Columns(BaseModel):
     width: Pixels | None = None
     height: Pixels | None = None
     latency_s: Amount | None = None
-    in_flight: Annotated[int, Field(ge=1, le=_LARGEST_NUMBER)] | None = None
     cost_usd: Amount | None = None
     simulated: bool | None = None
 
@@ -241,7 +240,8 @@ class SampleColumns(_Columns):
 
     ``objects``, ``absent`` and ``relations`` say what must be seen, must not be seen, and how things stand to each
     other; GenEval's spelling of them (``class``, ``color``, ``"position": ["right of", 0]``) is taken. ``palette`` are
-    colours that must be seen, ``expected_text`` what must be legible, ``mask`` what an edit may change.
+    colours that must be seen, ``expected_text`` what must be legible, ``text_is_complete`` that no other
+    text may be, ``mask`` what an edit may change.
     """
 
     file_name: Filled
@@ -253,6 +253,7 @@ class SampleColumns(_Columns):
     pixel_sha256: Name | None = None
     file_sha256: Name | None = None
     expected_text: Annotated[Any, AfterValidator(_check_lines)] = None
+    text_is_complete: bool | None = None
     tags: list[str] | None = None
     palette: list[HexColour] | None = None
     objects: list[SceneObject] | None = None

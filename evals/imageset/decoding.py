@@ -15,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from evals.imageset.colour import MAX_PROFILE_BYTES, UnusableProfile, has_alpha, in_srgb
+from evals.imageset.transparency import ground_of
 
 if TYPE_CHECKING:
     import PIL.Image
 
-DECODING_VERSION = "srgb8-5"
+DECODING_VERSION = "srgb8-6"
 """Part of every cache key: change it when the same file would give other pixels, or none."""
 
 RASTER_FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
@@ -63,7 +64,7 @@ class DecodedImage:
 
 
 def upright_rgb(opened: PIL.Image.Image) -> Pixels:
-    """Return the pixels as sRGB uint8 (height, width, 3): EXIF rotation applied, alpha composited on white.
+    """Return the pixels as sRGB uint8 (height, width, 3): EXIF rotation applied, alpha composited (see `ground_of`).
 
     An embedded colour profile is applied (see `evals.imageset.colour.in_srgb`); where that fails, and where there is
     none, the numbers are taken to be sRGB. 16-bit greyscale is scaled to 8 bits (Pillow alone would clip it). Of an
@@ -91,7 +92,7 @@ def _upright_rgb(opened: PIL.Image.Image) -> tuple[Pixels, str | None]:
             note = f"has a colour profile that {error}"
     if has_alpha(picture):
         layer = picture.convert("RGBA")
-        picture = PIL.Image.alpha_composite(PIL.Image.new("RGBA", layer.size, "white"), layer)
+        picture = PIL.Image.alpha_composite(PIL.Image.new("RGBA", layer.size, ground_of(layer)), layer)
     return np.array(picture.convert("RGB"), dtype=np.uint8), note
 
 

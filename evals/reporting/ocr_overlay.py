@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import groupby
 from typing import Any, Literal
 
 from metrics.text.accuracy import MIN_SCORE
@@ -54,18 +55,26 @@ def overlay_lines(details: Mapping[str, Any], sample_id: str) -> tuple[Line, ...
 def marked(expected: str, read: str) -> tuple[tuple[Mark, str], ...]:
     """Return the pieces of both texts in reading order: the same in both, missing from the read one, or extra in it.
 
+    Case and spaces make no difference, as they make none in the figures; what is the same is shown as it was read.
+
     Examples
     --------
-    >>> marked("1989", "1988")
-    (('same', '198'), ('missing', '9'), ('extra', '8'))
+    >>> marked("Year 1989", "YEAR1988")
+    (('same', 'YEAR198'), ('missing', '9'), ('extra', '8'))
     """
     pieces: list[tuple[Mark, str]] = []
-    for operation, i, j, k, m in SequenceMatcher(None, expected, read, autojunk=False).get_opcodes():
-        if operation == "equal":
-            pieces.append(("same", expected[i:j]))
+    a, b = ([character.casefold() for character in text] for text in (expected, read))
+    for operation, i, j, k, m in SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
+        if operation == "equal" or not (expected[i:j] + read[k:m]).strip():
+            pieces.append(("same", read[k:m]))
             continue
         if j > i:
             pieces.append(("missing", expected[i:j]))
         if m > k:
             pieces.append(("extra", read[k:m]))
-    return tuple(pieces)
+    return tuple(_joined(pieces))
+
+
+def _joined(pieces: Iterable[tuple[Mark, str]]) -> Iterator[tuple[Mark, str]]:
+    for mark, together in groupby((piece for piece in pieces if piece[1]), key=lambda piece: piece[0]):
+        yield mark, "".join(text for _, text in together)

@@ -29,11 +29,20 @@ class Encoders:
         return encoders[0] if encoders else None
 
     def reading(self, text: str) -> Encoder | None:
-        """Return the first text engine that reads every script of ``text``, None if none does."""
+        """Return the first text engine that reads every script and character of ``text``, None if none does."""
         from metrics.encoders.scripts import readable
+        from metrics.text.normalisation import normalise
 
         engines: Sequence[Any] = self.loaded.get("text", ())
-        return next((engine for engine in engines if readable(text, engine.scripts)), None)
+        characters = set(normalise(text)) - {" "}
+        return next(
+            (
+                engine
+                for engine in engines
+                if readable(text, engine.scripts) and characters.issubset(engine.characters or characters)
+            ),
+            None,
+        )
 
     def records(self) -> list[dict[str, Any]]:
         """Return one record a role for the provenance: name, licence, weights hash, or why it is missing."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from evals.imageset.decoding import DECODING_VERSION, DecodedImage, Pixels, pixel_sha256
+from evals.imageset.decoding import DECODING_VERSION, DecodedImage, Pixels, open_picture, pixel_sha256
 from evals.scoring.decoders import Decoders, MaskFile, Unreadable
 from evals.scoring.features import FeatureCache, FeatureStore
 from evals.scoring.subjects import ImageKey, Inputs, Plan
@@ -134,7 +134,7 @@ class FeatureTable:
         for window in windows:
             pixels: dict[ImageKey, Pixels] = {}
             for picture in window:
-                image = render(picture.name) if picture.kind == "rendering" else next(decoded)
+                image = self._render(*of_picture[picture]) if picture.kind == "rendering" else next(decoded)
                 if isinstance(image, Unreadable):
                     self.unreadable[picture] = image
                 else:
@@ -193,14 +193,33 @@ class FeatureTable:
                 self._recall(picture, *self._known_files.get(stamp))
         missing = {picture for picture in needs.pictures if picture not in self._hash}
         missing.update(picture for key in needs.features if not self._is_stored(key) for picture in key.pictures)
-        window: list[ImageKey] = []
-        for together in _compared(needs):
-            window += [picture for picture in together if picture in missing and picture not in self.unreadable]
-            if len(window) >= WINDOW_IMAGES:
+        groups = list(_compared(needs))
+        # What is read in a file says how its rendering is drawn, so renderings come last.
+        for is_drawn in (False, True):
+            window: list[ImageKey] = []
+            for together in groups:
+                if (together[0].kind == "rendering") is is_drawn:
+                    window += [picture for picture in together if picture in missing and picture not in self.unreadable]
+                if len(window) >= WINDOW_IMAGES:
+                    yield window
+                    window = []
+            if window:
                 yield window
-                window = []
-        if window:
-            yield window
+
+    def _render(self, key: FeatureKey, *_: FeatureKey) -> DecodedImage | Unreadable:
+        """Draw the words that a rendering is to be read for, as large as its picture and the letters read there."""
+        from metrics.text.rendering import letter_size, render_text
+
+        (picture,) = key.pictures
+        reading = self.get(key._replace(inputs=(ImageKey("file", picture.like),)))
+        if isinstance(reading, Unreadable):
+            return reading
+        with (self.folder / picture.like).open("rb") as file, open_picture(file) as opened:
+            size = opened.size
+        pixels = render_text(picture.name, size, letter_size(reading))
+        if pixels is None:
+            return Unreadable("language_unsupported", "no font at hand draws this text")
+        return DecodedImage(np.ascontiguousarray(pixels), pixel_sha256(pixels), "")
 
     def _encode(self, keys: Iterable[FeatureKey], pixels: Mapping[ImageKey, Pixels]) -> None:
         """Compute the features of one window that are not stored, a batch for each feature and encoder."""
@@ -232,16 +251,6 @@ class FeatureTable:
             return
         for content, value in zip(contents, values, strict=True):
             store.put(content, value)
-
-
-def render(text: str) -> DecodedImage | Unreadable:
-    """Draw the control picture of a text: the same words, cleanly rendered."""
-    from metrics.text.rendering import render_text
-
-    pixels = render_text(text)
-    if pixels is None:
-        return Unreadable("language_unsupported", "no font at hand draws this text")
-    return DecodedImage(np.ascontiguousarray(pixels), pixel_sha256(pixels), "")
 
 
 def _compared(needs: Needs) -> Iterable[list[ImageKey]]:

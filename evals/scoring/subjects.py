@@ -26,10 +26,15 @@ MAX_IMAGES_PAIRED = 2000
 
 @dataclass(frozen=True, slots=True, order=True)
 class ImageKey:
-    """One picture: a file of the set, the mask of an edit, or a clean rendering of a text that serves as a control."""
+    """One picture: a file of the set, the mask of an edit, or a clean rendering of a text that serves as a control.
+
+    ``like`` is the file in whose place a rendering stands: it is drawn at the size of that picture and of the letters
+    that were read in it.
+    """
 
     kind: Literal["file", "mask", "rendering"]
     name: str
+    like: str = ""
 
 
 Inputs = tuple[ImageKey | str | None, ...]
@@ -345,7 +350,7 @@ def _sources(spec: MetricSpec, rows: Sequence[Row], usable: list[int], make: Mak
 
 def _renderings(spec: MetricSpec, rows: Sequence[Row], usable: list[int], make: Make) -> Iterator[Plan]:
     """Put a clean rendering of the same words in the place of every image."""
-    return (make([i], images=(ImageKey("rendering", text_of(rows[i])),)) for i in usable)
+    return (make([i], images=(ImageKey("rendering", text_of(rows[i]), rows[i]["file_name"]),)) for i in usable)
 
 
 def _next_steps(spec: MetricSpec, rows: Sequence[Row], usable: list[int], make: Make) -> Iterator[Plan]:

@@ -114,7 +114,8 @@ def _kind_of_source(source: Any) -> str:
 class PromptItem(FileModel):
     """One prompt with everything that the metrics need to know about it.
 
-    ``suite`` and ``id`` together are its name. ``expected_text`` are the lines that the picture must show; ``objects``
+    ``suite`` and ``id`` together are its name. ``expected_text`` are the lines that the picture must show,
+    ``text_is_complete`` that no other text may stand there, so that other text counts as an error; ``objects``
     and ``relations`` what must be seen and how things stand to each other, ``absent`` the names of what must not be
     seen, all of an edit afterwards. ``sequence_id`` and ``shot`` say which pictures belong to one character, story or
     brand, and their order from 1. ``reference_images`` are sent along with the prompt. ``caption`` is a long prompt in
@@ -131,6 +132,7 @@ class PromptItem(FileModel):
     prompt: Text
     tags: Names[Text] = ()
     expected_text: Texts = ()
+    text_is_complete: bool | None = None
     language: Annotated[Text, AfterValidator(_check_language)] | None = None
     objects: Entries[SceneObject] = ()
     sequence_id: Text | None = None

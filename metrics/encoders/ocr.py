@@ -13,6 +13,7 @@ from typing import Any, TypedDict
 import numpy as np
 
 from metrics.encoders.catalogue import EncoderUnavailable, Image, library_of
+from metrics.encoders.ocr_places import Quad, find_places
 from metrics.encoders.runtime import threads
 from metrics.encoders.scripts import scripts_in
 from metrics.encoders.weights import sha256_of
@@ -33,8 +34,8 @@ class TextLine(TypedDict):
 MIN_STORED_SCORE = 0.3
 """Readings below this are noise of the detector; what lies above is kept, and each metric sets its own threshold."""
 
-MAX_ASPECT = 8
-"""Slimmer images are padded: RapidOCR enlarges the short side to 736 pixels, and a sliver would fill the memory."""
+SURE_SCORE = 0.9
+"""Readings below this are tried upside down as well, and taken so if that reading reaches it."""
 
 _LANGUAGES_BY_SCRIPT = {
     "Arabic": "ara fas pus snd uig urd kur ckb Arabic",
@@ -94,9 +95,10 @@ def load_rapidocr(model: str, device: str) -> RapidOcr:
 class RapidOcr:
     """RapidOCR's ONNX port of PP-OCRv6: text detector and line recogniser, without a language model that corrects.
 
-    Images over 2000 pixels a side are read at 2000, the library's own limit. Lines are taken to be upright, so the
-    orientation classifier is off. ``scripts`` are those whose everyday letters are all in the recogniser's own
-    dictionary.
+    Text is looked for by `find_places`, so that small print in a large picture is seen at its full size, and
+    recognised in the picture's own pixels. Lines may run in any direction; the library turns steep ones to lie flat,
+    and what is then unsure is read upside down as well. ``scripts`` are those whose everyday letters are all in the
+    recogniser's own dictionary, ``characters`` all that it knows.
     """
 
     name = "rapidocr:pp-ocrv6-small"
@@ -108,12 +110,15 @@ class RapidOcr:
         self.licence = library_of(self.name).licence
         self.weights_sha256 = sha256_of(detector, recogniser)
         # Resizing and box unwarping happen inside the library, so its release is part of the preprocessing.
-        self.version = f"1:rapidocr={importlib.metadata.version('rapidocr')},cls=off"
+        self.version = f"2:rapidocr={importlib.metadata.version('rapidocr')},tiles,turned"
         self._engine: Any = RapidOCR(
             params={
                 "Global.use_cls": False,
-                "Global.text_score": MIN_STORED_SCORE,
                 "Global.log_level": "critical",
+                # The views have the right size already; the library's own limits must not touch them.
+                "Global.max_side_len": 1_000_000,
+                "Det.limit_type": "max",
+                "Det.limit_side_len": 1_000_000,
                 "Det.model_path": str(detector),
                 "Rec.model_path": str(recogniser),
                 "EngineConfig.onnxruntime.intra_op_num_threads": threads(at_most=4),
@@ -122,22 +127,39 @@ class RapidOcr:
                 and "CUDAExecutionProvider" in onnxruntime.get_available_providers(),
             }
         )
-        self.scripts = scripts_in(_dictionary(recogniser))
+        self.characters: frozenset[str] | None = frozenset(_dictionary(recogniser))
+        self.scripts = scripts_in(self.characters)
 
     def encode(self, images: Sequence[Image]) -> list[list[TextLine]]:
         """Return what is read in each image, in the engine's order; an empty list where it finds nothing."""
         return [self._read(image) for image in images]
 
     def _read(self, image: Image) -> list[TextLine]:
-        bgr = np.ascontiguousarray(_padded(image)[:, :, ::-1])
-        reading = self._engine(bgr)
-        if not reading.txts:
-            return []
-        height, width = image.shape[:2]
+        from rapidocr.utils.process_img import get_rotate_crop_image
+
+        bgr = np.ascontiguousarray(image[:, :, ::-1])
+        places = find_places(bgr, self._detect)
+        cut_out = [get_rotate_crop_image(bgr, place.astype(np.float32)) for place in places]
+        readings = self._recognise(cut_out)
+        unsure = [n for n, (_, score) in enumerate(readings) if score < SURE_SCORE]
+        for n, turned in zip(unsure, self._recognise([np.rot90(cut_out[n], 2) for n in unsure]), strict=True):
+            if turned[1] >= SURE_SCORE:
+                readings[n] = turned
         return [
-            TextLine(text=text, score=float(score), box=np.clip(corners, 0, (width, height)).astype(float).tolist())
-            for text, score, corners in zip(reading.txts, reading.scores, reading.boxes, strict=True)
+            TextLine(text=text, score=score, box=place.astype(float).tolist())
+            for (text, score), place in zip(readings, places, strict=True)
+            if text.strip() and score >= MIN_STORED_SCORE
         ]
+
+    def _detect(self, view: Image) -> list[Quad]:
+        found = self._engine(view, use_det=True, use_cls=False, use_rec=False)
+        return [] if found.boxes is None else [np.asarray(box, dtype=np.float64) for box in found.boxes]
+
+    def _recognise(self, lines: Sequence[Image]) -> list[tuple[str, float]]:
+        if not lines:
+            return []
+        found = self._engine.recognize_txt([np.ascontiguousarray(line) for line in lines])
+        return [(text, float(score)) for text, score in zip(found.txts, found.scores, strict=True)]
 
 
 def load_tesseract(model: str, device: str) -> Tesseract:
@@ -180,6 +202,7 @@ class Tesseract:
         self.weights_sha256 = sha256_of(*sorted(files)) if files and all(file.is_file() for file in files) else None
         self.version = f"1:tesseract={release},psm=11"
         self.scripts = frozenset().union(*(_scripts_of_language(language) for language in languages))
+        self.characters: frozenset[str] | None = None
         self._languages = "+".join(languages)
 
     def encode(self, images: Sequence[Image]) -> list[list[TextLine]]:
@@ -216,13 +239,6 @@ def _joined(words: Mapping[str, Sequence[Any]], members: Sequence[int]) -> TextL
         score=score,
         box=[[left, top], [right, top], [right, bottom], [left, bottom]],
     )
-
-
-def _padded(image: Image) -> Image:
-    """Extend a sliver to the right or downwards, repeating its edge; coordinates stay what they are."""
-    height, width = image.shape[:2]
-    down, right = max(0, -(-width // MAX_ASPECT) - height), max(0, -(-height // MAX_ASPECT) - width)
-    return np.pad(image, ((0, down), (0, right), (0, 0)), mode="edge") if down or right else image
 
 
 def _dictionary(recogniser: Path) -> list[str]:

@@ -38,7 +38,7 @@ class Reader:
     licence = "test"
     weights_sha256 = None
     version = "1"
-    scripts = frozenset({"Latin"})
+    scripts, characters = frozenset({"Latin"}), None
 
     def encode(self, images: Sequence[np.ndarray]) -> list[list[dict[str, Any]]]:
         return [self._read(image) for image in images]

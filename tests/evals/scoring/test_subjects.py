@@ -240,7 +240,8 @@ def test_samples_without_a_text_are_not_planned_and_lists_of_lines_are_rendered_
     plans = list(plan_subjects(metric("text.cer"), table))
     assert [plan.rows for plan in own(plans)] == [(0,), (4,)]
     rendered = [plan.images for plan in controls(plans, "rendered_text")]
-    assert rendered == [(ImageKey("rendering", text),) for text in ("OPEN", "OPEN\n24 HOURS")]
+    texts = {table[0]["file_name"]: "OPEN", table[4]["file_name"]: "OPEN\n24 HOURS"}
+    assert rendered == [(ImageKey("rendering", text, like=name),) for name, text in texts.items()]
 
 
 def test_repeats_of_one_prompt_in_two_suites_stay_apart():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from evals.scoring.encoders import Encoders
 from metrics.encoders import ocr
 from metrics.encoders.catalogue import EncoderUnavailable, load_encoder
 from metrics.measurement import Subject
@@ -78,9 +79,9 @@ def test_the_library_is_given_bgr(rapidocr, monkeypatch):
     seen = []
 
     class Nothing:
-        txts = None
+        boxes = None
 
-    monkeypatch.setattr(rapidocr, "_engine", lambda image: seen.append(image) or Nothing)
+    monkeypatch.setattr(rapidocr, "_engine", lambda image, **_: seen.append(image) or Nothing)
     rapidocr.encode([np.full((8, 8, 3), (255, 0, 9), np.uint8)])
     assert seen[0][0, 0].tolist() == [9, 0, 255]
 
@@ -89,6 +90,50 @@ def test_rapidocr_declares_the_scripts_of_its_own_dictionary(rapidocr):
     assert rapidocr.scripts == {"Latin", "Han", "Hiragana", "Katakana"}
     assert len(rapidocr.weights_sha256) == 64
     assert rapidocr.licence == "Apache-2.0"
+
+
+@pytest.mark.parametrize(
+    ("expected", "lines", "turns"),
+    [
+        ("GRAND OPENING", ["GRAND OPENING"], 1),
+        ("GRAND OPENING", ["GRAND OPENING"], 2),
+        ("GRAND OPENING", ["GRAND OPENING"], 3),
+        ("BAKERY", list("BAKERY"), 0),
+        ("international fair", ["inter-", "national fair"], 0),
+        ("Berlin \u2013 Paris", ["Berlin \u2013 Paris"], 0),
+        ("\u221220 \u00b0C today", ["\u221220 \u00b0C today"], 0),
+        ("6\u2032 2\u2033 tall \u2014 e\u2011mail", ["6\u2032 2\u2033 tall \u2014 e\u2011mail"], 0),
+        ("\u00a1OFERTA HOY!", ["\u00a1OFERTA HOY!"], 0),
+    ],
+)
+def test_what_is_drawn_right_is_read_right_whichever_way_it_runs(rapidocr, expected, lines, turns):
+    page = Image.new("RGB", (720, 720), "white")
+    font = ImageFont.truetype(ocr_signs.latin_fonts()[0], 48)
+    for i, line in enumerate(lines):
+        ImageDraw.Draw(page).text((80, 60 + i * 90), line, font=font, fill="black")
+    assert error_rate(rapidocr, np.ascontiguousarray(np.rot90(np.asarray(page), turns)), expected) == 0
+
+
+LABEL = "Ingredients: water, wheat flour, sugar 12 g, salt 0.4 g"
+
+
+@pytest.mark.parametrize(("size", "x"), [(22, 300), (22, 1000), (28, 1700)])
+def test_small_print_in_a_large_picture_is_read_as_in_a_small_one(rapidocr, size, x):
+    """Across the edges of tiles too; shrunk to 2000 pixels, letters of 22 pixels are lost."""
+    page = Image.new("RGB", (3600, 1700), (235, 230, 220))
+    font = ImageFont.truetype(ocr_signs.latin_fonts()[0], size)
+    ImageDraw.Draw(page).text((x, 1050), LABEL, font=font, fill=(40, 40, 40))
+    ImageDraw.Draw(page).text((400, 60), "SALE", font=font.font_variant(size=500), fill=(120, 20, 20))
+    image = np.asarray(page)
+    (found,) = rapidocr.encode([image])
+    assert sorted(line["text"].replace(" ", "") for line in found) == [LABEL.replace(" ", ""), "SALE"]
+    assert error_rate(rapidocr, image[1000:1150, x - 100 : x + 900], LABEL) == 0
+
+
+def test_a_character_that_the_engine_does_not_know_is_its_limit(rapidocr):
+    engines = Encoders({"text": [rapidocr]})
+    assert engines.reading("6\u2032 2\u2033 \u2013 \u00a1caf\u00e9! \u201elow\u201c \u2011 \ufb01ne") is rapidocr
+    assert engines.reading("p\u1e3f") is None
 
 
 def test_a_missing_tesseract_program_is_named_with_its_remedy(monkeypatch):

@@ -36,6 +36,16 @@ def test_a_word_wider_than_the_page_is_not_cut_off():
     assert (image[:, -20:] == 255).all()
 
 
+def test_a_rendering_is_as_large_as_its_picture_and_its_letters_as_those_in_it():
+    small, large = (render_text("OPEN 24 HOURS", (4096, 900), letters) for letters in (22, 130))
+    assert small.shape == large.shape == (900, 4096, 3)
+    heights = [np.ptp(np.nonzero((image < 128).any(axis=(1, 2)))) for image in (small, large)]
+    assert heights == [pytest.approx(0.75 * size, abs=2) for size in (20, 128)]
+    # letters that fill a picture leave no room for the same words in another font
+    assert render_text("OPEN 24 HOURS", (400, 300), 300).shape == (300, 400, 3)
+    assert rows_of_ink(render_text("OPEN 24 HOURS", (400, 300), 300)) <= 3
+
+
 def test_nothing_to_draw_or_no_font_with_the_characters_means_no_rendering(monkeypatch):
     assert render_text(" \n") is None
     monkeypatch.setattr(rendering, "_system_fonts", tuple)
