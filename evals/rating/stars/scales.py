@@ -105,11 +105,14 @@ def _undefined(scale: Scale, floor: float, ceiling: float) -> str | None:
 def _indistinguishable(controls: Sequence[ControlStatistic]) -> str | None:
     """Return why what is right cannot be told from what is known to be wrong, None where it can."""
     for row in controls:
+        value, control = row["value"], CONTROLS[row["control"]]
+        if row["statistic"] != control.proof:
+            continue
+        if value is None:
+            return f"its control {control.title} could not be measured here, so nothing tells right from wrong"
         # Below 5 prompts there is no interval, and the value itself must be on the right side of chance.
-        value = np.nan if row["value"] is None else row["value"]
         low, high = (value if end is None else end for end in (row["low"], row["high"]))
-        control = CONTROLS[row["control"]]
-        if row["statistic"] == control.proof and (high >= 0.5 if control.proof == "mean" else low <= 0.5):
+        if high >= 0.5 if control.proof == "mean" else low <= 0.5:
             chance = "wrong orders pass with" if control.proof == "mean" else "an own value beats it with probability"
             span = f" ({low:.2f} to {high:.2f})" if low < high else ""
             return f"its control {control.title} fails here: {chance} {value:.2f}{span}, and 0.50 is chance"

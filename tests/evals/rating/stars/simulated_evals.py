@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
+from scipy import special, stats
 
 from evals.facts.use_cases import Requirements, read_use_cases
-from evals.rating.stars.recommendations import recommend, weigh
 from evals.rating.stars.table import RatedRow
-from evals.rating.stars.totals import totals
-from evals.rating.stars.verdicts import settle
+from evals.rating.statistics.estimates import score_differences
+from evals.rating.statistics.proportions import newcombe_interval, smallest_p_value
 from tests.evals.rating.stars.rated_rows import rated_row
 
 Numbers = np.ndarray
@@ -82,25 +81,39 @@ ROWS = {
 }
 
 
-def simulated_rows(n_systems: int, rng: np.random.Generator, leads: Mapping[str, float] | None = None):
-    """Return the rated rows of an eval of equal systems, but for what the first one leads by in some rows.
+Places = Mapping[str, Numbers]
+"""By row, the places of many evals: systems, prompts, evals."""
+
+
+def simulated_places(
+    n_systems: int, n_evals: int, rng: np.random.Generator, leads: Mapping[str, float] | None = None
+) -> Places:
+    """Return the places of evals of equal systems, but for what the first one leads by in some rows.
 
     Of what decides a place two fifths are the prompt's, three tenths the system's on that prompt in all rows of the
     suite, three tenths the row's own.
     """
-    systems = [f"s{place}" for place in range(n_systems)]
-    by_suite = {
-        suite: np.sqrt(0.4) * rng.standard_normal(n) + np.sqrt(0.3) * rng.standard_normal((n_systems, n))
-        for suite, n in SUITES.items()
-    }
-    rated = []
+
+    def noise(share: float, *shape: int) -> Numbers:
+        return np.sqrt(share) * rng.standard_normal((*shape, n_evals))
+
+    by_suite = {suite: noise(0.4, 1, n) + noise(0.3, n_systems, n) for suite, n in SUITES.items()}
+    places = {}
     for row_id, row in ROWS.items():
         shared = by_suite[row.suite]
-        level = special.ndtr(shared + np.sqrt(0.3) * rng.standard_normal(shared.shape))
-        places = row.quantile(level)
-        places[0] = np.clip(places[0] + (leads or {}).get(row_id, 0.0), 0, 1)
-        rated.append(rated_row(row_id, suite=row.suite, shares=dict(zip(systems, places, strict=True))))
-    return systems, rated
+        of_row = row.quantile(special.ndtr(shared + noise(0.3, *shared.shape[:2])))
+        of_row[0] = np.clip(of_row[0] + (leads or {}).get(row_id, 0.0), 0, 1)
+        places[row_id] = of_row
+    return places
+
+
+def rated_eval(places: Places, number: int) -> tuple[list[str], list[RatedRow]]:
+    """Return the systems and the rated rows of one of the evals."""
+    systems = [f"s{place}" for place in range(len(next(iter(places.values()))))]
+    return systems, [
+        rated_row(row_id, suite=ROWS[row_id].suite, shares=dict(zip(systems, of_row[:, :, number], strict=True)))
+        for row_id, of_row in places.items()
+    ]
 
 
 def use_cases():
@@ -108,24 +121,42 @@ def use_cases():
     return [case.model_copy(update={"requires": Requirements()}) for case in read_use_cases()]
 
 
-@dataclass(frozen=True)
-class Named:
-    """Who is named in an eval: the rows and the use cases in which, and the totals by which."""
-
-    rows: frozenset[str]
-    totals: int
-    use_cases: int
-
-    def __bool__(self) -> bool:
-        return bool(self.rows) or self.totals + self.use_cases > 0
+def weight_profiles() -> list[dict[str, float]]:
+    """Return the weights of the total and of each use case, as shares of 1."""
+    profiles = [
+        dict.fromkeys(ROWS, 1.0),
+        *({r: w for r, w in case.weights.items() if r in ROWS} for case in use_cases()),
+    ]
+    return [{row: weight / sum(of.values()) for row, weight in of.items()} for of in profiles]
 
 
-def named(systems: list[str], rated: list[RatedRow]) -> Named:
-    """Return who is named in an eval, all of it settled together as `award_stars` does."""
-    total, weighed = totals(rated, systems), [weigh(case, rated, systems) for case in use_cases()]
-    settle(rated, [total, *(one.totals for one in weighed if one.may_name)])
-    return Named(
-        rows=frozenset(one.row["id"] for one in rated if any(row["better_system"] for row in one.row["differences"])),
-        totals=sum(row["better_system"] is not None for row in total["differences"]),
-        use_cases=sum(recommend(one)["system"] is not None for one in weighed),
-    )
+def p_values(places: Places, a: int, b: int) -> tuple[Numbers, Numbers]:
+    """Return the p-values of two systems in all rows, and by all weight profiles, of shape (rows or profiles, evals).
+
+    The arithmetic of rows and totals for many evals at once.
+    """
+    means, of_rows, deviations, least_more = {}, [], {}, {}
+    for row_id, (first, second) in ((row_id, (of_row[a], of_row[b])) for row_id, of_row in places.items()):
+        n, differences = len(first), first - second
+        of_rows.append([max(one.p_value, smallest_p_value(n)) for one in score_differences(first, second, (0, 1))])
+        means[row_id] = differences.mean(axis=0)
+        deviations[row_id] = (differences - means[row_id]) / np.sqrt(n * (n - 1))
+        farther = np.abs(means[row_id]) * (1 - newcombe_interval(np.ones(n), np.zeros(n))[0])
+        for place in np.flatnonzero(np.isin([first, second], (0, 1)).all(axis=(0, 1))):
+            low, high = newcombe_interval(first[:, place], second[:, place])
+            farther[place] = max(high - means[row_id][place], means[row_id][place] - low)
+        least = (farther / stats.t.ppf(0.975, n - 1)) ** 2
+        least_more[row_id] = np.maximum(least - (deviations[row_id] ** 2).sum(axis=0), 0)
+    return np.array(of_rows), np.array([_of_profile(w, means, deviations, least_more) for w in weight_profiles()])
+
+
+def _of_profile(weights: dict[str, float], means: Places, deviations: Places, least_more: Places) -> Numbers:
+    by_suite: dict[str, Numbers] = {}
+    for row, weight in weights.items():
+        by_suite[ROWS[row].suite] = by_suite.get(ROWS[row].suite, 0.0) + weight * deviations[row]
+    parts = [((of_suite**2).sum(axis=0), len(of_suite) - 1) for of_suite in by_suite.values()]
+    parts += [(weight**2 * least_more[row], len(deviations[row]) - 1) for row, weight in weights.items()]
+    variance = sum(part for part, _ in parts)
+    degrees = variance**2 / sum(part**2 / degrees for part, degrees in parts)
+    mean = sum(weight * means[row] for row, weight in weights.items())
+    return 2 * stats.t.sf(np.abs(mean) / np.sqrt(variance), degrees)

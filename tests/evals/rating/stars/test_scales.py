@@ -136,6 +136,17 @@ def test_what_cannot_be_told_from_its_control_gives_no_stars(frozen, metric_id, 
     assert scale["indistinguishable_from_control"] == (why is not None)
 
 
+@pytest.mark.parametrize(
+    ("metric_id", "control", "of_control"),
+    # Steps of which no shuffled order could be scored, faces of which no sequence has an impostor's beside its own.
+    [("adherence.step_order", "shuffled_steps", [[None]] * 6), ("identity.self", "impostor", [[]] * 6 + [[0.2]] * 6)],
+)
+def test_a_control_that_could_not_be_measured_is_none_that_was_passed(frozen, metric_id, control, of_control):
+    scale = frozen(metric_id, held_against(metric_id, [[0.9]] * 6, control, of_control))
+    assert scale["problem"].endswith("could not be measured here, so nothing tells right from wrong")
+    assert scale["indistinguishable_from_control"]
+
+
 def test_a_missing_control_gives_no_stars_and_no_invented_end(frozen):
     scale = frozen("identity.self", values("identity.self", *[[0.7]] * 6))
     assert scale["problem"] == "its control impostor could not be measured, so the scale has no ends"
