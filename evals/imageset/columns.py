@@ -338,7 +338,7 @@ def check_columns(row: Mapping[str, Any], columns: type[Columns]) -> dict[str, A
         sentence = f"{_place((*first['loc'], *steps))}: {sentence_of(first, _IN_JSON)}"
         half = _LONGEST // 2
         return sentence if len(sentence) <= _LONGEST else f"{sentence[:half]} ... {sentence[-half:]}"
-    return {**row, **checked.model_dump(exclude_unset=True)}
+    return {**row, **checked.model_dump(include=checked.model_fields_set)}
 
 
 def _place(steps: Sequence[str | int]) -> str:

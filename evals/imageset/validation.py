@@ -179,6 +179,10 @@ def loader_warnings(rows: list[dict[str, Any]]) -> list[str]:
             "prompt by prompt, by prompt_id"
         )
     warnings += _sequence_warnings(rows)
+    if any((row.get("seed") or 0) >= 2**63 for row in rows):
+        warnings.append(
+            "seeds from 2^63 on: Hugging Face reads them as floating-point numbers, which are not exact; here they are"
+        )
     late = sorted(column for column in set().union(*rows) if sum(column in row for row in rows) < len(rows))
     if late:
         warnings.append(

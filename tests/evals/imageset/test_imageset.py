@@ -122,6 +122,10 @@ def test_bad_row_is_refused_with_row_reason_and_remedy_or_left_out_and_counted(t
     assert reason in image_set.skipped[0].what
 
 
+def thing(name: str, **more) -> dict:
+    return {"name": name, "count": 1, "colour": None, "position": None, "material": None, **more}
+
+
 TAKEN = {
     "short and long, with names and without the mark": (
         {"palette": ["#c12", "cc1122", "#CC1122FF", "Red", "rgb(204, 17, 34)"]},
@@ -130,19 +134,19 @@ TAKEN = {
     "GenEval's": (
         {"objects": [{"class": "lamp", "count": 1}, {"class": "chair", "color": "red", "position": ["right of", 0]}]},
         {
-            "objects": [{"name": "lamp", "count": 1}, {"name": "chair", "colour": "red"}],
+            "objects": [thing("lamp"), thing("chair", colour="red")],
             "relations": [{"first": "chair", "relation": "right of", "second": "lamp"}],
         },
     ),
     "other words for a place": (
         {"objects": [{"label": "cup", "position": "Center"}],
          "relations": [{"subject": "cup", "predicate": "to the left_of", "object": "jar"}]},
-        {"objects": [{"name": "cup", "position": "centre"}],
+        {"objects": [thing("cup", position="centre")],
          "relations": [{"first": "cup", "relation": "left of", "second": "jar"}]},
     ),
     "null for what a table has no value of": (
         {"objects": [{"name": "cup", "count": None, "colour": None}], "mask": None},
-        {"objects": [{"name": "cup"}], "mask": None},
+        {"objects": [thing("cup")], "mask": None},
     ),
     "a blank name": ({"sequence_id": " ", "mask": ""}, {"sequence_id": None, "mask": None}),
     "a size in numbers": ({"size": [1024, 768]}, {"size": "1024x768"}),
@@ -259,6 +263,7 @@ def test_requests_are_read_in_the_encodings_of_the_samples(tmp_path, encoding, i
 WARNINGS = [
     ([row(0, file_name="images/flux-dev/0.png")], "Hugging Face reads 'dev' in a path"),
     ([row(0), row(1, seed=3)], "not every row has seed"),
+    ([row(0, seed=2**63)], "Hugging Face reads them as floating-point numbers"),
     ([row(0, prompt_id="x"), row(1, prompt_id="x", system="b")], "prompt_id 'x' stands for different prompts"),
     ([row(0, prompt_id="x", prompt="a cup"), row(1, prompt_id="x", prompt="a  cup\n", system="b")], None),
     ([row(0, sequence_id="x", shot=1), row(1, sequence_id="x", shot=None)], "has a sequence_id and no shot"),
