@@ -61,7 +61,7 @@ def common_prompts(samples: pd.DataFrame, requests: pd.DataFrame | None) -> list
     [(1, 2)]
     """
     asked = _asked(samples, samples, requests)
-    if requests is not None and {"system", "suite", "prompt_id"} <= set(requests):
+    if requests is not None:
         asked = pd.concat([asked, _asked(requests, samples, requests)])
     of_suites: dict[str, dict[str, dict[str, str]]] = {}
     for suite, system, prompt, text in asked.dropna().astype(str).itertuples(index=False, name=None):
@@ -75,15 +75,11 @@ def common_prompts(samples: pd.DataFrame, requests: pd.DataFrame | None) -> list
 
 def _asked(table: pd.DataFrame, samples: pd.DataFrame, requests: pd.DataFrame | None) -> pd.DataFrame:
     merged = merge_duplicate_prompts(table, samples, requests)
-    sequence = column_of(merged, "sequence_id")
-    return pd.DataFrame(
-        {
-            "suite": merged["suite"],
-            "system": merged["system"],
-            "prompt": sequence.where(sequence.notna(), merged["prompt_id"]),
-            "text": column_of(merged, "prompt").fillna(""),
-        }
+    suite, system, sequence, prompt, text = (
+        column_of(merged, name).astype(object) for name in ("suite", "system", "sequence_id", "prompt_id", "prompt")
     )
+    unit = sequence.where(sequence.notna(), prompt)
+    return pd.DataFrame({"suite": suite, "system": system, "prompt": unit, "text": text.where(text.notna(), "")})
 
 
 def _common(suite: str, systems: Mapping[str, Mapping[str, str]], a: str, b: str) -> CommonPrompts:

@@ -38,14 +38,10 @@ def test_shots_of_a_sequence_stand_together(run: Run) -> None:
 
 
 def test_shots_stand_in_their_order_whatever_seed_each_has_and_a_prompt_is_shown_once(run: Run) -> None:
-    changes = pd.DataFrame(
-        {"seed": [9, 1, 9, 1], "repeat": [0, None, 0, None], "prompt": ["Mara, shot 1", "Mara, shot 2"] * 2},
-        index=["b-mara-1", "b-mara-2", "o-mara-1", "o-mara-2"],
-    )
-    changes.loc["o-mara-1", "prompt"] += "\n"
-    samples = run.samples.set_index("sample_id", drop=False)
-    samples.loc[changes.index, changes.columns] = changes
-    run.samples = samples
+    told = {"mara-1": {"seed": 9, "repeat": 0}, "mara-2": {"seed": 1, "repeat": None}}
+    rows = [row | told.get(row["sample_id"][2:], {}) for row in run.samples.to_dict("records")]
+    rows = [row | ({"prompt": "Mara, shot 1\n"} if row["sample_id"] == "o-mara-1" else {}) for row in rows]
+    run.samples = pd.DataFrame(rows).set_index("sample_id", drop=False)
     (exhibit,) = gallery_of(run, "portraits").exhibits
     assert exhibit.prompts == ("Mara, shot 1", "Mara, shot 2")
     for column in exhibit.columns:
