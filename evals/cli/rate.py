@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,15 +37,19 @@ def rate(run: Path, json_wanted: bool) -> None:
 def print_run(run: Run) -> None:
     """Print the answer and the stars, what was scored, means and controls, operations, the reasons and the warnings."""
     from evals.cli.tables import print_lines
+    from evals.rating.common_prompts import pairing_warnings
     from evals.rating.stage import operations_of, rate_run
     from evals.reporting import operations, stars, summary
     from evals.scoring.provenance import provenance_warnings
 
     ratings = rate_run(run)
     print_lines([summary.sentence(summary.answer(ratings["stars"]))])
+    # What little the systems share stands above everything that is said of them.
+    few_pair = list(pairing_warnings(ratings["common_prompts"]))
+    print_lines(f"warning: {warning}" for warning in few_pair)
     print_stars(stars.section(ratings["stars"]))
     print_lines(_facts(run), wrap=False)
-    print_ratings(ratings)
+    print_ratings(ratings, few_pair)
     print_operations(operations.section(operations_of(run), ratings["systems"]))
     print_lines((f"note: {caution}" for caution in provenance_warnings(run.provenance)), wrap=False)
 
@@ -64,8 +68,11 @@ def _facts(run: Run) -> Iterator[str]:
         yield f"{long['n']} of {long['of']} prompts exceed the encoder's context and were cut into clauses"
 
 
-def print_ratings(ratings: Ratings) -> None:
-    """Print means, differences and controls as tables; what has no measurement at all is one line a metric."""
+def print_ratings(ratings: Ratings, printed: Collection[str] = ()) -> None:
+    """Print means, differences and controls as tables; what has no measurement at all is one line a metric.
+
+    Warnings that were ``printed`` already are not printed again.
+    """
     from evals.cli.tables import print_lines, print_table
     from evals.reporting.comparison import metric_lines
     from evals.reporting.controls import control_groups, control_table
@@ -95,7 +102,7 @@ def print_ratings(ratings: Ratings) -> None:
         table = control_table(groups)
         print_table(table.title, table.headings, table.rows)
         print_lines(f"{group.control}, {group.statistic}: {group.meaning}" for group in groups)
-    print_lines(f"note: {warning}" for warning in ratings["warnings"])
+    print_lines(f"note: {warning}" for warning in ratings["warnings"] if warning not in printed)
 
 
 def _cells(line: MetricLine, n_systems: int) -> Iterator[str]:

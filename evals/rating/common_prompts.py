@@ -138,8 +138,8 @@ def _trigrams(texts: Sequence[str]) -> Numbers:
     return np.asarray(counts / np.linalg.norm(counts, axis=1, keepdims=True))
 
 
-def pairing_warnings(common: Sequence[CommonPrompts], samples: pd.DataFrame) -> Iterator[str]:
-    """Yield for each suite of which fewer than half of the prompts pair how many do, and how many texts are one prompt.
+def pairing_warnings(common: Sequence[CommonPrompts]) -> Iterator[str]:
+    """Yield for each suite of which fewer than half of the prompts pair how many do, and which nearly did.
 
     Where that holds of several pairs of systems, the one with the smallest share is named.
     """
@@ -157,6 +157,10 @@ def pairing_warnings(common: Sequence[CommonPrompts], samples: pd.DataFrame) -> 
             f"{n or 'None'} of {of} prompts{where} {'was' if n <= 1 else 'were'} asked of both {a} and {b}{pairs}, and "
             f"only these are compared.{f' Nearly equal, and not paired: {near}.' if near else ''}"
         )
+
+
+def notes_on_forms(samples: pd.DataFrame) -> Iterator[str]:
+    """Yield how many prompts differ from another one of their suite only in white space or Unicode form, if any do."""
     asked = pd.DataFrame({name: column_of(samples, name) for name in ("suite", "prompt")}).drop_duplicates()
     n_forms = len(asked) - len(asked.assign(prompt=asked["prompt"].astype(str).map(words_of_prompt)).drop_duplicates())
     if n_forms:

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from evals.data_files import data_path
 from evals.imageset.contract import RATINGS
 from evals.imageset.imageset import write_atomically
-from evals.rating.common_prompts import CommonPrompts, common_prompts, pairing_warnings
+from evals.rating.common_prompts import CommonPrompts, common_prompts, notes_on_forms, pairing_warnings
 from evals.rating.operations import SystemOperations, operations
 from evals.rating.operations_by_size import operations_by_size
 from evals.rating.ratings import SCHEMA, Ratings, rate
@@ -52,7 +52,7 @@ def rate_run(run: Run) -> RunRatings:
     requests = None if run.requests is None else merge_duplicate_prompts(run.requests, run.samples, run.requests)
     stars = award_stars(table, requests, ratings["controls"], operations_of(run), run.definition)
     common = common_prompts(run.samples, run.requests)
-    ratings["warnings"] = [*pairing_warnings(common, run.samples), *ratings["warnings"]]
+    ratings["warnings"] = [*pairing_warnings(common), *notes_on_forms(run.samples), *ratings["warnings"]]
     fresh = RunRatings(**ratings, common_prompts=common, stars=stars)
     content = json.dumps({**fresh, "made_from": made_from}, indent=2, ensure_ascii=False, allow_nan=False)
     write_atomically(path, content.encode())

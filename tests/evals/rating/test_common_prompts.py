@@ -6,7 +6,10 @@ import string
 import pandas as pd
 import pytest
 
-from evals.rating.common_prompts import common_prompts, nearly_equal, pairing_warnings
+from evals import load_run, rate_run
+from evals.cli.rate import print_run
+from evals.rating.common_prompts import common_prompts, nearly_equal, notes_on_forms, pairing_warnings
+from tests.run_folder import write_run
 
 
 def asked(system, *prompts, suite="s", **more):
@@ -16,9 +19,9 @@ def asked(system, *prompts, suite="s", **more):
     ]
 
 
-def said(rows, requests=None):
+def said(rows):
     samples = pd.DataFrame(rows)
-    return list(pairing_warnings(common_prompts(samples, requests), samples))
+    return [*pairing_warnings(common_prompts(samples, None)), *notes_on_forms(samples)]
 
 
 def numbered(*numbers):
@@ -94,3 +97,27 @@ def test_thousands_of_prompts_are_searched():
     a, b = (["".join(letters.choices(string.ascii_lowercase + "    ", k=300)) for _ in range(2500)] for _ in "ab")
     b[1234] = a[77] + " at dusk"
     assert nearly_equal(a, b) == [(a[77], b[1234])]
+
+
+def test_that_few_prompts_pair_is_the_first_warning_and_printed_above_the_tables(tmp_path, capsys):
+    samples = [
+        row | {"sample_id": f"s{n}", "file_name": f"{n}.png"}
+        for n, row in enumerate(
+            asked("a", "a red cup", "a jar", "a jug") + asked("b", "a red cup", "a red cups", "a vase")
+        )
+    ]
+    scores = [
+        {"system": row["system"], "suite": "s", "prompt_id": row["prompt_id"], "subject": [row["sample_id"]],
+         "metric": "adherence.clip", "value": 20.0 + n}
+        for n, row in enumerate(samples)
+    ]  # fmt: skip
+    run = load_run(write_run(tmp_path / "run", samples, scores))
+    ratings = rate_run(run)
+    begins = "1 of 5 prompts of suite s was asked of both a and b, and only these are compared."
+    assert ratings["warnings"][0].startswith(begins)
+    assert ratings["common_prompts"] == rate_run(run)["common_prompts"]
+    assert ratings["common_prompts"][0]["n_common"] == 1
+    print_run(run)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert printed.count("only these are compared") == 1
+    assert printed.index("warning: 1 of 5 prompts") < printed.index("images scored")
