@@ -50,7 +50,8 @@ FILLED_IN = {"system": "a", "seed": 1, "repeat": 0, "sequence_id": "s", "palette
 class Stub:
     """An encoder of every role, of which only the name is looked at."""
 
-    name, licence, weights_sha256, version, scripts = "stub:any", "none", None, "1", frozenset({"Latin"})
+    name, licence, weights_sha256, version = "stub:any", "none", None, "1"
+    scripts, characters = frozenset({"Latin"}), frozenset[str]()
 
 
 CANNED: dict[str, Any] = {
