@@ -34,6 +34,9 @@ LARGEST_SEED = 2**31 - 1001
 Computed: TypeAlias = Literal["cost_per_image", "latency"]
 """What the requests alone give a row for."""
 
+Combine: TypeAlias = Literal["arithmetic", "geometric"]
+"""How the metrics of a row make one place on the scale: their weighted mean, or their weighted geometric mean."""
+
 TIE = "tie"
 """What ``better`` says in the truth where neither system is better."""
 
@@ -116,13 +119,16 @@ SuiteName = Annotated[Text, AfterValidator(lambda name: check_known(name, suite_
 class StarRow(FileModel):
     """One row of the star table: measured (``metrics`` with weights over a suite), computed or declared.
 
-    ``weight`` is the row's share in the total; a declared row is in none.
+    ``weight`` is the row's share in the total; a declared row is in none. ``combine`` says how several metrics make the
+    row: arithmetic, where one may make up for another, or geometric, where what fails in one is worth nothing (an edit
+    that keeps all and follows nothing); the latter takes metrics of single pictures only.
     """
 
     id: Text
     title: Text
     suite: str | None = None
     metrics: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    combine: Combine = "arithmetic"
     computed: (
         Annotated[Computed, BeforeValidator(partial(check_known, known=get_args(Computed), noun="computed row"))] | None
     ) = None
@@ -140,6 +146,12 @@ class StarRow(FileModel):
             _check_metric(metric, "metrics", metric)
             if spec_of(metric).better == "neither":
                 raise refused(f"{metric} has no better direction, so it has no stars", "metrics", metric)
+            if self.combine == "geometric" and spec_of(metric).subject != "sample":
+                raise refused(
+                    f"{metric} is not of single pictures, so nothing combines geometrically with it", "combine"
+                )
+        if self.combine == "geometric" and len(self.metrics) < 2:
+            raise refused("a geometric mean takes at least two metrics", "combine")
         return self
 
 

@@ -86,9 +86,10 @@ def decoy_margin(subjects: Sequence[Subject]) -> list[Measurement]:
 
     with :math:`s` as in :func:`prompt_adherence` and :math:`d_j` the m other prompts of the suite. An image that an
     encoder finds close to every prompt (a bias that differs between systems) gains nothing, which is why ratings use
-    the margin and not the raw value. The measurements are in order. ``details`` carries ``adherence`` (the raw value),
-    ``decoy_mean``, ``rank`` (of its prompt among all, 1 is best, ties count against it) and ``n_prompts``. Reason:
-    ``no_decoys`` in a suite of one prompt.
+    the margin and not the raw value. Where a control holds it against another prompt, the prompt that it was made from
+    is no decoy either: it would lower what a wrong prompt gets. The measurements are in order. ``details`` carries
+    ``adherence`` (the raw value), ``decoy_mean``, ``rank`` (of its prompt among it and the decoys, 1 is best, ties
+    count against it) and ``n_prompts`` (how many these are). Reason: ``no_decoys`` where there is no other prompt.
     """
     margins: dict[int, Measurement] = {}
     suites: dict[int, list[int]] = {}
@@ -99,17 +100,18 @@ def decoy_margin(subjects: Sequence[Subject]) -> list[Measurement]:
         place = {text: n for n, text in enumerate(prompts)}
         similarities = similarity_matrix([subjects[n].images[0]["clip_image"] for n in members], list(prompts.values()))
         for n, row in zip(members, similarities, strict=True):
-            margins[n] = _margin(subjects[n], row, place[subjects[n].context["prompt_text"]])
+            target, own = subjects[n].context["prompt_text"], subjects[n].rows[0].get("prompt", "")
+            margins[n] = _margin(subjects[n], row, place[target], place.get(own, place[target]))
     return [margins[n] for n in range(len(subjects))]
 
 
-def _margin(subject: Subject, similarities: Floats, target: int) -> Measurement:
-    others = np.delete(similarities, target)
+def _margin(subject: Subject, similarities: Floats, target: int, own: int) -> Measurement:
+    others = np.delete(similarities, [target, own])
     if others.size == 0:
         return unscored(subject, "no_decoys")
     rank = 1 + int((others >= similarities[target]).sum())
     value, mean = float(similarities[target]), float(others.mean())
-    return scored(subject, value - mean, adherence=value, decoy_mean=mean, rank=rank, n_prompts=len(similarities))
+    return scored(subject, value - mean, adherence=value, decoy_mean=mean, rank=rank, n_prompts=len(others) + 1)
 
 
 def _cosines(image_vector: FloatArray, chunk_matrix: FloatArray) -> Floats:

@@ -42,6 +42,10 @@ _OBJECTS = ("objects",)
 _PHRASES = "metrics.structure:phrases_of"
 _EDIT = ("reference_images",)
 _EDIT_CONTROLS: tuple[Control, ...] = ("unedited_source", "unrelated_picture")
+_FOLLOWING: tuple[Control, ...] = (*_EDIT_CONTROLS, "blank_picture")
+_PROMPTS: tuple[Control, ...] = ("shuffled_prompt", "blank_picture")
+_TEXTS: tuple[Control, ...] = ("rendered_text", "shuffled_text")
+_ONE_SIN = "it counts one sin alone, of which a picture of something else is free as well"
 
 _ABOVE_SHUFFLED = Scale(Anchor("shuffled_prompt"), Anchor("shuffled_prompt", deviations=4.0))
 _FACES = Scale(Anchor("impostor"), Anchor(of_encoder=True))
@@ -58,14 +62,14 @@ _OWN: tuple[MetricSpec, ...] = (
         "adherence.clip", 1, "Prompt adherence, raw", "100 x cosine", "higher", (-100, 100), "sample",
         ("clip_image", "prompt"), "metrics.adherence:clip_similarity",
         "Hessel et al. 2021, without the prefix, the factor 2.5 and the clipping",
-        controls=("shuffled_prompt",), scale=_ABOVE_SHUFFLED, primary=2, ranks_as="adherence.margin",
+        controls=_PROMPTS, scale=_ABOVE_SHUFFLED, primary=2, ranks_as="adherence.margin",
         derived=("agreement",),
     ),
     MetricSpec(
-        "adherence.margin", 1, "Prompt adherence", "100 x cosine above decoys", "higher", (-200, 200), "sample",
+        "adherence.margin", 2, "Prompt adherence", "100 x cosine above decoys", "higher", (-200, 200), "sample",
         ("clip_image", "prompt"), "metrics.adherence:decoy_margin",
         "own prompt minus the mean of the suite's other prompts; R-precision's distractors (Park et al. 2021)",
-        decoys=True, controls=("shuffled_prompt",), scale=_ABOVE_SHUFFLED, primary=1,
+        decoys=True, controls=_PROMPTS, scale=_ABOVE_SHUFFLED, primary=1,
     ),
     MetricSpec(
         "adherence.vqa", 1, "Prompt adherence, asked", "probability of yes", "higher", (0, 1), "sample",
@@ -77,13 +81,13 @@ _OWN: tuple[MetricSpec, ...] = (
         "adherence.step_order", 1, "Order of the steps", "share of (picture, other step) pairs", "higher", (0, 1),
         "sequence", ("clip_image", "prompt"), "metrics.adherence:step_order",
         "area under the ROC curve of own against other steps; Kendall 1938",
-        columns=_SEQUENCE, texts="metrics.adherence:step_texts", controls=("shuffled_steps",),
+        columns=_SEQUENCE, texts="metrics.adherence:step_texts", controls=("shuffled_steps", "exchanged_picture"),
         scale=Scale.declared(0.5, 1.0),
     ),
     MetricSpec(
         "brand.palette", 1, "Declared colours", "CIEDE2000", "lower", (0, None), "sample",
         ("palette",), "metrics.brand:palette_adherence", "CIEDE2000, Sharma et al. 2005; nearest dominant colour",
-        columns=("palette",), controls=("impostor",), scale=_COLOURS, primary=1,
+        columns=("palette",), controls=("impostor", "blank_picture"), scale=_COLOURS, primary=1,
     ),
     MetricSpec(
         "brand.consistency", 1, "Palette over a brand's pieces", "CIEDE2000", "lower", (0, None), "sequence",
@@ -125,7 +129,7 @@ _OWN: tuple[MetricSpec, ...] = (
         "identity.copy_paste", 1, "Copy of the reference face", "share of equal hash bits", "lower", (0, 1), "sample",
         ("faces",), "metrics.identity:copy_paste",
         "perceptual hash of the face crops; after ViStoryBench's copy-paste guard",
-        columns=("reference_images",), references=True, scale=Scale.declared(1.0, 0.5),
+        columns=("reference_images",), references=True, no_scale=_ONE_SIN,
     ),
     MetricSpec(
         "identity.pairs", 1, "Identity of every pair of faces", "face similarity", "higher", (None, 1), "pair",
@@ -142,7 +146,7 @@ _OWN: tuple[MetricSpec, ...] = (
         "editing.preserved_psnr", 2, "Preserved outside, PSNR", "dB, at most 100", "higher", (0, 100), "sample",
         ("edit_difference",), "metrics.editing:preserved_psnr",
         "10 log10(255^2 / MSE) over outside pixels alone; after PIE-Bench (Ju et al. 2023)",
-        columns=_EDIT, excludes=_SEQUENCE, controls=_EDIT_CONTROLS,
+        columns=_EDIT, excludes=_SEQUENCE, controls=("unrelated_picture",),
         scale=Scale(Anchor("unrelated_picture"), Anchor(declared=40.0)),
     ),
     MetricSpec(
@@ -164,8 +168,7 @@ _OWN: tuple[MetricSpec, ...] = (
     MetricSpec(
         "editing.no_op", 2, "Edits that did nothing", "share of edits", "lower", (0, 1), "sample",
         ("edit_difference",), "metrics.editing:no_op", "mean difference below what re-encoding costs, everywhere",
-        columns=_EDIT, excludes=_SEQUENCE, controls=("unedited_source",),
-        scale=Scale(Anchor("unedited_source"), Anchor(declared=0.0)),
+        columns=_EDIT, excludes=_SEQUENCE, controls=("unedited_source",), no_scale=_ONE_SIN, rate=True,
     ),
     MetricSpec(
         "editing.similarity", 1, "Similarity to the source", "100 x cosine", "neither", (-100, 100), "sample",
@@ -177,7 +180,7 @@ _OWN: tuple[MetricSpec, ...] = (
         ("clip_image", "prompt"), "metrics.editing:edit_direction",
         "directional similarity of StyleGAN-NADA (Gal et al. 2021) and Emu Edit (Sheynin et al. 2023)",
         texts="metrics.editing:direction_texts",
-        columns=_EDIT, excludes=_SEQUENCE, references=True, controls=_EDIT_CONTROLS,
+        columns=_EDIT, excludes=_SEQUENCE, references=True, controls=_FOLLOWING,
         scale=Scale(Anchor("unrelated_picture"), Anchor("unrelated_picture", deviations=4.0)), primary=2,
     ),
     MetricSpec(
@@ -185,33 +188,33 @@ _OWN: tuple[MetricSpec, ...] = (
         ("clip_image", "prompt"), "metrics.editing:instruction_gain",
         "similarity to the text after the edit, over the source's own; after Emu Edit (Sheynin et al. 2023)",
         texts="metrics.editing:direction_texts",
-        columns=_EDIT, excludes=_SEQUENCE, references=True, controls=_EDIT_CONTROLS,
+        columns=_EDIT, excludes=_SEQUENCE, references=True, controls=_FOLLOWING,
         scale=Scale(Anchor("unedited_source"), Anchor("unrelated_picture", deviations=4.0)), primary=3,
     ),
     MetricSpec(
         "quality.lighting", 1, "Shaped lighting (proxy)", "probability", "higher", (0, 1), "sample",
         ("clip_image", "prompt"), "metrics.quality:lighting", _CLIP_IQA, texts=_ANTONYMS, unfit_encoders=_UNFIT,
-        bias_metric="quality.neutral",
+        bias_metric="quality.neutral", controls=("blank_picture",),
     ),
     MetricSpec(
         "quality.depth_of_field", 1, "Shallow depth of field (proxy)", "probability", "higher", (0, 1), "sample",
         ("clip_image", "prompt"), "metrics.quality:depth_of_field", _CLIP_IQA, texts=_ANTONYMS, unfit_encoders=_UNFIT,
-        bias_metric="quality.neutral",
+        bias_metric="quality.neutral", controls=("blank_picture",),
     ),
     MetricSpec(
         "quality.cinematic", 1, "Cinematic look (proxy)", "probability", "higher", (0, 1), "sample",
         ("clip_image", "prompt"), "metrics.quality:cinematic", _CLIP_IQA, texts=_ANTONYMS, unfit_encoders=_UNFIT,
-        bias_metric="quality.neutral",
+        bias_metric="quality.neutral", controls=("blank_picture",),
     ),
     MetricSpec(
         "quality.realism", 1, "Photographic realism (proxy)", "probability", "higher", (0, 1), "sample",
         ("clip_image", "prompt"), "metrics.quality:realism", _CLIP_IQA, texts=_ANTONYMS, unfit_encoders=_UNFIT,
-        bias_metric="quality.neutral",
+        bias_metric="quality.neutral", controls=("blank_picture",),
     ),
     MetricSpec(
         "quality.composition", 1, "Composition (proxy)", "probability", "higher", (0, 1), "sample",
         ("clip_image", "prompt"), "metrics.quality:composition", _CLIP_IQA, texts=_ANTONYMS, unfit_encoders=_UNFIT,
-        bias_metric="quality.neutral",
+        bias_metric="quality.neutral", controls=("blank_picture",),
     ),
     MetricSpec(
         "quality.neutral", 1, "Control: texts that mean the same", "probability", "neither", (0, 1), "sample",
@@ -220,7 +223,7 @@ _OWN: tuple[MetricSpec, ...] = (
     MetricSpec(
         "quality.aesthetic", 1, "Aesthetic rating (proxy)", "rating, about 1 to 10", "higher", (None, None), "sample",
         ("aesthetic",), "metrics.quality:aesthetic", "LAION aesthetic predictor, 2022",
-        scale=Scale.declared(4.0, 7.0),
+        scale=Scale.declared(4.0, 7.0), controls=("blank_picture",),
     ),
     MetricSpec(
         "quality.sharpness", 1, "Sharpness at 1024 px", "squared levels", "neither", (0, None), "sample",
@@ -258,73 +261,74 @@ _OWN: tuple[MetricSpec, ...] = (
         "structure.objects", 1, "Objects present", "share of expected objects", "higher", (0, 1), "sample",
         ("detections",), "metrics.structure:objects",
         "GenEval (Ghosh et al. 2023), presence; each absent thing that is seen takes one object away",
-        columns=_OBJECTS, question=_PHRASES, primary=2,
+        columns=_OBJECTS, question=_PHRASES, controls=("exchanged_picture",), rate=True, primary=2,
     ),
     MetricSpec(
         "structure.counts", 1, "Exact counts", "share of expected objects", "higher", (0, 1), "sample",
         ("detections",), "metrics.structure:counts", "GenEval 2023, counting; exact for single things too",
-        columns=_OBJECTS, question=_PHRASES,
+        columns=_OBJECTS, question=_PHRASES, controls=("exchanged_picture",), rate=True,
     ),
     MetricSpec(
         "structure.colours", 1, "Colours of objects", "share of expected colours", "higher", (0, 1), "sample",
         ("detections",), "metrics.structure:colours",
         "basic colour terms (Berlin and Kay 1969) nearest in CIELAB, of the box's middle; not GenEval's CLIP",
-        columns=_OBJECTS, question=_PHRASES,
+        columns=_OBJECTS, question=_PHRASES, controls=("exchanged_picture",), rate=True,
     ),
     MetricSpec(
         "structure.relations", 2, "Spatial relations", "share of decidable relations", "higher", (0, 1), "sample",
         ("detections",), "metrics.structure:relations",
         "GenEval 2023, position: margin 0.1, component 0.5, in pixels",
-        columns=(*_OBJECTS, "relations"), question=_PHRASES, controls=("mirror_image",),
+        columns=(*_OBJECTS, "relations"), question=_PHRASES, controls=("mirror_image", "exchanged_picture"), rate=True,
         scale=Scale(Anchor("mirror_image"), Anchor(declared=1.0)),
     ),
     MetricSpec(
         "structure.positions", 1, "Positions in the picture", "share of expected positions", "higher", (0, 1), "sample",
         ("detections",), "metrics.structure:positions", "own rule: halves of the picture, middle third for centre",
-        columns=_OBJECTS, question=_PHRASES, controls=("mirror_image",),
+        columns=_OBJECTS, question=_PHRASES, controls=("mirror_image", "exchanged_picture"), rate=True,
         scale=Scale(Anchor("mirror_image"), Anchor(declared=1.0)),
     ),
     MetricSpec(
         "structure.all", 2, "Scene correct", "1 if all that is expected holds", "higher", (0, 1), "sample",
         ("detections",), "metrics.structure:everything", "GenEval 2023, correctness of a picture",
-        columns=_OBJECTS, question=_PHRASES, primary=1,
+        columns=_OBJECTS, question=_PHRASES, controls=("exchanged_picture",), rate=True, primary=1,
     ),
     MetricSpec(
         "text.cer", 2, "Character error rate", "errors per expected character", "lower", (0, None), "sample",
         ("ocr",), "metrics.text.accuracy:character_error_rate",
         "Levenshtein 1966, as in jiwer; without case and spaces, insertions within lines counted",
-        columns=("expected_text",), controls=("rendered_text",), scale=_ERRORS, primary=2,
+        columns=("expected_text",), controls=_TEXTS, scale=_ERRORS, primary=2,
     ),
     MetricSpec(
         "text.wer", 2, "Word error rate", "errors per expected word", "lower", (0, None), "sample",
         ("ocr",), "metrics.text.accuracy:word_error_rate",
         "Levenshtein over words; words joined or cut in reading are no errors",
-        columns=("expected_text",), controls=("rendered_text",), scale=_ERRORS, primary=4,
+        columns=("expected_text",), controls=_TEXTS, scale=_ERRORS, primary=4,
     ),
     MetricSpec(
         "text.similarity", 2, "Text similarity", "1 - normalised edit distance", "higher", (0, 1), "sample",
         ("ocr",), "metrics.text.accuracy:edit_similarity", "1-NED of ICDAR 2019 and AnyText 2023",
-        columns=("expected_text",), controls=("rendered_text",), scale=_READ, primary=1,
+        columns=("expected_text",), controls=_TEXTS, scale=_READ, primary=1,
     ),
     MetricSpec(
         "text.exact_lines", 2, "Lines read exactly", "share of expected lines", "higher", (0, 1), "sample",
         ("ocr",), "metrics.text.accuracy:exact_line_rate", "sentence accuracy of AnyText 2023",
-        columns=("expected_text",), controls=("rendered_text",), scale=_READ, primary=3,
+        columns=("expected_text",), controls=_TEXTS, scale=_READ, primary=3, rate=True,
     ),
     MetricSpec(
         "text.hallucinated", 2, "Hallucinated characters", "share of read characters", "lower", (0, 1), "sample",
         ("ocr",), "metrics.text.accuracy:hallucinated_character_rate",
         "inserted and unexpected characters over all read; may be asked for unless the text is complete",
-        columns=("expected_text",), controls=("rendered_text",), scale=_ERRORS,
+        columns=("expected_text",), controls=_TEXTS, scale=_ERRORS,
     ),
     MetricSpec(
         "text.confidence", 2, "Legibility", "mean recognition score", "higher", (0, 1), "sample",
         ("ocr",), "metrics.text.accuracy:reading_confidence", "the OCR engine's own score, weighted by characters",
+        no_scale="any text is legible, whether it was asked for or not",
     ),
     MetricSpec(
         "reproducibility.identical", 1, "Pixel-identical repeats", "share of pairs", "higher", (0, 1), "repeats",
         ("difference",), "metrics.reproducibility:pixel_identical", "equality of decoded pixels",
-        columns=_REPEATS, controls=_SEEDS, scale=_REPEATED, primary=4,
+        columns=_REPEATS, controls=_SEEDS, scale=_REPEATED, primary=4, rate=True,
     ),
     MetricSpec(
         "reproducibility.max_difference", 1, "Largest pixel difference", "levels of 255", "lower", (0, 255), "repeats",

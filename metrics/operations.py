@@ -11,7 +11,8 @@ from metrics.specification import Better
 class OperationSpec:
     """One figure of a system's operation: a frozen row. It needs requests with outcome, times and cost, no encoder.
 
-    ``in_summary`` says whether a terminal shows it, ``by_size`` is its place where sizes stand side by side (0: none).
+    ``in_summary`` says whether a terminal shows it, ``by_size`` is its place where sizes stand side by side (0: none),
+    ``rate``: it is of something that happens or does not.
     """
 
     id: str
@@ -23,6 +24,7 @@ class OperationSpec:
     source: str
     in_summary: bool = False
     by_size: int = 0
+    rate: bool = False
 
     @property
     def dimension(self) -> str:
@@ -79,19 +81,19 @@ OPERATIONS: tuple[OperationSpec, ...] = (
     ),
     OperationSpec(
         "operations.refusal_rate", 1, "Refused", "share of requests", "lower", (0, 1), _WILSON,
-        in_summary=True,
+        in_summary=True, rate=True,
     ),
     OperationSpec(
         "operations.filter_rate", 1, "Filtered", "share of requests", "lower", (0, 1), _WILSON,
-        in_summary=True,
+        in_summary=True, rate=True,
     ),
     OperationSpec(
         "operations.failure_rate", 1, "Failed or timed out", "share of requests", "lower", (0, 1), _WILSON,
-        in_summary=True,
+        in_summary=True, rate=True,
     ),
     OperationSpec(
         "operations.unknown_rate", 1, "Answer lost", "share of requests", "lower", (0, 1), _WILSON,
-        in_summary=True,
+        in_summary=True, rate=True,
     ),
 )  # fmt: skip
 """Every figure. `evals.rating.operations` computes them."""

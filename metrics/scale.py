@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from metrics.controls import Control
 
-SCALES_VERSION = 1
-"""Of the declared anchors in our catalogue; it changes with any of them."""
+SCALES_VERSION = 2
+"""Of the declared anchors in our catalogue and of how stars are made of places; it changes with any of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal
 
-from metrics.controls import Control
+from metrics.controls import CONTROLS, Control
 from metrics.encoders.catalogue import Role
 from metrics.measurement import SYSTEM_FAILURES, Measurements, Subject
 from metrics.scale import Scale
@@ -50,9 +50,10 @@ class MetricSpec:
     ends goes from the worse end to the better), ``no_scale`` why it has no stars all the same. ``primary`` is its place
     among the metrics that may speak for their dimension (1 before 2; 0: it never does). ``bias_metric`` is the metric
     that must be undecided, at 0.5, on the same material. ``system_failures`` are the reasons that are the system's own,
-    and count as the floor. ``ranks_as`` is the metric that orders the same values in the same way, so that what its
-    control says need not be said twice. ``derived`` is what is computed from it besides means: how two judges agree,
-    the similarity shot by shot, the seed ratio.
+    and count as the floor. ``rate`` says that it counts what holds of what was asked, so that values of 0 and 1 alone
+    have the interval of a rate. ``ranks_as`` is the metric that orders the same values in the same way, so that what
+    its control says need not be said twice. ``derived`` is what is computed from it besides means: how two judges
+    agree, the similarity shot by shot, the seed ratio.
     """
 
     id: str
@@ -79,6 +80,7 @@ class MetricSpec:
     primary: int = 0
     bias_metric: str = ""
     system_failures: tuple[str, ...] = SYSTEM_FAILURES
+    rate: bool = False
     ranks_as: str = ""
     derived: tuple[Literal["agreement", "shots", "seed_ratio"], ...] = ()
 
@@ -100,6 +102,20 @@ class MetricSpec:
         if self.scale is None and low is not None and high is not None:
             return Scale.declared(low, high) if self.better == "higher" else Scale.declared(high, low)
         return self.scale
+
+    @property
+    def known_wrong(self) -> tuple[Control, ...]:
+        """Its controls of which nothing is worth a star: not the one that sets its ceiling, as a source keeps all.
+
+        Examples
+        --------
+        >>> from metrics.catalogue import metric
+        >>> metric("editing.preserved").known_wrong, metric("editing.direction").known_wrong
+        (('unrelated_picture',), ('unedited_source', 'unrelated_picture', 'blank_picture'))
+        """
+        scale = self.star_scale
+        ceiling = scale.ceiling.control if scale and scale.ceiling.deviations is None else None
+        return tuple(name for name in self.controls if CONTROLS[name].known_wrong and name != ceiling)
 
     @property
     def dimension(self) -> str:

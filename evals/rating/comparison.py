@@ -18,8 +18,7 @@ from metrics.specification import Better, MetricSpec
 class SystemMean(TypedDict):
     """One metric of one system on one suite: the mean over prompts, its 95 % interval, and what could not be scored.
 
-    The interval is the studentised bootstrap's; where a share was 0 or 1 on every prompt, it is a rate and has
-    Wilson's.
+    The interval is the studentised bootstrap's; that of a rate that was 0 or 1 on every prompt is Wilson's.
     ``n_prompts`` prompts are behind the mean; ``n_scored`` and ``n_unscored`` count measurements, ``reasons`` says
     why the latter have no value. ``mean`` is None where nothing was scored, ``low`` and ``high`` below 5 prompts.
     """
@@ -142,12 +141,12 @@ def compare_systems(measurements: pd.DataFrame, seed: int) -> tuple[list[SystemM
         table = scored.get((metric_id, suite), nothing).droplevel([0, 1]).reindex(prompts, columns=systems)
         values = table.to_numpy(np.float64)
         by_system = dict(iter(rows.groupby("system")))
-        for system, estimate in zip(systems, score_means(values, spec.range, seed), strict=True):
+        for system, estimate in zip(systems, score_means(values, spec.range, seed, spec.rate), strict=True):
             means.append(_system_mean(spec, suite, system, by_system[system], estimate))
         # Pairs of any two images mix same and different people on purpose; a higher mean of them is no better.
         if spec.better != "neither" and spec.subject != "pair" and len(systems) > 1:
             first, second = np.array(list(combinations(range(len(systems)), 2))).T
-            estimates = score_differences(values[:, first], values[:, second], spec.range)
+            estimates = score_differences(values[:, first], values[:, second], spec.range, spec.rate)
             for a, b, estimate in zip(first, second, estimates, strict=True):
                 differences.append(_paired_difference(spec, suite, systems[a], systems[b], estimate))
     return means, differences

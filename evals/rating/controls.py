@@ -53,6 +53,7 @@ def control_statistics(measurements: pd.DataFrame, seed: int) -> list[ControlSta
     * shuffled prompt: one image. P(similarity to its own prompt > similarity to another prompt of the suite).
     * impostor, of pairs of shots: one sequence of one system. P(two of its shots are more alike than one of them and
       a shot of another sequence). Of a single image: that image, own references against another character's.
+    * shuffled text: one image. P(what is read is nearer to its own text than to another prompt's).
     * unrelated picture: one edit. P(the system's own output does better than another item's picture).
     * different seed: one prompt of one system. P(two pictures of one seed are more alike than two of two seeds).
 
@@ -124,10 +125,12 @@ def _estimate(
     if statistic == "seed_ratio":
         return seed_ratio(targets, controls, seed)
     # The same words rendered for two systems are one picture, so systems are averaged inside the prompt.
-    by_prompt, value_range = _by_prompt(controls), spec.range
+    by_prompt, value_range, rates = _by_prompt(controls), spec.range, spec.rate
     if statistic == "auc":
-        by_prompt, value_range = win_probabilities(targets, controls, _unit(spec, control), spec.better), (0, 1)
-    return score_means(np.asarray(by_prompt, np.float64)[:, None], value_range, seed)[0]
+        # One target against one control is won or lost.
+        by_prompt = win_probabilities(targets, controls, _unit(spec, control), spec.better)
+        value_range, rates = (0, 1), True
+    return score_means(np.asarray(by_prompt, np.float64)[:, None], value_range, seed, rates)[0]
 
 
 def _by_prompt(rows: pd.DataFrame) -> pd.Series[float]:

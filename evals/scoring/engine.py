@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 WINDOW_IMAGES = 32
 
+_BLANK = np.full((512, 512, 3), 128, np.uint8)
+
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many are done, and how many there are."""
 
@@ -128,13 +130,13 @@ class FeatureTable:
             MaskFile(self.folder / key.name) if key.kind == "mask" else self.folder / key.name
             for window in windows
             for key in window
-            if key.kind != "rendering"
+            if key.is_file
         )
         done, total = 0, sum(map(len, windows))
         for window in windows:
             pixels: dict[ImageKey, Pixels] = {}
             for picture in window:
-                image = self._render(*of_picture[picture]) if picture.kind == "rendering" else next(decoded)
+                image = next(decoded) if picture.is_file else self._draw(picture, of_picture)
                 if isinstance(image, Unreadable):
                     self.unreadable[picture] = image
                 else:
@@ -175,7 +177,7 @@ class FeatureTable:
 
     def _stamp(self, key: ImageKey) -> str | None:
         """Identify a file without reading it, as version control does: where, which, how big, and when changed."""
-        if key.kind == "rendering":
+        if not key.is_file:
             return None
         path = self.folder / key.name
         try:
@@ -206,11 +208,13 @@ class FeatureTable:
             if window:
                 yield window
 
-    def _render(self, key: FeatureKey, *_: FeatureKey) -> DecodedImage | Unreadable:
-        """Draw the words that a rendering is to be read for, as large as its picture and the letters read there."""
+    def _draw(self, picture: ImageKey, of_picture: Mapping[ImageKey, list[FeatureKey]]) -> DecodedImage | Unreadable:
+        """Draw a control: grey, or words that are to be read, as large as their picture and the letters read there."""
         from metrics.text.rendering import letter_size, render_text
 
-        (picture,) = key.pictures
+        if picture.kind == "blank":
+            return DecodedImage(_BLANK, pixel_sha256(_BLANK), "")
+        key = of_picture[picture][0]
         reading = self.get(key._replace(inputs=(ImageKey("file", picture.like),)))
         if isinstance(reading, Unreadable):
             return reading

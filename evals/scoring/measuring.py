@@ -105,7 +105,9 @@ def _prepare(
 ) -> tuple[Subject | Measurement, Encoder | None]:
     """Look up the features of one subject; without one of them it is a measurement that says why."""
     members = tuple(rows[i] for i in plan.rows)
-    bare = Subject(tuple(row["sample_id"] for row in members), members, details=plan.details)
+    sample_ids = tuple(row["sample_id"] for row in members)
+    described = members if plan.described_by is None else (rows[plan.described_by],)
+    bare = Subject(sample_ids, described, details=plan.details)
     chosen = _encoders_for(spec, plan, rows, encoders)
     if isinstance(chosen, str):
         return unscored(bare, chosen), None
@@ -138,4 +140,4 @@ def _prepare(
         context["references"] = tuple(references)
     if texts:
         context["texts"] = texts
-    return Subject(bare.sample_ids, members, tuple(images), context, plan.details), encoder
+    return Subject(sample_ids, described, tuple(images), context, plan.details), encoder

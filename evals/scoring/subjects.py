@@ -26,15 +26,20 @@ MAX_IMAGES_PAIRED = 2000
 
 @dataclass(frozen=True, slots=True, order=True)
 class ImageKey:
-    """One picture: a file of the set, the mask of an edit, or a clean rendering of a text that serves as a control.
+    """One picture: a file of the set, the mask of an edit, or one drawn for a control: clean words, plain grey.
 
     ``like`` is the file in whose place a rendering stands: it is drawn at the size of that picture and of the letters
     that were read in it.
     """
 
-    kind: Literal["file", "mask", "rendering"]
+    kind: Literal["file", "mask", "rendering", "blank"]
     name: str
     like: str = ""
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is read, and not drawn."""
+        return self.kind in ("file", "mask")
 
 
 Inputs = tuple[ImageKey | str | None, ...]
@@ -50,7 +55,8 @@ class Plan:
 
     ``decoys`` are all prompts of the suite, the own one among them, as one tuple that the suite's plans share;
     ``texts`` are embedded beside the prompt, ``question`` is asked about each picture, ``mask`` says what an edit may
-    change. With a ``reason`` it cannot be measured, whatever its pictures are like.
+    change. ``described_by`` is the row that says what its picture should be, where that is not its own. With a
+    ``reason`` it cannot be measured, whatever its pictures are like.
     """
 
     rows: tuple[int, ...]
@@ -62,6 +68,7 @@ class Plan:
     texts: tuple[str, ...] = ()
     question: str | None = None
     mask: ImageKey | None = None
+    described_by: int | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     reason: str | None = None
 
@@ -166,7 +173,7 @@ def picture_keys(row: Row) -> list[ImageKey]:
 
 
 def _references(row: Row) -> tuple[ImageKey, ...]:
-    return tuple(ImageKey("file", name) for name in row["reference_images"])
+    return tuple(ImageKey("file", name) for name in row.get("reference_images") or ())
 
 
 def _groups(rows: Sequence[Row], usable: Iterable[int], *columns: str) -> dict[tuple[Hashable, ...], list[int]]:
@@ -309,15 +316,59 @@ def _other_shots(rows: Sequence[Row], usable: list[int], make: Make) -> Iterator
                     yield make([shot, other[(k + step) % len(other)]])
 
 
+def _other_texts(spec: MetricSpec, rows: Sequence[Row], usable: list[int], make: Make) -> Iterator[Plan]:
+    """Hold what was read in every picture against another expected text of its suite; nothing is read anew."""
+    for (suite,), members in _groups(rows, usable, "suite").items():
+        described_by = {text_of(rows[i]): i for i in reversed(members)}
+        texts = sorted(described_by, key=lambda text: _by_hash((suite, text)))
+        place = {text: n for n, text in enumerate(texts)}
+        for i in members:
+            for other in itertools.islice(_others(texts, place[text_of(rows[i])]), 1):
+                yield make([i], described_by=described_by[other])
+
+
+def _blanks(spec: MetricSpec, rows: Sequence[Row], usable: list[int], make: Make) -> Iterator[Plan]:
+    """Put one grey rectangle in the place of the picture of every prompt; it is the same for all systems."""
+    decoys = _prompts(rows, usable) if spec.decoys else {}
+    for (suite, _), members in _groups(rows, usable, "suite", "prompt_id").items():
+        yield make(members[:1], images=(ImageKey("blank", ""),), decoys=decoys.get(str(suite), ()))
+
+
 def _other_items(spec: MetricSpec, rows: Sequence[Row], usable: list[int], make: Make) -> Iterator[Plan]:
-    """Put another item's picture of the same system in the place of every edited one."""
+    """Put another item's picture, or another story's pictures, of the same system in the place of the own."""
+    if spec.subject == "sequence":
+        return _other_stories(rows, usable, make)
+    # An answer costs seconds, so one picture of a prompt is asked.
+    asked = [members[0] for members in _groups(rows, usable, "suite", "prompt_id").values()] if spec.question else None
+    return _other_samples(spec, rows, usable, asked, make)
+
+
+def _other_stories(rows: Sequence[Row], usable: list[int], make: Make) -> Iterator[Plan]:
+    by_system: dict[tuple[Hashable, ...], dict[Hashable, list[list[int]]]] = {}
+    for shots in _sequences(rows, usable):
+        first = rows[shots[0]]
+        stories = by_system.setdefault((first["system"], first["suite"]), {})
+        stories.setdefault(first["sequence_id"], []).append(shots)
+    for key, stories in by_system.items():
+        names = sorted(stories, key=lambda name: _by_hash((*key, name)))
+        for n, name in enumerate(names):
+            for shots, other in itertools.product(stories[name], itertools.islice(_others(names, n), DECOYS)):
+                files = [_file(rows[i]) for i in stories[other][0]]
+                yield make(shots, images=tuple(files[k % len(files)] for k in range(len(shots))))
+
+
+def _other_samples(
+    spec: MetricSpec, rows: Sequence[Row], usable: list[int], asked: Collection[int] | None, make: Make
+) -> Iterator[Plan]:
     # Comparing pixels costs half a second a pair, comparing vectors nothing.
-    most = 1 if _uses(spec, "edit") else DECOYS
+    most = 1 if spec.question or _uses(spec, "edit") else DECOYS
     # A picture that does what the words ask is no known-wrong answer to them, whatever it was made from.
-    looks_at_words = _uses(spec, "text")
+    looks_at_words = bool(spec.question) or _uses(spec, "text")
     for (system, suite), members in _groups(rows, usable, "system", "suite").items():
         ordered = sorted(members, key=lambda i: _by_hash((system, suite, rows[i]["file_name"])))
         for n, i in enumerate(ordered):
+            if asked is not None and i not in asked:
+                continue
             references = set(_references(rows[i]))
             strangers = (
                 other
@@ -375,7 +426,9 @@ def _as_they_are(spec: MetricSpec, rows: Sequence[Row], usable: list[int], make:
 _ARRANGED: Mapping[Arrangement, Callable[[MetricSpec, Sequence[Row], list[int], Make], Iterator[Plan]]] = {
     "other_prompt": _other_prompts,
     "other_subject": _other_subjects,
+    "other_text": _other_texts,
     "other_item": _other_items,
+    "blank": _blanks,
     "other_seed": _other_seeds,
     "itself": _themselves,
     "source": _sources,

@@ -27,6 +27,9 @@ Role = Literal[
     "palette",
 ]
 
+EXTRACTORS: tuple[Role, ...] = ("pixels", "edit_pixels", "technical", "palette")
+"""The roles of plain arithmetic: no weights, so that the same pixels give everyone the same numbers."""
+
 
 class EncoderUnavailable(Exception):
     """The encoder cannot be loaded on this machine; the message is one sentence that says what to do."""

@@ -1,5 +1,6 @@
 """Prompt adherence: cosines with known answers, the margin over decoys, VQAScore, and the order of a story's steps."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,16 @@ def test_margin_is_the_target_prompt_less_the_mean_of_the_others():
     values = {"adherence": pytest.approx(40, abs=1e-4), "decoy_mean": pytest.approx(20, abs=1e-4)}
     assert measured.details == {**values, "rank": 1, "n_prompts": 3}
     assert measure(decoy_margin, in_suite([0.5], 0, suite_of(1))).reason == "no_decoys"
+
+
+def test_a_control_leaves_the_prompt_that_the_picture_was_made_from_out_of_its_decoys():
+    """Own prompt 0, held against prompt 1: with the own one among the decoys its margin would be 20 lower."""
+    held = replace(in_suite([0.7, 0.2, 0.1, 0.1], 1, suite_of(4)), rows=({"prompt": "prompt 0"},))
+    measured = measure(decoy_margin, held)
+    assert measured.value == pytest.approx(20 - 10, abs=1e-4)
+    assert (measured.details["rank"], measured.details["n_prompts"]) == (1, 3)
+    two = replace(in_suite([0.7, 0.2], 1, suite_of(2)), rows=({"prompt": "prompt 0"},))
+    assert measure(decoy_margin, two).reason == "no_decoys"
 
 
 def test_rank_counts_the_prompts_that_are_at_least_as_close():

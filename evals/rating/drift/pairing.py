@@ -68,7 +68,7 @@ class Pairing:
 
     def estimate(self) -> Estimate:
         """Return the mean difference with its interval and p-value."""
-        (estimate,) = score_differences(self.b[:, None], self.a[:, None], self.spec.range)
+        (estimate,) = score_differences(self.b[:, None], self.a[:, None], self.spec.range, self.spec.rate)
         return estimate
 
 

@@ -23,9 +23,9 @@ from evals.rating.statistics.wins import count_wins, sign_test
 FEWEST, MOST = 1.0, 5.0
 
 _STARS = MOST - FEWEST
-"""Stars per unit of the scale."""
+"""Stars from chance to the ceiling of the scale."""
 
-HALF_A_STAR = 0.5 / _STARS
+HALF_A_STAR = 0.5
 
 _SCALE = (0.0, 1.0)
 
@@ -104,29 +104,31 @@ def star_cells(
     plain = pd.Series(dtype=float) if values is None else values
     return [
         _cell(system, column, estimate, scores, float(plain.get(system, np.nan)))
-        for system, column, estimate in zip(systems, shares.T, score_means(shares, _SCALE, seed), strict=True)
+        for system, column, estimate in zip(
+            systems, shares.T, score_means(shares, _SCALE, seed, scores.rates), strict=True
+        )
     ]
 
 
 def _cell(system: str, shares: Numbers, estimate: Estimate, scores: PromptScores, value: float) -> StarCell:
     counts = scores.counts.reindex([system], fill_value=0).to_dict("records")[0]
-    stars = in_stars(estimate.value) if estimate.n_prompts >= MIN_PROMPTS else None
+    stars = in_stars(estimate.value, scores.chance) if estimate.n_prompts >= MIN_PROMPTS else None
     return StarCell(
         system=system,
         stars=stars,
         shown=in_halves(stars),
-        low=in_stars(estimate.low),
-        high=in_stars(estimate.high),
+        low=in_stars(estimate.low, scores.chance),
+        high=in_stars(estimate.high, scores.chance),
         n_prompts=estimate.n_prompts,
         n_scored=counts["n_scored"],
         n_failed=counts["n_failed"],
         n_left_out=counts["n_left_out"],
         reasons=scores.reasons.get(system, {}),
-        lowest=_mean_stars(scores.lowest, system),
-        highest=_mean_stars(scores.highest, system),
-        without_failures=_mean_stars(scores.complete_case, system),
+        lowest=_mean_stars(scores.lowest, system, scores.chance),
+        highest=_mean_stars(scores.highest, system, scores.chance),
+        without_failures=_mean_stars(scores.complete_case, system, scores.chance),
         value=number_or_none(value),
-        caution=coverage_caution(shares, _SCALE),
+        caution=coverage_caution(shares, _SCALE, scores.rates),
         reason=None if stars is not None else _without_stars(estimate.n_prompts),
     )
 
@@ -137,15 +139,16 @@ def _without_stars(n_prompts: int) -> str:
     return f"{n_prompts} prompt{'s' if n_prompts > 1 else ''}, and there are no stars below {MIN_PROMPTS}"
 
 
-def in_stars(share: float) -> float | None:
-    """Return a place on the scale as stars, ``1 + 4 x``, clipped; None for NaN.
+def in_stars(share: float, chance: float = 0.0) -> float | None:
+    """Return a mean place on the scale as stars, ``1 + 4 (x - m) / (1 - m)`` above the chance m, clipped; None for NaN.
 
     Examples
     --------
-    >>> in_stars(0.5), in_stars(1.2), in_stars(float("nan"))
-    (3.0, 5.0, None)
+    >>> in_stars(0.5), in_stars(1.2), in_stars(float("nan")), in_stars(0.6, chance=0.2), in_stars(0.1, chance=0.2)
+    (3.0, 5.0, None, 3.0, 1.0)
     """
-    return FEWEST + _STARS * min(max(float(share), 0.0), 1.0) if np.isfinite(share) else None
+    above = (float(share) - chance) / (1 - chance)
+    return FEWEST + _STARS * min(max(above, 0.0), 1.0) if np.isfinite(above) else None
 
 
 def in_halves(stars: float | None) -> float | None:
@@ -159,9 +162,9 @@ def in_halves(stars: float | None) -> float | None:
     return None if stars is None else float(np.floor(2 * stars + 0.5) / 2)
 
 
-def _mean_stars(table: pd.DataFrame, system: str) -> float | None:
+def _mean_stars(table: pd.DataFrame, system: str, chance: float) -> float | None:
     known = table[system].dropna() if system in table else pd.Series(dtype=float)
-    return in_stars(float(known.mean())) if len(known) >= MIN_PROMPTS else None
+    return in_stars(float(known.mean()), chance) if len(known) >= MIN_PROMPTS else None
 
 
 def star_differences(scores: PromptScores, systems: Sequence[str], are_prices: bool = False) -> list[StarDifference]:
@@ -178,10 +181,10 @@ def star_differences(scores: PromptScores, systems: Sequence[str], are_prices: b
     """
     present = [system for system in systems if system in scores.shares]
     sides = {system: scores.shares[system].to_numpy(np.float64) for system in present}
-    return [_difference(a, b, sides[a], sides[b], are_prices) for a, b in combinations(present, 2)]
+    return [_difference(a, b, sides[a], sides[b], scores, are_prices) for a, b in combinations(present, 2)]
 
 
-def paired_estimate(first: Numbers, second: Numbers, are_prices: bool) -> Estimate:
+def paired_estimate(first: Numbers, second: Numbers, are_prices: bool, rates: bool = False) -> Estimate:
     """Return the first system's mean place minus the second's, with the interval and p-value that a row gives them.
 
     A difference of prices that is the same on every prompt is a fact (p = 0). Of what is measured, no difference is
@@ -199,41 +202,47 @@ def paired_estimate(first: Numbers, second: Numbers, are_prices: bool) -> Estima
     if are_prices and np.ptp(differences) < ROUNDING:
         price = float(differences.mean())
         return Estimate(n, price, price, price, float(abs(price) < ROUNDING))
-    (estimate,) = score_differences(first[:, None], second[:, None], _SCALE)
+    (estimate,) = score_differences(first[:, None], second[:, None], _SCALE, rates)
     return replace(estimate, p_value=max(estimate.p_value, smallest_p_value(n)))
 
 
-def _difference(a: str, b: str, first: Numbers, second: Numbers, are_prices: bool) -> StarDifference:
+def _difference(
+    a: str, b: str, first: Numbers, second: Numbers, scores: PromptScores, are_prices: bool
+) -> StarDifference:
     both = np.isfinite(first) & np.isfinite(second)
     first, second = first[both], second[both]
-    estimate = paired_estimate(first, second, are_prices)
+    estimate = paired_estimate(first, second, are_prices, scores.rates)
     differences, wins = paired_differences(first, second), count_wins(first, second)
-    rates = is_rate(np.concatenate([first, second]))
+    stars_per_unit = _STARS / (1 - scores.chance)
+    rates = is_rate(np.stack([first, second]), scores.rates)
     margin = smallest_equivalence_margin_of_rates(first, second) if rates else smallest_equivalence_margin(differences)
     detectable = smallest_detectable_difference(differences)
     return StarDifference(
         system_a=a,
         system_b=b,
         n_prompts=estimate.n_prompts,
-        stars=_scaled(estimate.value),
-        low=_scaled(estimate.low),
-        high=_scaled(estimate.high),
+        stars=_scaled(estimate.value, stars_per_unit),
+        low=_scaled(estimate.low, stars_per_unit),
+        high=_scaled(estimate.high, stars_per_unit),
         p_value=number_or_none(estimate.p_value),
         p_holm=None,
         better_system=None,
-        detectable=_scaled(detectable),
+        detectable=stars_per_unit * detectable if np.isfinite(detectable) else None,
         prompts_for_half_a_star=(
-            prompts_needed(HALF_A_STAR, float(differences.std(ddof=1))) if np.isfinite(detectable) else None
+            prompts_needed(HALF_A_STAR / stars_per_unit, float(differences.std(ddof=1)))
+            if np.isfinite(detectable)
+            else None
         ),
-        equal_within=_scaled(margin),
+        equal_within=_scaled(margin, stars_per_unit),
         wins=wins.wins,
         ties=wins.ties,
         losses=wins.losses,
         sign_test=number_or_none(sign_test(wins)),
-        caution=difference_caution(first, second, _SCALE),
+        caution=difference_caution(first, second, _SCALE, scores.rates),
         verdict="",
     )
 
 
-def _scaled(difference: float) -> float | None:
-    return _STARS * float(difference) if np.isfinite(difference) else None
+def _scaled(difference: float, stars_per_unit: float) -> float | None:
+    """Return a difference of places in stars, at most what lies between the fewest and the most."""
+    return min(max(stars_per_unit * float(difference), -_STARS), _STARS) if np.isfinite(difference) else None

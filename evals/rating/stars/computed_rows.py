@@ -48,6 +48,9 @@ def frozen_log_scale(computed: str, suite: str | None) -> FrozenScale:
         floor_source=words,
         ceiling=scale.ceiling,
         ceiling_source=words,
+        chance=0.0,
+        chance_source="no request is known to be wrong",
+        comparability=None,
         problem=None,
         indistinguishable_from_control=False,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -52,6 +53,8 @@ _COUNTS = ["n_scored", "n_failed", "n_left_out"]
 class PromptScores:
     """One metric (or one row of several) on one suite, by prompt and system.
 
+    ``chance`` is the place that arrangements known to be wrong have in the mean, where one star lies (see
+    `evals.rating.stars.chance`); ``rates`` says that places of 0 and 1 alone are outcomes of a rate.
     ``shares`` has the index prompt and one column a system: mean place on the scale, 0 to 1, failures of the system as
     0; NaN where nothing is known. ``complete_case`` is the same without the system's failures, ``lowest`` and
     ``highest`` are the same if everything that was left out had been worst, or best. ``counts`` has the index system
@@ -65,9 +68,13 @@ class PromptScores:
     highest: pd.DataFrame
     counts: pd.DataFrame
     reasons: dict[str, dict[str, int]]
+    chance: float = 0.0
+    rates: bool = False
 
     @classmethod
-    def of(cls, placed: pd.DataFrame, absent: pd.DataFrame | None = None) -> PromptScores:
+    def of(
+        cls, placed: pd.DataFrame, absent: pd.DataFrame | None = None, chance: float = 0.0, rates: bool = False
+    ) -> PromptScores:
         """Average outcomes inside their prompts.
 
         ``placed`` has one row an outcome: ``system prompt value reason share failed left_out``; ``share`` is NaN where
@@ -94,6 +101,8 @@ class PromptScores:
             highest=(total + left_out) / (scored + failed + left_out),
             counts=table.groupby("system")[_COUNTS].sum().astype(int),
             reasons=_reasons(placed, absent),
+            chance=chance,
+            rates=rates,
         )
 
 
@@ -163,15 +172,11 @@ def score_prompts(
     scale
         Of the metric on the suite. It may be without ends if there is no value to be put on it.
     """
-    spec, suite = metric(scale["metric"]), scale["suite"] or ""
-    of_suite = measurements["suite"] == suite
-    is_target = of_suite & (measurements["metric"] == spec.id) & ~measurements["reason"].isin(NOT_ASKED)
-    placed = _placed(measurements[is_target], scores[is_target], scale)
+    spec = metric(scale["metric"])
+    placed, chance = _placed(measurements, scores, scale), scale["chance"] or 0.0
     if requests is None:
-        return PromptScores.of(placed)
-    # On other prompts of the suite something was measured, so their pictures came: they ask nothing of the metric.
-    unasked = set(measurements.loc[of_suite, "prompt"]) - set(placed["prompt"])
-    requested = _with_endings(requests, suite, unasked)
+        return PromptScores.of(placed, None, chance, spec.rate)
+    requested = _asked(measurements, requests, scale["suite"] or "", placed)
     absent = _absent(requested, spec.subject)
     if spec.subject in ("shots", "consecutive"):
         # A shot alone: how many pairs the others would have made with it, the requests tell.
@@ -190,12 +195,58 @@ def score_prompts(
             reason=placed["reason"].mask(incomplete, "withheld"),
         )
         absent = absent[~_keys(absent, _GROUP).isin(_keys(placed, _GROUP))]
-    return PromptScores.of(placed, absent)
+    return PromptScores.of(placed, absent, chance, spec.rate)
+
+
+def score_jointly(
+    measurements: pd.DataFrame,
+    scores: pd.DataFrame,
+    requests: pd.DataFrame | None,
+    parts: Sequence[tuple[FrozenScale, float]],
+    chance: float,
+) -> PromptScores:
+    r"""Return the same of several metrics of single pictures, combined picture by picture: what fails in one fails.
+
+    A picture with the places :math:`u_k` under the weights :math:`w_k` is at
+
+    .. math:: \prod_k u_k^{w_k / \sum w},
+
+    0 where one of them is 0, and rising with each (VIEScore, Ku et al. 2024, takes the root of what is followed times
+    what looks right). A picture of which one is a failure of the system is a failure; else one that could not be
+    measured leaves it out, unless another is 0; what its prompt does not ask is weighed by the others. ``chance`` is
+    that of the row.
+    """
+    tables = [_placed(measurements, scores, scale).assign(weight=weight) for scale, weight in parts]
+    outcomes = pd.concat(tables).sort_values(["failed", "left_out"], ascending=False, kind="stable")
+    with np.errstate(divide="ignore"):
+        outcomes["log"] = outcomes["weight"] * np.log(outcomes["share"].to_numpy(np.float64))
+    grouped = outcomes.groupby("sample", sort=False)
+    # What is to be said of a picture is said by the first of its rows: a failure before a gap before a value.
+    placed = grouped.first()
+    joint: pd.Series[float] = (grouped["log"].sum(min_count=1) / grouped["weight"].sum()).map(np.exp)
+    known = (~grouped["left_out"].any() | (joint == 0)) & ~placed["failed"]
+    placed["share"] = joint.where(known).mask(placed["failed"], 0.0)
+    placed["left_out"] = placed["share"].isna()
+    placed["value"], placed["reason"] = joint.where(known), placed["reason"].mask(known)
+    if requests is None:
+        return PromptScores.of(placed, None, chance)
+    requested = _asked(measurements, requests, parts[0][0]["suite"] or "", placed)
+    return PromptScores.of(placed, _absent(requested, "sample"), chance)
+
+
+def _asked(measurements: pd.DataFrame, requests: pd.DataFrame, suite: str, placed: pd.DataFrame) -> pd.DataFrame:
+    """Return the requests that ask something of a row, and how each ended."""
+    # On other prompts of the suite something was measured, so their pictures came: they ask nothing of the metric.
+    unasked = set(measurements.loc[measurements["suite"] == suite, "prompt"]) - set(placed["prompt"])
+    return _with_endings(requests, suite, unasked)
 
 
 def _placed(measurements: pd.DataFrame, scores: pd.DataFrame, scale: FrozenScale) -> pd.DataFrame:
-    """Return measurements with their place on the scale and the group of requests that they come from."""
-    placed = measurements[["system", "suite", "prompt", "prompt_id", "value", "reason"]].copy()
+    """Return what was measured, with its place on the scale and the group of requests that it comes from."""
+    is_target = (measurements["suite"] == (scale["suite"] or "")) & (measurements["metric"] == scale["metric"])
+    is_target &= ~measurements["reason"].isin(NOT_ASKED)
+    measurements, scores = measurements[is_target], scores[is_target]
+    placed = measurements[["system", "suite", "prompt", "prompt_id", "sample", "value", "reason"]].copy()
     placed["original_id"] = scores["original_id"] if "original_id" in scores else placed["prompt"]
     placed["repeat"] = _digits(scores["repeat"], "0")
     placed["failed"] = placed["reason"].isin(metric(scale["metric"]).system_failures)
@@ -279,7 +330,7 @@ def _reasons(placed: pd.DataFrame, absent: pd.DataFrame | None) -> dict[str, dic
 
 
 def combined(parts: list[tuple[PromptScores, float]]) -> PromptScores:
-    """Return the weighted mean of several metrics on the same prompts.
+    """Return the weighted mean of several metrics on the same prompts, of what chance gives as of all else.
 
     A prompt that asks nothing of a metric is weighed by the others; one of which a metric could not be measured for a
     system is unknown for that system. Each part enters with a weight above 0, so that lowering any never raises the
@@ -291,7 +342,8 @@ def combined(parts: list[tuple[PromptScores, float]]) -> PromptScores:
     prompts = pd.Index(sorted(set().union(*(part.shares.index for part in all_scores))), name="prompt")
     systems = pd.Index(sorted(set().union(*(part.shares.columns for part in all_scores))), name="system")
     is_asked = np.array([prompts.isin(part.shares.index) for part in all_scores])
-    weights = np.array([weight for _, weight in parts]) @ is_asked
+    weights_of = np.array([weight for _, weight in parts])
+    weights = weights_of @ is_asked
 
     def mean_of(name: str) -> pd.DataFrame:
         total = np.zeros((len(prompts), len(systems)))
@@ -300,6 +352,7 @@ def combined(parts: list[tuple[PromptScores, float]]) -> PromptScores:
             total += np.where(has_it[:, None], weight * table.reindex(index=prompts, columns=systems).to_numpy(), 0.0)
         return pd.DataFrame(total / weights[:, None], prompts, systems)
 
+    chances = np.array([part.chance for part in all_scores])
     counts = pd.concat([part.counts for part in all_scores]).groupby("system").sum()
     reasons: dict[str, dict[str, int]] = {}
     for part in all_scores:
@@ -313,4 +366,5 @@ def combined(parts: list[tuple[PromptScores, float]]) -> PromptScores:
         highest=mean_of("highest"),
         counts=counts,
         reasons=reasons,
+        chance=float((((weights_of * is_asked.T) @ chances) / weights).mean()) if len(prompts) else 0.0,
     )

@@ -10,8 +10,10 @@ from typing_extensions import TypedDict
 
 from evals.rating.comparison import number_or_none
 from evals.rating.controls import ControlStatistic
+from evals.rating.stars.chance import MOST_CHANCE, chance_of, no_room_above
+from metrics.catalogue import FEATURES, metric
 from metrics.controls import CONTROLS
-from metrics.encoders.catalogue import ceiling_of
+from metrics.encoders.catalogue import EXTRACTORS, ceiling_of
 from metrics.scale import SCALES_VERSION, Anchor, Scale
 from metrics.specification import MetricSpec
 
@@ -25,9 +27,11 @@ LEAST_READ = 0.5
 class FrozenScale(TypedDict):
     """A scale with the numbers of one run: what one star and five stars were there, and where these come from.
 
-    ``problem`` is None, or the sentence that says why nobody gets stars from this metric here.
-    ``indistinguishable_from_control`` is true where that is because no value can be told from the control that sets
-    the floor: as far as can be told, everyone is there.
+    ``chance`` is the mean place from 0 to 1 that arrangements known to be wrong have on it, for each value is clipped
+    to the scale by itself: one star lies there (see `evals.rating.stars.chance`); ``chance_source`` says which they
+    were. ``comparability`` is None, or says that stars of two encoders are not comparable. ``problem`` is None, or the
+    sentence that says why nobody gets stars from this metric here. ``indistinguishable_from_control`` is true where
+    that is because no value can be told from the control that sets the floor: as far as can be told, everyone is there.
     """
 
     metric: str
@@ -37,6 +41,9 @@ class FrozenScale(TypedDict):
     floor_source: str
     ceiling: float | None
     ceiling_source: str
+    chance: float | None
+    chance_source: str
+    comparability: str | None
     problem: str | None
     indistinguishable_from_control: bool
 
@@ -65,7 +72,22 @@ def freeze_scale(
         or (_biased(neutral) if spec.bias_metric else None)
     )
     failing = None if problem else _indistinguishable(controls)
-    return _frozen(spec, suite, floor, ceiling, problem or failing, failing is not None)
+    frozen = _frozen(spec, suite, floor, ceiling, problem or failing, failing is not None)
+    frozen["comparability"] = _comparability(spec, rows)
+    return frozen if problem else with_chance(frozen, rows)
+
+
+def with_chance(scale: FrozenScale, rows: pd.DataFrame) -> FrozenScale:
+    """Return a scale that has ends with its chance, and with the problem that there is no room above it.
+
+    ``rows`` are those of the metric on the suite, controls among them.
+    """
+    chance, source = chance_of(rows, metric(scale["metric"]), lambda values: share_of_scale(values, scale))
+    problem, is_floor = scale["problem"], scale["indistinguishable_from_control"]
+    if problem is None and chance > MOST_CHANCE:
+        problem, is_floor = no_room_above(chance, source), True
+    return {**scale, "chance": chance, "chance_source": source,
+            "problem": problem, "indistinguishable_from_control": is_floor}  # fmt: skip
 
 
 def _end(anchor: Anchor, version: int, rows: pd.DataFrame, floor: float) -> tuple[float, str]:
@@ -144,6 +166,14 @@ def _biased(neutral: float | None) -> str | None:
     return None
 
 
+def _comparability(spec: MetricSpec, rows: pd.DataFrame) -> str | None:
+    """Return that the scale is the encoder's own, None where it is plain arithmetic on pixels that measures."""
+    if all(FEATURES[feature].role in EXTRACTORS for feature in spec.features):
+        return None
+    encoders = " and ".join(sorted(rows["encoder"].dropna().unique())) if "encoder" in rows else ""
+    return f"measured with {encoders or 'an encoder'}: stars that another encoder gives are not comparable with these"
+
+
 def _frozen(
     spec: MetricSpec,
     suite: str,
@@ -160,6 +190,9 @@ def _frozen(
         floor_source=floor[1],
         ceiling=number_or_none(ceiling[0]),
         ceiling_source=ceiling[1],
+        chance=None,
+        chance_source="",
+        comparability=None,
         problem=problem,
         indistinguishable_from_control=indistinguishable_from_control,
     )
@@ -171,7 +204,8 @@ def share_of_scale(values: pd.Series[float], scale: FrozenScale) -> pd.Series[fl
     Examples
     --------
     >>> scale = FrozenScale(metric="text.cer", suite=None, version=1, floor=1.0, floor_source="", ceiling=0.0,
-    ...                     ceiling_source="", problem=None, indistinguishable_from_control=False)
+    ...                     ceiling_source="", chance=0.0, chance_source="", comparability=None, problem=None,
+    ...                     indistinguishable_from_control=False)
     >>> share_of_scale(pd.Series([0.25, 3.0]), scale).tolist()
     [0.75, 0.0]
     """

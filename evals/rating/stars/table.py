@@ -9,15 +9,23 @@ from typing import Literal
 import pandas as pd
 from typing_extensions import TypedDict
 
-from evals.definition import StarRow
+from evals.definition import Combine, StarRow
 from evals.imageset.contract import ended_as
 from evals.rating.comparison import number_or_none, with_prompts
 from evals.rating.controls import ControlStatistic
 from evals.rating.stars.cells import StarCell, StarDifference, star_cells, star_differences
+from evals.rating.stars.chance import MOST_CHANCE, Places, joint_chance, no_room_above
 from evals.rating.stars.computed_rows import LOG_SCALES, frozen_log_scale, score_computed, typical_values
 from evals.rating.stars.declared_rows import DeclaredCell, declared_cell
-from evals.rating.stars.prompt_scores import WITHHELD, PromptScores, combined, score_prompts, with_units
-from evals.rating.stars.scales import FrozenScale, freeze_scale
+from evals.rating.stars.prompt_scores import (
+    WITHHELD,
+    PromptScores,
+    combined,
+    score_jointly,
+    score_prompts,
+    with_units,
+)
+from evals.rating.stars.scales import FrozenScale, freeze_scale, share_of_scale
 from metrics.catalogue import metric
 
 Kind = Literal["measured", "computed", "declared"]
@@ -47,7 +55,9 @@ class TableRow(TypedDict):
     """One row of the star table.
 
     ``problem`` is None, or the sentence that says why nobody has stars in it. ``components`` are the metrics behind a
-    measured row, ``declared_cells`` those of a declared one.
+    measured row, ``declared_cells`` those of a declared one. ``combine`` says how the components make the row, and
+    ``chance`` at which place of it one star lies (None where nobody has stars; ``chance_source`` is empty but for a row
+    whose metrics combine geometrically, for else it is the components' own).
     """
 
     id: str
@@ -58,6 +68,9 @@ class TableRow(TypedDict):
     weight: float
     unit: str
     components: list[Component]
+    combine: Combine
+    chance: float | None
+    chance_source: str
     cells: list[StarCell]
     differences: list[StarDifference]
     declared_cells: list[DeclaredCell]
@@ -155,6 +168,9 @@ def _table_row(
         weight=row.weight,
         unit=unit,
         components=[],
+        combine=row.combine,
+        chance=None,
+        chance_source="",
         cells=[],
         differences=[],
         declared_cells=[],
@@ -191,11 +207,29 @@ def _measured(row: StarRow, inputs: RatingInputs, seed: int) -> RatedRow:
         return RatedRow(
             result, None, indistinguishable=all(scale["indistinguishable_from_control"] for scale in broken)
         )
-    whole = combined(prompt_scores)
+    if row.combine == "geometric":
+        chance, result["chance_source"] = _joint_chance(parts, measurements)
+        if chance > MOST_CHANCE:
+            result["problem"] = no_room_above(chance, result["chance_source"])
+            return RatedRow(result, None, indistinguishable=True)
+        scales = [(part["scale"], part["weight"]) for part in parts]
+        whole = score_jointly(targets, scores, inputs.requests, scales, chance)
+    else:
+        whole = combined(prompt_scores)
+    result["chance"] = whole.chance
     result["cells"] = parts[0]["cells"] if len(parts) == 1 else star_cells(whole, inputs.systems, seed)
     result["differences"] = star_differences(whole, inputs.systems)
     result["deciding"] = _deciding(whole, inputs.systems, targets, scores, set(row.metrics))
     return RatedRow(result, whole)
+
+
+def _joint_chance(parts: Sequence[Component], measurements: pd.DataFrame) -> tuple[float, str]:
+    def places_on(scale: FrozenScale) -> Places:
+        return lambda values: share_of_scale(values, scale)
+
+    return joint_chance(
+        measurements, [(metric(part["metric"]), part["weight"], places_on(part["scale"])) for part in parts]
+    )
 
 
 def _all_withheld(requests: pd.DataFrame | None, suite: str) -> bool:

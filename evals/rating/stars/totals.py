@@ -175,7 +175,7 @@ class _Spread:
         if one.are_prices and np.ptp(differences) < ROUNDING:
             return
         mean = float(differences.mean())
-        if is_rate(np.concatenate([a, b])):
+        if is_rate(np.stack([a, b]), one.prompt_scores is not None and one.prompt_scores.rates):
             low, high = newcombe_interval(a, b)
             farther = max(high - mean, mean - low)
         else:
@@ -216,14 +216,16 @@ def _difference(shares: Sequence[tuple[RatedRow, float]], a: str, b: str) -> Tot
             first, second = np.asarray(places[a], np.float64), np.asarray(places[b], np.float64)
             both = np.isfinite(first) & np.isfinite(second)
             first, second = first[both], second[both]
-            by_row[one.row["id"]] = float(paired_differences(first, second).mean())
-            spread.add(one, weight, places.index[both], first, second)
-            pairs.append((first, second, one.are_prices, weight))
+            # As in the row's own stars, a whole scale is what lies above chance.
+            scale = 1 / (1 - one.prompt_scores.chance)
+            by_row[one.row["id"]] = scale * float(paired_differences(first, second).mean())
+            spread.add(one, weight * scale, places.index[both], first, second)
+            pairs.append((first, second, one.are_prices, one.prompt_scores.rates, weight * scale))
     mean = math.fsum(weights[row] * difference for row, difference in by_row.items())
     low, high, p_value = spread.interval(mean)
     if len(pairs) == 1:
-        ((first, second, are_prices, weight),) = pairs
-        only = paired_estimate(first, second, are_prices)
+        ((first, second, are_prices, rates, weight),) = pairs
+        only = paired_estimate(first, second, are_prices, rates)
         low, high, p_value = weight * only.low, weight * only.high, only.p_value
     low, high = np.clip([low, high], -1, 1)
     return TotalDifference(

@@ -29,14 +29,14 @@ ENOUGH = 0.94
 """From this coverage on an interval is as good as it says."""
 
 
-def coverage_caution(values: Numbers, value_range: Range) -> str | None:
+def coverage_caution(values: Numbers, value_range: Range, rates: bool = False) -> str | None:
     """Return what to be wary of in the interval that `score_means` gives a mean, None if it is sound.
 
     Parameters
     ----------
     values
         One score a prompt, NaN where there is none.
-    value_range
+    value_range, rates
         Of the scores, as for `score_means`.
 
     Examples
@@ -48,17 +48,17 @@ def coverage_caution(values: Numbers, value_range: Range) -> str | None:
     """
     known = values[np.isfinite(values)]
     # Wilson's interval knows its ends: only the shares that can happen make it waver about 95 %.
-    return None if is_rate_on(value_range, known) else _caution(known, "scores")
+    return None if is_rate_on(value_range, known, rates) else _caution(known, "scores")
 
 
-def difference_caution(first: Numbers, second: Numbers, value_range: Range) -> str | None:
+def difference_caution(first: Numbers, second: Numbers, value_range: Range, rates: bool = False) -> str | None:
     """Return what to be wary of in the interval that `score_differences` gives a difference, None if it is sound.
 
     Parameters
     ----------
     first, second
         One score a prompt, the same in both; NaN where a system has none.
-    value_range
+    value_range, rates
         Of the scores of both, as for `score_differences`.
 
     Examples
@@ -71,7 +71,7 @@ def difference_caution(first: Numbers, second: Numbers, value_range: Range) -> s
     pair = np.stack([first, second])
     known = pair[:, np.isfinite(pair).all(axis=0)]
     # Newcombe's interval of two rates is never too narrow.
-    return None if is_rate_on(value_range, known) else _caution(paired_differences(*known), "differences")
+    return None if is_rate_on(value_range, known, rates) else _caution(paired_differences(*known), "differences")
 
 
 def _caution(known: Numbers, what: str) -> str | None:

@@ -17,11 +17,11 @@ Range = tuple[float | None, float | None]
 """The lowest and highest value that a score can have; None where there is no end."""
 
 
-def score_means(values: Numbers, value_range: Range, seed: int) -> list[Estimate]:
+def score_means(values: Numbers, value_range: Range, seed: int, rates: bool = False) -> list[Estimate]:
     """Return the mean of each column with its 95 % interval.
 
-    A share that is 0 or 1 on every prompt is a rate and has Wilson's interval (`rate_estimate`), every other score
-    the studentised bootstrap's (`estimate_means`), cut to the range.
+    Rates that are 0 or 1 on every prompt have Wilson's interval (`rate_estimate`), every other score the studentised
+    bootstrap's (`estimate_means`), cut to the range.
 
     Parameters
     ----------
@@ -31,6 +31,8 @@ def score_means(values: Numbers, value_range: Range, seed: int) -> list[Estimate
         Of the scores. Zeros and ones are a rate only on a scale from 0 to 1.
     seed
         Of the bootstrap.
+    rates
+        Whether the scores are declared to be outcomes of a rate (see `evals.rating.statistics.proportions.is_rate`).
 
     Examples
     --------
@@ -41,12 +43,12 @@ def score_means(values: Numbers, value_range: Range, seed: int) -> list[Estimate
     lowest, highest = _ends(value_range)
     estimates = estimate_means(values, seed)
     return [
-        rate_estimate(known) if is_rate_on(value_range, known) else estimate.within(lowest, highest)
+        rate_estimate(known) if is_rate_on(value_range, known, rates) else estimate.within(lowest, highest)
         for known, estimate in zip(map(_known, values.T), estimates, strict=True)
     ]
 
 
-def score_differences(first: Numbers, second: Numbers, value_range: Range) -> list[Estimate]:
+def score_differences(first: Numbers, second: Numbers, value_range: Range, rates: bool = False) -> list[Estimate]:
     """Return the mean of the first minus the second, column by column, with its 95 % interval and p-value.
 
     The difference of two rates has Newcombe's interval (`rate_difference`), every other one Student's t
@@ -56,8 +58,8 @@ def score_differences(first: Numbers, second: Numbers, value_range: Range) -> li
     ----------
     first, second
         One row a prompt, the same in both; NaN where a system has no value, and the prompt counts for neither.
-    value_range
-        Of the scores of both.
+    value_range, rates
+        Of the scores of both, as for `score_means`.
 
     Examples
     --------
@@ -69,7 +71,9 @@ def score_differences(first: Numbers, second: Numbers, value_range: Range) -> li
     lowest, highest = _ends(value_range)
     estimates = estimate_differences(paired_differences(first, second))
     return [
-        rate_difference(*pair) if is_rate_on(value_range, pair) else estimate.within(lowest - highest, highest - lowest)
+        rate_difference(*pair)
+        if is_rate_on(value_range, pair, rates)
+        else estimate.within(lowest - highest, highest - lowest)
         for pair, estimate in zip(map(_shared, first.T, second.T), estimates, strict=True)
     ]
 
@@ -79,16 +83,16 @@ def _ends(value_range: Range) -> tuple[float, float]:
     return -np.inf if lowest is None else lowest, np.inf if highest is None else highest
 
 
-def is_rate_on(value_range: Range, values: Numbers) -> bool:
-    """Return whether the values are zeros and ones on a scale from 0 to 1, so that their mean is a rate.
+def is_rate_on(value_range: Range, values: Numbers, rates: bool) -> bool:
+    """Return whether the values have the arithmetic of a rate (`is_rate`), as they have only on a scale from 0 to 1.
 
     Examples
     --------
-    >>> is_rate_on((0, 1), np.array([0.0, 1.0])), is_rate_on((0, None), np.array([0.0, 1.0]))
+    >>> is_rate_on((0, 1), np.array([0.0, 1.0]), True), is_rate_on((0, None), np.array([0.0, 1.0]), True)
     (True, False)
     """
     lowest, highest = value_range
-    return lowest == 0 and highest == 1 and is_rate(values)
+    return lowest == 0 and highest == 1 and is_rate(values, rates)
 
 
 def _known(values: Numbers) -> Numbers:

@@ -13,15 +13,29 @@ _Z = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
 _LARGEST_Z = 37.0  # beyond it the normal tail is no float any more
 
 
-def is_rate(values: Numbers) -> bool:
-    """Return whether there are values and every one is 0 or 1, so that their mean is a rate.
+def is_rate(values: Numbers, declared: bool) -> bool:
+    """Return whether scores from 0 to 1 have the arithmetic of a rate: declared as one, and each of them 0 or 1.
+
+    Scores that nobody declared as a rate have it only where each row of them is 0 throughout, or 1: they show no spread
+    to make an interval of, and none on this scale spreads more than a rate does.
+
+    Parameters
+    ----------
+    values
+        One score a prompt, or two rows of them, a system each.
+    declared
+        Whether the metric's specification says that it is a rate.
 
     Examples
     --------
-    >>> is_rate(np.array([1.0, 0.0, 1.0])), is_rate(np.array([1.0, 0.5])), is_rate(np.array([]))
-    (True, False, False)
+    >>> is_rate(np.array([1.0, 0.0]), declared=True), is_rate(np.array([1.0, 0.5]), declared=True)
+    (True, False)
+    >>> is_rate(np.array([1.0, 0.0]), declared=False), is_rate(np.array([[1.0, 1.0], [0.0, 0.0]]), declared=False)
+    (False, True)
     """
-    return values.size > 0 and bool(np.isin(values, (0.0, 1.0)).all())
+    if values.size == 0 or not np.isin(values, (0.0, 1.0)).all():
+        return False
+    return declared or bool((values == values[..., :1]).all())
 
 
 def rate_estimate(values: Numbers) -> Estimate:

@@ -119,10 +119,10 @@ def test_every_metric_gets_the_intervals_of_its_range_and_nobody_is_called_bette
     score_table, metric, left, right, sign
 ):
     means, (difference,) = compare(score_table(two_systems(left, right, metric=metric)))
-    values, value_range = np.column_stack([left, right]), catalogue.metric(metric).range
-    for row, estimate in zip(means, score_means(values, value_range, seed=0), strict=True):
+    values, spec = np.column_stack([left, right]), catalogue.metric(metric)
+    for row, estimate in zip(means, score_means(values, spec.range, 0, spec.rate), strict=True):
         assert (row["mean"], row["low"], row["high"]) == (estimate.value, estimate.low, estimate.high)
-    (estimate,) = score_differences(values[:, :1], values[:, 1:], value_range)
+    (estimate,) = score_differences(values[:, :1], values[:, 1:], spec.range, spec.rate)
     assert (difference["mean"], difference["low"], difference["high"]) == (estimate.value, estimate.low, estimate.high)
     assert int(difference["low"] > 0) - int(difference["high"] < 0) == sign
     assert "better_system" not in difference

@@ -53,8 +53,7 @@ def test_adherence_is_scored_with_shuffled_prompts_and_the_share_of_long_ones(pr
     (encoder,) = run.provenance["encoders"]
     assert len(encoder["weights_sha256"]) == 64
     assert (own.weights_sha256 == encoder["weights_sha256"]).all()
-    (auc,) = rate_run(run)["controls"]
-    assert auc["statistic"] == "auc"
+    assert [row["statistic"] for row in rate_run(run)["controls"]] == ["auc", "mean"]
     print_run(run)
     assert "1 of 4 prompts exceed the encoder's context" in capsys.readouterr().out
 

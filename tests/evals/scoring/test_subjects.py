@@ -187,7 +187,7 @@ def test_no_prompt_is_a_decoy_or_a_control_of_itself_in_whatever_form(asked):
     for name in ("adherence.clip", "adherence.margin", "adherence.vqa"):
         for plan in plan_subjects(metric(name), table):
             target, held = asked[plan.rows[0]][0], words_of_prompt(plan.question or plan.prompt)
-            assert (held == target) == (plan.control is None)
+            assert (held == target) == (plan.control != "shuffled_prompt")
             assert len(set(map(words_of_prompt, plan.decoys))) == len(plan.decoys)
     for plan in controls(plan_subjects(metric("adherence.step_order"), table), "shuffled_steps"):
         assert all(
@@ -242,6 +242,46 @@ def test_samples_without_a_text_are_not_planned_and_lists_of_lines_are_rendered_
     rendered = [plan.images for plan in controls(plans, "rendered_text")]
     texts = {table[0]["file_name"]: "OPEN", table[4]["file_name"]: "OPEN\n24 HOURS"}
     assert rendered == [(ImageKey("rendering", text, like=name),) for name, text in texts.items()]
+
+
+def test_what_was_read_is_held_against_another_text_of_the_suite_and_nothing_is_read_anew():
+    texts = ["OPEN", "CLOSED", "OPEN", "24 HOURS"]
+    table = [row | {"expected_text": texts[n]} for n, row in enumerate(rows(systems=("a",)))]
+    shuffled = controls(plan_subjects(metric("text.cer"), table), "shuffled_text")
+    assert [plan.rows for plan in shuffled] == [(n,) for n in range(4)]
+    for plan in shuffled:
+        (row,) = (table[i] for i in plan.rows)
+        assert plan.images == (ImageKey("file", row["file_name"]),)
+        assert table[plan.described_by]["expected_text"] != row["expected_text"]
+
+
+def test_one_grey_rectangle_stands_for_every_picture_of_a_prompt():
+    plans = controls(plan_subjects(metric("adherence.margin"), rows()), "blank_picture")
+    assert [plan.prompt for plan in plans] == [f"prompt {n}" for n in range(4)]
+    assert {plan.images for plan in plans} == {(ImageKey("blank", ""),)}
+    assert {len(plan.decoys) for plan in plans} == {4}
+
+
+def test_a_story_gets_the_pictures_of_other_stories_in_the_place_of_its_own():
+    table = sequence_rows(3, 4) + sequence_rows(2, 3, "b")
+    plans = controls(plan_subjects(metric("adherence.step_order"), table), "exchanged_picture")
+    assert len(plans) == 3 * 2 + 2
+    for plan in plans:
+        of_story = {table[i]["sequence_id"] for i in plan.rows}
+        shown = {row["sequence_id"] for row in table if ImageKey("file", row["file_name"]) in plan.images}
+        assert len(plan.images) == len(plan.rows)
+        assert len(shown) == len(of_story) == 1
+        assert shown != of_story
+        assert {key.name[0] for key in plan.images} == {table[plan.rows[0]]["system"]}
+
+
+def test_a_question_is_asked_about_one_other_picture_of_each_prompt():
+    table = rows(objects=[{"name": "cup", "count": 1}])
+    plans = controls(plan_subjects(metric("structure.objects"), table), "exchanged_picture")
+    assert len(plans) == 4
+    assert {table[plan.rows[0]]["prompt"] for plan in plans} == {row["prompt"] for row in table}
+    assert all(plan.images != (ImageKey("file", table[plan.rows[0]]["file_name"]),) for plan in plans)
+    assert {plan.question for plan in plans} == {own(plan_subjects(metric("structure.objects"), table))[0].question}
 
 
 def test_repeats_of_one_prompt_in_two_suites_stay_apart():
@@ -303,22 +343,26 @@ def full_table(spec):
     """Return rows that have all that a metric asks for, every sequence of them in several seeds and repeats."""
     things = [{"name": "cup", "count": 1, "position": "left"}, {"name": "plate", "count": 1}]
     relations = [{"first": "cup", "relation": "left of", "second": "plate"}]
-    more = {"expected_text": "A", "objects": things, "relations": relations, "palette": ["#aa0000"]}
+    more = {"objects": things, "relations": relations, "palette": ["#aa0000"]}
     more |= dict.fromkeys(spec.excludes)
     table = []
     for number, row in enumerate(seeded()):
         sequence = {"sequence_id": f"q{row['seed']}", "shot": number}
         if spec.subject == "repeats":
             sequence = {"sequence_id": None, "shot": 0}
-        table.append(row | sequence | {"reference_images": [f"{row['seed']}.png"]} | more)
+        text = f"A{row['seed']}"
+        table.append(row | sequence | {"reference_images": [f"{row['seed']}.png"], "expected_text": text} | more)
     return table
 
 
 @pytest.mark.parametrize("spec", METRICS, ids=lambda spec: spec.id)
 def test_every_metric_plans_its_subjects_and_its_controls_whatever_the_order_of_the_rows(spec):
     def planned(table):
-        plans = plan_subjects(spec, table, with_feature=range(len(table)))
-        return sorted(repr(([table[i]["file_name"] for i in plan.rows], replace(plan, rows=()))) for plan in plans)
+        def named(plan):
+            texts = None if plan.described_by is None else table[plan.described_by]["expected_text"]
+            return repr(([table[i]["file_name"] for i in plan.rows], texts, replace(plan, rows=(), described_by=None)))
+
+        return sorted(map(named, plan_subjects(spec, table, with_feature=range(len(table)))))
 
     table = full_table(spec)
     plans = list(plan_subjects(spec, table, with_feature=range(len(table))))

@@ -33,13 +33,17 @@ METRICS = {
 
 ROWS = (
     StarRow(id="precise", title="Prompts", suite="precise", metrics={"adherence.margin": 2.0, "text.cer": 1.0}),
+    StarRow(
+        id="both", title="Both at once", suite="precise", metrics={"adherence.margin": 2.0, "text.cer": 1.0},
+        combine="geometric",
+    ),
     StarRow(id="identity", title="Identity", suite="identity", metrics={"identity.self": 1.0}, weight=2.0),
     StarRow(id="previous", title="Shot to shot", suite="identity", metrics={"identity.previous": 1.0}),
     StarRow(id="stories", title="Stories", suite="identity", metrics={"adherence.step_order": 1.0}),
     StarRow(id="repeats", title="Seeds", suite="repeats", metrics={"reproducibility.ssim": 1.0}),
     StarRow(id="cost", title="Cost", computed="cost_per_image"),
     StarRow(id="speed", title="Latency", suite="precise", computed="latency"),
-)
+)  # fmt: skip
 
 _OWN: Mapping[str, tuple[float, float]] = {
     "adherence.margin": (0.0, 8.0), "text.cer": (1.2, 0.0), "identity.self": (0.1, 0.9),
@@ -49,6 +53,7 @@ _OWN: Mapping[str, tuple[float, float]] = {
 
 _CONTROL: Mapping[str, tuple[float, float]] = {
     "shuffled_prompt": (-2.0, 1.0), "rendered_text": (0.0, 0.05), "impostor": (0.0, 0.3),
+    "shuffled_text": (0.8, 1.5), "exchanged_picture": (0.3, 0.7), "blank_picture": (-2.0, 0.0),
     "shuffled_steps": (0.2, 0.3), "different_seed": (0.1, 0.4), "identical_image": (1.0, 1.0),
 }  # fmt: skip
 

@@ -10,7 +10,7 @@ from metrics.catalogue import METRICS
 from metrics.measurement import REASONS
 
 UNIT = {"floor": 0.0, "ceiling": 1.0, "floor_source": "", "ceiling_source": "", "problem": None}
-UNIT["indistinguishable_from_control"] = False
+UNIT |= {"indistinguishable_from_control": False, "chance": 0.0, "chance_source": "", "comparability": None}
 
 
 @pytest.fixture

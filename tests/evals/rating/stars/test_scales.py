@@ -85,7 +85,7 @@ def test_a_ceiling_in_deviations_lies_that_many_spreads_of_the_control_above_the
     scale = frozen("adherence.margin", held_against("adherence.margin", [[9.0]] * 2, "shuffled_prompt", [[-1, 3]] * 2))
     # Mean 1, population standard deviation 2: 1 + 4 x 2.
     assert ends(scale) == (pytest.approx(1.0), pytest.approx(9.0))
-    assert scale["ceiling_source"] == "declared, version 1: floor + 4 standard deviations of shuffled prompt"
+    assert scale["ceiling_source"] == "declared, version 2: floor + 4 standard deviations of shuffled prompt"
 
 
 def test_a_prompt_that_was_asked_more_often_weighs_no_more_in_the_spread(frozen):
@@ -99,7 +99,7 @@ def test_a_prompt_that_was_asked_more_often_weighs_no_more_in_the_spread(frozen)
 def test_of_a_share_both_ends_are_declared_at_the_ends_of_its_range(frozen):
     scale = frozen("structure.counts", values("structure.counts", [0.5]))
     assert ends(scale) == (0.0, 1.0)
-    assert scale["floor_source"] == scale["ceiling_source"] == "declared, version 1"
+    assert scale["floor_source"] == scale["ceiling_source"] == "declared, version 2"
 
 
 def test_error_rates_run_downwards_from_everything_wrong_to_what_clean_text_gets(frozen):

@@ -165,7 +165,7 @@ def test_cost_lies_on_a_scale_of_halvings(rated):
     assert stars(one) == pytest.approx({"left": 3.0})
     assert one.row["cells"][0]["value"] == pytest.approx((0.2 + 0.01 + 0.002**0.5 + 0.4 + 0.001) / 5)
     assert (one.row["unit"], one.row["kind"], one.row["suite"]) == ("USD", "computed", None)
-    assert one.row["components"][0]["scale"]["floor_source"] == "declared, version 1: logarithmic"
+    assert one.row["components"][0]["scale"]["floor_source"] == "declared, version 2: logarithmic"
 
 
 def test_latency_counts_waiting_in_vain_as_the_worst_and_a_lost_request_not_at_all(rated):

@@ -10,7 +10,7 @@ ANY = (None, None)
 
 
 def coverage_caution(scores, value_range=ANY):
-    return coverage.coverage_caution(scores, value_range)
+    return coverage.coverage_caution(scores, value_range, rates=True)
 
 
 def difference_caution(differences, value_range=ANY):
@@ -66,8 +66,9 @@ def test_rates_have_intervals_that_know_their_ends():
     for values in (nearly_always, always):
         assert coverage_caution(values, (0, 1)) is None
         assert coverage_caution(values, (0, None)) is not None
-        assert coverage.difference_caution(values, always, (0, 1)) is None
-        assert coverage.difference_caution(values / 2, always / 2, (0, 1)) is not None
+        assert coverage.difference_caution(values, always, (0, 1), rates=True) is None
+        assert coverage.difference_caution(values / 2, always / 2, (0, 1), rates=True) is not None
+    assert coverage.coverage_caution(nearly_always, (0, 1)) is not None
 
 
 def test_missing_prompts_do_not_count_and_few_have_no_interval_to_warn_of():

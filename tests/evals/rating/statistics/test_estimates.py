@@ -13,17 +13,26 @@ ONES = np.array([1.0, 1, 1, 0, 1, 1, 0, 1])
 SHARES = np.array([1.0, 0.5, 1, 0, 1, 1, 0.5, 1])
 
 
-def mean(values, value_range=(0, 1)):
-    return score_means(values[:, None], value_range, seed=0)[0]
+def mean(values, value_range=(0, 1), rates=True):
+    return score_means(values[:, None], value_range, 0, rates)[0]
 
 
-def difference(first, second, value_range=(0, 1)):
-    return score_differences(first[:, None], second[:, None], value_range)[0]
+def difference(first, second, value_range=(0, 1), rates=True):
+    return score_differences(first[:, None], second[:, None], value_range, rates)[0]
 
 
 def test_a_rate_is_wilsons_and_a_share_is_the_bootstraps():
     assert numbers(mean(ONES)) == pytest.approx(numbers(rate_estimate(ONES)), nan_ok=True)
     assert mean(SHARES) == estimate_means(SHARES[:, None], 0)[0].within(0, 1)
+
+
+def test_zeros_and_ones_of_what_is_not_declared_a_rate_are_scores_unless_they_show_no_spread():
+    assert mean(ONES, rates=False) == estimate_means(ONES[:, None], 0)[0].within(0, 1)
+    other = np.array([0.0, 1, 0, 0, 1, 0, 0, 0])
+    assert difference(ONES, other, rates=False) == estimate_differences((ONES - other)[:, None])[0].within(-1, 1)
+    always, never = np.ones(8), np.zeros(8)
+    assert numbers(mean(always, rates=False)) == pytest.approx(numbers(rate_estimate(always)), nan_ok=True)
+    assert difference(always, never, rates=False) == rate_difference(always, never)
 
 
 def test_zeros_and_ones_are_no_rate_on_another_scale():
@@ -58,8 +67,8 @@ def numbers(estimate):
 @given(columns)
 def test_columns_do_not_see_each_other(values):
     table = np.array(values).T
-    together, other = score_means(table, (0, 1), 0), table[::-1]
-    pairs = score_differences(table, other, (0, 1))
+    together, other = score_means(table, (0, 1), 0, True), table[::-1]
+    pairs = score_differences(table, other, (0, 1), True)
     alone = (
         [mean(column) for column in table.T],
         [difference(*columns) for columns in zip(table.T, other.T, strict=True)],

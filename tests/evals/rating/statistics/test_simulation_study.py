@@ -39,9 +39,9 @@ def coverages(first, second, n_prompts, repeats=1, missing=0.0, evals=EVALS):
     one, other = (
         prompt_means(shape, level, missing, rng) for shape, level in zip((first, second), levels, strict=True)
     )
-    of_mean = held(score_means(one, first.range, seed=0), first.mean)
+    of_mean = held(score_means(one, first.range, 0, rates=True), first.mean)
     both_range = first.range if first.range == second.range else (None, None)
-    of_difference = held(score_differences(one, other, both_range), first.mean - second.mean)
+    of_difference = held(score_differences(one, other, both_range, rates=True), first.mean - second.mean)
     return of_mean.mean(), of_difference.mean()
 
 
@@ -173,7 +173,7 @@ def falsely_separated(evals, seed=0):
         for pair in rows:
             levels = correlated_levels(n_prompts, 2, repeats, evals, rng, difficulty)
             one, other = (prompt_means(shape, level, missing, rng) for shape, level in zip(pair, levels, strict=True))
-            p_values.append([row.p_value for row in score_differences(one, other, pair[0].range)])
+            p_values.append([row.p_value for row in score_differences(one, other, pair[0].range, rates=True)])
     assert len(p_values) == 11
     return np.mean([min(holm(of_eval)) < 0.05 for of_eval in zip(*p_values, strict=True)])
 
@@ -212,6 +212,6 @@ def test_cautions_are_given_where_they_are_due():
         (rate(0.9), 20, 0.0, 0.0),
     ):
         scores = prompt_means(shape, correlated_levels(n, 1, 1, 1_000, rng)[0], 0.0, rng)
-        share = np.mean([coverage_caution(column, shape.range) is not None for column in scores.T])
+        share = np.mean([coverage_caution(column, shape.range, rates=True) is not None for column in scores.T])
         print(f"| {shape.name} | {n} | {share:.2f} |")
         assert lowest <= share <= highest

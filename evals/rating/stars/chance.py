@@ -1,0 +1,94 @@
+r"""What nothing is worth: the places that arrangements known to be wrong have on a scale, where one star therefore
+lies.
+
+Every value is clipped to the scale from floor to ceiling by itself. The floor is the mean of a control, so about half
+of what is known to be wrong lies above it, and its mean place m is more than 0. Stars are made of
+
+.. math:: \frac{\bar u - m}{1 - m},
+
+as kappa is of agreement (Cohen 1960, A coefficient of agreement for nominal scales): 0 for what chance gives, 1 at the
+ceiling. It is linear in the places :math:`u` of the prompts, so that paired differences and their intervals are those
+of the places over :math:`1 - m`, p-values stay what they are, and no rating rises when a place falls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from metrics.controls import CONTROLS, Control
+from metrics.specification import MetricSpec
+
+MOST_CHANCE = 0.75
+"""Where more of the scale than this is had for nothing, too little is left to rate on."""
+
+Places = Callable[["pd.Series[float]"], "pd.Series[float]"]
+
+
+def chance_of(rows: pd.DataFrame, spec: MetricSpec, place_of: Places) -> tuple[float, str]:
+    """Return the mean place of a metric's known-wrong control, the best of several, and the words on where it is from.
+
+    Prompts count alike and systems are taken together. What a system fails at is worth nothing here too.
+
+    Parameters
+    ----------
+    rows
+        Rows of `evals.rating.comparison.with_prompts` of the metric on one suite, controls among them.
+    spec
+        The metric.
+    place_of
+        Puts its values on the scale.
+    """
+    by_control = {control: _placed(rows, spec, control, place_of) for control in spec.known_wrong}
+    return _best(by_control)
+
+
+def joint_chance(rows: pd.DataFrame, parts: Sequence[tuple[MetricSpec, float, Places]]) -> tuple[float, str]:
+    """Return the same of a row whose metrics combine geometrically: each arrangement is combined as pictures are.
+
+    An arrangement counts where all metrics have it and it is wrong in one of them: the unedited source keeps all and
+    follows nothing. ``parts`` are the metrics with their weights and what puts values on their scales.
+    """
+    shared = [name for name in CONTROLS if CONTROLS[name].known_wrong and all(name in s.controls for s, _, _ in parts)]
+    by_control = {}
+    for control in shared:
+        joint = pd.DataFrame({"prompt": [], "sample": [], "log": []})
+        for n, (spec, weight, place_of) in enumerate(parts):
+            placed = _placed(rows[rows["metric"] == spec.id], spec, control, place_of)
+            with np.errstate(divide="ignore"):
+                placed["log"] = weight * np.log(placed.pop("place").to_numpy(np.float64))
+            # Every stranger that one metric looked at is held together with every one that the others did.
+            joint = placed if n == 0 else joint.merge(placed, on=["prompt", "sample"], suffixes=("", "_of_part"))
+            if n:
+                joint["log"] += joint.pop("log_of_part")
+        whole = sum(weight for _, weight, _ in parts)
+        by_control[control] = joint.assign(place=np.exp(joint["log"] / whole))
+    return _best(by_control)
+
+
+def no_room_above(chance: float, source: str) -> str:
+    """Return the sentence that says why nobody has stars where wrong arrangements have nearly as much as right ones."""
+    return f"arrangements known to be wrong get {chance:.2f} of the scale here ({source}), so there is nothing to rate"
+
+
+def _placed(rows: pd.DataFrame, spec: MetricSpec, control: Control, place_of: Places) -> pd.DataFrame:
+    of_control = rows.loc[rows["control"] == control, ["prompt", "sample", "value", "reason"]]
+    failed = of_control["reason"].isin(spec.system_failures)
+    values = of_control["value"]
+    places = (place_of(values) if values.notna().any() else values).mask(failed, 0.0)
+    return of_control[["prompt", "sample"]].assign(place=places.astype(float))[places.notna()]
+
+
+def _best(by_control: dict[Control, pd.DataFrame]) -> tuple[float, str]:
+    # Every prompt counts the same, however often it was asked.
+    means = {
+        control: float(placed.groupby("prompt")["place"].mean().mean())
+        for control, placed in by_control.items()
+        if len(placed)
+    }
+    if not means:
+        return 0.0, "no arrangement that is known to be wrong was measured"
+    control = max(means, key=lambda name: means[name])
+    return means[control], f"measured: {CONTROLS[control].title}, {by_control[control]['prompt'].nunique()} prompts"
