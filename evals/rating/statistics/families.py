@@ -1,4 +1,4 @@
-"""Many comparisons at once: p-values that hold for the whole family of rows, not for each row alone."""
+"""Many comparisons at once: p-values that hold for all that an eval may name, not for each row alone."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
     r"""Return Holm's step-down adjusted p-values, in the order given.
 
     With the m p-values sorted upwards, :math:`\tilde p_{(i)} = \min(1, \max_{j \le i} (m - j + 1) p_{(j)})`. Calling
-    every row with :math:`\tilde p < \alpha` separated makes one or more false calls in at most a share
-    :math:`\alpha` of families, however the rows depend on each other.
+    every test with :math:`\tilde p < \alpha` separated makes one or more false calls in at most a share
+    :math:`\alpha` of families, however the tests depend on each other.
 
     Parameters
     ----------
