@@ -312,6 +312,7 @@ def _total(total: SystemTotal, problem: str) -> Cell:
 def _total_verdict(pair: TotalDifference) -> str:
     a, b, stars = pair["system_a"], pair["system_b"], pair["stars"]
     amount = f"{a} minus {b}: {_signed(stars)} stars ({_signed(pair['low'])} to {_signed(pair['high'])})"
+    amount += f", over {pluralize(pair['n_prompts'], 'common prompt')} or more in each row"
     if pair["better_system"] is None:
         return f"{amount}, not separable"
     if pair["weight_to_move"] is None:

@@ -33,7 +33,11 @@ def of(rated):
         ([0.5] * 6, [0.25] * 6, "left is ahead by 1.0 stars"),
         ([0.51] * 6, [0.5] * 6, "left is ahead by 0.04 stars"),
         ([0.1 + 0.2] * 6, [0.3] * 6, "not separable"),
-        ([1.0, 0.0, 0.9, 0.1, 1.0], [0.0, 1.0, 0.2, 0.95, 0.3], "no difference on the scale would have been seen"),
+        (
+            [1.0, 0.0, 0.9, 0.1, 1.0],
+            [0.0, 1.0, 0.2, 0.95, 0.3],
+            "in a row alone no difference on the scale would have been seen",
+        ),
         ([0.5] * 4, [0.1] * 4, "not comparable: 4 prompts in common, and nothing is compared below 5"),
         ([0.5, np.nan], [0.1, 0.5], "not comparable: 1 prompt in common, and nothing is compared below 5"),
         ([0.5, np.nan], [np.nan, 0.5], "not comparable: no prompt was rated for both"),
@@ -52,7 +56,7 @@ def test_not_separable_says_how_equal_they_are_and_what_would_have_been_seen():
     gains = np.array([0.02, 0.05, -0.01, -0.03, 0.04, 0, 0.01, -0.02, 0.03, -0.05])
     found = of(row("a", left=0.5 + gains, right=np.full(10, 0.5)))
     assert found["equal_within"] == pytest.approx(4 * (abs(gains.mean()) + 1.833113 * gains.std(ddof=1) / 10**0.5))
-    assert found["verdict"] == "not separable, equal within 0.09 stars; 0.1 stars would have been seen"
+    assert found["verdict"] == "not separable, equal within 0.09 stars; in a row alone 0.1 stars would have been seen"
 
 
 def test_rows_and_totals_are_corrected_together():
