@@ -88,10 +88,8 @@ def _verdict(row: StarDifference) -> str:
         return f"{row['better_system']} is ahead by {_amount(abs(stars))}"
     could = ""
     if row["detectable"] is not None:
-        could = (
-            f"; {_amount(row['detectable'])}" if row["detectable"] <= MOST - FEWEST else "; no difference on the scale"
-        )
-        could += " would have been seen"
+        most = _amount(row["detectable"]) if row["detectable"] <= MOST - FEWEST else "no difference on the scale"
+        could = f"; in a row alone {most} would have been seen"
     alone = row["p_value"] is not None and row["p_value"] < ALPHA
     among = " among so many comparisons (alone its interval excludes zero)" if alone else ""
     equal = f", equal within {_amount(row['equal_within'])}" if row["equal_within"] is not None else ""
