@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evals.imageset.contract import EVAL, PROVENANCE, REQUESTS, SAMPLES, SCORES
+from evals.imageset.contract import EVAL, METADATA, PROVENANCE, REQUESTS, SAMPLES, SCORES
+from evals.imageset.imageset import file_sha256
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
     from evals.definition import EvalDefinition
 
 
-_PROVENANCE_FIELDS = {"image_set", "encoders", "unreadable", "long_prompts"}
+_SEAL = "sha256"
+_PROVENANCE_FIELDS = {"image_set", "encoders", "unreadable", "long_prompts", "files"}
 _IMAGE_SET_FIELDS = {"path", "name", "scored_rows", "skipped"}
 _SCORE_COLUMNS = {"system", "suite", "prompt_id", "subject", "metric", "control", "value", "reason"}
 
@@ -51,9 +54,11 @@ class Run:
 
     @functools.cached_property
     def provenance(self) -> dict[str, Any]:
-        """Where the numbers come from: image set, encoders, versions, machine."""
+        """Where the numbers come from: image set, encoders, versions, machine, the hashes of all files."""
         with _damage(self.path / PROVENANCE):
             record: dict[str, Any] = json.loads((self.path / PROVENANCE).read_text(encoding="utf-8"))
+            if not is_sealed(record):
+                raise ValueError
             _check_fields(record, _PROVENANCE_FIELDS)
             _check_fields(record["image_set"], _IMAGE_SET_FIELDS)
         return record
@@ -61,6 +66,7 @@ class Run:
     @functools.cached_property
     def samples(self) -> pd.DataFrame:
         """The rows of the image set, one a sample, indexed by ``sample_id``."""
+        self._check(SAMPLES)
         with _damage(self.path / SAMPLES):
             text = (self.path / SAMPLES).read_text(encoding="utf-8")
             rows = [json.loads(line) for line in text.split("\n") if line.strip()]
@@ -81,6 +87,7 @@ class Run:
         """
         from evals.imageset.imageset import read_requests
 
+        self._check(REQUESTS)
         rows = read_requests(self.image_set)
         if rows is None:
             return None
@@ -103,6 +110,7 @@ class Run:
         from evals.facts.sources import FactsError
         from evals.suites.suite import SuiteError
 
+        self._check(EVAL)
         with contextlib.suppress(DefinitionError, SuiteError, FactsError):
             return read_definition(self.image_set.parent / EVAL)
         return None
@@ -119,6 +127,7 @@ class Run:
         import pyarrow.parquet as pq
 
         path = self.path / SCORES
+        self._check(SCORES)
         with _damage(path):
             columns = pq.read_schema(path).names
             _check_fields(dict.fromkeys(columns), _SCORE_COLUMNS)
@@ -131,14 +140,55 @@ class Run:
             table["details"] = [json.loads(text) if isinstance(text, str) else {} for text in table["details"]]
             return table
 
-    def tables(self) -> tuple[Path, ...]:
-        """Return the files that say what was asked and measured; not each of them need be there."""
-        return self.path / SCORES, self.path / SAMPLES, self.image_set.parent / EVAL, self.image_set / REQUESTS
+    def changed_files(self) -> dict[str, Path]:
+        """Return the files of the run, by name, that are not what they were when it was scored."""
+        recorded: dict[str, str | None] = self.provenance["files"]
+        files = run_files(self.path, self.image_set)
+        return {name: path for name, path in files.items() if file_sha256(path) != recorded.get(name)}
+
+    def _check(self, name: str) -> None:
+        """Refuse a file that somebody, or a failing disk, has changed since: its numbers were never measured."""
+        path = run_files(self.path, self.image_set)[name]
+        if file_sha256(path) != self.provenance["files"].get(name):
+            remedy = f"put it back, or score again: twinlens score {self.image_set} --out {self.path}"
+            raise RunError(f"{path} is not what it was when the run was scored; {remedy}")
 
     def image_path(self, sample_id: str) -> Path | None:
         """Return where a sample's image lies, None if it is not there any more."""
         path = self.image_set / str(self.samples.loc[sample_id, "file_name"])
         return path if path.is_file() else None
+
+
+def run_files(folder: Path, image_set: Path) -> dict[str, Path]:
+    """Return the files that say what was asked and measured, by name; not each of them need be there."""
+    return {
+        SCORES: folder / SCORES,
+        SAMPLES: folder / SAMPLES,
+        EVAL: image_set.parent / EVAL,
+        REQUESTS: image_set / REQUESTS,
+        METADATA: image_set / METADATA,
+    }
+
+
+def sealed(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record of JSON types with the hash of all that it says, which `is_sealed` checks."""
+    return {**record, _SEAL: _digest(record)}
+
+
+def is_sealed(record: Any) -> bool:
+    """Return whether a record says what it said when it was sealed.
+
+    Examples
+    --------
+    >>> record = sealed({"mean": 0.5})
+    >>> is_sealed(record), is_sealed(record | {"mean": 0.6})
+    (True, False)
+    """
+    return isinstance(record, dict) and record.get(_SEAL) == _digest({k: v for k, v in record.items() if k != _SEAL})
+
+
+def _digest(record: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def table_of(rows: Sequence[Mapping[str, Any]], columns: list[str] | None = None) -> pd.DataFrame:

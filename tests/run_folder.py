@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from evals.imageset.contract import EVAL, IMAGES, PROVENANCE, REQUESTS, SAMPLES, SCORES
+from evals.imageset.imageset import file_sha256
+from evals.run import run_files, sealed
 from evals.scoring.table import schema
 
 _USUAL = {"suite": "signs", "seed": 1, "repeat": 0, "metric_version": 1}
@@ -50,7 +52,6 @@ def write_run(
     n_samples = len(samples or ())
     image_set = {"name": "by-hand", "path": str(images.resolve()), "rows": n_samples, "scored_rows": n_samples}
     image_set |= {"skipped": [], "warnings": [], "outcomes": {}} | provenance.pop("image_set", {})
-    (folder / PROVENANCE).write_text(json.dumps({**_PROVENANCE, **provenance, "image_set": image_set}))
     if samples is not None:
         write_lines(folder / SAMPLES, samples)
     if scores is not None:
@@ -63,7 +64,17 @@ def write_run(
         write_lines(images / REQUESTS, requests)
     if frozen_eval is not None:
         (folder / EVAL).write_text(frozen_eval, encoding="utf-8")
+    seal(folder, **{**_PROVENANCE, **provenance, "image_set": image_set})
     return folder
+
+
+def seal(folder: Path, **changes: Any) -> None:
+    """Write the provenance anew, with these changes and the hashes that the files have now."""
+    path = folder / PROVENANCE
+    record = (json.loads(path.read_text()) if path.exists() else {}) | changes
+    record.pop("sha256", None)
+    files = run_files(folder, Path(record["image_set"]["path"]))
+    path.write_text(json.dumps(sealed(record | {"files": {name: file_sha256(file) for name, file in files.items()}})))
 
 
 def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:

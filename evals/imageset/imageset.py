@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -192,6 +193,13 @@ def write_atomically(path: Path, content: bytes) -> None:
         os.replace(staged, path)
     finally:
         staged.unlink(missing_ok=True)
+
+
+def file_sha256(path: Path) -> str | None:
+    """Return the SHA-256 of a file as 64 hex digits, None if it is not there."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+    return None
 
 
 def _as_png(picture: PIL.Image.Image) -> bytes:

@@ -7,9 +7,8 @@ import hashlib
 import json
 from importlib.metadata import version
 from pathlib import Path
-from typing import NotRequired
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from evals.data_files import data_path
 from evals.imageset.contract import RATINGS
@@ -20,7 +19,7 @@ from evals.rating.operations_by_size import operations_by_size
 from evals.rating.ratings import SCHEMA, Ratings, rate
 from evals.rating.stars.document import Stars, award_stars
 from evals.rating.stars.duplicate_prompts import merge_duplicate_prompts
-from evals.run import Run
+from evals.run import Run, is_sealed, run_files, sealed
 
 
 class RunRatings(Ratings):
@@ -28,12 +27,6 @@ class RunRatings(Ratings):
 
     common_prompts: list[CommonPrompts]
     stars: Stars
-
-
-class _StoredRatings(RunRatings):
-    """The ratings as they lie on disk, with the fingerprint of what they were made from."""
-
-    made_from: NotRequired[str]
 
 
 def rate_run(run: Run) -> RunRatings:
@@ -54,17 +47,17 @@ def rate_run(run: Run) -> RunRatings:
     common = common_prompts(run.samples, run.requests)
     ratings["warnings"] = [*pairing_warnings(common), *notes_on_forms(run.samples), *ratings["warnings"]]
     fresh = RunRatings(**ratings, common_prompts=common, stars=stars)
-    content = json.dumps({**fresh, "made_from": made_from}, indent=2, ensure_ascii=False, allow_nan=False)
+    content = json.dumps(sealed({**fresh, "made_from": made_from}), indent=2, ensure_ascii=False, allow_nan=False)
     write_atomically(path, content.encode())
     return fresh
 
 
 def _read_stored(path: Path, made_from: str) -> RunRatings | None:
     """Return the stored ratings, None if there are none, they are of other tables, or they are damaged."""
-    with contextlib.suppress(OSError, ValidationError):
-        stored = TypeAdapter(_StoredRatings).validate_json(path.read_bytes(), strict=True)
-        if stored.pop("made_from", None) == made_from:
-            return stored
+    with contextlib.suppress(OSError, ValueError):
+        content = json.loads(path.read_bytes())
+        if is_sealed(content) and content.get("made_from") == made_from:
+            return TypeAdapter(RunRatings).validate_python(content)
     return None
 
 
@@ -81,7 +74,7 @@ def operations_by_size_of(run: Run) -> list[SystemOperations]:
 def _fingerprint(run: Run) -> str:
     """Return a hash of all that ratings are made from: tables, requests, the eval, the facts, this code's version."""
     digest = hashlib.sha256(f"{version('twinlens')} {SCHEMA}".encode())
-    for path in (*run.tables(), *sorted(data_path("facts").glob("*.yaml"))):
+    for path in (*run_files(run.path, run.image_set).values(), *sorted(data_path("facts").glob("*.yaml"))):
         if path.is_file():
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())

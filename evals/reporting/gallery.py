@@ -13,7 +13,7 @@ import pandas as pd
 from evals.imageset.prompts import words_of_prompt
 from evals.reporting import formatting
 from evals.reporting.ocr_overlay import Line, legible_boxes, overlay_lines
-from evals.reporting.thumbnails import DifferenceMap, Thumbnail, difference_map, read_thumbnails
+from evals.reporting.thumbnails import DifferenceMap, Thumbnail, difference_map, sample_thumbnails
 from evals.run import Run
 from metrics.catalogue import METRICS
 
@@ -121,7 +121,7 @@ def collect(run: Run, systems: Sequence[str], prompts_per_suite: int = PROMPTS_P
         for _, of_system in rows.groupby("system", sort=False)
         for sample_id in of_system["sample_id"].head(PICTURES_PER_SYSTEM)
     ]
-    thumbnails = read_thumbnails((sample_id, run.image_path(sample_id)) for sample_id in shown_ids)
+    thumbnails = sample_thumbnails(run, shown_ids)
     return [
         SuiteGallery(
             formatting.suite_name(suite),

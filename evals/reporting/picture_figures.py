@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from evals.rating.stars.table import TableRow
 from evals.reporting.figures import COLOURS, canvas
-from evals.reporting.thumbnails import Thumbnail, difference_levels, heat, read_thumbnail
+from evals.reporting.thumbnails import Thumbnail, difference_levels, heat, sample_thumbnails
 from evals.run import Run
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def deciding_figure(run: Run, row: TableRow, systems: Sequence[str], pictures: i
             for n, axes in enumerate(panels):
                 place, of_system = divmod(n, width)
                 ids = one["samples"][systems[place]]
-                _show(axes, read_thumbnail(run.image_path(ids[of_system])) if of_system < len(ids) else "")
+                _show(axes, sample_thumbnails(run, ids)[ids[of_system]] if of_system < len(ids) else "")
                 if of_system == 0:
                     share = one["shares"][systems[place]]
                     title = f"{systems[place]}\n" + ("not known" if share is None else f"{share:.2f} of the scale")
@@ -65,7 +65,7 @@ def pair_figure(run: Run, pairs: Sequence[tuple[str, Sequence[str]]]) -> Figure:
         for axes in grid[len(pairs) :].flat:
             axes.set_axis_off()
         for panels, (title, ids) in zip(grid, pairs, strict=False):
-            first, second = (read_thumbnail(run.image_path(sample)) for sample in ids[:2])
+            first, second = map(sample_thumbnails(run, ids[:2]).__getitem__, ids[:2])
             panels[0].set_title(title, loc="left", fontsize=8.5)
             _show(panels[0], first)
             _show(panels[1], second)

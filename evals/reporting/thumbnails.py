@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import PIL.Image
 
 from evals.imageset.decoding import UnreadableImage, open_picture, upright_rgb
+from evals.run import Run
 
 LONGEST_SIDE = 320
 """Pixels of a thumbnail's longer side."""
@@ -57,12 +60,18 @@ def webp_address(pixels: npt.NDArray[np.uint8]) -> str:
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def read_thumbnail(path: Path | None) -> Thumbnail | str:
-    """Return a thumbnail of an image file, or the sentence that stands in its place."""
+def read_thumbnail(path: Path | None, scored_sha256: str | None = None) -> Thumbnail | str:
+    """Return a thumbnail of an image file, or the sentence that stands in its place.
+
+    ``scored_sha256`` is the hash that the file had when it was scored, where that is known.
+    """
     if path is None or not path.is_file():
         return "The image file is no longer there."
     try:
-        with path.open("rb") as file, open_picture(file) as opened:
+        content = path.read_bytes()
+        if scored_sha256 is not None and hashlib.sha256(content).hexdigest() != scored_sha256:
+            return "The image file is not the one that was scored."
+        with open_picture(content) as opened:
             return _reduced(opened)
     except UnreadableImage as error:
         return f"The image file {error}."
@@ -86,11 +95,12 @@ def _reduced(opened: PIL.Image.Image) -> Thumbnail:
     return Thumbnail(pixels, webp_address(pixels), width, height)
 
 
-def read_thumbnails(paths: Iterable[tuple[str, Path | None]]) -> dict[str, Thumbnail | str]:
-    """Read the thumbnails of many samples at once, given as (sample_id, path); the key is the sample_id."""
-    path_of = dict(paths)
+def sample_thumbnails(run: Run, sample_ids: Sequence[str]) -> dict[str, Thumbnail | str]:
+    """Read the thumbnails of samples of a run; the key is the sample_id."""
+    scored = run.samples.get("file_sha256", pd.Series(dtype=object)).to_dict()
+    hashes = [sha256 if isinstance(sha256 := scored.get(sample_id), str) else None for sample_id in sample_ids]
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        return dict(zip(path_of, pool.map(read_thumbnail, path_of.values()), strict=True))
+        return dict(zip(sample_ids, pool.map(read_thumbnail, map(run.image_path, sample_ids), hashes), strict=True))
 
 
 def difference_map(first: Thumbnail, second: Thumbnail) -> DifferenceMap | None:

@@ -69,8 +69,13 @@ class FeatureTable:
         decoders: Decoders,
         progress: Progress,
         unreadable: Mapping[ImageKey, Unreadable],
+        recorded: Mapping[ImageKey, Mapping[str, str]] | None = None,
     ) -> None:
-        """Keep where the pictures lie, where features are kept, who decodes, and what is known not to be an image."""
+        """Keep where the pictures lie, where features are kept, who decodes, and what is known not to be an image.
+
+        ``recorded`` are the hashes that pictures must have, by ``file_sha256`` or ``pixel_sha256``; one that has
+        another is not the picture that is meant.
+        """
         self.folder = folder
         self.cache = cache
         self.decoders = decoders
@@ -81,6 +86,8 @@ class FeatureTable:
         self._failed: dict[tuple[str, str, str], Unreadable] = {}
         self._decoys: dict[tuple[str, str, int], tuple[tuple[str, ...], Mapping[str, Any]]] = {}
         self._hash: dict[ImageKey, str] = {}
+        self._file_hash: dict[ImageKey, str] = {}
+        self._recorded = recorded or {}
         self._sources: dict[tuple[str, str], tuple[Encoder, FeatureStore]] = {}
         self._known_files = cache.store("files", "decoding", None, DECODING_VERSION)
 
@@ -167,13 +174,22 @@ class FeatureTable:
     def _remember(self, key: ImageKey, image: DecodedImage) -> None:
         stamp = self._stamp(key)
         if stamp is not None and stamp not in self._known_files:
-            self._known_files.put(stamp, [image.pixel_sha256, image.colour_note])
-        self._recall(key, image.pixel_sha256, image.colour_note)
+            self._known_files.put(stamp, [image.pixel_sha256, image.file_sha256, image.colour_note])
+        self._recall(key, image.pixel_sha256, image.file_sha256, image.colour_note)
 
-    def _recall(self, key: ImageKey, pixel_hash: str, colour_note: str | None) -> None:
-        self._hash[key] = pixel_hash
+    def _recall(self, key: ImageKey, pixel_hash: str, file_hash: str, colour_note: str | None) -> None:
+        self._hash[key], self._file_hash[key] = pixel_hash, file_hash
         if colour_note is not None:
             self.colour_notes[key] = colour_note
+        for name, recorded in self._recorded.get(key, {}).items():
+            if recorded != {"file_sha256": file_hash, "pixel_sha256": pixel_hash}[name]:
+                what = f"is not the picture that its row records ({name})"
+                self.unreadable[key] = Unreadable("unreadable_image", what)
+
+    def hashes(self, file_name: str) -> dict[str, str]:
+        """Return the hashes of a picture's file and pixels as they were scored, nothing where it was not opened."""
+        key = ImageKey("file", file_name)
+        return {"file_sha256": self._file_hash[key], "pixel_sha256": self._hash[key]} if key in self._hash else {}
 
     def _stamp(self, key: ImageKey) -> str | None:
         """Identify a file without reading it, as version control does: where, which, how big, and when changed."""
@@ -184,7 +200,7 @@ class FeatureTable:
             facts = path.stat()
         except OSError:
             return None
-        identity = f"{key.kind}|{facts.st_ino}|{facts.st_size}|{facts.st_mtime_ns}|{facts.st_ctime_ns}|"
+        identity = f"2|{key.kind}|{facts.st_ino}|{facts.st_size}|{facts.st_mtime_ns}|{facts.st_ctime_ns}|"
         return hashlib.sha256(identity.encode() + os.fsencode(path.resolve())).hexdigest()
 
     def _windows(self, needs: Needs) -> Iterator[list[ImageKey]]:

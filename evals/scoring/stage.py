@@ -13,10 +13,10 @@ import filelock
 
 from evals.imageset.contract import EVAL, IMAGES, METADATA, PROVENANCE, SAMPLES
 from evals.imageset.decoding import check_header
-from evals.imageset.imageset import ImageSet, ImageSetError, read_image_set, write_atomically
+from evals.imageset.imageset import ImageSet, ImageSetError, file_sha256, read_image_set, write_atomically
 from evals.imageset.prompts import with_one_text_a_prompt
 from evals.imageset.validation import Problem
-from evals.run import Run, image_set_of
+from evals.run import Run, image_set_of, run_files, sealed
 from evals.scoring.decoders import Decoders, Unreadable
 from evals.scoring.encoders import choose_encoders, roles_of
 from evals.scoring.engine import FeatureTable, Needs, Progress
@@ -95,7 +95,7 @@ def score(
     chosen = choose_encoders(roles_of(specs), encoders, device, _preferred_encoders(image_set.folder.parent / EVAL))
     cache = FeatureCache(Path(features) if features else out / "features")
     with _only_writer(out), cache.closing(), Decoders() as decoders:
-        table = FeatureTable(image_set.folder, cache, decoders, progress, bad)
+        table = FeatureTable(image_set.folder, cache, decoders, progress, bad, _recorded_hashes(image_set))
         needs = collect_needs(specs, rows, chosen)
         table.fill(needs)
         if not skip_bad:
@@ -110,15 +110,16 @@ def score(
                     writer.add(row)
                     used.add(row["encoder"])
                 progress("metrics", done, len(specs))
-        lines = [json.dumps(row, ensure_ascii=False) for row in image_set.rows]
+        lines = [json.dumps(row | table.hashes(row["file_name"]), ensure_ascii=False) for row in image_set.rows]
         write_atomically(out / SAMPLES, ("\n".join(lines) + "\n").encode())
         record = provenance(image_set, chosen, used, specs) | {
             "unreadable": _unreadable_rows(image_set, table.unreadable),
             "colour": _rows_with(image_set, table.colour_notes),
             "long_prompts": _long_prompts(rows, needs, table),
             "seconds": round(time.perf_counter() - started, 1),
+            "files": {name: file_sha256(path) for name, path in run_files(out, image_set.folder).items()},
         }
-        write_atomically(out / PROVENANCE, json.dumps(record, indent=2, ensure_ascii=False).encode())
+        write_atomically(out / PROVENANCE, json.dumps(sealed(record), indent=2, ensure_ascii=False).encode())
     return Run(out)
 
 
@@ -199,6 +200,16 @@ def _bad_headers(image_set: ImageSet, progress: Progress) -> dict[ImageKey, Unre
         if done % 1000 == 0:
             progress("files", done, len(image_set.rows))
     return {key: Unreadable("unreadable_image", what) for key, what in headers.items() if what}
+
+
+def _recorded_hashes(image_set: ImageSet) -> dict[ImageKey, Mapping[str, str]]:
+    """Return the hashes that the rows give of their pictures; that of the file alone where both are given."""
+    hashes: dict[ImageKey, Mapping[str, str]] = {}
+    for row in image_set.rows:
+        name = next((name for name in ("file_sha256", "pixel_sha256") if row.get(name)), None)
+        if name:
+            hashes[ImageKey("file", row["file_name"])] = {name: row[name]}
+    return hashes
 
 
 def _unreadable_rows(image_set: ImageSet, bad: Mapping[ImageKey, Unreadable]) -> list[dict[str, Any]]:

@@ -2,8 +2,10 @@
 
 import functools
 import json
+import re
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -13,7 +15,7 @@ from evals.imageset.imageset import ImageSetError, id_of_prompt
 from evals.rating import stage
 from evals.rating.stage import rate_run
 from evals.run import Run, RunError
-from tests.run_folder import write_run
+from tests.run_folder import seal, write_run
 
 LEFT, RIGHT = "flux-2-pro@bfl", "gemini-3-pro-image@google"
 
@@ -141,8 +143,8 @@ def test_a_run_is_rated_anew_when_what_it_is_rated_from_has_changed(scored, usua
         lambda: scored(samples=[row | {"prompt": "the same cup"} for row in pictures()]),
         lambda: scored(frozen_eval=EVAL.replace("weight: 2", "weight: 3")),
         lambda: (facts / "models.yaml").write_text((facts / "models.yaml").read_text() + "# looked at again\n"),
-        lambda: (usual / "eval.yaml").unlink(),
-        lambda: (usual / "images/requests.jsonl").unlink(),
+        lambda: (usual / "eval.yaml").unlink() or seal(usual),
+        lambda: (usual / "images/requests.jsonl").unlink() or seal(usual),
     ]
     rated = []
     for n, change in enumerate(changes, start=2):
@@ -156,7 +158,10 @@ def test_a_run_is_rated_anew_when_what_it_is_rated_from_has_changed(scored, usua
 
 def test_a_damaged_rating_is_made_anew(usual, n_rated):
     first = rate_run(Run(usual))
-    for n, content in enumerate(["{", "[]", '{"made_from": 3}', json.dumps(first), "\xff"], start=2):
+    whole = (usual / "ratings.json").read_text()
+    edited = whole.replace('"stars": 2.0', '"stars": 4.5', 1)
+    assert edited != whole
+    for n, content in enumerate(["{", "[]", '{"made_from": 3}', json.dumps(first), "\xff", edited], start=2):
         (usual / "ratings.json").write_text(content, encoding="latin-1")
         assert rate_run(Run(usual)) == first
         assert n_rated() == n
@@ -167,6 +172,40 @@ def test_a_provenance_without_what_is_read_from_it_is_refused(usual, content):
     (usual / "provenance.json").write_text(content)
     with pytest.raises(RunError, match=r"provenance\.json is damaged"):
         rate_run(Run(usual))
+
+
+READERS = {
+    "scores.parquet": lambda run: run.scores,
+    "samples.jsonl": lambda run: run.samples,
+    "images/requests.jsonl": lambda run: run.requests,
+    "eval.yaml": lambda run: run.definition,
+    "provenance.json": lambda run: run.provenance,
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_one_flipped_bit_anywhere_in_a_stored_file_is_refused_with_the_name_of_the_file(usual, name):
+    path, flips = usual / name, np.random.default_rng(0)
+    content = path.read_bytes()
+    for place, bit in zip(flips.integers(len(content), size=200), flips.integers(8, size=200), strict=True):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << bit
+        path.write_bytes(damaged)
+        with pytest.raises(RunError, match=rf"{re.escape(path.name)} is .*score"):
+            READERS[name](Run(usual))
+    path.unlink()
+    with pytest.raises(RunError, match=path.name):
+        READERS[name](Run(usual))
+    path.write_bytes(content)
+    assert Run(usual).changed_files() == {}
+
+
+def test_a_file_that_came_after_the_scoring_is_told(scored):
+    run = scored(pictures(), scores_of(pictures()))
+    (run / "images/requests.jsonl").write_text("")
+    assert set(Run(run).changed_files()) == {"requests.jsonl"}
+    with pytest.raises(RunError, match=r"requests\.jsonl is not what it was when the run was scored"):
+        rate_run(Run(run))
 
 
 def test_whole_numbers_stay_so_in_every_table_and_no_seed_is_none(scored):
@@ -183,6 +222,7 @@ def test_whole_numbers_stay_so_in_every_table_and_no_seed_is_none(scored):
 
 def test_requests_that_became_unreadable_are_told_as_what_they_are(usual):
     (usual / "images/requests.jsonl").write_bytes(b'{"system": "\xff"}')
+    seal(usual)
     with pytest.raises(ImageSetError, match=r"requests\.jsonl: is not UTF-8 text"):
         rate_run(Run(usual))
 
@@ -190,6 +230,7 @@ def test_requests_that_became_unreadable_are_told_as_what_they_are(usual):
 def test_a_score_table_without_its_columns_is_refused(usual):
     table = pd.read_parquet(usual / "scores.parquet")
     table.drop(columns="value").to_parquet(usual / "scores.parquet")
+    seal(usual)
     with pytest.raises(RunError, match=r"scores\.parquet is damaged"):
         rate_run(Run(usual))
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from evals import load_run
+from evals.imageset.imageset import ImageSetError
 from evals.rating.operations import MISSING, notes, operations, quantile_ranks
 from evals.rating.stage import operations_of
-from evals.run import RunError
+from tests.run_folder import write_run
 
 LATENCIES = [1.2, 1.3, 1.25, 1.4, 9.8, 1.31, 1.28, 1.33, 1.27, 1.5]
 BEGUN = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -256,13 +257,11 @@ def run_folder(tmp_path):
         images = tmp_path / "run" / "images"
         images.mkdir(parents=True)
         sample = {"sample_id": "s1", "system": "a@host", "width": 2000, "height": 1000}
-        image_set = {"path": str(images), "name": "run", "scored_rows": 1, "skipped": []}
-        provenance = {"image_set": image_set, "encoders": [], "unreadable": [], "long_prompts": None}
-        (images.parent / "provenance.json").write_text(json.dumps(provenance))
         (images.parent / "samples.jsonl").write_text(json.dumps(sample) + "\n")
         (images.parent / "scores.parquet").touch()
         if requests is not None:
             (images / "requests.jsonl").write_text(requests)
+        write_run(images.parent)
         return load_run(images.parent)
 
     return write
@@ -288,13 +287,13 @@ def test_a_run_without_requests_has_no_operations(run_folder, requests):
 
 @pytest.mark.parametrize("line", ["{", "[]", "3", "{}"])
 def test_damaged_requests_are_told_in_one_sentence(run_folder, line):
-    with pytest.raises(RunError, match=r"requests\.jsonl is damaged"):
+    with pytest.raises(ImageSetError, match=r"requests\.jsonl row 1"):
         operations_of(run_folder(line))
 
 
 @pytest.mark.parametrize(
     ("column", "simulated"),
-    [({"simulated": True}, True), ({"simulated": False}, False), ({}, False), ({"simulated": "so they say"}, False)],
+    [({"simulated": True}, True), ({"simulated": False}, False), ({}, False)],
 )
 def test_the_requests_say_which_systems_were_simulated(run_folder, column, simulated):
     (row,) = operations_of(run_folder(as_lines({**request(), "system": "flux@simulated-bfl", **column})))

@@ -267,7 +267,7 @@ def test_damaged_run_is_told_in_one_sentence_and_can_be_scored_again(repeats, tm
     before = rate_run(run)
     (run.path / name).write_bytes(b"{ damaged")
     again = load_run(run.path)
-    with pytest.raises(RunError, match=r"is damaged .*score the image set again"):
+    with pytest.raises(RunError, match=r"score (the image set )?again"):
         _ = (again.provenance, again.samples, again.scores)
     assert rate_run(score(repeats, tmp_path / "run", ["reproducibility.psnr"])) == before
 
@@ -282,7 +282,36 @@ def test_damaged_feature_is_computed_again(repeats, tmp_path):
     assert score(repeats, tmp_path / "run", ["reproducibility.psnr"]).scores.equals(before)
 
 
+def without_hashes(image_set):
+    rows = [json.loads(line) for line in (image_set / "metadata.jsonl").read_text().splitlines()]
+    kept = [{name: value for name, value in row.items() if not name.endswith("sha256")} for row in rows]
+    (image_set / "metadata.jsonl").write_text("\n".join(map(json.dumps, kept)))
+
+
+@pytest.mark.parametrize("recorded", ["file_sha256", "pixel_sha256"])
+def test_a_picture_exchanged_under_its_name_is_refused_with_its_row(repeats, tmp_path, recorded):
+    score(repeats, tmp_path / "before", ["reproducibility.identical"])
+    lines = (repeats / "metadata.jsonl").read_text()
+    other = {"file_sha256": "pixel_sha256", "pixel_sha256": "file_sha256"}[recorded]
+    (repeats / "metadata.jsonl").write_text(lines.replace(other, "noted"))
+    first, second = (file_of(repeats, row) for row in (1, 3))
+    first.write_bytes(second.read_bytes())
+    with pytest.raises(ImageSetError, match=rf"row 1: '.*' is not the picture that its row records \({recorded}\)"):
+        score(repeats, tmp_path / "run", ["reproducibility.identical"])
+    run = score(repeats, tmp_path / "run", ["reproducibility.identical"], skip_bad=True)
+    exchanged = run.samples["sample_id"].iloc[0]
+    reasons = run.scores[[exchanged in subject for subject in run.scores["subject"]]]["reason"]
+    assert set(reasons) == {"unreadable_image"}
+
+
+def test_a_report_shows_no_picture_that_is_not_the_one_that_was_scored(repeats, tmp_path):
+    run = score(repeats, tmp_path / "run", ["reproducibility.identical"])
+    file_of(repeats, 1).write_bytes(file_of(repeats, 3).read_bytes())
+    assert "is not the one that was scored" in write_report(run, tmp_path / "report").read_text()
+
+
 def test_file_replaced_in_place_is_decoded_again(repeats, tmp_path):
+    without_hashes(repeats)
     run = score(repeats, tmp_path / "run", ["reproducibility.identical"])
     row = run.samples[(run.samples.system == "a") & (run.samples.repeat == 1)].iloc[0]
     path = repeats / row.file_name
