@@ -79,7 +79,7 @@ def _first_names(samples: pd.DataFrame, requests: pd.DataFrame | None) -> pd.Ser
 def _shots(rows: pd.DataFrame, pictures: list[str] | list[None]) -> pd.DataFrame:
     """Return the words of each row, with the number of the shot, and the pictures that were sent along."""
     number = pd.to_numeric(column_of(rows, "shot"), errors="coerce").astype(float).fillna(-1.0)
-    words = number.map(str) + " " + rows["prompt"].astype(str).map(words_of_prompt)
+    words = number.astype(str) + " " + rows["prompt"].astype(str).map(words_of_prompt)
     references = pd.Series(pictures, rows.index, dtype=object)
     return _units(rows).assign(prompt_id=rows["prompt_id"], shot=number, words=words, pictures=references)
 

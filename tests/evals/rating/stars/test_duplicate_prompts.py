@@ -113,3 +113,9 @@ def test_a_table_of_other_prompts_comes_back_as_it_is(score_table):
     assert merge_duplicate_prompts(table, asked.iloc[:0]) is table
     bare = pd.DataFrame({"system": ["left"], "outcome": ["ok"]})
     assert merge_duplicate_prompts(bare, asked) is bare
+
+
+def test_requests_that_name_no_suite_say_no_words():
+    samples = pd.DataFrame({"suite": "s", "prompt_id": ["a", "b"], "prompt": "a red cup"})
+    requests = pd.DataFrame({"suite": [None], "prompt_id": ["c"], "prompt": ["a red cup"]})
+    assert merge_duplicate_prompts(samples, samples, requests)["prompt_id"].tolist() == ["a", "a"]
