@@ -110,7 +110,7 @@ class RapidOcr:
         self.licence = library_of(self.name).licence
         self.weights_sha256 = sha256_of(detector, recogniser)
         # Resizing and box unwarping happen inside the library, so its release is part of the preprocessing.
-        self.version = f"2:rapidocr={importlib.metadata.version('rapidocr')},tiles,turned"
+        self.version = f"3:rapidocr={importlib.metadata.version('rapidocr')},tiles,turned"
         self._engine: Any = RapidOCR(
             params={
                 "Global.use_cls": False,

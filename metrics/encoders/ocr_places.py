@@ -90,20 +90,24 @@ def _seen(image: Image, detect: Callable[[Image], list[Quad]], scale: float) -> 
 def _together(places: list[Quad], more: list[Quad]) -> list[Quad]:
     """Add the boxes of another tile to those that are known; what is one line becomes one box."""
     for place in more:
-        same = [other for other in places if _is_same_line(place, other)]
-        places = [other for other in places if not any(other is each for each in same)]
-        places.append(_around([place, *same]) if same else place)
+        while same := [n for n, other in enumerate(places) if _is_same_line(place, other)]:
+            place = _around([place, *(places[n] for n in same)])
+            places = [other for n, other in enumerate(places) if n not in same]
+        places = [*places, place]
     return places
 
 
 def _is_same_line(a: Quad, b: Quad) -> bool:
-    """Tell whether what two boxes share is thicker than half the thinner one: lines below one another only touch."""
+    """Tell whether what two boxes share is at least half as high as the lower one: lines below one another touch."""
     import cv2
 
     area, shared = cv2.intersectConvexConvex(a.astype(np.float32), b.astype(np.float32))
     if area <= 0 or shared is None:
         return False
-    return bool(min(cv2.minAreaRect(shared)[1]) > 0.5 * min(_height(a), _height(b)))
+    sides = np.concatenate([np.roll(box, -1, axis=0) - box for box in (a, b)])
+    along = sides[np.linalg.norm(sides, axis=1).argmax()]
+    across = np.array([-along[1], along[0]]) / np.linalg.norm(along)
+    return bool(np.ptp(shared.reshape(-1, 2) @ across) > 0.5 * min(_height(a), _height(b)))
 
 
 def _lies_in(place: Quad, large: Quad) -> bool:

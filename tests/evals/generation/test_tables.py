@@ -44,7 +44,7 @@ def of_many_kinds(scripted, tmp_path):
     (tmp_path / "style.png").write_bytes(scripted.png("white"))
     editing, scenes = read_suite("editing"), read_suite("scenes")
     items = [
-        PromptItem(suite="plain", id="plain", prompt="A cat"),
+        PromptItem(suite="plain", id="plain", prompt="A cat", expected_text=("CAT",), text_is_complete=True),
         scenes.item("ducks-two"),
         scenes.item("cushions-blanket"),
         editing.item("cup-green"),

@@ -13,6 +13,7 @@ from evals.imageset.imageset import write_image_set
 from evals.rating.stage import rate_run
 from evals.run import Run
 from evals.scoring.stage import score
+from metrics.encoders.ocr import TextLine
 from metrics.text.rendering import render_text
 from tests.metrics.encoders.conftest import CLIP_PREPROCESSING, TINY_CLIP, save_open_clip
 
@@ -140,3 +141,27 @@ def test_rendered_control_is_read_once_for_all_systems(scored_signs):
     read = sum(shard.read_bytes().count(b"\n") for shard in shards)
     # 12 signs, the Thai pair left out, and one rendering of each of 6 texts, whoever's sign it stands for.
     assert 12 < read <= 12 + 6
+
+
+def test_a_rendering_is_as_large_as_its_picture_and_its_letters_as_those_read_there(tmp_path, monkeypatch):
+    seen = []
+
+    class Reader:
+        name, licence, weights_sha256, version = "rapidocr:pp-ocrv6-small", "test", None, "1"
+        scripts, characters = frozenset({"Latin"}), None
+
+        def encode(self, images):
+            seen.extend(images)
+            return [[TextLine(text="OPEN", score=0.99, box=[[9, 9], [99, 9], [99, 45], [9, 45]])] for _ in images]
+
+    monkeypatch.setattr("metrics.encoders.ocr.load_rapidocr", lambda model, device: Reader())
+    facts = {"prompt": "a sign", "expected_text": "OPEN"}
+    sizes = {"a": (640, 480), "b": (900, 300)}
+    samples = [(PIL.Image.new("RGB", size, "gray"), {"system": name, **facts}) for name, size in sizes.items()]
+    score(write_image_set(tmp_path / "set", samples), tmp_path / "run", ["text.cer"], ["rapidocr"])
+    pictures, renderings = seen[:2], seen[2:]
+    assert sorted(image.shape for image in renderings) == sorted(image.shape for image in pictures)
+    for image in renderings:
+        rows = np.flatnonzero((image < 128).any(axis=(1, 2)))
+        # Capitals of DejaVu Sans are 0.73 of its size, which is 30 pixels for a box of 36.
+        assert np.ptp(rows) == pytest.approx(0.73 * 30, abs=2)

@@ -19,7 +19,7 @@ purpose: To try.
 made: By hand.
 limits: Small.
 items:
-  - {id: shop, prompt: A shop, expected_text: OPEN, language: en}
+  - {id: shop, prompt: A shop, expected_text: OPEN, text_is_complete: true, language: en}
   - {id: hero-1, prompt: The hero waits, sequence_id: hero, shot: 1}
   - {id: hero-2, prompt: The hero runs, sequence_id: hero, shot: 2}
   - id: street
@@ -71,6 +71,7 @@ def test_an_edit_of_a_picture_of_ones_own_needs_no_source_but_a_picture(tmp_path
 def test_a_suite_of_ones_own_is_read_with_everything_in_it(tmp_path):
     suite = read_suite(write(tmp_path, GOOD))
     assert suite.item("shop").expected_text == ("OPEN",)
+    assert [suite.item(name).text_is_complete for name in ("shop", "hero-1")] == [True, None]
     assert (suite.item("hero-2").sequence_id, suite.item("hero-2").shot) == ("hero", 2)
     assert suite.item("street").objects == (SceneObject(name="car", count=2, colour="red", position="left"),)
     assert (suite.seeds, suite.repeats) == (1, None)

@@ -48,6 +48,12 @@ def test_a_line_across_tiles_is_one_place_and_lines_below_one_another_stay_apart
     assert np.abs(np.array(found) - [[200, 900, 3900, 930], [200, 936, 3900, 966]]).max() <= 16
 
 
+def test_parts_of_a_line_that_overlap_a_little_are_read_once():
+    """A detector cuts long lines between words, with a margin around each part."""
+    found = places_of(box(200, 900, 1300, 1000), box(1280, 900, 2100, 1000))
+    assert np.abs(np.array(found) - [[200, 900, 2100, 1000]]).max() <= 16
+
+
 def test_small_print_is_seen_at_full_size_and_letters_larger_than_the_overlap_in_one_piece():
     found = places_of(box(1000, 1000, 1100, 1024), box(300, 300, 3700, 800))
     assert len(found) == 2
