@@ -41,7 +41,7 @@ def test_shots_stand_in_their_order_whatever_seed_each_has_and_a_prompt_is_shown
     told = {"mara-1": {"seed": 9, "repeat": 0}, "mara-2": {"seed": 1, "repeat": None}}
     rows = [row | told.get(row["sample_id"][2:], {}) for row in run.samples.to_dict("records")]
     rows = [row | ({"prompt": "Mara, shot 1\n"} if row["sample_id"] == "o-mara-1" else {}) for row in rows]
-    run.samples = pd.DataFrame(rows).set_index("sample_id", drop=False)
+    run.samples = pd.DataFrame(rows).astype({"shot": "Int64"}).set_index("sample_id", drop=False)
     (exhibit,) = gallery_of(run, "portraits").exhibits
     assert exhibit.prompts == ("Mara, shot 1", "Mara, shot 2")
     for column in exhibit.columns:
