@@ -19,10 +19,10 @@ UNDELIVERED = frozenset({NOT_A_PICTURE, DELIVERY_EXPIRED, DELIVERY_FAILED, UNTRU
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """A picture on disk, and when its download was over, monotonic; None where it came with the answer."""
+    """A picture on disk, and how long its last download took; None where it came with the answer."""
 
     picture: Picture
-    at: float | None = None
+    download_s: float | None = None
 
 
 async def deliver(
@@ -52,9 +52,10 @@ async def deliver(
         try:
             if finished.url is None:
                 return Delivered(await store(finished.content or b""))
+            began = time.monotonic()
             content = await host.download(finished.url)
-            at = time.monotonic()
-            return Delivered(await store(content), at)
+            download_s = time.monotonic() - began
+            return Delivered(await store(content), download_s)
         except UntrustedUrl as error:
             return Ended("failed", UNTRUSTED_URL, str(error))
         except NotAPicture as error:

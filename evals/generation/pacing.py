@@ -16,8 +16,8 @@ class RetryPolicy:
     A request that is rejected is sent ``attempts`` times, and a picture downloaded as often. Where the host names no
     wait, the first is ``backoff_s``, doubled each time up to ``longest_backoff_s``; one that asks for more than
     ``longest_wait_s`` is not asked any more in this run. A task is asked for after an eighth of the time that it has
-    taken so far, between ``first_poll_s`` and ``longest_poll_s``, and ends as a timeout after ``task_s``; for
-    ``grace_s`` it is still asked for when the run or its system stops.
+    taken so far (a thirty-second where that time is rated), between ``first_poll_s`` and ``longest_poll_s``, and ends
+    as a timeout after ``task_s``; for ``grace_s`` it is still asked for when the run or its system stops.
     """
 
     attempts: int = 8

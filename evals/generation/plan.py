@@ -23,6 +23,7 @@ class ImageRequest:
     the requests with the same seed, from 0; of a sequence it counts on over all seeds, since nothing but the repeat
     tells one asking of a sequence from another. Pictures are square, ``size`` is one of `evals.facts.pricing.SIZES`.
     ``first_shot`` is the ``sample_id`` of the sequence's first shot, whose picture is sent along as a reference.
+    ``timed``: a row of the eval rates its latency, so it is asked while its system has nothing else to do.
     """
 
     sample_id: str
@@ -33,6 +34,7 @@ class ImageRequest:
     repeat: int
     size: str
     first_shot: str | None = None
+    timed: bool = False
 
     @property
     def prompt(self) -> str:
@@ -54,6 +56,7 @@ def plan_requests(definition: EvalDefinition, sizes: Mapping[str, Sequence[str]]
     """Return every request of an eval, in the order in which they are sent.
 
     Systems take turns prompt by prompt, so that a run that is stopped early has asked all of them the same things.
+    What a row of latency counts is ``timed``: a suite at one size, or all suites where the row names none.
 
     Parameters
     ----------
@@ -80,7 +83,7 @@ def plan_requests(definition: EvalDefinition, sizes: Mapping[str, Sequence[str]]
                 for system in definition.systems
                 if size == definition.size or size in (sizes or {}).get(system, SIZES)
             ]
-            requests += _of_suite(definition, suite, size, able)
+            requests += _of_suite(definition, name, suite, size, able)
     return requests
 
 
@@ -89,8 +92,14 @@ def plan_sha256(requests: Sequence[ImageRequest]) -> str:
     return hashlib.sha256("\n".join(request.sample_id for request in requests).encode()).hexdigest()
 
 
-def _of_suite(definition: EvalDefinition, suite: Suite, size: str, systems: Sequence[str]) -> Iterator[ImageRequest]:
+def _of_suite(
+    definition: EvalDefinition, name: str, suite: Suite, size: str, systems: Sequence[str]
+) -> Iterator[ImageRequest]:
     named = suite.name if size == definition.size else f"{suite.name}@{size}"
+    timed = any(
+        row.computed == "latency" and row.suite in (None, name) and (row.size or definition.size) == size
+        for row in definition.rows
+    )
     seeds = range(definition.seed, definition.seed + suite.seeds)
     repeats = range(suite.repeats or definition.repeats)
     first_shots = _first_shots(suite) if suite.first_shot_as_reference else {}
@@ -113,6 +122,7 @@ def _of_suite(definition: EvalDefinition, suite: Suite, size: str, systems: Sequ
             repeat=earlier + repeat,
             size=size,
             first_shot=name_of(first, system, seed, repeat) if first else None,
+            timed=timed,
         )
 
 

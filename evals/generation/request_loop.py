@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from evals.facts.models import Offer
@@ -23,7 +23,7 @@ from evals.generation.answers import (
     UntrustedUrl,
 )
 from evals.generation.budget import Budget
-from evals.generation.delivering import UNDELIVERED, deliver
+from evals.generation.delivering import UNDELIVERED, Delivered, deliver
 from evals.generation.hosts import Host
 from evals.generation.ledger import Ledger, RequestState
 from evals.generation.pacing import RateLimiter, RetryPolicy, Stop
@@ -43,13 +43,17 @@ _FIRST_CONTACTS = 3
 
 @dataclass(slots=True)
 class SystemClient:
-    """One system as it is asked: its host, its rate limit, why it is asked no more, whether it has ever answered."""
+    """One system as it is asked: its host, its rate limit, why it is asked no more, whether it has ever answered.
+
+    ``in_flight`` are the requests that it is at work on, by ``sample_id``.
+    """
 
     host: Host
     offer: Offer
     rate_limiter: RateLimiter
     stopped: str = ""
     answered: bool = False
+    in_flight: dict[str, _Attempt] = field(default_factory=dict)
 
     def stop(self, reason: str) -> None:
         """Ask the system no more in this run; the first reason stays."""
@@ -95,7 +99,10 @@ async def run_request(
 
 @dataclass(slots=True)
 class _Attempt:
-    """One request at work. Its times are monotonic, None before they come, or where another process saw them."""
+    """One request at work. Its times are monotonic, None before they come, or where another process saw them.
+
+    ``most_in_flight`` is how many requests of its system were in flight at once while it was, itself included.
+    """
 
     request: ImageRequest
     client: SystemClient
@@ -104,7 +111,8 @@ class _Attempt:
     sent: float | None = None
     began: float | None = None
     ready: float | None = None
-    delivered: float | None = None
+    delivered: Delivered | None = None
+    most_in_flight: int = 0
 
     @property
     def state(self) -> RequestState:
@@ -122,30 +130,50 @@ class _Attempt:
     async def store(self, content: bytes) -> Picture:
         return await asyncio.to_thread(self.context.pictures.store, self.request.sample_id, content)
 
+    def enter_flight(self) -> None:
+        """Count as in flight, for this request and for all that are in flight beside it."""
+        together = self.client.in_flight
+        together[self.request.sample_id] = self
+        self.most_in_flight = 0
+        for attempt in together.values():
+            attempt.most_in_flight = max(attempt.most_in_flight, len(together))
+
+    def leave_flight(self) -> None:
+        self.client.in_flight.pop(self.request.sample_id, None)
+
     async def follow(self) -> None:
         self.task = self.state.task
-        async with self.client.rate_limiter.slots:
-            answer = None if self.halted() else await self.wait_for_task()
-        if answer is not None:
-            await self.conclude(answer)
+        try:
+            async with self.client.rate_limiter.slots:
+                if self.halted():
+                    return
+                self.enter_flight()
+                answer = await self.wait_for_task()
+            if answer is not None:
+                await self.conclude(answer)
+        finally:
+            self.leave_flight()
 
     async def send(self, references: Callable[[], Sequence[bytes]]) -> None:
         for number in range(1, self.context.retry_policy.attempts + 1):
             self.sent = self.began = self.ready = self.delivered = None
-            async with self.client.rate_limiter.slots:
-                answer = await self.submit(references)
-                if isinstance(answer, Accepted):
-                    self.task = answer.task
-                    self.record("accepted", task=self.task)
-                    if self.task.cost_usd is not None and self.task.cost_usd > self.state.max_cost_usd:
-                        self.context.budget.set_aside(self.request.sample_id, self.task.cost_usd)
-                    answer = await self.wait_for_task()
-            if isinstance(answer, Rejected):
-                if await self.may_send_again(answer, number):
-                    continue
-            elif answer is not None:
-                await self.conclude(answer)
-            return
+            try:
+                async with self.client.rate_limiter.slots:
+                    answer = await self.submit(references)
+                    if isinstance(answer, Accepted):
+                        self.task = answer.task
+                        self.record("accepted", task=self.task)
+                        if self.task.cost_usd is not None and self.task.cost_usd > self.state.max_cost_usd:
+                            self.context.budget.set_aside(self.request.sample_id, self.task.cost_usd)
+                        answer = await self.wait_for_task()
+                if isinstance(answer, Rejected):
+                    if await self.may_send_again(answer, number):
+                        continue
+                elif answer is not None:
+                    await self.conclude(answer)
+                return
+            finally:
+                self.leave_flight()
 
     async def submit(self, references: Callable[[], Sequence[bytes]]) -> SubmitAnswer | None:
         """Send the request when it is its turn; None if it was not sent: the run or the system stopped, or no money."""
@@ -168,6 +196,7 @@ class _Attempt:
         except ValueError as error:
             return Rejected("not_sendable", str(error), stops="nothing was sent; see what it offers: twinlens systems")
         self.record("submitted", system=request.system, max_cost_usd=max_cost, sent=call.record())
+        self.enter_flight()
         self.sent = time.monotonic()
         answer = await self.client.host.submit(call)
         self.ready = time.monotonic()
@@ -196,7 +225,7 @@ class _Attempt:
                 answer = Ended("failed", UNTRUSTED_URL, str(error))
             self.ready = time.monotonic()
             elapsed = self.ready - started
-            wait = min(max(elapsed / 8, policy.first_poll_s / 2), policy.longest_poll_s)
+            wait = min(max(elapsed / (32 if self.request.timed else 8), policy.first_poll_s / 2), policy.longest_poll_s)
             if isinstance(answer, (Finished, Ended)):
                 return answer
             if isinstance(answer, Rejected):
@@ -257,7 +286,7 @@ class _Attempt:
             if isinstance(delivered, Ended):
                 answer = replace(delivered, metadata=metadata)
             else:
-                picture, self.delivered = delivered.picture, delivered.at
+                picture, self.delivered = delivered.picture, delivered
         cost, basis = self.cost_of(answer)
         # A list price is a guess among the sources': the budget goes by the highest.
         at_most = max(cost or 0.0, max_cost) if basis == "listed" else cost or 0.0
@@ -284,14 +313,17 @@ class _Attempt:
         return billed_usd(self.client.offer, cost, usage, self.request.size, self.request.n_references)
 
     def times(self, metadata: ResponseMetadata) -> dict[str, Any]:
-        """Return queue, generation and download time in seconds, the host's own word first."""
+        """Return queue, generation and download time in seconds, the host's own word first, and the concurrency."""
         queue, work, download, latency = metadata.queue_s, metadata.generation_s, None, None
         if self.sent is not None and self.ready is not None:
             if queue is None and self.began is not None:
                 queue = self.began - self.sent
             if work is None:
                 work = max(0.0, self.ready - self.sent - (queue or 0.0))
-            download = self.delivered - self.ready if self.delivered is not None else None
-            latency = (self.delivered or self.ready) - self.sent
+            latency = self.ready - self.sent
+            if self.delivered is not None:
+                download = self.delivered.download_s
+                latency += download or 0.0
         times = {"queue_s": queue, "generation_s": work, "download_s": download, "latency_s": latency}
-        return {name: None if seconds is None else round(seconds, 4) for name, seconds in times.items()}
+        rounded = {name: None if seconds is None else round(seconds, 4) for name, seconds in times.items()}
+        return {**rounded, "in_flight": self.most_in_flight if latency is not None else None}

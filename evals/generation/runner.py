@@ -1,4 +1,4 @@
-"""Runs all requests of a plan side by side, and stops so that a later run can go on where this one was."""
+"""Runs the requests of a plan, what is timed one by one and all else side by side, and stops in good order."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
+from evals.generation.ledger import RequestState
 from evals.generation.plan import ImageRequest
 from evals.generation.request_loop import RunContext, SystemClient, run_request
 from evals.suites.references import reference_contents
@@ -21,6 +22,9 @@ async def run_requests(
     requests: Sequence[ImageRequest], clients: Mapping[str, SystemClient], context: RunContext
 ) -> None:
     """Bring every request that has no outcome yet to one, as far as hosts, budget and the user allow.
+
+    What is timed comes before the bulk, in rounds: each system is asked the same thing once, and the next round begins
+    when all have answered. So no system has more than one request in flight, and all are asked in the same minutes.
 
     Raises
     ------
@@ -48,15 +52,38 @@ async def run_requests(
         finally:
             ended[request.sample_id].set()
 
-    tasks = [asyncio.create_task(run_after_first_shot(request)) for request in open_requests]
+    tasks: list[asyncio.Task[None]] = []
     with _interruptible(context.stop.request):
-        if tasks:
-            await asyncio.wait(tasks)
+        for side_by_side in _phases(open_requests, states):
+            if context.stop.requested:
+                break
+            started = [asyncio.create_task(run_after_first_shot(request)) for request in side_by_side]
+            tasks += started
+            if started:
+                await asyncio.wait(started)
     hosts = {id(client.host): client.host for client in clients.values()}
     await asyncio.gather(*(host.aclose() for host in hosts.values()))
     errors = [error for task in tasks if (error := task.exception()) is not None]
     if errors:
         raise errors[0]
+
+
+def _phases(requests: Sequence[ImageRequest], states: Mapping[str, RequestState]) -> list[list[ImageRequest]]:
+    """Return which requests run side by side, one list after the other: accepted tasks, rounds of timing, the bulk."""
+    rounds: dict[tuple[Any, ...], list[ImageRequest]] = {}
+    others: tuple[list[ImageRequest], list[ImageRequest]] = ([], [])
+    for request in requests:
+        is_accepted = states[request.sample_id].may_be_followed
+        if request.timed and not is_accepted:
+            # First shots before all later ones, which wait for their pictures.
+            key = (request.first_shot is not None, request.suite, request.item.id, request.seed, request.repeat)
+            rounds.setdefault(key, []).append(request)
+        else:
+            others[not is_accepted].append(request)
+    accepted, bulk = others
+    in_order = [rounds[key] for key in sorted(rounds, key=lambda key: bool(key[0]))]
+    # Tasks of an earlier process would be load on what is timed; the bulk may run beside them.
+    return [accepted, *in_order, bulk] if rounds else [accepted + bulk]
 
 
 def _references(request: ImageRequest, context: RunContext) -> list[bytes]:

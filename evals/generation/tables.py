@@ -87,6 +87,7 @@ def request_row(
         "queue_s": ending.get("queue_s"),
         "generation_s": ending.get("generation_s"),
         "download_s": ending.get("download_s"),
+        "in_flight": ending.get("in_flight"),
         "task_id": state.task.id if state.task else None,
         "model_version": metadata.get("model_version"),
         "prompt_used": metadata.get("prompt_used"),
@@ -132,7 +133,7 @@ def _described(item: PromptItem) -> dict[str, Any]:
 
 
 _OF_THE_REQUEST = (
-    *("latency_s", "queue_s", "generation_s", "download_s", "cost_usd", "cost_basis"),
+    *("latency_s", "queue_s", "generation_s", "download_s", "in_flight", "cost_usd", "cost_basis"),
     *("model_version", "prompt_used", "seed_used", "simulated"),
 )
 _OF_THE_PICTURE = ("width", "height", "file_sha256", "pixel_sha256", "format", "n_bytes")

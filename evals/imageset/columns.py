@@ -226,6 +226,7 @@ class _Columns(BaseModel):
     width: Pixels | None = None
     height: Pixels | None = None
     latency_s: Amount | None = None
+    in_flight: Annotated[int, Field(ge=1, le=_LARGEST_NUMBER)] | None = None
     cost_usd: Amount | None = None
     simulated: bool | None = None
 

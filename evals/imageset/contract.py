@@ -65,7 +65,8 @@ class PlannedRow(TypedDict):
 class RequestRow(PlannedRow):
     """One row of ``requests.jsonl`` as TwinLens writes it; of a set from elsewhere only system and outcome are sure.
 
-    What a request has cost at most is ``cost_usd`` and ``may_have_cost_usd`` together.
+    What a request has cost at most is ``cost_usd`` and ``may_have_cost_usd`` together. ``in_flight`` is how many
+    requests of the system were in flight at once while it was, itself included; a latency means little without it.
     """
 
     outcome: Outcome
@@ -79,6 +80,7 @@ class RequestRow(PlannedRow):
     queue_s: float | None
     generation_s: float | None
     download_s: float | None
+    in_flight: int | None
     task_id: str | None
     model_version: str | None
     prompt_used: str | None
