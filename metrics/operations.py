@@ -12,7 +12,8 @@ class OperationSpec:
     """One figure of a system's operation: a frozen row. It needs requests with outcome, times and cost, no encoder.
 
     ``in_summary`` says whether a terminal shows it, ``by_size`` is its place where sizes stand side by side (0: none),
-    ``rate``: it is of something that happens or does not.
+    ``rate``: it is of something that happens or does not, ``under_load``: it is of requests that had others of their
+    system in flight beside them.
     """
 
     id: str
@@ -25,6 +26,7 @@ class OperationSpec:
     in_summary: bool = False
     by_size: int = 0
     rate: bool = False
+    under_load: bool = False
 
     @property
     def dimension(self) -> str:
@@ -33,38 +35,47 @@ class OperationSpec:
 
 
 _QUANTILE = "linear quantile (Hyndman and Fan 1996, type 7)"
+_UNITS = "interval by prompt and time (Lazarus et al. 2018)"
 _WILSON = "Wilson 1927, prompts as trials"
 
 OPERATIONS: tuple[OperationSpec, ...] = (
     OperationSpec(
-        "operations.latency_p50", 1, "Latency, median", "s", "lower", (0, None),
-        f"{_QUANTILE}; interval by order statistics (Conover 1999)", in_summary=True, by_size=1,
+        "operations.latency_p50", 2, "Latency, median", "s", "lower", (0, None),
+        f"{_QUANTILE} of requests asked one at a time; {_UNITS}", in_summary=True, by_size=1,
     ),
     OperationSpec(
-        "operations.latency_p95", 1, "Latency, 95th percentile", "s", "lower", (0, None),
-        f"{_QUANTILE}; a lower bound below 59 values or with a timeout", in_summary=True, by_size=2,
+        "operations.latency_p95", 2, "Latency, 95th percentile", "s", "lower", (0, None),
+        "the same; a lower bound below 59 independent values or with a timeout", in_summary=True, by_size=2,
     ),
     OperationSpec(
-        "operations.queue_p50", 1, "Time in the queue, median", "s", "lower", (0, None),
+        "operations.latency_under_load_p50", 1, "Latency under load, median", "s", "lower", (0, None),
+        f"{_QUANTILE} of requests with others in flight; {_UNITS}", in_summary=True, under_load=True,
+    ),
+    OperationSpec(
+        "operations.latency_under_load_p95", 1, "Latency under load, 95th percentile", "s", "lower", (0, None),
+        "the same; a lower bound below 59 independent values or with a timeout", under_load=True,
+    ),
+    OperationSpec(
+        "operations.queue_p50", 2, "Time in the queue, median", "s", "lower", (0, None),
         "host's word, else measured", by_size=3,
     ),
     OperationSpec(
-        "operations.generation_p50", 1, "Time of generation, median", "s", "lower", (0, None),
+        "operations.generation_p50", 2, "Time of generation, median", "s", "lower", (0, None),
         "host's word, else measured", by_size=4,
     ),
     OperationSpec(
-        "operations.download_p50", 1, "Time of download, median", "s", "lower", (0, None), "measured", by_size=5,
+        "operations.download_p50", 2, "Time of download, median", "s", "lower", (0, None), "measured", by_size=5,
     ),
     OperationSpec(
-        "operations.seconds_per_megapixel", 1, "Latency per megapixel, median", "s per million pixels", "lower",
+        "operations.seconds_per_megapixel", 2, "Latency per megapixel, median", "s per million pixels", "lower",
         (0, None), "latency over width x height / 10^6", by_size=6,
     ),
     OperationSpec(
-        "operations.throughput", 1, "Throughput while in flight", "pictures per minute", "higher", (0, None),
-        "pictures over the union of in-flight spans", in_summary=True, by_size=8,
+        "operations.throughput", 2, "Throughput while in flight", "pictures per minute", "higher", (0, None),
+        f"pictures over the union of in-flight spans; {_UNITS}", in_summary=True, by_size=8,
     ),
     OperationSpec(
-        "operations.in_flight", 1, "Requests in flight at once, mean", "requests", "neither", (0, None),
+        "operations.in_flight", 2, "Requests in flight at once, mean", "requests", "neither", (0, None),
         "Little 1961: summed request time over that union",
     ),
     OperationSpec(

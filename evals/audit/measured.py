@@ -18,7 +18,7 @@ from evals.audit.rules import (
 )
 from evals.facts.models import Facts, KnownSystem
 from evals.facts.pricing import Size
-from evals.rating.operations import MISSING
+from evals.rating.request_figures import MISSING
 from evals.yaml_files import FileModel, Names
 
 Figure: TypeAlias = Literal["operations.latency_p50", "operations.cost_per_image"]
@@ -90,6 +90,8 @@ class Measurable(FileModel):
                 notes.append(f"{system} of the run has no interval: {figure['n']} pictures are too few.")
             else:
                 values.append(_Value(system, value, low, high))
+                if self.figure == LATENCY and figure["in_flight"] is None:
+                    notes.append(f"How many requests of {system} were in flight at once is not known.")
         return values, notes
 
     def _measured_by_others(self, facts: Facts) -> str:

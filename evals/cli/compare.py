@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from evals.rating.drift.changes import Drift, MetricDrift
     from evals.rating.drift.pairing import NotCompared
     from evals.rating.drift.tables import RunTables
-    from evals.rating.operations import Figure
+    from evals.rating.request_figures import Figure
 
 _NAMED_SAMPLES = 2
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from evals.facts.pricing import SIZES
-from evals.rating.operations import MISSING, Figure, SystemOperations, notes
+from evals.rating.operations import SystemOperations, notes
+from evals.rating.request_figures import MISSING, Figure
 from evals.rating.stage import operations_by_size_of, operations_of
 from evals.reporting import formatting
 from evals.run import Run
@@ -20,24 +21,33 @@ FIGURES: Mapping[str, OperationSpec] = {row.id: row for row in OPERATIONS}
 BY_SIZE = tuple(row.id for row in sorted(OPERATIONS, key=lambda row: row.by_size) if row.by_size)
 """The figures of small and large pictures side by side."""
 
+_TIMED = ("s", "s per million pixels", "pictures per minute")
+"""The units of figures that say nothing without the load and the hour in which they were measured."""
+
 GREATER_OR_EQUAL = "\N{GREATER-THAN OR EQUAL TO}"
 
 
 @dataclass(frozen=True, slots=True)
 class OperationsCell:
-    """One figure of one system and size: its value and interval, or why there is none. ``column`` is what varies."""
+    """One figure of one system and size: its value and interval, or why there is none. ``column`` is what varies.
+
+    ``n`` is over how many requests, and of a time how many were in flight (``load``, where there were several) and in
+    which hours.
+    """
 
     column: str
     value: str
     interval: str
     n: str
     absent: str
+    load: str = ""
 
     @property
     def text(self) -> str:
-        """Value, interval and the reason for no value in one line."""
+        """Value, interval, load and the reason for no value in one line."""
         interval = f" ({self.interval})" if self.interval else ""
-        return self.value + interval + (f": {self.absent}" if self.absent else "")
+        load = f", {self.load}" if self.load else ""
+        return self.value + interval + load + (f": {self.absent}" if self.absent else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +146,7 @@ def section(
             SizeOperations(
                 size or "not told",
                 tuple(_requests(by_system[system]) for system in ordered if system in by_system),
-                tuple(_line(name, by_system, ordered) for name in FIGURES),
+                tuple(_line(name, by_system, ordered) for name in FIGURES if _is_shown(name, by_system.values())),
             )
             for size, by_system in by_size.items()
         ),
@@ -150,6 +160,11 @@ def _side_by_side(system: str, rows: Sequence[SystemOperations], sizes: Sequence
     lines = tuple(_line(name, by_size, sizes) for name in BY_SIZE)
     n_prompts = max(row["n_prompts"] for row in by_size.values())
     return SystemSizes(system, formatting.pluralize(n_prompts, "prompt"), lines)
+
+
+def _is_shown(name: str, rows: Iterable[SystemOperations]) -> bool:
+    """Return whether a figure is to be shown: one under load only if something was asked for under load."""
+    return not FIGURES[name].under_load or any(row["figures"][name]["value"] is not None for row in rows)
 
 
 def _line(name: str, rows: Mapping[str, SystemOperations], columns: Sequence[str]) -> OperationsLine:
@@ -167,7 +182,28 @@ def _cell(column: str, figure: Figure | None, unit: str) -> OperationsCell:
         return OperationsCell(column, "not known", "", "", MISSING[figure["reason"] or ""])
     value, interval = formatting.estimate(figure["value"], figure["low"], figure["high"], unit)
     bound = f"{GREATER_OR_EQUAL} " if figure["at_least"] else ""
-    return OperationsCell(column, bound + value, interval, formatting.pluralize(figure["n"], "request"), "")
+    n, load, hours = formatting.pluralize(figure["n"], "request"), "", _hours(figure["began"], figure["ended"])
+    if unit in _TIMED:
+        in_flight = figure["in_flight"]
+        how = "in flight not known" if in_flight is None else "one at a time"
+        if in_flight is not None and in_flight > 1:
+            how = load = f"{in_flight:.0f} in flight"
+        n = ", ".join(filter(None, (n, how, hours)))
+    return OperationsCell(column, bound + value, interval, n, "", load)
+
+
+def _hours(began: str | None, ended: str | None) -> str:
+    """Return when something was measured, to the minute.
+
+    Examples
+    --------
+    >>> _hours("2026-11-22T12:00:05+00:00", "2026-11-22T12:40:59+00:00")
+    '2026-11-22 12:00 to 12:40 UTC'
+    """
+    if began is None or ended is None:
+        return ""
+    (day, start), (last_day, end) = (moment[:16].split("T") for moment in (began, ended))
+    return f"{day} {start} to {'' if day == last_day else last_day + ' '}{end} UTC"
 
 
 def _requests(row: SystemOperations) -> SystemRequests:

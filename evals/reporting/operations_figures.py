@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from evals.rating.monthly_cost import MonthlyCost, UsdRange
-from evals.rating.operations import Figure as OperationFigure
 from evals.rating.operations import SystemOperations
+from evals.rating.request_figures import Figure as OperationFigure
 from evals.reporting import formatting
 from evals.reporting.figures import COLOURS, MARKERS, axis_label, bare, canvas, lanes, mark, with_legend
 from evals.reporting.operations import FIGURES, GREATER_OR_EQUAL

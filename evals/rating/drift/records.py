@@ -9,10 +9,12 @@ from typing_extensions import TypedDict
 
 from evals.rating.comparison import column_of
 from evals.rating.drift.tables import RunTables
-from evals.rating.operations import Figure, operations
+from evals.rating.operations import operations
+from evals.rating.request_figures import Figure
 
 FIGURES: Mapping[str, str] = {
     "operations.latency_p50": "Latency, median",
+    "operations.latency_under_load_p50": "Latency under load, median",
     "operations.cost_per_image": "Cost of a picture",
     "operations.cost_per_accepted_image": "All money per accepted picture",
 }
@@ -32,7 +34,8 @@ class FigureDrift(TypedDict):
     """One figure of one system at one size in both runs.
 
     ``moved``: that the intervals do not overlap; of money, that it differs by more than `NOTICEABLE`. It is not tested
-    with the metrics: hours of the day and networks differ too. None where a run has no value or no interval.
+    with the metrics: hours of the day and networks differ too. None where a run has no value or no interval, and where
+    times were measured with another number of requests in flight.
     """
 
     figure: str
@@ -86,6 +89,7 @@ def figure_drifts(first: RunTables, second: RunTables, pairs: Iterable[tuple[str
         for system, size in a
         if system == system_a and (system_b, size) in b
         for name, title in FIGURES.items()
+        if "under_load" not in name or any(run["figures"][name]["n"] for run in (a[system_a, size], b[system_b, size]))
     ]
 
 
@@ -149,7 +153,14 @@ def _moved(name: str, a: Figure, b: Figure) -> bool | None:
         return abs(b["value"] - a["value"]) > NOTICEABLE * max(a["value"], b["value"])
     if a["low"] is None or a["high"] is None or b["low"] is None or b["high"] is None:
         return None
+    if not _same_load(a["in_flight"], b["in_flight"]):
+        return None
     return a["high"] < b["low"] or b["high"] < a["low"]
+
+
+def _same_load(a: float | None, b: float | None) -> bool:
+    """Return whether as many requests were in flight in both runs, within a tenth, or nobody knows of either."""
+    return a == b if a is None or b is None else abs(a - b) <= 0.1 * max(a, b)
 
 
 def _versions(samples: pd.DataFrame, system: str) -> dict[str, int]:

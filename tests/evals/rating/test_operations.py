@@ -4,16 +4,15 @@ import json
 import math
 from datetime import UTC, datetime, timedelta
 
-import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from evals import load_run
 from evals.imageset.imageset import ImageSetError
-from evals.rating.operations import MISSING, notes, operations, quantile_ranks
+from evals.rating.operations import notes, operations
+from evals.rating.request_figures import MISSING
 from evals.rating.stage import operations_of
 from tests.run_folder import write_run
 
@@ -39,49 +38,86 @@ def timed(start_s, end_s, outcome="ok", **more):
     return request(outcome, sent_at=at[0], ended_at=at[1], **{"latency_s": end_s - start_s, **more})
 
 
-def test_latency_has_the_linear_quantiles_and_the_median_its_order_statistics():
+def test_latency_has_the_linear_quantiles_and_the_median_an_interval_from_six_prompts_on():
     found = figures([request(latency_s=value) for value in LATENCIES])
     assert found["latency_p95"]["value"] == pytest.approx(6.065)
     assert found["latency_p50"]["value"] == pytest.approx(1.305)
-    for n, ends in ((10, (1.25, 1.5)), (6, (1.2, 9.8)), (5, (None, None))):
+    for n, has_interval in ((10, True), (6, True), (5, False)):
         median = figures([request(latency_s=value) for value in LATENCIES[:n]])["latency_p50"]
-        assert (median["n"], median["low"], median["high"]) == (n, *ends)
+        assert (median["n"], median["low"] is not None) == (n, has_interval)
     assert only([request()])["quantile_method"] == "linear"
 
 
-@pytest.mark.parametrize("n", range(1, 120))
-def test_the_ranks_of_the_median_are_the_closest_pair_that_covers_95_percent(n):
-    def coverage(lower):
-        return 1 - 2 * stats.binom.cdf(lower - 1, n, 0.5)
-
-    pairs = [lower for lower in range(1, n // 2 + 1) if coverage(lower) >= 0.95]
-    ranks = quantile_ranks(n, 0.5)
-    assert ranks == ((max(pairs), n + 1 - max(pairs)) if pairs else None)
-    if ranks:
-        of_scipy = stats.quantile_test(np.arange(1, n + 1), q=0, p=0.5).confidence_interval(0.95)
-        assert tuple(of_scipy) == pytest.approx(ranks, abs=1)
+def test_the_prompt_is_the_unit_of_a_latency():
+    """Five repeats of a prompt that take alike are no more evidence than one, and five prompts take no interval."""
+    once = [request(prompt_id=f"p{n}", latency_s=value) for n, value in enumerate(LATENCIES * 2)]
+    one, five = (figures(once * n)["latency_p50"] for n in (1, 5))
+    assert (one["low"], one["high"]) == pytest.approx((five["low"], five["high"]), rel=0.02)
+    assert figures(once[:5] * 5)["latency_p50"]["low"] is None
 
 
-@pytest.mark.parametrize("n", [72, 100, 300])
-def test_the_ranks_of_a_p95_cover_it_in_95_percent_of_samples(n):
-    lower, upper = quantile_ranks(n, 0.95)
-    ordered = np.sort(np.random.default_rng(n).random((4000, n)), axis=1)
-    covered = np.mean((ordered[:, lower - 1] <= 0.95) & (ordered[:, upper - 1] >= 0.95))
-    assert covered > 0.95 - 3 * math.sqrt(0.95 * 0.05 / 4000)
+def test_the_stretch_of_time_is_the_unit_of_a_latency_and_of_throughput_too():
+    """An hour in which answers take longer and longer tells less than the same answers in any order."""
+    seconds = [1.0 + 0.2 * n for n in range(40)]
+    drifting, mixed = (
+        [
+            timed(100 * n, 100 * n + s, prompt_id=f"p{n}")
+            for n, s in enumerate(seconds[(n * step) % 40] for n in range(40))
+        ]
+        for step in (1, 17)
+    )
+    for name in ("latency_p50", "throughput"):
+        drift, mix = figures(drifting)[name], figures(mixed)[name]
+        assert drift["value"] == pytest.approx(mix["value"])
+        assert drift["high"] - drift["low"] > 2 * (mix["high"] - mix["low"])
+    assert (drift["began"], drift["ended"]) == ("2026-11-22T12:00:00+00:00", "2026-11-22T13:05:08+00:00")
 
 
-def test_a_p95_has_an_interval_from_72_values_on_and_none_where_it_is_a_lower_bound():
-    rows = [request(latency_s=1 + n / 100) for n in range(100)]
+def test_latency_one_at_a_time_and_under_load_are_two_figures():
+    alone = [request(prompt_id=f"p{n}", latency_s=1.0 + n / 10, in_flight=1) for n in range(8)]
+    loaded = [request(prompt_id=f"q{n}", latency_s=60.0 + n, in_flight=20 + n, queue_s=50.0) for n in range(8)]
+    unknown = [request(prompt_id=f"r{n}", latency_s=5.0) for n in range(8)]
+    found = figures([*alone, *loaded, *unknown])
+    assert (found["latency_p50"]["value"], found["latency_p50"]["n"], found["latency_p50"]["in_flight"]) == (1.35, 8, 1)
+    load = found["latency_under_load_p50"]
+    assert (load["value"], load["n"], load["in_flight"]) == (63.5, 8, 23.5)
+    # A part of the latency that only those under load tell is theirs.
+    assert (found["queue_p50"]["value"], found["queue_p50"]["in_flight"]) == (50.0, 23.5)
+    only_loaded = figures(loaded)
+    assert only_loaded["latency_p50"]["reason"] == "only_under_load"
+    not_known = figures([*loaded, *unknown])["latency_p50"]
+    assert (not_known["value"], not_known["in_flight"]) == (5.0, None)
+    assert figures(unknown)["latency_under_load_p50"]["reason"] == "no_load"
+    # A timeout under load says nothing of requests that are asked one at a time.
+    many = [request(prompt_id=f"p{n}", latency_s=1.0 + n / 10, in_flight=1) for n in range(80)]
+    assert figures([*many, request("timeout", in_flight=9)])["latency_p95"]["at_least"] is False
+    assert figures([*many, request("timeout", in_flight=1)])["latency_p95"]["at_least"] is True
+
+
+def test_notes_say_what_a_latency_holds_for_and_what_is_not_known_of_it():
+    rows = [timed(n, n + 1.0, in_flight=1) for n in range(6)]
+    told, bare = (" ".join(notes(operations(pd.DataFrame(found)))) for found in (rows, [request(latency_s=1.0)]))
+    assert "another hour or region" in told
+    assert "another hour or region" in bare
+    assert "a@host: how many requests were in flight at once is not known" in bare
+    assert "not for drift" in bare
+    assert "in flight" not in told
+    assert notes(operations(pd.DataFrame([request()]))) == []
+
+
+def test_a_p95_has_an_interval_from_many_values_on_and_none_where_it_is_a_lower_bound():
+    rows = [request(latency_s=1 + n / 100) for n in range(300)]
     p95 = figures(rows)["latency_p95"]
-    assert (p95["low"], p95["high"]) == (rows[89]["latency_s"], rows[99]["latency_s"])
-    assert p95["low"] < p95["value"] < p95["high"]
+    assert 3.6 < p95["low"] < p95["value"] < p95["high"] < 4.0
     assert figures(rows[:71])["latency_p95"]["low"] is None
     with_timeout = figures([*rows, request("timeout")])["latency_p95"]
     assert (with_timeout["low"], with_timeout["at_least"]) == (None, True)
-    # Below 59 values it is a lower bound, and a note says so.
-    for n, at_least in ((1, True), (58, True), (59, False)):
+    # Below 59 independent values it is a lower bound, and a note says so.
+    for n, at_least in ((1, True), (58, True), (70, False)):
         assert figures(rows[:n])["latency_p95"]["at_least"] is at_least
         assert any("p95" in note for note in notes(operations(pd.DataFrame(rows[:n])))) is at_least
+    repeated = [{**row, "prompt_id": f"p{n % 20}", "latency_s": 1 + n % 20} for n, row in enumerate(rows)]
+    assert figures(repeated)["latency_p95"]["at_least"] is True
 
 
 def test_latency_is_that_of_pictures_alone():
@@ -211,6 +247,7 @@ anything = st.fixed_dictionaries(
         "reason": st.sampled_from([None, "safety", "no_first_shot", "file_missing"]),
         "prompt_id": st.sampled_from(["p", "q", "r"]),
         "latency_s": amounts, "queue_s": amounts, "cost_usd": amounts, "may_have_cost_usd": amounts,
+        "in_flight": st.sampled_from([None, 1, 2, 7]),
         "width": st.sampled_from([None, 512, 1024]), "height": st.sampled_from([None, 512]),
         "sent_at": st.sampled_from([None, "2026-11-22T12:00:00.000+00:00", "2026-11-22T12:00:07.250+00:00"]),
         "ended_at": st.sampled_from([None, "2026-11-22T12:00:03.125+00:00", "2026-11-22T12:01:00.000+00:00"]),

@@ -16,6 +16,7 @@ from evals.run import Run
 from .conftest import BERYL, ONYX, Report
 
 GONE = "gone@fake"
+INTERVAL = "3.00 to 8.00"
 
 
 def asked(**more: Any) -> list[SystemOperations]:
@@ -34,16 +35,32 @@ def test_every_figure_is_shown_for_every_system_with_its_interval_or_why_not() -
     assert [size.size for size in found.sizes] == ["1K", "4K"]
     assert set(FIGURES) == set(asked()[0]["figures"])
     for size in found.sizes:
-        assert len(size.lines) == len(FIGURES)
+        assert len(size.lines) == len([spec for spec in FIGURES.values() if not spec.under_load])
         assert {tuple(cell.column for cell in line.cells) for line in size.lines} == {(ONYX, BERYL, GONE)}
     lines = {line.title: line.cells for line in found.sizes[0].lines}
     _, latency, absent = lines["Latency, median"]
-    assert (latency.value, latency.interval, latency.n) == ("5.50", "2.00 to 9.00", "8 requests")
+    assert (latency.value, latency.interval, latency.n) == ("5.50", INTERVAL, "8 requests, in flight not known")
     assert absent.absent == "no request brought a picture"
     assert lines["Latency, 95th percentile"][1].value == "≥ 8.65"
     queue = lines["Time in the queue, median"][1]
     assert (queue.value, queue.absent) == ("not known", "no time of this kind was told for any picture")
     assert found.sizes[1].lines[0].cells[1].value == "not asked"
+
+
+def test_times_say_how_many_were_in_flight_and_in_which_hour() -> None:
+    at = {"sent_at": "2026-11-22T12:00:05.100+00:00", "ended_at": "2026-11-22T12:40:59.900+00:00"}
+    rows = [{"system": BERYL, "size": "1K", "outcome": "ok", "prompt_id": str(n), **at} for n in range(8)]
+    alone = [{**row, "latency_s": 2.0 + n, "in_flight": 1} for n, row in enumerate(rows)]
+    crowd = [{**row, "latency_s": 60.0 + n, "in_flight": 23 + n % 3} for n, row in enumerate(rows)]
+    found = section(operations(pd.DataFrame([*alone, *crowd])), [BERYL])
+    assert found is not None
+    lines = {line.title: line.cells[0] for line in found.sizes[0].lines}
+    calm, loaded = lines["Latency, median"], lines["Latency under load, median"]
+    assert calm.n == "8 requests, one at a time, 2026-11-22 12:00 to 12:40 UTC"
+    assert loaded.n == "8 requests, 24 in flight, 2026-11-22 12:00 to 12:40 UTC"
+    assert loaded.text.startswith("63.5 (")
+    assert loaded.text.endswith("), 24 in flight")
+    assert calm.text.endswith(")")
 
 
 def test_the_report_has_the_section_in_all_its_forms(report: Report, whole_run: Run) -> None:
@@ -107,6 +124,6 @@ def test_the_terminal_shows_figures_reasons_and_notes_and_takes_no_name_for_mark
     print_operations(section(marked_up, []))
     print_run(whole_run)
     shown = capsys.readouterr().out
-    for text in ("5.50 (2.00 to 9.00)", "≥ 8.65", "gone@fake, size 1K: 2 safety", "simulated", "[red]x[/red]", "[b]"):
+    for text in (f"5.50 ({INTERVAL})", "≥ 8.65", "gone@fake, size 1K: 2 safety", "simulated", "[red]x[/red]", "[b]"):
         assert text in shown
     assert "Latency, median" in shown.rpartition("[red]x[/red]")[2]
