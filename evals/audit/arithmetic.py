@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import product
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
 from evals.audit.evidence import Evidence
-from evals.audit.rules import ARITHMETIC_TOLERANCE, Finding, StatedInFile, distance, judged, number, usd
+from evals.audit.rules import ARITHMETIC_TOLERANCE, Finding, StatedInFile, distance, judged, number, usd_range
 from evals.facts.models import Facts, KnownSystem
-from evals.facts.pricing import expected_cost_usd
+from evals.facts.pricing import listed_usd
 from evals.yaml_files import Entries, FileModel, Names, Text, refused
 
 _SIZE = "1K"
@@ -80,15 +81,17 @@ class Reading(FileModel):
 class Arithmetic(FileModel):
     """A result that can be computed again from those of the article's own numbers that are ``given``.
 
-    ``readings`` is what its words may mean; the one that is nearest to the claim decides. ``slip`` is an operation that
-    gives the stated number though the words mean another. ``list_prices_of`` names the two systems whose prices of the
-    facts are put in place of the article's, to compare; or none.
+    ``readings`` is what its words may mean; the one that is nearest to the claim decides. A claim of a span ("typically
+    15 to 30", "much of") names a tendency; ``tendency`` is what holds wherever it is there at all. ``slip`` is an
+    operation that gives the stated number though the words mean another. ``list_prices_of`` names the two systems whose
+    prices of the facts are put in place of the article's, to compare; or none.
     """
 
     stated: StatedInFile
     unit: Text
     given: Literal["prices", "latencies"]
     readings: Annotated[Entries[Reading], Field(min_length=1)]
+    tendency: StatedInFile | None = None
     slip: Reading | None = None
     list_prices_of: Names[KnownSystem] = ()
 
@@ -96,6 +99,9 @@ class Arithmetic(FileModel):
     def _check_systems(self) -> Arithmetic:
         if len(self.list_prices_of) not in (0, 2):
             raise refused("it names two systems, in the order of 'of' and 'than'", "list_prices_of")
+        if (self.tendency is None) != (self.stated.value is not None):
+            has = "a claim of one number has no" if self.tendency else "a claim of a span needs this"
+            raise refused(f"{has} field", "tendency")
         return self
 
     def check(self, evidence: Evidence) -> Finding:
@@ -108,17 +114,19 @@ class Arithmetic(FileModel):
         if self.list_prices_of:
             clauses.append(self._with_list_prices(best, evidence.facts))
         return Finding(
-            verdict=judged(best.result(), self.stated, ARITHMETIC_TOLERANCE),
+            verdict=judged(best.result(), self.stated, ARITHMETIC_TOLERANCE, self.tendency),
             sentence=f"{'; '.join(clauses)}.",
             computed=best.result(),
             unit=self.unit,
         )
 
     def _with_list_prices(self, reading: Reading, facts: Facts) -> str:
-        first, second = (expected_cost_usd(facts.find(system), _SIZE) for system in self.list_prices_of)
-        if first is None or second is None:
+        first, second = (listed_usd(facts.find(system), _SIZE) for system in self.list_prices_of)
+        if not first or not second:
             return "no source gives both list prices"
-        prices = zip((first, second), self.list_prices_of, strict=True)
-        named = " and ".join(f"{usd(price)} for {system}" for price, system in prices)
-        anew = reading.model_copy(update={"of": first, "than": second})
-        return f"with the prices of the facts at {_SIZE}, {named}, it is {anew.result_in(self.unit)}"
+        by_system = zip((first, second), self.list_prices_of, strict=True)
+        named = " and ".join(f"{usd_range(prices)} for {system}" for prices, system in by_system)
+        pairs = (reading.model_copy(update={"of": of, "than": than}) for of, than in product(first, second))
+        ordered = sorted(pairs, key=Reading.result)
+        ends = dict.fromkeys(each.result_in(self.unit) for each in (ordered[0], ordered[-1]))
+        return f"with the prices of the facts at {_SIZE}, {named}, it is {' to '.join(ends)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Annotated, Literal
@@ -20,10 +21,11 @@ from evals.audit.rules import (
     number,
     of_several,
     usd,
+    usd_range,
 )
 from evals.facts.capabilities import Answer, Cell, read_capabilities
 from evals.facts.models import Facts, KnownHost, KnownModel, KnownSystem, plain_name, read_facts
-from evals.facts.pricing import SIZES, Size, expected_cost_usd
+from evals.facts.pricing import SIZES, Size, listed_usd
 from evals.yaml_files import FileModel, Names, Text, check_known, refused
 
 
@@ -45,7 +47,7 @@ class Price(FileModel):
         return replace(listed, notes=tuple(notes))
 
     def _check_list_prices(self, facts: Facts, day: date) -> Finding:
-        """Return what the systems cost by the facts; the one whose price is nearest to the claim decides.
+        """Return what the systems cost by the facts; the price of any source that is nearest to the claim decides.
 
         Prices are those that a picture usually has, with its prompt and, where the model thinks, its thoughts. A size
         that a system does not make is priced at its largest.
@@ -55,13 +57,13 @@ class Price(FileModel):
         for system in self.systems:
             offer = facts.find(system)
             size = self.size if self.size in offer.sizes else offer.sizes[-1]
-            price = expected_cost_usd(offer, size)
-            if price is None:
+            by_source = listed_usd(offer, size)
+            if not by_source:
                 clauses.append(f"{system} has no known price")
                 continue
-            prices.append(price)
+            prices += by_source
             costs = "costs" if size == self.size else f"makes none, and at its largest, {size}, costs"
-            clauses.append(f"{system} {costs} {usd(price)}")
+            clauses.append(f"{system} {costs} {usd_range(by_source)}")
         if not prices:
             return Finding("untested", f"{', '.join(clauses)}.", unit="USD")
         nearest = min(prices, key=lambda price: distance(price, self.stated))
@@ -79,8 +81,8 @@ class Price(FileModel):
         for offer in facts.offers.values():
             was_on_sale = offer.released is None or offer.released <= day
             is_another = offer.system not in self.systems and offer.host in hosts and self.size in offer.sizes
-            price = expected_cost_usd(offer, self.size) if is_another and was_on_sale else None
-            if price is not None and self.stated.low < price < self.stated.high:
+            prices = listed_usd(offer, self.size) if is_another and was_on_sale else ()
+            if any(self.stated.low < price < self.stated.high for price in prices):
                 titles.append(offer.title)
         return titles
 
@@ -93,18 +95,24 @@ class Cheaper(FileModel):
     size: Size
 
     def check(self, evidence: Evidence) -> Finding:
-        """Return whether the system costs less than each of the others."""
-        price, *others = (
-            expected_cost_usd(evidence.facts.find(system), self.size) for system in (self.system, *self.than)
-        )
-        verdicts: list[Verdict] = [
-            "untested" if price is None or other is None else "right" if price < other else "wrong" for other in others
-        ]
+        """Return whether the system costs less than each of the others, by all of the sources or by some."""
+        prices, *others = (listed_usd(evidence.facts.find(system), self.size) for system in (self.system, *self.than))
         clauses = [
-            f"{system} {'has no known price' if cost is None else f'costs {usd(cost)}'}"
-            for system, cost in zip((self.system, *self.than), (price, *others), strict=True)
+            f"{system} {f'costs {usd_range(by_source)}' if by_source else 'has no known price'}"
+            for system, by_source in zip((self.system, *self.than), (prices, *others), strict=True)
         ]
-        return Finding(of_several(verdicts), f"At {self.size} {', '.join(clauses)}.", price, "USD")
+        price = prices[0] if len(prices) == 1 else None
+        verdict = of_several(_is_cheaper(prices, other) for other in others)
+        return Finding(verdict, f"At {self.size} {', '.join(clauses)}.", price, "USD")
+
+
+def _is_cheaper(prices: Sequence[float], others: Sequence[float]) -> Verdict:
+    """Return whether one price is below another, each as its sources give it, ascending."""
+    if not prices or not others:
+        return "untested"
+    if prices[-1] < others[0]:
+        return "right"
+    return "wrong" if prices[0] >= others[-1] else "imprecise"
 
 
 class Able(FileModel):

@@ -16,7 +16,7 @@ from evals.audit.rules import (
     of_several,
     usd,
 )
-from evals.facts.models import Facts, KnownSystem
+from evals.facts.models import Facts, KnownSystem, Latency
 from evals.facts.pricing import Size
 from evals.rating.request_figures import MISSING
 from evals.yaml_files import FileModel, Names
@@ -98,8 +98,7 @@ class Measurable(FileModel):
         if self.figure != LATENCY:
             return "Only a run can tell."
         times = [
-            f"{system} {number(latency.median_s, 1)} s"
-            + (f" ({latency.n} picture{'s' * (latency.n > 1)})" if latency.n else "")
+            f"{system} {_seconds(latency)}" + (f" ({latency.n} picture{'s' * (latency.n > 1)})" if latency.n else "")
             for system in self.systems
             for latency in facts.find(system).latencies
             if latency.size == self.size
@@ -112,3 +111,9 @@ class Measurable(FileModel):
         if self.figure == COST:
             return f"{usd(each.value)} for {each.system}"
         return f"{number(each.value)} s (95% interval {number(each.low)} to {number(each.high)}) for {each.system}"
+
+
+def _seconds(latency: Latency) -> str:
+    if latency.median_s is not None:
+        return f"{number(latency.median_s, 1)} s"
+    return f"{number(latency.least_s or 0.0, 1)} to {number(latency.at_most_s, 1)} s"

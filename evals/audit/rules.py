@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
@@ -27,8 +27,10 @@ RULES: Mapping[Verdict, str] = {
     "span, or is what the claim says.",
     "imprecise": f"It is off by at most {ARITHMETIC_TOLERANCE:.0%} of what is stated for arithmetic and by at most "
     f"{APPROXIMATE_TOLERANCE:.0%} for prices and times, which the article calls approximate; or the claim holds for "
-    "some of the models that its words mean and not for others, or in part.",
-    "wrong": "It is off by more than what is called imprecise, or the facts say otherwise.",
+    "some of the models that its words mean and not for others, or in part; or it names a tendency with a span for its "
+    "amount, and the tendency is there with another amount.",
+    "wrong": "It is off by more than what is called imprecise, the tendency that it names is not there, or the facts "
+    "say otherwise.",
     "outdated": "It was so, and no longer is.",
     "untested": "No arithmetic and no document that was read decides it: that takes a measurement, or a source.",
 }
@@ -39,10 +41,10 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """What a claim says a number is: the number with the digits it is written with, a span, or a least value.
+    """What a claim says a number is: the number with the digits it is written with, a span, a least or a most value.
 
     All that the words mean lies between ``low`` and ``high``: 3.3 means 3.25 to 3.35. ``value`` is the number itself,
-    None for a span and for a least value.
+    None for all others.
     """
 
     words: str
@@ -52,7 +54,7 @@ class Stated:
 
 
 def parse_stated(words: str) -> Stated:
-    """Return what a text states: ``3.3``, ``15 to 30`` or ``above 1``.
+    """Return what a text states: ``3.3``, ``15 to 30``, ``above 1`` or ``below 1``.
 
     Examples
     --------
@@ -72,7 +74,9 @@ def parse_stated(words: str) -> Stated:
         return Stated(words, low, high)
     if match := re.fullmatch(f"above {number}", words):
         return Stated(words, float(match[1]), float("inf"))
-    raise refused(f"{words!r} is not a number; write it as '3.3', '15 to 30' or 'above 1'")
+    if match := re.fullmatch(f"below {number}", words):
+        return Stated(words, float("-inf"), float(match[1]))
+    raise refused(f"{words!r} is not a number; write it as '3.3', '15 to 30', 'above 1' or 'below 1'")
 
 
 def _read_stated(value: Any) -> Any:
@@ -101,22 +105,28 @@ class Finding:
     notes: tuple[str, ...] = ()
 
 
-def judged(computed: float, stated: Stated, tolerance: float) -> Verdict:
+def judged(computed: float, stated: Stated, tolerance: float, tendency: Stated | None = None) -> Verdict:
     r"""Return the verdict on a stated number, by the computed one.
 
     Right if the computed value lies in what the words mean: for a number with its digits, half a unit of the last one
     to either side. Else the distance :math:`|computed - stated| / |stated|` (from the nearer end of a span) decides.
+    A claim of a ``tendency`` ("typically cheaper by 15 to 30") is imprecise as long as that is there: its amount is
+    off, and what it says is so.
 
     Examples
     --------
     >>> [judged(computed, parse_stated("22"), 0.05) for computed in (22.4, 22.7, 37.5)]
+    ['right', 'imprecise', 'wrong']
+    >>> cheaper = parse_stated("above 0")
+    >>> [judged(computed, parse_stated("15 to 30"), 0.05, cheaper) for computed in (20, 50, -5)]
     ['right', 'imprecise', 'wrong']
     """
     if stated.low - _ROUNDING <= computed <= stated.high + _ROUNDING:
         return "right"
     nearer = stated.low if computed < stated.low else stated.high
     reference = nearer if stated.value is None else stated.value
-    return "imprecise" if abs(computed - reference) <= tolerance * abs(reference) else "wrong"
+    holds = tendency is not None and tendency.low < computed < tendency.high
+    return "imprecise" if holds or abs(computed - reference) <= tolerance * abs(reference) else "wrong"
 
 
 def distance(computed: float, stated: Stated) -> float:
@@ -187,3 +197,14 @@ def usd(value: float) -> str:
     ('$0.06827', '$0.03', '$0.1364')
     """
     return f"${value:.4g}"
+
+
+def usd_range(prices: Sequence[float]) -> str:
+    """Return the prices of one picture by several sources, ascending: one price, or from the lowest to the highest.
+
+    Examples
+    --------
+    >>> usd_range((0.03,)), usd_range((0.02, 0.025, 0.03))
+    ('$0.03', '$0.02 to $0.03')
+    """
+    return usd(prices[0]) if len(prices) == 1 else f"{usd(prices[0])} to {usd(prices[-1])}"

@@ -142,13 +142,15 @@ def _of_system(requests: Sequence[ImageRequest], offer: Offer, facts: Facts) -> 
     if likely is None:
         reasons.append("no source gives its price")
     latencies = {size: _latency_s(offer, size) for size in dict.fromkeys(request.size for request in requests)}
-    seconds = _total(latencies[request.size] for request in requests)
-    if seconds is None:
+    side_by_side, one_by_one = (
+        _total(latencies[request.size] for request in requests if request.timed is timed) for timed in (False, True)
+    )
+    if side_by_side is None or one_by_one is None:
         unknown = [size for size, latency_s in latencies.items() if latency_s is None]
         reasons.append(f"nobody has measured its latency at {' and '.join(unknown)}")
         return SystemEstimate(requests[0].system, len(requests), likely, worst, None, tuple(reasons))
     host = facts.hosts[offer.host]
-    seconds = max(seconds / host.concurrency, len(requests) / (host.per_minute or math.inf) * 60)
+    seconds = max(side_by_side / host.concurrency + one_by_one, len(requests) / (host.per_minute or math.inf) * 60)
     return SystemEstimate(requests[0].system, len(requests), likely, worst, seconds / 3600, tuple(reasons))
 
 
@@ -178,11 +180,14 @@ def _megapixels_of(path: Path) -> int:
 
 
 def _latency_s(offer: Offer, size: str) -> float | None:
-    """Return the median over the sources for that size, or for the next larger one, which takes no less time."""
+    """Return the median over the sources for that size, or for the next larger one, which takes no less time.
+
+    A range counts with its longer end.
+    """
     from evals.facts.pricing import SIZES
 
     for measured in list(SIZES)[list(SIZES).index(size) :]:
-        medians = [latency.median_s for latency in offer.latencies if latency.size == measured]
+        medians = [latency.at_most_s for latency in offer.latencies if latency.size == measured]
         if medians:
             return statistics.median(medians)
     return None

@@ -39,15 +39,33 @@ _Seconds = Annotated[float, Field(ge=0)]
 class Latency(FileModel):
     """How long one picture took, from request to picture, as somebody else measured it.
 
-    ``median_s`` is the value itself where there is one only; ``n`` is how many pictures are behind it. What nobody says
-    is None.
+    ``median_s`` is the value itself where there is one only; who tells a range has ``least_s`` and ``most_s`` instead,
+    for nobody measured its middle. ``n`` is how many pictures are behind it. What nobody says is None.
     """
 
     size: Size
-    median_s: _Seconds
+    median_s: _Seconds | None = None
+    least_s: _Seconds | None = None
+    most_s: _Seconds | None = None
     p95_s: _Seconds | None = None
     n: Annotated[int, Field(ge=1)] | None = None
     source: SourceById
+
+    @model_validator(mode="after")
+    def _check(self) -> Latency:
+        ends = self.least_s, self.most_s
+        if (self.median_s is None) == (None in ends) or (self.median_s is not None and ends != (None, None)):
+            raise refused("a latency has either median_s or both least_s and most_s")
+        if self.least_s is not None and self.most_s is not None and self.most_s < self.least_s:
+            raise refused(f"{self.most_s:g} is below least_s, {self.least_s:g}", "most_s")
+        return self
+
+    @property
+    def at_most_s(self) -> float:
+        """Return the value, or the longer end of a range: what an estimate of time is safe with."""
+        longest = self.median_s if self.median_s is not None else self.most_s
+        assert longest is not None
+        return longest
 
 
 class HostFacts(FileModel):

@@ -139,9 +139,21 @@ def expected_cost_usd(
     """
     if references_mp is None:
         references_mp = n_references
-    prices = [price_usd(price, size, n_references, prompt_tokens, references_mp) for price in offer.prices]
-    costs = [price for price in prices if price is not None]
+    costs = _by_source(offer, size, n_references, prompt_tokens, references_mp)
     return statistics.median(costs) if costs else None
+
+
+def listed_usd(offer: Priced, size: str) -> tuple[float, ...]:
+    """Return what a picture usually costs by each source, ascending, each price once; none where no source has one.
+
+    Where sources disagree, `expected_cost_usd` lies between prices that none of them gives.
+    """
+    return tuple(sorted(set(_by_source(offer, size, 0, PROMPT_TOKENS_USUAL, 0.0))))
+
+
+def _by_source(offer: Priced, size: str, n_references: int, prompt_tokens: float, references_mp: float) -> list[float]:
+    prices = (price_usd(price, size, n_references, prompt_tokens, references_mp) for price in offer.prices)
+    return [price for price in prices if price is not None]
 
 
 def billed_usd(

@@ -28,8 +28,9 @@ def price(stated, *systems):
     return Price(stated=stated, systems=systems, size="1K")
 
 
-def run_of(system, latencies=(), size="1K", simulated=False, cost_usd=None):
+def run_of(system, latencies=(), size="1K", simulated=False, cost_usd=None, in_flight=1):
     same = {"system": system, "suite": "s", "size": size, "outcome": "ok", "simulated": simulated, "cost_usd": cost_usd}
+    same["in_flight"] = in_flight
     return operations(pd.DataFrame([{**same, "prompt_id": str(n), "latency_s": s} for n, s in enumerate(latencies)]))
 
 
@@ -37,7 +38,7 @@ def run_of(system, latencies=(), size="1K", simulated=False, cost_usd=None):
     ("verdict", "claims"),
     [
         ("right", "price-premium monthly-difference saved-per-50000 bfl-key google-one-call"),
-        ("imprecise", "faster-at-4k flux-exposes-steps"),
+        ("imprecise", "faster-at-4k flux-exposes-steps undercuts max-erases-advantage"),
         ("outdated", "bfl-server weights-flux hosts-of-nano-banana"),
         ("untested", "lora-google latency-google-1k quality-identity"),
         (
@@ -114,6 +115,11 @@ def served(model, *hosts, nowhere_else=False):
         (cheaper(MAX, PRO, GEMINI), "imprecise"),
         (cheaper(MAX, PRO), "wrong"),
         (cheaper("flux-2-max@replicate", PRO), "untested"),  # no source gives its price
+        # Two sources give flux-2-flex 0.05 and 0.06 at 1K: either is told, none is in between.
+        (price("0.06", "flux-2-flex@bfl"), "right"),
+        (price("0.05", "flux-2-flex@bfl"), "right"),
+        (cheaper("flux-2-flex@bfl", MAX), "right"),
+        (cheaper("flux-2-flex@bfl", "flux-2-flex@fal"), "imprecise"),
         (can_use_lora("no", PRO), "right"),
         (can_use_lora("yes", PRO), "wrong"),
         (can_use_lora("yes", "flux-2-klein-4b@bfl"), "imprecise"),
@@ -137,6 +143,12 @@ def served(model, *hosts, nowhere_else=False):
 )
 def test_a_check_on_known_facts_gets_its_verdict(check, verdict):
     assert of(check).verdict == verdict
+
+
+def test_a_range_that_somebody_told_stays_a_range():
+    assert "What others told of 1K: flux-2-pro@bfl 3 to 6 s (1 picture)." in FOUND["latency-flux-1k"].sentence
+    assert "gemini-3.1-flash-image@google 9 to 10 s" in FOUND["latency-google-1k"].sentence
+    assert "flux-2-flex@bfl costs $0.05 to $0.06" in of(price("0.07", "flux-2-flex@bfl")).sentence
 
 
 def test_a_finding_has_the_figure_of_the_nearest_system_and_the_sources_of_its_answer():
@@ -172,7 +184,7 @@ def test_a_measured_latency_replaces_untested_and_changes_nothing_else():
     latency = found["latency-google-1k"]
     assert (latency.verdict, latency.computed, latency.unit) == ("wrong", pytest.approx(9.75), "s")
     assert latency.sentence.startswith(
-        "Measured in the run, the median latency at 1K was 9.75 s (95% interval 8 to 12)"
+        "Measured in the run, the median latency at 1K was 9.75 s (95% interval 9 to 11)"
     )
     assert [id_ for id_, claim in found.items() if claim.verdict != FOUND[id_].verdict] == ["latency-google-1k"]
     assert with_run(run_of(PRO, [2.9, 3.0, 3.1, 3.1, 3.2, 3.3, 3.0, 3.1]))["latency-flux-1k"].verdict == "right"
@@ -203,6 +215,15 @@ def test_what_is_simulated_too_little_or_another_thing_leaves_a_claim_untested_w
     assert found.verdict == "untested"
     assert len(found.notes) == 1
     assert found.notes[0].startswith(note)
+
+
+def test_a_latency_of_unknown_concurrency_says_so_and_one_under_load_decides_nothing():
+    unknown, loaded = (with_run(run_of(PRO, SECONDS, in_flight=n))["latency-flux-1k"] for n in (None, 24))
+    assert (unknown.verdict, unknown.notes) == (
+        "wrong",
+        ("How many requests of flux-2-pro@bfl were in flight at once is not known.",),
+    )
+    assert (loaded.verdict, "others of the system were in flight" in loaded.notes[0]) == ("untested", True)
 
 
 def test_what_a_run_paid_decides_where_no_source_has_a_price_and_is_a_note_elsewhere():

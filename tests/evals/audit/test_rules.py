@@ -55,6 +55,28 @@ def test_a_number_or_span_is_right_with_its_digits_and_imprecise_within_five_per
     assert judged(found, parse_stated(words), 0.05) == verdict
 
 
+@pytest.mark.parametrize(
+    ("stated", "tendency", "found", "verdict"),
+    [
+        # "typically undercuts by 15 to 30": it does, by more; by nothing, or the other way round, it does not
+        *[("15 to 30", "above 0", *each) for each in ((20, "right"), (37.5, "imprecise"), (3, "imprecise"))],
+        *[("15 to 30", "above 0", *each) for each in ((0, "wrong"), (-20, "wrong"))],
+        # "erases much of the advantage": all of it and more is imprecise, none of it is wrong
+        *[("0 to 37.5", "below 37.5", *each) for each in ((20, "right"), (-50, "imprecise"), (50, "wrong"))],
+    ],
+)
+def test_a_tendency_that_is_there_makes_an_amount_that_is_off_imprecise(stated, tendency, found, verdict):
+    assert judged(found, parse_stated(stated), 0.05, parse_stated(tendency)) == verdict
+
+
+@pytest.mark.parametrize(
+    ("stated", "more"), [("60", {"tendency": "above 0"}), ("15 to 30", {})], ids=["a number", "a span"]
+)
+def test_a_tendency_belongs_to_a_claim_of_a_span_and_to_no_other(stated, more):
+    with pytest.raises(ValueError, match=r"a claim of (one number has no|a span needs this) field"):
+        checked(stated, reading("percent_less", 0.025, 0.04), **more)
+
+
 positive = st.floats(0.01, 1e6)
 
 

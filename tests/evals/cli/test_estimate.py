@@ -39,8 +39,15 @@ def plan(systems, n_prompts=10, size="1K", suite="things", **of_item):
     [
         ("flux-2-max@bfl", 100, "1K", 7.0, 7.0, None),
         ("flux-2-flex@bfl", 100, "1K", 5.5, 6.0, None),  # two sources disagree
-        ("flux-2-pro@bfl", 1000, "1K", 30.0, 30.0, 1000 * 4.5 / 20 / 3600),  # the cited latency, 20 at once
-        ("flux-2-pro@bfl", 100, "512", 3.0, 3.0, 100 * 4.5 / 20 / 3600),  # no longer than the measured larger size
+        (
+            "flux-2-pro@bfl",
+            1000,
+            "1K",
+            30.0,
+            30.0,
+            1000 * 6 / 20 / 3600,
+        ),  # the longer end of a range, 20 at once
+        ("flux-2-pro@bfl", 100, "512", 3.0, 3.0, 100 * 6 / 20 / 3600),  # no longer than the measured larger size
         ("flux-2-pro@bfl", 100, "2K", 7.5, 7.5, None),  # larger than anybody measured
     ],
 )
@@ -52,6 +59,12 @@ def test_money_is_the_price_of_every_image_and_hours_are_the_cited_latency(
     assert (one.expected_cost_usd, one.max_cost_usd) == pytest.approx((expected_usd, max_usd))
     assert one.hours == (hours and pytest.approx(hours))
     assert one.reasons == (() if hours else (f"nobody has measured its latency at {size}",))
+
+
+def test_what_is_timed_is_asked_one_by_one():
+    requests = [replace(request, timed=number < 10) for number, request in enumerate(plan(["flux-2-pro@bfl"], 30))]
+    (pro,) = estimate_requests(requests, FACTS).systems
+    assert pro.hours == pytest.approx((10 * 6 + 20 * 6 / 20) / 3600)
 
 
 def test_several_latencies_count_with_their_median():

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import pytest
 
 from evals.data_files import data_path
-from evals.facts.models import cautions, plain_name, read_facts
+from evals.facts.models import Latency, cautions, plain_name, read_facts
 from evals.facts.pricing import SIZES, FreePrice
 from evals.facts.sources import FactsError, read_sources
 from evals.generation.hosts import HOSTS
@@ -129,12 +129,27 @@ def test_a_mistake_in_the_sources_is_one_sentence_that_says_where(written):
     assert sentence.endswith("line 5, docs, field 'trust': there is no trust 'Z'; known are A, C, I, R, W")
 
 
+@pytest.mark.parametrize(
+    ("times", "problem"),
+    [
+        ({}, "either median_s or both"),
+        ({"least_s": 3}, "either median_s or both"),
+        ({"median_s": 4, "least_s": 3, "most_s": 6}, "either median_s or both"),
+        ({"least_s": 6, "most_s": 3}, "3 is below least_s, 6"),
+    ],
+)
+def test_a_latency_is_one_number_or_a_range(times, problem):
+    with pytest.raises(ValueError, match=problem):
+        Latency(size="1K", source="google-latency", **times)
+    assert Latency(size="1K", source="google-latency", least_s=3, most_s=6).at_most_s == 6
+
+
 @pytest.mark.parametrize("offer", OFFERS, ids=lambda offer: offer.system)
 def test_every_offer_that_is_shipped_has_sizes_in_order_and_dated_sources(offer):
     assert list(offer.sizes) == sorted(offer.sizes, key=list(SIZES).index)
     assert offer.sources
     assert all(date(2026, 1, 1) < cited.source.read <= FACTS.read for cited in (*offer.prices, *offer.latencies))
-    assert all(0 < latency.median_s < (latency.p95_s or 3600) for latency in offer.latencies)
+    assert all(0 < latency.at_most_s < (latency.p95_s or 3600) for latency in offer.latencies)
     if offer.host in ("fal", "atlascloud") and offer.references_at_most:
         assert offer.edit_api_id
     if offer.replaced_by:
