@@ -11,11 +11,13 @@ import pandas as pd
 from typing_extensions import TypedDict
 
 from evals.rating.comparison import number_or_none
+from evals.rating.stars.asked_at import UNKNOWN, asked_together, difference_over_time, mean_over_time
 from evals.rating.stars.prompt_scores import PromptScores
 from evals.rating.statistics.coverage import coverage_caution, difference_caution
 from evals.rating.statistics.equivalence import smallest_equivalence_margin, smallest_equivalence_margin_of_rates
 from evals.rating.statistics.estimates import score_differences, score_means
 from evals.rating.statistics.intervals import MIN_PROMPTS, Estimate, Numbers, paired_differences
+from evals.rating.statistics.over_time import in_stretches
 from evals.rating.statistics.power import prompts_needed, smallest_detectable_difference
 from evals.rating.statistics.proportions import is_rate, smallest_p_value
 from evals.rating.statistics.wins import count_wins, sign_test
@@ -102,11 +104,16 @@ def star_cells(
     """
     shares = scores.shares.reindex(columns=list(systems)).to_numpy(np.float64)
     plain = pd.Series(dtype=float) if values is None else values
+    estimates = score_means(shares, _SCALE, seed, scores.rates)
+    if scores.asked_at is not None:
+        moments = scores.asked_at.reindex(columns=list(systems)).to_numpy(np.float64)
+        estimates = [
+            mean_over_time(*each, _SCALE) or estimate
+            for *each, estimate in zip(shares.T, moments.T, estimates, strict=True)
+        ]
     return [
         _cell(system, column, estimate, scores, float(plain.get(system, np.nan)))
-        for system, column, estimate in zip(
-            systems, shares.T, score_means(shares, _SCALE, seed, scores.rates), strict=True
-        )
+        for system, column, estimate in zip(systems, shares.T, estimates, strict=True)
     ]
 
 
@@ -128,7 +135,7 @@ def _cell(system: str, shares: Numbers, estimate: Estimate, scores: PromptScores
         highest=_mean_stars(scores.highest, system, scores.chance),
         without_failures=_mean_stars(scores.complete_case, system, scores.chance),
         value=number_or_none(value),
-        caution=coverage_caution(shares, _SCALE, scores.rates),
+        caution=scores.cautions.get(system) or coverage_caution(shares, _SCALE, scores.rates),
         reason=None if stars is not None else _without_stars(estimate.n_prompts),
     )
 
@@ -211,8 +218,17 @@ def _difference(
 ) -> StarDifference:
     both = np.isfinite(first) & np.isfinite(second)
     first, second = first[both], second[both]
-    estimate = paired_estimate(first, second, are_prices, scores.rates)
-    differences, wins = paired_differences(first, second), count_wins(first, second)
+    caution = None
+    if scores.asked_at is not None:
+        moments = (scores.asked_at[system].to_numpy(np.float64)[both] for system in (a, b))
+        together, caution = asked_together(*moments)
+        first, second = first[together], second[together]
+    n_prompts, differences, wins = len(first), paired_differences(first, second), count_wins(first, second)
+    if caution is None or caution == UNKNOWN:
+        estimate = paired_estimate(first, second, are_prices, scores.rates)
+    else:
+        differences = in_stretches(differences)
+        estimate = difference_over_time(differences, n_prompts)
     stars_per_unit = _STARS / (1 - scores.chance)
     rates = is_rate(np.stack([first, second]), scores.rates)
     margin = smallest_equivalence_margin_of_rates(first, second) if rates else smallest_equivalence_margin(differences)
@@ -220,7 +236,7 @@ def _difference(
     return StarDifference(
         system_a=a,
         system_b=b,
-        n_prompts=estimate.n_prompts,
+        n_prompts=n_prompts,
         stars=_scaled(estimate.value, stars_per_unit),
         low=_scaled(estimate.low, stars_per_unit),
         high=_scaled(estimate.high, stars_per_unit),
@@ -229,7 +245,9 @@ def _difference(
         better_system=None,
         detectable=stars_per_unit * detectable if np.isfinite(detectable) else None,
         prompts_for_half_a_star=(
-            prompts_needed(HALF_A_STAR / stars_per_unit, float(differences.std(ddof=1)))
+            prompts_needed(
+                HALF_A_STAR / stars_per_unit, float(differences.std(ddof=1) * np.sqrt(n_prompts / len(differences)))
+            )
             if np.isfinite(detectable)
             else None
         ),
@@ -238,7 +256,7 @@ def _difference(
         ties=wins.ties,
         losses=wins.losses,
         sign_test=number_or_none(sign_test(wins)),
-        caution=difference_caution(first, second, _SCALE, scores.rates),
+        caution=caution or difference_caution(first, second, _SCALE, scores.rates),
         verdict="",
     )
 

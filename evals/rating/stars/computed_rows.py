@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,9 @@ class LogScale:
     ceiling: float
     failures: tuple[Outcome, ...]
 
+
+UNDER_LOAD = "under_load"
+"""The reason of a latency that does not count: other requests of the system were in flight."""
 
 LOG_SCALES: dict[str, LogScale] = {
     "cost_per_image": LogScale("Cost of a picture", "cost_usd", "USD", 0.20, 0.01, WITHHELD),
@@ -59,7 +62,8 @@ def frozen_log_scale(computed: str, suite: str | None) -> FrozenScale:
 def score_computed(computed: str, requests: pd.DataFrame, suite: str | None, size: str | None) -> PromptScores:
     r"""Return where every prompt of every system lies on the scale of cost or latency.
 
-    A request that brought a picture is at :math:`\log(x / f) / \log(c / f)`, clipped to 0..1.
+    A request that brought a picture is at :math:`\log(x / f) / \log(c / f)`, clipped to 0..1. A latency counts where
+    the request was the only one of its system in flight, or nobody knows how many there were.
 
     Parameters
     ----------
@@ -84,6 +88,9 @@ def score_computed(computed: str, requests: pd.DataFrame, suite: str | None, siz
         share = (np.log(scale.floor) - np.log(value)) / (np.log(scale.floor) - np.log(scale.ceiling))
     share = share.clip(0.0, 1.0).where(ended_as(chosen, "ok"))
     failed = ended_as(chosen, *scale.failures)
+    # How long a crowd of requests took says nothing of a system that is asked one at a time.
+    is_loaded = _is_loaded(computed, chosen) & ended_as(chosen, "ok", "timeout")
+    share, failed = share.mask(is_loaded), failed & ~is_loaded
     # A file that somebody deleted, a picture without a price: nothing is known of it.
     left_out = ~failed & (share.isna() | ended_as(chosen, *LOST))
     placed = pd.DataFrame(
@@ -91,19 +98,49 @@ def score_computed(computed: str, requests: pd.DataFrame, suite: str | None, siz
             "system": chosen["system"],
             "prompt": chosen["suite"].fillna("").astype(str) + "/" + chosen["prompt"],
             "value": value.where(share.notna()),
-            "reason": outcome.where(failed | left_out),
+            "reason": outcome.mask(is_loaded, UNDER_LOAD).where(failed | left_out),
             "share": share.mask(failed, 0.0),
             "failed": failed,
             "left_out": left_out,
         }
     )
-    return PromptScores.of(placed)
+    scores = PromptScores.of(placed)
+    if computed != "latency":
+        return scores
+    asked_at = placed.assign(sent_at=chosen["sent_at"]).pivot_table("sent_at", "prompt", "system", "mean", dropna=False)
+    asked_at = asked_at.reindex(index=scores.shares.index, columns=scores.shares.columns)
+    return replace(scores, asked_at=asked_at, cautions=_cautions(chosen[~left_out]))
+
+
+def _is_loaded(computed: str, requests: pd.DataFrame) -> pd.Series[bool]:
+    return (requests["in_flight"] > 1) & (computed == "latency")
+
+
+def _cautions(requests: pd.DataFrame) -> dict[str, str]:
+    """Return what a latency of each system holds for, and what is not known of how it came about."""
+    cautions: dict[str, str] = {}
+    for system, rows in requests.groupby("system"):
+        began, ended = rows["sent_at"].min(), rows["sent_at"].max()
+        hours = "nobody knows when each was asked"
+        if not pd.isna(began):
+            first, last = (pd.Timestamp(moment, unit="s", tz="UTC") for moment in (began, ended))
+            hours = f"asked from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
+        parts = [f"{hours}, from a place that is not recorded: another hour or region may differ"]
+        if rows["in_flight"].isna().any():
+            parts.append("how many requests were in flight at once is not known (column in_flight)")
+        cautions[str(system)] = "; ".join(parts)
+    return cautions
 
 
 def typical_values(computed: str, requests: pd.DataFrame, suite: str | None, size: str | None) -> pd.Series[float]:
-    """Return the mean cost or the median latency of the pictures of each system; arguments as `score_computed`."""
+    """Return the mean cost or the median latency of the pictures of each system; arguments as `score_computed`.
+
+    A latency under load is none.
+    """
     chosen = _chosen(requests, suite, size)
-    pictures = chosen[ended_as(chosen, "ok")].groupby("system")[LOG_SCALES[computed].column]
+    pictures = chosen[ended_as(chosen, "ok") & ~_is_loaded(computed, chosen)].groupby("system")[
+        LOG_SCALES[computed].column
+    ]
     return pictures.mean() if computed == "cost_per_image" else pictures.median()
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -13,6 +13,7 @@ import pandas as pd
 
 from evals.imageset.contract import NO_FIRST_SHOT, Outcome, ended_as
 from evals.rating.comparison import column_of
+from evals.rating.request_figures import moments_of
 from evals.rating.stars.scales import FrozenScale, share_of_scale
 from metrics.catalogue import metric
 from metrics.specification import SubjectKind
@@ -59,7 +60,8 @@ class PromptScores:
     0; NaN where nothing is known. ``complete_case`` is the same without the system's failures, ``lowest`` and
     ``highest`` are the same if everything that was left out had been worst, or best. ``counts`` has the index system
     and ``n_scored``, ``n_failed`` and ``n_left_out`` outcomes; ``reasons`` counts the reasons for failing or leaving
-    out.
+    out. ``asked_at`` is when each prompt was asked, in seconds, where a score drifts with the hour, and ``cautions``
+    say what the scores of a system hold for.
     """
 
     shares: pd.DataFrame
@@ -70,6 +72,8 @@ class PromptScores:
     reasons: dict[str, dict[str, int]]
     chance: float = 0.0
     rates: bool = False
+    asked_at: pd.DataFrame | None = None
+    cautions: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -136,6 +140,8 @@ def with_units(requests: pd.DataFrame) -> pd.DataFrame:
             "size": column_of(requests, "size"),
             "latency_s": pd.to_numeric(column_of(requests, "latency_s"), errors="coerce"),
             "cost_usd": pd.to_numeric(column_of(requests, "cost_usd"), errors="coerce"),
+            "in_flight": pd.to_numeric(column_of(requests, "in_flight"), errors="coerce"),
+            "sent_at": moments_of(requests, "sent_at"),
             "outcome": column_of(requests, "outcome").astype(str),
         }
     )

@@ -15,7 +15,7 @@ from evals.rating.comparison import number_or_none, with_prompts
 from evals.rating.controls import ControlStatistic
 from evals.rating.stars.cells import StarCell, StarDifference, star_cells, star_differences
 from evals.rating.stars.chance import MOST_CHANCE, Places, joint_chance, no_room_above
-from evals.rating.stars.computed_rows import LOG_SCALES, frozen_log_scale, score_computed, typical_values
+from evals.rating.stars.computed_rows import LOG_SCALES, UNDER_LOAD, frozen_log_scale, score_computed, typical_values
 from evals.rating.stars.declared_rows import DeclaredCell, declared_cell
 from evals.rating.stars.prompt_scores import (
     WITHHELD,
@@ -294,6 +294,8 @@ def _computed(row: StarRow, inputs: RatingInputs, seed: int) -> RatedRow:
     counts = prompt_scores.counts.sum()
     if counts["n_scored"] == 0 and (counts["n_left_out"] > 0 or counts["n_failed"] == 0):
         result["problem"] = f"no picture of size {size or 'any'} has a known {scale.title.lower()}"
+        if any(UNDER_LOAD in reasons for reasons in prompt_scores.reasons.values()):
+            result["problem"] += " of its own: other requests of its system were in flight"
         return RatedRow(result, None)
     values = typical_values(computed, inputs.requests, suite, size)
     result["cells"] = star_cells(prompt_scores, inputs.systems, seed, values)
