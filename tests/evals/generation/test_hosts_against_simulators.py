@@ -52,9 +52,9 @@ class Outcome:
 
 
 @contextmanager
-def simulated(offer, behaviour="ok", **settings):
+def simulated(offer, behaviour="ok", server_key=KEY, **settings):
     """Serve an offer by its format's simulator; yields how to ask for a picture, and the log of calls."""
-    key, log = None if offer.host == "comfyui" else KEY, CallLog()
+    key, log = None if offer.host == "comfyui" else server_key, CallLog()
     host = FaultyHost([model_of(offer)], key, lambda arrival, prompt: behaviour, retry_after_s=WAIT_S, **settings)
     with serve_faulty({offer.host: host}, log) as addresses:
 
@@ -156,6 +156,13 @@ def test_a_wrong_key_an_empty_account_or_a_used_up_quota_stops_the_system(typica
     answer = answered(typical, behaviour)[0].answer
     assert isinstance(answer, Rejected)
     assert answer.stops
+
+
+@pytest.mark.parametrize("typical", [name for name in TYPICAL if name != "comfyui"])
+def test_another_key_than_the_servers_is_let_in_nowhere(typical):
+    with simulated(typical_offer(typical), server_key="another-key") as (ask, log):
+        answer = ask(request_of(typical_offer(typical))).answer
+    assert (type(answer), bool(answer.stops), log.calls) == (Rejected, True, [])
 
 
 @each_host
