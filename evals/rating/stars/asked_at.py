@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from evals.rating.statistics.estimates import Range
 from evals.rating.statistics.intervals import MIN_PROMPTS, Estimate, Numbers, estimate_differences
@@ -51,7 +52,7 @@ def difference_over_time(stretches: Numbers, n_prompts: int) -> Estimate:
     return replace(estimate.within(-1.0, 1.0), n_prompts=n_prompts, p_value=p_value)
 
 
-def asked_together(first: Numbers, second: Numbers) -> tuple[Numbers, str]:
+def asked_together(first: Numbers, second: Numbers) -> tuple[npt.NDArray[np.intp], str]:
     """Return which pairs count, in the order of time, and what to know: a drift of the day is no difference of systems.
 
     Where any time is not known all pairs count, in the order given.

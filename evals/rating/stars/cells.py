@@ -108,8 +108,8 @@ def star_cells(
     if scores.asked_at is not None:
         moments = scores.asked_at.reindex(columns=list(systems)).to_numpy(np.float64)
         estimates = [
-            mean_over_time(*each, _SCALE) or estimate
-            for *each, estimate in zip(shares.T, moments.T, estimates, strict=True)
+            mean_over_time(column, asked_at, _SCALE) or estimate
+            for column, asked_at, estimate in zip(shares.T, moments.T, estimates, strict=True)
         ]
     return [
         _cell(system, column, estimate, scores, float(plain.get(system, np.nan)))

@@ -293,9 +293,9 @@ def _computed(row: StarRow, inputs: RatingInputs, seed: int) -> RatedRow:
     prompt_scores = score_computed(computed, inputs.requests, suite, size)
     counts = prompt_scores.counts.sum()
     if counts["n_scored"] == 0 and (counts["n_left_out"] > 0 or counts["n_failed"] == 0):
-        result["problem"] = f"no picture of size {size or 'any'} has a known {scale.title.lower()}"
-        if any(UNDER_LOAD in reasons for reasons in prompt_scores.reasons.values()):
-            result["problem"] += " of its own: other requests of its system were in flight"
+        is_loaded = any(UNDER_LOAD in reasons for reasons in prompt_scores.reasons.values())
+        why = " of its own: other requests of its system were in flight" if is_loaded else ""
+        result["problem"] = f"no picture of size {size or 'any'} has a known {scale.title.lower()}{why}"
         return RatedRow(result, None)
     values = typical_values(computed, inputs.requests, suite, size)
     result["cells"] = star_cells(prompt_scores, inputs.systems, seed, values)
