@@ -10,7 +10,7 @@ from evals.cli.errors import ErrorHandlingGroup
 
 COMMANDS = (
     "audit", "compare", "demo", "doctor", "estimate", "generate", "metrics", "models", "rate", "report", "run",
-    "score", "suites", "systems",
+    "score", "suites", "systems", "verify",
 )  # fmt: skip
 
 

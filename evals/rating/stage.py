@@ -52,6 +52,16 @@ def rate_run(run: Run) -> RunRatings:
     return fresh
 
 
+def stored_ratings_are_whole(run: Run) -> bool:
+    """Return whether the ratings beside a run say what they said when they were made; true where there are none."""
+    try:
+        return is_sealed(json.loads((run.path / RATINGS).read_bytes()))
+    except FileNotFoundError:
+        return True
+    except ValueError:
+        return False
+
+
 def _read_stored(path: Path, made_from: str) -> RunRatings | None:
     """Return the stored ratings, None if there are none, they are of other tables, or they are damaged."""
     with contextlib.suppress(OSError, ValueError):

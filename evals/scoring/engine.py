@@ -16,6 +16,7 @@ from evals.imageset.decoding import DECODING_VERSION, DecodedImage, Pixels, open
 from evals.scoring.decoders import Decoders, MaskFile, Unreadable
 from evals.scoring.features import FeatureCache, FeatureStore
 from evals.scoring.subjects import ImageKey, Inputs, Plan
+from metrics.catalogue import FEATURES
 from metrics.encoders.catalogue import CannotEncode, Encoder, EncoderUnavailable
 
 log = logging.getLogger(__name__)
@@ -48,15 +49,17 @@ class Needs:
     pictures: dict[ImageKey, None] = field(default_factory=dict)
     features: dict[FeatureKey, Encoder] = field(default_factory=dict)
 
-    def add(self, plan: Plan, encoders: Mapping[str, Encoder]) -> None:
+    def add(self, plan: Plan, encoders: Mapping[str, Encoder], with_decoys: bool = False) -> None:
         """Note what one subject needs: each feature from the encoder chosen for it.
 
-        Decoys need no mention: each of them is the own prompt of another subject.
+        Decoys need no mention where all subjects are noted: each of them is the own prompt of another one.
         """
         self.pictures.update(dict.fromkeys((*plan.images, *plan.references, *((plan.mask,) if plan.mask else ()))))
         for feature, encoder in encoders.items():
             for inputs in plan.inputs(feature).values():
                 self.features[FeatureKey(feature, encoder.name, inputs)] = encoder
+            for text in plan.decoys if with_decoys and FEATURES[feature].of == "text" else ():
+                self.features[FeatureKey(feature, encoder.name, (text,))] = encoder
 
 
 class FeatureTable:

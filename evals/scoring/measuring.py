@@ -23,14 +23,18 @@ log = logging.getLogger(__name__)
 _CHUNK = 4096
 
 
-def collect_needs(specs: Iterable[MetricSpec], rows: Sequence[Mapping[str, Any]], encoders: Encoders) -> Needs:
-    """Return what every subject of every metric needs."""
+def collect_needs(
+    planned: Iterable[tuple[MetricSpec, Plan]],
+    rows: Sequence[Mapping[str, Any]],
+    encoders: Encoders,
+    with_decoys: bool = False,
+) -> Needs:
+    """Return what subjects of metrics need; decoys too where they are not the own prompts of other subjects."""
     needs = Needs()
-    for spec in specs:
-        for plan in plan_subjects(spec, rows):
-            chosen = _encoders_for(spec, plan, rows, encoders)
-            if not isinstance(chosen, str):
-                needs.add(plan, chosen)
+    for spec, plan in planned:
+        chosen = _encoders_for(spec, plan, rows, encoders)
+        if not isinstance(chosen, str):
+            needs.add(plan, chosen, with_decoys)
     return needs
 
 
@@ -58,17 +62,24 @@ def _encoders_for(
 
 
 def measure(
-    spec: MetricSpec, rows: Sequence[Mapping[str, Any]], encoders: Encoders, table: FeatureTable
+    spec: MetricSpec,
+    rows: Sequence[Mapping[str, Any]],
+    encoders: Encoders,
+    table: FeatureTable,
+    only: Sequence[Plan] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Yield the score table's rows of one metric: the subjects that can be measured in batches, reasons as they are."""
+    """Yield the score table's rows of one metric: the subjects that can be measured in batches, reasons as they are.
+
+    ``only`` are the subjects to measure, by default all.
+    """
     function = spec.load()
     failures: list[str] = []
     with_feature: set[int] = set()
-    for i, row in enumerate(rows if spec.subject == "pair" else ()):
+    for i, row in enumerate(rows if spec.subject == "pair" and only is None else ()):
         subject, _ = _prepare(spec, next(plan_subjects(spec, [row])), [row], encoders, table)
         if isinstance(subject, Subject) and subject.images[0][spec.features[0]]:
             with_feature.add(i)
-    plans = iter(plan_subjects(spec, rows, with_feature))
+    plans = iter(plan_subjects(spec, rows, with_feature) if only is None else only)
     while chunk := list(itertools.islice(plans, _CHUNK)):
         prepared = [_prepare(spec, plan, rows, encoders, table) for plan in chunk]
         measurements = iter(_measured(function, [each for each, _ in prepared if isinstance(each, Subject)]))

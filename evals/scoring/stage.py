@@ -23,7 +23,7 @@ from evals.scoring.engine import FeatureTable, Needs, Progress
 from evals.scoring.features import FeatureCache
 from evals.scoring.measuring import collect_needs, measure
 from evals.scoring.provenance import provenance
-from evals.scoring.subjects import ImageKey, is_given, picture_keys
+from evals.scoring.subjects import ImageKey, is_given, picture_keys, plan_subjects
 from evals.scoring.table import ScoreTableWriter
 from evals.yaml_files import suggestion
 from metrics.catalogue import METRICS
@@ -96,7 +96,7 @@ def score(
     cache = FeatureCache(Path(features) if features else out / "features")
     with _only_writer(out), cache.closing(), Decoders() as decoders:
         table = FeatureTable(image_set.folder, cache, decoders, progress, bad, _recorded_hashes(image_set))
-        needs = collect_needs(specs, rows, chosen)
+        needs = collect_needs(((spec, plan) for spec in specs for plan in plan_subjects(spec, rows)), rows, chosen)
         table.fill(needs)
         if not skip_bad:
             _refuse(image_set, table.unreadable)

@@ -13,6 +13,7 @@ from evals.scoring.engine import FeatureTable
 from evals.scoring.features import FeatureCache
 from evals.scoring.measuring import collect_needs, measure
 from evals.scoring.stage import no_progress
+from evals.scoring.subjects import plan_subjects
 from evals.scoring.table import schema
 from metrics.specification import MetricSpec
 
@@ -51,6 +52,6 @@ def measure_metric(run: Run, spec: MetricSpec, device: str = "auto") -> pd.DataF
     cache = FeatureCache(run.path / "features")
     with cache.closing(), Decoders() as decoders:
         table = FeatureTable(image_set.folder, cache, decoders, no_progress, {})
-        table.fill(collect_needs([spec], rows, encoders))
+        table.fill(collect_needs(((spec, plan) for plan in plan_subjects(spec, rows)), rows, encoders))
         measured = list(measure(spec, rows, encoders, table))
     return table_of(measured, schema().names)

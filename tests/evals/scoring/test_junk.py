@@ -18,6 +18,7 @@ from evals.scoring.decoders import Unreadable
 from evals.scoring.encoders import Encoders
 from evals.scoring.measuring import collect_needs, measure
 from evals.scoring.stage import select_metrics
+from evals.scoring.subjects import plan_subjects
 from evals.scoring.table import schema
 from metrics.catalogue import FEATURES, metric
 
@@ -120,7 +121,7 @@ def test_junk_in_any_known_column_is_a_sentence_or_measured(folder: Path, first:
     seeds = [row["seed"] for row in image_set.rows if row.get("seed") is not None]
     features: Any = CannedFeatures()
     for spec in select_metrics((), image_set.rows):
-        collect_needs([spec], image_set.rows, ENCODERS)
+        collect_needs(((spec, plan) for plan in plan_subjects(spec, image_set.rows)), image_set.rows, ENCODERS)
         scores = list(measure(spec, image_set.rows, ENCODERS, features))
         assert {score["reason"] for score in scores}.isdisjoint({"metric_failed"})
         pa.Table.from_pylist(scores, schema(max(seeds, default=0) >= 2**63))

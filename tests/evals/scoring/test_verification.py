@@ -1,0 +1,81 @@
+"""Verification: an untouched run is reproduced, and whatever was changed in it is named."""
+
+import json
+
+import PIL.Image
+import pytest
+from click.testing import CliRunner
+
+from evals import load_run
+from evals.cli.main import main
+from evals.rating.stage import rate_run
+from evals.scoring.stage import score
+from evals.scoring.verification import verify
+from tests.run_folder import seal
+
+METRICS = ["reproducibility.ssim", "quality.exposure"]
+
+
+@pytest.fixture
+def run(repeats, tmp_path):
+    run = score(repeats, tmp_path / "run", METRICS)
+    rate_run(run)
+    return load_run(run.path)
+
+
+def test_an_untouched_run_is_reproduced_from_its_pictures_alone(run):
+    for shard in (run.path / "features").rglob("*.shard"):
+        shard.unlink()
+    again = verify(run, n_scores=40)
+    assert (again.outcome, again.n_scores, again.largest) == ("reproduced", 40, 0.0)
+
+
+def test_prompts_are_held_against_the_decoys_of_the_whole_suite_again(repeats, tmp_path):
+    again = verify(score(repeats, tmp_path / "run", ["adherence.margin"], ["embedded:lite"]), n_scores=5)
+    assert again.outcome in ("reproduced", "within tolerance")
+    assert again.largest < 1e-4
+
+
+def with_other_score(run):
+    table = run.read_scores().assign(details=None)
+    table["value"] += 0.001
+    table.to_parquet(run.path / "scores.parquet")
+
+
+def with_another_pixel(run):
+    path = run.image_path(run.samples["sample_id"].iloc[0])
+    picture = PIL.Image.open(path).convert("RGB")
+    picture.putpixel((0, 0), (1, 2, 3))
+    picture.save(path)
+
+
+def with_an_edited_rating(run):
+    ratings = json.loads((run.path / "ratings.json").read_text())
+    ratings["rows"][0]["mean"] += 1
+    (run.path / "ratings.json").write_text(json.dumps(ratings))
+
+
+def with_other_weights(run):
+    encoders = [record | {"weights_sha256": "0" * 64} for record in run.provenance["encoders"]]
+    seal(run.path, encoders=encoders)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (with_other_score, "scores.parquet is not what it was"),
+        (lambda run: with_other_score(run) or seal(run.path), " was "),
+        (with_another_pixel, "is another one than was scored"),
+        (lambda run: run.image_path(run.samples["sample_id"].iloc[0]).unlink(), "is gone"),
+        (with_an_edited_rating, "the ratings of"),
+        (with_other_weights, "the weights of "),
+        (lambda run: seal(run.path, metrics=dict.fromkeys(METRICS, 99)), "is measured in another way now"),
+    ],
+)
+def test_what_was_changed_is_named_and_ends_with_exit_code_1(run, change, named):
+    change(run)
+    result = CliRunner().invoke(main, ["verify", str(run.path)])
+    assert (result.exit_code, result.output.startswith("different: ")) == (1, True)
+    assert named in result.output.splitlines()[0]
+    listed = json.loads(CliRunner().invoke(main, ["verify", str(run.path), "--json"]).stdout)
+    assert (listed["outcome"], len(listed["changed"]) + len(listed["differences"]) > 0) == ("different", True)
