@@ -26,14 +26,14 @@ def rated_row(
     row_id: str, kind: str = "measured", suite: str | None = "s", weight: float = 1.0, problem: str | None = None,
     indistinguishable: bool = False, prompts: Sequence[str] | None = None,
     shares: dict[str, Sequence[float]] | None = None, declared: dict[str, float | None] | None = None,
-    are_prices: bool = False, **systems: Sequence[float],
+    are_prices: bool = False, rates: bool = False, **systems: Sequence[float],
 ) -> RatedRow:  # fmt: skip
     """Return a rated row from the places of systems, one a prompt, settled alone; without any it has no stars."""
     shares = shares or systems
     n_prompts = len(next(iter(shares.values()), []))
     table = pd.DataFrame(shares, index=pd.Index(prompts or range(n_prompts), name="prompt"))
     nothing = pd.DataFrame()
-    scores = PromptScores(table, nothing, nothing, nothing, nothing, {})
+    scores = PromptScores(table, nothing, nothing, nothing, nothing, {}, rates=rates)
     told: dict[str, Any] = {
         "id": row_id, "kind": kind, "suite": suite, "weight": weight, "problem": problem,
         "cells": [{"system": system, "stars": _stars(table[system])} for system in table],

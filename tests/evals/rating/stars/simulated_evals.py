@@ -48,10 +48,11 @@ def all_or_little(level: Numbers) -> Numbers:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a simulated eval: the suite that it is about and the quantile function of its places."""
+    """A row of a simulated eval: its suite, the quantile function of its places, whether they are of a rate."""
 
     suite: str
     quantile: Callable[[Numbers], Numbers]
+    rates: bool = False
 
 
 SUITES = {
@@ -75,9 +76,9 @@ ROWS = {
     "realism": Row("realism", clipped(0.5, 0.2)),
     "stories": Row("stories", steps(2)),
     "brands": Row("brands", steps(3)),
-    "logic": Row("logic", rate(0.6)),
+    "logic": Row("logic", rate(0.6), rates=True),
     "latency": Row("logic", clipped(0.8, 0.15)),
-    "lines": Row("typography", rate(0.85)),
+    "lines": Row("typography", rate(0.85), rates=True),
 }
 
 
@@ -111,8 +112,10 @@ def rated_eval(places: Places, number: int) -> tuple[list[str], list[RatedRow]]:
     """Return the systems and the rated rows of one of the evals."""
     systems = [f"s{place}" for place in range(len(next(iter(places.values()))))]
     return systems, [
-        rated_row(row_id, suite=ROWS[row_id].suite, shares=dict(zip(systems, of_row[:, :, number], strict=True)))
-        for row_id, of_row in places.items()
+        rated_row(
+            row_id, suite=row.suite, rates=row.rates, shares=dict(zip(systems, of_row[:, :, number], strict=True))
+        )
+        for row_id, (row, of_row) in ((row_id, (ROWS[row_id], of_row)) for row_id, of_row in places.items())
     ]
 
 
@@ -138,11 +141,12 @@ def p_values(places: Places, a: int, b: int) -> tuple[Numbers, Numbers]:
     means, of_rows, deviations, least_more = {}, [], {}, {}
     for row_id, (first, second) in ((row_id, (of_row[a], of_row[b])) for row_id, of_row in places.items()):
         n, differences = len(first), first - second
-        of_rows.append([max(one.p_value, smallest_p_value(n)) for one in score_differences(first, second, (0, 1))])
+        estimates = score_differences(first, second, (0, 1), ROWS[row_id].rates)
+        of_rows.append([max(one.p_value, smallest_p_value(n)) for one in estimates])
         means[row_id] = differences.mean(axis=0)
         deviations[row_id] = (differences - means[row_id]) / np.sqrt(n * (n - 1))
         farther = np.abs(means[row_id]) * (1 - newcombe_interval(np.ones(n), np.zeros(n))[0])
-        for place in np.flatnonzero(np.isin([first, second], (0, 1)).all(axis=(0, 1))):
+        for place in range(first.shape[1]) if ROWS[row_id].rates else ():
             low, high = newcombe_interval(first[:, place], second[:, place])
             farther[place] = max(high - means[row_id][place], means[row_id][place] - low)
         least = (farther / stats.t.ppf(0.975, n - 1)) ** 2

@@ -125,7 +125,7 @@ def test_p_values_of_equal_systems_are_as_rare_as_they_say_down_to_five_prompts(
         for n_prompts in (5, SUITES[row.suite]):
             levels = special.ndtr(np.sqrt(0.4) * rng.standard_normal((n_prompts, n_evals))
                                   + np.sqrt(0.6) * rng.standard_normal((2, n_prompts, n_evals)))  # fmt: skip
-            of_row = np.array([one.p_value for one in score_differences(*row.quantile(levels), (0, 1))])
+            of_row = np.array([one.p_value for one in score_differences(*row.quantile(levels), (0, 1), row.rates)])
             of_row = np.maximum(of_row, smallest_p_value(n_prompts))
             share = (of_row[:, None] < LEVELS).mean(axis=0)
             print(f"| {row_id} | {n_prompts} | " + " | ".join(f"{of:.4f}" for of in share) + " |")
