@@ -20,7 +20,8 @@ from evals.facts.pricing import expected_cost_usd
 from evals.generation.plan import ImageRequest, plan_requests
 from evals.imageset.contract import EVAL, IMAGES
 from evals.imageset.imageset import read_image_set, write_metadata
-from evals.scoring.subjects import Plan, plan_subjects
+from evals.scoring.plans import Plan
+from evals.scoring.subjects import plan_subjects
 from evals.scoring.table import table_row
 from metrics.catalogue import metric
 from metrics.measurement import Measurement

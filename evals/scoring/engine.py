@@ -15,7 +15,7 @@ import numpy as np
 from evals.imageset.decoding import DECODING_VERSION, DecodedImage, Pixels, open_picture, pixel_sha256
 from evals.scoring.decoders import Decoders, MaskFile, Unreadable
 from evals.scoring.features import FeatureCache, FeatureStore
-from evals.scoring.subjects import ImageKey, Inputs, Plan
+from evals.scoring.plans import ImageKey, Inputs, Plan
 from metrics.catalogue import FEATURES
 from metrics.encoders.catalogue import CannotEncode, Encoder, EncoderUnavailable
 

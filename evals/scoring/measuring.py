@@ -10,7 +10,8 @@ from typing import Any
 from evals.scoring.decoders import Unreadable
 from evals.scoring.encoders import Encoders
 from evals.scoring.engine import FeatureKey, FeatureTable, Needs
-from evals.scoring.subjects import Plan, plan_subjects, text_of
+from evals.scoring.plans import Plan, text_of
+from evals.scoring.subjects import plan_subjects
 from evals.scoring.table import table_row
 from metrics.catalogue import FEATURES
 from metrics.controls import CONTROLS

@@ -22,8 +22,9 @@ from evals.scoring.encoders import choose_encoders, roles_of
 from evals.scoring.engine import FeatureTable, Needs, Progress
 from evals.scoring.features import FeatureCache
 from evals.scoring.measuring import collect_needs, measure
+from evals.scoring.plans import ImageKey, is_given, picture_keys
 from evals.scoring.provenance import provenance
-from evals.scoring.subjects import ImageKey, is_given, picture_keys, plan_subjects
+from evals.scoring.subjects import plan_subjects
 from evals.scoring.table import ScoreTableWriter
 from evals.yaml_files import suggestion
 from metrics.catalogue import METRICS

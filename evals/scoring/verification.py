@@ -18,8 +18,9 @@ from evals.scoring.encoders import Encoders, choose_encoders, roles_of
 from evals.scoring.engine import FeatureTable
 from evals.scoring.features import FeatureCache
 from evals.scoring.measuring import collect_needs, measure
+from evals.scoring.plans import Plan
 from evals.scoring.stage import no_progress
-from evals.scoring.subjects import Plan, plan_subjects
+from evals.scoring.subjects import plan_subjects
 from metrics.catalogue import METRICS
 from metrics.encoders.catalogue import EncoderUnavailable
 from metrics.specification import MetricSpec

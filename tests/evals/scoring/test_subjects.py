@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from evals.imageset.prompts import with_one_text_a_prompt, words_of_prompt
 from evals.scoring import subjects
-from evals.scoring.subjects import ImageKey, plan_subjects
+from evals.scoring.plans import ImageKey
+from evals.scoring.subjects import plan_subjects
 from metrics.catalogue import METRICS, metric
 
 
