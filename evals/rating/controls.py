@@ -19,7 +19,9 @@ from metrics.specification import Better, MetricSpec
 class ControlStatistic(TypedDict):
     """One statistic of one control, over ``n`` prompts; ``system`` is None where all systems are taken together.
 
-    ``value`` is None where it is undefined, ``low`` and ``high`` (95 %) below 5 prompts too.
+    ``value`` is None where it is undefined, ``low`` and ``high`` (95 %) below 5 prompts too. Where the control fails
+    over all systems together, ``proven_by`` is a system for which it passes by itself: the metric can tell right from
+    wrong on this material, and it is the other systems that are wrong.
     """
 
     metric: str
@@ -31,6 +33,7 @@ class ControlStatistic(TypedDict):
     value: float | None
     low: float | None
     high: float | None
+    proven_by: str | None
 
 
 def control_statistics(measurements: pd.DataFrame, seed: int) -> list[ControlStatistic]:
@@ -87,14 +90,21 @@ def control_statistics(measurements: pd.DataFrame, seed: int) -> list[ControlSta
 def _statistics(
     spec: MetricSpec, suite: str, control: Control, targets: pd.DataFrame, controls: pd.DataFrame, seed: int
 ) -> Iterator[ControlStatistic]:
-    for system in sorted(controls["system"].unique()) if CONTROLS[control].of_system else [None]:
+    systems = sorted(controls["system"].unique())
+
+    def of(statistic: Statistic, system: str | None) -> Estimate:
         sides = [rows if system is None else rows[rows["system"] == system] for rows in (targets, controls)]
+        return _estimate(spec, control, statistic, sides[0], sides[1], seed)
+
+    for system in systems if CONTROLS[control].of_system else [None]:
         for statistic in CONTROLS[control].statistics:
             if statistic == "seed_ratio" and "seed_ratio" not in spec.derived:
                 continue
             if statistic != "mean" and spec.better == "neither":
                 continue
-            estimate = _estimate(spec, control, statistic, sides[0], sides[1], seed)
+            estimate, proven_by = of(statistic, system), None
+            if statistic == CONTROLS[control].proof and system is None and not passes(statistic, estimate):
+                proven_by = next((each for each in systems if passes(statistic, of(statistic, each))), None)
             yield ControlStatistic(
                 metric=spec.id,
                 suite=suite or None,
@@ -105,7 +115,13 @@ def _statistics(
                 value=number_or_none(estimate.value),
                 low=number_or_none(estimate.low),
                 high=number_or_none(estimate.high),
+                proven_by=proven_by,
             )
+
+
+def passes(proof: Statistic, estimate: Estimate) -> bool:
+    """Return whether the statistic that proves a metric lies on the right side of chance, with its whole interval."""
+    return estimate.high < 0.5 if proof == "mean" else estimate.low > 0.5
 
 
 def _estimate(

@@ -113,7 +113,7 @@ def _failed_controls(controls: Sequence[ControlStatistic]) -> Iterator[str]:
     reported = {(row["metric"], row["suite"]) for row in controls}
     for row in controls:
         value, low, high = row["value"], row["low"], row["high"]
-        if value is None or low is None or high is None:
+        if value is None or low is None or high is None or row["proven_by"]:
             continue
         if (metric(row["metric"]).ranks_as, row["suite"]) in reported:
             continue  # it was said of the metric that orders the same values in the same way

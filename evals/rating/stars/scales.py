@@ -128,7 +128,7 @@ def _indistinguishable(controls: Sequence[ControlStatistic]) -> str | None:
     """Return why what is right cannot be told from what is known to be wrong, None where it can."""
     for row in controls:
         value, control = row["value"], CONTROLS[row["control"]]
-        if row["statistic"] != control.proof:
+        if row["statistic"] != control.proof or row["proven_by"]:
             continue
         if value is None:
             return f"its control {control.title} could not be measured here, so nothing tells right from wrong"

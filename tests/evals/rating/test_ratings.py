@@ -14,7 +14,7 @@ ROW_KEYS = {
     "mean", "low", "high",
 }  # fmt: skip
 DIFFERENCE_KEYS = {"metric", "suite", "system_a", "system_b", "n_prompts", "mean", "low", "high"}
-CONTROL_KEYS = {"metric", "suite", "control", "statistic", "system", "n", "value", "low", "high"}
+CONTROL_KEYS = {"metric", "suite", "control", "statistic", "system", "n", "value", "low", "high", "proven_by"}
 
 
 def prompts(n, **columns):

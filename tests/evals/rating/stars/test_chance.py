@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from evals.definition import StarRow
 from evals.rating.comparison import with_prompts
+from evals.rating.controls import control_statistics
 from evals.rating.stars.cells import star_cells, star_differences
 from evals.rating.stars.chance import chance_of, joint_chance
 from evals.rating.stars.prompt_scores import PromptScores, score_prompts
@@ -205,3 +206,34 @@ def test_joint_chance_combines_every_stranger_that_each_metric_looked_at(score_t
     chance, source = joint_chance(with_prompts(score_table(rows)), parts)
     assert chance == pytest.approx((0 + 0.5 * 0.8 + 1 * 0.8) / 3)
     assert source == "measured: unrelated picture, 1 prompts"
+
+
+def test_systems_that_are_wrong_everywhere_take_nobody_the_stars(score_table):
+    rng = np.random.default_rng(3)
+    rows = []
+    for system, gain in (("good", 20.0), ("sources", 0.0), ("exchanged", 0.0), ("grey", 0.0)):
+        rows += prompts("adherence.margin", rng.normal(gain, 4.0, N), system)
+        rows += prompts("adherence.margin", rng.normal(0.0, 4.0, N), system, control="shuffled_prompt")
+    scores = score_table(rows)
+    measurements = with_prompts(scores)
+    (control,) = [row for row in control_statistics(measurements, seed=0) if row["statistic"] == "auc"]
+    inputs = rating_inputs(scores, None, [{**control, "low": 0.4}], ["good", "sources", "exchanged", "grey"])
+    row = StarRow(id="r", title="r", suite="s", metrics={"adherence.margin": 1})
+    assert rate_rows([row], inputs)[0].row["problem"] is not None, "nothing proves that the metric can tell"
+    inputs = rating_inputs(scores, None, [{**control, "low": 0.4, "proven_by": "good"}], inputs.systems)
+    stars = {cell["system"]: cell["stars"] for cell in rate_rows([row], inputs)[0].row["cells"]}
+    assert stars["good"] > 3
+    assert max(stars[name] for name in ("sources", "exchanged", "grey")) < 1.2
+
+
+@pytest.mark.parametrize(("gain", "proven_by"), [(20.0, "good"), (0.0, None)])
+def test_a_metric_that_can_tell_for_one_system_can_tell(score_table, gain, proven_by):
+    rng = np.random.default_rng(3)
+    rows = []
+    for system, own in (("bad", -3.0), ("good", gain), ("worse", -3.0)):
+        rows += prompts("adherence.margin", rng.normal(own, 4.0, 12), system)
+        rows += prompts("adherence.margin", rng.normal(0.0, 4.0, 12), system, control="shuffled_prompt")
+    statistics = control_statistics(with_prompts(score_table(rows)), seed=0)
+    (control,) = [row for row in statistics if row["statistic"] == "auc"]
+    assert control["low"] <= 0.5
+    assert control["proven_by"] == proven_by
