@@ -223,7 +223,7 @@ def test_systems_that_are_wrong_everywhere_take_nobody_the_stars(score_table):
     inputs = rating_inputs(scores, None, [{**control, "low": 0.4, "proven_by": "good"}], inputs.systems)
     stars = {cell["system"]: cell["stars"] for cell in rate_rows([row], inputs)[0].row["cells"]}
     assert stars["good"] > 3
-    assert max(stars[name] for name in ("sources", "exchanged", "grey")) < 1.2
+    assert max(stars[name] for name in ("sources", "exchanged", "grey")) < 1.5, "one, and the noise of so many prompts"
 
 
 @pytest.mark.parametrize(("gain", "proven_by"), [(20.0, "good"), (0.0, None)])
