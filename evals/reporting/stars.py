@@ -13,7 +13,7 @@ from evals.rating.stars.document import Stars
 from evals.rating.stars.recommendations import ENOUGH, Recommendation
 from evals.rating.stars.table import Component, Deciding, TableRow
 from evals.rating.stars.totals import SystemTotal, TotalDifference, Totals
-from evals.reporting import formatting
+from evals.reporting import formatting, star_scales
 from evals.reporting.formatting import pluralize
 from evals.reporting.tables import Table
 
@@ -55,7 +55,8 @@ class Cell:
 class Line:
     """One row of the star table, or the ``problem`` for which nobody has stars in it.
 
-    ``anchor`` is where its pictures are shown, ``scale`` what one and five stars are, ``article`` an article's stars,
+    ``anchor`` is where its pictures are shown, ``comparability`` that stars of two encoders are not comparable, where
+    it was measured with one, ``scale`` what one and five stars are, ``article`` an article's stars,
     ``pairs`` what each two systems' prompts say, ``deciding`` the prompts that decide it.
     """
 
@@ -67,6 +68,7 @@ class Line:
     verdicts: tuple[str, ...]
     problem: str
     anchor: str
+    comparability: str
     scale: tuple[str, ...]
     components: tuple[str, ...]
     pairs: tuple[str, ...]
@@ -128,7 +130,9 @@ class StarSection:
             for line in self.lines
         ]
         headings = ("Row", "Kind", *self.systems, "Verdict", *self._article_headings)
-        return Table("Stars with 95% interval: 1 is the floor of a row, 5 its ceiling", headings, tuple(rows))
+        return Table(
+            "Stars with 95% interval: 1 is what is known to be wrong, 5 the ceiling of a row", headings, tuple(rows)
+        )
 
     def advice_table(self, cases: Sequence[Advice]) -> Table:
         """Return the advice for some of the use cases."""
@@ -199,7 +203,8 @@ def _line(row: TableRow, document: Stars) -> Line:
         verdicts=tuple(_verdict(pair, len(document["systems"])) for pair in row["differences"]),
         problem=row["problem"] or "",
         anchor=f"pictures-{row['suite']}" if row["kind"] == "measured" and row["problem"] is None else "",
-        scale=tuple(filter(None, map(_scale, row["components"]))),
+        comparability=star_scales.comparability(row),
+        scale=star_scales.lines(row),
         components=tuple(map(_component, row["components"])) if len(row["components"]) > 1 else (),
         pairs=tuple(_pair(pair) for pair in row["differences"] if pair["n_prompts"]),
         deciding=tuple(map(_deciding, row["deciding"])),
@@ -273,16 +278,6 @@ def _pair(pair: StarDifference) -> str:
     if pair["caution"]:
         parts.append(f"read with care: {pair['caution']}")
     return "; ".join(parts)
-
-
-def _scale(part: Component) -> str:
-    scale = part["scale"]
-    if scale["floor"] is None or scale["ceiling"] is None:
-        return ""
-    return (
-        f"{part['metric']}: one star at {scale['floor']:.3g} ({scale['floor_source']}), five at "
-        f"{scale['ceiling']:.3g} ({scale['ceiling_source']})"
-    )
 
 
 def _component(part: Component) -> str:
