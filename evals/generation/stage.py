@@ -24,6 +24,7 @@ from evals.generation.plan import ImageRequest, plan_sha256
 from evals.generation.request_loop import RunContext
 from evals.generation.runner import run_requests
 from evals.generation.tables import write_tables
+from evals.generation.witnesses import check_ledger
 from evals.imageset.contract import EVAL, IMAGES, LEDGER, Outcome
 from evals.imageset.imageset import write_atomically
 
@@ -151,7 +152,7 @@ def generate(
     GenerationError
         If another process is at work in the folder, or a price is needed and not known.
     evals.generation.ledger.LedgerError
-        If the folder's ledger is damaged or belongs to another plan.
+        If the folder's ledger is damaged, belongs to another plan, or knows less than what lies beside it.
     OSError
         If the disk fails. All that was answered before is kept.
     """
@@ -172,7 +173,14 @@ def generate(
 
 
 def still_open(requests: Sequence[ImageRequest], out: Path, retry_unknown: bool = False) -> list[ImageRequest]:
-    """Return the requests of a plan that a run folder has no outcome for; it may not exist yet."""
+    """Return the requests of a plan that a run folder has no outcome for; it may not exist yet.
+
+    Raises
+    ------
+    evals.generation.ledger.LedgerError
+        If the folder's ledger cannot be gone on with (see `generate`).
+    """
+    check_ledger(out / IMAGES)
     states = replay(read_events(out / IMAGES / LEDGER)[0])
     again = ("unknown",) if retry_unknown else ()
     return [r for r in requests if states[r.sample_id].is_open or states[r.sample_id].outcome in again]
@@ -189,6 +197,7 @@ def _generate(
     from importlib.metadata import version
 
     requests = systems.requests
+    check_ledger(folder)
     ledger = Ledger(folder / LEDGER, partial(redact, keys=systems.keys))
     try:
         ledger.open_for(plan_sha256(requests), twinlens=version("twinlens"), requests=len(requests))

@@ -264,9 +264,14 @@ def damaged_ledger():
     LEDGER_FILE.write_text("".join([*lines[:2], lines[2][:30] + "\n", *lines[3:]]))
 
 
+def lost_ledger():
+    LEDGER_FILE.unlink()
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
+        (lost_ledger, "4 requests are listed in requests.jsonl, ledger.jsonl knows 0 of them: restore it"),
         (other_eval, "R holds a run of another eval"),
         (other_suite, "one of its suites has changed"),
         (damaged_ledger, "ledger.jsonl, line 3: the ledger is damaged"),

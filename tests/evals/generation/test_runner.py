@@ -69,6 +69,8 @@ def test_a_request_in_flight_when_the_process_died_is_unknown_to_the_next_one(ru
     generate(scripted.systems(scripted.Host(), scripted.requests(1)), run.out, retry_policy=scripted.quick)
     ledger = run.folder / "ledger.jsonl"
     ledger.write_text("".join(line for line in ledger.open() if "completed" not in line))
+    for table in ("requests.jsonl", "metadata.jsonl"):
+        (run.folder / table).unlink()
     host = scripted.Host()
     generation = run(host, scripted.requests(1))
     assert outcomes(generation) == {"unknown": 1}
