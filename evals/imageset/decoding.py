@@ -33,6 +33,7 @@ the file holds, and other plugins read scripts, documents and tables of other fi
 MAX_PIXELS = 200_000_000
 _TAIL_BYTES = 4096
 
+_STRIP_ROWS = 256
 _LARGE_PIXELS = 512 * 512
 _END_OF_IMAGE, _FILLER = 0xD9, 0xFF
 _WITHOUT_SEGMENT = (0x00, 0x01, *range(0xD0, 0xD9))
@@ -90,10 +91,26 @@ def _upright_rgb(opened: PIL.Image.Image) -> tuple[Pixels, str | None]:
             picture = in_srgb(picture, opened.info["icc_profile"] or b"")  # None: Pillow could not put it together
         except UnusableProfile as error:
             note = f"has a colour profile that {error}"
-    if has_alpha(picture):
-        layer = picture.convert("RGBA")
-        picture = PIL.Image.alpha_composite(PIL.Image.new("RGBA", layer.size, ground_of(layer)), layer)
-    return np.array(picture.convert("RGB"), dtype=np.uint8), note
+    return _srgb(picture), note
+
+
+def _srgb(picture: PIL.Image.Image) -> Pixels:
+    """Return the pixels of a picture as RGB, its alpha composited, in strips: Pillow would copy the whole first."""
+    import PIL.Image
+
+    ground = ground_of(picture.convert("RGBA")) if has_alpha(picture) else None
+    pixels = np.empty((picture.height, picture.width, 3), np.uint8)
+    for top, strip in _strips(picture):
+        if ground is not None:
+            layer = strip.convert("RGBA")
+            strip = PIL.Image.alpha_composite(PIL.Image.new("RGBA", layer.size, ground), layer)
+        pixels[top : top + strip.height] = np.asarray(strip.convert("RGB"))
+    return pixels
+
+
+def _strips(picture: PIL.Image.Image) -> Iterator[tuple[int, PIL.Image.Image]]:
+    for top in range(0, picture.height, _STRIP_ROWS):
+        yield top, picture.crop((0, top, picture.width, min(top + _STRIP_ROWS, picture.height)))
 
 
 def upright(opened: PIL.Image.Image) -> PIL.Image.Image:
@@ -154,6 +171,17 @@ def _ends_early(file: BinaryIO) -> bool:
     return mark not in file.read()
 
 
+def pixel_bytes(path: Path) -> int:
+    """Return how many bytes the decoded pixels of a file will have, by its header; 0 if it is no picture."""
+    try:
+        if not path.is_file():
+            return 0
+        with path.open("rb") as file, open_picture(file) as opened:
+            return 3 * opened.width * opened.height
+    except (OSError, UnreadableImage):
+        return 0
+
+
 @contextlib.contextmanager
 def open_picture(source: bytes | BinaryIO) -> Iterator[PIL.Image.Image]:
     """Open a picture of one of `RASTER_FORMATS`: the only door to Pillow for pictures that come from outside.
@@ -209,14 +237,21 @@ def _lacks_jpeg_data(content: bytes, opened: PIL.Image.Image) -> bool:
         return False
     in_full = "progressive" in opened.info or opened.width * opened.height < _LARGE_PIXELS
 
-    def decoded(source: bytes) -> str:
+    def hash_of(picture: PIL.Image.Image) -> bytes:
+        digest = hashlib.sha256()
+        for _, strip in _strips(picture):
+            digest.update(np.asarray(strip).data)
+        return digest.digest()
+
+    def decoded(source: bytes) -> bytes:
         with open_picture(source) as picture:
             if not in_full:
                 picture.draft(None, (picture.width // 8, picture.height // 8))
-            return pixel_sha256(np.asarray(picture))
+            return hash_of(picture)
 
-    as_it_is = pixel_sha256(np.asarray(opened)) if in_full else decoded(content)
-    return decoded(content[:end] + _OTHER_DATA + content[end:]) != as_it_is
+    # The changed one first: it is gone from memory when the picture itself is loaded.
+    with_other_data = decoded(content[:end] + _OTHER_DATA + content[end:])
+    return with_other_data != (hash_of(opened) if in_full else decoded(content))
 
 
 def _jpeg_end(content: bytes) -> int | None:

@@ -32,6 +32,7 @@ def main() -> None:
             facts = {"shape": image.pixels.shape, "pixels": image.pixel_sha256, "file": image.file_sha256}
             answers.write(json.dumps({**name, **facts, "colour_note": image.colour_note}).encode() + b"\n")
             answers.write(image.pixels.data.cast("B"))
+            del image  # while it waits for the next request it holds no picture
         answers.flush()
 
 

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +22,13 @@ from typing import IO, Any
 
 import numpy as np
 
-from evals.imageset.decoding import DecodedImage, pixel_sha256
+from evals.imageset.decoding import DecodedImage, Pixels, pixel_bytes, pixel_sha256
 from metrics.measurement import REASONS
 
 TIME_LIMIT_S = 120.0
+MAX_PIXEL_BYTES = 512 << 20
+"""Decoded pictures that are waiting or in use have at most this many bytes together; one alone may have more."""
+
 WORKER = [sys.executable, "-m", "evals.scoring.decode_worker"]
 
 
@@ -58,6 +62,7 @@ class Decoders:
         for process in self._all:
             self._idle.put(process)
         self._threads = concurrent.futures.ThreadPoolExecutor(self.workers, "decoder")
+        self._in_use: list[weakref.ref[Pixels]] = []
 
     def __enter__(self) -> Decoders:
         """Return the pool itself."""
@@ -67,20 +72,40 @@ class Decoders:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End every process."""
+        self._threads.shutdown(wait=False, cancel_futures=True)  # first, or what waits would start a process anew
         for process in self._all:
             process.stop()
-        self._threads.shutdown(cancel_futures=True)
+        self._threads.shutdown()
 
     def decode(self, files: Iterable[Path | MaskFile]) -> Iterator[DecodedImage | Unreadable]:
-        """Yield the decoded images in the order of ``files``, a few ahead of the caller."""
-        waiting = iter(files)
-        flight: collections.deque[concurrent.futures.Future[DecodedImage | Unreadable]] = collections.deque()
-        while True:
-            while len(flight) < 2 * self.workers and (file := next(waiting, None)) is not None:
-                flight.append(self._threads.submit(self._decode, file))
-            if not flight:
-                return
-            yield flight.popleft().result()
+        """Yield the decoded images in the order of ``files``, a few ahead of the caller.
+
+        How far ahead depends on their size: what is being decoded, what waits and what the caller still holds have
+        `MAX_PIXEL_BYTES` together. The next picture is decoded in any case, or there would be no end.
+        """
+        waiting = ((file, pixel_bytes(file.path if isinstance(file, MaskFile) else file)) for file in files)
+        flight: collections.deque[tuple[concurrent.futures.Future[DecodedImage | Unreadable], int]]
+        flight, following = collections.deque(), next(waiting, None)
+        while flight or following:
+            while following and len(flight) < 2 * self.workers:
+                file, size = following
+                if flight and self._held_bytes() + sum(each for _, each in flight) + size > MAX_PIXEL_BYTES:
+                    break
+                flight.append((self._threads.submit(self._decode, file), size))
+                following = next(waiting, None)
+            # Nothing here may keep the picture: it counts for as long as somebody has it.
+            yield self._handed_out(flight.popleft()[0].result())
+
+    def _handed_out(self, image: DecodedImage | Unreadable) -> DecodedImage | Unreadable:
+        if isinstance(image, DecodedImage):
+            self._in_use.append(weakref.ref(image.pixels))
+        return image
+
+    def _held_bytes(self) -> int:
+        """Return the bytes of the pictures that were handed out and that somebody still has."""
+        held = [(each, pixels.nbytes) for each in self._in_use if (pixels := each()) is not None]
+        self._in_use = [each for each, _ in held]
+        return sum(n_bytes for _, n_bytes in held)
 
     def _decode(self, file: Path | MaskFile) -> DecodedImage | Unreadable:
         process = self._idle.get()
@@ -171,10 +196,12 @@ def _answer(stream: IO[bytes], request: Mapping[str, Any]) -> DecodedImage | Unr
             raise ValueError("the answer is none of the reasons")
         return Unreadable(facts["reason"], facts["unreadable"])
     height, width, channels = facts["shape"]
-    content = stream.read(height * width * channels)
-    if len(content) < height * width * channels:
-        raise EOFError
-    pixels = np.frombuffer(content, dtype=np.uint8).reshape(height, width, channels)
+    pixels = np.empty((height, width, channels), np.uint8)
+    content = pixels.reshape(-1).data
+    while content:
+        if not (n_bytes := stream.readinto(content)):  # type: ignore[attr-defined]
+            raise EOFError
+        content = content[n_bytes:]
     # Features are kept under this hash: it is taken of the pixels that are encoded, not of what is said of them.
     if pixel_sha256(pixels) != facts["pixels"]:
         raise ValueError("the pixels are not those that were hashed")

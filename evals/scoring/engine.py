@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from evals.imageset.decoding import DECODING_VERSION, DecodedImage, Pixels, open_picture, pixel_sha256
-from evals.scoring.decoders import Decoders, MaskFile, Unreadable
+from evals.imageset.decoding import (
+    DECODING_VERSION,
+    DecodedImage,
+    Pixels,
+    open_picture,
+    pixel_bytes,
+    pixel_sha256,
+)
+from evals.scoring.decoders import MAX_PIXEL_BYTES, Decoders, MaskFile, Unreadable
 from evals.scoring.features import FeatureCache, FeatureStore
 from evals.scoring.plans import ImageKey, Inputs, Plan
 from metrics.catalogue import FEATURES
@@ -22,6 +30,8 @@ from metrics.encoders.catalogue import CannotEncode, Encoder, EncoderUnavailable
 log = logging.getLogger(__name__)
 
 WINDOW_IMAGES = 32
+WINDOW_BYTES = MAX_PIXEL_BYTES // 2
+"""Of the decoded pictures that are encoded together, so that others are decoded meanwhile; one alone may have more."""
 
 _BLANK = np.full((512, 512, 3), 128, np.uint8)
 
@@ -133,9 +143,8 @@ class FeatureTable:
         for start in range(0, len(of_texts), WINDOW_IMAGES):
             batch = of_texts[start : start + WINDOW_IMAGES]
             self._encode(batch, {})
-            self.cache.flush()
             self.progress("prompts", start + len(batch), len(of_texts))
-        windows = list(self._windows(needs))
+        windows = list(self._windows(needs, of_picture))
         decoded = self.decoders.decode(
             MaskFile(self.folder / key.name) if key.kind == "mask" else self.folder / key.name
             for window in windows
@@ -144,19 +153,28 @@ class FeatureTable:
         )
         done, total = 0, sum(map(len, windows))
         for window in windows:
-            pixels: dict[ImageKey, Pixels] = {}
-            for picture in window:
-                image = next(decoded) if picture.is_file else self._draw(picture, of_picture)
-                if isinstance(image, Unreadable):
-                    self.unreadable[picture] = image
-                else:
-                    self._remember(picture, image)
-                    pixels[picture] = image.pixels
-            keys = [key for picture in pixels for key in of_picture.get(picture, ())]
-            self._encode([key for key in keys if pixels.keys() >= set(key.pictures)], pixels)
-            self.cache.flush()
+            self._encode_window(window, decoded, of_picture)
             done += len(window)
             self.progress("images", done, total)
+
+    def _encode_window(
+        self,
+        window: Iterable[ImageKey],
+        decoded: Iterator[DecodedImage | Unreadable],
+        of_picture: Mapping[ImageKey, list[FeatureKey]],
+    ) -> None:
+        """Compute what is missing of some pictures; when it returns, nobody has their pixels any more."""
+        pixels: dict[ImageKey, Pixels] = {}
+        for picture in window:
+            image = next(decoded) if picture.is_file else self._draw(picture, of_picture)
+            if isinstance(image, Unreadable):
+                self.unreadable[picture] = image
+            else:
+                self._remember(picture, image)
+                pixels[picture] = image.pixels
+        self.cache.flush()
+        keys = [key for picture in pixels for key in of_picture.get(picture, ())]
+        self._encode([key for key in keys if pixels.keys() >= set(key.pictures)], pixels)
 
     def _content(self, key: FeatureKey) -> str:
         """Return the name of a feature's inputs: the hashes of the pixels, and of a text after a question mark."""
@@ -206,26 +224,58 @@ class FeatureTable:
         identity = f"2|{key.kind}|{facts.st_ino}|{facts.st_size}|{facts.st_mtime_ns}|{facts.st_ctime_ns}|"
         return hashlib.sha256(identity.encode() + os.fsencode(path.resolve())).hexdigest()
 
-    def _windows(self, needs: Needs) -> Iterator[list[ImageKey]]:
-        """Yield the pictures that must be decoded, a window at a time; pictures that are compared share a window."""
+    def _windows(self, needs: Needs, of_picture: Mapping[ImageKey, list[FeatureKey]]) -> Iterator[tuple[ImageKey, ...]]:
+        """Yield the pictures that must be decoded, a window at a time.
+
+        Pictures that are compared share a window. Where they are too large for that, those of each comparison do, and
+        a picture is decoded once more for the next one.
+        """
         for picture in needs.pictures:
             stamp = self._stamp(picture)
             if stamp is not None and stamp in self._known_files:
                 self._recall(picture, *self._known_files.get(stamp))
         missing = {picture for picture in needs.pictures if picture not in self._hash}
         missing.update(picture for key in needs.features if not self._is_stored(key) for picture in key.pictures)
-        groups = list(_compared(needs))
+        missing -= self.unreadable.keys()
+        sizes = {picture: self._pixel_bytes(picture) for picture in missing}
+        groups = [[picture for picture in group if picture in missing] for group in _compared(needs)]
         # What is read in a file says how its rendering is drawn, so renderings come last.
         for is_drawn in (False, True):
-            window: list[ImageKey] = []
-            for together in groups:
-                if (together[0].kind == "rendering") is is_drawn:
-                    window += [picture for picture in together if picture in missing and picture not in self.unreadable]
-                if len(window) >= WINDOW_IMAGES:
-                    yield window
-                    window = []
+            window: dict[ImageKey, int] = {}
+            for group in groups:
+                if not group or (group[0].kind == "rendering") is not is_drawn:
+                    continue
+                for together in self._fitting(group, sizes, of_picture):
+                    more = {picture: sizes[picture] for picture in together}
+                    if window and sum((window | more).values()) > WINDOW_BYTES:
+                        yield tuple(window)
+                        window = {}
+                    window |= more
+                    if len(window) >= WINDOW_IMAGES:
+                        yield tuple(window)
+                        window = {}
             if window:
-                yield window
+                yield tuple(window)
+
+    def _fitting(
+        self,
+        group: Sequence[ImageKey],
+        sizes: Mapping[ImageKey, int],
+        of_picture: Mapping[ImageKey, list[FeatureKey]],
+    ) -> Iterable[Iterable[ImageKey]]:
+        """Return a group of pictures that are compared as it is, or where it is too large, in comparisons."""
+        if sum(sizes[picture] for picture in group) <= WINDOW_BYTES:
+            return [group]
+        keys = [key for picture in group for key in of_picture.get(picture, ()) if not self._is_stored(key)]
+        comparisons = dict.fromkeys(tuple(dict.fromkeys(key.pictures)) for key in keys)
+        several = [pictures for pictures in comparisons if len(pictures) > 1 and sizes.keys() >= set(pictures)]
+        compared = {picture for pictures in several for picture in pictures}
+        return [*several, *([picture] for picture in group if picture not in compared)]
+
+    def _pixel_bytes(self, picture: ImageKey) -> int:
+        if picture.kind == "blank":
+            return _BLANK.nbytes
+        return pixel_bytes(self.folder / (picture.like or picture.name))
 
     def _draw(self, picture: ImageKey, of_picture: Mapping[ImageKey, list[FeatureKey]]) -> DecodedImage | Unreadable:
         """Draw a control: grey, or words that are to be read, as large as their picture and the letters read there."""
@@ -249,11 +299,17 @@ class FeatureTable:
         batches: dict[tuple[str, str], dict[str, Any]] = {}
         for key in keys:
             content = self._content(key)
-            if content not in self._store(key):
+            if content not in self._store(key) and (*key[:2], content) not in self._failed:
                 inputs = tuple(pixels[each] if isinstance(each, ImageKey) else each for each in key.inputs)
                 batches.setdefault(key[:2], {})[content] = inputs if len(inputs) > 1 else inputs[0]
         for source, batch in batches.items():
-            self._keep(source, list(batch), list(batch.values()))
+            encoder, store = self._sources[source]
+            at_once = getattr(encoder, "batch_size", 1)
+            for start in range(0, len(batch), at_once):
+                part = dict(itertools.islice(batch.items(), start, start + at_once))
+                self._keep(source, list(part), list(part.values()))
+                # A process that is killed now loses what it was at work on and no more.
+                store.flush()
 
     def _keep(self, source: tuple[str, str], contents: list[str], inputs: list[Any]) -> None:
         """Encode a batch and store it; when the batch fails, find the inputs it fails on and record those."""

@@ -110,6 +110,7 @@ class AestheticEncoder:
         self.version = f"1;{tower.version}"
         self.note = "a proxy of taste, fitted to ratings from 1 to 10 of photographs and early generated pictures"
         self._head = head
+        self.batch_size = tower.batch_size
         self._tower = tower
 
     def encode(self, images: Sequence[Image]) -> list[float]:

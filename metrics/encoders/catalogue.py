@@ -55,7 +55,8 @@ class Encoder(Protocol):
     ``name`` is ``library:model/weights``; ``weights_sha256`` the hash of the weights file (of the concatenated
     hashes, if there are several; None where there are no weights); ``version`` covers decoding and preprocessing,
     so that a change of either never reads an old feature. What ``encode`` raises about a batch is found again one by
-    one, and becomes the reason of the inputs that it is about.
+    one, and becomes the reason of the inputs that it is about. An encoder that runs several inputs at once says how
+    many in ``batch_size``; it is given no more, and others one, so that what is computed is kept at once.
     """
 
     name: str

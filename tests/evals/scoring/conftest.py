@@ -22,6 +22,7 @@ class CountingEncoder:
     licence = "test"
     weights_sha256 = "0" * 64
     version = "1"
+    batch_size = 32
 
     def __init__(self) -> None:
         self.batches: list[int] = []

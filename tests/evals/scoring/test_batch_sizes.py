@@ -152,10 +152,10 @@ def one_thread() -> Iterator[None]:
 
 
 class Counted:
-    """An encoder that keeps how many inputs it is given at once."""
+    """An encoder that keeps how many inputs it is given at once, at most ``batch_size``."""
 
-    def __init__(self, encoder: Any, lengths: list[int]) -> None:
-        self._encoder, self._lengths = encoder, lengths
+    def __init__(self, encoder: Any, batch_size: int, lengths: list[int]) -> None:
+        self._encoder, self.batch_size, self._lengths = encoder, batch_size, lengths
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._encoder, name)
@@ -176,7 +176,7 @@ def in_batches_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[int]]
         monkeypatch.setattr("evals.scoring.measuring._CHUNK", size)
         monkeypatch.setattr(
             "evals.scoring.encoders.load_encoder",
-            lambda name, device="auto": Counted(load_once(name, device), lengths),
+            lambda name, device="auto": Counted(load_once(name, device), size, lengths),
         )
         return lengths
 

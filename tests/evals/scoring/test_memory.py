@@ -1,0 +1,135 @@
+"""Decoded pictures are bounded by their bytes, whatever their size and number, and no value depends on it."""
+
+import subprocess
+import sys
+import textwrap
+import threading
+import weakref
+
+import numpy as np
+import pandas as pd
+import PIL.Image
+import pytest
+
+from evals.imageset.imageset import write_image_set
+from evals.run import Run
+from evals.scoring import decoders, engine
+from evals.scoring.decoders import Decoders
+from evals.scoring.stage import score
+
+
+@pytest.fixture
+def most_bytes(monkeypatch):
+    """Return a list that is given the bytes of all decoded pictures that exist, each time one more is decoded."""
+    alive, counts, lock = [], [], threading.Lock()
+    decode = decoders._Process.decode
+
+    def counted(process, file):
+        image = decode(process, file)
+        with lock:
+            alive.append(weakref.ref(image.pixels))
+            counts.append(sum(pixels.nbytes for each in alive if (pixels := each()) is not None))
+        return image
+
+    monkeypatch.setattr(decoders._Process, "decode", counted)
+    return counts
+
+
+@pytest.fixture
+def of_growing_size(tmp_path):
+    """Return the files of twelve pictures, the first of 3000 bytes when decoded, the last of 14 000."""
+    paths = [tmp_path / f"{n}.png" for n in range(12)]
+    for n, path in enumerate(paths):
+        PIL.Image.new("RGB", (10 * (n + 3), 100 // 3), (n, 0, 0)).save(path)
+    return paths
+
+
+def width_of(image):
+    return image.pixels.shape[1]
+
+
+@pytest.mark.parametrize("limit", [15_000, 30_000, 1 << 20])
+def test_what_is_decoded_ahead_is_bounded_by_its_bytes(of_growing_size, most_bytes, monkeypatch, limit):
+    monkeypatch.setattr(decoders, "MAX_PIXEL_BYTES", limit)
+    with Decoders(workers=4) as pool:
+        # A loop over images would hold the last one while the next is decoded.
+        widths = list(map(width_of, pool.decode(of_growing_size)))
+    assert widths == [10 * (n + 3) for n in range(12)]
+    assert max(most_bytes) <= limit
+
+
+def test_what_the_caller_holds_counts_and_one_more_is_always_decoded(of_growing_size, most_bytes, monkeypatch):
+    monkeypatch.setattr(decoders, "MAX_PIXEL_BYTES", 1000)
+    with Decoders(workers=4) as pool:
+        held = []
+        for number, image in enumerate(pool.decode(of_growing_size), start=1):
+            held.append(image)
+            assert len(most_bytes) == number
+
+
+def scored(image_set, run, monkeypatch, limit):
+    monkeypatch.setattr(decoders, "MAX_PIXEL_BYTES", limit)
+    monkeypatch.setattr(engine, "WINDOW_BYTES", limit // 2)
+    return score(image_set, run, ["reproducibility.mean_difference"]).scores
+
+
+@pytest.mark.parametrize("pictures_at_once", [0, 2, 5])
+def test_values_do_not_depend_on_how_much_fits_into_memory(
+    repeats, tmp_path, most_bytes, monkeypatch, pictures_at_once
+):
+    size = 32 * 40 * 3
+    expected = scored(repeats, tmp_path / "ample", monkeypatch, 1 << 30)
+    n_files = len(most_bytes)
+    most_bytes.clear()
+    found = scored(repeats, tmp_path / "scarce", monkeypatch, pictures_at_once * size)
+    pd.testing.assert_frame_equal(found, expected)
+    # What one comparison needs is there whatever the limit.
+    assert max(most_bytes) <= max(pictures_at_once, 2) * size
+    assert len(most_bytes) >= n_files
+
+
+LARGE = textwrap.dedent(
+    """
+    import sys, threading, time
+    import psutil
+    from evals.scoring.stage import score
+
+    own, most = psutil.Process(), [0, 0]
+
+    def watch():
+        while True:
+            together = own.memory_info().rss
+            for child in own.children(recursive=True):
+                try:
+                    together += child.memory_info().rss
+                except psutil.NoSuchProcess:
+                    pass
+            most[:] = max(most[0], own.memory_info().rss), max(most[1], together)
+            time.sleep(0.02)
+
+    threading.Thread(target=watch, daemon=True).start()
+    score(sys.argv[1], sys.argv[2], sys.argv[3].split(","))
+    print(*(n_bytes / 2**30 for n_bytes in most))
+    """
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("metrics", ["adherence.clip", "reproducibility.mean_difference"])
+def test_twenty_pictures_of_196_megapixels_fit_into_two_gigabytes(tmp_path, metrics):
+    """Score them in a process of its own; `-s` prints its peak resident memory, alone and with its decoders."""
+    pytest.importorskip("psutil")
+    ground = np.add.outer(np.arange(14_000) // 64, np.arange(14_000) // 64).astype(np.uint8)
+    samples = []
+    for n in range(20):
+        path = tmp_path / f"{n}.jpg"
+        PIL.Image.fromarray(np.roll(ground, 64 * n, axis=0)).convert("RGB").save(path, quality=50)
+        facts = {"system": "ab"[n % 2], "prompt": f"{n // 4}", "prompt_id": f"p{n // 4}"}
+        samples.append((path, facts | {"seed": 1, "repeat": n % 4 // 2}))
+    image_set = write_image_set(tmp_path / "set", samples)
+    command = [sys.executable, "-c", LARGE, str(image_set), str(tmp_path / "run"), metrics]
+    alone, together = map(float, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    print(f"\n{metrics}: peak resident memory {alone:.2f} GiB, with its decoders {together:.2f} GiB")
+    scores = Run(tmp_path / "run").scores
+    assert scores.loc[scores["control"].isna(), "value"].notna().all()
+    assert together < 2.0
