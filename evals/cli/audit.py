@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from evals.cli.options import as_json, print_json
+from evals.cli.tables import say
 
 if TYPE_CHECKING:
     from evals.audit.claims import AuditedArticle, ClaimVerdict
@@ -54,7 +55,7 @@ def audit(run: Path | None, out: Path | None, json_wanted: bool) -> None:
         return
     _print(article, claims, notes)
     if out is not None:
-        click.echo(f"report: {out}")
+        say(f"report: {out}")
 
 
 def _print(article: AuditedArticle, claims: Sequence[ClaimVerdict], notes: Sequence[str]) -> None:

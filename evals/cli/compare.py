@@ -11,6 +11,7 @@ import click
 
 from evals.cli.errors import FOUND_A_PROBLEM, WRONG_USE
 from evals.cli.options import as_json, print_json
+from evals.cli.tables import say
 
 if TYPE_CHECKING:
     from evals.rating.drift.changes import Drift, MetricDrift
@@ -56,7 +57,7 @@ def compare(run_a: Path, run_b: Path, systems: list[tuple[str, str]], json_wante
     else:
         print_drift(changes, str(run_a), str(run_b))
     if not changes["rows"]:
-        click.echo("twinlens: nothing could be compared; score both runs with the same encoders and metrics", err=True)
+        say("twinlens: nothing could be compared; score both runs with the same encoders and metrics", err=True)
         sys.exit(WRONG_USE)
     if changes["changed"]:
         sys.exit(FOUND_A_PROBLEM)

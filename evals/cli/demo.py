@@ -12,6 +12,7 @@ import click
 
 from evals.cli.errors import FOUND_A_PROBLEM
 from evals.cli.options import as_json, print_json
+from evals.cli.tables import say
 
 if TYPE_CHECKING:
     from evals.definition import Truth
@@ -183,14 +184,14 @@ def print_demo(outcome: DemoOutcome) -> None:
     from evals.cli.rate import print_run
 
     print_run(outcome.run)
-    click.echo("\nThe scripted truth:")
+    say("\nThe scripted truth:")
     for verdict in outcome.verdicts:
-        click.echo(f"  {verdict.sentence()}")
-    click.echo("\nNot measured here:")
+        say(f"  {verdict.sentence()}")
+    say("\nNot measured here:")
     grouped: dict[tuple[str, str | None], list[str]] = {}
     for each in outcome.not_measured:
         grouped.setdefault((each.why, each.encoder), []).append(each.metric)
     for (why, encoder), metrics in grouped.items():
         remedy = f"; {encoder} would do it" if encoder and encoder not in why else ""
-        click.echo(f"  {', '.join(metrics)}: {why}{remedy}")
-    click.echo(f"\nreport: {outcome.report}")
+        say(f"  {', '.join(metrics)}: {why}{remedy}")
+    say(f"\nreport: {outcome.report}")

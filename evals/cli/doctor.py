@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from evals.cli.options import as_json, print_json
+from evals.cli.tables import say
 
 _MARKS = {"ready": "ok  ", "option": "-   ", "missing": "no  "}
 
@@ -26,7 +27,7 @@ def doctor(json_wanted: bool) -> None:
         print_json(checks)
         return
     for check in checks:
-        click.echo(f"{_MARKS[check['state']]}{check['what']}: {check['note']}")
+        say(f"{_MARKS[check['state']]}{check['what']}: {check['note']}")
 
 
 def examine(progress: Callable[[str, int, int], None]) -> list[dict[str, str]]:

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from evals.cli.tables import say
+
 FOUND_A_PROBLEM, WRONG_USE, STOPPED = 1, 2, 130
 
 
@@ -26,15 +28,15 @@ class ErrorHandlingGroup(click.Group):
             raise
         except click.ClickException as error:
             context = error.ctx if isinstance(error, click.UsageError) and error.ctx else ctx
-            click.echo(f"twinlens: {error.format_message()} See: {context.command_path} --help", err=True)
+            say(f"twinlens: {error.format_message()} See: {context.command_path} --help", err=True)
             sys.exit(WRONG_USE)
         except KeyboardInterrupt:
-            click.echo("twinlens: stopped; the same command goes on where it was", err=True)
+            say("twinlens: stopped; the same command goes on where it was", err=True)
             sys.exit(STOPPED)
         except Exception as error:
             if not _is_expected(error):
                 raise
-            click.echo(f"twinlens: {_one_line(error)}", err=True)
+            say(f"twinlens: {_one_line(error)}", err=True)
             sys.exit(WRONG_USE)
 
 

@@ -12,6 +12,7 @@ import click
 
 from evals.cli.errors import WRONG_USE
 from evals.cli.options import as_json, generation_options, print_json, run_folder
+from evals.cli.tables import say
 
 if TYPE_CHECKING:
     from evals.generation.stage import Generation
@@ -73,7 +74,7 @@ def generate_eval(eval_name: str, out: Path, budget: float | None, retry_unknown
 def end_unfinished(generation: Generation) -> None:
     """End the command with its problem if the generation has one."""
     if generation.problem:
-        click.echo(f"twinlens: {generation.problem}", err=True)
+        say(f"twinlens: {generation.problem}", err=True)
         sys.exit(WRONG_USE)
 
 
@@ -90,13 +91,13 @@ def print_generation(generation: Generation) -> None:
     print_table("Requests by outcome", ("system", *shown), rows, right=shown)
     limit = f" of {generation.budget_usd:g}" if generation.budget_usd is not None else ""
     spent = "simulated, nothing was spent; at real prices at most" if generation.simulated else "spent at most"
-    click.echo(f"{spent}: {generation.spent_usd:.4f}{limit} USD")
+    say(f"{spent}: {generation.spent_usd:.4f}{limit} USD")
     if n_unknown := len(generation.unknown):
-        click.echo(f"{n_unknown} answers were lost; they may have been charged and are not asked for again:")
+        say(f"{n_unknown} answers were lost; they may have been charged and are not asked for again:")
         for row in generation.unknown[:_UNKNOWN_SHOWN]:
             request = f"{row['system']}, {row['suite']}/{row['prompt_id']}, seed {row['seed']}, repeat {row['repeat']}"
-            click.echo(f"  {request}: up to {row['may_have_cost_usd']:.4f} USD ({row['reason']})")
+            say(f"  {request}: up to {row['may_have_cost_usd']:.4f} USD ({row['reason']})")
         if n_unknown > _UNKNOWN_SHOWN:
-            click.echo(f"  and {n_unknown - _UNKNOWN_SHOWN} more, in {generation.folder / REQUESTS}")
-        click.echo("  ask for them again with --retry-unknown")
-    click.echo(f"images: {generation.folder}")
+            say(f"  and {n_unknown - _UNKNOWN_SHOWN} more, in {generation.folder / REQUESTS}")
+        say("  ask for them again with --retry-unknown")
+    say(f"images: {generation.folder}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evals.cli.options import as_json, print_json
+from evals.cli.tables import say
 
 if TYPE_CHECKING:
     from metrics.specification import MetricSpec
@@ -23,7 +24,7 @@ def metrics(json_wanted: bool) -> None:
         print_json(rows)
         return
     for row in rows:
-        click.echo(f"{row['id']:<32} {row['title']} [{row['unit']}; {_BETTER[row['better']]}; per {row['subject']}]")
+        say(f"{row['id']:<32} {row['title']} [{row['unit']}; {_BETTER[row['better']]}; per {row['subject']}]")
 
 
 def list_metrics() -> list[dict[str, Any]]:

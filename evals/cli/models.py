@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from evals.cli.options import as_json, print_json
+from evals.cli.tables import say
 
 
 @click.group(invoke_without_command=True)
@@ -23,7 +24,7 @@ def models(ctx: click.Context, json_wanted: bool) -> None:
         return
     for row in ENCODERS:
         name = f"{row.library}:{row.default_model or 'MODEL'}"
-        click.echo(f"{name:<40} {row.role:<11} {row.note} ({row.licence})")
+        say(f"{name:<40} {row.role:<11} {row.note} ({row.licence})")
 
 
 @models.command()
@@ -35,7 +36,7 @@ def fetch(name: str, accept_licence: bool) -> None:
     from metrics.encoders.weights import fetch as download
 
     library = library_of(name)
-    click.echo(f"{name}: {library.role}; licence: {library.licence}", err=True)
+    say(f"{name}: {library.role}; licence: {library.licence}", err=True)
     if library.needs_consent and not accept_licence:
         raise click.UsageError(f"the licence of {name} allows some uses only; add --accept-licence if yours is one")
-    click.echo(f"fetched: {download(name)}")
+    say(f"fetched: {download(name)}")

@@ -12,6 +12,8 @@ from typing import Any
 
 import click
 
+from evals.cli.tables import say
+
 as_json = click.option("--json", "json_wanted", is_flag=True, help="Print JSON for programs.")
 
 device = click.option("--device", default="auto", type=click.Choice(["auto", "cpu", "cuda"]), show_default=True)
@@ -53,4 +55,4 @@ def print_json(value: Any) -> None:
     ValueError
         If a number in it is not finite, which JSON cannot say.
     """
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=os.fspath))
+    say(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=os.fspath))

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from evals.cli.options import as_json, print_json
+from evals.cli.tables import say
 
 
 @click.command()
@@ -30,4 +31,4 @@ def report(run: Path, out: Path, prompts_per_suite: int, json_wanted: bool) -> N
     if json_wanted:
         print_json({"report": str(page)})
     else:
-        click.echo(f"report: {page}")
+        say(f"report: {page}")

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from evals.cli.options import as_json, device, generation_options, print_json, run_folder
+from evals.cli.tables import say
 
 
 @click.command()
@@ -36,4 +37,4 @@ def run(eval_name: str, out: Path, device: str, json_wanted: bool, **options: An
         print_json({"generation": generation.as_dict(), "ratings": rate_run(scored), "report": str(page)})
     else:
         print_run(scored)
-        click.echo(f"\nreport: {page}")
+        say(f"\nreport: {page}")

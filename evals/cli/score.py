@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from evals.cli.options import as_json, device, print_json
+from evals.cli.tables import say
 
 
 @click.command()
@@ -42,4 +43,4 @@ def score(
         print_json(ratings)
     else:
         print_run(run)
-        click.echo(f"\nscores: {out / 'scores.parquet'}\nreport: twinlens report {out} --out DIR")
+        say(f"\nscores: {out / 'scores.parquet'}\nreport: twinlens report {out} --out DIR")

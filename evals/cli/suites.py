@@ -11,6 +11,7 @@ import click
 
 from evals.cli.errors import FOUND_A_PROBLEM
 from evals.cli.options import as_json, print_json
+from evals.cli.tables import say
 
 if TYPE_CHECKING:
     from evals.suites.suite import PromptItem
@@ -32,7 +33,7 @@ def suites(ctx: click.Context, json_wanted: bool) -> None:
         print_json([suite.model_dump(mode="json") for suite in read])
         return
     for suite in read:
-        click.echo(f"{suite.name:<20} v{suite.version}  {len(suite.items):>3} items  {suite.purpose}")
+        say(f"{suite.name:<20} v{suite.version}  {len(suite.items):>3} items  {suite.purpose}")
 
 
 @suites.command()
@@ -46,16 +47,16 @@ def show(name: str, json_wanted: bool) -> None:
     if json_wanted:
         print_json(suite.model_dump(mode="json"))
         return
-    click.echo(f"{suite.name} v{suite.version}, {len(suite.items)} items")
+    say(f"{suite.name} v{suite.version}, {len(suite.items)} items")
     for title, text in (("purpose", suite.purpose), ("made", suite.made), ("limits", suite.limits)):
-        click.echo(_wrapped(f"{title + ':':<9}{text}", indent=9))
+        say(_wrapped(f"{title + ':':<9}{text}", indent=9))
     if suite.seeds > 1 or suite.repeats:
-        click.echo(f"asked:   with {suite.seeds} seed(s), {suite.repeats or 1} time(s) each")
+        say(f"asked:   with {suite.seeds} seed(s), {suite.repeats or 1} time(s) each")
     if suite.first_shot_as_reference:
-        click.echo("asked:   the picture of a sequence's first shot is sent along with its later ones")
+        say("asked:   the picture of a sequence's first shot is sent along with its later ones")
     for item in suite.items:
-        click.echo(f"\n{item.id}{_described(item)}")
-        click.echo(_wrapped("  " + item.prompt, indent=2))
+        say(f"\n{item.id}{_described(item)}")
+        say(_wrapped("  " + item.prompt, indent=2))
 
 
 @suites.command()
@@ -74,9 +75,9 @@ def check(names: tuple[str, ...], json_wanted: bool) -> None:
         print_json({**counts, "problems": [asdict(problem) for problem in problems]})
     else:
         for problem in problems:
-            click.echo(str(problem))
+            say(str(problem))
         checked = ", ".join(f"{number} {word if number != 1 else word[:-1]}" for word, number in counts.items())
-        click.echo(f"{checked}: {len(problems) or 'no'} problem{'' if len(problems) == 1 else 's'}")
+        say(f"{checked}: {len(problems) or 'no'} problem{'' if len(problems) == 1 else 's'}")
     if problems:
         sys.exit(FOUND_A_PROBLEM)
 
@@ -98,7 +99,7 @@ def import_(format_name: str, source: Path, out: Path, json_wanted: bool) -> Non
     if json_wanted:
         print_json({"suite": str(out), "items": len(suite.items)})
     else:
-        click.echo(f"suite: {out} ({len(suite.items)} items)\n{suite.made}\ncheck: twinlens suites check {out}")
+        say(f"suite: {out} ({len(suite.items)} items)\n{suite.made}\ncheck: twinlens suites check {out}")
 
 
 def _described(item: PromptItem) -> str:

@@ -1,10 +1,14 @@
-"""The one writer of tables and notes for the terminal; text of a run is never read as markup."""
+"""The one writer for the terminal; text of a run is never read as markup, nor obeyed (see `evals.imageset.visible`)."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import click
+
+from evals.imageset.visible import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -14,11 +18,16 @@ _WIDTH_OF_A_FILE = 140
 """Columns where the output is no terminal."""
 
 
+def say(text: str, err: bool = False) -> None:
+    """Print a text on standard output, or on standard error."""
+    click.echo(visible(text), err=err)
+
+
 def console() -> Console:
     """Return standard output, as wide as the terminal."""
     from rich.console import Console
 
-    return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE)
+    return Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE)
 
 
 def table(
@@ -40,13 +49,16 @@ def table(
     from rich.markup import escape
     from rich.table import Table
 
-    made = Table(title=escape(title), title_justify="left", **style)
+    def literal(text: str) -> str:
+        return escape(visible(text))
+
+    made = Table(title=literal(title), title_justify="left", **style)
     for heading in headings:
         justify: Any = "right" if heading in right else "left"
-        made.add_column(escape(heading), justify=justify, no_wrap=heading in whole, ratio=(ratios or {}).get(heading))
+        made.add_column(literal(heading), justify=justify, no_wrap=heading in whole, ratio=(ratios or {}).get(heading))
     cells = list(rows)
     for n, row in enumerate(cells, start=1):
-        made.add_row(*map(escape, row), end_section=last_apart and n == len(cells) - 1)
+        made.add_row(*map(literal, row), end_section=last_apart and n == len(cells) - 1)
     return made
 
 
@@ -59,10 +71,10 @@ def print_lines(lines: Iterable[str], wrap: bool = True) -> None:
     """Print lines of plain text, wrapped at the width of the terminal."""
     out = console()
     for line in lines:
-        out.print(line, markup=False, soft_wrap=not wrap)
+        out.print(visible(" ".join(line.splitlines())), markup=False, soft_wrap=not wrap)
 
 
 def print_warnings(warnings: Iterable[str]) -> None:
     """Print on standard error what to know before money is spent."""
     for warning in warnings:
-        print(f"note: {warning}", file=sys.stderr)
+        say(f"note: {' '.join(warning.splitlines())}", err=True)

@@ -9,6 +9,7 @@ import click
 
 from evals.cli.errors import FOUND_A_PROBLEM
 from evals.cli.options import as_json, device, print_json
+from evals.cli.tables import say
 
 
 @click.command()
@@ -34,8 +35,8 @@ def verify(run: Path, sample: int, device: str, json_wanted: bool) -> None:
     if json_wanted:
         print_json(as_dict(found))
     else:
-        click.echo(found.sentence())
+        say(found.sentence())
         for more in (*found.changed, *found.differences)[1:11]:
-            click.echo(f"  also: {more}")
+            say(f"  also: {more}")
     if found.outcome == "different":
         sys.exit(FOUND_A_PROBLEM)

@@ -26,7 +26,7 @@ from evals.generation.runner import run_requests
 from evals.generation.tables import write_tables
 from evals.generation.witnesses import check_ledger
 from evals.imageset.contract import EVAL, IMAGES, LEDGER, Outcome
-from evals.imageset.imageset import write_atomically
+from evals.imageset.imageset import clear_leftovers, write_atomically
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +167,8 @@ def generate(
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / f".{LEDGER}.lock", timeout=0):
+            for written in (out, *(folder / below for below in ("", IMAGES, "references", "masks"))):
+                clear_leftovers(written)
             return _generate(systems, folder, budget_usd, retry_unknown, retry_policy or RetryPolicy(), watch)
     except Timeout:
         raise GenerationError(f"another process is generating in {out}; wait for it or choose another folder") from None

@@ -8,6 +8,7 @@ import io
 import json
 import math
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _ROWS = "write one JSON object a line with file_name, system and prompt"
 _DEEPEST = 50
+_STAGED = re.compile(r"\.(\d+)\.new$")
 
 
 class ImageSetError(ValueError):
@@ -145,6 +147,8 @@ def write_image_set(folder: str | Path, samples: Iterable[tuple[PIL.Image.Image 
         raise ImageSetError(folder, Problem(None, "already exists", remedy))
     images = folder / IMAGES
     images.mkdir(parents=True, exist_ok=True)
+    for written in (folder, images):
+        clear_leftovers(written)
     uses: Counter[str] = Counter()
     rows: list[dict[str, Any]] = []
     for picture, row in samples:
@@ -193,6 +197,26 @@ def write_atomically(path: Path, content: bytes) -> None:
         os.replace(staged, path)
     finally:
         staged.unlink(missing_ok=True)
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Take away the unfinished files of writers (see `write_atomically`) whose process is gone."""
+    for staged in folder.glob(".*.new"):
+        match = _STAGED.search(staged.name)
+        if match and not _is_running(int(match[1])):
+            staged.unlink(missing_ok=True)
+
+
+def _is_running(pid: int) -> bool:
+    if os.name == "nt":  # where the question would end the process
+        return True
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def file_sha256(path: Path) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 from importlib.metadata import version
@@ -12,7 +13,7 @@ from pydantic import TypeAdapter
 
 from evals.data_files import data_path
 from evals.imageset.contract import RATINGS
-from evals.imageset.imageset import write_atomically
+from evals.imageset.imageset import clear_leftovers, write_atomically
 from evals.rating.common_prompts import CommonPrompts, common_prompts, notes_on_forms, pairing_warnings
 from evals.rating.operations import SystemOperations, operations
 from evals.rating.operations_by_size import operations_by_size
@@ -32,6 +33,8 @@ class RunRatings(Ratings):
 def rate_run(run: Run) -> RunRatings:
     """Return means, intervals, paired differences, controls and stars of a run, anew when a table or a fact changed.
 
+    They are kept beside the scores where that folder can be written to.
+
     Raises
     ------
     evals.run.RunError
@@ -48,7 +51,13 @@ def rate_run(run: Run) -> RunRatings:
     ratings["warnings"] = [*pairing_warnings(common), *notes_on_forms(run.samples), *ratings["warnings"]]
     fresh = RunRatings(**ratings, common_prompts=common, stars=stars)
     content = json.dumps(sealed({**fresh, "made_from": made_from}), indent=2, ensure_ascii=False, allow_nan=False)
-    write_atomically(path, content.encode())
+    try:
+        clear_leftovers(run.path)
+        write_atomically(path, content.encode())
+    except OSError as error:
+        # A run that may only be read is rated anew each time; nothing but that is lost.
+        if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise
     return fresh
 
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import jinja2
 
-from evals.imageset.imageset import write_atomically
+from evals.imageset.imageset import clear_leftovers, write_atomically
+from evals.imageset.visible import visible
 from evals.rating.operations import SystemOperations
 from evals.rating.stage import RunRatings, rate_run
 from evals.reporting import (
@@ -40,6 +41,9 @@ COMPARISON_COLUMNS = (
 DIFFERENCE_COLUMNS = (
     "dimension", "metric", "suite", "system_a", "system_b", "n_prompts", "mean", "low", "high",
 )  # fmt: skip
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""The last four are the wide forms of the first, which some spreadsheets read alike."""
 
 
 def write_report(run: Run, out: Path, prompts_per_suite: int = gallery.PROMPTS_PER_SUITE) -> Path:
@@ -68,8 +72,9 @@ def write_report(run: Run, out: Path, prompts_per_suite: int = gallery.PROMPTS_P
         "index.html": _rendered("report.html.jinja", page),
     }
     out.mkdir(parents=True, exist_ok=True)
+    clear_leftovers(out)
     for name, text in files.items():
-        write_atomically(out / name, text.encode())
+        write_atomically(out / name, visible(text).encode())
     return out / "index.html"
 
 
@@ -229,5 +234,11 @@ def _table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
     writer.writeheader()
     for row in rows:
         reasons = "; ".join(f"{code}={n}" for code, n in sorted(row.get("reasons", {}).items()))
-        writer.writerow({**row, "dimension": comparison.dimension_of(row["metric"]), "reasons": reasons})
+        cells = {**row, "dimension": comparison.dimension_of(row["metric"]), "reasons": reasons}
+        writer.writerow({column: _cell(value) for column, value in cells.items()})
     return buffer.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """Return what a cell of a CSV file holds: a spreadsheet would compute a text that begins like a formula (OWASP)."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value

@@ -13,7 +13,14 @@ import filelock
 
 from evals.imageset.contract import EVAL, IMAGES, METADATA, PROVENANCE, SAMPLES
 from evals.imageset.decoding import check_header
-from evals.imageset.imageset import ImageSet, ImageSetError, file_sha256, read_image_set, write_atomically
+from evals.imageset.imageset import (
+    ImageSet,
+    ImageSetError,
+    clear_leftovers,
+    file_sha256,
+    read_image_set,
+    write_atomically,
+)
 from evals.imageset.prompts import with_one_text_a_prompt
 from evals.imageset.validation import Problem
 from evals.run import Run, image_set_of, run_files, sealed
@@ -186,6 +193,7 @@ def _only_writer(out: Path) -> Iterator[None]:
     lock = filelock.FileLock(out / ".lock", blocking=False)
     try:
         with lock:
+            clear_leftovers(out)
             yield
     except filelock.Timeout:
         raise ScoringError(f"another run is writing to {out}; wait for it, or give --out another folder") from None

@@ -1,8 +1,11 @@
 """The command line: quick where it lists, one line and exit code 2 where it is used wrongly, JSON where asked."""
 
+import csv
+import errno
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from evals.cli.main import COMMANDS, main
+from evals.cli.tables import print_lines
 from evals.imageset.imageset import write_image_set
 
 
@@ -138,6 +142,77 @@ def test_strange_text_passes_through_all_stages(case, repeats, tmp_path):
     if "system" in NASTY[case] and case != "right to left":
         assert NASTY[case]["system"] in done.stdout
         assert NASTY[case]["system"] in (tmp_path / "report/comparison.csv").read_text()
+
+
+STEERING = "\x1b]0;owned\x07\x1b[2J\r\b\x9b31m\x7f\u202e\u2066\u200f"
+STEERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def test_names_that_steer_a_terminal_or_turn_text_round_are_shown_and_not_obeyed(repeats, tmp_path):
+    evil = repeats.with_name(f"set{STEERING}")
+    repeats.rename(evil)
+    rows = [json.loads(line) for line in (evil / "metadata.jsonl").read_text().split("\n") if line]
+    for row in rows:
+        row["prompt_id"] = f"{row['prompt']}{STEERING}"
+        row["prompt"] += STEERING
+        row["suite"] += STEERING
+        row["system"] = {"a": f"=a{STEERING}", "b": "\u05d0\u05d1\u05d2"}[row["system"]]
+    (evil / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    refusals = [{"system": rows[0]["system"], "outcome": "refused", "reason": STEERING, "prompt": "x"}]
+    (evil / "requests.jsonl").write_text("\n".join(map(json.dumps, refusals)))
+    out, report = str(tmp_path / "run"), tmp_path / "report"
+    wrong = run("score", str(tmp_path / f"no{STEERING}"), "--out", out)
+    outputs = [run("score", str(evil), *SSIM, "--out", out), run("rate", out), run("report", out, "--out", str(report))]
+    assert [done.exit_code for done in (wrong, *outputs)] == [2, 0, 0, 0]
+    texts = {str(n): done.output for n, done in enumerate((wrong, *outputs))}
+    texts |= {path.name: path.read_text() for path in report.iterdir()}
+    texts["json"] = run("rate", out, "--json").stdout
+    assert {name: found for name, text in texts.items() if (found := STEERS.findall(text))} == {}
+    for name in ("1", "2", "index.html", "report.md", "comparison.csv"):
+        assert "\\u001b" in texts[name], name
+        assert "\u05d0\u05d1\u05d2" in texts[name], name
+    assert rows[0]["system"] in json.loads(texts["json"])["systems"]
+    assert rows[0]["system"] in json.loads(texts["report.json"])["ratings"]["systems"]
+    systems = {row["system"] for row in csv.DictReader(texts["comparison.csv"].splitlines())}
+    assert {system[:3] for system in systems} == {"'=a", "\u05d0\u05d1\u05d2"}
+
+
+def test_a_name_is_no_markup_no_emoji_and_no_second_line(capsys):
+    print_lines(["a :fire: [bold]b\nwinner: b"])
+    assert capsys.readouterr().out == "a :fire: [bold]b winner: b\n"
+
+
+def test_a_run_that_may_only_be_read_is_rated_and_reported_elsewhere(repeats, tmp_path, monkeypatch):
+    out, replace = tmp_path / "run", os.replace
+    run("score", str(repeats), *SSIM, "--out", str(out))
+    ratings = json.loads(run("rate", str(out), "--json").stdout)
+    (out / "ratings.json").unlink()
+
+    def read_only(source, target):
+        if out in Path(target).parents:
+            raise OSError(errno.EROFS, "Read-only file system", str(target))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", read_only)
+    assert json.loads(run("rate", str(out), "--json").stdout) == ratings
+    assert run("report", str(out), "--out", str(tmp_path / "report")).exit_code == 0
+    assert not (out / "ratings.json").exists()
+    assert (tmp_path / "report/index.html").is_file()
+
+
+def test_what_a_killed_writer_left_is_cleared_by_the_next_and_what_a_running_one_writes_is_not(repeats, tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    out, report = tmp_path / "run", tmp_path / "report"
+    for folder in (out, report):
+        folder.mkdir()
+        for pid in (gone.pid, os.getppid()):
+            (folder / f".scores.parquet.{pid}.new").write_bytes(b"half")
+        (folder / ".lock").touch()
+    run("score", str(repeats), *SSIM, "--out", str(out))
+    run("report", str(out), "--out", str(report))
+    for folder in (out, report):
+        assert [path.name for path in folder.glob(".*.new")] == [f".scores.parquet.{os.getppid()}.new"]
 
 
 def test_terminal_without_unicode_costs_no_run(repeats, tmp_path):

@@ -1,6 +1,7 @@
 """The report: five files that need nothing else, hold every number, and take no text for markup."""
 
 import csv
+import io
 import os
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from evals.imageset.visible import visible
 from evals.rating.stage import rate_run
 from evals.reporting import report as report_module
 from evals.reporting import write_report
@@ -203,3 +205,15 @@ def test_a_run_without_a_measurement_is_still_a_report(run: Run, tmp_path: Path,
     assert "No row was rated." in words
     assert "two judges" not in words
     assert ("Nothing measured" in words) is not with_images
+
+
+FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1+1"]
+
+
+@pytest.mark.parametrize("name", [*FORMULAS, "a=b", "m-1", "\u2212 1"])
+def test_no_cell_of_a_table_is_computed_by_a_spreadsheet_and_numbers_stay_numbers(name):
+    row = {"metric": "text.cer", "system": name, "mean": -0.5, "n_prompts": 3}
+    text = visible(report_module._table(("metric", "system", "mean", "n_prompts"), [row]))
+    (read,) = csv.DictReader(io.StringIO(text, newline=""))
+    assert read["system"] == visible(f"'{name}" if name in FORMULAS else name)
+    assert (read["mean"], read["n_prompts"]) == ("-0.5", "3")
