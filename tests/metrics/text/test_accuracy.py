@@ -5,7 +5,7 @@ import string
 
 import jiwer
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
@@ -150,6 +150,9 @@ def test_every_further_dropped_word_costs_more(sentence, data):
 
 
 @given(st.lists(words, min_size=1, max_size=3), words, st.text("xyz ", min_size=1, max_size=90).filter(str.strip))
+@example(["aa"], "a b", "x")
+@example(["a aab aaaa a a a"], "aaaa ba aaaaa", "x")
+@example(["a a a", "a a a a", "a a a a"], "a a bb a a a", "x")
 def test_other_text_changes_no_error_rate_and_counts_as_hallucinated(expected, read, extra):
     alone, beside = (subject("\n".join(expected), rows(read, *more)) for more in ((), (extra,)))
     for function in (accuracy.character_error_rate, accuracy.word_error_rate, accuracy.edit_similarity):
