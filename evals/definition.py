@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, Valida
 from evals.data_files import data_path
 from evals.facts.pricing import Size
 from evals.imageset.columns import HexColour
-from evals.suites.suite import read_suite, suite_names
+from evals.suites.suite import MOST_REPEATS, read_suite, suite_names
 from evals.yaml_files import (
     DistinctEntries,
     Entries,
@@ -206,7 +206,7 @@ class EvalDefinition(FileModel):
     name: Text
     systems: Names[System]
     suites: Names[SuiteName]
-    repeats: Annotated[int, Field(ge=1)] = 1
+    repeats: Annotated[int, Field(ge=1, le=MOST_REPEATS)] = 1
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)]
     size: EvalSize = "1K"
     encoders: Annotated[

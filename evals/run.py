@@ -221,7 +221,7 @@ def _with_prompt_id(row: dict[str, Any]) -> dict[str, Any]:
 
 def image_set_of(folder: Path) -> Path | None:
     """Return the image set that a run folder was scored from, None if the folder does not tell."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         return Path(json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))["image_set"]["path"])
     return None
 
@@ -231,6 +231,6 @@ def _damage(path: Path) -> Iterator[None]:
     """Say in one sentence that a file of the run is not what was written."""
     try:
         yield
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         remedy = "score the image set again with the same --out; what was computed is still there"
         raise RunError(f"{path} is damaged ({type(error).__name__}); {remedy}") from error

@@ -29,6 +29,7 @@ Model = TypeVar("Model", bound=BaseModel)
 Item = TypeVar("Item")
 
 _DEEPEST = 50
+_LONGEST = 200
 
 
 class FileModel(BaseModel):
@@ -170,13 +171,15 @@ def _composed(path: Path, error: type[ValueError]) -> yaml.MappingNode:
     except (UnicodeDecodeError, PermissionError):
         raise error(f"{path}: the file cannot be read as UTF-8 text") from None
     try:
-        events = list(yaml.parse(text, _Loader))
-        for event in events:
+        depth = 0
+        # The C loader itself would follow them until its stack ends, and takes its time with what is nested deeply.
+        for event in yaml.parse(text, _Loader):
+            line = event.start_mark.line + 1 if event.start_mark else 1
             if isinstance(event, yaml.AliasEvent):
-                line = event.start_mark.line + 1 if event.start_mark else 1
                 raise error(f"{path.name}, line {line}: aliases (*name) are not used here; write it out")
-        if _depth(events) > _DEEPEST:
-            raise error(f"{path.name}: not YAML that can be read: it is nested more than {_DEEPEST} levels deep")
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:
+                raise error(f"{path.name}, line {line}: nested more than {_DEEPEST} levels deep; write it flat")
         node = yaml.compose(text, _Loader)
     except yaml.MarkedYAMLError as problem:
         mark = problem.problem_mark
@@ -188,22 +191,16 @@ def _composed(path: Path, error: type[ValueError]) -> yaml.MappingNode:
     return node
 
 
-def _depth(events: Iterable[yaml.Event]) -> int:
-    """Return how deep lists and mappings are nested; the C loader itself would follow them until its stack ends."""
-    depth = deepest = 0
-    for event in events:
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        deepest = max(deepest, depth)
-    return deepest
-
-
 def _constructed(node: yaml.Node, path: Path, error: type[ValueError]) -> Any:
     """Return plain Python values; a field without a value is a field that is not given."""
     if isinstance(node, yaml.MappingNode):
         lines: dict[str, int] = {}
         fields = {}
         for key_node, value_node in node.value:
-            key, line = str(key_node.value), key_node.start_mark.line + 1
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise error(f"{path.name}, line {line}: a field's name is a text")
+            key = str(key_node.value)
             if key in lines:
                 raise error(f"{path.name}, line {line}, field {key!r}: it was given before, in line {lines[key]}")
             lines[key] = line
@@ -304,4 +301,8 @@ def sentence_of(problem: ErrorDetails, wording: Mapping[str, str] = MappingProxy
     sentence = {**_SENTENCES, **wording}.get(
         kind, problem["msg"].removeprefix("Value error, ").replace("{", "{{").replace("}", "}}")
     )
-    return sentence.format(value=value, **context)
+    return sentence.format(value=_shortened(value), **context)
+
+
+def _shortened(value: Any) -> Any:
+    return f"{value[:_LONGEST]}..." if isinstance(value, str) and len(value) > _LONGEST else value

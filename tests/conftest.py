@@ -14,6 +14,9 @@ from hypothesis import settings
 settings.register_profile("without a clock", deadline=None)
 settings.load_profile("without a clock")
 
+# A defect that the command line would tell in a sentence is to be seen where it is.
+os.environ.setdefault("TWINLENS_TRACEBACK", "1")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run what waits for the demo first: it takes minutes, and started last it would leave one process idle."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from evals.cli.options import as_json, print_json
+from evals.cli.options import FilePath, as_json, print_json
 from evals.cli.tables import say
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--run", type=click.Path(path_type=Path), help="A scored run, whose latencies and costs decide as well.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Also write the audit as a Markdown page.")
+@click.option("--run", type=FilePath(), help="A scored run, whose latencies and costs decide as well.")
+@click.option("--out", type=FilePath(dir_okay=False), help="Also write the audit as a Markdown page.")
 @as_json
 def audit(run: Path | None, out: Path | None, json_wanted: bool) -> None:
     """Check every claim of the article against facts and arithmetic.

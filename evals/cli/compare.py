@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evals.cli.errors import FOUND_A_PROBLEM, WRONG_USE
-from evals.cli.options import as_json, print_json
+from evals.cli.options import FilePath, as_json, print_json
 from evals.cli.tables import say
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ def _parsed(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -
 
 
 @click.command()
-@click.argument("run_a", type=click.Path(path_type=Path))
-@click.argument("run_b", type=click.Path(path_type=Path))
+@click.argument("run_a", type=FilePath())
+@click.argument("run_b", type=FilePath())
 @click.option(
     "--systems",
     multiple=True,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evals.cli.errors import FOUND_A_PROBLEM
-from evals.cli.options import as_json, print_json
+from evals.cli.options import FilePath, as_json, print_json
 from evals.cli.tables import say
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--out", default=Path("runs/demo"), show_default=True, type=click.Path(file_okay=False, path_type=Path))
+@click.option("--out", default=Path("runs/demo"), show_default=True, type=FilePath(file_okay=False))
 @as_json
 def demo(out: Path, json_wanted: bool) -> None:
     """Generate, score, rate and report two invented systems whose defects are known: offline, over local HTTP."""

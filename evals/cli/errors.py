@@ -1,9 +1,11 @@
-"""Turns every error that is no defect of ours into one line on standard error and exit code 2."""
+"""Turns every error into one line on standard error and exit code 2: what is wrong, where, and what is kept."""
 
 from __future__ import annotations
 
 import io
+import os
 import sys
+import traceback
 from typing import Any
 
 import click
@@ -12,17 +14,30 @@ from evals.cli.tables import say
 
 FOUND_A_PROBLEM, WRONG_USE, STOPPED = 1, 2, 130
 
+_LONGEST = 200
+
+
+_KEPT = {
+    **dict.fromkeys(("generate", "run", "demo"), "every answer so far is kept, the same command goes on"),
+    "score": "the features computed so far are kept, the same command goes on",
+}
+"""What a command that was cut short leaves; the others keep no half work and are simply given again."""
+
 
 class ErrorHandlingGroup(click.Group):
-    """A command with others below it, none of which shows a traceback for what is no defect of ours."""
+    """A command with others below it, none of which shows a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; end with code 2 on such an error, with 130 if the user stopped it."""
+        """Run the command; end with code 2 on an error, with 130 if the user stopped it.
+
+        With ``TWINLENS_TRACEBACK`` in the environment a defect of ours is raised as it is.
+        """
         # A terminal that cannot show a character must not cost the run that was just finished.
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")
         try:
+            _check_arguments(ctx)
             return super().invoke(ctx)
         except (click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
@@ -31,17 +46,28 @@ class ErrorHandlingGroup(click.Group):
             say(f"twinlens: {error.format_message()} See: {context.command_path} --help", err=True)
             sys.exit(WRONG_USE)
         except KeyboardInterrupt:
-            say("twinlens: stopped; the same command goes on where it was", err=True)
+            next_time = "goes on where it was" if ctx.invoked_subcommand in _KEPT else "begins anew"
+            say(f"twinlens: stopped; the same command {next_time}", err=True)
             sys.exit(STOPPED)
         except Exception as error:
-            if not _is_expected(error):
+            is_expected = _is_expected(error)
+            if not is_expected and "TWINLENS_TRACEBACK" in os.environ:
                 raise
-            say(f"twinlens: {_one_line(error)}", err=True)
+            message = _one_line(error, ctx.invoked_subcommand) if is_expected else _defect(error)
+            say(f"twinlens: {message}", err=True)
             sys.exit(WRONG_USE)
 
 
+def _check_arguments(ctx: click.Context) -> None:
+    for argument in ctx.args:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise click.UsageError(f"{argument!r} is not UTF-8 text; rename the file or folder.", ctx) from None
+
+
 def _is_expected(error: Exception) -> bool:
-    """Tell bad input, missing weights, a full disk and the like from a defect of ours, which keeps its traceback."""
+    """Tell bad input, missing weights, a full disk and the like from a defect of ours."""
     from evals.definition import DefinitionError
     from evals.facts.sources import FactsError
     from evals.generation.answers import HostUnavailable
@@ -60,9 +86,20 @@ def _is_expected(error: Exception) -> bool:
     return isinstance(error, (*scoring, *generation, OSError))
 
 
-def _one_line(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
+def _one_line(error: Exception, command: str | None) -> str:
+    if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        problem = error.strerror[:1].lower() + error.strerror[1:]
-        return f"{where}{problem}; nothing was lost, the same command goes on once this is fixed"
+        problem = error.strerror or str(error) or type(error).__name__
+        kept = f"; {_KEPT[command]} once this is put right" if command in _KEPT else ""
+        return " ".join(f"{where}{problem[:1].lower()}{problem[1:]}{kept}".split())
     return " ".join(str(error).split())
+
+
+def _defect(error: Exception) -> str:
+    """Return the sentence about an error that nobody has foreseen: in memory, in a library, or in this code."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    what = " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST]
+    return (
+        f"{what} ({os.path.basename(place.filename)}, line {place.lineno}); this is a defect of TwinLens, or too large "
+        "an input; with TWINLENS_TRACEBACK=1 the same command shows where"
+    )

@@ -14,6 +14,21 @@ import click
 
 from evals.cli.tables import say
 
+
+class FilePath(click.Path):
+    """A file or folder; an empty path, as an unset variable of a script leaves it, is not the current folder."""
+
+    def __init__(self, **checks: bool) -> None:
+        """Take the checks of `click.Path`."""
+        super().__init__(path_type=Path, **checks)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        if not str(value).strip():
+            self.fail("the path is empty; write . for the current folder.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 as_json = click.option("--json", "json_wanted", is_flag=True, help="Print JSON for programs.")
 
 device = click.option("--device", default="auto", type=click.Choice(["auto", "cpu", "cuda"]), show_default=True)
@@ -21,7 +36,7 @@ device = click.option("--device", default="auto", type=click.Choice(["auto", "cp
 run_folder = click.option(
     "--out",
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FilePath(file_okay=False),
     help="The run folder; continues an existing run.",
 )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from evals.cli.options import as_json, print_json
+from evals.cli.options import FilePath, as_json, print_json
 
 if TYPE_CHECKING:
     from evals.rating.comparison import SystemMean
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=FilePath())
 @as_json
 def rate(run: Path, json_wanted: bool) -> None:
     """Print stars, totals and advice of a scored run, and the means, differences and controls behind them."""

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from evals.cli.options import as_json, print_json
+from evals.cli.options import FilePath, as_json, print_json
 from evals.cli.tables import say
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder for the report.")
+@click.argument("run", type=FilePath())
+@click.option("--out", required=True, type=FilePath(), help="The folder for the report.")
 @click.option(
     "--prompts",
     "prompts_per_suite",

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import click
 
-from evals.cli.options import as_json, device, print_json
+from evals.cli.options import FilePath, as_json, device, print_json
 from evals.cli.tables import say
 
 
 @click.command()
-@click.argument("source", type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The run folder to write.")
+@click.argument("source", type=FilePath())
+@click.option("--out", required=True, type=FilePath(), help="The run folder to write.")
 @click.option("--metrics", default="", help="Ids or dimensions, comma-separated: identity,text.cer (see 'metrics').")
 @click.option("--encoder", "encoders", multiple=True, help="library:model, repeatable: open_clip:ViT-B-32/openai.")
 @click.option("--skip-bad", is_flag=True, help="Leave bad rows out and count them.")
-@click.option("--features", type=click.Path(path_type=Path), help="Share this feature cache (default: OUT/features).")
+@click.option("--features", type=FilePath(), help="Share this feature cache (default: OUT/features).")
 @device
 @as_json
 def score(

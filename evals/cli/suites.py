@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from evals.cli.errors import FOUND_A_PROBLEM
-from evals.cli.options import as_json, print_json
+from evals.cli.options import FilePath, as_json, print_json
 from evals.cli.tables import say
 
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ def check(names: tuple[str, ...], json_wanted: bool) -> None:
 
 @suites.command("import")
 @click.argument("format_name", metavar="FORMAT")
-@click.argument("source", metavar="FILE", type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The suite: NAME.yaml.")
+@click.argument("source", metavar="FILE", type=FilePath())
+@click.option("--out", required=True, type=FilePath(dir_okay=False), help="The suite: NAME.yaml.")
 @as_json
 def import_(format_name: str, source: Path, out: Path, json_wanted: bool) -> None:
     """Write a suite from a public benchmark's prompts.

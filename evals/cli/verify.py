@@ -8,12 +8,12 @@ from pathlib import Path
 import click
 
 from evals.cli.errors import FOUND_A_PROBLEM
-from evals.cli.options import as_json, device, print_json
+from evals.cli.options import FilePath, as_json, device, print_json
 from evals.cli.tables import say
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=FilePath())
 @click.option("--sample", default=50, show_default=True, type=click.IntRange(min=0), help="Scores to compute again.")
 @device
 @as_json

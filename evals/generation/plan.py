@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from evals.definition import EvalDefinition
+from evals.definition import DefinitionError, EvalDefinition
 from evals.facts.pricing import SIZES
 from evals.suites import references
 from evals.suites.suite import PromptItem, Suite, read_suite
+
+MOST_REQUESTS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,11 @@ def plan_requests(definition: EvalDefinition, sizes: Mapping[str, Sequence[str]]
         The sizes that each system offers. What a row asks beyond them is left out for that system; a system that is
         not listed is asked for everything.
 
+    Raises
+    ------
+    DefinitionError
+        If the eval asks for more than `MOST_REQUESTS` pictures.
+
     Examples
     --------
     >>> from evals.definition import read_definition
@@ -83,6 +90,12 @@ def plan_requests(definition: EvalDefinition, sizes: Mapping[str, Sequence[str]]
                 for system in definition.systems
                 if size == definition.size or size in (sizes or {}).get(system, SIZES)
             ]
+            n_each = suite.seeds * (suite.repeats or definition.repeats)
+            if len(requests) + len(suite.items) * n_each * len(able) > MOST_REQUESTS:
+                raise DefinitionError(
+                    f"eval {definition.name!r} asks for more than {MOST_REQUESTS:,} pictures ({n_each:,} of each "
+                    f"prompt of {name!r} by each system); lower repeats or seeds"
+                )
             requests += _of_suite(definition, name, suite, size, able)
     return requests
 

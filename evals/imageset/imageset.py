@@ -10,7 +10,7 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 _ROWS = "write one JSON object a line with file_name, system and prompt"
 _DEEPEST = 50
+
+MOST_SYSTEMS = 200
+"""Every two of them are compared in every metric; many more are another column taken for the systems."""
 _STAGED = re.compile(r"\.(\d+)\.new$")
 
 
@@ -43,7 +46,8 @@ class ImageSetError(ValueError):
         """Keep the problems and make the one-line message."""
         self.problems = problems
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        super().__init__(f"{folder.name}: {problems[0]}{more}")
+        where = "" if problems[0].file == str(folder) else f"{folder.name or folder}: "
+        super().__init__(f"{where}{problems[0]}{more}")
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,12 @@ def read_image_set(folder: str | Path, skip_bad: bool = False) -> ImageSet:
         raise ImageSetError(folder, *problems)
     if not rows:
         raise ImageSetError(folder, *(problems or [Problem(None, "holds no usable row", _ROWS)]))
-    outcomes = _outcomes(read_requests(folder) or ())
+    requests = read_requests(folder) or ()
+    for name, listed in ((METADATA, rows), (REQUESTS, requests)):
+        if (n_systems := len({row["system"] for row in listed})) > MOST_SYSTEMS:
+            what = f"column 'system' names {n_systems:,} systems and at most {MOST_SYSTEMS} can be compared"
+            raise ImageSetError(folder, Problem(None, what, "look whether it is the right column", name))
+    outcomes = _outcomes(requests)
     return ImageSet(folder, rows, line_numbers, problems, loader_warnings(rows), outcomes)
 
 
@@ -190,13 +199,24 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that it is there whole or not at all, also when the process dies."""
     staged = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
-        with staged.open("wb") as out:
+        with named_in_errors(path), staged.open("wb") as out:
             out.write(content)
             out.flush()
             os.fsync(out.fileno())
         os.replace(staged, path)
     finally:
         staged.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def named_in_errors(path: Path) -> Iterator[None]:
+    """Give an error of the disk the name of the file that is written: a full one tells none."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+        raise
 
 
 def clear_leftovers(folder: Path) -> None:

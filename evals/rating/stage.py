@@ -67,13 +67,13 @@ def stored_ratings_are_whole(run: Run) -> bool:
         return is_sealed(json.loads((run.path / RATINGS).read_bytes()))
     except FileNotFoundError:
         return True
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 
 def _read_stored(path: Path, made_from: str) -> RunRatings | None:
     """Return the stored ratings, None if there are none, they are of other tables, or they are damaged."""
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, RecursionError):
         content = json.loads(path.read_bytes())
         if is_sealed(content) and content.get("made_from") == made_from:
             return TypeAdapter(RunRatings).validate_python(content)

@@ -177,6 +177,11 @@ def _image_set_folder(source: Path) -> Path:
 
 def _claim(out: Path, image_set: ImageSet) -> None:
     """Make the run folder, unless it already belongs to another image set."""
+    for folder in (image_set.folder.resolve(), out.resolve()):
+        try:
+            str(folder).encode()
+        except UnicodeEncodeError:
+            raise ScoringError(f"{folder}: the path is not UTF-8 text, as the run's files are; rename it") from None
     if out.exists() and not out.is_dir():
         raise ScoringError(f"{out} is a file; give --out a folder")
     if image_set.folder.resolve() in (out.resolve(), *out.resolve().parents):

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from evals.imageset.contract import SCORES
+from evals.imageset.imageset import named_in_errors
 from metrics.encoders.catalogue import Encoder
 from metrics.measurement import Measurement
 from metrics.specification import MetricSpec
@@ -109,7 +110,8 @@ class ScoreTableWriter:
     def _write(self) -> None:
         import pyarrow as pa
 
-        self._writer.write_table(pa.Table.from_pylist(self._rows, self._schema))
+        with named_in_errors(self.target):
+            self._writer.write_table(pa.Table.from_pylist(self._rows, self._schema))
         self._rows = []
 
     def __exit__(

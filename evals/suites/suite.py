@@ -16,6 +16,10 @@ from evals.yaml_files import DistinctEntries, FileModel, Text, read_yaml, refuse
 __all__ = ["PromptItem", "Relation", "SceneObject", "Suite", "SuiteError", "read_suite", "suite_names"]
 
 
+MOST_REPEATS = 1000
+"""With how many seeds, and how often with each, a prompt is asked at most."""
+
+
 class SuiteError(ValueError):
     """A suite was refused; the message is one sentence with file, line, field and what was meant."""
 
@@ -33,8 +37,8 @@ class Suite(FileModel):
     purpose: Text
     made: Text
     limits: Text
-    seeds: Annotated[int, Field(ge=1)] = 1
-    repeats: Annotated[int, Field(ge=1)] | None = None
+    seeds: Annotated[int, Field(ge=1, le=MOST_REPEATS)] = 1
+    repeats: Annotated[int, Field(ge=1, le=MOST_REPEATS)] | None = None
     first_shot_as_reference: bool = False
     items: DistinctEntries[PromptItem]
 

@@ -3,7 +3,7 @@
 import PIL.Image
 import pytest
 
-from evals.definition import read_definition
+from evals.definition import DefinitionError, read_definition
 from evals.generation.plan import plan_requests, plan_sha256
 from evals.suites.suite import read_suite
 
@@ -102,3 +102,12 @@ def test_the_picture_to_be_edited_or_shown_is_sent_along_and_part_of_the_request
     assert len({request.sample_id for request in (plain, removing, painting, showing)}) == 4
     assert showing.item.reference_images == (tmp_path / "cat.png",)
     assert planned(edits[0] + ", tags: [easy], caption: Nothing").sample_id == removing.sample_id
+
+
+def test_an_eval_that_asks_for_millions_of_pictures_is_refused_before_they_are_listed(tmp_path):
+    fields = "name: mine\nsystems: [flux-2-pro@bfl, flux-2-max@bfl]\nsuites: [precise]\nseed: 7\nrepeats: 1000\n"
+    (tmp_path / "mine.yaml").write_text(fields.replace("[precise]", "[precise, scenes, identity, editing, brands]"))
+    definition = read_definition(tmp_path / "mine.yaml")
+    many = definition.model_copy(update={"systems": tuple(f"m{n}@h" for n in range(200))})
+    with pytest.raises(DefinitionError, match="asks for more than 1,000,000 pictures"):
+        plan_requests(many)
