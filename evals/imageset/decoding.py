@@ -34,6 +34,9 @@ MAX_PIXELS = 200_000_000
 _TAIL_BYTES = 4096
 
 _STRIP_ROWS = 256
+_BLOCK_BYTES = 64 << 20
+"""Pillow's blocks of 16 MB stay with the process when a large picture is gone; larger ones go back to the system."""
+
 _LARGE_PIXELS = 512 * 512
 _END_OF_IMAGE, _FILLER = 0xD9, 0xFF
 _WITHOUT_SEGMENT = (0x00, 0x01, *range(0xD0, 0xD9))
@@ -114,14 +117,13 @@ def _strips(picture: PIL.Image.Image) -> Iterator[tuple[int, PIL.Image.Image]]:
 
 
 def upright(opened: PIL.Image.Image) -> PIL.Image.Image:
-    """Return a picture with its EXIF rotation applied."""
+    """Apply the EXIF rotation of a picture to it, and return it."""
     import PIL.ImageOps
 
-    try:
-        return PIL.ImageOps.exif_transpose(opened)
-    except (SyntaxError, ValueError, TypeError, KeyError, IndexError, struct.error):
-        # Damaged EXIF beside good pixels: there is no rotation to be known.
-        return opened
+    # Damaged EXIF beside good pixels: there is no rotation to be known.
+    with contextlib.suppress(SyntaxError, ValueError, TypeError, KeyError, IndexError, struct.error):
+        PIL.ImageOps.exif_transpose(opened, in_place=True)  # else it would be copied whole, rotated or not
+    return opened
 
 
 def pixel_sha256(pixels: Pixels) -> str:
@@ -192,6 +194,7 @@ def open_picture(source: bytes | BinaryIO) -> Iterator[PIL.Image.Image]:
     import PIL.Image
     import PIL.PngImagePlugin
 
+    PIL.Image.core.set_block_size(_BLOCK_BYTES)  # type: ignore[attr-defined]
     PIL.Image.MAX_IMAGE_PIXELS = None  # our own limit, below, is the one that is told
     PIL.PngImagePlugin.MAX_TEXT_CHUNK = MAX_PROFILE_BYTES  # Pillow refuses a PNG with a profile above 1 MiB
     file = io.BytesIO(source) if isinstance(source, bytes) else source

@@ -254,7 +254,7 @@ def _as_png(picture: PIL.Image.Image) -> bytes:
 
     upright = PIL.ImageOps.exif_transpose(picture)
     if upright.mode not in ("1", "L", "LA", "P", "RGB", "RGBA"):
-        upright = PIL.Image.fromarray(upright_rgb(picture))
+        upright = PIL.Image.fromarray(upright_rgb(upright))
     buffer = io.BytesIO()
     upright.save(buffer, format="PNG", compress_level=1)
     return buffer.getvalue()
