@@ -6,11 +6,12 @@ import contextlib
 import functools
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evals.imageset.contract import EVAL, METADATA, PROVENANCE, REQUESTS, SAMPLES, SCORES
+from evals.imageset.contract import EVAL, FILE_MISSING, METADATA, PROVENANCE, REQUESTS, SAMPLES, SCORES
 from evals.imageset.imageset import file_sha256
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ class Run:
 
         A picture's ``width`` and ``height`` are added where it was scored, to each row whether its system was
         ``simulated`` (not, where the set does not say), and the ``prompt_id`` that the image set gives a prompt without
-        one.
+        one. A request that ended ``ok`` and whose picture is not in the set failed (``file_missing``): what happened to
+        the picture nobody knows, and leaving bad ones out must not pay.
         """
         from evals.imageset.imageset import read_requests
 
@@ -91,7 +93,7 @@ class Run:
         rows = read_requests(self.image_set)
         if rows is None:
             return None
-        table = table_of([_with_prompt_id(row) for row in rows])
+        table = table_of(_without_pictures([_with_prompt_id(row) for row in rows], self.samples))
         if not rows:
             return table
         table["simulated"] = table["simulated"].eq(True) if "simulated" in table else False
@@ -217,6 +219,29 @@ def _with_prompt_id(row: dict[str, Any]) -> dict[str, Any]:
     if row.get("prompt_id") or not row.get("prompt"):
         return row
     return row | {"prompt_id": id_of_prompt(row["prompt"])}
+
+
+def _without_pictures(requests: Sequence[dict[str, Any]], samples: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the requests, those failed that say ok where the set has no picture of them.
+
+    They are told by ``sample_id``, or else by how many pictures the system has for the prompt.
+    """
+    keyed = {"system", "prompt_id"} <= set(samples)
+    left = Counter(zip(samples["system"], samples["prompt_id"], strict=True)) if keyed else Counter()
+    rows = []
+    for row in requests:
+        if row["outcome"] == "ok":
+            key = (row["system"], row.get("prompt_id"))
+            is_there = (
+                row["sample_id"] in samples.index
+                if row.get("sample_id")
+                else not keyed or key[1] is None or left[key] > 0
+            )
+            left[key] -= 1
+            if not is_there:
+                row = row | {"outcome": "failed", "reason": FILE_MISSING}
+        rows.append(row)
+    return rows
 
 
 def image_set_of(folder: Path) -> Path | None:

@@ -170,7 +170,10 @@ def print_stars(stars: StarSection) -> None:
         return
     rated = [case for case in stars.advice if case.is_rated]
     print_table(stars.table.title, stars.table.headings, stars.table.rows)
-    print_lines(f"all rows together: {total.system} {total.number or total.absent}" for total in stars.totals)
+    together = dict.fromkeys(
+        f"{total.system} {total.number}" if total.number else total.absent for total in stars.totals
+    )
+    print_lines(f"all rows together: {text}" for text in together)
     print_lines(f"  {verdict}" for verdict in (*stars.total_verdicts, *stars.bradley_terry))
     for table in (stars.advice_table(rated), stars.cost_table):
         if table.rows:

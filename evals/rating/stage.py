@@ -6,13 +6,14 @@ import contextlib
 import errno
 import hashlib
 import json
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from evals.data_files import data_path
-from evals.imageset.contract import RATINGS
+from evals.imageset.contract import FILE_MISSING, RATINGS, ended_as
 from evals.imageset.imageset import clear_leftovers, write_atomically
 from evals.rating.common_prompts import CommonPrompts, common_prompts, notes_on_forms, pairing_warnings
 from evals.rating.operations import SystemOperations, operations
@@ -21,6 +22,10 @@ from evals.rating.ratings import SCHEMA, Ratings, rate
 from evals.rating.stars.document import Stars, award_stars
 from evals.rating.stars.duplicate_prompts import merge_duplicate_prompts
 from evals.run import Run, is_sealed, run_files, sealed
+
+_ROOT = Path(__file__).resolve().parents[2]
+_CODE = tuple(sorted(path for folder in ("evals/rating", "metrics") for path in _ROOT.joinpath(folder).rglob("*.py")))
+"""What rates, and what says how: ratings of other code are not believed."""
 
 
 class RunRatings(Ratings):
@@ -48,7 +53,9 @@ def rate_run(run: Run) -> RunRatings:
     requests = None if run.requests is None else merge_duplicate_prompts(run.requests, run.samples, run.requests)
     stars = award_stars(table, requests, ratings["controls"], operations_of(run), run.definition)
     common = common_prompts(run.samples, run.requests)
-    ratings["warnings"] = [*pairing_warnings(common), *notes_on_forms(run.samples), *ratings["warnings"]]
+    ratings["warnings"] = [
+        *pairing_warnings(common), *_missing_pictures(run), *notes_on_forms(run.samples), *ratings["warnings"],
+    ]  # fmt: skip
     fresh = RunRatings(**ratings, common_prompts=common, stars=stars)
     content = json.dumps(sealed({**fresh, "made_from": made_from}), indent=2, ensure_ascii=False, allow_nan=False)
     try:
@@ -59,6 +66,18 @@ def rate_run(run: Run) -> RunRatings:
         if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
             raise
     return fresh
+
+
+def _missing_pictures(run: Run) -> Iterator[str]:
+    if run.requests is None or "reason" not in run.requests:
+        return
+    missing = run.requests[run.requests["reason"].eq(FILE_MISSING)]
+    for system, n in missing["system"].value_counts().sort_index().items():
+        n_ok = n + int(ended_as(run.requests[run.requests["system"] == system], "ok").sum())
+        yield (
+            f"{system}: {n} of {n_ok} pictures that were made are not in the set. They are left out of the stars, and "
+            "each row says what they could change."
+        )
 
 
 def stored_ratings_are_whole(run: Run) -> bool:
@@ -93,7 +112,7 @@ def operations_by_size_of(run: Run) -> list[SystemOperations]:
 def _fingerprint(run: Run) -> str:
     """Return a hash of all that ratings are made from: tables, requests, the eval, the facts, this code's version."""
     digest = hashlib.sha256(f"{version('twinlens')} {SCHEMA}".encode())
-    for path in (*run_files(run.path, run.image_set).values(), *sorted(data_path("facts").glob("*.yaml"))):
+    for path in (*_CODE, *run_files(run.path, run.image_set).values(), *sorted(data_path("facts").glob("*.yaml"))):
         if path.is_file():
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())

@@ -12,6 +12,7 @@ from evals.rating.shots import ShotMean
 from evals.rating.stars.scales import FrozenScale
 from evals.reporting import formatting
 from evals.reporting.figures import COLOURS, INK, LINE, MARKERS, axis_label, bare, canvas, lanes, mark, with_legend
+from evals.reporting.star_scales import one_star_at
 from evals.reporting.stars import StarSection
 from metrics.controls import Control
 from metrics.specification import MetricSpec
@@ -61,7 +62,7 @@ def interval_figure(rows: Sequence[SystemMean], systems: Sequence[str]) -> Figur
 
 
 def star_figure(stars: StarSection) -> Figure:
-    """Draw the stars of every system in every row that has any, with 95% intervals, floors left and ceilings right.
+    """Draw the stars of every system in every row that has any, with 95% intervals, chance left and ceilings right.
 
     The figure is 8 inches wide, without the rows that are declared; a hollow mark has no interval.
     """
@@ -77,7 +78,7 @@ def star_figure(stars: StarSection) -> Figure:
                     mark(axes, (cell.stars, cell.low, cell.high), y + (place - (n_systems - 1) / 2) * spread, place)
         lanes(axes, [line.title for line in lines], 38)
         axes.set_xlim(0.9, 5.1)
-        axes.set_xticks(range(1, 6), ["1\nfloor", "2", "3", "4", "5\nceiling"])
+        axes.set_xticks(range(1, 6), ["1\nchance", "2", "3", "4", "5\nceiling"])
         bare(axes)
     return figure
 
@@ -142,7 +143,7 @@ def distribution_figure(
     systems
         All systems of the run, in order: the place gives the colour.
     scale
-        The frozen scale of the metric: its floor and ceiling become lines, and only its suite is drawn.
+        The frozen scale of the metric: where one star and five lie become lines, and only its suite is drawn.
 
     Returns
     -------
@@ -155,7 +156,7 @@ def distribution_figure(
         rows = rows[rows["suite"] == scale["suite"]]
     shown = rows[rows["control"].isna() | (rows["control"] == control)]
     factor = 100.0 if formatting.is_share(spec.unit) else 1.0
-    ends = [factor * end for end in (scale["floor"], scale["ceiling"]) if end is not None] if scale else []
+    ends = [factor * end for end in (one_star_at(scale), scale["ceiling"]) if end is not None] if scale else []
     values = factor * shown["value"].to_numpy(np.float64)
     edges = np.histogram_bin_edges(np.concatenate([values, ends]) if len(values) else np.array([0.0, 1.0]), _BINS)
     with canvas(6.6, 0.9 + 1.55 * len(systems), spec.title) as figure:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evals.reporting import formatting
+from evals.reporting import formatting, star_scales
 from evals.reporting.stars import Cell, section
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ def scale_frame(stars: Stars) -> pd.DataFrame:
             "row": row["title"],
             "metric": part["metric"],
             "weight": part["weight"],
-            "one star at": part["scale"]["floor"],
-            "set by": part["scale"]["floor_source"],
+            "one star at": star_scales.one_star_at(part["scale"]),
+            "set by": "; ".join(filter(None, (part["scale"]["floor_source"], part["scale"]["chance_source"]))),
             "five stars at": part["scale"]["ceiling"],
             "set by ": part["scale"]["ceiling_source"],
             "problem": part["scale"]["problem"] or "",

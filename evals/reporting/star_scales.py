@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from evals.rating.stars.scales import FrozenScale
 from evals.rating.stars.table import TableRow
 
 
@@ -16,6 +17,14 @@ def comparability(row: TableRow) -> str:
     """Return that stars of two encoders are not comparable, for a row that was measured with one."""
     notes = (part["scale"]["comparability"] for part in row["components"])
     return "; ".join(dict.fromkeys(note for note in notes if note))
+
+
+def one_star_at(scale: FrozenScale) -> float | None:
+    """Return the value at which a metric has one star: its floor, and what chance gives above that."""
+    floor, ceiling = scale["floor"], scale["ceiling"]
+    if floor is None or ceiling is None:
+        return floor
+    return floor + (scale["chance"] or 0.0) * (ceiling - floor)
 
 
 def _lines(row: TableRow) -> Iterator[str]:

@@ -174,6 +174,20 @@ def test_a_provenance_without_what_is_read_from_it_is_refused(usual, content):
         rate_run(Run(usual))
 
 
+@pytest.mark.parametrize("named_by", ["sample_id", "prompt_id"])
+def test_a_picture_that_was_made_and_is_not_in_the_set_is_left_out_and_told(scored, named_by):
+    rows = pictures()
+    requests = [{name: value for name, value in row.items() if name != "sample_id" or named_by == name}
+                for row in requests_of(rows)]  # fmt: skip
+    kept = [row for row in rows if row["system"] != LEFT or row["prompt_id"] != rows[0]["prompt_id"]]
+    run = Run(scored(kept, scores_of(kept), requests, EVAL))
+    assert run.requests["reason"].eq("file_missing").sum() == len(rows) - len(kept) > 0
+    ratings = rate_run(run)
+    (row,) = [row for row in ratings["stars"]["rows"] if row["id"] == "scenes"]
+    assert {cell["system"]: cell["n_left_out"] for cell in row["cells"]} == {LEFT: len(rows) - len(kept), RIGHT: 0}
+    assert any(f"{LEFT}: {len(rows) - len(kept)} of" in warning for warning in ratings["warnings"])
+
+
 READERS = {
     "scores.parquet": lambda run: run.scores,
     "samples.jsonl": lambda run: run.samples,

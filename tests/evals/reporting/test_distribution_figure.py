@@ -9,7 +9,7 @@ from evals.reporting.metric_figures import distribution_figure, shot_figure
 from metrics.catalogue import metric
 
 SYSTEMS = ["a", "b"]
-SCALE = {"metric": "identity.self", "suite": "people", "floor": 0.1, "ceiling": 0.75}
+SCALE = {"metric": "identity.self", "suite": "people", "floor": 0.1, "ceiling": 0.75, "chance": 0.0}
 
 
 def table(*rows: tuple[str, str | None, float | None], suite: str = "people") -> pd.DataFrame:
