@@ -373,4 +373,5 @@ def combined(parts: list[tuple[PromptScores, float]]) -> PromptScores:
         counts=counts,
         reasons=reasons,
         chance=float((((weights_of * is_asked.T) @ chances) / weights).mean()) if len(prompts) else 0.0,
+        cautions={system: caution for part in all_scores for system, caution in part.cautions.items()},
     )

@@ -26,6 +26,7 @@ from evals.rating.stars.prompt_scores import (
     with_units,
 )
 from evals.rating.stars.scales import FrozenScale, freeze_scale, share_of_scale
+from evals.rating.stars.seed_effect import at_the_floor, systems_without_seed_effect, without_their_other_seeds
 from metrics.catalogue import metric
 
 Kind = Literal["measured", "computed", "declared"]
@@ -182,8 +183,10 @@ def _table_row(
 def _measured(row: StarRow, inputs: RatingInputs, seed: int) -> RatedRow:
     suite = str(_suite_of(row, inputs))
     of_suite = inputs.measurements["suite"] == suite
+    without_effect = systems_without_seed_effect(inputs.controls, suite)
     measurements, is_target = inputs.measurements[of_suite], inputs.measurements[of_suite]["control"].isna()
     targets, scores = measurements[is_target], inputs.scores[of_suite][is_target]
+    measurements = without_their_other_seeds(measurements, without_effect)
     parts = [_component(name, weight, suite, measurements, inputs) for name, weight in row.metrics.items()]
     if targets.empty and _all_withheld(inputs.requests, suite):
         # Nothing needs a scale where every answer is a failure.
@@ -200,6 +203,7 @@ def _measured(row: StarRow, inputs: RatingInputs, seed: int) -> RatedRow:
     for part in parts:
         if part["scale"]["problem"] is None:
             of_part = score_prompts(targets, scores, inputs.requests, part["scale"])
+            of_part = at_the_floor(of_part, metric(part["metric"]), without_effect)
             means = targets[targets["metric"] == part["metric"]].groupby(["system", "prompt"])["value"].mean()
             part["cells"] = star_cells(of_part, inputs.systems, seed, means.groupby("system").mean())
             prompt_scores.append((of_part, part["weight"]))
