@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test coverage slow lint benchmark encoder clean
+.PHONY: demo test coverage slow lint licences benchmark encoder clean
 
 demo: $(READY)
 	$(BIN)/twinlens demo --out runs/demo
@@ -24,6 +24,10 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The licences of all that is required; fails on GPL, AGPL, non-commercial ones, and where none is stated or reviewed.
+licences: $(READY)
+	$(BIN)/python -m tests.licences
 
 benchmark: $(READY)
 	$(BIN)/python -m tests.benchmarks.scoring
@@ -45,6 +49,10 @@ $(READY): pyproject.toml constraints.txt
 	# torch first and by exact version: only an exact version finds a CPU build that was put beside pip.
 	$(BIN)/pip install --quiet $$(grep '^torch==' constraints.txt)
 	$(BIN)/pip install --quiet -c constraints.txt -e . --group dev
+	# insightface asks for opencv-python and rapidocr for its headless build, which hold the same files, and pip has no
+	# way to say that one stands for the other. The headless one stays: the other needs a desktop's libraries.
+	$(BIN)/pip uninstall --quiet --yes opencv-python
+	$(BIN)/pip install --quiet --force-reinstall --no-deps -c constraints.txt opencv-python-headless
 	touch $@
 
 clean:
