@@ -37,7 +37,14 @@ NOT_ASKED = (
     "texts_agree",
     "no_decoys",
 )
-"""Reasons that lie in the prompt item: it asks nothing of the metric, of no system, and so is none of its prompts."""
+"""Reasons that lie in the prompt item: it asks nothing of the metric, and so is none of its prompts.
+
+They hold for all systems or for none: where another one was measured on the prompt, the item does ask, and what is
+missing is missing for this system alone.
+"""
+
+NOT_ASKED_OF_SYSTEM = "not_asked_of_system"
+"""The reason of a picture that lacks a metric which others on its prompt have, as an expected text or a source does."""
 
 _GROUP = ["system", "suite", "prompt", "original_id", "repeat"]
 """What is delivered together: one asking of a sequence with all of its shots, whatever seed each of them has."""
@@ -219,8 +226,8 @@ def score_jointly(
 
     0 where one of them is 0, and rising with each (VIEScore, Ku et al. 2024, takes the root of what is followed times
     what looks right). A picture of which one is a failure of the system is a failure; else one that could not be
-    measured leaves it out, unless another is 0; what its prompt does not ask is weighed by the others. ``chance`` is
-    that of the row.
+    measured leaves it out, unless another is 0; what its prompt asks of no system is weighed by the others. ``chance``
+    is that of the row.
     """
     tables = [_placed(measurements, scores, scale).assign(weight=weight) for scale, weight in parts]
     outcomes = pd.concat(tables).sort_values(["failed", "left_out"], ascending=False, kind="stable")
@@ -230,7 +237,10 @@ def score_jointly(
     # What is to be said of a picture is said by the first of its rows: a failure before a gap before a value.
     placed = grouped.first()
     joint: pd.Series[float] = (grouped["log"].sum(min_count=1) / grouped["weight"].sum()).map(np.exp)
-    known = (~grouped["left_out"].any() | (joint == 0)) & ~placed["failed"]
+    n_asked = sum(placed["prompt"].isin(table["prompt"]).astype(int) for table in tables)
+    lacks_one = grouped["weight"].size() < n_asked
+    placed["reason"] = placed["reason"].mask(lacks_one & placed["reason"].isna(), NOT_ASKED_OF_SYSTEM)
+    known = (~(grouped["left_out"].any() | lacks_one) | (joint == 0)) & ~placed["failed"]
     placed["share"] = joint.where(known).mask(placed["failed"], 0.0)
     placed["left_out"] = placed["share"].isna()
     placed["value"], placed["reason"] = joint.where(known), placed["reason"].mask(known)
@@ -250,7 +260,8 @@ def _asked(measurements: pd.DataFrame, requests: pd.DataFrame, suite: str, place
 def _placed(measurements: pd.DataFrame, scores: pd.DataFrame, scale: FrozenScale) -> pd.DataFrame:
     """Return what was measured, with its place on the scale and the group of requests that it comes from."""
     is_target = (measurements["suite"] == (scale["suite"] or "")) & (measurements["metric"] == scale["metric"])
-    is_target &= ~measurements["reason"].isin(NOT_ASKED)
+    answered = measurements.loc[is_target & measurements["value"].notna(), "prompt"]
+    is_target &= ~measurements["reason"].isin(NOT_ASKED) | measurements["prompt"].isin(answered)
     measurements, scores = measurements[is_target], scores[is_target]
     placed = measurements[["system", "suite", "prompt", "prompt_id", "sample", "value", "reason"]].copy()
     placed["original_id"] = scores["original_id"] if "original_id" in scores else placed["prompt"]

@@ -197,6 +197,24 @@ def test_pictures_are_combined_one_by_one_before_repeats_are_averaged(edited, sc
     assert one.row["cells"][0]["stars"] <= 1.2
 
 
+@pytest.mark.parametrize("missing", ["no_mask", None], ids=["without a mask", "without a row"])
+def test_a_part_that_is_missing_for_one_system_leaves_its_pictures_out_and_raises_nothing(score_table, missing):
+    """The same pictures follow what was asked and keep nothing, once with their masks and once without."""
+    random = np.random.default_rng(0)
+    follows, keeps = np.linspace(8, 14, 12), np.linspace(0.2, 0.6, 12)
+    rows = edits(random.normal(0, 4, 12), random.uniform(0.2, 0.5, 12), "right", "unrelated_picture")
+    rows += edits([0.0] * 12, [1.0] * 12, "right", "unedited_source")
+    rows += edits(follows, keeps, "right") + edits(follows, keeps, "masked") + prompts(EDITING[0], follows, "maskless")
+    rows += prompts(EDITING[1], [missing or 0.0] * 6 + list(keeps[6:]), "maskless")[0 if missing else 6 :]
+    row = StarRow(id="e", title="E", suite="s", metrics=dict.fromkeys(EDITING, 1.0), combine="geometric")
+    (one,) = rate_rows([row], rating_inputs(score_table(rows), None, ()))
+    cells = {cell["system"]: cell for cell in one.row["cells"]}
+    assert cells["maskless"]["reasons"] == {missing or "not_asked_of_system": 6}
+    assert (cells["maskless"]["n_prompts"], cells["maskless"]["n_left_out"]) == (6, 6)
+    shares = one.prompt_scores.shares.dropna()
+    assert shares["maskless"].tolist() == pytest.approx(shares["masked"].tolist())
+
+
 def test_joint_chance_combines_every_stranger_that_each_metric_looked_at(score_table):
     rows = [
         {"metric": name, "suite": "s", "prompt_id": "p", "subject": ["one"], "control": "unrelated_picture", "value": v}
