@@ -7,11 +7,12 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from evals.generation.ledger import LedgerError, read_events, replay
+from evals.generation.ledger import ENDINGS, LedgerError, read_events, replay
 from evals.imageset.contract import IMAGES, LEDGER, METADATA, REQUESTS
 
 _PICTURE_NAME = re.compile(r"[0-9a-f]{24}(-\d+)?\.\w+")
-_TABLES = {REQUESTS: ("requests", ("sent_at", "ended_at")), METADATA: ("pictures", ("created_at",))}
+_SENT = "sent_at"
+_TABLES = {REQUESTS: ("requests", (_SENT, "ended_at")), METADATA: ("pictures", ("created_at",))}
 """What each table lists, and its columns that hold the time of an event; null where there was none."""
 
 
@@ -28,7 +29,9 @@ def check_ledger(folder: Path) -> None:
         If it is damaged, or knows less than a table or the pictures tell.
     """
     events = read_events(folder / LEDGER)[0]
-    times = {(event["sample_id"], event["at"]) for event in events if event["event"] != "opened"}
+    times = {
+        (event["sample_id"], event["event"] in ENDINGS, event["at"]) for event in events if event["event"] != "opened"
+    }
     for name, (things, columns) in _TABLES.items():
         rows = _events_named_by(folder / name, columns)
         _compare(folder, len(rows), f"{things} are listed in {name}", sum(map(times.issuperset, rows)))
@@ -39,8 +42,8 @@ def check_ledger(folder: Path) -> None:
         _compare(folder, len(pictures), f"pictures lie in {IMAGES}", len(pictures) - len(ownerless))
 
 
-def _events_named_by(table: Path, columns: Sequence[str]) -> list[set[tuple[str, str]]]:
-    """Return for each row of what was sent the events, as sample and time, that it was derived from."""
+def _events_named_by(table: Path, columns: Sequence[str]) -> list[set[tuple[str, bool, str]]]:
+    """Return for each row of what was sent the events that it was derived from: sample, whether it ended, time."""
     if not table.is_file():
         return []
     rows = []
@@ -49,7 +52,8 @@ def _events_named_by(table: Path, columns: Sequence[str]) -> list[set[tuple[str,
             continue
         try:
             row = json.loads(line)
-            rows.append({(str(row["sample_id"]), str(row[column])) for column in columns if row.get(column)})
+            sample_id = str(row["sample_id"])
+            rows.append({(sample_id, column != _SENT, str(row[column])) for column in columns if row.get(column)})
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise LedgerError(
                 f"{table}, line {number}: cannot be read, so it cannot vouch for {LEDGER}; if that is whole, delete "

@@ -125,3 +125,11 @@ def test_older_tables_beside_a_newer_ledger_are_made_anew(run, scripted):
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"}
+
+
+def test_an_end_within_the_same_millisecond_is_not_taken_for_the_sending(run, scripted, monkeypatch):
+    monkeypatch.setattr("evals.generation.ledger.now", lambda: "2026-07-22T12:00:00.000+00:00")
+    run(scripted.Host({"s0": [OutcomeUnknown("ReadTimeout")]}), scripted.requests(1))
+    without_one_line(run.folder / LEDGER, b"")
+    with pytest.raises(LedgerError, match="knows 0 of them"):
+        run(scripted.Host(), scripted.requests(1))
