@@ -34,9 +34,13 @@ def fetch(name: str, accept_licence: bool) -> None:
     """Download the weights of an encoder, such as open_clip:ViT-B-32/laion2b_s34b_b79k."""
     from metrics.encoders.catalogue import library_of
     from metrics.encoders.weights import fetch as download
+    from metrics.encoders.weights import revision_of
 
     library = library_of(name)
     say(f"{name}: {library.role}; licence: {library.licence}", err=True)
     if library.needs_consent and not accept_licence:
         raise click.UsageError(f"the licence of {name} allows some uses only; add --accept-licence if yours is one")
-    say(f"fetched: {download(name)}")
+    weights = download(name)
+    say(f"fetched: {weights}")
+    if revision := revision_of(weights):
+        say(f"revision: {revision}")

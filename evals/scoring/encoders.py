@@ -45,17 +45,18 @@ class Encoders:
         )
 
     def records(self) -> list[dict[str, Any]]:
-        """Return one record a role for the provenance: name, licence, weights hash, or why it is missing."""
+        """Return one record a role for the provenance: name, licence, weights hash, revision, or why it is missing."""
         facts = ("name", "licence", "weights_sha256", "version")
         used = [
             {"role": role}
             | {fact: getattr(encoder, fact) for fact in facts}
+            | {"revision": getattr(encoder, "revision", None)}
             | {"status": "used", "note": getattr(encoder, "note", None)}
             for role, encoders in self.loaded.items()
             for encoder in encoders
         ]
         absent = [
-            {"role": role, **dict.fromkeys(facts), "name": name, "status": status, "note": note}
+            {"role": role, **dict.fromkeys((*facts, "revision")), "name": name, "status": status, "note": note}
             for status, notes in (
                 ("passed over", self.passed_over),
                 ("unavailable", [(role, *note) for role, note in self.missing.items()]),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from metrics.encoders.catalogue import EncoderUnavailable, Image
+from metrics.encoders.catalogue import EncoderUnavailable, Image, check_weights
 from metrics.encoders.clip import load_open_clip
 from metrics.encoders.dual import DualEncoder
 from metrics.encoders.weights import find_weights, sha256_of
@@ -23,21 +23,40 @@ FloatArray = npt.NDArray[np.floating]
 
 @dataclass(frozen=True, slots=True)
 class AestheticHead:
-    """One published head: its file, the tower that it was fitted on, where the file is from, and its licence."""
+    """One published head: its file, the tower that it was fitted on, where the file is from, its licence and hash."""
 
     file: str
     tower: str
     source: str
     licence: str
+    sha256: str | None = None
 
 
 _V1 = "https://github.com/LAION-AI/aesthetic-predictor"
 _V2 = "https://github.com/christophschuhmann/improved-aesthetic-predictor"
 
 HEADS: Mapping[str, AestheticHead] = {
-    "laion-v1-vit_b_32": AestheticHead("sa_0_4_vit_b_32_linear.pth", "ViT-B-32/openai", _V1, "MIT"),
-    "laion-v1-vit_l_14": AestheticHead("sa_0_4_vit_l_14_linear.pth", "ViT-L-14/openai", _V1, "MIT"),
-    "laion-v2-vit_l_14": AestheticHead("sac+logos+ava1-l14-linearMSE.pth", "ViT-L-14/openai", _V2, "Apache-2.0"),
+    "laion-v1-vit_b_32": AestheticHead(
+        "sa_0_4_vit_b_32_linear.pth",
+        "ViT-B-32/openai",
+        _V1,
+        "MIT",
+        "c7b14cead230694acc7b9447974d3cad78003c72da032e402a303b6c2429e85f",
+    ),
+    "laion-v1-vit_l_14": AestheticHead(
+        "sa_0_4_vit_l_14_linear.pth",
+        "ViT-L-14/openai",
+        _V1,
+        "MIT",
+        "2cd4e60f4f24ae3bcd57b847b13c1f3ba27edc28cc1a7f9ce74ee9f421243cba",
+    ),
+    "laion-v2-vit_l_14": AestheticHead(
+        "sac+logos+ava1-l14-linearMSE.pth",
+        "ViT-L-14/openai",
+        _V2,
+        "Apache-2.0",
+        "21dd590f3ccdc646f0d53120778b296013b096a035a2718c9cb0d511bff0f1e0",
+    ),
 }
 """The heads by name. All of them are fitted on embeddings of OpenAI's CLIP."""
 
@@ -110,6 +129,7 @@ class AestheticEncoder:
         self.version = f"1;{tower.version}"
         self.note = "a proxy of taste, fitted to ratings from 1 to 10 of photographs and early generated pictures"
         self._head = head
+        self.revision = tower.revision
         self.batch_size = tower.batch_size
         self._tower = tower
 
@@ -138,6 +158,8 @@ def load_aesthetic(model: str, device: str = "auto") -> AestheticEncoder:
             f"{name}: put {chosen.file} of {chosen.source} into the folder that TWINLENS_WEIGHTS names "
             "(default ~/.cache/twinlens/weights)"
         )
+    head_sha256 = sha256_of(path)
+    check_weights(name, head_sha256, chosen.sha256, f"get {chosen.file} again from {chosen.source}")
     head = read_head(path)
     tower = load_open_clip(tower_name or chosen.tower, device)
     if "activation=quickgelu" not in tower.version.split(";"):
@@ -151,4 +173,4 @@ def load_aesthetic(model: str, device: str = "auto") -> AestheticEncoder:
             f"{name}: {path} rates embeddings of {head.weight.size} numbers, and {tower.name} gives {embedding.size}"
         )
     licence = f"head: {chosen.licence}; tower: {tower.licence}"
-    return AestheticEncoder(name, licence, sha256_of(path), head, tower)
+    return AestheticEncoder(name, licence, head_sha256, head, tower)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Literal, Protocol
 
@@ -26,6 +27,9 @@ Role = Literal[
     "vqa",
     "palette",
 ]
+
+OTHER_WEIGHTS = "TWINLENS_OTHER_WEIGHTS"
+"""The environment variable that, set to 1, lets weights be used that are not the known ones of their name."""
 
 EXTRACTORS: tuple[Role, ...] = ("pixels", "edit_pixels", "technical", "palette")
 """The roles of plain arithmetic: no weights, so that the same pixels give everyone the same numbers."""
@@ -82,6 +86,7 @@ class EncoderLibrary:
 
     ``ceiling`` is the mean similarity of real photographs of one person, where the role is identity.
     ``needs_consent`` says that its licence does not allow every use, so whoever fetches its weights must accept it.
+    ``pinned`` are the ``weights_sha256`` of models whose weights come with a package; others are refused.
     """
 
     library: str
@@ -92,6 +97,7 @@ class EncoderLibrary:
     note: str
     ceiling: Ceiling | None = None
     needs_consent: bool = False
+    pinned: Mapping[str, str] = field(default_factory=dict)
 
 
 _PHOTOGRAPHS = (
@@ -110,6 +116,7 @@ ENCODERS: tuple[EncoderLibrary, ...] = (
         "embedded", "adherence", "Apache-2.0 (towers and heads)",
         "metrics.encoders.embedded.encoder:load_embedded", "lite",
         "a weak encoder from installed packages for machines without CLIP weights; not CLIP",
+        pinned={"lite": "e7845d35df4325725751c8faa666c7ac80fd0909e0296a22debee35d664ae334"},
     ),
     EncoderLibrary(
         "transformers", "adherence", "of the weights", "metrics.encoders.clip:load_transformers", None,
@@ -119,6 +126,7 @@ ENCODERS: tuple[EncoderLibrary, ...] = (
         "dlib", "identity", "CC0-1.0 (weights), BSL-1.0 (code)", "metrics.encoders.faces:load_dlib", "resnet_v1",
         "the ResNet face descriptor of dlib, from the public-domain files of face_recognition_models",
         ceiling=Ceiling(0.61, f"measured: {_PHOTOGRAPHS} dlib:resnet_v1"),
+        pinned={"resnet_v1": "e31262d78cc0b625eef095b3a8e1a0dd4acd5b41bfedfd20f8f60c13da9ab3ac"},
     ),
     EncoderLibrary(
         "insightface", "identity", "packs: non-commercial research only; code: MIT",
@@ -130,6 +138,7 @@ ENCODERS: tuple[EncoderLibrary, ...] = (
     EncoderLibrary(
         "rapidocr", "text", "Apache-2.0", "metrics.encoders.ocr:load_rapidocr", "pp-ocrv6-small",
         "RapidOCR with the PP-OCR models that its package ships",
+        pinned={"pp-ocrv6-small": "e90316b40b3d38f2966b2255b22b3bb6fd4cbeb94d92c72401f7eec1b83ca706"},
     ),
     EncoderLibrary(
         "tesseract", "text", "Apache-2.0", "metrics.encoders.ocr:load_tesseract", None,
@@ -205,11 +214,27 @@ def default_names(role: Role) -> Sequence[str]:
 def load_encoder(name: str, device: str = "auto") -> Any:
     """Load the encoder called ``library:model/weights``; the only place that imports a model library.
 
-    Raises EncoderUnavailable if the library or the weights are not on this machine; the message names the remedy.
+    Raises EncoderUnavailable if the library or the weights are not on this machine, or the weights are others than the
+    catalogue pins; the message names the remedy.
     """
     row = library_of(name)
     model = name.partition(":")[2] or row.default_model
     if not model:
         raise EncoderUnavailable(f"{row.library} needs a model: {row.library}:NAME ({row.note})")
     module, _, function = row.loader.partition(":")
-    return getattr(import_module(module), function)(model, device)
+    encoder = getattr(import_module(module), function)(model, device)
+    check_weights(name, encoder.weights_sha256, row.pinned.get(model), "install its package again")
+    return encoder
+
+
+def check_weights(name: str, sha256: str | None, known: str | None, remedy: str) -> None:
+    """Raise EncoderUnavailable if weights have another hash than is known for them, and the user does not want that.
+
+    ``known`` is None where nothing is known of them. The user says so by the environment variable `OTHER_WEIGHTS`.
+    """
+    if sha256 in (None, known) or known is None or os.environ.get(OTHER_WEIGHTS) == "1":
+        return
+    raise EncoderUnavailable(
+        f"the weights of {name} have the SHA-256 {sha256} and not {known}, which is known for them; {remedy}, "
+        f"or set {OTHER_WEIGHTS}=1 to use them all the same"
+    )

@@ -13,7 +13,7 @@ from metrics.encoders.catalogue import EncoderUnavailable
 from metrics.encoders.dual import DualEncoder, Tensors, feature_version
 from metrics.encoders.local_models import (
     LOCAL_LICENCE,
-    brief,
+    cannot_load,
     licence_of,
     load_errors,
     load_transformers_model,
@@ -25,9 +25,11 @@ from metrics.encoders.weights import (
     OPEN_CLIP_FILES,
     cached_file,
     check_architecture,
+    check_fetched,
     find_weights,
     hub_offline,
     open_clip_tag,
+    revision_of,
     sha256_of,
 )
 
@@ -127,6 +129,8 @@ def _open_clip_encoder(
     open_clip = import_open_clip()
     import torch
 
+    weights_sha256 = sha256_of(weights)
+    check_fetched(name, weights_sha256)
     target = torch_device(device)
     with hub_offline():
         try:
@@ -143,7 +147,7 @@ def _open_clip_encoder(
                     force_preprocess_cfg=settings,
                 )
         except load_errors() as error:
-            raise EncoderUnavailable(f"{name}: {weights} cannot be loaded: {brief(error)}") from error
+            raise EncoderUnavailable(cannot_load(name, error, weights)) from error
         try:
             tokenizer = open_clip.get_tokenizer(source)
         except (OSError, ValueError, ImportError) as error:
@@ -155,7 +159,7 @@ def _open_clip_encoder(
     return DualEncoder(
         name=name,
         licence=licence,
-        weights_sha256=sha256_of(weights),
+        weights_sha256=weights_sha256,
         version=feature_version(**preprocessing, context=tokenizer.context_length, activation=_activation(network)),
         note=note,
         context_length=tokenizer.context_length,
@@ -166,6 +170,7 @@ def _open_clip_encoder(
         count_tokens=_open_clip_counter(tokenizer),
         image_tower=lambda batch: network.encode_image(batch["image"]),
         text_tower=lambda batch: network.encode_text(batch["text"]),
+        revision=revision_of(weights),
     )
 
 
@@ -240,6 +245,7 @@ def load_transformers(model: str, device: str = "auto") -> DualEncoder:
         count_tokens=lambda text: len(tokenizer(clean(text), verbose=False).input_ids),
         image_tower=lambda batch: _pooled(network.get_image_features(**batch)),
         text_tower=lambda batch: _pooled(network.get_text_features(**batch)),
+        revision=loaded.revision,
     )
 
 

@@ -91,6 +91,7 @@ class Detector:
     propose: Callable[[list[PIL.Image.Image], list[list[str]]], list[Proposals]]
     batch_key: Callable[[Image, str], Hashable]
     """Questions of one key can share a batch without changing each other's answer."""
+    revision: str | None
     batch_size: int = 4
 
     def encode(self, questions: Sequence[Question]) -> list[list[Detection]]:
@@ -232,6 +233,7 @@ def _detector(
         device=loaded.device,
         propose=propose,
         batch_key=batch_key,
+        revision=loaded.revision,
     )
 
 

@@ -79,6 +79,8 @@ class DualEncoder:
     batch_size: int = 4
     knows: Callable[[str], bool] | None = None
     """Whether the tokens tell a text from others; None for an encoder that has tokens for every text."""
+    revision: str | None = None
+    """The commit of the repository that the weights are from, None where they are from none that is known."""
 
     @overload
     def encode(self, batch: Sequence[str]) -> list[EmbeddedPrompt]: ...

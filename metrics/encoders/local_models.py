@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,7 +11,16 @@ from typing import Any
 
 from metrics.encoders.catalogue import EncoderUnavailable
 from metrics.encoders.runtime import import_torchvision, torch_device
-from metrics.encoders.weights import TRANSFORMERS_FILES, cached_file, find_weights, hub_offline, sha256_of
+from metrics.encoders.weights import (
+    TRANSFORMERS_FILES,
+    cached_file,
+    check_fetched,
+    find_weights,
+    hub_offline,
+    revision_of,
+    sha256_of,
+    shards_of,
+)
 
 LOCAL_LICENCE = "unknown (local files)"
 
@@ -25,6 +33,7 @@ class TransformersModel:
     licence: str
     folder: Path
     weights_sha256: str
+    revision: str | None
     network: Any
     image_processor: Any
     device: str
@@ -35,7 +44,7 @@ class TransformersModel:
 
         with hub_offline():
             try:
-                return AutoTokenizer.from_pretrained(self.folder)
+                return AutoTokenizer.from_pretrained(self.folder, trust_remote_code=False)
             except (OSError, ValueError, ImportError) as error:
                 raise EncoderUnavailable(no_tokenizer(self.name, error)) from error
 
@@ -61,7 +70,8 @@ def load_transformers_model(
     of another kind.
     """
     folder, licence = _model_folder(name)
-    weights = _weight_files(name, folder)
+    weights_sha256 = sha256_of(*_weight_files(name, folder))
+    check_fetched(name, weights_sha256)
     import torch
 
     with suppress(ModuleNotFoundError):  # transformers does without torchvision, but not with a broken one
@@ -74,15 +84,20 @@ def load_transformers_model(
     with hub_offline():
         try:
             network, loading = getattr(transformers, auto_class).from_pretrained(
-                folder, dtype=torch.float32, output_loading_info=True
+                folder, dtype=torch.float32, output_loading_info=True, trust_remote_code=False
             )
             # the PIL backend is the one whose pixels equal those of the models' original code
-            processor = transformers.AutoImageProcessor.from_pretrained(folder, backend="pil")  # type: ignore[no-untyped-call]
+            processor = transformers.AutoImageProcessor.from_pretrained(  # type: ignore[no-untyped-call]
+                folder, backend="pil", trust_remote_code=False
+            )
         except load_errors() as error:
-            raise EncoderUnavailable(f"{name} cannot be loaded: {brief(error)}") from error
+            raise EncoderUnavailable(cannot_load(name, error)) from error
     if loading["missing_keys"] or not is_of_kind(network):
         raise EncoderUnavailable(f"{name} is no complete {kind}: it is {type(network).__name__}")
-    return TransformersModel(name, licence, folder, sha256_of(*weights), network.eval().to(target), processor, target)
+    revision = revision_of(folder)
+    return TransformersModel(
+        name, licence, folder, weights_sha256, revision, network.eval().to(target), processor, target
+    )
 
 
 def _model_folder(name: str) -> tuple[Path, str]:
@@ -104,10 +119,7 @@ def _weight_files(name: str, folder: Path) -> list[Path]:
     chosen = next((folder / file for file in TRANSFORMERS_FILES if (folder / file).is_file()), None)
     if chosen is None:
         raise EncoderUnavailable(f"{name}: {folder} holds no weights ({TRANSFORMERS_FILES[0]})")
-    if chosen.name.endswith(".index.json"):
-        shards = json.loads(chosen.read_text("utf-8"))["weight_map"].values()
-        return [folder / shard for shard in sorted(set(shards))]
-    return [chosen]
+    return shards_of(chosen)
 
 
 def licence_of(repository: str) -> str:
@@ -123,8 +135,21 @@ def not_here(name: str) -> str:
 
 def no_tokenizer(name: str, error: Exception) -> str:
     """Return the sentence for a tokenizer that cannot be used."""
+    if _asks_for_own_code(error):
+        return cannot_load(name, error)
     remedy = f"fetch it with: twinlens models fetch {name}, or put its files beside local weights"
     return f"the tokenizer of {name} is not usable here ({brief(error)}); {remedy}"
+
+
+def cannot_load(name: str, error: Exception, file: Path | None = None) -> str:
+    """Return the sentence for a model, of a file if there is one, that its library cannot load."""
+    if _asks_for_own_code(error):
+        return f"{name} needs code of its own, which is never run here; take another model"
+    return f"{name}{f': {file}' if file else ''} cannot be loaded: {brief(error)}"
+
+
+def _asks_for_own_code(error: Exception) -> bool:
+    return "trust_remote_code" in str(error)
 
 
 def brief(error: Exception) -> str:

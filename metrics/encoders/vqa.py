@@ -12,7 +12,7 @@ import PIL.Image
 
 from metrics.encoders.catalogue import EncoderUnavailable, Image
 from metrics.encoders.dual import feature_version
-from metrics.encoders.local_models import brief, load_errors, load_transformers_model
+from metrics.encoders.local_models import cannot_load, load_errors, load_transformers_model
 from metrics.encoders.runtime import encode_by_key, exact_inference
 from metrics.encoders.weights import hub_offline
 
@@ -53,6 +53,7 @@ class QuestionAnswerer:
     yes_tokens: Sequence[int]
     no_tokens: Sequence[int]
     pad_token: int
+    revision: str | None
     batch_size: int = 4
 
     def encode(self, questions: Sequence[Question]) -> list[Answer]:
@@ -97,9 +98,11 @@ def load_vqa(model: str, device: str = "auto") -> QuestionAnswerer:
 
     with hub_offline():
         try:
-            processor: Any = AutoProcessor.from_pretrained(loaded.folder)  # type: ignore[no-untyped-call]
+            processor: Any = AutoProcessor.from_pretrained(  # type: ignore[no-untyped-call]
+                loaded.folder, trust_remote_code=False
+            )
         except load_errors() as error:
-            raise EncoderUnavailable(f"{name} cannot be loaded: {brief(error)}") from error
+            raise EncoderUnavailable(cannot_load(name, error)) from error
     if getattr(processor, "tokenizer", None) is None:
         raise EncoderUnavailable(f"{name} is no complete {kind}: it is {type(loaded.network).__name__}")
     processor.image_processor = loaded.image_processor
@@ -119,7 +122,7 @@ def load_vqa(model: str, device: str = "auto") -> QuestionAnswerer:
             chat=_digest(processor.chat_template) if processor.chat_template else "none",
             processor=type(processor.image_processor).__name__,
             processing=_digest(processor.image_processor.to_dict()),
-            revision=loaded.folder.name if loaded.folder.parent.name == "snapshots" else "local",
+            revision=loaded.revision or "local",
             tokens=_digest([yes_tokens, no_tokens]),
         ),
         network=loaded.network,
@@ -129,6 +132,7 @@ def load_vqa(model: str, device: str = "auto") -> QuestionAnswerer:
         yes_tokens=yes_tokens,
         no_tokens=no_tokens,
         pad_token=tokenizer.pad_token_id,
+        revision=loaded.revision,
     )
 
 

@@ -9,13 +9,13 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from metrics.encoders.catalogue import EncoderUnavailable
+from metrics.encoders.catalogue import EncoderUnavailable, check_weights
 from metrics.encoders.runtime import import_open_clip
 
 OPEN_CLIP_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
@@ -27,6 +27,9 @@ TRANSFORMERS_FILES = (
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
 )
+FETCHED = "fetched.json"
+"""The file of the weights folder that keeps, by encoder, the revision that was fetched and the hash of its weights."""
+
 _TEXT_FILES = ("config.json", "tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab*", "merges.txt")
 _OF_TRANSFORMERS = ("transformers", "owlv2", "grounding_dino", "vqa")
 _CONFIG_FILES = (
@@ -78,6 +81,60 @@ def sha256_of(*paths: Path) -> str:
     return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
+def shards_of(weights: Path) -> list[Path]:
+    """Return the files of weights: those that an index (``*.index.json``) names, else the file itself."""
+    if not weights.name.endswith(".index.json"):
+        return [weights]
+    shards = json.loads(weights.read_text("utf-8"))["weight_map"].values()
+    return [weights.with_name(shard) for shard in sorted(set(shards))]
+
+
+def revision_of(path: Path) -> str | None:
+    """Return the revision (a commit) of a file or folder in the Hugging Face cache, None for any other.
+
+    Examples
+    --------
+    >>> revision_of(Path("hub/models--org--name/snapshots/0123456789abcdef/model.safetensors"))
+    '0123456789abcdef'
+    """
+    return next((each.name for each in (path, *path.parents) if each.parent.name == "snapshots"), None)
+
+
+def fetched() -> dict[str, dict[str, str]]:
+    """Return what was fetched, by encoder: ``revision`` and ``weights_sha256`` (see `FETCHED`).
+
+    Raises EncoderUnavailable if the file is damaged.
+    """
+    path = weights_folder() / FETCHED
+    try:
+        record = json.loads(path.read_text("utf-8"))
+        return {
+            name: {key: str(entry[key]) for key in ("revision", "weights_sha256")} for name, entry in record.items()
+        }
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise EncoderUnavailable(f"{path} cannot be read ({error}); remove it, and fetch the weights again") from None
+
+
+def check_fetched(name: str, weights_sha256: str) -> None:
+    """Raise EncoderUnavailable if the weights of an encoder are others than were fetched (see `check_weights`)."""
+    known = fetched().get(name, {}).get("weights_sha256")
+    check_weights(name, weights_sha256, known, f"fetch them again with: twinlens models fetch {name}")
+
+
+def _record(name: str, weights: Path) -> None:
+    revision = revision_of(weights)
+    if revision is None:
+        return
+    record = fetched() | {name: {"revision": revision, "weights_sha256": sha256_of(*shards_of(weights))}}
+    path = weights_folder() / FETCHED
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staged = path.with_suffix(f".{os.getpid()}.new")
+    staged.write_text(json.dumps(record, indent=2, sort_keys=True), "utf-8")
+    os.replace(staged, path)
+
+
 def cached_file(repository: str, filenames: Sequence[str]) -> Path | None:
     """Return the first of the files of a Hugging Face repository that its cache on this machine holds, or None."""
     from huggingface_hub import try_to_load_from_cache
@@ -95,19 +152,26 @@ def cached_file(repository: str, filenames: Sequence[str]) -> Path | None:
 
 @contextmanager
 def hub_offline() -> Iterator[None]:
-    """Keep huggingface_hub, and what is built on it, off the network while the block runs.
+    """Keep huggingface_hub, and what is built on it, off the network while the block runs, and from asking questions.
+
+    transformers asks at the terminal whether to run code that comes with a model, where a library between leaves that
+    open, as open_clip does of text towers; with no time left for an answer it raises ValueError instead.
 
     The environment variable ``HF_HUB_OFFLINE`` is read once, when huggingface_hub is imported, so it comes too late
     in a process that has it already; a missing file would then cost half a minute of retries.
     """
     from huggingface_hub import constants
 
-    before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = True
-    try:
+    with ExitStack() as restored:
+        restored.callback(setattr, constants, "HF_HUB_OFFLINE", constants.HF_HUB_OFFLINE)
+        constants.HF_HUB_OFFLINE = True
+        with suppress(ImportError):
+            from transformers import dynamic_module_utils
+
+            before = dynamic_module_utils.TIME_OUT_REMOTE_CODE
+            restored.callback(setattr, dynamic_module_utils, "TIME_OUT_REMOTE_CODE", before)
+            dynamic_module_utils.TIME_OUT_REMOTE_CODE = 0
         yield
-    finally:
-        constants.HF_HUB_OFFLINE = before
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +219,19 @@ def check_architecture(architecture: str) -> None:
 
 
 def fetch(name: str) -> Path:
-    """Download the weights of an encoder; the only function of TwinLens that downloads any.
+    """Download the weights of an encoder, and record revision and hash; the only function that downloads any.
 
     ``name`` is ``open_clip:ARCHITECTURE/TAG``, ``open_clip:hf-hub:ORG/NAME``, ``insightface:PACK``, or
     ``transformers``, ``owlv2``, ``grounding_dino`` or ``vqa`` with ``:ORG/NAME``. Returns the weights file, or the
     pack's folder. Raises EncoderUnavailable if the name is not one that can be downloaded, or the download fails; one
     sentence each.
     """
+    weights = _fetch(name)
+    _record(name, weights)
+    return weights
+
+
+def _fetch(name: str) -> Path:
     library, _, model = name.partition(":")
     if library == "insightface" and model:
         return _fetch_insightface(model)

@@ -173,7 +173,7 @@ def _load(weights: str) -> _Loaded:
     on_gpu = torch.cuda.is_available()
     try:
         pipeline = diffusers.DiffusionPipeline.from_pretrained(  # type: ignore[no-untyped-call]
-            weights, dtype=torch.bfloat16 if on_gpu else torch.float32
+            weights, dtype=torch.bfloat16 if on_gpu else torch.float32, trust_remote_code=False
         )
         pipeline = pipeline.to("cuda" if on_gpu else "cpu")
     except _BROKEN as error:
