@@ -309,7 +309,7 @@ def _total_verdict(pair: TotalDifference) -> str:
     amount = f"{a} minus {b}: {_signed(stars)} stars ({_signed(pair['low'])} to {_signed(pair['high'])})"
     amount += f", over {pluralize(pair['n_prompts'], 'common prompt')} or more in each row"
     if pair["better_system"] is None:
-        return f"{amount}, not separable"
+        return f"{amount}, nobody is named: {pair['problem']}" if pair["problem"] else f"{amount}, not separable"
     if pair["weight_to_move"] is None:
         return f"{amount}; no weights would turn it"
     return f"{amount}; it would draw if {pair['weight_to_move']:.0%} of the weight moved"

@@ -15,22 +15,23 @@ from evals.rating.statistics.proportions import smallest_p_value
 TOGETHER_S = 600.0
 """How far apart two systems may be asked the same prompt, so that the hour is not taken for a difference."""
 
-UNKNOWN = "when each was asked is not known, so the interval does not allow for drift"
-PAIRED = "it holds for the hours in which both were asked, prompt by prompt"
+UNKNOWN = "when each was asked is not known, and what differs may be the hour"
+_PAIRED = "it holds for the hours in which both were asked, prompt by prompt"
 
 
 def mean_over_time(shares: Numbers, moments: Numbers, value_range: Range) -> Estimate | None:
-    """Return the mean with an interval that allows for drift (`in_stretches`), None where some time is not known.
+    """Return the mean with an interval that allows for drift (`in_stretches`), None where no time is known.
 
     Parameters
     ----------
     shares, moments
-        One a prompt: its place on the scale, NaN where it has none, and when it was asked, in seconds.
+        One a prompt: its place on the scale, NaN where it has none, and when it was asked, in seconds. Those of which
+        no time is known follow the others.
     value_range
         Of the scale.
     """
     known = np.isfinite(shares)
-    if not known.any() or not np.isfinite(moments[known]).all():
+    if not np.isfinite(moments[known]).any():
         return None
     ordered = shares[known][np.argsort(moments[known], kind="stable")]
     (estimate,) = estimate_differences(in_stretches(ordered)[:, None])
@@ -52,15 +53,17 @@ def difference_over_time(stretches: Numbers, n_prompts: int) -> Estimate:
     return replace(estimate.within(-1.0, 1.0), n_prompts=n_prompts, p_value=p_value)
 
 
-def asked_together(first: Numbers, second: Numbers) -> tuple[npt.NDArray[np.intp], str]:
+def asked_together(first: Numbers, last: Numbers) -> tuple[npt.NDArray[np.intp], str | None]:
     """Return which pairs count, in the order of time, and what to know: a drift of the day is no difference of systems.
 
-    Where any time is not known all pairs count, in the order given.
+    A prompt counts where all requests that either system was rated on lie within ten minutes, and the time of each is
+    known.
 
     Parameters
     ----------
-    first, second
-        When each of two systems was asked each prompt, in seconds.
+    first, last
+        When each prompt was first and last asked, in seconds: one row a prompt, one column a system, NaN where the time
+        of a request is not known.
 
     Returns
     -------
@@ -69,13 +72,18 @@ def asked_together(first: Numbers, second: Numbers) -> tuple[npt.NDArray[np.intp
 
     Examples
     --------
-    >>> asked_together(np.array([0.0, 60.0]), np.array([5.0, 7_200.0]))[0].tolist()
+    >>> asked = np.array([[0.0, 5.0], [60.0, 7_200.0], [90.0, np.nan]])
+    >>> asked_together(asked, asked + 1.0)[0].tolist()
     [0]
     """
-    gaps = np.abs(first - second)
-    if not np.isfinite(gaps).all():
-        return np.arange(len(first)), UNKNOWN
-    places = np.flatnonzero(gaps <= TOGETHER_S)
-    n_apart = len(first) - len(places)
-    apart = f"; {n_apart} of {len(first)} prompts were asked of them more than ten minutes apart and do not count"
-    return places[np.argsort((first + second)[places], kind="stable")], PAIRED + (apart if n_apart else "")
+    spans = last.max(axis=1) - first.min(axis=1)
+    places = np.flatnonzero(spans <= TOGETHER_S)
+    n, n_unknown, n_apart = len(spans), int(np.isnan(spans).sum()), int((spans > TOGETHER_S).sum())
+    if n and n_unknown == n:
+        return places, UNKNOWN
+    parts = [_PAIRED] if len(places) else []
+    if n_apart:
+        parts.append(f"{n_apart} of {n} prompts were asked of them more than ten minutes apart and do not count")
+    if n_unknown:
+        parts.append(f"{n_unknown} of {n} prompts were asked at a time that is not known and do not count")
+    return places[np.argsort((first + last).sum(axis=1)[places], kind="stable")], "; ".join(parts) or None

@@ -41,7 +41,8 @@ def bradley_terry_strengths(
 
     Every prompt is one meeting of all systems that were rated on it: rows that share it are averaged inside it first,
     so that no prompt counts twice. Two systems meet where they have at least 5 prompts in common; where such meetings,
-    through others too, do not join all systems, there are no strengths.
+    through others too, do not join all systems, there are no strengths. Rows that drift with the hour are no meetings:
+    who was asked at a better one has won nothing.
 
     Parameters
     ----------
@@ -56,13 +57,13 @@ def bradley_terry_strengths(
         return None
     tables = []
     for one in rated:
-        if one.prompt_scores is not None:
+        if one.prompt_scores is not None and one.prompt_scores.asked_at is None:
             places = one.prompt_scores.shares.reindex(columns=list(systems))
             places.index = pd.MultiIndex.from_tuples(prompts_of(one, places.index), names=["suite", "prompt"])
             tables.append(places)
     if not tables:
-        return BradleyTerryStrengths(n_prompts=0, systems=[], note="no row has stars")
-    meetings = pd.concat(tables).groupby(["suite", "prompt"]).mean()
+        return BradleyTerryStrengths(n_prompts=0, systems=[], note="no row has stars that do not drift with the hour")
+    meetings = pd.concat(tables).groupby(level=[0, 1]).mean()
     meetings = meetings[meetings.count(axis=1) > 1]
     try:
         fitted = bradley_terry(meetings.to_numpy(np.float64), list(systems), seed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -11,15 +10,15 @@ import pandas as pd
 from typing_extensions import TypedDict
 
 from evals.rating.comparison import number_or_none
-from evals.rating.stars.asked_at import UNKNOWN, asked_together, difference_over_time, mean_over_time
+from evals.rating.stars.asked_at import mean_over_time
+from evals.rating.stars.pairs import Pair, compare
 from evals.rating.stars.prompt_scores import PromptScores
 from evals.rating.statistics.coverage import coverage_caution, difference_caution
 from evals.rating.statistics.equivalence import smallest_equivalence_margin, smallest_equivalence_margin_of_rates
-from evals.rating.statistics.estimates import score_differences, score_means
-from evals.rating.statistics.intervals import MIN_PROMPTS, Estimate, Numbers, paired_differences
-from evals.rating.statistics.over_time import in_stretches
+from evals.rating.statistics.estimates import score_means
+from evals.rating.statistics.intervals import MIN_PROMPTS, Estimate, Numbers
 from evals.rating.statistics.power import prompts_needed, smallest_detectable_difference
-from evals.rating.statistics.proportions import is_rate, smallest_p_value
+from evals.rating.statistics.proportions import is_rate
 from evals.rating.statistics.wins import count_wins, sign_test
 
 FEWEST, MOST = 1.0, 5.0
@@ -30,9 +29,6 @@ _STARS = MOST - FEWEST
 HALF_A_STAR = 0.5
 
 _SCALE = (0.0, 1.0)
-
-ROUNDING = 1e-12
-"""What two places on the scale differ by at least, to be more than the rounding of floats."""
 
 
 class StarCell(TypedDict):
@@ -65,7 +61,7 @@ class StarCell(TypedDict):
 
 
 class StarDifference(TypedDict):
-    """System A minus system B in stars, over the prompts that both were asked.
+    """System A minus system B in stars, over the prompts that both were asked (`evals.rating.stars.pairs`).
 
     There is no number below 5 common prompts. ``p_value`` is the pair's own; ``p_holm``, ``better_system`` and
     ``verdict`` are what `evals.rating.stars.verdicts.settle` makes of all that is compared in an eval, empty before.
@@ -106,10 +102,11 @@ def star_cells(
     plain = pd.Series(dtype=float) if values is None else values
     estimates = score_means(shares, _SCALE, seed, scores.rates)
     if scores.asked_at is not None:
-        moments = scores.asked_at.reindex(columns=list(systems)).to_numpy(np.float64)
+        ends = [pd.MultiIndex.from_product([("first", "last"), (system,)]) for system in systems]
+        moments = [scores.asked_at.reindex(columns=of).to_numpy(np.float64).mean(axis=1) for of in ends]
         estimates = [
             mean_over_time(column, asked_at, _SCALE) or estimate
-            for column, asked_at, estimate in zip(shares.T, moments.T, estimates, strict=True)
+            for column, asked_at, estimate in zip(shares.T, moments, estimates, strict=True)
         ]
     return [
         _cell(system, column, estimate, scores, float(plain.get(system, np.nan)))
@@ -187,80 +184,40 @@ def star_differences(scores: PromptScores, systems: Sequence[str], are_prices: b
         Whether they are prices, which are known and not measured.
     """
     present = [system for system in systems if system in scores.shares]
-    sides = {system: scores.shares[system].to_numpy(np.float64) for system in present}
-    return [_difference(a, b, sides[a], sides[b], scores, are_prices) for a, b in combinations(present, 2)]
+    return [_difference(a, b, compare(scores, a, b, are_prices), scores) for a, b in combinations(present, 2)]
 
 
-def paired_estimate(first: Numbers, second: Numbers, are_prices: bool, rates: bool = False) -> Estimate:
-    """Return the first system's mean place minus the second's, with the interval and p-value that a row gives them.
-
-    A difference of prices that is the same on every prompt is a fact (p = 0). Of what is measured, no difference is
-    surer than that of two rates, one of them 1 and one 0 on every prompt. Below 5 prompts nothing is compared.
-
-    Examples
-    --------
-    >>> steady = np.full(6, 0.5), np.full(6, 0.3)
-    >>> round(paired_estimate(*steady, are_prices=False).p_value, 5), paired_estimate(*steady, are_prices=True).p_value
-    (0.00014, 0.0)
-    """
-    differences, n = paired_differences(first, second), len(first)
-    if n < MIN_PROMPTS:
-        return Estimate(n, np.nan, np.nan, np.nan)
-    if are_prices and np.ptp(differences) < ROUNDING:
-        price = float(differences.mean())
-        return Estimate(n, price, price, price, float(abs(price) < ROUNDING))
-    (estimate,) = score_differences(first[:, None], second[:, None], _SCALE, rates)
-    return replace(estimate, p_value=max(estimate.p_value, smallest_p_value(n)))
-
-
-def _difference(
-    a: str, b: str, first: Numbers, second: Numbers, scores: PromptScores, are_prices: bool
-) -> StarDifference:
-    both = np.isfinite(first) & np.isfinite(second)
-    first, second = first[both], second[both]
-    caution = None
-    if scores.asked_at is not None:
-        moments = (scores.asked_at[system].to_numpy(np.float64)[both] for system in (a, b))
-        together, caution = asked_together(*moments)
-        first, second = first[together], second[together]
-    n_prompts, differences, wins = len(first), paired_differences(first, second), count_wins(first, second)
-    if caution is None or caution == UNKNOWN:
-        estimate = paired_estimate(first, second, are_prices, scores.rates)
+def _difference(a: str, b: str, pair: Pair, scores: PromptScores) -> StarDifference:
+    n_prompts, lead, wins = len(pair.prompts), pair.lead, count_wins(pair.first, pair.second)
+    if is_rate(np.stack([pair.first, pair.second]), scores.rates):
+        margin = smallest_equivalence_margin_of_rates(pair.first, pair.second, pair.lift) / (1 - scores.chance)
     else:
-        differences = in_stretches(differences)
-        estimate = difference_over_time(differences, n_prompts)
-    stars_per_unit = _STARS / (1 - scores.chance)
-    rates = is_rate(np.stack([first, second]), scores.rates)
-    margin = smallest_equivalence_margin_of_rates(first, second) if rates else smallest_equivalence_margin(differences)
-    detectable = smallest_detectable_difference(differences)
+        margin = smallest_equivalence_margin(pair.differences)
+    detectable = smallest_detectable_difference(pair.differences)
     return StarDifference(
         system_a=a,
         system_b=b,
         n_prompts=n_prompts,
-        stars=_scaled(estimate.value, stars_per_unit),
-        low=_scaled(estimate.low, stars_per_unit),
-        high=_scaled(estimate.high, stars_per_unit),
-        p_value=number_or_none(estimate.p_value),
+        stars=number_or_none(_STARS * lead.value),
+        low=number_or_none(_STARS * lead.low),
+        high=number_or_none(_STARS * lead.high),
+        p_value=number_or_none(lead.p_value),
         p_holm=None,
         better_system=None,
-        detectable=stars_per_unit * detectable if np.isfinite(detectable) else None,
+        detectable=_STARS * detectable if np.isfinite(detectable) else None,
         prompts_for_half_a_star=(
             prompts_needed(
-                HALF_A_STAR / stars_per_unit, float(differences.std(ddof=1) * np.sqrt(n_prompts / len(differences)))
+                HALF_A_STAR / _STARS,
+                float(pair.differences.std(ddof=1) * np.sqrt(n_prompts / len(pair.differences))),
             )
             if np.isfinite(detectable)
             else None
         ),
-        equal_within=_scaled(margin, stars_per_unit),
+        equal_within=number_or_none(min(_STARS * margin, _STARS)),
         wins=wins.wins,
         ties=wins.ties,
         losses=wins.losses,
         sign_test=number_or_none(sign_test(wins)),
-        caution=caution or difference_caution(first, second, _SCALE, scores.rates),
+        caution=pair.caution or difference_caution(pair.first, pair.second, _SCALE, scores.rates),
         verdict="",
     )
-
-
-def _scaled(difference: float, stars_per_unit: float) -> float | None:
-    """Return a difference of places in stars, at most what lies between the fewest and the most."""
-    return min(max(stars_per_unit * float(difference), -_STARS), _STARS) if np.isfinite(difference) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -107,9 +108,21 @@ def score_computed(computed: str, requests: pd.DataFrame, suite: str | None, siz
     scores = PromptScores.of(placed)
     if computed != "latency":
         return scores
-    asked_at = placed.assign(sent_at=chosen["sent_at"]).pivot_table("sent_at", "prompt", "system", "mean", dropna=False)
-    asked_at = asked_at.reindex(index=scores.shares.index, columns=scores.shares.columns)
-    return replace(scores, asked_at=asked_at, cautions=_cautions(chosen[~left_out]))
+    return replace(scores, asked_at=_asked_at(placed, chosen["sent_at"], scores), cautions=_cautions(chosen[~left_out]))
+
+
+def _asked_at(placed: pd.DataFrame, sent_at: pd.Series[float], scores: PromptScores) -> pd.DataFrame:
+    """Return when the first and the last request that counts was sent, NaN where the time of one is not known."""
+    counted = placed.assign(sent_at=sent_at, is_known=sent_at.notna().astype(float))[~placed["left_out"]]
+
+    def table(column: str, aggregate: Literal["min", "max"]) -> pd.DataFrame:
+        by_system = counted.pivot_table(column, "prompt", "system", aggregate, dropna=False)
+        return by_system.reindex(index=scores.shares.index, columns=scores.shares.columns)
+
+    all_known = table("is_known", "min") == 1
+    return pd.concat({"first": table("sent_at", "min"), "last": table("sent_at", "max")}, axis=1).where(
+        pd.concat({"first": all_known, "last": all_known}, axis=1)
+    )
 
 
 def _is_loaded(computed: str, requests: pd.DataFrame) -> pd.Series[bool]:

@@ -67,8 +67,8 @@ class PromptScores:
     0; NaN where nothing is known. ``complete_case`` is the same without the system's failures, ``lowest`` and
     ``highest`` are the same if everything that was left out had been worst, or best. ``counts`` has the index system
     and ``n_scored``, ``n_failed`` and ``n_left_out`` outcomes; ``reasons`` counts the reasons for failing or leaving
-    out. ``asked_at`` is when each prompt was asked, in seconds, where a score drifts with the hour, and ``cautions``
-    say what the scores of a system hold for.
+    out. ``asked_at`` is when each prompt was asked, in seconds, where a score drifts with the hour: ``first`` and
+    ``last`` request, by system. ``cautions`` say what the scores of a system hold for.
     """
 
     shares: pd.DataFrame

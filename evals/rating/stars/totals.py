@@ -12,12 +12,16 @@ import pandas as pd
 from scipy import stats
 from typing_extensions import TypedDict
 
-from evals.rating.stars.cells import FEWEST, MOST, ROUNDING, paired_estimate
+from evals.rating.stars.cells import FEWEST, MOST
+from evals.rating.stars.pairs import ROUNDING, Pair, compare
 from evals.rating.stars.table import RatedRow
-from evals.rating.statistics.intervals import CONFIDENCE, MIN_PROMPTS, Numbers, paired_differences
-from evals.rating.statistics.proportions import is_rate, newcombe_interval
+from evals.rating.statistics.intervals import CONFIDENCE, MIN_PROMPTS
+from evals.rating.statistics.proportions import is_rate, newcombe_interval, smallest_p_value
 
 _STARS = MOST - FEWEST
+
+CONTRADICTED = "the prompts that both were rated on do not bear out the order of the totals"
+"""Why nobody is named where the difference over common prompts and the totals, each over its own, have unlike signs."""
 
 
 class SystemTotal(TypedDict):
@@ -32,9 +36,9 @@ class TotalDifference(TypedDict):
 
     ``n_prompts`` are their common prompts in the row that has the fewest. ``p_holm`` and ``better_system`` are what
     `evals.rating.stars.verdicts.settle` makes of all that is compared in an eval, None before, and where it was not in
-    the family. ``weight_to_move`` is the smallest share of all weight that must move between rows before the other
-    system leads, None where no weights do that; ``decided_by`` are the rows, each with the factor by which its weight
-    alone would have to change for a draw.
+    the family. ``problem`` is None, or the sentence that says why nobody may be named. ``weight_to_move`` is the
+    smallest share of all weight that must move between rows before the other system leads, None where no weights do
+    that; ``decided_by`` are the rows, each with the factor by which its weight alone would have to change for a draw.
     """
 
     system_a: str
@@ -46,12 +50,13 @@ class TotalDifference(TypedDict):
     p_value: float
     p_holm: float | None
     better_system: str | None
+    problem: str | None
     weight_to_move: float | None
     decided_by: dict[str, float]
 
 
 class Totals(TypedDict):
-    """The totals over the rows in which every two systems have at least 5 prompts in common.
+    """The totals over the rows in which every two systems have at least 5 prompts that compare them.
 
     ``weights`` are those of the rows that count, as shares of 1. ``indistinguishable_rows`` are those of them in which
     nobody has stars because nobody can be told from the control: they count as one star for everyone, since a row that
@@ -74,15 +79,17 @@ def totals(rated: Sequence[RatedRow], systems: Sequence[str], weights: Mapping[s
 
     .. math:: T_s = \sum_r w_r \bar u_{rs}, \qquad \sum_r w_r = 1,
 
-    which no lower component can raise. Declared rows are never in it. Rows may share their prompts, so the variance of
-    a difference is summed over prompts, of what each of them adds in all rows together:
+    which no lower component can raise. Declared rows are never in it. A difference is made of those of the rows
+    (`evals.rating.stars.pairs`). Rows may share their prompts, so its variance is summed over prompts, of what each of
+    them adds in all rows together:
 
     .. math:: \sum_p \Big( \sum_r w_r \frac{d_{rp} - \bar d_r}{\sqrt{n_r (n_r - 1)}} \Big)^2,
 
-    with degrees of freedom after Satterthwaite, the suites being the components. A row of rates varies at least as
-    much as Newcombe's interval of it says, and any other at least as much as that of two rates, one of them 1 and one 0
-    on every prompt, so that a few prompts on which all agree are no certainty; prices are. The total of a single row is
-    that row.
+    with degrees of freedom after Satterthwaite, the suites being the components. Rows that drift with the hour are a
+    component of their own, whose prompts are the stretches of time behind the row's interval. A row of rates varies at
+    least as much as Newcombe's interval of it says, and any other at least as much as that of two rates, one of them 1
+    and one 0 on every prompt, so that a few prompts on which all agree are no certainty; prices are. The total of a
+    single row is that row.
 
     Parameters
     ----------
@@ -141,12 +148,13 @@ def _why_left_out(one: RatedRow, systems: Sequence[str]) -> str | None:
     with_stars = {cell["system"] for cell in one.row["cells"] if cell["stars"] is not None}
     if missing := [system for system in systems if system not in with_stars]:
         return f"it has no stars for {', '.join(missing)}"
-    known = {system: np.isfinite(np.asarray(one.prompt_scores.shares[system], np.float64)) for system in systems}
-    in_common = {(a, b): int((known[a] & known[b]).sum()) for a, b in combinations(systems, 2)}
-    if too_few := {pair: n for pair, n in in_common.items() if n < MIN_PROMPTS}:
-        (a, b), n = min(too_few.items(), key=lambda pair: pair[1])
-        prompts = f"{n or 'no'} prompt{'' if n == 1 else 's'}"
-        return f"{a} and {b} have {prompts} in common there, and nothing is compared below {MIN_PROMPTS}"
+    pairs = {names: compare(one.prompt_scores, *names) for names in combinations(systems, 2)}
+    if too_few := {names: pair for names, pair in pairs.items() if len(pair.prompts) < MIN_PROMPTS}:
+        (a, b), pair = min(too_few.items(), key=lambda found: len(found[1].prompts))
+        n = len(pair.prompts)
+        prompts = f"{n or 'no'} prompt{'' if n == 1 else 's'} in common there"
+        why = f" ({pair.caution})" if pair.caution else ""
+        return f"{a} and {b} have {prompts}{why}, and nothing is compared below {MIN_PROMPTS}"
     return None
 
 
@@ -158,6 +166,10 @@ def _total(shares: Sequence[tuple[RatedRow, float]], system: str) -> float:
     return total
 
 
+_OVER_TIME = "/"
+"""In place of a suite: the stretches of time of the rows that drift with the hour."""
+
+
 @dataclass
 class _Spread:
     """What every prompt adds to the error of a weighted difference, by suite, and what few prompts add besides."""
@@ -165,21 +177,29 @@ class _Spread:
     by_suite: dict[str, dict[str, float]] = field(default_factory=dict)
     of_few_prompts: list[tuple[float, int]] = field(default_factory=list)
 
-    def add(self, one: RatedRow, weight: float, index: pd.Index[str], a: Numbers, b: Numbers) -> None:
-        """Add a row, from the places of two systems on the prompts that both were rated on."""
-        differences, n, prompts = paired_differences(a, b), len(index), prompts_of(one, index)
-        additions = weight * (differences - differences.mean()) / np.sqrt(n * (n - 1))
+    def add(self, one: RatedRow, weight: float, pair: Pair) -> None:
+        """Add a row, in which two systems are compared."""
+        differences, n, n_parts = pair.differences, len(pair.prompts), len(pair.differences)
+        stretches = [(_OVER_TIME, str(place)) for place in range(n_parts)]
+        prompts = stretches if pair.over_time else prompts_of(one, pair.prompts)
+        additions = weight * (differences - differences.mean()) / np.sqrt(n_parts * (n_parts - 1))
         for (suite, prompt), addition in zip(prompts, additions, strict=True):
             of_suite = self.by_suite.setdefault(suite, {})
             of_suite[prompt] = of_suite.get(prompt, 0.0) + float(addition)
         if one.are_prices and np.ptp(differences) < ROUNDING:
             return
-        mean = float(differences.mean())
-        if is_rate(np.stack([a, b]), one.prompt_scores is not None and one.prompt_scores.rates):
-            low, high = newcombe_interval(a, b)
-            farther = max(high - mean, mean - low)
+        scores = one.prompt_scores
+        if pair.over_time:
+            # As the row itself: no surer than two rates that differ on every prompt.
+            farthest = abs(pair.lead.value) / float(stats.t.isf(smallest_p_value(n) / 2, n_parts - 1))
+            self.of_few_prompts.append((max(0.0, (weight * farthest) ** 2 - (additions**2).sum()), n_parts - 1))
+            return
+        if scores is not None and is_rate(np.stack([pair.first, pair.second]), scores.rates):
+            low, high = newcombe_interval(pair.first, pair.second)
+            mean = float((pair.first - pair.second).mean())
+            farther = max(high - mean, mean - low) / (1 - scores.chance)
         else:
-            farther = abs(mean) * (1 - newcombe_interval(np.ones(n), np.zeros(n))[0])
+            farther = abs(pair.lead.value) * (1 - newcombe_interval(np.ones(n), np.zeros(n))[0])
         least = (weight * farther / stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) ** 2
         self.of_few_prompts.append((max(0.0, float(least - (additions**2).sum())), n - 1))
 
@@ -212,32 +232,28 @@ def _difference(shares: Sequence[tuple[RatedRow, float]], a: str, b: str) -> Tot
     spread, pairs = _Spread(), []
     for one, weight in shares:
         if one.prompt_scores is not None:
-            places = one.prompt_scores.shares
-            first, second = np.asarray(places[a], np.float64), np.asarray(places[b], np.float64)
-            both = np.isfinite(first) & np.isfinite(second)
-            first, second = first[both], second[both]
-            # As in the row's own stars, a whole scale is what lies above chance.
-            scale = 1 / (1 - one.prompt_scores.chance)
-            by_row[one.row["id"]] = scale * float(paired_differences(first, second).mean())
-            spread.add(one, weight * scale, places.index[both], first, second)
-            pairs.append((first, second, one.are_prices, one.prompt_scores.rates, weight * scale))
+            pair = compare(one.prompt_scores, a, b, one.are_prices)
+            by_row[one.row["id"]] = pair.lead.value
+            spread.add(one, weight, pair)
+            pairs.append((pair, weight))
     mean = math.fsum(weights[row] * difference for row, difference in by_row.items())
     low, high, p_value = spread.interval(mean)
     if len(pairs) == 1:
-        ((first, second, are_prices, rates, weight),) = pairs
-        only = paired_estimate(first, second, are_prices, rates)
-        low, high, p_value = weight * only.low, weight * only.high, only.p_value
+        ((pair, weight),) = pairs
+        low, high, p_value = weight * pair.lead.low, weight * pair.lead.high, pair.lead.p_value
     low, high = np.clip([low, high], -1, 1)
+    shown = _total(shares, a) - _total(shares, b)
     return TotalDifference(
         system_a=a,
         system_b=b,
-        n_prompts=min(len(first) for first, *_ in pairs),
+        n_prompts=min(len(pair.prompts) for pair, _ in pairs),
         stars=_STARS * mean,
         low=_STARS * float(low),
         high=_STARS * float(high),
         p_value=p_value,
         p_holm=None,
         better_system=None,
+        problem=CONTRADICTED if min(abs(shown), abs(mean)) > ROUNDING and shown * mean < 0 else None,
         weight_to_move=weight_to_move(by_row, weights),
         decided_by=deciding_factors(by_row, weights),
     )

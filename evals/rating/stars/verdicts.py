@@ -41,7 +41,7 @@ def settle(rated: Sequence[RatedRow], weighed: Sequence[Totals] = ()) -> None:
     for same, p_holm in zip(family.values(), holm(p_values), strict=True):
         for difference in same:
             difference["p_holm"] = number_or_none(p_holm)
-            difference["better_system"] = _better_system(difference)
+            difference["better_system"] = None if difference.get("problem") else _better_system(difference)
     for one in rated:
         for row in one.row["differences"]:
             row["verdict"] = _verdict(row)
@@ -80,7 +80,7 @@ def _better_system(difference: StarDifference | TotalDifference) -> str | None:
 def _verdict(row: StarDifference) -> str:
     stars, n_prompts = row["stars"], row["n_prompts"]
     if n_prompts == 0:
-        return "not comparable: no prompt was rated for both"
+        return f"not comparable: {row['caution'] or 'no prompt was rated for both'}"
     if stars is None:
         in_common = f"{n_prompts} prompt{'s' if n_prompts > 1 else ''} in common"
         return f"not comparable: {in_common}, and nothing is compared below {MIN_PROMPTS}"

@@ -45,7 +45,7 @@ def smallest_equivalence_margin(differences: Numbers) -> float:
     return float(abs(known.mean()) + stats.t.ppf(1 - ALPHA, n - 1) * (known.std(ddof=1) / np.sqrt(n)))
 
 
-def smallest_equivalence_margin_of_rates(first: Numbers, second: Numbers) -> float:
+def smallest_equivalence_margin_of_rates(first: Numbers, second: Numbers, lift: float = 0.0) -> float:
     """Return the margin within which two rates over the same prompts would just be called equal.
 
     As `smallest_equivalence_margin`, the 90 % interval being Newcombe's: it keeps its width where all prompts agree.
@@ -54,6 +54,8 @@ def smallest_equivalence_margin_of_rates(first: Numbers, second: Numbers) -> flo
     ----------
     first, second
         One value a prompt, each 0 or 1, in the same order.
+    lift
+        What is added to their difference.
 
     Examples
     --------
@@ -62,4 +64,4 @@ def smallest_equivalence_margin_of_rates(first: Numbers, second: Numbers) -> flo
     """
     if len(first) < MIN_PROMPTS:
         return np.nan
-    return max(map(abs, newcombe_interval(first, second, confidence=1 - 2 * ALPHA)))
+    return max(abs(end + lift) for end in newcombe_interval(first, second, confidence=1 - 2 * ALPHA))

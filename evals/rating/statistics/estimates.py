@@ -48,7 +48,9 @@ def score_means(values: Numbers, value_range: Range, seed: int, rates: bool = Fa
     ]
 
 
-def score_differences(first: Numbers, second: Numbers, value_range: Range, rates: bool = False) -> list[Estimate]:
+def score_differences(
+    first: Numbers, second: Numbers, value_range: Range, rates: bool = False, lift: float = 0.0
+) -> list[Estimate]:
     """Return the mean of the first minus the second, column by column, with its 95 % interval and p-value.
 
     The difference of two rates has Newcombe's interval (`rate_difference`), every other one Student's t
@@ -60,6 +62,8 @@ def score_differences(first: Numbers, second: Numbers, value_range: Range, rates
         One row a prompt, the same in both; NaN where a system has no value, and the prompt counts for neither.
     value_range, rates
         Of the scores of both, as for `score_means`.
+    lift
+        What is added to every difference, and to its interval: it makes none of them surer.
 
     Examples
     --------
@@ -69,11 +73,11 @@ def score_differences(first: Numbers, second: Numbers, value_range: Range, rates
     [(0.39, 1.0), (0.72, 1.0)]
     """
     lowest, highest = _ends(value_range)
-    estimates = estimate_differences(paired_differences(first, second))
+    estimates = estimate_differences(paired_differences(first, second) + lift)
     return [
-        rate_difference(*pair)
-        if is_rate_on(value_range, pair, rates)
-        else estimate.within(lowest - highest, highest - lowest)
+        (rate_difference(pair[0], pair[1], lift) if is_rate_on(value_range, pair, rates) else estimate).within(
+            lowest - highest, highest - lowest
+        )
         for pair, estimate in zip(map(_shared, first.T, second.T), estimates, strict=True)
     ]
 

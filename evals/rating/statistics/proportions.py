@@ -65,7 +65,7 @@ def rate_estimate(values: Numbers) -> Estimate:
     return Estimate(n, share, low, high)
 
 
-def rate_difference(first: Numbers, second: Numbers) -> Estimate:
+def rate_difference(first: Numbers, second: Numbers, lift: float = 0.0) -> Estimate:
     """Return the first rate minus the second, both over the same prompts, with Newcombe's 95 % interval.
 
     Method 10 of the paper: Wilson's distances of both rates are squared and added, less what the pairing takes away
@@ -76,6 +76,8 @@ def rate_difference(first: Numbers, second: Numbers) -> Estimate:
     ----------
     first, second
         One value a prompt, each 0 or 1, in the same order.
+    lift
+        What is added to the difference and to both ends of its interval.
 
     References
     ----------
@@ -88,11 +90,11 @@ def rate_difference(first: Numbers, second: Numbers) -> Estimate:
     >>> round(estimate.value, 3), round(estimate.low, 3), round(estimate.high, 3)
     (1.0, 0.448, 1.0)
     """
-    n, difference = len(first), float(first.mean() - second.mean())
+    n, difference = len(first), float(first.mean() - second.mean()) + lift
     if n < MIN_PROMPTS:
         return Estimate(n, difference, np.nan, np.nan)
     low, high = newcombe_interval(first, second)
-    return Estimate(n, difference, low, high, _newcombe_p_value(first, second))
+    return Estimate(n, difference, low + lift, high + lift, _newcombe_p_value(first, second, lift))
 
 
 def smallest_p_value(n_prompts: int) -> float:
@@ -132,14 +134,15 @@ def _newcombe(first: float, second: float, correlation: float, n: int, z: float)
     return first - second - below, first - second + above
 
 
-def _newcombe_p_value(first: Numbers, second: Numbers) -> float:
+def _newcombe_p_value(first: Numbers, second: Numbers, lift: float) -> float:
     rates, correlation = (float(first.mean()), float(second.mean())), _correlation(first, second)
-    if rates[0] == rates[1]:
+    difference = rates[0] - rates[1] + lift
+    if difference == 0:
         return 1.0
-    side, sign = (0, 1) if rates[0] > rates[1] else (1, -1)
+    side, sign = (0, 1) if difference > 0 else (1, -1)
 
     def clearance(z: float) -> float:
-        return sign * _newcombe(*rates, correlation, len(first), z)[side]
+        return sign * (_newcombe(*rates, correlation, len(first), z)[side] + lift)
 
     # The bound that faces zero starts at the difference itself and moves out as the confidence grows.
     excluded = clearance(_Z) > 0

@@ -26,17 +26,17 @@ def rated_row(
     row_id: str, kind: str = "measured", suite: str | None = "s", weight: float = 1.0, problem: str | None = None,
     indistinguishable: bool = False, prompts: Sequence[str] | None = None,
     shares: dict[str, Sequence[float]] | None = None, declared: dict[str, float | None] | None = None,
-    are_prices: bool = False, rates: bool = False, **systems: Sequence[float],
+    are_prices: bool = False, rates: bool = False, chance: float = 0.0, **systems: Sequence[float],
 ) -> RatedRow:  # fmt: skip
     """Return a rated row from the places of systems, one a prompt, settled alone; without any it has no stars."""
     shares = shares or systems
     n_prompts = len(next(iter(shares.values()), []))
     table = pd.DataFrame(shares, index=pd.Index(prompts or range(n_prompts), name="prompt"))
     nothing = pd.DataFrame()
-    scores = PromptScores(table, nothing, nothing, nothing, nothing, {}, rates=rates)
+    scores = PromptScores(table, nothing, nothing, nothing, nothing, {}, chance, rates)
     told: dict[str, Any] = {
         "id": row_id, "kind": kind, "suite": suite, "weight": weight, "problem": problem,
-        "cells": [{"system": system, "stars": _stars(table[system])} for system in table],
+        "cells": [{"system": system, "stars": _stars(table[system], chance)} for system in table],
         "declared_cells": [{"system": system, "stars": stars} for system, stars in (declared or {}).items()],
         "differences": star_differences(scores, list(table), are_prices),
     }  # fmt: skip
@@ -45,5 +45,5 @@ def rated_row(
     return rated
 
 
-def _stars(places: pd.Series[float]) -> float | None:
-    return in_stars(places.mean()) if places.count() >= MIN_PROMPTS else None
+def _stars(places: pd.Series[float], chance: float) -> float | None:
+    return in_stars(places.mean(), chance) if places.count() >= MIN_PROMPTS else None

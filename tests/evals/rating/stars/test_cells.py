@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.rating.stars.cells import in_halves, in_stars, paired_estimate, star_cells, star_differences
+from evals.rating.stars.cells import in_halves, in_stars, star_cells, star_differences
+from evals.rating.stars.pairs import paired_estimate
 from evals.rating.stars.prompt_scores import PromptScores
 from evals.rating.statistics.estimates import score_differences, score_means
 from evals.rating.statistics.power import smallest_detectable_difference

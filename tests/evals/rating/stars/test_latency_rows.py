@@ -6,10 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from evals.rating.stars.bradley_terry import bradley_terry_strengths
 from evals.rating.stars.cells import star_cells, star_differences
 from evals.rating.stars.computed_rows import score_computed, typical_values
 from evals.rating.stars.prompt_scores import with_units
+from evals.rating.stars.table import RatedRow
+from evals.rating.stars.totals import totals
+from evals.rating.stars.verdicts import settle
 from evals.rating.statistics.intervals import estimate_differences
+from tests.evals.rating.stars.rated_rows import rated_row
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 A, B = "a@h", "b@h"
@@ -62,7 +67,8 @@ def test_the_hour_stands_beside_the_stars_and_what_is_not_known_is_said():
     assert "nobody knows when each was asked" in cells[1]["caution"]
     assert "how many requests were in flight at once is not known" in cells[1]["caution"]
     pair = difference(known, bare)
-    assert (pair["n_prompts"], "does not allow for drift" in pair["caution"]) == (6, True)
+    assert (pair["n_prompts"], pair["stars"]) == (0, None)
+    assert pair["caution"] == "when each was asked is not known, and what differs may be the hour"
 
 
 def test_equal_systems_asked_at_other_hours_are_not_called_different():
@@ -102,3 +108,84 @@ def test_five_prompts_have_students_interval():
     (student,) = estimate_differences((scores.shares[A] - scores.shares[B]).to_numpy()[:, None])
     assert (pair["low"], pair["high"]) == pytest.approx((4 * student.low, 4 * student.high))
     assert pair["p_value"] == pytest.approx(student.p_value)
+
+
+def rated(*requests, systems=(A, B)):
+    """Return a latency row as the star table has it, settled alone."""
+    scores = scored(*requests)
+    row = {"id": "latency", "kind": "computed", "suite": "s", "weight": 1.0, "problem": None}
+    row |= {"cells": star_cells(scores, systems, 0), "differences": star_differences(scores, systems)}
+    one = RatedRow(row, scores)
+    settle([one])
+    return one
+
+
+def again(requests, after_s, **more):
+    """Return the requests asked once more, so many seconds later."""
+    later = [(datetime.fromisoformat(row["sent_at"]) + timedelta(seconds=after_s)).isoformat() for row in requests]
+    return [row | {"sent_at": at, "repeat": 1, **more} for row, at in zip(requests, later, strict=True)]
+
+
+FAST, SLOW = of_a_day(20, 1, swing=1.1), 4 * of_a_day(20, 2, swing=1.1)
+
+
+def test_prompts_without_a_time_do_not_pair_and_the_others_are_still_held_to_the_hour():
+    evening = asked(B, SLOW, begin_s=8 * 3600)
+    evening[0]["sent_at"] = None
+    pair = difference(asked(A, FAST), evening)
+    assert (pair["n_prompts"], pair["p_value"]) == (0, None)
+    assert "19 of 20 prompts were asked of them more than ten minutes apart" in pair["caution"]
+    assert "1 of 20 prompts were asked at a time that is not known" in pair["caution"]
+    beside = asked(B, SLOW)
+    beside[0]["sent_at"] = None
+    assert difference(asked(A, FAST), beside)["n_prompts"] == 19
+    # Nor does one of them take the drift from the interval of a system.
+    widths = []
+    for requests in (asked(B, SLOW), beside):
+        (cell,) = star_cells(scored(requests), [B], seed=0)
+        widths.append(cell["high"] - cell["low"])
+    assert widths[1] == pytest.approx(widths[0], rel=0.2)
+
+
+def test_all_requests_that_count_must_lie_together_and_those_under_load_do_not_count():
+    first, second = asked(A, FAST), asked(B, SLOW, begin_s=5)
+    crowd = again(first, 7_200, in_flight=8, latency_s=70.0)
+    assert difference(first + crowd, second)["n_prompts"] == 20
+    # In the mean both were asked at noon.
+    assert difference(first + again(first, 86_400), asked(B, SLOW, begin_s=43_200))["n_prompts"] == 0
+    assert difference(first + again(first, 300), second)["n_prompts"] == 20
+
+
+def test_what_its_own_row_does_not_compare_counts_in_no_total():
+    cost = rated_row("cost", shares={A: [0.5] * 20, B: [0.5] * 20}, are_prices=True)
+    apart = rated(asked(A, FAST), asked(B, SLOW, begin_s=86_400))
+    assert apart.row["differences"][0]["verdict"].startswith("not comparable: 20 of 20 prompts were asked of them more")
+    found = totals([cost, apart], [A, B])
+    assert found["weights"] == {"cost": 1.0}
+    assert "more than ten minutes apart" in found["left_out"]["latency"]
+    # Of the others only those prompts count that were asked together.
+    late = asked(B, SLOW)[:12] + asked(B, SLOW, begin_s=86_400)[12:]
+    some = rated(asked(A, FAST), late)
+    (total,) = totals([some], [A, B])["differences"]
+    assert (total["n_prompts"], total["stars"]) == (12, pytest.approx(some.row["differences"][0]["stars"]))
+
+
+def test_a_latency_is_as_sure_in_a_total_as_in_its_row():
+    cost = rated_row("cost", shares={A: [0.5] * 20, B: [0.5] * 20}, are_prices=True)
+    for fast, slow in ((FAST, SLOW), (FAST, SLOW / 4), ([20.0] * 20, [40.0] * 20)):
+        one = rated(asked(A, fast), asked(B, slow, begin_s=3))
+        (of_row,) = one.row["differences"]
+        for rows, share in (([one], 1.0), ([cost, one], 0.5)):
+            (total,) = totals(rows, [A, B])["differences"]
+            for name, times in (("stars", share), ("low", share), ("high", share), ("p_value", 1.0)):
+                # Where all prompts agree the total has a little width.
+                nearly = 0.0 if name == "p_value" else 3e-3
+                assert total[name] == pytest.approx(times * of_row[name], rel=1e-6, abs=nearly)
+
+
+def test_latencies_are_no_meetings():
+    systems = [A, B, "c@h"]
+    one = rated(*(asked(system, FAST * n) for n, system in enumerate(systems, 1)), systems=systems)
+    assert bradley_terry_strengths([one], systems)["systems"] == []
+    other = rated_row("precise", shares={s: np.random.default_rng(n).uniform(size=8) for n, s in enumerate(systems)})
+    assert bradley_terry_strengths([one, other], systems) == bradley_terry_strengths([other], systems)

@@ -50,3 +50,12 @@ def test_a_row_without_stars_and_a_failed_control_are_no_meetings():
     assert bradley_terry_strengths([failed], SYSTEMS)["systems"] == []
     assert bradley_terry_strengths([shared, failed], SYSTEMS) == bradley_terry_strengths([shared], SYSTEMS)
     assert bradley_terry_strengths([shared], SYSTEMS[:2]) is None
+
+
+@pytest.mark.parametrize("name", ["prompt", "suite", "system", "value"])
+def test_a_system_may_be_called_as_a_column_is(name):
+    of = places(1)
+    named = [name, "b", "c"]
+    found = bradley_terry_strengths([row("precise", shares=dict(zip(named, of.values(), strict=True)))], named)
+    same = bradley_terry_strengths([row("precise", **of)], SYSTEMS)
+    assert [one["log_strength"] for one in found["systems"]] == [one["log_strength"] for one in same["systems"]]
