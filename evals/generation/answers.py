@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from evals.generation.spooling import Spooled
+
 
 @dataclass(frozen=True, slots=True)
 class ResponseMetadata:
@@ -57,7 +59,7 @@ class Running:
 class Finished:
     """The picture was made: ``content`` holds its untouched bytes, or ``url`` the address to get them from."""
 
-    content: bytes | None = None
+    content: bytes | Spooled | None = None
     url: str | None = field(default=None, repr=False)  # signed: who holds it can read the picture
     metadata: ResponseMetadata = ResponseMetadata()
 

@@ -11,6 +11,7 @@ from evals.generation.answers import Ended, Expired, Finished, MalformedResponse
 from evals.generation.hosts import Host
 from evals.generation.pacing import RetryPolicy, Stop
 from evals.generation.pictures import NotAPicture, Picture
+from evals.generation.spooling import Spooled
 from evals.imageset.contract import DELIVERY_EXPIRED, DELIVERY_FAILED, NOT_A_PICTURE, UNTRUSTED_URL
 
 UNDELIVERED = frozenset({NOT_A_PICTURE, DELIVERY_EXPIRED, DELIVERY_FAILED, UNTRUSTED_URL})
@@ -29,7 +30,7 @@ async def deliver(
     finished: Finished,
     task: Task | None,
     host: Host,
-    store: Callable[[bytes], Awaitable[Picture]],
+    store: Callable[[bytes | Spooled], Awaitable[Picture]],
     retry_policy: RetryPolicy,
     stop: Stop,
 ) -> Delivered | Ended | None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from evals.generation.spooling import Spooled
 from evals.imageset.contract import IMAGES
 from evals.imageset.decoding import UnreadableImage, decode_bytes, file_suffix, open_picture
 from evals.imageset.imageset import write_atomically
@@ -45,7 +46,7 @@ class Pictures:
         self._names = threading.Lock()
         self._decoding = threading.Semaphore(_DECODED_AT_ONCE)
 
-    def store(self, sample_id: str, content: bytes) -> Picture:
+    def store(self, sample_id: str, content: bytes | Spooled) -> Picture:
         """Decode a picture to see that it is one, and write its untouched bytes.
 
         Equal bytes get a running number, so that every sample has its own file. A file that a crash left without an
@@ -59,6 +60,7 @@ class Pictures:
             If they cannot be written.
         """
         with self._decoding:
+            content = bytes(content)
             width, height, file_sha256, pixel_sha256 = _decoded(content)
         with open_picture(content) as opened:
             kind = (opened.format or "png").lower()

@@ -29,6 +29,7 @@ from evals.generation.ledger import Ledger, RequestState
 from evals.generation.pacing import RateLimiter, RetryPolicy, Stop
 from evals.generation.pictures import Picture, Pictures
 from evals.generation.plan import ImageRequest
+from evals.generation.spooling import Spooled
 from evals.imageset.contract import UNTRUSTED_URL, Outcome
 from evals.imageset.decoding import picture_size
 
@@ -127,7 +128,7 @@ class _Attempt:
     async def settle(self, cost_usd: float) -> None:
         await self.context.budget.settle(self.request.sample_id, cost_usd)
 
-    async def store(self, content: bytes) -> Picture:
+    async def store(self, content: bytes | Spooled) -> Picture:
         return await asyncio.to_thread(self.context.pictures.store, self.request.sample_id, content)
 
     def enter_flight(self) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from evals.facts.models import HostFacts, Offer
     from evals.generation.answers import PollAnswer, SubmitAnswer, Task
     from evals.generation.plan import ImageRequest
+from evals.generation.spooling import Spooled
 
 
 class Host(Protocol):
@@ -29,7 +30,7 @@ class Host(Protocol):
         """Ask once how an accepted task is doing."""
         ...
 
-    async def download(self, url: str) -> bytes:
+    async def download(self, url: str) -> bytes | Spooled:
         """Fetch a delivered picture."""
         ...
 

@@ -30,6 +30,7 @@ from evals.generation.hosts.errors import message_of, read_error
 from evals.generation.hosts.redaction import redact_answer
 from evals.generation.hosts.transport import HttpAnswer, HttpCall, new_client, send
 from evals.generation.plan import ImageRequest
+from evals.generation.spooling import Spooled, spooled
 
 if TYPE_CHECKING:
     import httpx2 as httpx
@@ -167,7 +168,7 @@ class HttpHost:
         """Return the end of any task: this host accepts none, its pictures come at once or not at all."""
         return Ended("failed", "task_not_found", f"{self.facts.id} keeps no tasks")
 
-    async def download(self, url: str) -> bytes:
+    async def download(self, url: str) -> bytes | Spooled:
         """Fetch a delivered picture, without the key, through a few redirects to addresses that are checked as well.
 
         Raises
@@ -193,7 +194,7 @@ class HttpHost:
             raise Expired(f"HTTP {answer.status}")
         if answer.status != 200:
             raise httpx.ReadError(f"HTTP {answer.status}")
-        return answer.content
+        return spooled(answer.content)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -207,6 +208,8 @@ def complete(read: _Read) -> _Read:
     """Return what was read; `MalformedResponse` for a finished picture that is nowhere."""
     if isinstance(read, Finished) and not read.content and not read.url:
         raise MalformedResponse("a finished picture with neither bytes nor an address")
+    if isinstance(read, Finished) and isinstance(read.content, bytes):
+        return replace(read, content=spooled(read.content))
     return read
 
 
