@@ -34,10 +34,10 @@ SCALES_VERSION = 2
 class Anchor:
     """One end of a scale: the mean of a control, a number, or so many deviations of a control above the floor.
 
-    A control alone is measured in the run, over all systems together. ``deviations`` is for scales whose best value
-    nobody knows, higher being better: the spread of known-wrong arrangements says how much a difference means with
-    this encoder. ``of_encoder`` is for the best value that the encoder of the run can be expected to give, as its row
-    in `metrics.encoders.catalogue` says.
+    A control alone is measured in the run; of several systems, the middle one's level is for all. ``deviations`` is for
+    scales whose best value nobody knows, higher being better: the spread of known-wrong arrangements says how much a
+    difference means with this encoder. ``of_encoder`` is for the best value that the encoder of the run can be expected
+    to give, as its row in `metrics.encoders.catalogue` says.
     """
 
     control: Control | None = None

@@ -48,8 +48,8 @@ def control_statistics(measurements: pd.DataFrame, seed: int) -> list[ControlSta
 
     Notes
     -----
-    All systems are taken together, so that no system sets its own floor. The different seeds are the exception: what
-    a seed does is a property of the system.
+    All systems are taken together, since the question is whether a metric can tell right from wrong on this material.
+    The different seeds are the exception: what a seed does is a property of the system.
 
     The AUC is the mean over prompts of `win_probabilities`, within units that hold everything else fixed:
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
+from evals.rating.stars.middle_system import level_by_system, middle_level
 from metrics.controls import CONTROLS, Control
 from metrics.specification import MetricSpec
 
@@ -30,7 +31,8 @@ Places = Callable[["pd.Series[float]"], "pd.Series[float]"]
 def chance_of(rows: pd.DataFrame, spec: MetricSpec, place_of: Places) -> tuple[float, str]:
     """Return the mean place of a metric's known-wrong control, the best of several, and the words on where it is from.
 
-    Prompts count alike and systems are taken together. What a system fails at is worth nothing here too.
+    Prompts count alike, and of the systems it is the middle one's place (see `evals.rating.stars.middle_system`). What
+    a system fails at is worth nothing here too.
 
     Parameters
     ----------
@@ -54,13 +56,13 @@ def joint_chance(rows: pd.DataFrame, parts: Sequence[tuple[MetricSpec, float, Pl
     shared = [name for name in CONTROLS if CONTROLS[name].known_wrong and all(name in s.controls for s, _, _ in parts)]
     by_control = {}
     for control in shared:
-        joint = pd.DataFrame({"prompt": [], "sample": [], "log": []})
+        joint, same = pd.DataFrame(), ["system", "prompt", "sample"]
         for n, (spec, weight, place_of) in enumerate(parts):
             placed = _placed(rows[rows["metric"] == spec.id], spec, control, place_of)
             with np.errstate(divide="ignore"):
                 placed["log"] = weight * np.log(placed.pop("place").to_numpy(np.float64))
             # Every stranger that one metric looked at is held together with every one that the others did.
-            joint = placed if n == 0 else joint.merge(placed, on=["prompt", "sample"], suffixes=("", "_of_part"))
+            joint = placed if n == 0 else joint.merge(placed, on=same, suffixes=("", "_of_part"))
             if n:
                 joint["log"] += joint.pop("log_of_part")
         whole = sum(weight for _, weight, _ in parts)
@@ -74,21 +76,22 @@ def no_room_above(chance: float, source: str) -> str:
 
 
 def _placed(rows: pd.DataFrame, spec: MetricSpec, control: Control, place_of: Places) -> pd.DataFrame:
-    of_control = rows.loc[rows["control"] == control, ["prompt", "sample", "value", "reason"]]
+    of_control = rows.loc[rows["control"] == control, ["system", "prompt", "sample", "value", "reason"]]
     failed = of_control["reason"].isin(spec.system_failures)
     values = of_control["value"]
     places = (place_of(values) if values.notna().any() else values).mask(failed, 0.0)
-    return of_control[["prompt", "sample"]].assign(place=places.astype(float))[places.notna()]
+    return of_control[["system", "prompt", "sample"]].assign(place=places.astype(float))[places.notna()]
 
 
 def _best(by_control: dict[Control, pd.DataFrame]) -> tuple[float, str]:
-    # Every prompt counts the same, however often it was asked.
-    means = {
-        control: float(placed.groupby("prompt")["place"].mean().mean())
+    levels = {
+        control: middle_level(level_by_system(placed, "place"), "higher")
         for control, placed in by_control.items()
         if len(placed)
     }
-    if not means:
+    if not levels:
         return 0.0, "no arrangement that is known to be wrong was measured"
-    control = max(means, key=lambda name: means[name])
-    return means[control], f"measured: {CONTROLS[control].title}, {by_control[control]['prompt'].nunique()} prompts"
+    control = max(levels, key=lambda name: levels[name].value)
+    value, words = levels[control]
+    n = by_control[control]["prompt"].nunique()
+    return value, f"measured: {CONTROLS[control].title}{words}, {n} prompts"

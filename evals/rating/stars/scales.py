@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from evals.rating.comparison import number_or_none
 from evals.rating.controls import ControlStatistic
 from evals.rating.stars.chance import MOST_CHANCE, chance_of, no_room_above
+from evals.rating.stars.middle_system import level_by_system, middle_level
 from metrics.catalogue import FEATURES, metric
 from metrics.controls import CONTROLS
 from metrics.encoders.catalogue import EXTRACTORS, ceiling_of
@@ -51,7 +52,7 @@ class FrozenScale(TypedDict):
 def freeze_scale(
     spec: MetricSpec, suite: str, rows: pd.DataFrame, controls: Sequence[ControlStatistic], neutral: float | None = None
 ) -> FrozenScale:
-    """Return the scale of a metric on one suite, its measured ends taken over all systems together.
+    """Return the scale of a metric on one suite, its measured ends those of the middle one of the systems.
 
     ``suite`` is "" for a set without suites; ``rows`` are those of `evals.rating.comparison.with_prompts` of the metric
     on the suite, own values and controls; ``controls`` are the statistics of its controls there, ``neutral`` is the
@@ -63,8 +64,8 @@ def freeze_scale(
         if spec.better == "neither":
             why = f"{spec.title} has no better direction, so it has no stars"
         return _frozen(spec, suite, (np.nan, ""), (np.nan, ""), why)
-    floor = _end(scale.floor, scale.version, rows, np.nan)
-    ceiling = _end(scale.ceiling, scale.version, rows, floor[0])
+    floor = _end(spec, scale.floor, scale.version, rows, np.nan)
+    ceiling = _end(spec, scale.ceiling, scale.version, rows, floor[0])
     problem = (
         _undefined(scale, floor[0], ceiling[0])
         or _coinciding(spec, floor[0], ceiling[0])
@@ -90,22 +91,34 @@ def with_chance(scale: FrozenScale, rows: pd.DataFrame) -> FrozenScale:
             "problem": problem, "indistinguishable_from_control": is_floor}  # fmt: skip
 
 
-def _end(anchor: Anchor, version: int, rows: pd.DataFrame, floor: float) -> tuple[float, str]:
+def _end(spec: MetricSpec, anchor: Anchor, version: int, rows: pd.DataFrame, floor: float) -> tuple[float, str]:
     """Return the number of an anchor and the words on where it comes from."""
     if anchor.of_encoder:
         return _ceiling_of_encoder(rows)
     if anchor.control is None:
         return float(anchor.declared if anchor.declared is not None else np.nan), f"declared, version {version}"
-    of_control = rows.loc[(rows["control"] == anchor.control) & rows["value"].notna(), ["prompt", "value"]]
+    of_control = rows.loc[(rows["control"] == anchor.control) & rows["value"].notna()]
     name, n = CONTROLS[anchor.control].title, of_control["prompt"].nunique()
     if anchor.deviations is not None:
         words = f"declared, version {version}: floor + {anchor.deviations:g} standard deviations of {name}"
-        # Every prompt counts the same, however often it was asked.
-        values, prompts = of_control["value"], of_control["prompt"]
-        variance = ((values - values.groupby(prompts).mean().mean()) ** 2).groupby(prompts).mean().mean()
-        return floor + anchor.deviations * float(np.sqrt(variance)), words
-    value = float(of_control.groupby("prompt")["value"].mean().mean()) if n else np.nan
-    return value, f"measured: {name}, {n} prompts"
+        return floor + anchor.deviations * _spread(of_control), words
+    if not n:
+        return np.nan, f"measured: {name}, no prompts"
+    value, whose = middle_level(level_by_system(of_control, "value"), spec.better)
+    return value, f"measured: {name}{whose}, {n} prompts"
+
+
+def _spread(of_control: pd.DataFrame) -> float:
+    """Return the standard deviation of a control for the middle system, of two of them the root of their mean variance.
+
+    Neither one that always draws the same nor one whose pictures are wild may set it alone.
+    """
+    if of_control.empty:
+        return np.nan
+    levels = level_by_system(of_control, "value")
+    own_level = of_control["system"].map(levels).fillna(levels.mean())
+    squares = of_control.assign(square=(of_control["value"] - own_level) ** 2)
+    return float(np.sqrt(level_by_system(squares, "square").median()))
 
 
 def _ceiling_of_encoder(rows: pd.DataFrame) -> tuple[float, str]:

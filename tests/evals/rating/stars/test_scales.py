@@ -44,17 +44,54 @@ def ends(scale):
     return scale["floor"], scale["ceiling"]
 
 
-def test_a_measured_floor_is_the_mean_over_prompts_of_all_systems_together(frozen):
+def test_a_measured_floor_is_the_mean_over_prompts_of_the_middle_system_and_of_two_the_worse(frozen):
     rows = (
         values("identity.self", [0.7], [0.7])
         + values("identity.self", [0.1, 0.3], control="impostor")
         + values("identity.self", [0.2], [0.6], control="impostor", system="right")
     )
     scale = frozen("identity.self", rows)
-    # The first prompt has 0.1, 0.3 and 0.2, the second 0.6 alone: (0.2 + 0.6) / 2.
-    assert scale["floor"] == pytest.approx(0.4)
-    assert scale["floor_source"] == "measured: impostor, 2 prompts"
+    # The left one's mean is 0.2, the right one's (0.2 + 0.6) / 2.
+    assert scale["floor"] == pytest.approx(0.2)
+    assert scale["floor_source"] == "measured: impostor of left (the middle of 2 systems), 2 prompts"
     assert scale["problem"] is None
+
+
+@pytest.mark.parametrize(("n_others", "n_bad"), [(1, 1), (2, 1), (3, 2), (3, 3)])
+def test_systems_that_draw_one_face_for_all_stories_take_no_star_from_the_others(frozen, n_others, n_bad):
+    rows = []
+    for n in range(n_others):
+        rows += values("identity.self", *[[0.6]] * 6, system=f"good{n}")
+        rows += values("identity.self", *[[0.2 + 0.01 * n]] * 6, control="impostor", system=f"good{n}")
+    alone = frozen("identity.self", rows)
+    for n in range(n_bad):
+        rows += values("identity.self", *[[1.0]] * 6, system=f"one-face{n}")
+        rows += values("identity.self", *[[1.0]] * 6, control="impostor", system=f"one-face{n}")
+    beside = frozen("identity.self", rows)
+    assert beside["problem"] is None
+    # Nothing but the noise between the others: 0.01 on a scale of 0.4 long.
+    assert beside["floor"] == pytest.approx(alone["floor"], abs=0.011)
+    assert beside["chance"] == pytest.approx(alone["chance"], abs=0.03)
+
+
+@pytest.mark.parametrize("metric_id", ["identity.self", "editing.direction", "text.cer"])
+@pytest.mark.parametrize("by", [-0.5, 0.5])
+def test_nobody_gains_on_others_by_moving_the_own_control_and_of_three_nobody_moves_the_scale(frozen, metric_id, by):
+    (control,) = {"identity.self": ["impostor"], "text.cer": ["shuffled_text"]}.get(metric_id, ["unrelated_picture"])
+    rows = []
+    for n, system in enumerate(("a", "b", "c")):
+        rows += values(metric_id, *[[0.9]] * 6, system=system)
+        rows += values(metric_id, *[[0.48 + 0.02 * n], [0.5 + 0.02 * n]] * 3, control=control, system=system)
+        rows += (
+            values(metric_id, *[[0.0]] * 6, control="rendered_text", system=system) if metric_id == "text.cer" else []
+        )
+    before = frozen(metric_id, rows)
+    for mover in ("a", "b", "c"):
+        moved = [{**row, "value": row["value"] + by} if (row["control"], row["system"]) == (control, mover) else row
+                 for row in rows]  # fmt: skip
+        after = frozen(metric_id, moved)
+        for end in ("floor", "ceiling", "chance"):
+            assert after[end] == pytest.approx(before[end], abs=0.06), "no more than the others lie apart"
 
 
 def test_photographs_of_one_person_are_five_stars_with_every_face_encoder(frozen):

@@ -1,8 +1,8 @@
 """What never happens to stars and totals, whatever was measured: being worse or refusing never pays.
 
 A component that is lowered is an own row of the score table. Floors and ceilings that are measured come from control
-rows, over all systems together, and stay as they were frozen: a scale is set before anybody is placed on it. Whether
-the controls allow any stars is frozen with it (here they do), but for the test that computes them anew.
+rows and stay as they were frozen: a scale is set before anybody is placed on it. Whether the controls allow any stars
+is frozen with it (here they do), but for the test that computes them anew.
 """
 
 import pandas as pd
