@@ -178,5 +178,6 @@ def print_stars(stars: StarSection) -> None:
     for table in (stars.advice_table(rated), stars.cost_table):
         if table.rows:
             print_table(table.title, table.headings, table.rows)
-    if unrated := [case.title for case in stars.advice if not case.is_rated]:
+    print_lines(f"{case.title}: {case.verdict} (a fact, nothing was rated)" for case in stars.advice if case.is_fact)
+    if unrated := [case.title for case in stars.advice if not case.is_rated and not case.is_fact]:
         print_lines([f"too little was rated to recommend for: {'; '.join(unrated)}"])

@@ -87,6 +87,7 @@ class Advice:
     verdict: str
     rated: str
     is_rated: bool
+    is_fact: bool
     would_change: str
     requirements: tuple[str, ...]
     article: str
@@ -349,7 +350,8 @@ def _advice(case: Recommendation) -> Advice:
         why=case["why"],
         verdict=case["verdict"],
         rated=f"{case['rated']:.0%}",
-        is_rated=case["system"] is not None or case["rated"] >= ENOUGH,
+        is_rated=case["rated"] >= ENOUGH,
+        is_fact=case["only_able"] is not None,
         would_change=case["would_change"],
         requirements=tuple(f"{need['system']}: {met[need['met']]}, {need['says']}" for need in case["requirements"]),
         article=case["article"] or "",

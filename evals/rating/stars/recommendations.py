@@ -32,9 +32,11 @@ class Recommendation(TypedDict):
     """The better system for a use case.
 
     ``system`` is None where none can be named; ``verdict`` says which and how sure, ``would_change`` what would turn
-    it. ``n_prompts`` and ``p_holm`` are the fewest common prompts of any row behind it, and the largest corrected
-    p-value, of the leader against each of the others; None where nothing was compared. ``rated`` is the share of the
-    profile's weight that counts. ``article`` is what an article recommends and whether this bears it out.
+    it. ``only_able`` is the only system of several that can do what the case needs: a cited fact, which no test is
+    needed for and which bears out no advice. ``n_prompts`` and ``p_holm`` are the fewest common prompts of any row
+    behind it, and the largest corrected p-value, of the leader against each of the others; None where nothing was
+    compared. ``rated`` is the share of the profile's weight that counts. ``article`` is what an article recommends and
+    whether this bears it out.
     """
 
     id: str
@@ -44,6 +46,7 @@ class Recommendation(TypedDict):
     requirements: list[Requirement]
     totals: Totals
     system: str | None
+    only_able: str | None
     verdict: str
     n_prompts: int | None
     p_holm: float | None
@@ -63,6 +66,12 @@ class WeighedCase:
     requirements: tuple[Requirement, ...]
     totals: Totals
     rated: float
+
+    @property
+    def only_able(self) -> str | None:
+        """The only system that can do what the case needs, None where there are no others or more can."""
+        able = [need["system"] for need in self.requirements if need["met"] is not False]
+        return able[0] if len(able) == 1 < len(self.requirements) else None
 
     @property
     def may_name(self) -> bool:
@@ -116,10 +125,11 @@ def recommend(weighed: WeighedCase, advice: ArticleUseCase | None = None) -> Rec
         id=case.id,
         title=case.title,
         why=case.why,
-        rated=weighed.rated,
+        rated=0.0 if weighed.only_able else weighed.rated,
         requirements=list(weighed.requirements) if case.requires.capability or case.requires.host else [],
         totals=weighed.totals,
         system=system,
+        only_able=weighed.only_able,
         verdict=verdict,
         n_prompts=min((pair["n_prompts"] for pair in pairs), default=None),
         p_holm=max(p_values, default=None),
@@ -152,12 +162,12 @@ def _ranked(totals: Totals) -> list[str]:
 
 
 def _verdict(weighed: WeighedCase) -> tuple[str | None, str, str]:
-    case, totals, requirements = weighed.case, weighed.totals, weighed.requirements
+    case, totals = weighed.case, weighed.totals
     ranked = _ranked(totals)
     if not ranked:
         return None, "no system here can do what it needs", "a system that can"
-    if len(ranked) == 1 and len(requirements) > 1:
-        return ranked[0], f"{ranked[0]}: the only one here that can do what it needs", "another system that can"
+    if weighed.only_able:
+        return None, f"{weighed.only_able}: the only one here that can do what it needs", "another system that can"
     if len(ranked) == 1:
         return None, f"there is nothing to compare {ranked[0]} with", "another system"
     if not weighed.may_name:
@@ -168,7 +178,7 @@ def _verdict(weighed: WeighedCase) -> tuple[str | None, str, str]:
     against = {other: _pair(totals, leader, other) for other in others}
     for other, difference in against.items():
         if difference["better_system"] != leader:
-            doubt = _doubt(difference, leader)
+            doubt = _doubt(difference)
             return None, f"cannot tell {leader} from {other}: {doubt}", "more prompts, or other weights"
     runner_up = against[others[0]]
     return leader, f"{leader}, before {others[0]} by {_amount(runner_up)}", _would_change(runner_up)
@@ -178,10 +188,9 @@ def _pair(totals: Totals, a: str, b: str) -> TotalDifference:
     return next(row for row in totals["differences"] if {row["system_a"], row["system_b"]} == {a, b})
 
 
-def _doubt(difference: TotalDifference, leader: str) -> str:
-    lead = difference["stars"] if difference["system_a"] == leader else -difference["stars"]
-    if lead < 0:
-        return "on the prompts that both were rated on the other one is ahead"
+def _doubt(difference: TotalDifference) -> str:
+    if difference["problem"]:
+        return difference["problem"]
     if difference["p_value"] < ALPHA:
         return f"{_amount(difference)} excludes zero, but not among so many comparisons"
     return f"{_amount(difference)} includes zero"

@@ -58,7 +58,11 @@ def test_the_interval_is_told_from_the_leaders_side_and_what_no_row_speaks_again
         # Alone it would be named, beside the row itself and another one it is not.
         (LOW + 0.08 + np.resize([0.11, -0.11], 12), LOW, "excludes zero, but not among so many comparisons"),
         # Who leads only where the other was not asked.
-        ([*LOW, *[np.nan] * 30], [*(LOW - 0.1), *np.ones(30)], "that both were rated on the other one is ahead"),
+        (
+            [*LOW, *[np.nan] * 30],
+            [*(LOW - 0.1), *np.ones(30)],
+            "the prompts that both were rated on do not bear out the order of the totals",
+        ),
     ],
 )
 def test_nobody_is_named_where_the_pair_does_not_tell(left, right, doubt):
@@ -112,9 +116,12 @@ def test_of_three_systems_the_first_must_be_better_than_both():
 
 def test_teams_that_host_for_themselves_need_open_weights():
     rows = [rated_row("precise", shares={DEV: LOW, GEMINI: HIGH})]
-    found = recommend(case(capability="open_weights"), rows, [DEV, GEMINI])
+    found = recommend(case(capability="open_weights"), rows, [DEV, GEMINI], advice("flux-2-dev"))
     assert {row["system"]: row["met"] for row in found["requirements"]} == {DEV: True, GEMINI: False}
     assert found["verdict"] == f"{DEV}: the only one here that can do what it needs"
+    # That is a fact and no measurement: nothing is rated, and it bears no advice out.
+    assert (found["only_able"], found["system"], found["rated"]) == (DEV, None, 0.0)
+    assert (found["n_prompts"], found["p_holm"], found["article_verdict"]) == (None, None, "cannot tell")
     assert "Non-Commercial" in found["requirements"][0]["says"]
     nobody = recommend(case(capability="open_weights"), [pair("precise", HIGH, LOW)], [FLUX, GEMINI])
     assert (nobody["system"], nobody["verdict"]) == (None, "no system here can do what it needs")
@@ -128,7 +135,7 @@ def test_teams_on_a_cloud_need_a_model_that_it_serves():
     assert flux["says"].endswith(" does not serve it")
     assert gemini["says"].endswith(" serves it")
     # The model counts, and not the host that it was asked at.
-    assert found["system"] == GEMINI
+    assert found["only_able"] == GEMINI
     # Nor does a system that cannot take a row from those that can.
     row = rated_row("precise", shares={FLUX: HIGH * np.nan, GEMINI: HIGH, VERTEX: LOW})
     found = recommend(case(host="vertex"), [row], [FLUX, GEMINI, VERTEX])
