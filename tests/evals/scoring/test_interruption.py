@@ -127,7 +127,7 @@ def test_kills_at_random_moments_lose_seconds_and_change_nothing(tmp_path, monke
     monkeypatch.setattr("evals.scoring.encoders.load_encoder", lambda name, device="auto": CountingEncoder())
     whole = score(image_set, tmp_path / "whole", ["identity.self"])
     pd.testing.assert_frame_equal(Run(run).scores, whole.scores)
-    for stage, *options in (["rate"], ["report"], ["verify", "--sample", "0"]):
+    for stage, *options in (["rate"], ["report", "--out", str(tmp_path / "report")], ["verify", "--sample", "0"]):
         command = [sys.executable, "-m", "evals.cli.main", stage, str(run), *options]
         for _ in range(10):
             is_killed(stage, command, random.uniform(0.1, 4.0))
