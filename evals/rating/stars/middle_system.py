@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from metrics.specification import Better
@@ -22,7 +23,7 @@ LEAST_COVERED = 0.5
 
 
 class Level(NamedTuple):
-    """A level of a control, and the words on whose it is: empty where there is one system alone."""
+    """A level of a control, and the words on whose it is: empty where all systems have the same one."""
 
     value: float
     words: str
@@ -54,5 +55,6 @@ def middle_level(levels: pd.Series[float], better: Better) -> Level:
     """
     ordered = levels.sort_index().sort_values(ascending=better != "lower", kind="stable")
     place = (len(ordered) - 1) // 2
-    words = f" of {ordered.index[place]} (the middle of {len(ordered)} systems)" if len(ordered) > 1 else ""
+    is_common = np.isclose(ordered.iloc[0], ordered.iloc[-1], rtol=1e-9, atol=1e-12)
+    words = "" if is_common else f" of {ordered.index[place]} (the middle of {len(ordered)} systems)"
     return Level(float(ordered.iloc[place]), words)

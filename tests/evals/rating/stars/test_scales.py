@@ -82,9 +82,8 @@ def test_nobody_gains_on_others_by_moving_the_own_control_and_of_three_nobody_mo
     for n, system in enumerate(("a", "b", "c")):
         rows += values(metric_id, *[[0.9]] * 6, system=system)
         rows += values(metric_id, *[[0.48 + 0.02 * n], [0.5 + 0.02 * n]] * 3, control=control, system=system)
-        rows += (
-            values(metric_id, *[[0.0]] * 6, control="rendered_text", system=system) if metric_id == "text.cer" else []
-        )
+        if metric_id == "text.cer":
+            rows += values(metric_id, *[[0.0]] * 6, control="rendered_text", system=system)
     before = frozen(metric_id, rows)
     for mover in ("a", "b", "c"):
         moved = [{**row, "value": row["value"] + by} if (row["control"], row["system"]) == (control, mover) else row
