@@ -15,6 +15,9 @@ from metrics.catalogue import METRICS
 from metrics.controls import CONTROLS, Control, Statistic
 from metrics.specification import Better, MetricSpec
 
+RELIABLE_AUC = 0.7
+"""Below this probability of telling a target from its control, a metric is weak on the material."""
+
 
 class ControlStatistic(TypedDict):
     """One statistic of one control, over ``n`` prompts; ``system`` is None where all systems are taken together.

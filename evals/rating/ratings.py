@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 
 from evals.rating.agreement import JudgeAgreement, judge_agreements
 from evals.rating.comparison import PairedDifference, SystemMean, compare_systems, with_prompts
-from evals.rating.controls import ControlStatistic, control_statistics
+from evals.rating.controls import RELIABLE_AUC, ControlStatistic, control_statistics
 from evals.rating.statistics.intervals import MIN_PROMPTS
 from metrics.catalogue import METRICS, metric
 from metrics.controls import CONTROLS
@@ -19,10 +19,6 @@ SCHEMA = 5
 
 WELL_COVERED_PROMPTS = 20
 """Below this many prompts the intervals are rough, and a warning says so."""
-
-
-RELIABLE_AUC = 0.7
-"""Below this probability of telling a target from its control, a warning says that the metric is weak here."""
 
 
 class Ratings(TypedDict):

@@ -7,27 +7,28 @@ from dataclasses import replace
 
 import pandas as pd
 
-from evals.rating.controls import ControlStatistic
+from evals.rating.controls import RELIABLE_AUC, ControlStatistic
 from evals.rating.stars.prompt_scores import PromptScores
 from metrics.controls import CONTROLS
 from metrics.specification import MetricSpec
 
-NO_EFFECT = "its seed has no effect: other seeds give as much the same picture"
+NO_EFFECT = "its seed shows no effect: other seeds give as much the same picture"
 
 
 def systems_without_seed_effect(controls: Sequence[ControlStatistic], suite: str) -> frozenset[str]:
     """Return the systems for which no metric sees repeats of one seed more alike than pictures of two seeds.
 
     What a seed does is a property of the system, so it is each system's own different-seed control that must tell the
-    two apart, with its whole interval above 0.5 (below 5 prompts with its value), in any metric of the suite.
+    two apart in any metric of the suite: with its whole interval above 0.5, or as probably as a reliable metric would.
+    That few prompts prove nothing is no proof that a seed does nothing.
     """
     has_effect: dict[str, bool] = {}
     for row in controls:
         system, value = row["system"], row["value"]
         is_proof = CONTROLS[row["control"]].of_system and row["statistic"] == "auc"
         if is_proof and system is not None and value is not None and (row["suite"] or "") == suite:
-            low = value if row["low"] is None else row["low"]
-            has_effect[system] = has_effect.get(system, False) or low > 0.5
+            shows = value >= RELIABLE_AUC or (row["low"] is not None and row["low"] > 0.5)
+            has_effect[system] = has_effect.get(system, False) or shows
     return frozenset(system for system, effect in has_effect.items() if not effect)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evals.definition import StarRow
-from evals.rating.stars.seed_effect import NO_EFFECT
+from evals.rating.stars.seed_effect import NO_EFFECT, systems_without_seed_effect
 from tests.evals.rating.stars.small_evals import controls_of, rated
 
 SSIM = "reproducibility.ssim"
@@ -50,3 +50,9 @@ def test_systems_whose_seed_does_nothing_have_one_star_and_move_nobody(row_of_sy
 def test_where_no_seed_does_anything_there_is_nothing_to_scale(row_of_systems):
     row, _ = row_of_systems(["grey"])
     assert "there is nothing to scale" in row["problem"]
+
+
+@pytest.mark.parametrize(("value", "low", "has_none"), [(0.83, 0.45, False), (0.55, 0.51, False), (0.55, 0.2, True)])
+def test_few_prompts_that_prove_nothing_do_not_show_that_a_seed_does_nothing(value, low, has_none):
+    control = {"control": "different_seed", "statistic": "auc", "system": "a", "suite": "s", "value": value, "low": low}
+    assert systems_without_seed_effect([control], "s") == ({"a"} if has_none else set())
