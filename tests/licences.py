@@ -122,6 +122,10 @@ def row_of(package: importlib.metadata.Distribution, reviewed: Mapping[str, Revi
     return Row(name, package.version, "unrecognised: it states none; look, and add it to REVIEWED", "nowhere")
 
 
+STANDS_FOR = {"opencv-python": "opencv-python-headless"}
+"""What the Makefile leaves out of the environment, by name, and the package that holds the same files."""
+
+
 def required(root: str, installed: Mapping[str, importlib.metadata.Distribution]) -> list[str]:
     """Return the names of all that a package requires on this machine, itself included, extras left out.
 
@@ -136,7 +140,10 @@ def required(root: str, installed: Mapping[str, importlib.metadata.Distribution]
         seen.add((name, extra))
         for requirement in map(Requirement, installed[name].requires or ()):
             if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
-                open_names += [(canonicalize_name(requirement.name), each) for each in ("", *requirement.extras)]
+                needed: str = canonicalize_name(requirement.name)
+                if needed not in installed:
+                    needed = STANDS_FOR.get(needed, needed)
+                open_names += [(needed, each) for each in ("", *requirement.extras)]
     return sorted({name for name, _ in seen})
 
 

@@ -205,8 +205,8 @@ Name = Annotated[str, AfterValidator(_blank_as_null)]
 Number = Annotated[int, Field(ge=0, le=_LARGEST_NUMBER)]
 Pixels = Annotated[int, Field(ge=1, le=_LARGEST_NUMBER)]
 Amount = Annotated[float, Field(ge=0)]
-Seconds = Annotated[float, Field(gt=0)]
-"""How long an answer took; none comes in no time, and a nought would be the best latency of all."""
+Seconds = Annotated[float | None, Field(ge=0), AfterValidator(lambda seconds: seconds or None)]
+"""How long an answer took; none comes in no time, so that 0 is not known instead of the best latency of all."""
 
 
 class _Columns(BaseModel):
@@ -227,7 +227,7 @@ class _Columns(BaseModel):
     shot: Number | None = None
     width: Pixels | None = None
     height: Pixels | None = None
-    latency_s: Seconds | None = None
+    latency_s: Seconds = None
     in_flight: Annotated[int, Field(ge=1, le=_LARGEST_NUMBER)] | None = None
     cost_usd: Amount | None = None
     simulated: bool | None = None

@@ -98,13 +98,17 @@ def test_the_demos_pictures_come_over_http_and_keep_identical_repeats_apart(tmp_
 )
 def test_a_demo_that_was_cut_off_makes_what_is_missing(tmp_path, small_demo, lost):
     folder = generate_demo(tmp_path / "run").folder
-    ledger, whole = folder / "ledger.jsonl", {row["sample_id"]: row["prompt_id"] for row in read_image_set(folder).rows}
+    ledger, rows = folder / "ledger.jsonl", read_image_set(folder).rows
+    whole = {row["sample_id"]: row["prompt_id"] for row in rows}
     events = list(map(json.loads, ledger.read_text().splitlines()))
     later = sorted(set(whole.values()))[1::2]
     missing = {sample_id for sample_id, prompt_id in whole.items() if prompt_id in later}
     kept = [event for event in events if event.get("sample_id") not in missing or event["event"] not in lost]
     assert len(kept) < len(events)
     ledger.write_text("".join(json.dumps(event) + "\n" for event in kept))
+    not_yet_there = [row["file_name"] for row in rows if row["sample_id"] in missing]
+    for name in ("requests.jsonl", "metadata.jsonl", *not_yet_there):
+        (folder / name).unlink()
     assert generate_demo(tmp_path / "run").outcomes == {A: {"ok": 36}, B: {"ok": 36}}
     again = {row["sample_id"]: row["pixel_sha256"] for row in read_image_set(folder).rows}
     assert again.keys() == whole.keys()

@@ -98,7 +98,7 @@ BAD_ROWS = {
     ),
     "see-through": (row(1, palette=["#cc112280"]), "'#cc112280' lets through", "write the colour that is seen"),
     "no width": (row(1, width=0), "column 'width': 0 is too small", "at least 1"),
-    "time before it began": (row(1, latency_s=-0.1), "column 'latency_s': -0.1 is too small", "above 0"),
+    "time before it began": (row(1, latency_s=-0.1), "column 'latency_s': -0.1 is too small", "at least 0"),
     "negative shot": (row(1, shot=-1), "column 'shot': -1 is too small", "at least 0"),
     "seed beyond 64 bits": (row(1, seed=2**64), "18446744073709551616 is beyond 64 bits", "leave the seed out"),
     "mixed list of one's own": (row(1, x=["a", 1]), "column 'x' holds a list of mixed types", "one type"),
@@ -233,7 +233,7 @@ BAD_REQUESTS = {
     "no system": (b'{"outcome": "ok"}', "column 'system': it is missing"),
     "another outcome": (b'{"system": "b", "outcome": "refusd"}', "no outcome 'refusd'; did you mean 'refused'?"),
     "text as cost": (b'{"system": "b", "outcome": "ok", "cost_usd": "0.1"}', "'cost_usd': '0.1' is not a number"),
-    "an answer in no time": (b'{"system": "b", "outcome": "ok", "latency_s": 0}', "'latency_s': 0 is"),
+    "less than no time": (b'{"system": "b", "outcome": "ok", "latency_s": -1}', "'latency_s': -1"),
     "a negative seed beside a large one": (b'{"system": "b", "outcome": "ok", "seed": -1}', "holds one below 0"),
 }
 
@@ -391,3 +391,8 @@ def test_a_hundred_thousand_rows_open_without_touching_an_image(tmp_path, monkey
 
     monkeypatch.setattr(PIL.Image, "open", touched)
     assert len(read_image_set(tmp_path).rows) == 100_000
+
+
+def test_an_answer_in_no_time_has_no_known_latency(tmp_path):
+    folder = make(tmp_path / "set", [row(0, latency_s=0.0), row(1, latency_s=0.2)])
+    assert [sample["latency_s"] for sample in read_image_set(folder).rows] == [None, 0.2]
