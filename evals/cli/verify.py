@@ -24,7 +24,7 @@ def verify(run: Path, sample: int, device: str, json_wanted: bool) -> None:
     """
     from evals import load_run
     from evals.rating.stage import stored_ratings_are_whole
-    from evals.scoring.verification import Verification, as_dict
+    from evals.scoring.verification import Verification
     from evals.scoring.verification import verify as verify_run
 
     loaded = load_run(run)
@@ -33,7 +33,7 @@ def verify(run: Path, sample: int, device: str, json_wanted: bool) -> None:
         ratings = f"the ratings of {run} were changed after they were made; twinlens rate {run} makes them anew"
         found = Verification((*found.changed, ratings), found.n_scores, found.largest, found.differences)
     if json_wanted:
-        print_json(as_dict(found))
+        print_json(found.as_dict())
     else:
         say(found.sentence())
         for more in (*found.changed, *found.differences)[1:11]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -52,6 +52,10 @@ class Verification:
         if self.changed or self.differences:
             return "different"
         return "within tolerance" if self.largest else "reproduced"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what was found as JSON types."""
+        return {"outcome": self.outcome, **asdict(self)}
 
     def sentence(self) -> str:
         """Return the answer with the figure or the first thing that is behind it.
@@ -165,24 +169,14 @@ def _measured_again(
 def _compared(drawn: pd.DataFrame, again: Mapping[_Key, list[float | None]]) -> Verification:
     largest, differences = 0.0, []
     for key, value in zip(_keys(drawn), drawn["value"], strict=True):
-        candidates = [abs(other - value) for other in again[key] if other is not None]
-        difference = min(candidates, default=float("inf"))
+        now = min(
+            (other for other in again[key] if other is not None), key=lambda other: abs(other - value), default=None
+        )
+        difference = float("inf") if now is None else abs(now - value)
         if difference > TOLERANCE * max(1.0, abs(value)):
             metric, subject, control = key
             of = f"{metric} of {', '.join(subject)}" + (f" ({control})" if control else "")
-            now = "nothing" if not candidates else f"{min(again[key], key=lambda other: abs((other or 0) - value)):.6g}"
-            differences.append(f"{of} was {value:.6g} and is {now}")
+            differences.append(f"{of} was {value:.6g} and is {'nothing' if now is None else format(now, '.6g')}")
         else:
             largest = max(largest, difference)
     return Verification((), len(drawn), largest, tuple(differences))
-
-
-def as_dict(found: Verification) -> dict[str, Any]:
-    """Return a verification as JSON types."""
-    return {
-        "outcome": found.outcome,
-        "changed": list(found.changed),
-        "n_scores": found.n_scores,
-        "largest_difference": found.largest,
-        "differences": list(found.differences),
-    }

@@ -2,6 +2,7 @@
 
 import json
 
+import pandas as pd
 import PIL.Image
 import pytest
 from click.testing import CliRunner
@@ -10,7 +11,7 @@ from evals import load_run
 from evals.cli.main import main
 from evals.rating.stage import rate_run
 from evals.scoring.stage import score
-from evals.scoring.verification import verify
+from evals.scoring.verification import _compared, verify
 from tests.run_folder import seal
 
 METRICS = ["reproducibility.ssim", "quality.exposure"]
@@ -79,3 +80,10 @@ def test_what_was_changed_is_named_and_ends_with_exit_code_1(run, change, named)
     assert named in result.output.splitlines()[0]
     listed = json.loads(CliRunner().invoke(main, ["verify", str(run.path), "--json"]).stdout)
     assert (listed["outcome"], len(listed["changed"]) + len(listed["differences"]) > 0) == ("different", True)
+
+
+@pytest.mark.parametrize(("again", "now"), [([None, 5.0], "5"), ([None], "nothing"), ([], "nothing")])
+def test_a_score_that_does_not_come_out_again_is_named_whatever_stands_in_its_place(again, now):
+    drawn = pd.DataFrame({"metric": ["m"], "subject": [["s1"]], "control": [None], "value": [0.1]})
+    (difference,) = _compared(drawn, {("m", ("s1",), None): again}).differences
+    assert difference == f"m of s1 was 0.1 and is {now}"
