@@ -1,4 +1,4 @@
-"""Opens pages in the Chromium of this machine, notes what they ask for and complain about, and checks them with axe-core."""
+"""Opens pages in the Chromium of this machine, notes what they ask for and complain about; axe-core checks them."""
 
 import shutil
 from dataclasses import dataclass, field
