@@ -37,6 +37,7 @@ def deciding_figure(run: Run, row: TableRow, systems: Sequence[str], pictures: i
         lines = figure.subfigures(max(1, len(deciding)), 1, squeeze=False)[:, 0]
         for line, one in zip(lines, deciding, strict=False):
             prompt = prompts.get((row["suite"] or "", one["prompt"]), one["prompt"])
+            prompt = f"Against it: {prompt}" if one["against"] else prompt
             words = "\n".join(textwrap.wrap(prompt, int(15 * inches), max_lines=2, placeholder=" …"))
             line.suptitle(words, x=0.01, ha="left", fontsize=8.5)
             panels = line.subplots(1, width * len(systems), squeeze=False)[0]

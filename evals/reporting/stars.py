@@ -295,7 +295,7 @@ def _deciding(prompt: Deciding) -> str:
         if share is not None
         for samples in [prompt["samples"][system]]
     ]
-    return f"{prompt['prompt']}: {', '.join(shares)}"
+    return f"{prompt['prompt']}: {', '.join(shares)}" + (", which speaks against it" if prompt["against"] else "")
 
 
 def _total(total: SystemTotal, problem: str) -> Cell:

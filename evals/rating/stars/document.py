@@ -15,6 +15,7 @@ from evals.rating.monthly_cost import MonthlyCost, monthly_costs
 from evals.rating.operations import SystemOperations
 from evals.rating.stars.article import ArticleStars, against_article
 from evals.rating.stars.bradley_terry import BradleyTerryStrengths, bradley_terry_strengths
+from evals.rating.stars.deciding import name_deciding_prompts
 from evals.rating.stars.primary_metrics import rows_without_eval
 from evals.rating.stars.recommendations import Recommendation, recommend, weigh
 from evals.rating.stars.table import TableRow, rate_rows, rating_inputs
@@ -75,6 +76,7 @@ def award_stars(
     total = totals(rated, systems)
     weighed = [weigh(case, rated, systems, simulated) for case in read_use_cases()]
     settle(rated, [total, *(one.totals for one in weighed if one.may_name)])
+    name_deciding_prompts(rated)
     article = read_article(definition.published) if definition and definition.published else None
     # No article speaks of a simulated system, whatever its name.
     real = [system for system in systems if system not in simulated]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import pandas as pd
@@ -31,16 +31,17 @@ from metrics.catalogue import metric
 
 Kind = Literal["measured", "computed", "declared"]
 
-DECIDING_PROMPTS = 3
-"""How many prompts a row names as its evidence: those on which the systems lie farthest apart."""
-
 
 class Deciding(TypedDict):
-    """A prompt that decides a row: where each system lies on the scale, and the samples to look at."""
+    """A prompt that decides a row: where each system lies on the scale, and the samples to look at.
+
+    ``against`` is true of the one that speaks most clearly for the other side (`evals.rating.stars.deciding`).
+    """
 
     prompt: str
     shares: dict[str, float | None]
     samples: dict[str, list[str]]
+    against: bool
 
 
 class Component(TypedDict):
@@ -58,7 +59,8 @@ class TableRow(TypedDict):
     ``problem`` is None, or the sentence that says why nobody has stars in it. ``components`` are the metrics behind a
     measured row, ``declared_cells`` those of a declared one. ``combine`` says how the components make the row, and
     ``chance`` at which place of it one star lies (None where nobody has stars; ``chance_source`` is empty but for a row
-    whose metrics combine geometrically, for else it is the components' own).
+    whose metrics combine geometrically, for else it is the components' own). ``places`` says by prompt where each
+    system lies on the scale, from 0 to 1, ``deciding`` which of the prompts to look at first.
     """
 
     id: str
@@ -75,6 +77,7 @@ class TableRow(TypedDict):
     cells: list[StarCell]
     differences: list[StarDifference]
     declared_cells: list[DeclaredCell]
+    places: dict[str, dict[str, float | None]]
     deciding: list[Deciding]
     problem: str | None
 
@@ -84,13 +87,14 @@ class RatedRow:
     """A row with the scores of its prompts, which totals are computed from; None where it has no stars.
 
     ``indistinguishable`` is true where it has none because nobody can be told from its control, ``are_prices`` where
-    its values are prices, which are known and not measured.
+    its values are prices, which are known and not measured. ``samples`` are those behind each prompt and system.
     """
 
     row: TableRow
     prompt_scores: PromptScores | None
     indistinguishable: bool = False
     are_prices: bool = False
+    samples: Mapping[tuple[str, str], list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +179,7 @@ def _table_row(
         cells=[],
         differences=[],
         declared_cells=[],
+        places={},
         deciding=[],
         problem=problem,
     )
@@ -223,8 +228,11 @@ def _measured(row: StarRow, inputs: RatingInputs, seed: int) -> RatedRow:
     result["chance"] = whole.chance
     result["cells"] = parts[0]["cells"] if len(parts) == 1 else star_cells(whole, inputs.systems, seed)
     result["differences"] = star_differences(whole, inputs.systems)
-    result["deciding"] = _deciding(whole, inputs.systems, targets, scores, set(row.metrics))
-    return RatedRow(result, whole)
+    result["places"] = {
+        str(prompt): {system: number_or_none(share) for system, share in zip(inputs.systems, shares, strict=True)}
+        for prompt, *shares in whole.shares.reindex(columns=list(inputs.systems)).itertuples(name=None)
+    }
+    return RatedRow(result, whole, samples=_samples_behind(targets, scores, set(row.metrics)))
 
 
 def _joint_chance(parts: Sequence[Component], measurements: pd.DataFrame) -> tuple[float, str]:
@@ -264,26 +272,14 @@ def _set_problem(scale: FrozenScale, problem: str | None) -> None:
     scale["problem"], scale["indistinguishable_from_control"] = problem, False
 
 
-def _deciding(
-    prompt_scores: PromptScores, systems: Sequence[str], targets: pd.DataFrame, scores: pd.DataFrame, metrics: set[str]
-) -> list[Deciding]:
-    """Return the prompts on which the systems lie farthest apart; of equal ones the first by name."""
-    shares = prompt_scores.shares.reindex(columns=list(systems))
-    spread = (shares.max(axis=1) - shares.min(axis=1)).sort_index().sort_values(ascending=False, kind="stable")
-    prompts = list(spread[spread > 0].index[:DECIDING_PROMPTS])
-    chosen = targets["prompt"].isin(prompts) & targets["metric"].isin(metrics)
+def _samples_behind(targets: pd.DataFrame, scores: pd.DataFrame, metrics: set[str]) -> dict[tuple[str, str], list[str]]:
+    """Return the samples that the metrics of a row looked at, by prompt and system."""
+    is_of_row = targets["metric"].isin(metrics)
     samples: dict[tuple[str, str], dict[str, None]] = {}
-    units = targets.loc[chosen, ["prompt", "system"]].itertuples(index=False, name=None)
-    for (prompt, system), ids in zip(units, scores.loc[chosen, "subject"], strict=True):
-        samples.setdefault((prompt, system), {}).update(dict.fromkeys(map(str, ids)))
-    return [
-        Deciding(
-            prompt=str(prompt),
-            shares={system: number_or_none(value) for system, value in zip(systems, shares.loc[prompt], strict=True)},
-            samples={system: list(samples.get((prompt, system), {})) for system in systems},
-        )
-        for prompt in prompts
-    ]
+    units = targets.loc[is_of_row, ["prompt", "system"]].itertuples(index=False, name=None)
+    for unit, ids in zip(units, scores.loc[is_of_row, "subject"], strict=True):
+        samples.setdefault(unit, {}).update(dict.fromkeys(map(str, ids)))
+    return {unit: list(ids) for unit, ids in samples.items()}
 
 
 def _computed(row: StarRow, inputs: RatingInputs, seed: int) -> RatedRow:

@@ -14,7 +14,12 @@ def row(*deciding: dict[str, Any]) -> dict[str, Any]:
 
 
 def prompt(name: str, beryl: list[str], onyx: list[str]) -> dict[str, Any]:
-    return {"prompt": name, "shares": {BERYL: 0.9, ONYX: 0.0}, "samples": {BERYL: beryl, ONYX: onyx}}
+    return {
+        "prompt": name,
+        "shares": {BERYL: 0.9, ONYX: 0.0},
+        "samples": {BERYL: beryl, ONYX: onyx},
+        "against": name == "scene-5",
+    }
 
 
 def sentences(figure: Any) -> list[str]:
@@ -26,6 +31,8 @@ def test_each_deciding_prompt_shows_every_systems_pictures_under_the_prompts_wor
     assert [len(axes.images) for axes in figure.axes] == [1, 1, 1, 0]
     assert figure.axes[0].get_title(loc="left") == "beryl@fake\n0.90 of the scale"
     assert [line.get_suptitle() for line in figure.subfigs] == ["A street of 1 lamps"]
+    figure = deciding_figure(run, row(prompt("scene-5", ["b-scene-5-0"], [])), SYSTEMS)
+    assert figure.subfigs[0].get_suptitle() == "Against it: A street of 5 lamps"
 
 
 def test_a_refused_prompt_and_a_file_that_is_gone_have_their_sentences(run):

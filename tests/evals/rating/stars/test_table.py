@@ -223,15 +223,17 @@ def test_declared_rows_cite_their_facts_and_have_no_interval(rated):
     assert (one.row["kind"], one.row["cells"], one.row["differences"], one.prompt_scores) == ("declared", [], [], None)
 
 
-def test_the_prompts_that_decide_are_named_with_their_samples(rated):
-    left, right = [1.0, 0.5, 0.9, 0.5, 0.7, 0.6], [0.0, 0.5, 0.5, 0.5, 1.0, 0.7]
+def test_a_row_tells_the_place_of_every_prompt_and_the_samples_behind_it(rated):
+    left, right = [1.0, 0.5, 0.9, 0.5, 0.7, 0.6], [0.0, 0.5, 0.5, 0.5, 1.0, "no_checkable_object"]
     scores = measured(COUNTS, left) + measured(COUNTS, right, "right")
     scores += [{**scores[0], "subject": ["left-0b"], "repeat": 1}]
     scores += measured("identity.faces", [2.0] * 6) + faces([0.7] * 6, [0.2] * 6)
-    deciding = rated(COUNT_ROW, scores)["scenes"].row["deciding"]
-    assert [found["prompt"] for found in deciding] == ["p0", "p2", "p4"]
-    assert deciding[0]["shares"] == {"left": 1.0, "right": 0.0}
-    assert deciding[0]["samples"] == {"left": ["left-0", "left-0b"], "right": ["right-0"]}
+    one = rated(COUNT_ROW, scores)["scenes"]
+    assert one.row["places"]["p0"] == {"left": 1.0, "right": 0.0}
+    assert one.row["places"]["p5"] == {"left": 0.6, "right": None}
+    assert len(one.row["places"]) == 6
+    assert one.samples["p0", "left"] == ["left-0", "left-0b"]
+    assert one.samples["p0", "right"] == ["right-0"]
 
 
 @pytest.mark.parametrize("n", [1, 4])
