@@ -76,12 +76,22 @@ def _is_expected(error: Exception) -> bool:
     from evals.generation.ledger import LedgerError
     from evals.imageset.imageset import ImageSetError
     from evals.rating.drift.changes import DriftError
+    from evals.rating.selection import SelectionError
     from evals.run import RunError
     from evals.scoring.stage import ScoringError
     from evals.suites.suite import SuiteError
     from metrics.encoders.catalogue import EncoderUnavailable
 
-    scoring = (ImageSetError, ScoringError, RunError, DriftError, EncoderUnavailable, SuiteError, DefinitionError)
+    scoring = (
+        ImageSetError,
+        ScoringError,
+        RunError,
+        DriftError,
+        SelectionError,
+        EncoderUnavailable,
+        SuiteError,
+        DefinitionError,
+    )
     generation = (FactsError, GenerationError, LedgerError, HostUnavailable, UnusableKey)
     return isinstance(error, (*scoring, *generation, OSError))
 

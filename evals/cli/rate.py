@@ -39,11 +39,12 @@ def print_run(run: Run) -> None:
     from evals.cli.tables import print_lines
     from evals.rating.common_prompts import pairing_warnings
     from evals.rating.stage import operations_of, rate_run
-    from evals.reporting import operations, stars, summary
+    from evals.reporting import operations, stars
+    from evals.reporting.answer import title
     from evals.scoring.provenance import provenance_warnings
 
     ratings = rate_run(run)
-    print_lines([summary.sentence(summary.answer(ratings["stars"]))])
+    print_lines([title(ratings["stars"])])
     # What little the systems share stands above everything that is said of them.
     few_pair = list(pairing_warnings(ratings["common_prompts"]))
     print_lines(f"warning: {warning}" for warning in few_pair)

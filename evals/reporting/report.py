@@ -16,18 +16,20 @@ import jinja2
 from evals.imageset.imageset import clear_leftovers, write_atomically
 from evals.imageset.visible import visible
 from evals.rating.operations import SystemOperations
+from evals.rating.selection import find_systems, select_ratings
 from evals.rating.stage import RunRatings, rate_run
 from evals.reporting import (
     agreement,
+    answer,
     comparison,
     controls,
+    dimensions,
     figures,
     formatting,
     gallery,
     metric_figures,
     operations,
     stars,
-    summary,
     tables,
     thumbnails,
 )
@@ -46,17 +48,23 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\u
 """The last four are the wide forms of the first, which some spreadsheets read alike."""
 
 
-def write_report(run: Run, out: Path, prompts_per_suite: int = gallery.PROMPTS_PER_SUITE) -> Path:
+def write_report(
+    run: Run, out: Path, prompts_per_suite: int = gallery.PROMPTS_PER_SUITE, systems: Sequence[str] = ()
+) -> Path:
     """Write ``index.html``, ``report.md``, ``report.json``, ``comparison.csv`` and ``differences.csv`` into ``out``.
 
     Everything is made in memory first and each file then replaced whole, the page last; other files in ``out`` stay.
     Equal runs give equal bytes. No machine path is written.
 
-    Of each suite at most ``prompts_per_suite`` prompts are shown with their pictures; 0 leaves all pictures out. The
+    ``systems`` are those of the run that the report is about, all where none is named (`evals.rating.selection`). Of
+    each suite at most ``prompts_per_suite`` prompts are shown with their pictures; 0 leaves all pictures out. The
     folder is made if it is not there; the path of the page is returned.
     """
     out = Path(out)
-    ratings = _named_without_folders(rate_run(run))
+    ratings = rate_run(run)
+    if systems:
+        ratings = select_ratings(ratings, find_systems(systems, ratings["systems"]))
+    ratings = _named_without_folders(ratings)
     if not ratings["systems"] and not run.samples.empty:
         ratings["systems"] = sorted(set(run.samples["system"]))
     provenance: dict[str, Any] = formatting.without_folders(dict(run.provenance))
@@ -92,12 +100,11 @@ def _contents(run: Run, ratings: RunRatings, provenance: Mapping[str, Any], prom
     """Return everything that the templates print."""
     systems: Sequence[str] = ratings["systems"]
     samples = run.samples
-    parts = summary.dimensions(ratings, provenance, set(samples.dropna(axis=1, how="all").columns))
+    parts = dimensions.dimensions(ratings, provenance, set(samples.dropna(axis=1, how="all").columns))
     suites = [] if samples.empty else list(dict.fromkeys(samples["suite"]))
     image_set = provenance.get("image_set", {})
     control_groups = controls.control_groups(ratings)
     shown_stars, star_figure = stars.section(ratings["stars"]), ""
-    answer = summary.answer(ratings["stars"])
     if shown_stars.drawn_lines:
         description = "Stars of every system by row; the numbers are in the table below"
         star_figure = figures.inline_svg(metric_figures.star_figure(shown_stars), "stars", description)
@@ -114,8 +121,7 @@ def _contents(run: Run, ratings: RunRatings, provenance: Mapping[str, Any], prom
         "provenance": provenance,
         "encoders": provenance.get("encoders", []),
         "licences": defaultdict(str, {row["name"]: row["licence"] or "" for row in provenance.get("encoders", ())}),
-        "answer": summary.sentence(answer),
-        "answer_groups": answer,
+        "answer": answer.answer(ratings, provenance),
         "dimensions": parts,
         "figures": {part.id: _figures(part, ratings) for part in parts},
         "stars": shown_stars if shown_stars.lines else None,
@@ -139,7 +145,7 @@ def _title(systems: Sequence[str]) -> str:
     return " against ".join(systems) if len(systems) == 2 else formatting.join_names([*systems]) or "Nothing measured"
 
 
-def _figures(part: summary.Dimension, ratings: RunRatings) -> list[str]:
+def _figures(part: dimensions.Dimension, ratings: RunRatings) -> list[str]:
     """Return a panel for each metric of a dimension that has a value and a direction."""
     rows = [
         row
@@ -205,11 +211,10 @@ def _json(
         "schema": 2,
         "title": page["title"],
         "summary": {
-            "answer": page["answer"],
+            "answer": page["answer"].title,
             "rows": [
-                {"row": row, "title": title, "outcome": group.outcome, "better_system": group.leader}
-                for group in page["answer_groups"]
-                for row, title in group.rows
+                {"row": row, "outcome": verdict.says, "better_system": verdict.leader}
+                for row, verdict in page["answer"].verdicts.items()
             ],
         },
         "counts": {

@@ -48,15 +48,26 @@ def against_article(row: TableRow, article_row: ArticleRow, systems: Sequence[st
     systems
         Of the run, without simulated ones: no article speaks of those.
     """
-    verdict, why = _verdict(row, article_row, systems)
-    return ArticleStars(
-        article=article_row.title,
-        source=article_row.source,
-        stars={column.name: column.stars for column in article_row.columns},
-        models={column.name: list(column.models) for column in article_row.columns},
-        verdict=verdict,
-        why=why,
+    return hold_against(
+        row,
+        ArticleStars(
+            article=article_row.title,
+            source=article_row.source,
+            stars={column.name: column.stars for column in article_row.columns},
+            models={column.name: list(column.models) for column in article_row.columns},
+            verdict="cannot tell",
+            why="",
+        ),
+        systems,
     )
+
+
+def hold_against(row: TableRow, article: ArticleStars, systems: Sequence[str]) -> ArticleStars:
+    """Return an article's row with its verdict and the reason for some systems of ours."""
+    verdict, why = _verdict(row, article, systems)
+    held = article.copy()
+    held["verdict"], held["why"] = verdict, why
+    return held
 
 
 def systems_of(models: Sequence[str], systems: Sequence[str]) -> list[str]:
@@ -70,17 +81,19 @@ def systems_of(models: Sequence[str], systems: Sequence[str]) -> list[str]:
     return [system for system in systems if system.rpartition("@")[0] in models]
 
 
-def _verdict(row: TableRow, article_row: ArticleRow, systems: Sequence[str]) -> tuple[Verdict, str]:
-    first, second = article_row.columns
-    sides = [systems_of(column.models, systems) for column in (first, second)]
-    for column, side in zip((first, second), sides, strict=True):
+def _verdict(row: TableRow, article: ArticleStars, systems: Sequence[str]) -> tuple[Verdict, str]:
+    first, second = article["stars"]
+    sides = [systems_of(article["models"][name], systems) for name in (first, second)]
+    for name, side in zip((first, second), sides, strict=True):
         if not side:
-            return "not comparable", f"no system of this run is what {column.name} may mean: {', '.join(column.models)}"
-    pairs = {(a, b): _of_pair(row, a, b, first.stars - second.stars) for a, b in product(*sides)}
+            models = ", ".join(article["models"][name])
+            return "not comparable", f"no system of this run is what {name} may mean: {models}"
+    margin = article["stars"][first] - article["stars"][second]
+    pairs = {(a, b): _of_pair(row, a, b, margin) for a, b in product(*sides)}
     words = "; ".join(f"{a} against {b}: {why}" for (a, b), (_, why) in pairs.items())
     verdicts = {verdict for verdict, _ in pairs.values()}
     if {"supported", "contradicted"} <= verdicts:
-        mixed = " and ".join(column.name for column, side in zip((first, second), sides, strict=True) if len(side) > 1)
+        mixed = " and ".join(name for name, side in zip((first, second), sides, strict=True) if len(side) > 1)
         return "not comparable", f"{mixed} may mean models that come out differently. {words}"
     if len(verdicts) > 1:
         return "cannot tell", words

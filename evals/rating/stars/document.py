@@ -27,12 +27,13 @@ from metrics.scale import SCALES_VERSION
 class Stars(TypedDict):
     """Everything that is said in stars.
 
-    ``article_stars`` holds the article's rows by row id where the eval names an article, ``costs`` what many pictures a
-    month cost.
+    ``simulated`` are the systems of which nothing real was measured. ``article_stars`` holds the article's rows by row
+    id where the eval names an article, ``costs`` what many pictures a month cost.
     """
 
     scales_version: int
     systems: list[str]
+    simulated: list[str]
     rows: list[TableRow]
     totals: Totals
     bradley_terry: BradleyTerryStrengths | None
@@ -86,6 +87,7 @@ def award_stars(
     return Stars(
         scales_version=SCALES_VERSION,
         systems=systems,
+        simulated=[system for system in systems if system in simulated],
         rows=table,
         totals=total,
         bradley_terry=bradley_terry_strengths(rated, systems, seed),

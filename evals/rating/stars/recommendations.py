@@ -13,7 +13,7 @@ from evals.facts.models import read_facts
 from evals.facts.use_cases import UseCase
 from evals.rating.stars.article import Verdict, systems_of
 from evals.rating.stars.table import RatedRow
-from evals.rating.stars.totals import TotalDifference, Totals, totals
+from evals.rating.stars.totals import TotalDifference, Totals, select_totals, totals
 from evals.rating.statistics.power import ALPHA
 
 ENOUGH = 0.5
@@ -35,8 +35,8 @@ class Recommendation(TypedDict):
     it. ``only_able`` is the only system of several that can do what the case needs: a cited fact, which no test is
     needed for and which bears out no advice. ``n_prompts`` and ``p_holm`` are the fewest common prompts of any row
     behind it, and the largest corrected p-value, of the leader against each of the others; None where nothing was
-    compared. ``rated`` is the share of the profile's weight that counts. ``article`` is what an article recommends and
-    whether this bears it out.
+    compared. ``rated`` is the share of the profile's weight that counts. ``article`` is what an article recommends,
+    ``article_models`` the models that it means, ``article_verdict`` whether this bears it out.
     """
 
     id: str
@@ -52,6 +52,7 @@ class Recommendation(TypedDict):
     p_holm: float | None
     would_change: str
     article: str | None
+    article_models: list[str]
     article_verdict: Verdict | None
 
 
@@ -70,8 +71,7 @@ class WeighedCase:
     @property
     def only_able(self) -> str | None:
         """The only system that can do what the case needs, None where there are no others or more can."""
-        able = [need["system"] for need in self.requirements if need["met"] is not False]
-        return able[0] if len(able) == 1 < len(self.requirements) else None
+        return only_able_of(self.requirements)
 
     @property
     def may_name(self) -> bool:
@@ -115,28 +115,68 @@ def recommend(weighed: WeighedCase, advice: ArticleUseCase | None = None) -> Rec
     advice
         What an article recommends for the same use case.
     """
-    case, systems = weighed.case, [need["system"] for need in weighed.requirements]
-    leader, *others = _ranked(weighed.totals) or [""]
-    pairs = [_pair(weighed.totals, leader, other) for other in others] if weighed.may_name else []
-    p_values = [pair["p_holm"] for pair in pairs if pair["p_holm"] is not None]
-    system, verdict, change = _verdict(weighed)
-    article, held = _against(system, systems, advice)
+    case, totals, only_able = weighed.case, weighed.totals, weighed.only_able
+    systems = [need["system"] for need in weighed.requirements]
+    if weighed.may_name or only_able or len(totals["systems"]) < 2:
+        system, verdict, change = _verdict(totals, only_able)
+    else:
+        lacking = sorted(set(case.weights) - (set(totals["weights"]) - set(totals["indistinguishable_rows"])))
+        verdict = f"cannot tell: only {weighed.rated:.0%} of its weight was rated"
+        system, change = None, f"stars for {', '.join(lacking)}, on prompts that all were asked"
+    n_prompts, p_holm = _behind(totals) if weighed.may_name else (None, None)
+    models = list(advice.models) if advice else []
     return Recommendation(
         id=case.id,
         title=case.title,
         why=case.why,
-        rated=0.0 if weighed.only_able else weighed.rated,
+        rated=0.0 if only_able else weighed.rated,
         requirements=list(weighed.requirements) if case.requires.capability or case.requires.host else [],
-        totals=weighed.totals,
+        totals=totals,
         system=system,
-        only_able=weighed.only_able,
+        only_able=only_able,
         verdict=verdict,
-        n_prompts=min((pair["n_prompts"] for pair in pairs), default=None),
-        p_holm=max(p_values, default=None),
+        n_prompts=n_prompts,
+        p_holm=p_holm,
         would_change=change,
-        article=article,
-        article_verdict=held,
+        article=advice.recommends + (f" (unless {advice.unless})" if advice.unless else "") if advice else None,
+        article_models=models,
+        article_verdict=_held_against(system, systems, models) if advice else None,
     )
+
+
+def select_case(case: Recommendation, systems: Sequence[str]) -> Recommendation:
+    """Return a recommendation among some of its systems, from what was compared already: no p-value changes.
+
+    Where too little of it was rated for all systems, that is said for fewer too.
+    """
+    requirements = [need for need in case["requirements"] if need["system"] in systems]
+    chosen = select_totals(case["totals"], systems)
+    only_able = only_able_of(requirements)
+    may_name = case["rated"] >= ENOUGH and bool(chosen["differences"])
+    system, verdict, change = None, case["verdict"], case["would_change"]
+    if may_name or only_able or len(chosen["systems"]) < 2:
+        system, verdict, change = _verdict(chosen, only_able)
+    n_prompts, p_holm = _behind(chosen) if may_name else (None, None)
+    selected = case.copy()
+    selected |= {
+        "rated": 0.0 if only_able else case["rated"],
+        "requirements": requirements,
+        "totals": chosen,
+        "system": system,
+        "only_able": only_able,
+        "verdict": verdict,
+        "n_prompts": n_prompts,
+        "p_holm": p_holm,
+        "would_change": change,
+        "article_verdict": _held_against(system, systems, case["article_models"]) if case["article"] else None,
+    }
+    return selected
+
+
+def only_able_of(requirements: Sequence[Requirement]) -> str | None:
+    """Return the only system of several that can do what is required, None where more can or nobody else is there."""
+    able = [need["system"] for need in requirements if need["met"] is not False]
+    return able[0] if len(able) == 1 < len(requirements) else None
 
 
 def _requirement(case: UseCase, system: str, simulated: bool) -> Requirement:
@@ -161,19 +201,14 @@ def _ranked(totals: Totals) -> list[str]:
     return [total["system"] for total in sorted(totals["systems"], key=lambda total: -(total["stars"] or 0.0))]
 
 
-def _verdict(weighed: WeighedCase) -> tuple[str | None, str, str]:
-    case, totals = weighed.case, weighed.totals
+def _verdict(totals: Totals, only_able: str | None) -> tuple[str | None, str, str]:
     ranked = _ranked(totals)
     if not ranked:
         return None, "no system here can do what it needs", "a system that can"
-    if weighed.only_able:
-        return None, f"{weighed.only_able}: the only one here that can do what it needs", "another system that can"
+    if only_able:
+        return None, f"{only_able}: the only one here that can do what it needs", "another system that can"
     if len(ranked) == 1:
         return None, f"there is nothing to compare {ranked[0]} with", "another system"
-    if not weighed.may_name:
-        lacking = sorted(set(case.weights) - (set(totals["weights"]) - set(totals["indistinguishable_rows"])))
-        change = f"stars for {', '.join(lacking)}, on prompts that all were asked"
-        return None, f"cannot tell: only {weighed.rated:.0%} of its weight was rated", change
     leader, *others = ranked
     against = {other: _pair(totals, leader, other) for other in others}
     for other, difference in against.items():
@@ -182,6 +217,14 @@ def _verdict(weighed: WeighedCase) -> tuple[str | None, str, str]:
             return None, f"cannot tell {leader} from {other}: {doubt}", "more prompts, or other weights"
     runner_up = against[others[0]]
     return leader, f"{leader}, before {others[0]} by {_amount(runner_up)}", _would_change(runner_up)
+
+
+def _behind(totals: Totals) -> tuple[int | None, float | None]:
+    """Return the fewest common prompts and the largest corrected p-value of the first against each of the others."""
+    leader, *others = _ranked(totals) or [""]
+    pairs = [_pair(totals, leader, other) for other in others]
+    p_values = [pair["p_holm"] for pair in pairs if pair["p_holm"] is not None]
+    return min((pair["n_prompts"] for pair in pairs), default=None), max(p_values, default=None)
 
 
 def _pair(totals: Totals, a: str, b: str) -> TotalDifference:
@@ -214,15 +257,10 @@ def _would_change(difference: TotalDifference) -> str:
     return change
 
 
-def _against(
-    system: str | None, systems: Sequence[str], advice: ArticleUseCase | None
-) -> tuple[str | None, Verdict | None]:
-    if advice is None:
-        return None, None
-    meant_systems = systems_of(advice.models, systems)
-    article = advice.recommends + (f" (unless {advice.unless})" if advice.unless else "")
+def _held_against(system: str | None, systems: Sequence[str], models: Sequence[str]) -> Verdict:
+    meant_systems = systems_of(models, systems)
     if not meant_systems or len(systems) < 2:
-        return article, "not comparable"
+        return "not comparable"
     if system is None:
-        return article, "cannot tell"
-    return article, "supported" if system in meant_systems else "contradicted"
+        return "cannot tell"
+    return "supported" if system in meant_systems else "contradicted"

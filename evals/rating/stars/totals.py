@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -53,6 +54,9 @@ class TotalDifference(TypedDict):
     problem: str | None
     weight_to_move: float | None
     decided_by: dict[str, float]
+
+
+Difference = TypeVar("Difference", bound=Mapping[str, Any])
 
 
 class Totals(TypedDict):
@@ -130,6 +134,19 @@ def totals(rated: Sequence[RatedRow], systems: Sequence[str], weights: Mapping[s
         systems=[SystemTotal(system=system, stars=None if problem else _total(shares, system)) for system in systems],
         differences=[] if problem else [_difference(shares, a, b) for a, b in combinations(systems, 2)],
     )
+
+
+def select_totals(whole: Totals, systems: Sequence[str]) -> Totals:
+    """Return the totals of some of the systems, over the rows that count for all of them: no number changes."""
+    selected = whole.copy()
+    selected["systems"] = [total for total in whole["systems"] if total["system"] in systems]
+    selected["differences"] = select_pairs(whole["differences"], systems)
+    return selected
+
+
+def select_pairs(differences: Sequence[Difference], systems: Sequence[str]) -> list[Difference]:
+    """Return the differences between two of the systems."""
+    return [pair for pair in differences if pair["system_a"] in systems and pair["system_b"] in systems]
 
 
 def _problem(systems: Sequence[str], any_counts: bool, left_out: Mapping[str, str]) -> str | None:

@@ -142,7 +142,7 @@ def test_tables_hold_the_numbers_of_the_ratings(report: Report, whole_run: Run) 
 
 def test_one_system_is_shown_without_a_comparison(single: Report) -> None:
     words = single.page.words
-    assert "There is one system, so nothing is compared." in words
+    assert "there is nothing to compare it with" in words
     assert "is ahead" not in words
     assert list(csv.DictReader(single.files["differences.csv"].splitlines())) == []
     assert f"Images{2 * N_SCENES + 3}" in words
@@ -202,7 +202,7 @@ def test_a_run_without_a_measurement_is_still_a_report(run: Run, tmp_path: Path,
     run.samples = samples
     words = Report(run, tmp_path / "out").page.words
     assert "No control could be measured" in words
-    assert "No row was rated." in words
+    assert "Nothing was measured" in words
     assert "two judges" not in words
     assert ("Nothing measured" in words) is not with_images
 

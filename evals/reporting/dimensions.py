@@ -1,4 +1,4 @@
-"""The first lines of a report: which rows of the star table each system leads, and what each dimension has measured."""
+"""The dimensions of a report: what each of them has measured, suite by suite."""
 
 from __future__ import annotations
 
@@ -8,77 +8,11 @@ from typing import Any
 
 from evals.rating.comparison import SystemMean
 from evals.rating.ratings import Ratings
-from evals.rating.stars.document import Stars
-from evals.rating.stars.table import TableRow
 from evals.reporting import formatting
 from evals.reporting.comparison import MetricLine, dimension_of, metric_lines
 from evals.reporting.controls import seed_ratios
 from evals.reporting.not_measured import most_frequent_reason
 from metrics.catalogue import FEATURES, primary_metrics
-
-
-@dataclass(frozen=True, slots=True)
-class RowGroup:
-    """Rows of the star table with one outcome; ``leader`` is the system that is ahead of all others in them."""
-
-    outcome: str
-    leader: str | None
-    rows: tuple[tuple[str, str], ...]
-
-
-def unbeaten(row: TableRow) -> list[str]:
-    """Return the systems of a row that no other is ahead of; all of them where nobody can be told from anybody."""
-    pairs = [(pair["better_system"], {pair["system_a"], pair["system_b"]}) for pair in row["differences"]]
-    beaten = {name for better, names in pairs if better for name in names - {better}}
-    return [cell["system"] for cell in row["cells"] if cell["system"] not in beaten]
-
-
-def answer(stars: Stars) -> tuple[RowGroup, ...]:
-    """Return the rows by outcome: those that one system leads first, then what cannot be told, then what has no stars.
-
-    Winners are the table's own: nothing is compared here.
-    """
-    groups: dict[tuple[int, str, str | None], list[tuple[str, str]]] = {}
-    for row in stars["rows"]:
-        groups.setdefault(_outcome(row), []).append((row["id"], row["title"]))
-    ordered = sorted(groups.items(), key=lambda group: (group[0][0], -len(group[1])))
-    return tuple(RowGroup(outcome, leader, tuple(rows)) for (_, outcome, leader), rows in ordered)
-
-
-def _outcome(row: TableRow) -> tuple[int, str, str | None]:
-    """Return the place of a row's group among the groups, its outcome in words, and who leads."""
-    if row["problem"]:
-        return 4, "no stars", None
-    if row["kind"] == "declared":
-        return 5, "declared, not measured", None
-    first = unbeaten(row)
-    if len(row["cells"]) < 2:
-        return 3, "nothing to compare with", None
-    if len(first) == 1:
-        return 0, f"{first[0]} is ahead", first[0]
-    if len(first) < len(row["cells"]):
-        return 1, f"{formatting.join_names(first)} cannot be told apart, and nobody is ahead of them", None
-    if all(pair["p_holm"] is None for pair in row["differences"]):
-        return 3, "too few common prompts to compare", None
-    return 2, "cannot be told apart", None
-
-
-def sentence(groups: Sequence[RowGroup]) -> str:
-    """Return the answer in one sentence.
-
-    Examples
-    --------
-    >>> cells = (("text", "Text"), ("cost", "Cost"))
-    >>> sentence([RowGroup("a is ahead", "a", cells), RowGroup("cannot be told apart", None, cells[:1])])
-    'a is ahead in 2 rows; 1 row: cannot be told apart.'
-    """
-    parts = [
-        f"{group.outcome} in {formatting.pluralize(len(group.rows), 'row')}"
-        if group.leader
-        else f"{formatting.pluralize(len(group.rows), 'row')}: {group.outcome}"
-        for group in groups
-    ]
-    return "; ".join(parts) + "." if parts else "No row was rated."
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,285 @@
+"""The answer of a run: who leads how many rows, whom to use when, what to be wary of, and what nobody measured.
+
+Page, Markdown, terminal and notebook print it; nothing is compared here, for winners are those of the star table.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from evals.facts.models import read_facts
+from evals.imageset.contract import FILE_MISSING
+from evals.rating.common_prompts import pairing_warnings
+from evals.rating.ratings import WELL_COVERED_PROMPTS
+from evals.rating.stage import RunRatings
+from evals.rating.stars.document import Stars
+from evals.rating.stars.table import TableRow
+from evals.rating.stars.totals import TotalDifference
+from evals.reporting import formatting
+from evals.reporting.formatting import join_names, pluralize
+from evals.reporting.groups import RowVerdict, lead, row_verdict
+from evals.reporting.not_measured import most_frequent_reason
+from evals.reporting.system_labels import system_labels
+
+MOST_SENTENCES = 3
+"""Of advice, and of cautions."""
+
+_NAMED_ROWS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """What to be wary of, and what to do about it."""
+
+    says: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotRated:
+    """Rows without stars for one reason, and the command that would change it; ``rows`` are (id, title)."""
+
+    reason: str
+    remedy: str
+    rows: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer: a ``title``, at most three sentences of ``advice`` and three ``cautions``, what was ``not_rated``.
+
+    ``rehearsal`` is the sentence that says that nothing real was measured, empty where something was. ``verdicts`` are
+    those of every row by its id, in the order of the table.
+    """
+
+    title: str
+    rehearsal: str
+    advice: tuple[str, ...]
+    cautions: tuple[Caution, ...]
+    not_rated: tuple[NotRated, ...]
+    verdicts: dict[str, RowVerdict]
+
+
+def answer(ratings: RunRatings, provenance: Mapping[str, Any]) -> Answer:
+    """Return the answer of a run from its ratings and ``provenance.json``."""
+    stars = ratings["stars"]
+    labels = system_labels(stars["systems"])
+    verdicts = {row["id"]: row_verdict(row, labels) for row in stars["rows"]}
+    return Answer(
+        title=title(stars),
+        rehearsal=_rehearsal(stars),
+        advice=tuple(_advice(stars, verdicts, labels))[:MOST_SENTENCES],
+        cautions=tuple(_cautions(ratings, provenance))[:MOST_SENTENCES],
+        not_rated=_not_rated(ratings),
+        verdicts=verdicts,
+    )
+
+
+def title(stars: Stars) -> str:
+    """Return the answer in one line: in how many measured and computed rows each system is ahead of all others."""
+    labels = system_labels(stars["systems"])
+    verdicts = [row_verdict(row, labels) for row in stars["rows"] if row["problem"] is None]
+    compared = [verdict for verdict in verdicts if verdict.compared]
+    if not compared:
+        return _without_comparison(stars, labels)
+    n_led = _n_led(compared)
+    apart = sum(verdict.told and verdict.leader is None for verdict in compared)
+    alike = sum(not verdict.told for verdict in compared)
+    if not n_led and not apart:
+        rows = pluralize(alike, "row")
+        return f"{join_names(list(labels.values()))} cannot be told apart in {'the only row' if alike == 1 else rows}"
+    # Of two the one that leads nowhere is named too; of many only those that lead.
+    named = stars["systems"] if len(stars["systems"]) == 2 else list(n_led)
+    ranked = sorted(named, key=lambda system: -n_led[system])
+    parts = []
+    for place, system in enumerate(ranked):
+        rows = pluralize(n_led[system], "row") if place == 0 else str(n_led[system] or "none")
+        parts.append(f"{labels[system]} {'leads ' if place == 0 else ''}in {rows}")
+    if apart:
+        parts.append(f"several share the lead in {apart if parts else pluralize(apart, 'row')}")
+    if alike:
+        parts.append(f"{alike} cannot be told apart")
+    return ", ".join(parts)
+
+
+def _n_led(verdicts: list[RowVerdict]) -> Counter[str]:
+    return Counter(verdict.leader for verdict in verdicts if verdict.leader)
+
+
+def _without_comparison(stars: Stars, labels: Mapping[str, str]) -> str:
+    names = join_names(list(labels.values()))
+    if not names:
+        return "Nothing was measured"
+    if len(labels) == 1:
+        rated = sum(cell["stars"] is not None for row in stars["rows"] for cell in row["cells"])
+        return f"{names} has stars in {pluralize(rated, 'row')}; there is nothing to compare it with"
+    return f"{names}: nothing can be compared yet"
+
+
+def _rehearsal(stars: Stars) -> str:
+    if not stars["simulated"]:
+        return ""
+    if any(system in read_facts().offers for system in stars["simulated"]):
+        return (
+            "A rehearsal: simulated APIs drew these pictures. Nothing was measured of the real systems; only the "
+            "declared facts and the prices are theirs."
+        )
+    return "A demonstration: the systems and their pictures are simulated."
+
+
+def _advice(stars: Stars, verdicts: Mapping[str, RowVerdict], labels: Mapping[str, str]) -> Iterator[str]:
+    """Yield whom to use for what, most rows first, then what holds for all rows together."""
+    rows = {row["id"]: row for row in stars["rows"]}
+    led: dict[str, list[TableRow]] = {}
+    for row_id, verdict in verdicts.items():
+        if verdict.leader:
+            led.setdefault(verdict.leader, []).append(rows[row_id])
+    ranked = sorted(led, key=lambda system: -len(led[system]))
+    overall = _overall(stars, labels)
+    yield from (_use(system, led[system], labels) for system in ranked[: MOST_SENTENCES - bool(overall)])
+    if overall:
+        yield overall
+
+
+def _use(system: str, rows: list[TableRow], labels: Mapping[str, str]) -> str:
+    pairs = {row["id"]: lead(row, system) for row in rows}
+    ranked = sorted(rows, key=lambda row: -abs(pairs[row["id"]]["stars"] or 0.0))
+    titles = [_lowered(row["title"]) for row in ranked[:_NAMED_ROWS]]
+    n_more = len(ranked) - len(titles)
+    names = join_names([*titles, pluralize(n_more, "more row")] if n_more else titles)
+    sizes = [abs(pair["stars"] or 0.0) for pair in pairs.values()]
+    prompts = [pair["n_prompts"] for pair in pairs.values()]
+    p_holm = max(pair["p_holm"] or 0.0 for pair in pairs.values())
+    over = _span(min(prompts), max(prompts), "{:,}")
+    return (
+        f"Use {labels[system]} for {names}: it is ahead by {_span(min(sizes), max(sizes), '{:.1f}')} stars "
+        f"(over {over} prompts; corrected p {_p_value(p_holm)})."
+    )
+
+
+def _overall(stars: Stars, labels: Mapping[str, str]) -> str:
+    """Return what the total says, nothing where there is none."""
+    totals = stars["totals"]
+    ranked = sorted(
+        (total for total in totals["systems"] if total["stars"] is not None), key=lambda total: -(total["stars"] or 0)
+    )
+    if len(ranked) < 2 or not totals["differences"]:
+        return ""
+    first = ranked[0]["system"]
+    pairs = [pair for pair in totals["differences"] if first in (pair["system_a"], pair["system_b"])]
+    ahead = [pair for pair in pairs if pair["better_system"] == first]
+    over = f"Over all {pluralize(len(totals['weights']), 'row')}"
+    if len(ahead) == len(pairs):
+        nearest = min(pairs, key=lambda pair: abs(pair["stars"]))
+        return f"{over} together {labels[first]} is ahead by {_amount(nearest)}."
+    if len(ranked) == 2:
+        return f"{over} together nobody is ahead: {_amount(pairs[0])} between them."
+    level = [labels[system] for pair in pairs if pair not in ahead for system in (_other(pair, first),)]
+    return f"{over} together {join_names([labels[first], *level])} cannot be told apart."
+
+
+def _other(pair: TotalDifference, system: str) -> str:
+    return pair["system_b"] if pair["system_a"] == system else pair["system_a"]
+
+
+def _amount(pair: TotalDifference) -> str:
+    stars, low, high = pair["stars"], pair["low"], pair["high"]
+    low, high = (low, high) if stars >= 0 else (-high, -low)
+    return f"{abs(stars):.1f} stars ({low:.1f} to {high:.1f})".replace("-", formatting.MINUS)
+
+
+def _cautions(ratings: RunRatings, provenance: Mapping[str, Any]) -> Iterator[Caution]:
+    """Yield what to be wary of, the heaviest first.
+
+    1. Systems that were asked different prompts: what is compared is then the smaller part.
+    2. Pictures that were made and are gone: the stars are of the rest.
+    3. Weak encoders: they see less than the usual ones.
+    4. Few prompts: only large differences show.
+
+    What holds of one row alone stands beside it, and all warnings below the table.
+    """
+    if pairing := list(pairing_warnings(ratings["common_prompts"])):
+        yield Caution(
+            _first_of(pairing), "Ask all systems the same prompts, or give the prompts that agree one prompt_id."
+        )
+    rows = [row for row in ratings["stars"]["rows"] if row["problem"] is None]
+    missing: Counter[str] = Counter()
+    for row in rows:
+        missing.update({cell["system"]: cell["reasons"].get(FILE_MISSING, 0) for cell in row["cells"]})
+    if missing.total():
+        systems = join_names([f"{system} ({n:,})" for system, n in missing.items() if n])
+        says = f"Pictures that were made are not in the set, and the stars leave them out: {systems}."
+        yield Caution(says, "Put the files back, then score again.")
+    weak = [
+        f"{encoder['name']}: {encoder['note']}"
+        for encoder in provenance.get("encoders", ())
+        if encoder["status"] == "used" and encoder.get("note")
+    ]
+    if weak:
+        yield Caution(f"{_first_of(weak)}.", "Fetch the usual weights (twinlens doctor says which), then score again.")
+    pairs = [pair for row in rows for pair in row["differences"] if pair["p_holm"] is not None]
+    few = [pair for pair in pairs if pair["n_prompts"] < WELL_COVERED_PROMPTS]
+    if few:
+        detectable = sorted(pair["detectable"] for pair in few if pair["detectable"] is not None)
+        needed = [pair["prompts_for_half_a_star"] for pair in few if pair["prompts_for_half_a_star"] is not None]
+        shows = f", where a difference of {detectable[len(detectable) // 2]:.1f} stars shows" if detectable else ""
+        more = (
+            f"Ask more prompts: {max(needed):,} in each row would show half a star." if needed else "Ask more prompts."
+        )
+        says = f"{len(few)} of {pluralize(len(pairs), 'comparison')} rest on fewer than {WELL_COVERED_PROMPTS} prompts"
+        yield Caution(f"{says}{shows}.", more)
+
+
+def _not_rated(ratings: RunRatings) -> tuple[NotRated, ...]:
+    """Return the rows in which nobody has stars, collected by the reason, in the order of the table."""
+    collected: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for row in ratings["stars"]["rows"]:
+        has_stars = any(cell["stars"] is not None for cell in (*row["cells"], *row["declared_cells"]))
+        if row["problem"] or not has_stars:
+            collected.setdefault(_why_not_rated(row, ratings), []).append((row["id"], row["title"]))
+    return tuple(NotRated(reason, remedy, tuple(rows)) for (reason, remedy), rows in collected.items())
+
+
+def _why_not_rated(row: TableRow, ratings: RunRatings) -> tuple[str, str]:
+    """Return why nobody has stars in a row, and what would change that."""
+    if row["kind"] == "declared":
+        reasons = Counter(cell["reason"] for cell in row["declared_cells"] if cell["reason"])
+        reason = reasons.most_common(1)[0][0] if reasons else "nobody looked into it"
+        return reason, "twinlens systems lists the names that the facts know"
+    if row["kind"] == "computed":
+        reason = row["problem"] or "too few prompts"
+        return reason, "ask the APIs with: twinlens run EVAL --out RUN"
+    broken = [part["metric"] for part in row["components"] if part["scale"]["problem"]]
+    of_row = [each for each in ratings["rows"] if each["suite"] == row["suite"] and each["metric"] in broken]
+    code = most_frequent_reason(of_row) if all(each["mean"] is None for each in of_row) else None
+    if code in ("encoder_unavailable", "encoder_unfit"):
+        return formatting.reason(code), "twinlens doctor says which weights to fetch; then twinlens score again"
+    if code is not None:
+        return formatting.reason(code), "twinlens score IMAGESET --out RUN, on pictures that have it"
+    if not of_row:
+        return "its prompts were not asked in this run", "ask them with: twinlens run EVAL --out RUN"
+    if row["problem"] is None:
+        return "fewer than 5 prompts", "ask more prompts with: twinlens run EVAL --out RUN"
+    return "its control failed here, so right cannot be told from wrong", "twinlens doctor names encoders that see more"
+
+
+def _first_of(sentences: list[str]) -> str:
+    more = f" (and {len(sentences) - 1} more like it)" if len(sentences) > 1 else ""
+    return sentences[0].rstrip(".") + more
+
+
+def _lowered(row_title: str) -> str:
+    """Return a title as it stands within a sentence: an acronym keeps its capitals."""
+    return row_title if row_title[1:2].isupper() else row_title[:1].lower() + row_title[1:]
+
+
+def _span(low: float, high: float, pattern: str) -> str:
+    first, last = pattern.format(low), pattern.format(high)
+    return first if first == last else f"{first} to {last}"
+
+
+def _p_value(p_value: float) -> str:
+    return "below 0.001" if p_value < 0.001 else f"at most {p_value:.2g}"

@@ -1,0 +1,131 @@
+"""The answer of a run: its title, its groups of systems, its advice and cautions, and the choice of some systems."""
+
+import itertools
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evals.rating.selection import SelectionError, find_systems, select_stars
+from evals.rating.stars.document import Stars
+from evals.reporting.answer import Answer, answer, title
+from evals.reporting.groups import group_letters, row_verdict, unbeaten
+
+
+def row(name: str, systems: str = "ab", problem: str | None = None, kind: str = "measured", **ahead: str) -> Any:
+    """Return a row of the star table, the first system with the most stars.
+
+    ``ab="a"`` says that of a and b, a is ahead, ``ab="?"`` that they were not compared.
+    """
+    differences = [
+        {"system_a": a, "system_b": b, "better_system": better if better in systems else None, "n_prompts": 12,
+         "p_holm": None if better == "?" else 0.01, "stars": 1.0, "low": 0.5, "high": 1.5, "detectable": 0.8,
+         "prompts_for_half_a_star": 40, "equal_within": None, "verdict": ""}
+        for a, b in itertools.combinations(systems, 2)
+        for better in [ahead.get(a + b) or "~"]
+        if kind != "declared"
+    ]  # fmt: skip
+    cells = [{"system": system, "stars": 5.0 - 0.5 * n, "low": 1.0, "high": 5.0, "reasons": {}}
+             for n, system in enumerate(systems)]  # fmt: skip
+    return {
+        "id": name, "title": name.capitalize(), "problem": problem, "kind": kind, "suite": "s", "components": [],
+        "cells": cells if kind != "declared" and not problem else [], "differences": differences, "deciding": [],
+        "declared_cells": [{"system": system, "stars": None, "reason": "no such model"} for system in systems]
+        if kind == "declared" else [],
+    }  # fmt: skip
+
+
+def document(*rows: Any, systems: str = "ab") -> Any:
+    totals: Any = {"systems": [], "differences": [], "weights": {}}
+    return {"systems": list(systems), "simulated": [], "rows": list(rows), "totals": totals, "article_stars": {},
+            "recommendations": [], "bradley_terry": None, "costs": []}  # fmt: skip
+
+
+def answered(*rows: Any, systems: str = "ab", common: Any = (), **encoder: str) -> Answer:
+    ratings: Any = {"stars": document(*rows, systems=systems), "common_prompts": list(common), "rows": []}
+    return answer(ratings, {"encoders": [{"status": "used", **encoder}] if encoder else []})
+
+
+DECIDED = (row("one", ab="b"), row("two", ab="a"), row("three", ab="b"), row("four"), row("five", ab="?"))
+
+
+@pytest.mark.parametrize(
+    ("rows", "systems", "expected"),
+    [
+        (DECIDED, "ab", "b leads in 2 rows, a in 1, 1 cannot be told apart"),
+        ([row("one", ab="a")], "ab", "a leads in 1 row, b in none"),
+        ([row("one"), row("two")], "ab", "a and b cannot be told apart in 2 rows"),
+        ([row("one", problem="its control fails", ab="a"), row("two", kind="declared")], "ab",
+         "a and b: nothing can be compared yet"),
+        ([row("one", "a")], "a", "a has stars in 1 row; there is nothing to compare it with"),
+        ([], "", "Nothing was measured"),
+        ([row("one", "abc", ab="a", ac="a"), row("two", "abc", ac="a"), row("three", "abc")], "abc",
+         "a leads in 1 row, several share the lead in 1, 1 cannot be told apart"),
+    ],
+)  # fmt: skip
+def test_the_title_counts_the_rows_by_who_is_ahead_of_all_others(rows: Any, systems: str, expected: str) -> None:
+    assert title(document(*rows, systems=systems)) == expected
+
+
+@pytest.mark.parametrize(
+    ("ahead", "letters", "says"),
+    [
+        ({"ab": "a", "ac": "a"}, {"a": "A", "b": "B", "c": "B"}, "a is ahead by 1.0 stars (0.5 to 1.5)"),
+        ({"ac": "a"}, {"a": "A", "b": "AB", "c": "B"}, "nobody is ahead of a and b"),
+        ({"ac": "a", "bc": "b"}, {"a": "A", "b": "A", "c": "B"}, "nobody is ahead of a and b"),
+        ({"ab": "a", "bc": "b", "ac": "a"}, {"a": "A", "b": "B", "c": "C"}, "a is ahead by 1.0 stars (0.5 to 1.5)"),
+        ({}, {"a": "A", "b": "A", "c": "A"}, "cannot be told apart"),
+    ],
+)
+def test_systems_that_cannot_be_told_apart_share_a_letter(ahead: Any, letters: Any, says: str) -> None:
+    of_three = row("one", "abc", **ahead)
+    assert group_letters(of_three) == letters
+    assert row_verdict(of_three, {name: name for name in "abc"}).says == says
+
+
+@given(ahead=st.sets(st.sampled_from(list(itertools.combinations("abcdef", 2)))))
+def test_two_systems_share_a_letter_exactly_where_neither_is_ahead(ahead: Any) -> None:
+    of_six = row("one", "abcdef", **{a + b: a for a, b in ahead})
+    letters = group_letters(of_six)
+    for pair in itertools.combinations("abcdef", 2):
+        assert bool(set(letters[pair[0]]) & set(letters[pair[1]])) == (pair not in ahead)
+    assert "A" in letters["a"]
+    assert set(unbeaten(of_six)) == {b for b in "abcdef" if not any(b == worse for _, worse in ahead)}
+
+
+def test_the_advice_names_the_largest_leads_of_each_system_and_how_sure_they_are() -> None:
+    first, second = answered(*DECIDED).advice
+    expected = "Use b for one and three: it is ahead by 1.0 stars (over 12 prompts; corrected p at most 0.01)."
+    assert (first, second[:14]) == (expected, "Use a for two:")
+
+
+def test_the_heaviest_cautions_come_first_each_with_what_to_do() -> None:
+    apart = {"suite": "s", "system_a": "a", "system_b": "b", "n_prompts": 9, "n_common": 1, "nearly_equal": []}
+    cautions = answered(*DECIDED, common=[apart], name="tiny", note="a weak encoder").cautions
+    assert [caution.says.split()[0] for caution in cautions] == ["1", "tiny:", "4"]
+    assert all(caution.remedy for caution in cautions)
+
+
+def test_rows_that_nobody_measured_are_collected_by_their_reason() -> None:
+    (declared, unasked) = answered(
+        row("x", kind="declared"), row("y", problem="no"), row("z", kind="declared")
+    ).not_rated
+    assert (declared.reason, declared.rows) == ("no such model", (("x", "X"), ("z", "Z")))
+    assert (unasked.rows, "twinlens run" in unasked.remedy) == ((("y", "Y"),), True)
+
+
+def test_a_choice_of_systems_keeps_the_verdicts_of_the_whole_run(stars: Stars) -> None:
+    three = document(row("one", "abc", ab="a", bc="c"), systems="abc")
+    chosen = select_stars(three, ["c", "b"])
+    (pair,) = chosen["rows"][0]["differences"]
+    assert pair == three["rows"][0]["differences"][2]
+    assert [cell["system"] for cell in chosen["rows"][0]["cells"]] == ["c", "b"]
+    assert title(chosen) == "c leads in 1 row, b in none"
+    assert select_stars(stars, stars["systems"]) == stars
+
+
+@pytest.mark.parametrize(("names", "says"), [(["a@x"], "two systems or more"), (["a@x", "f@x"], "no system 'f@x'")])
+def test_a_system_that_the_run_does_not_have_is_named(names: list[str], says: str) -> None:
+    with pytest.raises(SelectionError, match=says):
+        find_systems(names, ["a@x", "b@x"])
