@@ -78,17 +78,17 @@ def _select_row(row: TableRow, systems: Sequence[str]) -> TableRow:
         "declared_cells": _of(systems, row["declared_cells"]),
         "differences": select_pairs(row["differences"], systems),
         "components": [part | {"cells": _of(systems, part["cells"])} for part in row["components"]],
+        "places": {prompt: {system: places[system] for system in systems} for prompt, places in row["places"].items()},
         "deciding": [_select_prompt(prompt, systems) for prompt in row["deciding"]],
     }
     return selected
 
 
 def _select_prompt(prompt: Deciding, systems: Sequence[str]) -> Deciding:
-    return Deciding(
-        prompt=prompt["prompt"],
-        shares={system: prompt["shares"][system] for system in systems},
-        samples={system: prompt["samples"][system] for system in systems},
-    )
+    selected = prompt.copy()
+    selected["shares"] = {system: prompt["shares"][system] for system in systems}
+    selected["samples"] = {system: prompt["samples"][system] for system in systems}
+    return selected
 
 
 def select_ratings(ratings: RunRatings, systems: Sequence[str]) -> RunRatings:

@@ -30,7 +30,8 @@ def row(name: str, systems: str = "ab", problem: str | None = None, kind: str = 
              for n, system in enumerate(systems)]  # fmt: skip
     return {
         "id": name, "title": name.capitalize(), "problem": problem, "kind": kind, "suite": "s", "components": [],
-        "cells": cells if kind != "declared" and not problem else [], "differences": differences, "deciding": [],
+        "cells": cells if kind != "declared" and not problem else [], "differences": differences,
+        "deciding": [], "places": {},
         "declared_cells": [{"system": system, "stars": None, "reason": "no such model"} for system in systems]
         if kind == "declared" else [],
     }  # fmt: skip
