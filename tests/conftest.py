@@ -17,6 +17,9 @@ settings.load_profile("without a clock")
 # A defect that the command line would tell in a sentence is to be seen where it is.
 os.environ.setdefault("TWINLENS_TRACEBACK", "1")
 
+# Sentences are looked for in what is printed: they are not to be broken.
+os.environ["COLUMNS"] = "140"
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run what waits for the demo first: it takes minutes, and started last it would leave one process idle."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 import click
 
 from evals.cli.errors import ErrorHandlingGroup
+from evals.cli.progress import doing, sign_of_life
 
 COMMANDS = (
     "audit", "compare", "demo", "doctor", "estimate", "generate", "metrics", "models", "rate", "report", "run",
@@ -17,14 +19,22 @@ COMMANDS = (
 class Commands(ErrorHandlingGroup):
     """Finds each command under its name in the module of that name."""
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run as the program, which tells while it works what it is doing."""
+        with sign_of_life():
+            return super().__call__(*args, **kwargs)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names, in the order of the help."""
         return [*COMMANDS]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command, None if there is no such one."""
-        module = import_module(f"evals.cli.{cmd_name}") if cmd_name in COMMANDS else None
-        return getattr(module, cmd_name, None)
+        if cmd_name not in COMMANDS:
+            return None
+        doing("loading", cmd_name)
+        command: click.Command = getattr(import_module(f"evals.cli.{cmd_name}"), cmd_name)
+        return command
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

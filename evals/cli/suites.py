@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,9 @@ from evals.cli.options import FilePath, as_json, print_json
 from evals.cli.tables import say
 
 if TYPE_CHECKING:
-    from evals.suites.suite import PromptItem
+    from evals.suites.suite import PromptItem, Suite
 
-_WIDTH = 110
+_DEMO = "demo-"
 
 
 @click.group(invoke_without_command=True)
@@ -32,8 +33,21 @@ def suites(ctx: click.Context, json_wanted: bool) -> None:
     if json_wanted:
         print_json([suite.model_dump(mode="json") for suite in read])
         return
-    for suite in read:
-        say(f"{suite.name:<20} v{suite.version}  {len(suite.items):>3} items  {suite.purpose}")
+    of_demo = {suite.name for suite in read if suite.name.startswith(_DEMO)}
+    _print_list("", [suite for suite in read if suite.name not in of_demo])
+    _print_list("\nThe demo's, for its invented systems:", [suite for suite in read if suite.name in of_demo])
+
+
+def _print_list(title: str, listed: Sequence[Suite]) -> None:
+    """Print a line a suite, each with as much of its purpose as fits; the whole is what 'suites show' prints."""
+    from evals.cli.tables import console
+
+    if title and listed:
+        say(title)
+    width = console().width
+    for suite in listed:
+        start = f"{suite.name:<20} v{suite.version}  {len(suite.items):>3} items  "
+        say(start + textwrap.shorten(suite.purpose, max(width - len(start), 20), placeholder=" …"))
 
 
 @suites.command()
@@ -120,4 +134,7 @@ def _described(item: PromptItem) -> str:
 
 
 def _wrapped(text: str, indent: int) -> str:
-    return textwrap.fill(text, _WIDTH, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+    from evals.cli.tables import console
+
+    width = console().width
+    return textwrap.fill(text, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +13,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-_WIDTH_OF_A_FILE = 140
-"""Columns where the output is no terminal."""
-
 
 def say(text: str, err: bool = False) -> None:
     """Print a text on standard output, or on standard error."""
@@ -24,10 +20,10 @@ def say(text: str, err: bool = False) -> None:
 
 
 def console() -> Console:
-    """Return standard output, as wide as the terminal."""
+    """Return standard output, as wide as COLUMNS or the terminal says, else 80 columns."""
     from rich.console import Console
 
-    return Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE)
+    return Console(highlight=False, emoji=False)
 
 
 def table(

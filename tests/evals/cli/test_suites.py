@@ -38,10 +38,15 @@ def run(*arguments: str):
     return CliRunner().invoke(main, ["suites", *arguments], catch_exceptions=False)
 
 
-def test_without_a_command_every_suite_is_listed():
+def test_without_a_command_every_suite_is_listed_on_a_screen_and_the_demos_apart(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     done = run()
     assert done.exit_code == 0
-    assert [line.split()[0] for line in done.stdout.splitlines()] == suite_names()
+    lines = done.stdout.splitlines()
+    usual, of_demo = lines[: lines.index("")], lines[lines.index("") + 2 :]
+    assert [line.split()[0] for line in usual] == [name for name in suite_names() if not name.startswith("demo-")]
+    assert [line.split()[0] for line in of_demo] == [name for name in suite_names() if name.startswith("demo-")]
+    assert (len(lines) <= 40, max(map(len, lines)) <= 80) == (True, True)
     assert [suite["name"] for suite in json.loads(run("--json").stdout)] == suite_names()
 
 
