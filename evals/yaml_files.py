@@ -25,6 +25,8 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from evals.regular_files import read_regular
+
 Model = TypeVar("Model", bound=BaseModel)
 Item = TypeVar("Item")
 
@@ -165,7 +167,7 @@ def read_yaml(path: Path, model: type[Model], error: type[ValueError], **context
 
 def _composed(path: Path, error: type[ValueError]) -> yaml.MappingNode:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_regular(path).decode("utf-8-sig")
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise error(f"{path}: there is no such file") from None
     except (UnicodeDecodeError, PermissionError):

@@ -50,7 +50,7 @@ class ErrorHandlingGroup(click.Group):
             say(f"twinlens: stopped; the same command {next_time}", err=True)
             sys.exit(STOPPED)
         except Exception as error:
-            is_expected = _is_expected(error)
+            is_expected = is_refusal(error)
             if not is_expected and "TWINLENS_TRACEBACK" in os.environ:
                 raise
             message = _one_line(error, ctx.invoked_subcommand) if is_expected else _defect(error)
@@ -66,7 +66,7 @@ def _check_arguments(ctx: click.Context) -> None:
             raise click.UsageError(f"{argument!r} is not UTF-8 text; rename the file or folder.", ctx) from None
 
 
-def _is_expected(error: Exception) -> bool:
+def is_refusal(error: Exception) -> bool:
     """Tell bad input, missing weights, a full disk and the like from a defect of ours."""
     from evals.definition import DefinitionError
     from evals.facts.sources import FactsError

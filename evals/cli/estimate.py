@@ -174,8 +174,9 @@ def _usd_of(request: ImageRequest, offer: Offer) -> tuple[float | None, float | 
 def _megapixels_of(path: Path) -> int:
     from evals.facts.pricing import megapixels
     from evals.imageset.decoding import open_picture
+    from evals.regular_files import open_regular
 
-    with path.open("rb") as file, open_picture(file) as opened:  # reads the head of the file only
+    with open_regular(path) as file, open_picture(file) as opened:  # reads the head of the file only
         return megapixels(*opened.size)
 
 

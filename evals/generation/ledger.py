@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -13,11 +14,14 @@ from typing import Any
 
 from evals.generation.answers import Task
 from evals.imageset.contract import DELIVERY_FAILED, OUTCOMES, Outcome
+from evals.regular_files import read_regular
 
 ENDINGS = ("completed", "refused", "filtered", "failed", "timeout", "unknown")
 """The events that end a request; ``completed`` is the outcome ``ok``."""
 
 EVENTS = ("opened", "submitted", "rejected", "accepted", *ENDINGS)
+
+_CHECKSUM = b', "crc32": "'
 
 
 class LedgerError(ValueError):
@@ -110,11 +114,14 @@ class Ledger:
         """
         self.path = path
         self._redact = redact
-        events, torn = read_events(path)
+        events, n_torn = read_events(path)
         self.states = replay(events)
         self.opened = [event for event in events if event["event"] == "opened"]
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        if torn:
+        end = os.fstat(self._file).st_size - n_torn
+        # Whatever else cannot be read, once lines follow it, is damage.
+        os.ftruncate(self._file, end)
+        if end and not path.read_bytes().endswith(b"\n"):
             os.write(self._file, b"\n")
 
     def open_for(self, plan_sha256: str, **facts: Any) -> None:
@@ -151,7 +158,7 @@ class Ledger:
 
     def _write(self, event: Mapping[str, Any]) -> dict[str, Any]:
         text = self._redact(json.dumps(event, ensure_ascii=False, allow_nan=False))
-        line = text.encode(errors="replace") + b"\n"
+        line = _with_checksum(text.encode(errors="replace")) + b"\n"
         end = os.fstat(self._file).st_size
         written = os.write(self._file, line)
         if written < len(line):
@@ -159,44 +166,53 @@ class Ledger:
             os.ftruncate(self._file, end)
             raise OSError(28, "no space left on device", str(self.path))
         os.fsync(self._file)
-        written_event: dict[str, Any] = json.loads(line)
+        written_event: dict[str, Any] = json.loads(_without_checksum(line[:-1]))
         return written_event
 
 
-def read_events(path: Path) -> tuple[list[dict[str, Any]], bool]:
-    """Read all events, and whether the last line was cut off by a crash.
+def read_events(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """Read all events, and how many bytes at the end are of a line that a crash cut off.
 
-    A line that cannot be read is what a crash left only if nothing or an ``opened`` event follows it: the step that it
-    announced was never taken. Anywhere else the file was damaged, and going on might pay for a picture twice.
+    Every line carries the CRC-32 of what it says. One that cannot be read or says something else is what a crash left
+    only if its end is missing: the step that it announced was never taken. Anywhere else the file was damaged, and
+    going on might pay for a picture twice.
 
     Raises
     ------
     LedgerError
-        If it was damaged.
+        If it was damaged, or is no regular file.
     """
     try:
-        lines = path.read_bytes().split(b"\n")
+        *lines, tail = read_regular(path).split(b"\n")
     except FileNotFoundError:
-        return [], False
+        return [], 0
     events: list[dict[str, Any]] = []
-    unread: int | None = None
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate([*lines, tail], start=1):
         if not line.strip():
             continue
         event = _parse(line)
-        if unread is not None and (event is None or event["event"] != "opened"):
-            break
-        if event is None:
-            unread = number
-        else:
+        if event is not None:
             events.append(event)
-            unread = None
-    else:
-        return events, bool(lines[-1])
-    raise LedgerError(
-        f"{path}, line {unread}: the ledger is damaged; restore it from a copy, or choose a new folder (what was paid "
-        "for is in the lines that can be read)"
-    )
+        elif number <= len(lines) or _parse(tail[:-1]) is not None:
+            raise LedgerError(
+                f"{path}, line {number}: the ledger is damaged; restore it from a copy, or choose a new folder (what "
+                "was paid for is in the lines that can be read)"
+            )
+        else:
+            return events, len(tail)
+    return events, 0
+
+
+def _with_checksum(line: bytes) -> bytes:
+    return line[:-1] + _CHECKSUM + b'%08x"}' % zlib.crc32(line)
+
+
+def _without_checksum(line: bytes) -> bytes:
+    """Return what a line says; ValueError if that is not what was written."""
+    said = line.rpartition(_CHECKSUM)[0] + b"}"
+    if _with_checksum(said) != line:
+        raise ValueError("the checksum differs")
+    return said
 
 
 def replay(events: Iterable[Mapping[str, Any]]) -> defaultdict[str, RequestState]:
@@ -215,7 +231,7 @@ def now() -> str:
 
 def _parse(line: bytes) -> dict[str, Any] | None:
     try:
-        event = json.loads(line)
+        event = json.loads(_without_checksum(line))
         if event["event"] not in EVENTS:
             return None
         if event["event"] == "opened":

@@ -25,8 +25,10 @@ from evals.generation.request_loop import RunContext
 from evals.generation.runner import run_requests
 from evals.generation.tables import write_tables
 from evals.generation.witnesses import check_ledger
+from evals.imageset.checksums import write_checksums
 from evals.imageset.contract import EVAL, IMAGES, LEDGER, Outcome
 from evals.imageset.imageset import clear_leftovers, write_atomically
+from evals.regular_files import read_regular
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ def freeze_definition(name_or_path: str | Path, out: Path) -> None:
     """
     if not check_folder(name_or_path, out):
         out.mkdir(parents=True, exist_ok=True)
-        write_atomically(out / EVAL, definition_path(name_or_path).read_bytes())
+        write_atomically(out / EVAL, read_regular(definition_path(name_or_path)))
 
 
 def check_folder(name_or_path: str | Path, out: Path) -> bool:
@@ -230,6 +232,7 @@ def _generate(
         finally:
             hosts = {system: client.offer.host for system, client in systems.clients.items()}
             rows = write_tables(folder, requests, states, hosts, systems.simulated)
+            write_checksums(folder)
     finally:
         ledger.close()
     outcomes: dict[str, Counter[str]] = {request.system: Counter() for request in requests}

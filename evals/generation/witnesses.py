@@ -9,6 +9,7 @@ from pathlib import Path
 
 from evals.generation.ledger import ENDINGS, LedgerError, read_events, replay
 from evals.imageset.contract import IMAGES, LEDGER, METADATA, REQUESTS
+from evals.regular_files import read_regular
 
 _PICTURE_NAME = re.compile(r"[0-9a-f]{24}(-\d+)?\.\w+")
 _SENT = "sent_at"
@@ -47,7 +48,7 @@ def _events_named_by(table: Path, columns: Sequence[str]) -> list[set[tuple[str,
     if not table.is_file():
         return []
     rows = []
-    for number, line in enumerate(table.read_bytes().split(b"\n"), start=1):
+    for number, line in enumerate(read_regular(table).split(b"\n"), start=1):
         if not line.strip():
             continue
         try:

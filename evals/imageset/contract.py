@@ -22,6 +22,9 @@ REQUESTS: Final = "requests.jsonl"
 LEDGER: Final = "ledger.jsonl"
 """The event log of an image set that TwinLens generated."""
 
+CHECKSUMS: Final = "SHA256SUMS"
+"""The hashes of what TwinLens derived from the ledger, as ``sha256sum --check`` reads them."""
+
 SAMPLES: Final = "samples.jsonl"
 SCORES: Final = "scores.parquet"
 RATINGS: Final = "ratings.json"

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from evals.imageset.colour import MAX_PROFILE_BYTES, UnusableProfile, has_alpha, in_srgb
 from evals.imageset.transparency import ground_of
+from evals.regular_files import open_regular, read_regular
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -147,7 +148,7 @@ def check_header(path: Path) -> str | None:
     Reads little and decodes nothing: decoding, once, comes later.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             if _ends_early(file):
                 return "is truncated"
             file.seek(0)
@@ -176,9 +177,7 @@ def _ends_early(file: BinaryIO) -> bool:
 def pixel_bytes(path: Path) -> int:
     """Return how many bytes the decoded pixels of a file will have, by its header; 0 if it is no picture."""
     try:
-        if not path.is_file():
-            return 0
-        with path.open("rb") as file, open_picture(file) as opened:
+        with open_regular(path) as file, open_picture(file) as opened:
             return 3 * opened.width * opened.height
     except (OSError, UnreadableImage):
         return 0
@@ -299,7 +298,7 @@ def decode_file(path: Path) -> DecodedImage:
 def content_of(path: Path) -> bytes:
     """Return the bytes of a file; raises UnreadableImage if it cannot be read."""
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except OSError as error:
         raise UnreadableImage(f"cannot be read ({error.strerror})") from None
 

@@ -26,6 +26,7 @@ from evals.imageset.validation import (
     path_problem,
     unholdable_seeds,
 )
+from evals.regular_files import open_regular, read_regular
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -241,7 +242,7 @@ def _is_running(pid: int) -> bool:
 
 def file_sha256(path: Path) -> str | None:
     """Return the SHA-256 of a file as 64 hex digits, None if it is not there."""
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError), path.open("rb") as file:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
     return None
 
@@ -267,7 +268,7 @@ def _read_rows(
     if not folder.is_dir():
         raise ImageSetError(folder, Problem(None, "there is no folder of that name", "check the path", str(folder)))
     try:
-        text = (folder / name).read_text(encoding="utf-8-sig")
+        text = read_regular(folder / name).decode("utf-8-sig")
     except (FileNotFoundError, IsADirectoryError):
         raise ImageSetError(folder, Problem(None, "does not exist", _ROWS, name)) from None
     except UnicodeDecodeError:

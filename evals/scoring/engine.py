@@ -21,6 +21,7 @@ from evals.imageset.decoding import (
     pixel_bytes,
     pixel_sha256,
 )
+from evals.regular_files import open_regular
 from evals.scoring.decoders import MAX_PIXEL_BYTES, Decoders, MaskFile, Unreadable
 from evals.scoring.features import FeatureCache, FeatureStore
 from evals.scoring.plans import ImageKey, Inputs, Plan
@@ -287,7 +288,7 @@ class FeatureTable:
         reading = self.get(key._replace(inputs=(ImageKey("file", picture.like),)))
         if isinstance(reading, Unreadable):
             return reading
-        with (self.folder / picture.like).open("rb") as file, open_picture(file) as opened:
+        with open_regular(self.folder / picture.like) as file, open_picture(file) as opened:
             size = opened.size
         pixels = render_text(picture.name, size, letter_size(reading))
         if pixels is None:

@@ -11,7 +11,8 @@ from typing import Any
 
 import filelock
 
-from evals.imageset.contract import EVAL, IMAGES, METADATA, PROVENANCE, SAMPLES
+from evals.imageset.checksums import changed_file
+from evals.imageset.contract import CHECKSUMS, EVAL, IMAGES, METADATA, PROVENANCE, SAMPLES
 from evals.imageset.decoding import check_header
 from evals.imageset.imageset import (
     ImageSet,
@@ -94,6 +95,7 @@ def score(
     started = time.perf_counter()
     out = Path(out)
     image_set = read_image_set(_image_set_folder(Path(source)), skip_bad)
+    _refuse_changed(image_set.folder)
     bad = _bad_headers(image_set, progress)
     if not skip_bad:
         _refuse(image_set, bad)
@@ -190,6 +192,14 @@ def _claim(out: Path, image_set: ImageSet) -> None:
     if before is not None and before.resolve() != image_set.folder.resolve():
         raise ScoringError(f"{out} holds a run of another image set ({before.name}); give --out another folder")
     out.mkdir(parents=True, exist_ok=True)
+
+
+def _refuse_changed(image_set: Path) -> None:
+    if name := changed_file(image_set):
+        raise ScoringError(
+            f"{image_set / name} is not what it was when the pictures were generated; restore it (tables are made anew "
+            f"by the command that generated them), or delete {image_set / CHECKSUMS} if the change is meant"
+        )
 
 
 @contextlib.contextmanager

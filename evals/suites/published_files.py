@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from evals.regular_files import read_regular
 from evals.suites.suite import SuiteError
 from evals.yaml_files import suggestion
 
@@ -64,7 +65,7 @@ def text_of(path: Path) -> str:
     Raises SuiteError if there is none; the message names the line that is not UTF-8.
     """
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return read_regular(path).decode("utf-8-sig")
     except FileNotFoundError:
         raise SuiteError(f"{path}: there is no such file") from None
     except IsADirectoryError:

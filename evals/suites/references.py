@@ -14,6 +14,7 @@ import numpy as np
 
 from evals.imageset.columns import Edit
 from evals.imageset.decoding import open_picture
+from evals.regular_files import read_regular
 from evals.suites.items import SOURCE_SIDE, PackageSource, PromptItem
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _WIDENING = 0.1
 
 def reference_contents(item: PromptItem) -> list[bytes]:
     """Return every reference picture of an item as a file: its reference images, then the picture to be edited."""
-    files = [path.read_bytes() for path in item.reference_images]
+    files = [read_regular(path) for path in item.reference_images]
     return [*files, source_picture(item)] if item.source is not None else files
 
 
@@ -46,7 +47,7 @@ def reference_hashes(item: PromptItem) -> list[str]:
     A source is known by what it is made from: drawing takes a second for a few, and another version of an imaging
     library, whose pixels differ by a level, must not make paid requests unknown.
     """
-    hashes = [_sha256(path.read_bytes()) for path in item.reference_images]
+    hashes = [_sha256(read_regular(path)) for path in item.reference_images]
     if isinstance(item.source, PackageSource):
         hashes.append(_sha256(f"{_MADE_AS} {_sha256(_package_file(item.source).read_bytes())}".encode()))
     elif item.source is not None:

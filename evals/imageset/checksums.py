@@ -1,0 +1,32 @@
+"""The hashes of a generated set's tables and eval: what is scored is what was written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from evals.imageset.contract import CHECKSUMS, EVAL, METADATA, REQUESTS
+from evals.imageset.imageset import file_sha256, write_atomically
+from evals.regular_files import read_regular
+
+_FILES = (METADATA, REQUESTS, f"../{EVAL}")
+
+
+def write_checksums(folder: Path) -> None:
+    """Write the hashes of the set's tables, and of the eval that it was made for, where they are there."""
+    hashes = [(name, digest) for name in _FILES if (digest := file_sha256(folder / name))]
+    write_atomically(folder / CHECKSUMS, "".join(f"{digest}  {name}\n" for name, digest in hashes).encode())
+
+
+def changed_file(folder: Path) -> str | None:
+    """Return the first file that is not what it was when the hashes were written; None where there is none, or no hash.
+
+    A line that is no hash of one of these files is damage of `CHECKSUMS` itself.
+    """
+    path = folder / CHECKSUMS
+    for line in read_regular(path).decode("ascii", "replace").split("\n") if path.is_file() else ():
+        digest, _, name = line.partition("  ")
+        if line and name not in _FILES:
+            return CHECKSUMS
+        if line and file_sha256(folder / name) != digest:
+            return name
+    return None

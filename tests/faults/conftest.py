@@ -1,0 +1,72 @@
+"""What is damaged in these tests: an image set, a run that was scored from it, and a run that was generated as well."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+from click.testing import CliRunner, Result
+
+from evals.cli.main import main
+from evals.imageset.imageset import write_image_set
+from tests.run_folder import seal
+
+METRICS = ("--metrics", "reproducibility.ssim")
+EVAL = """\
+name: small
+systems: [flux-2-pro@bfl, flux-2-klein-4b@bfl]
+suites: [demo-signs]
+seed: 7
+size: 512
+"""
+
+
+def twinlens(*arguments: object) -> Result:
+    """Run a command in this process, an error that nobody has foreseen included in the result."""
+    return CliRunner().invoke(main, list(map(str, arguments)))
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with an image set ``set``, its scored run ``run``, an eval, and its scored run ``made``."""
+    folder = tmp_path_factory.mktemp("faults")
+    random = np.random.default_rng(1)
+    samples = [
+        (
+            PIL.Image.fromarray(random.integers(0, 255, (32, 32, 3), dtype=np.uint8)),
+            {"system": system, "suite": "s", "prompt": "p", "seed": 1, "repeat": repeat},
+        )
+        for system in "ab"
+        for repeat in (0, 1)
+    ]
+    write_image_set(folder / "set", samples)
+    (folder / "small.yaml").write_text(EVAL)
+    for command in (
+        ("score", folder / "set", *METRICS, "--out", folder / "run"),
+        ("rate", folder / "run"),
+        ("generate", folder / "small.yaml", "--simulated", "--out", folder / "made"),
+        ("score", folder / "made", "--metrics", "quality.exposure", "--out", folder / "made"),
+        ("rate", folder / "made"),
+    ):
+        assert twinlens(*command).exit_code == 0, command
+    return folder
+
+
+@pytest.fixture
+def work(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a copy of what was prepared, in which the test works."""
+    copy = copied(prepared, tmp_path)
+    monkeypatch.chdir(copy)
+    return copy
+
+
+def copied(prepared: Path, folder: Path) -> Path:
+    """Copy what was prepared, so that the copied runs are of the copied image sets."""
+    shutil.copytree(prepared, folder, dirs_exist_ok=True)
+    for run, image_set in (("run", "set"), ("made", "made/images")):
+        record = json.loads((folder / run / "provenance.json").read_text())["image_set"]
+        seal(folder / run, image_set=record | {"path": str(folder / image_set)})
+        assert twinlens("rate", folder / run).exit_code == 0
+    return folder
