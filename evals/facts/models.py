@@ -217,6 +217,15 @@ class _ModelFile(FileModel):
         return self
 
 
+SIMULATED_HOST = "simulated-"
+"""Before the host of a system that a rehearsal plays."""
+
+
+def rehearsed_name(system: str) -> str:
+    """Return what a rehearsal calls a system, so that nobody takes its pictures for the real one's."""
+    return system.replace("@", f"@{SIMULATED_HOST}", 1)
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """All that is known: hosts by id, offers by system (``model@host``), and the day when it was last gone through.
@@ -234,6 +243,16 @@ class Facts:
     def models(self) -> list[str]:
         """Return the names of the models, each once."""
         return list(dict.fromkeys(offer.model for offer in self.offers.values()))
+
+    def offer_of(self, system: str) -> Offer | None:
+        """Return the offer of a system, or of the real one that a rehearsal's stands for; None of one not known.
+
+        Examples
+        --------
+        >>> read_facts().offer_of(rehearsed_name("flux-2-pro@bfl")).system
+        'flux-2-pro@bfl'
+        """
+        return self.offers.get(system.replace(f"@{SIMULATED_HOST}", "@", 1))
 
     def find(self, system: str) -> Offer:
         """Return the offer of a system.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evals.definition import EvalDefinition, SimulatedSystem
-from evals.facts.models import Facts, Offer
+from evals.facts.models import Facts, Offer, rehearsed_name
 from evals.generation.clients import OpenSystems, plan_of
 from evals.generation.hosts import Host, load_host
 from evals.generation.ledger import read_events, replay
@@ -45,7 +45,7 @@ def simulated_systems(definition: EvalDefinition, facts: Facts, ledger: Path) ->
 
     invented = {system.name: system for system in definition.simulated}
     systems = [
-        invented.get(name) or SimulatedSystem(system=name.replace("@", "@simulated-"), tint=_TINT, like=name)
+        invented.get(name) or SimulatedSystem(system=rehearsed_name(name), tint=_TINT, like=name)
         for name in definition.systems
     ]
     names = tuple(system.name for system in systems)

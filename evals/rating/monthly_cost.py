@@ -127,7 +127,7 @@ def monthly_costs(
         row
         for system in systems
         for price in [_price_of(system, size, facts, operations or ())]
-        for row in _months(system, size, volumes, price, facts.offers.get(system))
+        for row in _months(system, size, volumes, price, facts.offer_of(system))
     ]
 
 
@@ -179,7 +179,7 @@ def _claimed_discount(cell: Cell | None, n_images: int, usd: UsdRange | None) ->
 
 
 def _price_of(system: str, size: str, facts: Facts, operations: Sequence[SystemOperations]) -> _Price:
-    offer = facts.offers.get(system)
+    offer = facts.offer_of(system)
     listed = _listed(offer, size, facts) if offer else None
     if listed and offer and offer.is_free:
         return listed  # a run on one's own machine is told to cost nothing, which is no price
@@ -239,6 +239,6 @@ def _over_sources(offer: Offer, size: str, *, with_text: bool) -> UsdRange:
 
 
 def _life_cycle(facts: Facts, system: str) -> Iterable[str]:
-    offer = facts.offers.get(system)
+    offer = facts.offer_of(system)
     if offer and offer.retired and offer.retired < facts.read:
         yield f"It was to be shut down on {offer.retired}{f'; use {offer.replaced_by}' if offer.replaced_by else ''}."

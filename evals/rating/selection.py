@@ -54,7 +54,6 @@ def select_stars(stars: Stars, systems: Sequence[str]) -> Stars:
     Bradley-Terry strengths hold the systems against all of a run's, so there are none for fewer.
     """
     rows = {row["id"]: _select_row(row, systems) for row in stars["rows"]}
-    real = [system for system in systems if system not in stars["simulated"]]
     selected = stars.copy()
     selected |= {
         "systems": list(systems),
@@ -63,7 +62,8 @@ def select_stars(stars: Stars, systems: Sequence[str]) -> Stars:
         "totals": select_totals(stars["totals"], systems),
         "bradley_terry": stars["bradley_terry"] if set(systems) >= set(stars["systems"]) else None,
         "article_stars": {
-            row: hold_against(rows[row], article, real) for row, article in stars["article_stars"].items()
+            row: hold_against(rows[row], article, systems, stars["simulated"])
+            for row, article in stars["article_stars"].items()
         },
         "recommendations": [select_case(case, systems) for case in stars["recommendations"]],
         "costs": [cost for cost in stars["costs"] if cost["system"] in systems],

@@ -122,7 +122,7 @@ def _without_comparison(stars: Stars, labels: Mapping[str, str]) -> str:
 def _rehearsal(stars: Stars) -> str:
     if not stars["simulated"]:
         return ""
-    if any(system in read_facts().offers for system in stars["simulated"]):
+    if any(map(read_facts().offer_of, stars["simulated"])):
         return (
             "A rehearsal: simulated APIs drew these pictures. Nothing was measured of the real systems; only the "
             "declared facts and the prices are theirs."
@@ -250,8 +250,7 @@ def _why_not_rated(row: TableRow, ratings: RunRatings) -> tuple[str, str]:
         reason = reasons.most_common(1)[0][0] if reasons else "nobody looked into it"
         return reason, "twinlens systems lists the names that the facts know"
     if row["kind"] == "computed":
-        reason = row["problem"] or "too few prompts"
-        return reason, "ask the APIs with: twinlens run EVAL --out RUN"
+        return row["problem"] or "too few prompts", "ask the APIs with: twinlens run EVAL --out RUN"
     broken = [part["metric"] for part in row["components"] if part["scale"]["problem"]]
     of_row = [each for each in ratings["rows"] if each["suite"] == row["suite"] and each["metric"] in broken]
     code = most_frequent_reason(of_row) if all(each["mean"] is None for each in of_row) else None

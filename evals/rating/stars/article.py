@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from itertools import product
 from typing import Literal
 
@@ -33,7 +33,9 @@ class ArticleStars(TypedDict):
     why: str
 
 
-def against_article(row: TableRow, article_row: ArticleRow, systems: Sequence[str]) -> ArticleStars:
+def against_article(
+    row: TableRow, article_row: ArticleRow, systems: Sequence[str], simulated: Container[str] = ()
+) -> ArticleStars:
     """Hold one row of an article's table against the same row of ours.
 
     A name in the article may mean several models. Every pair of systems that the two names may mean is compared, and
@@ -46,7 +48,10 @@ def against_article(row: TableRow, article_row: ArticleRow, systems: Sequence[st
     article_row
         The article's row of the same id.
     systems
-        Of the run, without simulated ones: no article speaks of those.
+        Of the run.
+    simulated
+        Those of them of which nothing real was measured: no article speaks of what they drew, whatever their names, but
+        the declared facts are those of the real ones.
     """
     return hold_against(
         row,
@@ -59,12 +64,16 @@ def against_article(row: TableRow, article_row: ArticleRow, systems: Sequence[st
             why="",
         ),
         systems,
+        simulated,
     )
 
 
-def hold_against(row: TableRow, article: ArticleStars, systems: Sequence[str]) -> ArticleStars:
+def hold_against(
+    row: TableRow, article: ArticleStars, systems: Sequence[str], simulated: Container[str]
+) -> ArticleStars:
     """Return an article's row with its verdict and the reason for some systems of ours."""
-    verdict, why = _verdict(row, article, systems)
+    held_against = [system for system in systems if row["kind"] == "declared" or system not in simulated]
+    verdict, why = _verdict(row, article, held_against)
     held = article.copy()
     held["verdict"], held["why"] = verdict, why
     return held

@@ -42,7 +42,8 @@ def declared_cell(capability_id: str, system: str) -> DeclaredCell:
     capability_id
         Of a capability there, such as ``lora``, ``sla`` or ``deployment``.
     system
-        ``model@host``. One that the facts do not know has no stars, but a reason.
+        ``model@host``. One that a rehearsal plays has the facts of the real one; one that the facts do not know has no
+        stars, but a reason.
 
     Raises
     ------
@@ -64,7 +65,7 @@ def declared_cell(capability_id: str, system: str) -> DeclaredCell:
     if capability_id not in capabilities:
         raise FactsError(f"there is no capability {capability_id!r}; {suggestion(capability_id, capabilities)}")
     capability = capabilities[capability_id]
-    offer = read_facts().offers.get(system)
+    offer = read_facts().offer_of(system)
     cell = capability.of(offer.model, offer.host) if offer else None
     if offer is None:
         return _row(capability, system, None, None, "no model on no host that the facts know has this name")

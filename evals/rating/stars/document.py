@@ -75,12 +75,10 @@ def award_stars(
     table, systems = [one.row for one in rated], list(inputs.systems)
     simulated = {row["system"] for row in operations if row["simulated"]}
     total = totals(rated, systems)
-    weighed = [weigh(case, rated, systems, simulated) for case in read_use_cases()]
+    weighed = [weigh(case, rated, systems) for case in read_use_cases()]
     settle(rated, [total, *(one.totals for one in weighed if one.may_name)])
     name_deciding_prompts(rated)
     article = read_article(definition.published) if definition and definition.published else None
-    # No article speaks of a simulated system, whatever its name.
-    real = [system for system in systems if system not in simulated]
     advice = {case.id: case for case in article.use_cases} if article and not simulated else {}
     article_rows = {row.id: row for row in article.stars} if article else {}
     costs = monthly_costs(systems, definition.size if definition else "1K", operations=operations or None)
@@ -92,7 +90,9 @@ def award_stars(
         totals=total,
         bradley_terry=bradley_terry_strengths(rated, systems, seed),
         article_stars={
-            row["id"]: against_article(row, article_rows[row["id"]], real) for row in table if row["id"] in article_rows
+            row["id"]: against_article(row, article_rows[row["id"]], systems, simulated)
+            for row in table
+            if row["id"] in article_rows
         },
         recommendations=[recommend(one, advice.get(one.case.id)) for one in weighed],
         costs=costs,

@@ -148,6 +148,7 @@ def with_units(requests: pd.DataFrame) -> pd.DataFrame:
             "latency_s": pd.to_numeric(column_of(requests, "latency_s"), errors="coerce"),
             "cost_usd": pd.to_numeric(column_of(requests, "cost_usd"), errors="coerce"),
             "in_flight": pd.to_numeric(column_of(requests, "in_flight"), errors="coerce"),
+            "simulated": column_of(requests, "simulated").eq(True),
             "sent_at": moments_of(requests, "sent_at"),
             "outcome": column_of(requests, "outcome").astype(str),
         }

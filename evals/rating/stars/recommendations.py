@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from typing_extensions import TypedDict
@@ -79,9 +79,7 @@ class WeighedCase:
         return self.rated >= ENOUGH and bool(self.totals["differences"])
 
 
-def weigh(
-    case: UseCase, rated: Sequence[RatedRow], systems: Sequence[str], simulated: Container[str] = ()
-) -> WeighedCase:
+def weigh(case: UseCase, rated: Sequence[RatedRow], systems: Sequence[str]) -> WeighedCase:
     """Weigh the rows of the star table as a use case does, for the systems that can do what it needs.
 
     Parameters
@@ -92,10 +90,8 @@ def weigh(
         The rows of the star table.
     systems
         In the order of the table.
-    simulated
-        The systems of which nothing can be said that is true of the real ones.
     """
-    requirements = tuple(_requirement(case, system, system in simulated) for system in systems)
+    requirements = tuple(_requirement(case, system) for system in systems)
     able = [need["system"] for need in requirements if need["met"] is not False]
     weighed = totals(rated, able, case.weights)
     counting = set(weighed["weights"]) - set(weighed["indistinguishable_rows"])
@@ -179,13 +175,12 @@ def only_able_of(requirements: Sequence[Requirement]) -> str | None:
     return able[0] if len(able) == 1 < len(requirements) else None
 
 
-def _requirement(case: UseCase, system: str, simulated: bool) -> Requirement:
-    model, _, host = system.rpartition("@")
+def _requirement(case: UseCase, system: str) -> Requirement:
     facts = read_facts()
+    offer = facts.offer_of(system)
+    model, _, host = (offer.system if offer else system).rpartition("@")
     if not any(offer.model == model for offer in facts.offers.values()):
         return Requirement(system=system, met=None, says="the facts know no such model")
-    if simulated:
-        return Requirement(system=system, met=None, says="it is simulated")
     capability, required_host = case.requires.capability, case.requires.host
     if required_host is not None:
         served = f"{model}@{required_host}" in facts.offers

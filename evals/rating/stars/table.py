@@ -290,14 +290,19 @@ def _computed(row: StarRow, inputs: RatingInputs, seed: int) -> RatedRow:
     if inputs.requests is None:
         result["problem"] = "the run does not tell its requests, so neither time nor money is known"
         return RatedRow(result, None)
-    prompt_scores = score_computed(computed, inputs.requests, suite, size)
+    # A simulator answers at once: its times say nothing of any API.
+    requests = inputs.requests[~(inputs.requests["simulated"] & (computed == "latency"))]
+    if requests.empty and not inputs.requests.empty:
+        result["problem"] = "the APIs are simulated: nothing is known of their times"
+        return RatedRow(result, None)
+    prompt_scores = score_computed(computed, requests, suite, size)
     counts = prompt_scores.counts.sum()
     if counts["n_scored"] == 0 and (counts["n_left_out"] > 0 or counts["n_failed"] == 0):
         is_loaded = any(UNDER_LOAD in reasons for reasons in prompt_scores.reasons.values())
         why = " of its own: other requests of its system were in flight" if is_loaded else ""
         result["problem"] = f"no picture of size {size or 'any'} has a known {scale.title.lower()}{why}"
         return RatedRow(result, None)
-    values = typical_values(computed, inputs.requests, suite, size)
+    values = typical_values(computed, requests, suite, size)
     result["cells"] = star_cells(prompt_scores, inputs.systems, seed, values)
     frozen = frozen_log_scale(computed, suite)
     result["components"] = [Component(metric=computed, weight=1.0, scale=frozen, cells=result["cells"])]

@@ -104,6 +104,12 @@ def test_the_list_price_stands_where_the_run_measured_something_else(requests):
     assert (row["basis"], row["usd"]["middle"]) == ("listed", pytest.approx(3_000))
 
 
+def test_a_rehearsal_has_the_list_price_of_the_real_system():
+    played = "flux-2-pro@simulated-bfl"
+    row = month(played, requests=asked(played, cost_usd=0.99, simulated=True))
+    assert (row["basis"], row["usd"]["middle"]) == ("listed", pytest.approx(3_000))
+
+
 @pytest.mark.parametrize(
     ("system", "size", "reason"),
     [

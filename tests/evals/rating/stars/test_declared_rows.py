@@ -21,6 +21,7 @@ SYSTEMS = tuple(read_facts().offers)
         ("lora", "flux-2-pro@bfl", 1.0),
         ("lora", "flux-2-klein-9b@bfl", 3.0),
         ("lora", "flux-2-dev@fal", 4.0),
+        ("lora", "flux-2-dev@simulated-fal", 4.0),
         ("sla", "gemini-3-pro-image@vertex", 4.0),
         ("sla", "gemini-3-pro-image@google", 1.0),
         ("open_weights", "flux-2-pro@bfl", 1.0),

@@ -203,6 +203,7 @@ def test_a_computed_row_counts_the_requests_of_its_suite_and_size(rated):
         *[(requests, "no picture of size 1K has a known latency") for requests in
           (asked(["ok"] * 5), asked(["ok"] * 5 + ["refused"]), asked(["ok"] * 5, size="4K", latency_s=3.0),
            asked(["failed"] * 5))],
+        (asked(["ok"] * 5, latency_s=3.0, simulated=True), "the APIs are simulated: nothing is known of their times"),
     ],
 )  # fmt: skip
 def test_time_that_nobody_told_gives_no_stars(rated, requests, problem):
