@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from evals.rating.stage import RunRatings
+    from evals.rating.weights import Weights
     from evals.run import Run
 
 __all__ = ["load_run", "rate_run"]
@@ -25,8 +26,8 @@ def load_run(path: str | Path) -> Run:
     return Run(path)
 
 
-def rate_run(run: Run) -> RunRatings:
-    """Return the ratings of a run: stars, means with intervals, paired differences, controls (see `evals.rating`)."""
+def rate_run(run: Run, weights: Weights | None = None, where: str | None = None) -> RunRatings:
+    """Return the ratings of a run, whole, with own weights, or of a slice (see `evals.rating.stage.rate_run`)."""
     from evals.rating.stage import rate_run
 
-    return rate_run(run)
+    return rate_run(run, weights, where)

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, Valida
 
 from evals.data_files import data_path
 from evals.facts.pricing import Size
+from evals.facts.use_cases import UseCase
 from evals.imageset.columns import HexColour
 from evals.suites.suite import MOST_REPEATS, read_suite, suite_names
 from evals.yaml_files import (
@@ -200,7 +201,8 @@ class Truth(FileModel):
 class EvalDefinition(FileModel):
     """An eval: systems, suites, how often and how large, encoders, rows; for a demo also script and truth.
 
-    ``encoders`` are by role, each a name or a list of which the first that can be loaded is taken.
+    ``encoders`` are by role, each a name or a list of which the first that can be loaded is taken. ``use_cases`` stand
+    before those that come with TwinLens, or in place of one with the same id.
     """
 
     name: Text
@@ -213,6 +215,7 @@ class EvalDefinition(FileModel):
         dict[str, Annotated[Names[Text], BeforeValidator(_as_list)]], AfterValidator(_check_encoders)
     ] = Field(default_factory=dict)
     rows: DistinctEntries[StarRow] = ()
+    use_cases: DistinctEntries[UseCase] = ()
     published: Annotated[Text, AfterValidator(_check_article)] | None = None
     simulated: Entries[SimulatedSystem] = ()
     truth: Entries[Truth] = ()
@@ -223,6 +226,9 @@ class EvalDefinition(FileModel):
         for n, row in enumerate(self.rows):
             if row.suite is not None:
                 check_known(row.suite, self.suites, "suite of the eval", "rows", n, "suite")
+        for n, case in enumerate(self.use_cases):
+            for row_id in case.weights:
+                check_known(row_id, [row.id for row in self.rows], "row of the eval", "use_cases", n, "weights", row_id)
         for n, system in enumerate(self.simulated):
             check_known(system.name, self.systems, "system of the eval", "simulated", n, "system")
             for m, defect in enumerate(system.defects):

@@ -77,6 +77,7 @@ def is_refusal(error: Exception) -> bool:
     from evals.imageset.imageset import ImageSetError
     from evals.rating.drift.changes import DriftError
     from evals.rating.selection import SelectionError
+    from evals.rating.weights import WeightsError
     from evals.run import RunError
     from evals.scoring.stage import ScoringError
     from evals.suites.suite import SuiteError
@@ -88,6 +89,7 @@ def is_refusal(error: Exception) -> bool:
         RunError,
         DriftError,
         SelectionError,
+        WeightsError,
         EncoderUnavailable,
         SuiteError,
         DefinitionError,

@@ -33,6 +33,12 @@ as_json = click.option("--json", "json_wanted", is_flag=True, help="Print JSON f
 
 device = click.option("--device", default="auto", type=click.Choice(["auto", "cpu", "cuda"]), show_default=True)
 
+own_weights = click.option(
+    "--weights",
+    type=FilePath(),
+    help="YAML or JSON file with lines such as cost: 2, how much each row counts in the total.",
+)
+
 run_folder = click.option(
     "--out",
     required=True,

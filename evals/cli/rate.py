@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from evals.cli.options import FilePath, as_json, print_json
+from evals.cli.options import FilePath, as_json, own_weights, print_json
 
 if TYPE_CHECKING:
     from evals.rating.comparison import SystemMean
@@ -22,19 +22,20 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("run", type=FilePath())
+@own_weights
 @as_json
-def rate(run: Path, json_wanted: bool) -> None:
+def rate(run: Path, weights: Path | None, json_wanted: bool) -> None:
     """Print stars, totals and advice of a scored run, and the means, differences and controls behind them."""
     from evals import load_run, rate_run
 
     loaded = load_run(run)
     if json_wanted:
-        print_json(rate_run(loaded))
+        print_json(rate_run(loaded, weights))
     else:
-        print_run(loaded)
+        print_run(loaded, weights)
 
 
-def print_run(run: Run) -> None:
+def print_run(run: Run, weights: Path | None = None) -> None:
     """Print the answer and the stars, what was scored, means and controls, operations, the reasons and the warnings."""
     from evals.cli.tables import print_lines
     from evals.rating.common_prompts import pairing_warnings
@@ -43,7 +44,7 @@ def print_run(run: Run) -> None:
     from evals.reporting.answer import title
     from evals.scoring.provenance import provenance_warnings
 
-    ratings = rate_run(run)
+    ratings = rate_run(run, weights)
     print_lines([title(ratings["stars"])])
     # What little the systems share stands above everything that is said of them.
     few_pair = list(pairing_warnings(ratings["common_prompts"]))

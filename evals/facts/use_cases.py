@@ -24,11 +24,11 @@ class Requirements(FileModel):
 
 
 class UseCase(FileModel):
-    """A weight profile: how much each row counts for whom, and what a system must be able to do."""
+    """A weight profile: how much each row counts for whom, why, and what a system must be able to do."""
 
     id: Text
     title: Text
-    why: Text
+    why: str = ""
     weights: dict[str, float]
     requires: Requirements = Requirements()
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+import pandas as pd
 from pydantic import TypeAdapter
 
 from evals.data_files import data_path
@@ -19,8 +20,10 @@ from evals.rating.common_prompts import CommonPrompts, common_prompts, notes_on_
 from evals.rating.operations import SystemOperations, operations
 from evals.rating.operations_by_size import operations_by_size
 from evals.rating.ratings import SCHEMA, Ratings, rate
-from evals.rating.stars.document import Stars, award_stars
+from evals.rating.slices import slice_tables
+from evals.rating.stars.document import Stars, award_stars, star_rows
 from evals.rating.stars.duplicate_prompts import merge_duplicate_prompts
+from evals.rating.weights import Weights, read_weights
 from evals.run import Run, is_sealed, run_files, sealed
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -35,28 +38,33 @@ class RunRatings(Ratings):
     stars: Stars
 
 
-def rate_run(run: Run) -> RunRatings:
+def rate_run(run: Run, weights: Weights | None = None, where: str | None = None) -> RunRatings:
     """Return means, intervals, paired differences, controls and stars of a run, anew when a table or a fact changed.
 
-    They are kept beside the scores where that folder can be written to.
+    They are kept beside the scores where that folder can be written to; those with own weights or of a slice are not.
+
+    Parameters
+    ----------
+    run
+        A scored run.
+    weights
+        How much each row counts in the total, in place of the eval's weights: by row id, or the file that says so.
+    where
+        A condition over the samples: only what belongs to these is rated (`evals.rating.slices.slice_tables`).
 
     Raises
     ------
     evals.run.RunError
         If a table of the run is damaged.
+    WeightsError, ConditionError
+        If the weights or the condition are refused.
     """
+    if weights is not None or where is not None:
+        return _rated(run, weights, where)
     path, made_from = run.path / RATINGS, _fingerprint(run)
     if stored := _read_stored(path, made_from):
         return stored
-    table = merge_duplicate_prompts(run.read_scores(with_details=False), run.samples, run.requests)
-    ratings = rate(table)
-    requests = None if run.requests is None else merge_duplicate_prompts(run.requests, run.samples, run.requests)
-    stars = award_stars(table, requests, ratings["controls"], operations_of(run), run.definition)
-    common = common_prompts(run.samples, run.requests)
-    ratings["warnings"] = [
-        *pairing_warnings(common), *_missing_pictures(run), *notes_on_forms(run.samples), *ratings["warnings"],
-    ]  # fmt: skip
-    fresh = RunRatings(**ratings, common_prompts=common, stars=stars)
+    fresh = _rated(run, None, None)
     content = json.dumps(sealed({**fresh, "made_from": made_from}), indent=2, ensure_ascii=False, allow_nan=False)
     try:
         clear_leftovers(run.path)
@@ -68,12 +76,38 @@ def rate_run(run: Run) -> RunRatings:
     return fresh
 
 
-def _missing_pictures(run: Run) -> Iterator[str]:
-    if run.requests is None or "reason" not in run.requests:
+def _rated(run: Run, weights: Weights | None, where: str | None) -> RunRatings:
+    scores, samples, requests = run.read_scores(with_details=False), run.samples, run.requests
+    row_weights, notes = None, list[str]()
+    if weights is not None:
+        rows = star_rows(scores, requests, run.definition)
+        row_weights = read_weights(weights, [row.id for row in rows])
+        notes.append(
+            f"The total is under own weights: {', '.join(f'{row} {weight:g}' for row, weight in row_weights.items())}; "
+            "rows that are not named count nothing."
+        )
+    if where is not None:
+        part = slice_tables(where, scores, samples, requests)
+        scores, samples, requests = part.scores, part.samples, part.requests
+        notes += part.notes
+    table = merge_duplicate_prompts(scores, samples, requests)
+    ratings = rate(table)
+    merged = None if requests is None else merge_duplicate_prompts(requests, samples, requests)
+    in_operation = [] if requests is None else operations(requests)
+    stars = award_stars(table, merged, ratings["controls"], in_operation, run.definition, weights=row_weights)
+    common = common_prompts(samples, requests)
+    ratings["warnings"] = [
+        *notes, *pairing_warnings(common), *_missing_pictures(requests), *notes_on_forms(samples), *ratings["warnings"],
+    ]  # fmt: skip
+    return RunRatings(**ratings, common_prompts=common, stars=stars)
+
+
+def _missing_pictures(requests: pd.DataFrame | None) -> Iterator[str]:
+    if requests is None or "reason" not in requests:
         return
-    missing = run.requests[run.requests["reason"].eq(FILE_MISSING)]
+    missing = requests[requests["reason"].eq(FILE_MISSING)]
     for system, n in missing["system"].value_counts().sort_index().items():
-        n_ok = n + int(ended_as(run.requests[run.requests["system"] == system], "ok").sum())
+        n_ok = n + int(ended_as(requests[requests["system"] == system], "ok").sum())
         yield (
             f"{system}: {n} of {n_ok} pictures that were made are not in the set. They are left out of the stars, and "
             "each row says what they could change."

@@ -18,6 +18,7 @@ from evals.imageset.visible import visible
 from evals.rating.operations import SystemOperations
 from evals.rating.selection import find_systems, select_ratings
 from evals.rating.stage import RunRatings, rate_run
+from evals.rating.weights import Weights
 from evals.reporting import (
     agreement,
     answer,
@@ -49,7 +50,11 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\u
 
 
 def write_report(
-    run: Run, out: Path, prompts_per_suite: int = gallery.PROMPTS_PER_SUITE, systems: Sequence[str] = ()
+    run: Run,
+    out: Path,
+    prompts_per_suite: int = gallery.PROMPTS_PER_SUITE,
+    systems: Sequence[str] = (),
+    weights: Weights | None = None,
 ) -> Path:
     """Write ``index.html``, ``report.md``, ``report.json``, ``comparison.csv`` and ``differences.csv`` into ``out``.
 
@@ -57,11 +62,12 @@ def write_report(
     Equal runs give equal bytes. No machine path is written.
 
     ``systems`` are those of the run that the report is about, all where none is named (`evals.rating.selection`). Of
-    each suite at most ``prompts_per_suite`` prompts are shown with their pictures; 0 leaves all pictures out. The
-    folder is made if it is not there; the path of the page is returned.
+    each suite at most ``prompts_per_suite`` prompts are shown with their pictures; 0 leaves all pictures out. With
+    ``weights`` the total is under these (`evals.rating.weights.read_weights`). The folder is made if it is not there;
+    the path of the page is returned.
     """
     out = Path(out)
-    ratings = rate_run(run)
+    ratings = rate_run(run, weights)
     if systems:
         ratings = select_ratings(ratings, find_systems(systems, ratings["systems"]))
     ratings = _named_without_folders(ratings)

@@ -24,6 +24,8 @@ simulated:
   - {system: flux-2-pro@bfl, like: a@b, tint: "#aabbcc", defects: [{does: misspell, suite: demo-signs, items: bakery}]}
 truth:
   - {dimension: Text, metric: text.cer, suite: demo-signs, better: tie, why: It is so}
+use_cases:
+  - {id: shop, title: A shop, weights: {signs: 2, cost: 1}}
 """
 
 
@@ -54,6 +56,9 @@ def test_a_definition_of_ones_own_is_read_with_everything_in_it(read):
     assert (signs.metrics, signs.size) == ({"text.cer": 1.0, "text.wer": 0.5}, "4K")
     assert (cost.computed, lora.declared, lora.metrics) == ("cost_per_image", "lora", {})
     assert definition.simulated[0].defects[0].items == ("bakery",)
+    assert [(case.id, case.weights, case.why) for case in definition.use_cases] == [
+        ("shop", {"signs": 2.0, "cost": 1.0}, "")
+    ]
 
 
 def test_only_names_systems_suites_and_a_seed_are_needed_and_an_unquoted_number_is_a_size(read):
@@ -92,6 +97,15 @@ MISTAKES = [
     ("items: bakery", "items: bakry", r"line 14, .*there is no item 'bakry'; did you mean 'bakery'\?"),
     ('"#aabbcc"', "bluish", r"line 14, .*'bluish' is not a colour"),
     ("better: tie", "better: flux-2-pro@bf", r"line 16, .*did you mean 'flux-2-pro@bfl'\?"),
+    (
+        "signs: 2",
+        "sings: 2",
+        r"line 18, use case 'shop', weights, .*no row of the eval 'sings'; did you mean",
+    ),
+    ("signs: 2", "signs: 0", r"line 18, use case 'shop', field 'weights': the weight of signs is 0; it is above 0"),
+    ("signs: 2", "signs: .nan", r"line 18, use case 'shop', weights, field 'signs': nan is not a finite number"),
+    ("{signs: 2, cost: 1}", "{}", r"line 18, use case 'shop', field 'weights': it is empty"),
+    ("title: A shop", "titel: A shop", r"line 18, use case 'shop', .*did you mean 'title'\?"),
     # the line is that of the entry where a list takes several
     (
         "suites: [demo-signs,",

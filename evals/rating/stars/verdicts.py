@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from evals.rating.comparison import number_or_none
@@ -16,7 +17,7 @@ _Hypothesis = tuple[frozenset[str], frozenset[tuple[str, float]]]
 """That two systems are equal in rows with these weights."""
 
 
-def settle(rated: Sequence[RatedRow], weighed: Sequence[Totals] = ()) -> None:
+def settle(rated: Sequence[RatedRow], weighed: Sequence[Totals] = ()) -> int:
     """Correct the p-values of all that may name a better system together (Holm) and say who is better, in place.
 
     The family is every row, every total and every use case, each for every two systems. Whatever hangs together in it
@@ -29,6 +30,11 @@ def settle(rated: Sequence[RatedRow], weighed: Sequence[Totals] = ()) -> None:
         The rows of an eval.
     weighed
         Its total and those of the use cases that may name a system.
+
+    Returns
+    -------
+    int
+        How many comparisons the family has: those that could be made.
 
     References
     ----------
@@ -45,6 +51,7 @@ def settle(rated: Sequence[RatedRow], weighed: Sequence[Totals] = ()) -> None:
     for one in rated:
         for row in one.row["differences"]:
             row["verdict"] = _verdict(row)
+    return sum(not math.isnan(p_value) for p_value in p_values)
 
 
 def _hypotheses(

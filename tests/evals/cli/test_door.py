@@ -129,6 +129,22 @@ BROUGHT = {
     "eval: half a character": (in_file("e.yaml", 'name: "\\ud800"'), "estimate e.yaml", "not YAML"),
     "eval: not UTF-8": (in_file("e.yaml", b"\xff\xfe"), "estimate e.yaml", "cannot be read as UTF-8"),
     "eval: a Python object": (in_file("e.yaml", "a: !!python/name:os.system x"), "estimate e.yaml", "not used here"),
+    "weights: a row that is not there": (
+        in_file("w.yaml", "s:reproducibilty: 1\n"),
+        "rate run --weights w.yaml",
+        "w.yaml, line 1, field 's:reproducibilty': there is no row of the star table 's:reproducibilty'; did you mean",
+    ),
+    "weights: below zero": (
+        in_file("w.yaml", "s:reproducibility: -1\n"),
+        "report run --out o --weights w.yaml",
+        "-1 is too small; it is at least 0",
+    ),
+    "weights: a list": (
+        in_file("w.json", "[1]"),
+        "rate run --weights w.json --json",
+        "w.json, line 1: the file holds",
+    ),
+    "weights: no file": (lambda: None, "rate run --weights nope.yaml", "nope.yaml: there is no such file"),
     "suite: a million seeds": (
         in_file("mine.yaml", SUITE + "seeds: 1000000\n"),
         "suites show mine.yaml",
@@ -219,7 +235,7 @@ def test_a_full_disk_names_the_file_and_only_what_goes_on_is_said_to(command, fa
 
 @pytest.mark.parametrize("error", [KeyError("x"), MemoryError(), RecursionError("a\nb"), AssertionError()])
 def test_a_defect_is_a_sentence_too_and_is_shown_whole_on_request(error, work, monkeypatch):
-    def broken(run):
+    def broken(*arguments):
         raise error
 
     monkeypatch.setattr("evals.rating.stage.rate_run", broken)

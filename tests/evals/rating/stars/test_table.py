@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from evals.definition import StarRow, read_definition
+from evals.facts.use_cases import UseCase, read_use_cases
 from evals.rating import rate
 from evals.rating.operations import operations
 from evals.rating.stars.document import award_stars
@@ -286,6 +287,28 @@ def test_rows_the_total_and_use_cases_are_one_family(score_table):
     assert max(difference["p_value"] for difference in differences) < 0.05
     assert [difference["better_system"] for difference in differences] == [None, None, None, "left"]
     assert {case["p_holm"] for case in found["recommendations"]} == {None}
+    assert found["n_compared"] == 4
+
+
+def test_use_cases_of_an_eval_stand_first_or_in_place_of_ours_and_within_the_one_family(score_table):
+    gains = np.resize([0.2, 0.1], 12)
+    scores = score_table([
+        row for name in ("precise", "text")
+        for row in measured(COUNTS, 0.5 + gains, suite=name) + measured(COUNTS, [0.5] * 12, "right", suite=name)
+    ])  # fmt: skip
+    rows = tuple(row_of(COUNTS, id=name, suite=name) for name in ("precise", "text"))
+    own = (UseCase(id="signs", title="Signs", weights={"text": 3.0, "precise": 1.0}),
+           UseCase(id="budget", title="Ours, cheap", weights={"text": 1.0}))  # fmt: skip
+    eval_ = read_definition("demo").model_copy(update={"systems": ("left", "right"), "rows": rows, "use_cases": own})
+    found = award_stars(scores, None, [], [], eval_)
+    cases = found["recommendations"]
+    assert [case["id"] for case in cases][:2] == ["signs", "budget"]
+    assert [case["title"] for case in cases if case["id"] == "budget"] == ["Ours, cheap"]
+    assert {case.id for case in read_use_cases()} < {case["id"] for case in cases}
+    assert [case["system"] for case in cases[:2]] == ["left", "left"]
+    # Two rows, the total and "signs"; "budget" is the row of text alone, and no test of its own.
+    assert found["n_compared"] == 4
+    assert cases[1]["p_holm"] == found["rows"][1]["differences"][0]["p_holm"]
 
 
 def test_pictures_without_a_common_prompt_have_stars_and_no_total(score_table):
