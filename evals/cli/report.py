@@ -24,9 +24,7 @@ from evals.cli.tables import say
 @click.option("--systems", default="", help="Only these systems of the run, such as A,B; the verdicts stay the run's.")
 @own_weights
 @as_json
-def report(
-    run: Path, out: Path, prompts_per_suite: int, systems: str, weights: Path | None, json_wanted: bool
-) -> None:
+def report(run: Path, out: Path, prompts_per_suite: int, systems: str, weights: Path | None, json_wanted: bool) -> None:
     """Write the report of a scored run: HTML, Markdown, JSON and CSV."""
     from evals import load_run
     from evals.reporting import write_report

@@ -171,8 +171,8 @@ def _overall(stars: Stars, labels: Mapping[str, str]) -> str:
     first = ranked[0]["system"]
     pairs = [pair for pair in totals["differences"] if first in (pair["system_a"], pair["system_b"])]
     ahead = [pair for pair in pairs if pair["better_system"] == first]
-    over = f"Over {'the' if stars['own_weights'] else 'all'} {pluralize(len(totals['weights']), 'row')}"
-    over += " that your weights name," * stars["own_weights"]
+    over = "Under your weights, over" if stars["own_weights"] else "Over all"
+    over += f" {pluralize(len(totals['weights']), 'row')}"
     if len(ahead) == len(pairs):
         nearest = min(pairs, key=lambda pair: abs(pair["stars"]))
         return f"{over} together {labels[first]} is ahead by {_amount(nearest)}."
