@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -108,8 +109,8 @@ def _agreed(units: Sequence[tuple[Any, ...]], values: Sequence[Any]) -> dict[tup
 
 def _left_out(undecided: pd.DataFrame) -> Iterator[str]:
     if len(undecided):
-        counts = undecided.groupby(["system", "outcome"]).size()
-        listed = ", ".join(f"{system} {n} {outcome}" for (system, outcome), n in counts.items())
+        counts = Counter(zip(undecided["system"], undecided["outcome"], strict=True))
+        listed = ", ".join(f"{system} {n} {outcome}" for (system, outcome), n in sorted(counts.items()))
         yield (
             "Requests without a picture of which nobody knows whether they belong here are left out, even where they "
             f"would count as zero: {listed}."

@@ -65,4 +65,4 @@ def read_weights(weights: Weights, rows: Iterable[str]) -> dict[str, float]:
 
 def _plain(weight: Any) -> Any:
     """Return a number of any library, as a column of a table has them, as a float."""
-    return float(weight) if isinstance(weight, Real) and not isinstance(weight, bool) else weight
+    return weight if isinstance(weight, bool) or not isinstance(weight, Real) else float(weight)
