@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from evals.facts.models import Offer
-from evals.generation.answers import Ended, MalformedResponse, PollAnswer, ResponseMetadata, Running, SubmitAnswer, Task
+from evals.generation.answers import Ended, MalformedResponse, PollAnswer, ResponseMetadata, Running, Task
 from evals.generation.hosts.errors import withheld
 from evals.generation.hosts.fields import api_id_of, as_data_uri, as_number, finished
 from evals.generation.hosts.polling_host import PollingHost
@@ -34,14 +33,6 @@ class AtlasCloud(PollingHost):
             body["images"] = [as_data_uri(reference) for reference in references]
         return self.post("api/v1/model/generateImage", body)
 
-    def read_submission(self, answer: HttpAnswer) -> SubmitAnswer:
-        """Return what the answer in the envelope means."""
-        return super().read_submission(_unwrapped(answer))
-
-    def read_poll(self, answer: HttpAnswer, task: Task) -> PollAnswer | HttpCall:
-        """Return what the answer in the envelope means."""
-        return super().read_poll(_unwrapped(answer), task)
-
     def read_task(self, answer: HttpAnswer) -> Task | Ended:
         """Return the accepted prediction, or its end. A finished one is asked for too: a crash cannot lose it then."""
         prediction = _prediction(answer)
@@ -54,14 +45,6 @@ class AtlasCloud(PollingHost):
     def read_state(self, answer: HttpAnswer, task: Task) -> PollAnswer:
         """Return the prediction's state."""
         return _state(_prediction(answer))
-
-
-def _unwrapped(answer: HttpAnswer) -> HttpAnswer:
-    """Return the answer with the status that its envelope names: ``{"code": 429, "message": ...}`` may come as 200."""
-    code = answer.json_or_empty().get("code")
-    if answer.status == 200 and isinstance(code, int) and 400 <= code < 600:
-        return replace(answer, status=code)
-    return answer
 
 
 def _prediction(answer: HttpAnswer) -> dict[str, Any]:

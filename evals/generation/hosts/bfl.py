@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Literal
 
 from evals.facts.models import Offer
@@ -13,7 +12,6 @@ from evals.generation.answers import (
     Finished,
     MalformedResponse,
     PollAnswer,
-    Rejected,
     ResponseMetadata,
     Running,
     Task,
@@ -55,13 +53,6 @@ class Bfl(PollingHost):
         """Return the POST that makes a task."""
         body = _flux_3_body if offer.api_id.startswith("flux-3") else _body
         return self.post(f"v1/{offer.api_id}", body(request, offer, references))
-
-    def read_error(self, answer: HttpAnswer) -> Rejected | Ended:
-        """Return what an HTTP error means; the vendor's guides show ``retry_after`` in the body of a 429."""
-        error = super().read_error(answer)
-        if isinstance(error, Rejected) and error.delay_s is None:
-            return replace(error, delay_s=as_number(answer.json_or_empty().get("retry_after"), below=1e6))
-        return error
 
     def read_task(self, answer: HttpAnswer) -> Task:
         """Return the task; the polling address is the vendor's own, as another cluster would not know the task."""

@@ -6,18 +6,45 @@ import email.utils
 import json
 import re
 import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from evals.generation.answers import Ended, MalformedResponse, Rejected
 from evals.generation.hosts.transport import HttpAnswer
 
 _LONG_TEXT = 2_000
+_LARGEST_ERROR = 64 * 2**10
+_NO_CREDIT = "the account has no credit left or its spending cap is reached; top it up or raise the cap"
 _STOPS = {
     401: "check the key and what it may be used for",
-    402: "the account has no credit left; top it up",
+    402: _NO_CREDIT,
     403: "check the key and what it may be used for",
     404: "the host does not know this model (any more); see: twinlens systems",
 }
+_OUT_OF_MONEY = re.compile(
+    r"exhausted balance|insufficient (credit|balance|fund)|credits? (is|are) (depleted|exhausted|used up)"
+    r"|spend(ing)? (cap|limit)|reason: top_up",
+    re.IGNORECASE,
+)
+"""Money is short whatever the status: fal says so with 403, Google with 429."""
+
+_LOCKED = re.compile(r"\b(user|account)\b.{0,40} (is|has been) (locked|suspended)", re.IGNORECASE)
+_ANSWERS = (
+    *("id", "request_id", "prompt_id", "candidates", "promptFeedback", "usageMetadata"),
+    *("images", "image", "output", "outputs", "data", "result", "base64"),
+)
+"""Fields of an answer that is none of an error."""
+
+_WAITS = {"retry_after": 1.0, "retryAfter": 1.0, "retry_after_seconds": 1.0, "retry_after_ms": 1e-3, "retryDelay": 1.0}
+"""Where bodies of errors name a wait, with the unit in seconds."""
+
+_WAIT_IN_WORDS = re.compile(
+    r"\b(?:resets?|available|retry|again|wait)\b\D{0,40}?"
+    r"(\d{1,9}(?:\.\d{1,9})?) ?(ms|milli|s|sec|m|min|h|hour)[a-z]*\b",
+    re.IGNORECASE,
+)
+_UNITS = {"ms": 1e-3, "milli": 1e-3, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "hour": 3600.0}
 _WITHHELD = re.compile(
     r"nsfw|sensitive|moderat|flagged|inappropriate|prohibited|content[ _](polic|filter|check)"
     r"|safety (filter|polic|system|guideline|reason)|\bE005\b",
@@ -36,16 +63,39 @@ def read_error(answer: HttpAnswer) -> Rejected | Ended:
 def rejection(answer: HttpAnswer) -> Rejected | None:
     """Return what an HTTP error means wherever it comes from, None where the status is no error of that kind.
 
-    401 and 403 (key), 402 (credit) and 404 (model) stop the system; 429 and 503 ask to wait; 500 asks to wait too, but
-    nobody knows whether it was charged. 400 and 422 belong to the one request and are for the host's reader.
+    401 and 403 (key), 402 (credit) and 404 (model) stop the system, and so do words that say that money is short; 429
+    and 503 ask to wait; 500 asks to wait too, but nobody knows whether it was charged. 400 and 422 belong to the one
+    request and are for the host's reader.
     """
     reason, message = f"http_{answer.status}", message_of(answer)
+    if answer.status < 500 and _OUT_OF_MONEY.search(message):
+        return Rejected(reason, message, stops=_NO_CREDIT)
+    if answer.status < 500 and _LOCKED.search(message):
+        return Rejected(reason, message, stops="ask the host why, no other key will help")
     if answer.status in _STOPS:
         return Rejected(reason, message, stops=_STOPS[answer.status])
     may_pass = answer.status in (425, 429, 503, 529)
     if may_pass or answer.status >= 500:
-        return Rejected(reason, message, retry_after_s(answer), may_have_cost=not may_pass)
+        return Rejected(reason, message, wait_s(answer), may_have_cost=not may_pass)
     return None
+
+
+def unmasked(answer: HttpAnswer) -> HttpAnswer:
+    """Return an error that came as a good answer with the status that it names itself, 400 where it names none.
+
+    Examples
+    --------
+    >>> unmasked(HttpAnswer(200, {}, b'{"error": {"code": 429, "message": "slow down"}}')).status
+    429
+    """
+    if answer.status >= 300 or len(answer.content) > _LARGEST_ERROR:
+        return answer
+    body = answer.json_or_empty()
+    inner = body.get("error") or body.get("detail")
+    codes = [body.get("code"), body.get("status"), inner.get("code") if isinstance(inner, dict) else None]
+    named = [code for code in codes if isinstance(code, int) and 400 <= code < 600]
+    is_answer = any(body.get(name) for name in _ANSWERS) or isinstance(body.get("status"), str)
+    return replace(answer, status=named[0] if named else 400) if named or (inner and not is_answer) else answer
 
 
 def withheld(words: str) -> Literal["refused", "filtered"] | None:
@@ -71,15 +121,27 @@ def withheld(words: str) -> Literal["refused", "filtered"] | None:
     return None
 
 
-def retry_after_s(answer: HttpAnswer, now: float | None = None) -> float | None:
-    """Return the seconds of a ``Retry-After`` header, given as a number or as a date; None without a sensible one.
+def wait_s(answer: HttpAnswer, now: float | None = None) -> float | None:
+    """Return how many seconds an error asks to wait, wherever the vendor says so; None where it does not.
+
+    It may be the header ``Retry-After`` (seconds or a date), a field of the body, or stand in its words only. Where
+    several are there, the longest counts: the shorter one would be turned away again.
 
     Examples
     --------
-    >>> retry_after_s(HttpAnswer(429, {"retry-after": "7"}, b""))
+    >>> wait_s(HttpAnswer(429, {"retry-after": "7"}, b""))
     7.0
+    >>> wait_s(HttpAnswer(429, {}, b'{"detail": "Request was throttled. Your rate limit resets in ~9s."}'))
+    9.0
     """
-    value = answer.headers.get("retry-after", "").strip()
+    named = [_header_s(answer.headers.get("retry-after", "").strip(), now), *_field_waits(answer.json_or_empty())]
+    in_words = _WAIT_IN_WORDS.search(message_of(answer))
+    if in_words:
+        named.append(float(in_words[1]) * _UNITS[in_words[2].lower()])
+    return max((seconds for seconds in named if seconds is not None), default=None)
+
+
+def _header_s(value: str, now: float | None) -> float | None:
     if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value):
         return float(value)
     try:
@@ -87,6 +149,17 @@ def retry_after_s(answer: HttpAnswer, now: float | None = None) -> float | None:
     except (ValueError, TypeError):
         return None
     return max(0.0, then - (time.time() if now is None else now))
+
+
+def _field_waits(body: Mapping[str, Any]) -> Iterator[float]:
+    """Yield the waits that the body names in itself, in its error, or in details of that."""
+    error = body.get("error")
+    details = error.get("details") if isinstance(error, dict) else None
+    for place in (body, error, body.get("detail"), *(details if isinstance(details, list) else ())):
+        for name, unit in _WAITS.items() if isinstance(place, dict) else ():
+            number = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)s?", str(place.get(name)))
+            if number:
+                yield float(number[1]) * unit
 
 
 def message_of(answer: HttpAnswer) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import binascii
+import re
 import urllib.parse
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,6 +16,26 @@ from evals.generation.answers import Finished, MalformedResponse, ResponseMetada
 def as_base64(content: bytes) -> str:
     """Return bytes as standard base64."""
     return base64.b64encode(content).decode("ascii")
+
+
+def from_base64(text: str) -> bytes:
+    """Return the bytes of base64: standard or URL-safe, with line breaks, with or without padding.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+
+    Examples
+    --------
+    >>> from_base64("aGV\\n  sbG8"), from_base64("_-8")
+    (b'hello', b'\\xff\\xef')
+    """
+    plain = re.sub(r"\s*[\r\n]\s*", "", text.strip()).translate(_TO_STANDARD).rstrip("=")
+    return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+
+
+_TO_STANDARD = str.maketrans("-_", "+/")
 
 
 def as_data_uri(picture: bytes) -> str:
@@ -55,14 +75,15 @@ def finished(place: str, metadata: ResponseMetadata) -> Finished:
     MalformedResponse
         If it is none of them.
     """
+    place = place.strip()
     if place.startswith(("https://", "http://")):
         return Finished(url=place, metadata=metadata)
     kind, comma, encoded = place.partition(",")
     if place.startswith("data:") and not kind.endswith(";base64"):
         raise MalformedResponse("a data URI that is not base64")
     try:
-        content = base64.b64decode(urllib.parse.unquote(encoded) if comma else place, validate=True)
-    except (binascii.Error, ValueError):
+        content = from_base64(urllib.parse.unquote(encoded) if comma else place)
+    except ValueError:
         content = b""
     if not content:
         raise MalformedResponse("neither an address nor a picture where the picture should be")

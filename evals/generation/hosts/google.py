@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from evals.facts.models import HostFacts, Offer
 from evals.generation.answers import Ended, Finished, MalformedResponse, Rejected, ResponseMetadata, SubmitAnswer
 from evals.generation.hosts.errors import message_of, rejection
-from evals.generation.hosts.fields import as_base64, as_integer, media_type
+from evals.generation.hosts.fields import as_base64, as_integer, from_base64, media_type
 from evals.generation.hosts.http_host import HttpHost
 from evals.generation.hosts.transport import HttpAnswer, HttpCall
 from evals.generation.plan import ImageRequest
@@ -49,6 +48,7 @@ WITHOUT_PICTURE: Mapping[str, Literal["refused", "filtered", "failed"]] = {
 """What a ``finishReason`` without a picture is. Google adds reasons: a new one is ``filtered`` if it begins with
 ``IMAGE_``, else ``refused``."""
 
+_ENABLE_BILLING = "Google gives this project no quota for the model: enable billing for it in AI Studio"
 _LARGEST_SEED = 2**31 - 1
 _LONG_TEXT = 2_000
 
@@ -98,19 +98,23 @@ class Google(HttpHost):
         details = _maps(error.get("details"))
         if any(_text(detail.get("reason")).startswith("API_KEY_") for detail in details):
             return Rejected(reason, message, stops="check the key and what it may be used for")
+        if any(_text(detail.get("reason")) == "BILLING_DISABLED" for detail in details):
+            return Rejected(reason, message, stops=_ENABLE_BILLING)
         if answer.status == 400 and reason == "FAILED_PRECONDITION":
             return Rejected(reason, message, stops="check the project's billing and whether Google serves your region")
         rejected = rejection(answer)
         if rejected is None:
             return Ended("failed", reason, message)
         violations = [violation for detail in details for violation in _maps(detail.get("violations"))]
-        if answer.status == 429 and any("PerDay" in _text(violation.get("quotaId")) for violation in violations):
-            return Rejected(reason, message, stops="the day's quota is used up; go on after midnight Pacific time")
-        delays = (re.fullmatch(r"(\d{1,9}(?:\.\d+)?)s", _text(detail.get("retryDelay"))) for detail in details)
-        delay_s = next((float(delay[1]) for delay in delays if delay), rejected.delay_s)
+        if answer.status == 429 and not rejected.stops:
+            # A quota of nothing is never used up: the free tier has no pictures.
+            if re.search(r"\blimit: 0\b", message) or any(str(v.get("quotaValue")) == "0" for v in violations):
+                return Rejected(reason, message, stops=_ENABLE_BILLING)
+            if any("PerDay" in _text(violation.get("quotaId")) for violation in violations):
+                return Rejected(reason, message, stops="the day's quota is used up; go on after midnight Pacific time")
         # Google answers "unavailable" to work that it had begun, too.
         may_have_cost = rejected.may_have_cost or answer.status == 503
-        return replace(rejected, reason=reason, delay_s=delay_s, may_have_cost=may_have_cost)
+        return replace(rejected, reason=reason, may_have_cost=may_have_cost)
 
 
 def generation_body(
@@ -218,16 +222,13 @@ def _ended(candidate: Mapping[str, Any], metadata: ResponseMetadata) -> Ended:
 
 
 def _decoded(data: Any) -> bytes:
-    """Return the bytes of standard or URL-safe base64."""
+    """Return the bytes of a picture in base64."""
     if not isinstance(data, str) or not data:
         raise MalformedResponse("a picture without bytes")
     try:
-        return base64.b64decode(data.translate(_TO_STANDARD), validate=True)
+        return from_base64(data)
     except ValueError:
         raise MalformedResponse("a picture whose base64 cannot be decoded") from None
-
-
-_TO_STANDARD = str.maketrans("-_", "+/")
 
 
 def _by_modality(details: Any) -> dict[str, int]:

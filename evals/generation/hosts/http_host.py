@@ -26,7 +26,7 @@ from evals.generation.answers import (
     UntrustedUrl,
 )
 from evals.generation.hosts.addresses import host_of, is_loopback, is_owned, joined, keeps_secrets, may_deliver
-from evals.generation.hosts.errors import message_of, read_error
+from evals.generation.hosts.errors import message_of, read_error, unmasked
 from evals.generation.hosts.redaction import redact_answer
 from evals.generation.hosts.transport import HttpAnswer, HttpCall, new_client, send
 from evals.generation.plan import ImageRequest
@@ -162,6 +162,7 @@ class HttpHost:
 
     def read_submission(self, answer: HttpAnswer) -> SubmitAnswer:
         """Return what the answer to a submission means; `MalformedResponse` if it cannot be read."""
+        answer = unmasked(answer)
         return self.read_error(answer) if answer.status >= 400 else self.read_picture(answer)
 
     async def poll(self, task: Task) -> PollAnswer:

@@ -17,7 +17,7 @@ from evals.generation.answers import (
     Task,
     UntrustedUrl,
 )
-from evals.generation.hosts.errors import message_of, read_error
+from evals.generation.hosts.errors import message_of, read_error, unmasked
 from evals.generation.hosts.http_host import REDIRECTS, UNREADABLE, HttpHost, complete, redirect_of, words_of
 from evals.generation.hosts.redaction import redact_answer
 from evals.generation.hosts.transport import HttpAnswer, HttpCall, send
@@ -113,6 +113,7 @@ class PollingHost(HttpHost):
 
     def read_poll(self, answer: HttpAnswer, task: Task) -> PollAnswer | HttpCall:
         """Return what the answer to a poll means; a task that the host does not know has a moment to appear."""
+        answer = unmasked(answer)
         failed = answer.status >= 400
         read = self.read_poll_error(answer, task) if failed else self.read_state(answer, task)
         if read is not None:

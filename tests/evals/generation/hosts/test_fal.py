@@ -70,6 +70,18 @@ def test_a_result_whose_address_was_changed_in_the_ledger_is_not_given_the_key(h
         host.read_poll(answer({"status": "COMPLETED"}), Task("t", STATUS, "https://evil.example/t"))
 
 
+def test_the_backup_domain_is_fals_own_and_is_given_the_key(host):
+    backup = RESPONSE.replace("fal.run", "falrun.com")
+    assert host.read_poll(answer({"status": "COMPLETED"}), Task("t", STATUS, backup)) == HttpCall("GET", backup, KEYED)
+    with pytest.raises(UntrustedUrl):
+        host.keyed("https://queue.evilfalrun.com/t")
+
+
+def test_an_exhausted_balance_is_no_matter_of_the_key(host):
+    locked = {"detail": "User is locked. Reason: Exhausted balance. Top up your balance at fal.ai/dashboard/billing."}
+    assert "top it up" in host.read_submission(answer(locked, 403)).stops
+
+
 def test_the_inference_time_of_the_status_reaches_the_result_once(host):
     host.read_poll(answer({"status": "COMPLETED", "metrics": {"inference_time": 3.75}}), TASK)
     assert host.read_poll(answer(RESULT), TASK).metadata.generation_s == 3.75
@@ -86,6 +98,7 @@ def test_the_inference_time_of_the_status_reaches_the_result_once(host):
         (RESULT | {"has_nsfw_concepts": [True]}, 200, ("filtered", "has_nsfw_concepts")),
         (RESULT | {"images": []}, 200, ("failed", "no_images")),
         ({"seed": 1}, 200, ("failed", "no_images")),
+        (model_error("image_too_large", "too large"), 200, ("failed", "image_too_large")),
         ({"detail": "Request timed out", "error_type": "request_timeout"}, 504, ("failed", "request_timeout")),
         ({"detail": "Prompt contains nsfw content"}, 400, ("refused", "http_400")),
     ],

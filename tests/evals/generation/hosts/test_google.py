@@ -70,6 +70,12 @@ QUOTA = error(
 )
 
 
+NO_QUOTA = (
+    "You exceeded your current quota, please check your plan and billing details. * Quota exceeded for metric: "
+    "generativelanguage.googleapis.com/generate_content_free_tier_requests, limit: 0, model: gemini-3-pro-image"
+)
+
+
 def tokens(*counts):
     return dict(zip(("input_text", "input_image", "output_image", "output_text"), counts, strict=True))
 
@@ -126,9 +132,10 @@ def test_the_last_picture_that_is_no_thought_is_taken(host):
         (generated(image(FINAL), image(DRAFT, thought=True)), None),
         (generated({"text": "Here it is."}, image(FINAL), {"text": "Enjoy!"}), "Here it is.\nEnjoy!"),
         (generated({"inlineData": {"data": base64.urlsafe_b64encode(FINAL).decode()}}), None),
+        (generated({"inlineData": {"data": base64.encodebytes(FINAL).decode().rstrip("=\n")}}), None),
         (generated(image(FINAL), reason="MAX_TOKENS"), None),
     ],
-    ids=["a draft after it", "words beside it", "URL-safe base64", "an odd reason"],
+    ids=["a draft after it", "words beside it", "URL-safe base64", "line breaks, no padding", "an odd reason"],
 )
 def test_a_picture_is_found_whatever_comes_with_it(host, body, text):
     read = host.read_submission(answer(body))
@@ -151,7 +158,7 @@ def test_odd_counts_do_not_cost_the_picture(host, metadata):
         {"promptFeedback": []},
         *(
             generated({"inlineData": {"mimeType": "image/png", "data": data}})
-            for data in ("", "not base64!", "QUJ", None, 7, ["QUJD"])
+            for data in ("", "not base64!", "QUJDE", None, 7, ["QUJD"])
         ),
     ],
 )
@@ -242,6 +249,12 @@ def test_sums_that_are_missing_are_made_of_their_parts():
         (403, error(403, "PERMISSION_DENIED"), "key"),
         (404, error(404, "NOT_FOUND"), "twinlens systems"),
         (429, json.loads(json.dumps(QUOTA).replace("PerMinute", "PerDay")), "midnight Pacific"),
+        (429, error(429, "RESOURCE_EXHAUSTED", NO_QUOTA, [{"violations": [{"quotaId": "PerDay"}]}]), "enable billing"),
+        (429, error(429, "RESOURCE_EXHAUSTED", "no quota", [{"violations": [{"quotaValue": "0"}]}]), "enable billing"),
+        (429, error(429, "RESOURCE_EXHAUSTED", "Your prepayment credits are depleted."), "top it up"),
+        (429, error(429, "RESOURCE_EXHAUSTED", "The project has exceeded its monthly spending cap."), "raise the cap"),
+        (403, error(403, "PERMISSION_DENIED", details=[{"reason": "BILLING_DISABLED"}]), "enable billing"),
+        (200, error(429, "RESOURCE_EXHAUSTED", NO_QUOTA), "enable billing"),
     ],
 )
 def test_what_no_other_request_would_change_stops_the_system(host, code, body, stops):
