@@ -13,7 +13,8 @@ from evals.data_files import data_path
 from evals.facts.pricing import Size
 from evals.facts.use_cases import UseCase
 from evals.imageset.columns import HexColour
-from evals.suites.suite import MOST_REPEATS, read_suite, suite_names
+from evals.suites.sampling import Limit, sampled
+from evals.suites.suite import MOST_REPEATS, Suite, is_suite_file, read_suite, suite_names
 from evals.yaml_files import (
     DistinctEntries,
     Entries,
@@ -63,7 +64,8 @@ class DefinitionError(ValueError):
     """An eval definition was refused; the message is one sentence with file, line, field and what was meant."""
 
 
-def _check_system(name: str) -> str:
+def check_system(name: str) -> str:
+    """Return a name that is written as a system's, ``model@host``; refuse any other, for use in validators."""
     from evals.facts.models import read_facts
     from evals.facts.sources import FactsError
 
@@ -112,9 +114,25 @@ def _as_size(size: Any) -> Any:
     return str(size) if isinstance(size, int) else size
 
 
-System = Annotated[Text, AfterValidator(_check_system)]
+System = Annotated[Text, AfterValidator(check_system)]
 EvalSize = Annotated[Size, BeforeValidator(_as_size)]
-SuiteName = Annotated[Text, AfterValidator(lambda name: check_known(name, suite_names(), "suite"))]
+
+
+def _check_suite(name: str, info: ValidationInfo) -> str:
+    if not is_suite_file(name):
+        return check_known(name, suite_names(), "suite")
+    path = _folder_of(info) / name
+    if not path.is_file():
+        raise refused(f"there is no file {path}; write the path of a suite relative to the eval's file")
+    return name
+
+
+def _folder_of(info: ValidationInfo) -> Path:
+    folder: Path = info.context["path"].parent if info.context else Path()
+    return folder
+
+
+SuiteEntry = Annotated[Text, AfterValidator(_check_suite)]
 
 
 class StarRow(FileModel):
@@ -163,17 +181,9 @@ class Defect(FileModel):
     """
 
     does: Annotated[DefectName, BeforeValidator(partial(check_known, known=get_args(DefectName), noun="defect"))]
-    suite: SuiteName
+    suite: Text
     items: Names[Text] = ()
     characters: Annotated[int, Field(ge=1)] = 1
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.items:
-            item_ids = [item.id for item in read_suite(self.suite).items]
-            for n, item_id in enumerate(self.items):
-                check_known(item_id, item_ids, "item", "items", n)
-        return self
 
 
 class SimulatedSystem(FileModel):
@@ -201,13 +211,17 @@ class Truth(FileModel):
 class EvalDefinition(FileModel):
     """An eval: systems, suites, how often and how large, encoders, rows; for a demo also script and truth.
 
-    ``encoders`` are by role, each a name or a list of which the first that can be loaded is taken. ``use_cases`` stand
-    before those that come with TwinLens, or in place of one with the same id.
+    ``suites`` are names of those that come with TwinLens, or files of one's own (``./mine.yaml``, relative to the
+    eval's file), whose name everywhere else is the file's, ``mine``. Of each, ``limit`` prompts are asked, or that
+    share of them (``25%``); all without it. ``encoders`` are by role, each a name or a list of which the first that can
+    be loaded is taken. ``use_cases`` stand before those that come with TwinLens, or in place of one with the same
+    id.
     """
 
     name: Text
     systems: Names[System]
-    suites: Names[SuiteName]
+    suites: Names[SuiteEntry]
+    limit: Limit | None = None
     repeats: Annotated[int, Field(ge=1, le=MOST_REPEATS)] = 1
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)]
     size: EvalSize = "1K"
@@ -219,23 +233,34 @@ class EvalDefinition(FileModel):
     published: Annotated[Text, AfterValidator(_check_article)] | None = None
     simulated: Entries[SimulatedSystem] = ()
     truth: Entries[Truth] = ()
+    _folder: Path = PrivateAttr(default=Path())
     _places: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     def _check(self, info: ValidationInfo) -> Self:
+        self._folder = _folder_of(info)
+        suites = self.suite_names
+        for n, name in enumerate(suites):
+            if (first := suites.index(name)) != n:
+                raise refused(
+                    f"a suite {name!r} is listed twice; rename the file", "suites", n, first=("suites", first)
+                )
         for n, row in enumerate(self.rows):
             if row.suite is not None:
-                check_known(row.suite, self.suites, "suite of the eval", "rows", n, "suite")
+                check_known(row.suite, suites, "suite of the eval", "rows", n, "suite")
         for n, case in enumerate(self.use_cases):
             for row_id in case.weights:
                 check_known(row_id, [row.id for row in self.rows], "row of the eval", "use_cases", n, "weights", row_id)
         for n, system in enumerate(self.simulated):
             check_known(system.name, self.systems, "system of the eval", "simulated", n, "system")
             for m, defect in enumerate(system.defects):
-                steps = ("simulated", n, "defects", m, "suite")
-                check_known(defect.suite, self.suites, "suite of the eval", *steps)
+                steps = ("simulated", n, "defects", m)
+                check_known(defect.suite, suites, "suite of the eval", *steps, "suite")
+                ids = [item.id for item in read_suite(self.suite_path(defect.suite)).items] if defect.items else []
+                for k, item_id in enumerate(defect.items):
+                    check_known(item_id, ids, "item", *steps, "items", k)
         for n, truth in enumerate(self.truth):
-            check_known(truth.suite, self.suites, "suite of the eval", "truth", n, "suite")
+            check_known(truth.suite, suites, "suite of the eval", "truth", n, "suite")
             check_known(truth.better, (*self.systems, TIE), "system of the eval", "truth", n, "better")
         if info.context:
             file, line_of = info.context["path"].name, info.context["line_of"]
@@ -245,8 +270,34 @@ class EvalDefinition(FileModel):
         return self
 
     def __eq__(self, other: object) -> bool:
-        """Return whether two evals are the same, wherever they say so."""
-        return isinstance(other, EvalDefinition) and self.model_dump() == other.model_dump()
+        """Return whether two evals are the same, wherever they and their suites say so."""
+        return isinstance(other, EvalDefinition) and self._compared() == other._compared()
+
+    def _compared(self) -> dict[str, Any]:
+        return self.model_dump() | {"suites": self.suite_names}
+
+    @property
+    def suite_names(self) -> tuple[str, ...]:
+        """Return the names of the suites."""
+        return tuple(Path(entry).stem if is_suite_file(entry) else entry for entry in self.suites)
+
+    @property
+    def own_suites(self) -> dict[str, Path]:
+        """Return the files of the suites that do not come with TwinLens, by name."""
+        pairs = zip(self.suite_names, self.suites, strict=True)
+        return {name: self._folder / entry for name, entry in pairs if is_suite_file(entry)}
+
+    def suite_path(self, name: str) -> str | Path:
+        """Return what `read_suite` finds a suite of the eval by: its file, or its name."""
+        return self.own_suites.get(name, name)
+
+    def suite(self, name: str) -> Suite:
+        """Return what is asked of a suite: all of it, or the part that ``limit`` draws.
+
+        Raises SuiteError if its file is refused.
+        """
+        suite = read_suite(self.suite_path(name))
+        return sampled(suite, self.limit, self.seed) if self.limit is not None else suite
 
     def place_of(self, system: str) -> str:
         """Return where a real system is named, as file and line, for sentences about it."""

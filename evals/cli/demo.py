@@ -108,9 +108,10 @@ def generate_demo(out: Path, watch: Watch = lambda count: None) -> Generation:
     from evals.definition import read_definition
     from evals.facts.models import read_facts
     from evals.generation.clients import GenerationError
+    from evals.generation.freezing import freeze_definition
     from evals.generation.pacing import RetryPolicy
     from evals.generation.rehearsal import simulated_systems
-    from evals.generation.stage import freeze_definition, generate
+    from evals.generation.stage import generate
     from evals.imageset.contract import IMAGES, LEDGER
 
     freeze_definition("demo", out)

@@ -75,12 +75,12 @@ def is_refusal(error: Exception) -> bool:
     from evals.generation.keys import UnusableKey
     from evals.generation.ledger import LedgerError
     from evals.imageset.imageset import ImageSetError
+    from evals.imageset.tables import TableError
     from evals.rating.drift.changes import DriftError
     from evals.rating.selection import SelectionError
     from evals.rating.weights import WeightsError
     from evals.run import RunError
     from evals.scoring.stage import ScoringError
-    from evals.suites.suite import SuiteError
     from metrics.encoders.catalogue import EncoderUnavailable
 
     scoring = (
@@ -91,7 +91,7 @@ def is_refusal(error: Exception) -> bool:
         SelectionError,
         WeightsError,
         EncoderUnavailable,
-        SuiteError,
+        TableError,
         DefinitionError,
     )
     generation = (FactsError, GenerationError, LedgerError, HostUnavailable, UnusableKey)

@@ -28,20 +28,26 @@ def estimate(eval_name: str, json_wanted: bool) -> None:
     show_estimate(eval_name, json_wanted)
 
 
-def show_estimate(eval_name: str, json_wanted: bool, out: Path | None = None, retry_unknown: bool = False) -> None:
+def show_estimate(
+    eval_name: str | Path,
+    json_wanted: bool,
+    out: Path | None = None,
+    retry_unknown: bool = False,
+    limit: int | str | None = None,
+) -> None:
     """Print the estimate of an eval, or of what a run folder lacks of it."""
     from evals.cli.tables import print_warnings
-    from evals.definition import read_definition
     from evals.facts.models import read_facts
     from evals.generation.clients import cautions_about, plan_of
-    from evals.generation.stage import check_folder, still_open
+    from evals.generation.freezing import definition_for
+    from evals.generation.stage import still_open
 
-    definition, facts = read_definition(eval_name), read_facts()
+    (definition, changes), facts = definition_for(eval_name, out, limit), read_facts()
+    print_warnings(changes)
     requests, offers = plan_of(definition, facts)
     if not definition.simulated:
         print_warnings(cautions_about(offers, date.today()))
     if out is not None:
-        check_folder(eval_name, out)
         requests = still_open(requests, out, retry_unknown)
     estimated = estimate_requests(requests, facts, offers)
     if json_wanted:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evals.cli.errors import WRONG_USE
-from evals.cli.options import as_json, generation_options, print_json, run_folder
+from evals.cli.options import as_json, chosen_eval, eval_options, generation_options, print_json, run_folder
 from evals.cli.tables import say
 
 if TYPE_CHECKING:
@@ -21,22 +21,34 @@ _UNKNOWN_SHOWN = 10
 
 
 @click.command()
-@click.argument("eval_name", metavar="EVAL")
+@eval_options
 @run_folder
 @generation_options
 @click.option("--dry-run", is_flag=True, help="Show what would be asked and what it would cost; send nothing.")
 @as_json
-def generate(eval_name: str, out: Path, dry_run: bool, json_wanted: bool, **options: Any) -> None:
+def generate(
+    eval_name: str | None,
+    systems: str | None,
+    prompts: str | None,
+    size: str | None,
+    limit: int | str | None,
+    out: Path,
+    dry_run: bool,
+    json_wanted: bool,
+    **options: Any,
+) -> None:
     """Ask the systems of an eval for their pictures; a second run asks for what the first one lacks.
 
-    EVAL is a name (see evals/definitions) or a YAML file. Keys come from the environment: see 'twinlens systems'.
+    EVAL is a name (see evals/definitions) or a YAML file; without one, --systems and --prompts make it. Keys come from
+    the environment: see 'twinlens systems'.
     """
     from evals.cli.estimate import show_estimate
 
-    if dry_run:
-        show_estimate(eval_name, json_wanted, out, options["retry_unknown"])
-        return
-    generation = generate_eval(eval_name, out, **options)
+    with chosen_eval(eval_name, systems, prompts, size) as chosen:
+        if dry_run:
+            show_estimate(chosen, json_wanted, out, options["retry_unknown"], limit)
+            return
+        generation = generate_eval(chosen, out, limit, **options)
     if json_wanted:
         print_json(generation.as_dict())
     else:
@@ -44,26 +56,32 @@ def generate(eval_name: str, out: Path, dry_run: bool, json_wanted: bool, **opti
     end_unfinished(generation)
 
 
-def generate_eval(eval_name: str, out: Path, budget: float | None, retry_unknown: bool, simulated: bool) -> Generation:
+def generate_eval(
+    eval_name: str | Path,
+    out: Path,
+    limit: int | str | None,
+    budget: float | None,
+    retry_unknown: bool,
+    simulated: bool,
+) -> Generation:
     """Generate the pictures of an eval, with progress; a stop by the user is raised once the files are in order."""
     from evals.cli.progress import shown_generation
     from evals.cli.tables import print_warnings
-    from evals.definition import read_definition
     from evals.facts.models import read_facts
     from evals.generation.clients import real_systems
+    from evals.generation.freezing import definition_for, freeze_definition
     from evals.generation.rehearsal import simulated_systems
-    from evals.generation.stage import freeze_definition
     from evals.generation.stage import generate as generate_pictures
     from evals.imageset.contract import IMAGES, LEDGER
 
-    definition, facts = read_definition(eval_name), read_facts()
+    (definition, changes), facts = definition_for(eval_name, out, limit), read_facts()
     with contextlib.ExitStack() as stack:
         if simulated or definition.simulated:
             systems = stack.enter_context(simulated_systems(definition, facts, out / IMAGES / LEDGER))
         else:
             systems = real_systems(definition, facts, os.environ)
-        freeze_definition(eval_name, out)
-        print_warnings(systems.warnings)
+        freeze_definition(eval_name, out, limit)
+        print_warnings([*changes, *systems.warnings])
         watch = stack.enter_context(shown_generation())
         generation = generate_pictures(systems, out, budget_usd=budget, retry_unknown=retry_unknown, watch=watch)
     if generation.interrupted:

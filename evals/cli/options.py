@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import math
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,56 @@ def _finite(ctx: click.Context, param: click.Parameter, value: float | None) -> 
     if value is not None and not math.isfinite(value):
         raise click.BadParameter(f"{value} is no amount of money.", ctx, param)
     return value
+
+
+def _limit(ctx: click.Context, param: click.Parameter, value: str | None) -> int | str | None:
+    from evals.suites.sampling import check_limit
+
+    try:
+        return None if value is None else check_limit(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.", ctx, param) from None
+
+
+def eval_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add what says which eval is meant: its name or file, or systems and prompts; and how much of it."""
+    options = (
+        click.argument("eval_name", metavar="[EVAL]", required=False),
+        click.option("--systems", help="In place of EVAL: the systems, comma-separated: flux-2-pro@bfl,..."),
+        click.option("--prompts", help="In place of EVAL: prompts as .txt, .csv, .jsonl, a suite's .yaml or its name."),
+        click.option("--size", help="In place of EVAL: of the pictures, 512, 1K (the default), 2K or 4K."),
+        click.option("--limit", callback=_limit, help="Ask so many prompts of each suite, 20 or 25%, drawn evenly."),
+    )
+    return functools.reduce(lambda decorated, option: option(decorated), reversed(options), command)
+
+
+@contextlib.contextmanager
+def chosen_eval(
+    eval_name: str | None, systems: str | None, prompts: str | None, size: str | None
+) -> Iterator[str | Path]:
+    """Yield the eval that `eval_options` name; one of systems and prompts alone is written for as long as it is used.
+
+    Raises
+    ------
+    click.UsageError
+        If they name none, or two.
+    """
+    if eval_name is not None:
+        if systems or prompts or size:
+            raise click.UsageError("EVAL says what is asked; leave it out, or --systems, --prompts and --size.")
+        yield eval_name
+        return
+    if not (systems and prompts):
+        lacking = "--prompts" if systems else "--systems" if prompts else "--systems and --prompts"
+        raise click.UsageError(f"Missing argument 'EVAL'; name an eval, or give {lacking}.")
+    from evals.cli.tables import print_warnings
+    from evals.generation.new_eval import write_new_eval
+
+    with tempfile.TemporaryDirectory(prefix="twinlens-") as folder:
+        names = [name.strip() for name in systems.split(",") if name.strip()]
+        path, notes = write_new_eval(Path(folder), names, prompts, size or "1K")
+        print_warnings(notes)
+        yield path
 
 
 def generation_options(command: Callable[..., None]) -> Callable[..., None]:

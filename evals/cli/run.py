@@ -7,18 +7,32 @@ from typing import Any
 
 import click
 
-from evals.cli.options import as_json, device, generation_options, print_json, run_folder
+from evals.cli.options import as_json, chosen_eval, device, eval_options, generation_options, print_json, run_folder
 from evals.cli.tables import say
 
 
 @click.command()
-@click.argument("eval_name", metavar="EVAL")
+@eval_options
 @run_folder
 @generation_options
 @device
 @as_json
-def run(eval_name: str, out: Path, device: str, json_wanted: bool, **options: Any) -> None:
-    """Generate, score, rate and report an eval: all stages, each going on where it was."""
+def run(
+    eval_name: str | None,
+    systems: str | None,
+    prompts: str | None,
+    size: str | None,
+    limit: int | str | None,
+    out: Path,
+    device: str,
+    json_wanted: bool,
+    **options: Any,
+) -> None:
+    """Generate, score, rate and report an eval: all stages, each going on where it was.
+
+    EVAL is a name (see evals/definitions) or a YAML file ('twinlens init' writes one); without one, --systems and
+    --prompts make it.
+    """
     from evals.cli.generate import end_unfinished, generate_eval, print_generation
     from evals.cli.progress import shown_progress
     from evals.cli.rate import print_run
@@ -26,7 +40,8 @@ def run(eval_name: str, out: Path, device: str, json_wanted: bool, **options: An
     from evals.reporting import write_report
     from evals.scoring.stage import score
 
-    generation = generate_eval(eval_name, out, **options)
+    with chosen_eval(eval_name, systems, prompts, size) as chosen:
+        generation = generate_eval(chosen, out, limit, **options)
     if not json_wanted:
         print_generation(generation)
     end_unfinished(generation)

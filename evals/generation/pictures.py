@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import threading
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from evals.generation.spooling import Spooled
 from evals.imageset.contract import IMAGES
-from evals.imageset.decoding import UnreadableImage, decode_bytes, file_suffix, open_picture
+from evals.imageset.decoding import UnreadableImage, decode_bytes, open_picture
 from evals.imageset.imageset import write_atomically
 
 _LEAST_FREE_BYTES = 256 * 2**20
@@ -107,13 +106,3 @@ def _decoded(content: bytes) -> tuple[int, int, str, str]:
         raise NotAPicture(str(error)) from None
     height, width = decoded.pixels.shape[:2]
     return width, height, decoded.file_sha256, decoded.pixel_sha256
-
-
-def copy_picture(folder: Path, below: str, content: bytes) -> str:
-    """Copy a reference or a mask into an image set, below it, and return its name there, made of its content."""
-    with open_picture(content) as opened:
-        name = f"{below}/{hashlib.sha256(content).hexdigest()[:24]}.{file_suffix(opened)}"
-    if not (folder / name).exists():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / name, content)
-    return name

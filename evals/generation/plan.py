@@ -11,7 +11,7 @@ from itertools import product
 from evals.definition import DefinitionError, EvalDefinition
 from evals.facts.pricing import SIZES
 from evals.suites import references
-from evals.suites.suite import PromptItem, Suite, read_suite
+from evals.suites.suite import PromptItem, Suite
 
 MOST_REQUESTS = 1_000_000
 
@@ -81,8 +81,8 @@ def plan_requests(definition: EvalDefinition, sizes: Mapping[str, Sequence[str]]
     (522, 'aurora-1@demo', 'borealis-2@demo')
     """
     requests: list[ImageRequest] = []
-    for name in definition.suites:
-        suite = read_suite(name)
+    for name in definition.suite_names:
+        suite = definition.suite(name)
         other_sizes = [row.size for row in definition.rows if row.suite == name and row.size]
         for size in dict.fromkeys([definition.size, *other_sizes]):
             able = [

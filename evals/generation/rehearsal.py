@@ -16,7 +16,7 @@ from evals.generation.hosts import Host, load_host
 from evals.generation.ledger import read_events, replay
 from evals.generation.pacing import RateLimiter
 from evals.generation.request_loop import SystemClient
-from evals.suites.suite import read_suite
+from evals.suites.suite import Suite
 
 if TYPE_CHECKING:
     from evals.generation.simulated.host import Renderer, SimulatedModel
@@ -55,14 +55,15 @@ def simulated_systems(definition: EvalDefinition, facts: Facts, ledger: Path) ->
     drawn: Counter[tuple[str, str, int | None]] = Counter()
     for request in requests:
         drawn[request.system, request.prompt, request.seed] += states[request.sample_id].attempts
+    suites = {name: definition.suite(name) for name in definition.suite_names}
     models: dict[str, list[SimulatedModel]] = {}
     for system in systems:
         offer = offers[system.name]
         if system.name in invented:
             offer = offer.model_copy(update={"api_id": system.name.partition("@")[0], "edit_api_id": None})
             offers[system.name] = offer
-        renderer = _continued(suite_renderer(system, definition.suites), drawn, system.name)
-        models.setdefault(offer.host, []).append(_model(offer, renderer, _behaviours(system)))
+        renderer = _continued(suite_renderer(system, list(suites.values())), drawn, system.name)
+        models.setdefault(offer.host, []).append(_model(offer, renderer, _behaviours(system, suites)))
     hosts = {
         name: SimulatedHost(served, _KEY if facts.hosts[name].key_variables else None)
         for name, served in models.items()
@@ -88,13 +89,13 @@ def simulated_systems(definition: EvalDefinition, facts: Facts, ledger: Path) ->
         )
 
 
-def _behaviours(system: SimulatedSystem) -> dict[str, str]:
+def _behaviours(system: SimulatedSystem, suites: Mapping[str, Suite]) -> dict[str, str]:
     """Return what a system does instead of answering with a picture, by prompt."""
     return {
         item.prompt: _BEHAVIOURS[defect.does]
         for defect in system.defects
-        if defect.does in _BEHAVIOURS
-        for item in read_suite(defect.suite).items
+        if defect.does in _BEHAVIOURS and defect.suite in suites
+        for item in suites[defect.suite].items
         if not defect.items or item.id in defect.items
     }
 

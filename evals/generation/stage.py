@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from evals.definition import DefinitionError, definition_path, read_definition
 from evals.facts.pricing import max_cost_usd
 from evals.generation.budget import Budget
 from evals.generation.clients import GenerationError, OpenSystems
@@ -26,9 +25,8 @@ from evals.generation.runner import run_requests
 from evals.generation.tables import write_tables
 from evals.generation.witnesses import check_ledger
 from evals.imageset.checksums import write_checksums
-from evals.imageset.contract import EVAL, IMAGES, LEDGER, Outcome
-from evals.imageset.imageset import clear_leftovers, write_atomically
-from evals.regular_files import read_regular
+from evals.imageset.contract import IMAGES, LEDGER, Outcome
+from evals.imageset.imageset import clear_leftovers
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,42 +83,6 @@ class Count:
 
 
 Watch: TypeAlias = Callable[[Count], None]
-
-
-def freeze_definition(name_or_path: str | Path, out: Path) -> None:
-    """Copy the eval definition into the run folder, or see that the run is of the same one.
-
-    Raises
-    ------
-    GenerationError
-        If the folder holds another run, or images that were not generated here.
-    """
-    if not check_folder(name_or_path, out):
-        out.mkdir(parents=True, exist_ok=True)
-        write_atomically(out / EVAL, read_regular(definition_path(name_or_path)))
-
-
-def check_folder(name_or_path: str | Path, out: Path) -> bool:
-    """Return whether the folder holds a run of this eval already; False for one that is empty or not there.
-
-    Raises
-    ------
-    GenerationError
-        If it holds anything else.
-    """
-    frozen = out / EVAL
-    if frozen.is_file():
-        try:
-            same = read_definition(frozen) == read_definition(name_or_path)
-        except DefinitionError as error:
-            raise GenerationError(f"{frozen} cannot be used ({error}); choose a new folder") from None
-        if not same:
-            raise GenerationError(f"{out} holds a run of another eval ({frozen.name} differs); choose a new folder")
-        return True
-    # What a crash left while it wrote the file does not make the folder another run's.
-    if out.exists() and (not out.is_dir() or any(not entry.name.startswith(f".{EVAL}.") for entry in out.iterdir())):
-        raise GenerationError(f"{out} is not empty and holds no run that was generated; choose a new folder")
-    return False
 
 
 def generate(

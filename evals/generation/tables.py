@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from evals.generation.ledger import RequestState
-from evals.generation.pictures import copy_picture
 from evals.generation.plan import ImageRequest
 from evals.imageset.contract import (
     ANSWER_LOST,
@@ -20,6 +19,7 @@ from evals.imageset.contract import (
     PlannedRow,
     RequestRow,
 )
+from evals.imageset.copying import copy_picture
 from evals.imageset.imageset import write_atomically, write_metadata
 from evals.suites.references import edit_mask, reference_contents
 from evals.suites.suite import PromptItem

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 EVAL: Final = "eval.yaml"
 """The frozen definition in a run folder."""
 
+SUITES: Final = "suites"
+"""The suites of one's own in a run folder, as they were when it began."""
+
 IMAGES: Final = "images"
 """The image set in a run folder, and the pictures in an image set."""
 

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import yaml
-
 from evals.imageset.columns import GENEVAL_RELATIONS, Relation, SceneObject, geneval_relation
-from evals.suites.published_files import (
-    PublishedEntry,
+from evals.imageset.tables import (
+    Entry,
     read_json_lines,
     read_json_list,
     read_table,
@@ -20,7 +18,8 @@ from evals.suites.published_files import (
     text_files,
     text_of,
 )
-from evals.suites.suite import PromptItem, Suite, SuiteError, read_suite
+from evals.suites.suite import PromptItem, Suite, SuiteError, is_suite_file, read_suite
+from evals.suites.writing import write_suite
 from evals.yaml_files import suggestion
 from metrics.encoders.scripts import scripts_of
 
@@ -36,25 +35,23 @@ class Format:
     published_at: str
     licence: str
     limits: str
-    read: Callable[[Path], Iterator[tuple[PublishedEntry, Fields]]]
+    read: Callable[[Path], Iterator[tuple[Entry, Fields]]]
 
 
 def import_suite(format_name: str, path: Path, out: Path) -> Suite:
     """Read a published file (or folder of files) and write it as the suite ``out``, whose name is the file's.
 
-    Raises SuiteError if there is no such format, ``out`` is taken or no YAML file, or the path is not of that format;
-    the message names the line.
+    Raises TableError (SuiteError is one) if there is no such format, ``out`` is taken or no YAML file, or the path is
+    not of that format; the message names the line.
     """
     if format_name not in FORMATS:
         raise SuiteError(f"there is no format {format_name!r}; {suggestion(format_name, FORMATS)}")
-    if out.suffix not in (".yaml", ".yml"):
+    if not is_suite_file(out):
         raise SuiteError(f"{out} is no name for a suite; let it end in .yaml")
     if out.exists():
         raise SuiteError(f"{out} exists already; choose another name or remove it")
     suite = read_format(format_name, path, out.stem)
-    written = suite.model_dump(mode="json", exclude_defaults=True, exclude={"items": {"__all__": {"suite"}}})
-    text = yaml.safe_dump(written, allow_unicode=True, default_flow_style=None, sort_keys=False, width=100)
-    out.write_text(text, encoding="utf-8")
+    write_suite(suite, out)
     return read_suite(out)
 
 
@@ -82,17 +79,17 @@ def read_format(format_name: str, path: Path, name: str) -> Suite:
     )
 
 
-def _partiprompts(path: Path) -> Iterator[tuple[PublishedEntry, Fields]]:
+def _partiprompts(path: Path) -> Iterator[tuple[Entry, Fields]]:
     for line, entry in read_table(path, ("prompt", "category", "challenge"), delimiter="\t"):
         yield entry, _item(entry, entry.text("category"), line, "prompt", "category", "challenge")
 
 
-def _drawbench(path: Path) -> Iterator[tuple[PublishedEntry, Fields]]:
+def _drawbench(path: Path) -> Iterator[tuple[Entry, Fields]]:
     for line, entry in read_table(path, ("prompts", "category")):
         yield entry, _item(entry, entry.text("category"), line, "prompts", "category")
 
 
-def _geneval(path: Path) -> Iterator[tuple[PublishedEntry, Fields]]:
+def _geneval(path: Path) -> Iterator[tuple[Entry, Fields]]:
     for number, entry in enumerate(read_json_lines(path)):
         included = _geneval_list(entry, "include")
         objects = tuple(
@@ -121,14 +118,14 @@ def _geneval(path: Path) -> Iterator[tuple[PublishedEntry, Fields]]:
         )
 
 
-def _geneval_list(entry: PublishedEntry, field: str) -> list[PublishedEntry]:
+def _geneval_list(entry: Entry, field: str) -> list[Entry]:
     things = entry.values.get(field, [])
     if not isinstance(things, list) or not all(isinstance(thing, dict) for thing in things):
         raise entry.refuse(f"{field!r} is no list of objects with class and count")
-    return [PublishedEntry(f"{entry.where}, {field}", thing) for thing in things]
+    return [Entry(f"{entry.where}, {field}", thing) for thing in things]
 
 
-def _geneval_relation(thing: PublishedEntry, objects: Sequence[SceneObject], n: int) -> Relation:
+def _geneval_relation(thing: Entry, objects: Sequence[SceneObject], n: int) -> Relation:
     relation = geneval_relation([each.name for each in objects], n, thing.values["position"])
     if relation is None:
         raise thing.refuse(
@@ -138,7 +135,7 @@ def _geneval_relation(thing: PublishedEntry, objects: Sequence[SceneObject], n: 
     return Relation.model_validate(relation)
 
 
-def _geneval_absent(excluded: Iterable[PublishedEntry], objects: Sequence[SceneObject]) -> tuple[str, ...]:
+def _geneval_absent(excluded: Iterable[Entry], objects: Sequence[SceneObject]) -> tuple[str, ...]:
     """Return what must not be there at all; "one more than asked for" is excluded by our exact counts."""
     counts = {thing.name: thing.count for thing in objects}
     absent = []
@@ -151,17 +148,17 @@ def _geneval_absent(excluded: Iterable[PublishedEntry], objects: Sequence[SceneO
     return tuple(dict.fromkeys(absent))
 
 
-def _count(thing: PublishedEntry) -> int:
+def _count(thing: Entry) -> int:
     count = thing.values.get("count")
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise thing.refuse(f"the count {count!r} is not a whole number from 1")
     return count
 
 
-def _dpg_bench(path: Path) -> Iterator[tuple[PublishedEntry, Fields]]:
+def _dpg_bench(path: Path) -> Iterator[tuple[Entry, Fields]]:
     if path.is_dir():
         for file in text_files(path):
-            entry = PublishedEntry(file.name, {"text": text_of(file)})
+            entry = Entry(file.name, {"text": text_of(file)})
             yield entry, {"id": file.stem, "prompt": entry.text("text")}
         return
     texts: dict[str, str] = {}
@@ -171,26 +168,24 @@ def _dpg_bench(path: Path) -> Iterator[tuple[PublishedEntry, Fields]]:
         if texts.setdefault(item_id, text) != text:
             raise entry.refuse(f"the prompt {item_id!r} was given before in other words; remove one of them")
     for item_id, text in texts.items():
-        yield PublishedEntry(path.name, {}), {"id": item_id, "prompt": text}
+        yield Entry(path.name, {}), {"id": item_id, "prompt": text}
 
 
-def _t2i_compbench(path: Path) -> Iterator[tuple[PublishedEntry, Fields]]:
+def _t2i_compbench(path: Path) -> Iterator[tuple[Entry, Fields]]:
     files = text_files(path) if path.is_dir() else [path]
     # Beside each list to be asked lie the one to train on, and parts of both.
     for file in [file for file in files if file.stem.endswith("_val")] or files:
         category = re.sub(r"_(val|train)$", "", file.stem)
         for line, text in enumerate(text_of(file).splitlines(), 1):
             if text.strip():
-                entry = PublishedEntry(f"{file.name}, line {line}", {"prompt": text, "category": category})
+                entry = Entry(f"{file.name}, line {line}", {"prompt": text, "category": category})
                 yield entry, _item(entry, category, line, "prompt", "category")
 
 
-def _longtext_bench(path: Path) -> Iterator[tuple[PublishedEntry, Fields]]:
+def _longtext_bench(path: Path) -> Iterator[tuple[Entry, Fields]]:
     for entry in read_json_lines(path):
         texts = entry.values.get("text") or [None]
-        parts = [
-            PublishedEntry(entry.where, {"text": text}) for text in (texts if isinstance(texts, list) else [texts])
-        ]
+        parts = [Entry(entry.where, {"text": text}) for text in (texts if isinstance(texts, list) else [texts])]
         lines = [line.strip() for part in parts for line in part.text("text").splitlines()]
         expected = [line for line in lines if line]
         language = "zh-Hans" if "Han" in scripts_of(" ".join(expected)) else "en"
@@ -198,7 +193,7 @@ def _longtext_bench(path: Path) -> Iterator[tuple[PublishedEntry, Fields]]:
         yield entry, {**fields, "expected_text": expected, "language": language}
 
 
-def _oneig_bench(path: Path) -> Iterator[tuple[PublishedEntry, Fields]]:
+def _oneig_bench(path: Path) -> Iterator[tuple[Entry, Fields]]:
     if path.suffix == ".json":
         entries = read_json_list(path)
     else:
@@ -272,7 +267,7 @@ FORMATS: Mapping[str, Format] = {
 """The formats that can be imported, by name."""
 
 
-def _item(entry: PublishedEntry, category: str, number: int | str, prompt: str, *tags: str) -> Fields:
+def _item(entry: Entry, category: str, number: int | str, prompt: str, *tags: str) -> Fields:
     """Return the fields of an item whose id is its category and its number; ``prompt`` and ``tags`` name columns."""
     item_id = f"{slug(category) or 'item'}-{number}"
     return {"id": item_id, "prompt": entry.text(prompt), "tags": entry.tags(*tags)}

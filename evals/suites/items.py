@@ -122,7 +122,7 @@ class PromptItem(FileModel):
     few words, for encoders that read no more; of an edit, the picture afterwards. ``tags`` group the items of a suite.
     ``palette`` are colours that must be seen, ``#rrggbb``. ``answer`` is what the right picture shows where the prompt
     does not say it. ``source`` is the picture to be edited, which is sent along, ``source_caption`` that picture in
-    words, ``edit`` what the prompt does to it.
+    words, ``edit`` what the prompt does to it; ``mask`` shows in white what it may change of a reference picture.
     """
 
     from_context = ("suite",)
@@ -152,6 +152,7 @@ class PromptItem(FileModel):
         | None
     ) = None
     edit: Edit | None = None
+    mask: Annotated[Path, BeforeValidator(_beside_file)] | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -165,6 +166,8 @@ class PromptItem(FileModel):
                 if name not in names:
                     problem = f"{name!r} is not among the item's objects; {suggestion(name, names)}"
                     raise refused(problem, "relations", n, end)
+        if self.mask is not None and not self.reference_images:
+            raise refused("it is missing; a mask says what may change of a reference picture", "reference_images")
         if self.edit is None:
             if self.source is not None:
                 raise refused("it is missing; a source is there to be edited", "edit")

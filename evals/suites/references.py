@@ -80,17 +80,20 @@ def source_picture(item: PromptItem) -> bytes:
 def edit_mask(item: PromptItem) -> bytes | None:
     """Return what the edit may change as a PNG of the source's size: white may change, black must stay.
 
-    None where nothing must stay (``restyle``), and for an item without a source.
+    None where nothing must stay (``restyle``), and for an item without a source or a mask.
 
     * ``recolour`` and ``remove``: the target's own pixels, dilated by 3 % of the picture's side,
     * ``replace``: the target's box, widened, since what comes has another shape,
     * ``add``: the column in which there is room for the new thing,
     * ``write``: the box of the label, or the target where it has none,
     * ``background``: everything but the things, whose outlines may change too,
-    * a picture of a package: the box that the suite gives.
+    * a picture of a package: the box that the suite gives,
+    * a reference picture: the file that the suite gives.
 
     No region but ``background`` reaches into another thing.
     """
+    if item.mask is not None:
+        return item.mask.read_bytes()
     if item.source is None or item.edit is None or item.edit.does == "restyle":
         return None
     import PIL.Image

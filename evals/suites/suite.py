@@ -10,17 +10,20 @@ from pydantic import Field, ValidationInfo, model_validator
 
 from evals.data_files import data_path
 from evals.imageset.columns import Relation, SceneObject
+from evals.imageset.tables import TableError
 from evals.suites.items import PromptItem
 from evals.yaml_files import DistinctEntries, FileModel, Text, read_yaml, refused, suggestion
 
-__all__ = ["PromptItem", "Relation", "SceneObject", "Suite", "SuiteError", "read_suite", "suite_names"]
+__all__ = [
+    "PromptItem", "Relation", "SceneObject", "Suite", "SuiteError", "is_suite_file", "read_suite", "suite_names",
+]  # fmt: skip
 
 
 MOST_REPEATS = 1000
 """With how many seeds, and how often with each, a prompt is asked at most."""
 
 
-class SuiteError(ValueError):
+class SuiteError(TableError):
     """A suite was refused; the message is one sentence with file, line, field and what was meant."""
 
 
@@ -69,6 +72,11 @@ def suite_names() -> list[str]:
     return sorted(path.stem for path in data_path("suites").glob("*.yaml"))
 
 
+def is_suite_file(name_or_path: str | Path) -> bool:
+    """Return whether a suite is given as a file of one's own, and not by the name of one that comes with TwinLens."""
+    return Path(name_or_path).suffix in (".yaml", ".yml")
+
+
 def read_suite(name_or_path: str | Path) -> Suite:
     """Read and check one suite, by its name or from a file of one's own.
 
@@ -81,7 +89,7 @@ def read_suite(name_or_path: str | Path) -> Suite:
     ('FRESH BREAD',)
     """
     name = str(name_or_path)
-    if Path(name).suffix in (".yaml", ".yml"):
+    if is_suite_file(name):
         return read_yaml(Path(name), Suite, SuiteError, suite=Path(name).stem)
     if name not in suite_names():
         raise SuiteError(f"there is no suite {name!r}; {suggestion(name, suite_names())}")

@@ -13,14 +13,14 @@ from evals.imageset.decoding import open_picture
 if TYPE_CHECKING:
     from evals.definition import SimulatedSystem
     from evals.generation.simulated.host import Renderer
-    from evals.suites.suite import PromptItem
+    from evals.suites.suite import PromptItem, Suite
 
 _LEAST_SIDE = 256
 _LARGEST_SIDE = 1024
 """Larger pictures are enlarged ones: drawn at four times the size they would take seconds and gigabytes."""
 
 
-def suite_renderer(simulated: SimulatedSystem, suites: Sequence[str]) -> Renderer:
+def suite_renderer(simulated: SimulatedSystem, suites: Sequence[Suite]) -> Renderer:
     """Return the renderer that draws the prompt items of suites as a simulated system does, its defects included.
 
     A prompt that no suite holds is drawn as a scene without things, a person whom the renderer does not know as one of
@@ -30,9 +30,9 @@ def suite_renderer(simulated: SimulatedSystem, suites: Sequence[str]) -> Rendere
     """
     from evals.generation.simulated.defects import another_step, has_defect
     from evals.generation.simulated.drawing import draw
-    from evals.suites.suite import PromptItem, read_suite
+    from evals.suites.suite import PromptItem
 
-    items = {item.prompt: item for suite in suites for item in read_suite(suite).items}
+    items = {item.prompt: item for suite in suites for item in suite.items}
 
     def render(
         prompt: str, seed: int | None, nth: int, width: int, height: int, references: Sequence[bytes]

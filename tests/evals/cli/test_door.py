@@ -213,7 +213,7 @@ def test_a_folder_is_named_once(path, sentence, work):
     [
         ("score set --out out --metrics reproducibility.ssim", "evals.scoring.stage.write_atomically", "features"),
         ("report run --out out", "evals.reporting.report.write_atomically", None),
-        ("generate demo --simulated --out out", "evals.generation.stage.write_atomically", "every answer so far"),
+        ("generate demo --simulated --out out", "evals.generation.freezing.write_atomically", "every answer so far"),
     ],
 )
 def test_a_full_disk_names_the_file_and_only_what_goes_on_is_said_to(command, fails, kept, work, monkeypatch):

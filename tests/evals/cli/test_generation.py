@@ -221,7 +221,7 @@ WRONG_USE = {
     "negative budget": ("generate small.yaml --out R --budget -1", "-1.0 is not in the range"),
     "budget of nan": ("generate small.yaml --out R --budget nan", "nan is no amount of money"),
     "endless budget": ("run small.yaml --out R --budget inf", "inf is no amount of money"),
-    "misspelt option": ("generate small.yaml --out R --simulate", "Did you mean '--simulated'?"),
+    "misspelt option": ("generate small.yaml --out R --simulate", "(Did you mean one of: '--simulated', '--size'?)"),
     "no key": ("generate small.yaml --out R", "set BFL_API_KEY in the environment (or rehearse without"),
 }
 

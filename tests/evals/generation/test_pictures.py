@@ -9,7 +9,8 @@ import PIL.Image
 import pytest
 
 from evals.generation import pictures as module
-from evals.generation.pictures import NotAPicture, Pictures, copy_picture
+from evals.generation.pictures import NotAPicture, Pictures
+from evals.imageset.copying import copy_picture
 
 
 def test_a_stored_picture_is_the_bytes_that_came_with_what_they_really_are(tmp_path, scripted):

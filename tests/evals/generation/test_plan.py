@@ -59,7 +59,7 @@ def test_later_shots_carry_the_first_one_of_the_same_system_and_repeat(definitio
 def test_repeats_of_a_sequence_count_on_over_its_seeds(definition, monkeypatch):
     before = plan_requests(definition)
     suites = {name: read_suite(name).model_copy(update={"seeds": 2}) for name in definition.suites}
-    monkeypatch.setattr("evals.generation.plan.read_suite", suites.get)
+    monkeypatch.setattr("evals.definition.read_suite", suites.get)
     requests = plan_requests(definition)
     asked = {(request.item.sequence_id is None, request.seed, request.repeat) for request in requests}
     assert {key[1:] for key in asked if not key[0]} == {(7, 0), (7, 1), (8, 2), (8, 3)}

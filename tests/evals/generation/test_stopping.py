@@ -9,8 +9,8 @@ import pytest
 
 from evals.generation.answers import Finished, Rejected, Running
 from evals.generation.clients import GenerationError
+from evals.generation.freezing import freeze_definition
 from evals.generation.pictures import Pictures
-from evals.generation.stage import freeze_definition
 from evals.imageset.imageset import read_image_set
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from evals.imageset.tables import TableError
 from evals.suites.formats import FORMATS, import_suite, read_format
-from evals.suites.suite import Relation, SceneObject, SuiteError, read_suite
+from evals.suites.suite import Relation, SceneObject, read_suite
 
 PARTI = (
     "Prompt\tCategory\tChallenge\tNote\n"
@@ -184,7 +185,7 @@ BAD = [
 
 @pytest.mark.parametrize(("name", "content", "problem"), BAD)
 def test_a_bad_file_is_refused_in_one_sentence_that_says_where(tmp_path, name, content, problem):
-    with pytest.raises(SuiteError, match=problem) as refusal:
+    with pytest.raises(TableError, match=problem) as refusal:
         import_suite(name, written(tmp_path, "bad", content), tmp_path / "mine.yaml")
     assert "\n" not in str(refusal.value)
     assert not (tmp_path / "mine.yaml").exists()
@@ -192,7 +193,7 @@ def test_a_bad_file_is_refused_in_one_sentence_that_says_where(tmp_path, name, c
 
 @pytest.mark.parametrize("content", ["{}", "[1]", "[", '[{"category": "A"}]'])
 def test_json_that_is_no_list_of_prompts_is_refused(tmp_path, content):
-    with pytest.raises(SuiteError, match=r"^bad\.json, (line|entry) 1: "):
+    with pytest.raises(TableError, match=r"^bad\.json, (line|entry) 1: "):
         read_format("oneig-bench", written(tmp_path, "bad.json", content), "mine")
 
 
@@ -208,7 +209,7 @@ def test_what_is_no_source_no_format_or_no_new_yaml_file_is_refused(tmp_path):
         ("drawbench", source, tmp_path / "mine", r"let it end in \.yaml"),
         ("drawbench", source, kept, "exists already"),
     ):
-        with pytest.raises(SuiteError, match=problem):
+        with pytest.raises(TableError, match=problem):
             import_suite(name, path, target)
     assert kept.read_text() == "kept"
     assert not out.exists()

@@ -1,4 +1,4 @@
-"""Reads published prompt files (tables, JSON, plain text) into entries that know their line."""
+"""Reads files of prompts and of columns (tables, JSON, plain text) into entries that know their line."""
 
 from __future__ import annotations
 
@@ -12,20 +12,23 @@ from pathlib import Path
 from typing import Any, Literal
 
 from evals.regular_files import read_regular
-from evals.suites.suite import SuiteError
 from evals.yaml_files import suggestion
 
 
+class TableError(ValueError):
+    """A file was refused; the message is one sentence with file, line and what was meant."""
+
+
 @dataclass(frozen=True, slots=True)
-class PublishedEntry:
-    """One prompt of a published file; ``where`` names its place there in sentences."""
+class Entry:
+    """One row of a file; ``where`` names its place there in sentences."""
 
     where: str
     values: Mapping[str, Any]
 
-    def refuse(self, problem: str) -> SuiteError:
+    def refuse(self, problem: str) -> TableError:
         """Return the error that says where and what."""
-        return SuiteError(f"{self.where}: {problem}")
+        return TableError(f"{self.where}: {problem}")
 
     def text(self, field: str) -> str:
         """Return a field that is a text of at least one character."""
@@ -62,17 +65,17 @@ def slug(text: str) -> str:
 def text_of(path: Path) -> str:
     """Return the text of a UTF-8 file.
 
-    Raises SuiteError if there is none; the message names the line that is not UTF-8.
+    Raises TableError if there is none; the message names the line that is not UTF-8.
     """
     try:
         return read_regular(path).decode("utf-8-sig")
     except FileNotFoundError:
-        raise SuiteError(f"{path}: there is no such file") from None
+        raise TableError(f"{path}: there is no such file") from None
     except IsADirectoryError:
-        raise SuiteError(f"{path} is a folder; name the file in it") from None
+        raise TableError(f"{path} is a folder; name the file in it") from None
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise SuiteError(f"{path.name}, line {line}: it is not UTF-8 text") from None
+        raise TableError(f"{path.name}, line {line}: it is not UTF-8 text") from None
 
 
 def text_files(folder: Path) -> list[Path]:
@@ -80,7 +83,7 @@ def text_files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.iterdir() if file.suffix == ".txt")
 
 
-def read_table(path: Path, columns: Sequence[str], delimiter: str = ",") -> Iterator[tuple[int, PublishedEntry]]:
+def read_table(path: Path, columns: Sequence[str], delimiter: str = ",") -> Iterator[tuple[int, Entry]]:
     """Yield the rows of a table with the line in which each begins; column names may be written in capitals."""
     # A table separated by tabs quotes nothing: a quotation mark is part of the prompt.
     quoting: Literal[0, 3] = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
@@ -95,35 +98,35 @@ def read_table(path: Path, columns: Sequence[str], delimiter: str = ",") -> Iter
                 for column in columns:
                     if column not in header:
                         problem = f"there is no column {column!r}; {suggestion(column, header)}"
-                        raise SuiteError(f"{path.name}, line {first_line}: {problem}")
+                        raise TableError(f"{path.name}, line {first_line}: {problem}")
             elif any(cell.strip() for cell in row):
-                entry = PublishedEntry(f"{path.name}, line {first_line}", dict(zip(header, row, strict=False)))
+                entry = Entry(f"{path.name}, line {first_line}", dict(zip(header, row, strict=False)))
                 if len(row) > len(header):
                     raise entry.refuse(f"it has {len(row)} cells for {len(header)} columns; check the separator")
                 yield first_line, entry
     except csv.Error as error:
-        raise SuiteError(f"{path.name}, line {rows.line_num}: not a table that can be read: {error}") from None
+        raise TableError(f"{path.name}, line {rows.line_num}: not a table that can be read: {error}") from None
 
 
-def read_json_lines(path: Path) -> Iterator[PublishedEntry]:
+def read_json_lines(path: Path) -> Iterator[Entry]:
     """Yield the objects of a file with one in each line."""
     for line, text in enumerate(text_of(path).split("\n"), 1):
         if text.strip():
             yield _json_entry(f"{path.name}, line {line}", _json(path, text, line))
 
 
-def read_json_list(path: Path) -> list[PublishedEntry]:
+def read_json_list(path: Path) -> list[Entry]:
     """Return the objects of a file that is a list of them."""
     values = _json(path, text_of(path), 1)
     if not isinstance(values, list):
-        raise SuiteError(f"{path.name}, line 1: it is no list of prompts")
+        raise TableError(f"{path.name}, line 1: it is no list of prompts")
     return [_json_entry(f"{path.name}, entry {number}", value) for number, value in enumerate(values, 1)]
 
 
-def _json_entry(where: str, value: Any) -> PublishedEntry:
+def _json_entry(where: str, value: Any) -> Entry:
     if not isinstance(value, dict):
-        raise SuiteError(f"{where}: it holds no fields such as 'prompt'")
-    return PublishedEntry(where, value)
+        raise TableError(f"{where}: it holds no fields such as 'prompt'")
+    return Entry(where, value)
 
 
 def _json(path: Path, text: str, first_line: int) -> Any:
@@ -131,6 +134,6 @@ def _json(path: Path, text: str, first_line: int) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         line = first_line + error.lineno - 1
-        raise SuiteError(f"{path.name}, line {line}: not JSON: {error.msg[:1].lower()}{error.msg[1:]}") from None
+        raise TableError(f"{path.name}, line {line}: not JSON: {error.msg[:1].lower()}{error.msg[1:]}") from None
     except (RecursionError, ValueError):
-        raise SuiteError(f"{path.name}, line {first_line}: not JSON that can be read") from None
+        raise TableError(f"{path.name}, line {first_line}: not JSON that can be read") from None

@@ -1,0 +1,106 @@
+"""The eval of a run folder: frozen with its own suites when the run begins, and gone on with whatever changes since."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import yaml
+
+from evals.definition import DefinitionError, EvalDefinition, definition_path, read_definition
+from evals.generation.clients import GenerationError
+from evals.imageset.contract import EVAL, SUITES
+from evals.imageset.imageset import write_atomically
+from evals.imageset.tables import TableError
+from evals.regular_files import read_regular
+from evals.suites.suite import is_suite_file, read_suite
+from evals.suites.writing import suite_sha256, write_suite
+
+
+def definition_for(
+    name_or_path: str | Path, out: Path | None, limit: int | str | None = None
+) -> tuple[EvalDefinition, list[str]]:
+    """Return an eval as a run folder froze it, or as it is where the run has not begun; nothing is written.
+
+    ``limit`` is put in place of the eval's own. A run goes on with its suites as they were frozen: the second value
+    has a sentence for each file that says something else by now.
+
+    Raises
+    ------
+    GenerationError
+        If the folder holds another run, or images that were not generated here.
+    """
+    definition = read_definition(name_or_path)
+    if limit is not None:
+        definition = definition.model_copy(update={"limit": limit})
+    if out is None:
+        return definition, []
+    frozen = out / EVAL
+    if frozen.is_file():
+        try:
+            started = read_definition(frozen)
+        except DefinitionError as error:
+            raise GenerationError(f"{frozen} cannot be used ({error}); choose a new folder") from None
+        if started != definition:
+            raise GenerationError(f"{out} holds a run of another eval ({frozen.name} differs); choose a new folder")
+        return started, _changes(definition, started)
+    # What a crash left while it wrote the file does not make the folder another run's.
+    if out.exists() and (not out.is_dir() or any(not entry.name.startswith(f".{EVAL}.") for entry in out.iterdir())):
+        raise GenerationError(f"{out} is not empty and holds no run that was generated; choose a new folder")
+    return definition, []
+
+
+def freeze_definition(name_or_path: str | Path, out: Path, limit: int | str | None = None) -> None:
+    """Copy the eval definition into the run folder with the suites that do not come with TwinLens; once.
+
+    Raises
+    ------
+    GenerationError
+        As `definition_for` does.
+    """
+    definition, _ = definition_for(name_or_path, out, limit)
+    if (out / EVAL).is_file():
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    for name, path in definition.own_suites.items():
+        (out / SUITES).mkdir(exist_ok=True)
+        write_suite(read_suite(path).model_copy(update={"name": name}), out / SUITES / f"{name}.yaml")
+    content = read_regular(definition_path(name_or_path))
+    if definition.own_suites or limit is not None:
+        content = _moved(content.decode("utf-8-sig"), limit).encode()
+    write_atomically(out / EVAL, content)
+
+
+def _changes(definition: EvalDefinition, frozen: EvalDefinition) -> list[str]:
+    sentences = []
+    for name, path in definition.own_suites.items():
+        kept = frozen.own_suites[name]
+        try:
+            same = suite_sha256(read_suite(path)) == suite_sha256(read_suite(kept))
+        except TableError:
+            same = False
+        if not same:
+            sentences.append(f"suite {name!r} has changed since the run began; it goes on with {kept}, as it was then")
+    return sentences
+
+
+def _moved(text: str, limit: int | str | None) -> str:
+    """Return the text of an eval, comments and all, that finds its own suites where they are frozen."""
+    root = yaml.compose(text, yaml.SafeLoader)
+    assert isinstance(root, yaml.MappingNode)
+    fields = {key.value: value for key, value in root.value}
+    changes: list[tuple[int, int, str]] = []
+    entries = fields["suites"].value if isinstance(fields["suites"], yaml.SequenceNode) else [fields["suites"]]
+    for entry in entries:
+        if is_suite_file(name := entry.value.strip()):
+            moved = json.dumps(f"{SUITES}/{Path(name).stem}.yaml", ensure_ascii=False)
+            changes.append((entry.start_mark.index, entry.end_mark.index, moved))
+    if limit is not None and "limit" in fields:
+        changes.append((fields["limit"].start_mark.index, fields["limit"].end_mark.index, str(limit)))
+    elif limit is not None:
+        first = root.value[0][0].start_mark
+        between = ", " if root.flow_style else "\n" + " " * first.column
+        changes.append((first.index, first.index, f"limit: {limit}{between}"))
+    for start, end, replacement in sorted(changes, reverse=True):
+        text = text[:start] + replacement + text[end:]
+    return text
