@@ -94,8 +94,9 @@ def score(
     """
     started = time.perf_counter()
     out = Path(out)
-    image_set = read_image_set(_image_set_folder(Path(source)), skip_bad)
-    _refuse_changed(image_set.folder)
+    folder = _image_set_folder(Path(source))
+    _refuse_changed(folder)
+    image_set = read_image_set(folder, skip_bad)
     bad = _bad_headers(image_set, progress)
     if not skip_bad:
         _refuse(image_set, bad)

@@ -1,7 +1,5 @@
 """What is damaged in these tests: an image set, a run that was scored from it, and a run that was generated as well."""
 
-import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +9,6 @@ from click.testing import CliRunner, Result
 
 from evals.cli.main import main
 from evals.imageset.imageset import write_image_set
-from tests.run_folder import seal
 
 METRICS = ("--metrics", "reproducibility.ssim")
 EVAL = """\
@@ -30,7 +27,10 @@ def twinlens(*arguments: object) -> Result:
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with an image set ``set``, its scored run ``run``, an eval, and its scored run ``made``."""
+    """Return a folder with an image set ``set``, its scored run ``run``, an eval, and its scored run ``made``.
+
+    Every test leaves it as it was.
+    """
     folder = tmp_path_factory.mktemp("faults")
     random = np.random.default_rng(1)
     samples = [
@@ -51,22 +51,4 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("rate", folder / "made"),
     ):
         assert twinlens(*command).exit_code == 0, command
-    return folder
-
-
-@pytest.fixture
-def work(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a copy of what was prepared, in which the test works."""
-    copy = copied(prepared, tmp_path)
-    monkeypatch.chdir(copy)
-    return copy
-
-
-def copied(prepared: Path, folder: Path) -> Path:
-    """Copy what was prepared, so that the copied runs are of the copied image sets."""
-    shutil.copytree(prepared, folder, dirs_exist_ok=True)
-    for run, image_set in (("run", "set"), ("made", "made/images")):
-        record = json.loads((folder / run / "provenance.json").read_text())["image_set"]
-        seal(folder / run, image_set=record | {"path": str(folder / image_set)})
-        assert twinlens("rate", folder / run).exit_code == 0
     return folder

@@ -1,5 +1,6 @@
 """One flipped bit in a stored file is refused, or changes no result: nothing is different without a word."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,6 @@ from evals.imageset.contract import IMAGES, LEDGER
 from evals.rating.stage import rate_run
 from evals.run import Run
 from evals.scoring.stage import score
-from tests.faults.conftest import copied
 
 FLIPS = 600
 
@@ -52,9 +52,9 @@ STORED: dict[str, list[Callable[[Path], Any]]] = {
 
 
 @pytest.fixture(scope="module")
-def untouched(prepared, tmp_path_factory):
-    work = copied(prepared, tmp_path_factory.mktemp("flips"))
-    return work, {read: read(work) for read in (states, ratings, scores)}
+def untouched(prepared):
+    yield prepared, {read: read(prepared) for read in (states, ratings, scores)}
+    shutil.rmtree(prepared / "scored")
 
 
 @pytest.mark.parametrize("n_flips", [pytest.param(6, id="few"), pytest.param(FLIPS, id="all", marks=pytest.mark.slow)])

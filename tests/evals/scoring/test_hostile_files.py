@@ -1,6 +1,5 @@
 """What only claims to be a picture: nothing outside the allowed formats is opened, and decoding starts no program."""
 
-import io
 import json
 import os
 import subprocess
@@ -14,35 +13,12 @@ import PIL.Image
 import pytest
 
 from evals.generation.pictures import NotAPicture, Pictures
-from evals.imageset.decoding import RASTER_FORMATS, DecodedImage, UnreadableImage, check_header, decode_bytes
+from evals.imageset.decoding import DecodedImage, UnreadableImage, check_header, decode_bytes
 from evals.imageset.imageset import ImageSetError, write_image_set
 from evals.reporting.thumbnails import read_thumbnail
 from evals.scoring import decode_worker
 from evals.scoring.decoders import Decoders, Unreadable
-
-EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EndComments\n(run) print flush\nshowpage\n%%EOF\n"
-SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"><rect width="8" height="8"/></svg>'
-WMF = b"\xd7\xcd\xc6\x9a" + bytes(2) + bytes((0, 0, 0, 0, 64, 0, 64, 0, 96, 0)) + bytes(30)
-DOCUMENTS = {"EPS": EPS, "PS": EPS.replace(b" EPSF-3.0", b""), "PDF": b"%PDF-1.4\n%%EOF\n", "SVG": SVG, "WMF": WMF}
-
-
-def written_by_pillow() -> dict[str, bytes]:
-    """One file of every format that Pillow writes and TwinLens does not open."""
-    PIL.Image.init()
-    files = {}
-    for kind in sorted(set(PIL.Image.SAVE) - set(RASTER_FORMATS) - {"MPO"}):  # MPO is JPEG with more pictures behind it
-        for mode in ("RGB", "1", "L", "P"):
-            buffer = io.BytesIO()
-            try:
-                PIL.Image.new(mode, (64, 64)).save(buffer, kind)
-            except (OSError, ValueError, KeyError, AttributeError, TypeError):
-                continue
-            files[kind] = buffer.getvalue()
-            break
-    return files
-
-
-HOSTILE = written_by_pillow() | DOCUMENTS
+from tests.faults.hostile_files import HOSTILE, PROGRAMS
 
 
 @pytest.fixture
@@ -50,7 +26,7 @@ def ghostscript(tmp_path, monkeypatch) -> Path:
     """Programs that image libraries are known to start, each of which leaves a mark where it ran."""
     mark, programs = tmp_path / "started", tmp_path / "bin"
     programs.mkdir()
-    for name in ("gs", "gswin64c", "convert", "magick", "xv", "display", "ppmtogif", "djpeg"):
+    for name in PROGRAMS:
         program = programs / name
         program.write_text(f'#!/bin/sh\ntouch "{mark}"\nexec sleep 600\n')
         program.chmod(0o755)
