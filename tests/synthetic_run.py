@@ -15,7 +15,7 @@ import PIL.Image
 import yaml
 
 from evals.definition import EvalDefinition, definition_path, read_definition
-from evals.facts.models import read_facts
+from evals.facts.models import read_facts, rehearsed_name
 from evals.facts.pricing import expected_cost_usd
 from evals.generation.plan import ImageRequest, plan_requests
 from evals.imageset.contract import EVAL, IMAGES
@@ -89,8 +89,8 @@ _BESIDES = {
     "repeatability": ("reproducibility.identical", "reproducibility.mean_difference"),
 }
 
-_DRIFT_PER_SHOT = {FLUX: -0.08, BANANA: -0.01}
-_MEDIAN_S = {FLUX: {"1K": 5.0, "2K": 8.0}, BANANA: {"1K": 16.0, "2K": 20.0, "4K": 34.0}}
+_DRIFT_PER_SHOT = (-0.08, -0.01)
+_MEDIAN_S = ({"1K": 5.0, "2K": 8.0}, {"1K": 16.0, "2K": 20.0, "4K": 34.0})
 _WITHOUT_PICTURE = {
     (BANANA, "imprecise"): (("refused", "safety"), ("filtered", "image_safety")),
     (FLUX, "realism"): (("failed", "server_error"),),
@@ -101,7 +101,9 @@ _WITHOUT_PICTURE = {
 _SIDE = 48
 
 
-def write_synthetic_run(folder: Path, prompts: int = 16, seed: int = 1) -> Path:
+def write_synthetic_run(
+    folder: Path, prompts: int = 16, seed: int = 1, systems: Sequence[str] = SYSTEMS, simulated: bool = False
+) -> Path:
     """Write the folder of a run of ``flux2-vs-nano-banana`` between two of its systems, as scoring leaves it.
 
     Parameters
@@ -112,13 +114,19 @@ def write_synthetic_run(folder: Path, prompts: int = 16, seed: int = 1) -> Path:
         How many prompts of each suite are asked, a sequence counting as one.
     seed
         The same seed gives the same scores, pictures and requests.
+    systems
+        Of the eval; what is of the FLUX family is as good as ``FLUX``, all else as ``BANANA``.
+    simulated
+        Whether it is a rehearsal, in which the systems have other names.
     """
     images = folder / IMAGES
     (images / "images").mkdir(parents=True)
-    definition = _freeze(folder)
+    definition = _freeze(folder, systems)
     offers = read_facts().offers
-    planned = plan_requests(definition, {system: offers[system].sizes for system in SYSTEMS})
+    planned = plan_requests(definition, {system: offers[system].sizes for system in systems})
     rows = _requests(_spread_units(planned, prompts), np.random.default_rng(seed))
+    if simulated:
+        rows = [(request, row | {"simulated": True, "system": rehearsed_name(row["system"])}) for request, row in rows]
     pictures = [_pictured(images, request, row) for request, row in rows if row["outcome"] == "ok"]
     write_metadata(images, _with_references(images, pictures))
     brought = read_image_set(images)
@@ -138,10 +146,14 @@ def write_synthetic_run(folder: Path, prompts: int = 16, seed: int = 1) -> Path:
     )
 
 
-def _freeze(folder: Path) -> EvalDefinition:
-    """Write the eval with two of its systems, and return it as it is read back."""
+def _family(system: str) -> int:
+    return int(not system.startswith("flux"))
+
+
+def _freeze(folder: Path, systems: Sequence[str]) -> EvalDefinition:
+    """Write the eval with some of its systems, and return it as it is read back."""
     frozen = yaml.safe_load(definition_path("flux2-vs-nano-banana").read_text(encoding="utf-8"))
-    text = yaml.safe_dump({**frozen, "systems": list(SYSTEMS)}, sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump({**frozen, "systems": list(systems)}, sort_keys=False, allow_unicode=True)
     (folder / EVAL).write_text(text, encoding="utf-8")
     return read_definition(folder / EVAL)
 
@@ -172,7 +184,7 @@ def _requests(
     for request in planned:
         queue = endings.get((request.system, request.suite))
         outcome, reason = queue.pop(0) if queue else ("ok", None)
-        latency = _MEDIAN_S[request.system][request.size] * float(generator.lognormal(0.0, 0.25))
+        latency = _MEDIAN_S[_family(request.system)][request.size] * float(generator.lognormal(0.0, 0.25))
         ended_at = sent_at + timedelta(seconds=latency)
         is_ok = outcome == "ok"
         usd = expected_cost_usd(read_facts().offers[request.system], request.size, request.n_references)
@@ -192,9 +204,9 @@ def _requests(
             "cost_usd": None if outcome == "unknown" else usd * (outcome != "failed"),
             "may_have_cost_usd": usd if outcome == "unknown" else 0.0,
             "latency_s": latency if is_ok else None,
-            "queue_s": 0.2 * latency if is_ok and request.system == FLUX else None,
-            "generation_s": (0.7 if request.system == FLUX else 1.0) * latency if is_ok else None,
-            "download_s": 0.1 * latency if is_ok and request.system == FLUX else None,
+            "queue_s": 0.2 * latency if is_ok and not _family(request.system) else None,
+            "generation_s": (1.0 if _family(request.system) else 0.7) * latency if is_ok else None,
+            "download_s": 0.1 * latency if is_ok and not _family(request.system) else None,
             "sent_at": sent_at.isoformat(timespec="milliseconds"),
             "ended_at": ended_at.isoformat(timespec="milliseconds"),
         }
@@ -205,9 +217,9 @@ def _requests(
 
 def _pictured(images: Path, request: ImageRequest, row: Mapping[str, Any]) -> dict[str, Any]:
     """Draw a picture and return its row of ``metadata.jsonl``: FLUX repeats a seed's picture, the other draws anew."""
-    repeat = 0 if request.system == FLUX else request.repeat
+    repeat = request.repeat if _family(request.system) else 0
     name = f"images/{hashlib.sha256(request.sample_id.encode()).hexdigest()[:24]}.png"
-    _draw(images / name, f"{request.suite} {request.item.id} {request.seed} {repeat}", warm=request.system == FLUX)
+    _draw(images / name, f"{request.suite} {request.item.id} {request.seed} {repeat}", warm=not _family(request.system))
     item = request.item
     described = {
         "expected_text": list(item.expected_text) or None,
@@ -261,7 +273,7 @@ def _scores(
 ) -> Iterator[dict[str, Any]]:
     """Yield the score table's rows of a suite: real subjects and controls, seeded values."""
     encoder: Any = SimpleNamespace(name="dlib:seeded", weights_sha256=None)
-    faceless = next(row["sample_id"] for row in rows if row["system"] == FLUX)
+    faceless = next(row["sample_id"] for row in rows if not _family(row["system"]))
 
     @functools.cache
     def effect(*_of: str) -> float:
@@ -272,7 +284,7 @@ def _scores(
         row = rows[plan.rows[0]]
         prompt, system = row.get("sequence_id") or row["prompt_id"], row["system"]
         shared, own, noise = effect(prompt), effect(prompt, system), generator.normal(0.0, 0.04)
-        return float(PLACES[suite][SYSTEMS.index(system)] + shared + own + noise)
+        return float(PLACES[suite][_family(system)] + shared + own + noise)
 
     for spec in map(metric, names):
         for plan in plan_subjects(spec, rows):
@@ -310,7 +322,7 @@ def _drifting(
     ids: tuple[str, ...], members: Sequence[Mapping[str, Any]], place: float, generator: np.random.Generator
 ) -> Measurement:
     """Return a sequence that moves away from its first face, as ``identity.drift`` measures it."""
-    slope = _DRIFT_PER_SHOT[members[0]["system"]] + float(generator.normal(0.0, 0.01))
+    slope = _DRIFT_PER_SHOT[_family(members[0]["system"])] + float(generator.normal(0.0, 0.01))
     alike = [1.0] + [0.1 + 0.65 * place + slope * (row["shot"] - 2) for row in members[1:]]
     if len(ids) < 3:
         return Measurement(ids, reason="too_few_shots")

@@ -15,6 +15,7 @@ from evals.imageset.contract import FILE_MISSING
 from evals.rating.common_prompts import pairing_warnings
 from evals.rating.ratings import WELL_COVERED_PROMPTS
 from evals.rating.stage import RunRatings
+from evals.rating.stars.cells import StarDifference
 from evals.rating.stars.document import Stars
 from evals.rating.stars.table import TableRow
 from evals.rating.stars.totals import TotalDifference
@@ -27,7 +28,7 @@ from evals.reporting.system_labels import system_labels
 MOST_SENTENCES = 3
 """Of advice, and of cautions."""
 
-_NAMED_ROWS = 3
+_NAMED_ROWS, _NAMED_SYSTEMS = 3, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,28 +86,24 @@ def title(stars: Stars) -> str:
     compared = [verdict for verdict in verdicts if verdict.compared]
     if not compared:
         return _without_comparison(stars, labels)
-    n_led = _n_led(compared)
-    apart = sum(verdict.told and verdict.leader is None for verdict in compared)
     alike = sum(not verdict.told for verdict in compared)
-    if not n_led and not apart:
-        rows = pluralize(alike, "row")
-        return f"{join_names(list(labels.values()))} cannot be told apart in {'the only row' if alike == 1 else rows}"
-    # Of two the one that leads nowhere is named too; of many only those that lead.
-    named = stars["systems"] if len(stars["systems"]) == 2 else list(n_led)
-    ranked = sorted(named, key=lambda system: -n_led[system])
-    parts = []
-    for place, system in enumerate(ranked):
-        rows = pluralize(n_led[system], "row") if place == 0 else str(n_led[system] or "none")
-        parts.append(f"{labels[system]} {'leads ' if place == 0 else ''}in {rows}")
-    if apart:
-        parts.append(f"several share the lead in {apart if parts else pluralize(apart, 'row')}")
+    if alike == len(compared):
+        rows = "the only row" if alike == 1 else pluralize(alike, "row")
+        return f"{join_names(list(labels.values()))} cannot be told apart in {rows}"
+    is_shared = any(verdict.told and verdict.leader is None for verdict in compared)
+    n_best = Counter(system for verdict in compared for system in verdict.best)
+    # Of two the one that leads nowhere is named too; of many only those that are among the best somewhere.
+    named = stars["systems"] if len(stars["systems"]) == 2 else list(n_best)
+    ranked = sorted(named, key=lambda system: -n_best[system])
+    first, *others = ranked[:_NAMED_SYSTEMS]
+    does = "is among the best" if is_shared else "leads"
+    parts = [f"{labels[first]} {does} in {pluralize(n_best[first], 'row')}"]
+    parts += [f"{labels[system]} in {n_best[system] or 'none'}" for system in others]
+    if len(ranked) > _NAMED_SYSTEMS:
+        parts.append(f"{len(ranked) - _NAMED_SYSTEMS} others in fewer")
     if alike:
         parts.append(f"{alike} cannot be told apart")
     return ", ".join(parts)
-
-
-def _n_led(verdicts: list[RowVerdict]) -> Counter[str]:
-    return Counter(verdict.leader for verdict in verdicts if verdict.leader)
 
 
 def _without_comparison(stars: Stars, labels: Mapping[str, str]) -> str:
@@ -132,32 +129,46 @@ def _rehearsal(stars: Stars) -> str:
 
 def _advice(stars: Stars, verdicts: Mapping[str, RowVerdict], labels: Mapping[str, str]) -> Iterator[str]:
     """Yield whom to use for what, most rows first, then what holds for all rows together."""
-    rows = {row["id"]: row for row in stars["rows"]}
-    led: dict[str, list[TableRow]] = {}
-    for row_id, verdict in verdicts.items():
-        if verdict.leader:
-            led.setdefault(verdict.leader, []).append(rows[row_id])
-    ranked = sorted(led, key=lambda system: -len(led[system]))
+    best: dict[tuple[str, ...], list[TableRow]] = {}
+    for row in stars["rows"]:
+        if of_row := verdicts[row["id"]].best:
+            best.setdefault(tuple(sorted(of_row, key=stars["systems"].index)), []).append(row)
+    ranked = sorted(best, key=lambda systems: -len(best[systems]))
     overall = _overall(stars, labels)
-    yield from (_use(system, led[system], labels) for system in ranked[: MOST_SENTENCES - bool(overall)])
+    yield from (_use(systems, best[systems], labels) for systems in ranked[: MOST_SENTENCES - bool(overall)])
     if overall:
         yield overall
 
 
-def _use(system: str, rows: list[TableRow], labels: Mapping[str, str]) -> str:
-    pairs = {row["id"]: lead(row, system) for row in rows}
-    ranked = sorted(rows, key=lambda row: -abs(pairs[row["id"]]["stars"] or 0.0))
+def _use(systems: tuple[str, ...], rows: list[TableRow], labels: Mapping[str, str]) -> str:
+    """Return for which rows to use a system, or any of several that cannot be told apart in them, and how sure it is.
+
+    Of a single one the leads are those before the system that comes nearest.
+    """
+    pairs = {row["id"]: _leads(systems, row) for row in rows}
+    ranked = sorted(rows, key=lambda row: -max(_size(pair) for pair in pairs[row["id"]]))
     titles = [_lowered(row["title"]) for row in ranked[:_NAMED_ROWS]]
     n_more = len(ranked) - len(titles)
     names = join_names([*titles, pluralize(n_more, "more row")] if n_more else titles)
-    sizes = [abs(pair["stars"] or 0.0) for pair in pairs.values()]
-    prompts = [pair["n_prompts"] for pair in pairs.values()]
-    p_holm = max(pair["p_holm"] or 0.0 for pair in pairs.values())
-    over = _span(min(prompts), max(prompts), "{:,}")
+    every = [pair for of_row in pairs.values() for pair in of_row]
+    sizes, prompts = [_size(pair) for pair in every], [pair["n_prompts"] for pair in every]
+    p_holm = max(pair["p_holm"] or 0.0 for pair in every)
+    ahead = "it is ahead by" if len(systems) == 1 else "they are ahead of others by"
     return (
-        f"Use {labels[system]} for {names}: it is ahead by {_span(min(sizes), max(sizes), '{:.1f}')} stars "
-        f"(over {over} prompts; corrected p {_p_value(p_holm)})."
+        f"Use {' or '.join(labels[system] for system in systems)} for {names}: "
+        f"{ahead} {_span(min(sizes), max(sizes), '{:.1f}')} stars "
+        f"(over {_span(min(prompts), max(prompts), '{:,}')} prompts; corrected p {_p_value(p_holm)})."
     )
+
+
+def _leads(systems: tuple[str, ...], row: TableRow) -> list[StarDifference]:
+    if len(systems) == 1:
+        return [lead(row, systems[0])]
+    return [pair for pair in row["differences"] if pair["better_system"] in systems]
+
+
+def _size(pair: StarDifference) -> float:
+    return abs(pair["stars"] or 0.0)
 
 
 def _overall(stars: Stars, labels: Mapping[str, str]) -> str:
@@ -178,6 +189,8 @@ def _overall(stars: Stars, labels: Mapping[str, str]) -> str:
         return f"{over} together {labels[first]} is ahead by {_amount(nearest)}."
     if len(ranked) == 2:
         return f"{over} together nobody is ahead: {_amount(pairs[0])} between them."
+    if not any(pair["better_system"] for pair in totals["differences"]):
+        return f"{over} together nobody is ahead of anybody."
     level = [labels[system] for pair in pairs if pair not in ahead for system in (_other(pair, first),)]
     return f"{over} together {join_names([labels[first], *level])} cannot be told apart."
 

@@ -8,14 +8,14 @@ from string import ascii_uppercase
 
 from evals.rating.stars.cells import StarDifference
 from evals.rating.stars.table import TableRow
-from evals.reporting import formatting
 
 
 @dataclass(frozen=True, slots=True)
 class RowVerdict:
     """What a row says of its systems, in one line.
 
-    ``leader`` is the system that is ahead of all others, None where there is none. ``told`` is whether anybody is ahead
+    ``leader`` is the system that is ahead of all others, None where there is none, ``best`` are those that nobody is
+    ahead of, empty where nobody is ahead of anybody. ``told`` is whether anybody is ahead
     of anybody, ``compared`` whether any two had enough prompts in common. ``letters`` are those of every system that
     has stars, the best first; it is empty where there is nothing to group: for two systems or fewer, and where nobody
     can be told from anybody.
@@ -23,6 +23,7 @@ class RowVerdict:
 
     says: str
     leader: str | None
+    best: tuple[str, ...]
     told: bool
     compared: bool
     letters: dict[str, str]
@@ -84,8 +85,8 @@ def row_verdict(row: TableRow, labels: Mapping[str, str]) -> RowVerdict:
     elif leader is not None:
         says = f"{labels[leader]} is ahead{_by(leader, row)}"
     else:
-        says = f"nobody is ahead of {formatting.join_names([labels[system] for system in first])}"
-    return RowVerdict(says, leader, told, compared, letters)
+        says = f"best group: {', '.join(labels[system] for system in first)}"
+    return RowVerdict(says, leader, tuple(first) if told else (), told, compared, letters)
 
 
 def lead(row: TableRow, leader: str) -> StarDifference:
@@ -103,7 +104,7 @@ def _by(leader: str, row: TableRow) -> str:
     nearest = lead(row, leader)
     if nearest["stars"] is None:
         return ""
-    amount = f" by {abs(nearest['stars']):.1f} stars"
+    amount = f" by {abs(nearest['stars']):.1f}"
     if nearest["low"] is None or nearest["high"] is None:
         return amount
     low, high = sorted((abs(nearest["low"]), abs(nearest["high"])))

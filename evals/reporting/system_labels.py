@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 def system_labels(systems: Sequence[str]) -> dict[str, str]:
@@ -17,6 +17,13 @@ def system_labels(systems: Sequence[str]) -> dict[str, str]:
     """
     n_of_model = Counter(map(_model, systems))
     return {system: _model(system) if n_of_model[_model(system)] == 1 else system for system in systems}
+
+
+def with_labels(text: str, labels: Mapping[str, str]) -> str:
+    """Return a sentence with the labels in place of the systems' names."""
+    for system in sorted(labels, key=len, reverse=True):
+        text = text.replace(system, labels[system])
+    return text
 
 
 def _model(system: str) -> str:

@@ -1,0 +1,57 @@
+"""For whom: the use cases in which a system can be recommended, and which ones cannot be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from evals.rating.stars.document import Stars
+from evals.reporting.system_labels import system_labels, with_labels
+
+
+@dataclass(frozen=True, slots=True)
+class UseCase:
+    """One use case with the system for it (by its place among all, too), how sure that is, and what would change it.
+
+    ``is_fact`` is true where the system is the only one that can do what is needed.
+    """
+
+    title: str
+    why: str
+    place: int
+    verdict: str
+    would_change: str
+    is_fact: bool
+    article: str
+    article_verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class UseCases:
+    """The use cases that can be told, and the titles of the others."""
+
+    told: tuple[UseCase, ...]
+    open: tuple[str, ...]
+
+
+def use_cases(stars: Stars) -> UseCases:
+    """Return what the recommendations of a star document say."""
+    labels = system_labels(stars["systems"])
+    told, open_cases = [], []
+    for case in stars["recommendations"]:
+        system = case["system"] or case["only_able"]
+        if system is None:
+            open_cases.append(case["title"])
+            continue
+        told.append(
+            UseCase(
+                title=case["title"],
+                why=case["why"],
+                place=stars["systems"].index(system),
+                verdict=with_labels(case["verdict"], labels),
+                would_change=with_labels(case["would_change"], labels),
+                is_fact=case["only_able"] is not None,
+                article=case["article"] or "",
+                article_verdict=case["article_verdict"] or "",
+            )
+        )
+    return UseCases(tuple(told), tuple(open_cases))
