@@ -157,16 +157,21 @@ def _by_source(offer: Priced, size: str, n_references: int, prompt_tokens: float
 
 
 def billed_usd(
-    offer: Priced, named_usd: float | None, usage: Mapping[str, float] | None, size: str, n_references: int = 0
+    offer: Priced,
+    named_usd: float | None,
+    usage: Mapping[str, float] | None,
+    size: str,
+    n_references: int = 0,
+    n_pictures: int = 1,
 ) -> tuple[float | None, Basis]:
-    """Return what a picture has cost, in US dollars, and how that is known.
+    """Return what an answer with one or several pictures has cost, in US dollars, and how that is known.
 
     Returns
     -------
     cost, basis
         ``reported``: the host named the price. ``usage``: computed from the counts that the host told, by the source
-        with the highest price. ``listed``: the host told nothing, so it is `expected_cost_usd`. ``none``: no price is
-        known.
+        with the highest price. ``listed``: the host told nothing, so it is `expected_cost_usd` for each picture.
+        ``none``: no price is known.
 
     Examples
     --------
@@ -183,7 +188,7 @@ def billed_usd(
     if costs:
         return max(costs), "usage"
     listed = expected_cost_usd(offer, size, n_references)
-    return listed, "listed" if listed is not None else "none"
+    return (listed * n_pictures, "listed") if listed is not None else (None, "none")
 
 
 def price_usd(

@@ -17,7 +17,7 @@ class ResponseMetadata:
     price that the host itself named. ``usage`` are counts that a price is computed from: ``input_text``,
     ``input_image``, ``output_image``, ``output_text`` in tokens, or ``input_mp``, ``output_mp`` in megapixels.
     ``queue_s`` and ``generation_s`` are by the host's own clock; ``text`` is what the model wrote instead of, or
-    beside, a picture.
+    beside, a picture; ``n_pictures`` is how many the answer holds, where that is more than one: all are charged for.
     """
 
     model_version: str | None = None
@@ -28,6 +28,7 @@ class ResponseMetadata:
     queue_s: float | None = None
     generation_s: float | None = None
     text: str | None = None
+    n_pictures: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +58,19 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The picture was made: ``content`` holds its untouched bytes, or ``url`` the address to get them from."""
+    """The picture was made: ``content`` holds its untouched bytes, or ``url`` the address to get them from.
+
+    Of several the first final one is taken on every host; ``others`` are the rest, as bytes or addresses.
+    """
 
     content: bytes | Spooled | None = None
     url: str | None = field(default=None, repr=False)  # signed: who holds it can read the picture
     metadata: ResponseMetadata = ResponseMetadata()
+    others: tuple[bytes | Spooled | str, ...] = field(default=(), repr=False)
+
+
+TEXT_ONLY = "text_only"
+"""The reason of a model that wrote instead of drawing: refused, on every host."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,25 @@ async def deliver(
     return trouble
 
 
+async def keep_others(finished: Finished, host: Host, keep: Callable[[bytes | Spooled], Awaitable[str]]) -> list[str]:
+    """Keep the other pictures of an answer and return their files; one that does not arrive at once is done without.
+
+    Raises
+    ------
+    OSError
+        If one cannot be written.
+    """
+    import httpx2 as httpx
+
+    files = []
+    for other in finished.others:
+        try:
+            files.append(await keep(await host.download(other) if isinstance(other, str) else other))
+        except (httpx.HTTPError, httpx.StreamError, MalformedResponse, UntrustedUrl, Expired, NotAPicture):
+            continue
+    return files
+
+
 async def _poll_again(task: Task | None, host: Host) -> PollAnswer | None:
     try:
         return await host.poll(task) if task is not None else None

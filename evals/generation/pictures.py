@@ -10,12 +10,17 @@ from pathlib import Path
 
 from evals.generation.spooling import Spooled
 from evals.imageset.contract import IMAGES
+from evals.imageset.copying import copy_picture
 from evals.imageset.decoding import UnreadableImage, decode_bytes, open_picture
 from evals.imageset.imageset import write_atomically
 
 _LEAST_FREE_BYTES = 256 * 2**20
 _DECODED_AT_ONCE = 2
 """A 4K picture takes a quarter of a gigabyte while it is decoded."""
+
+
+OTHERS = "others"
+"""The folder of further pictures of an answer: charged for, and no samples."""
 
 
 class NotAPicture(ValueError):
@@ -68,6 +73,21 @@ class Pictures:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content)
         return Picture(name, kind, len(content), width, height, file_sha256, pixel_sha256)
+
+    def keep(self, content: bytes | Spooled) -> str:
+        """Keep a further picture of an answer beside the image set's own and return its file name.
+
+        Raises
+        ------
+        NotAPicture
+            If the bytes cannot be decoded.
+        OSError
+            If they cannot be written.
+        """
+        try:
+            return copy_picture(self.folder, OTHERS, bytes(content))
+        except UnreadableImage as error:
+            raise NotAPicture(str(error)) from None
 
     def read(self, file_name: str) -> bytes:
         """Return the bytes of a stored picture."""

@@ -23,7 +23,7 @@ from evals.generation.answers import (
     UntrustedUrl,
 )
 from evals.generation.budget import Budget
-from evals.generation.delivering import UNDELIVERED, Delivered, deliver
+from evals.generation.delivering import UNDELIVERED, Delivered, deliver, keep_others
 from evals.generation.hosts import Host
 from evals.generation.ledger import Ledger, RequestState
 from evals.generation.pacing import RateLimiter, RetryPolicy, Stop
@@ -130,6 +130,9 @@ class _Attempt:
 
     async def store(self, content: bytes | Spooled) -> Picture:
         return await asyncio.to_thread(self.context.pictures.store, self.request.sample_id, content)
+
+    async def keep(self, content: bytes | Spooled) -> str:
+        return await asyncio.to_thread(self.context.pictures.keep, content)
 
     def enter_flight(self) -> None:
         """Count as in flight, for this request and for all that are in flight beside it."""
@@ -274,6 +277,7 @@ class _Attempt:
             self.context.changed("unknown")
             return
         picture: Picture | None = None
+        others: list[str] = []
         metadata = answer.metadata
         if isinstance(answer, Finished):
             policy, stop = self.context.retry_policy, self.context.stop
@@ -288,13 +292,14 @@ class _Attempt:
                 answer = replace(delivered, metadata=metadata)
             else:
                 picture, self.delivered = delivered.picture, delivered
+                others = await keep_others(answer, self.client.host, self.keep)
         cost, basis = self.cost_of(answer)
         # A list price is a guess among the sources': the budget goes by the highest.
         at_most = max(cost or 0.0, max_cost) if basis == "listed" else cost or 0.0
         facts = {"cost_usd": cost, "cost_basis": basis, "at_most_usd": at_most, **self.times(metadata)}
         facts["metadata"] = {name: value for name, value in asdict(metadata).items() if value is not None}
         if picture is not None:
-            self.record("completed", picture=asdict(picture), **facts)
+            self.record("completed", picture=asdict(picture), others=others, **facts)
         elif isinstance(answer, Ended):
             kind = "timeout" if answer.reason == _TIMEOUT else answer.outcome
             self.record(kind, reason=answer.reason, message=answer.message, **facts)
@@ -311,7 +316,8 @@ class _Attempt:
         no_work = isinstance(answer, Ended) and answer.reason not in UNDELIVERED and self.task is None
         if no_work and cost is None and usage is None:
             return 0.0, "none"
-        return billed_usd(self.client.offer, cost, usage, self.request.size, self.request.n_references)
+        request, n_pictures = self.request, answer.metadata.n_pictures or 1
+        return billed_usd(self.client.offer, cost, usage, request.size, request.n_references, n_pictures)
 
     def times(self, metadata: ResponseMetadata) -> dict[str, Any]:
         """Return queue, generation and download time in seconds, the host's own word first, and the concurrency."""

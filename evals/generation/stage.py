@@ -18,7 +18,7 @@ from evals.generation.clients import GenerationError, OpenSystems
 from evals.generation.keys import redact
 from evals.generation.ledger import Ledger, read_events, replay
 from evals.generation.pacing import RetryPolicy, Stop
-from evals.generation.pictures import Pictures
+from evals.generation.pictures import OTHERS, Pictures
 from evals.generation.plan import ImageRequest, plan_sha256
 from evals.generation.request_loop import RunContext
 from evals.generation.runner import run_requests
@@ -131,7 +131,7 @@ def generate(
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / f".{LEDGER}.lock", timeout=0):
-            for written in (out, *(folder / below for below in ("", IMAGES, "references", "masks"))):
+            for written in (out, *(folder / below for below in ("", IMAGES, OTHERS, "references", "masks"))):
                 clear_leftovers(written)
             return _generate(systems, folder, budget_usd, retry_unknown, retry_policy or RetryPolicy(), watch)
     except Timeout:

@@ -94,6 +94,7 @@ def request_row(
         "seed_used": metadata.get("seed_used"),
         "answer_text": metadata.get("text"),
         "file_name": state.picture_file if outcome == "ok" else None,
+        "other_files": ending.get("others") or None,
         "sent_at": state.sent_at,
         "ended_at": ending.get("at"),
         "simulated": simulated,

@@ -73,6 +73,7 @@ class RequestRow(PlannedRow):
 
     What a request has cost at most is ``cost_usd`` and ``may_have_cost_usd`` together. ``in_flight`` is how many
     requests of the system were in flight at once while it was, itself included; a latency means little without it.
+    ``other_files`` are further pictures of the same answer: they were charged for and are no samples.
     """
 
     outcome: Outcome
@@ -93,6 +94,7 @@ class RequestRow(PlannedRow):
     seed_used: int | None
     answer_text: str | None
     file_name: str | None
+    other_files: list[str] | None
     sent_at: str | None
     ended_at: str | None
     simulated: bool

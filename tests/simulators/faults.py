@@ -5,6 +5,7 @@ sent are played by a middleware on the answer that a format gives.
 """
 
 import asyncio
+import json
 import random
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -49,22 +50,27 @@ UNDELIVERABLE = ("not_an_image", "expired")
 MODERATED = ("refuse_prompt", "filter_image", "text_only")
 """What a moderating model does instead of drawing; the last one writes."""
 
-BEHAVIOURS = ("ok", "error_status", "never_ready", *MODERATED, *UNDELIVERABLE, *SPOILED, *REJECTIONS)
+ODD = ("two_pictures", "thought_only", "wrapped_base64")
+"""Good answers of an odd shape: a second picture, one in a thought part alone, base64 with line breaks."""
+
+BEHAVIOURS = ("ok", "error_status", "never_ready", *ODD, *MODERATED, *UNDELIVERABLE, *SPOILED, *REJECTIONS)
 
 PASSING_FAULTS = (
     *("rate_limited", "unavailable", "internal", "drop_before", "gateway_timeout", "drop", "garbage", "truncated"),
-    *("error_status", *MODERATED, *UNDELIVERABLE),
+    *("error_status", *ODD, *MODERATED, *UNDELIVERABLE),
 )
 """Faults after which the next request may be answered, and that make nobody wait for a time limit."""
 
-_OF_TASKS = {"text_only": "refuse_prompt"}
+_OF_TASKS = {"text_only": "refuse_prompt", "thought_only": "ok", "wrapped_base64": "ok"}
+_ONE_PICTURE = {"two_pictures": "ok"}
 _AT_ONCE = {"error_status": "internal", "never_ready": "stall", "expired": "not_an_image"}
 FALLBACKS: Mapping[str, Mapping[str, str]] = {
     **dict.fromkeys(FORMATS, _OF_TASKS),
     "google": _AT_ONCE,
     "vertex": _AT_ONCE,
-    "bfl": {**_OF_TASKS, "daily_quota": "no_credit"},
-    "comfyui": dict.fromkeys(MODERATED, "ok"),
+    "bfl": {**_OF_TASKS, **_ONE_PICTURE, "daily_quota": "no_credit"},
+    "fireworks": {**_OF_TASKS, **_ONE_PICTURE},
+    "comfyui": dict.fromkeys((*MODERATED, *ODD), "ok"),
 }
 """What a host does for a behaviour that its wire format cannot show; the call log keeps the script's own word."""
 
@@ -144,7 +150,7 @@ class FaultyServer(SimulatedServer):
     def fallback(self, order: Order) -> Mapping[str, str]:
         """Return what is done for behaviours that the format cannot show."""
         if self.name == "fireworks" and "kontext" not in order.model.api_id:
-            return {**_OF_TASKS, **_AT_ONCE}
+            return {**FALLBACKS[self.name], **_AT_ONCE}
         return FALLBACKS[self.name]
 
     def require_key(self, sent: str | None) -> None:
@@ -198,7 +204,31 @@ async def _play(request: web.Request, handler: Handler) -> web.StreamResponse:
     for server, job in taken_in:
         if job.behaviour in SPOILED:
             return await _spoil(request, server, job, answer)
+        if job.behaviour in ODD and server.name in ("google", "vertex"):
+            return _odd(job, answer)
     return answer
+
+
+def _odd(job: Job, answer: web.Response) -> web.Response:
+    """Change the shape of Google's answer; a second picture is charged like the first."""
+    assert isinstance(answer.body, bytes)
+    body = json.loads(answer.body)
+    parts = body["candidates"][0]["content"]["parts"]
+    if job.behaviour == "two_pictures":
+        parts.append(parts[0])
+        usage = body["usageMetadata"]
+        (images,) = usage["candidatesTokensDetails"]
+        usage["candidatesTokenCount"] += images["tokenCount"]
+        price = job.order.model.terms["output_image_per_m"]
+        assert isinstance(price, float)
+        job.call.charged_usd += images["tokenCount"] * price / 1e6
+        images["tokenCount"] *= 2
+    elif job.behaviour == "thought_only":
+        parts[0]["thought"] = True
+    else:
+        data = parts[0]["inlineData"]["data"]
+        parts[0]["inlineData"]["data"] = "\n".join(data[n : n + 76] for n in range(0, len(data), 76)).rstrip("=")
+    return web.json_response(body)
 
 
 def _render(name: str, problem: Problem) -> web.Response:

@@ -97,7 +97,7 @@ class _Tasks:
     def take_in(self, order):
         """Take an order in; it is charged whatever becomes of it."""
         job = self.server.take_in(order)
-        self.server.charge(job, price_usd(order))
+        self.server.charge(job, price_usd(order) * n_pictures(job))
         return job
 
     @staticmethod
@@ -139,7 +139,7 @@ class Replicate(_Tasks):
     def state(self, request, job, stage):
         here = f"{self.server.address(request)}/v1/predictions/{job.task_id}"
         status = {"queued": "starting", "working": "processing", "ok": "succeeded"}.get(stage, "failed")
-        output = delivery_address(request, self.server, job) if stage == "ok" else None
+        output = [delivery_address(request, self.server, job)] * n_pictures(job) if stage == "ok" else None
         identity = {"id": job.task_id, "model": job.order.model.api_id, "version": "hidden", "urls": {"get": here}}
         return {**identity, "status": status, "output": output, "error": _REPLICATE_ERRORS.get(stage)}
 
@@ -218,8 +218,8 @@ class Fal(_Tasks):
         if stage == "failed":
             failed = {"detail": "The runner encountered an internal server error.", "error_type": "runner_server_error"}
             return web.json_response(failed, status=500)
-        images = [{"url": delivery_address(request, self.server, job)}]
-        return web.json_response({"images": images, "has_nsfw_concepts": [stage == "filtered"]})
+        images = [{"url": delivery_address(request, self.server, job)}] * n_pictures(job)
+        return web.json_response({"images": images, "has_nsfw_concepts": [stage == "filtered"] * len(images)})
 
 
 class AtlasCloud(_Tasks):
@@ -244,7 +244,7 @@ class AtlasCloud(_Tasks):
 
     def state(self, request, job, stage):
         status = {"queued": "processing", "working": "processing", "ok": "completed"}.get(stage, "failed")
-        outputs = [delivery_address(request, self.server, job)] if stage == "ok" else None
+        outputs = [delivery_address(request, self.server, job)] * n_pictures(job) if stage == "ok" else None
         data = {"id": job.task_id, "model": job.order.model.api_id, "status": status, "outputs": outputs}
         data |= {"error": _ATLASCLOUD_ERRORS.get(stage, ""), "has_nsfw_contents": [stage == "filtered"]}
         return {"code": 200, "message": "success", "data": data}
@@ -358,6 +358,10 @@ class ComfyUI(_Tasks):
         if job.behaviour == "expired":
             return web.Response(status=404)
         return web.Response(body=await self.server.picture(job), content_type="image/png")
+
+
+def n_pictures(job):
+    return 2 if job.behaviour == "two_pictures" else 1
 
 
 def _order(model, fields, width, height, references, format, of_size):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from evals.facts.models import Offer
@@ -64,12 +65,14 @@ def _state(prediction: Mapping[str, Any]) -> PollAnswer:
     )
     error = str(prediction.get("error") or "")
     if status in ("completed", "succeeded"):
-        if any(prediction.get("has_nsfw_contents") or ()):
+        flags = prediction.get("has_nsfw_contents") or ()
+        pairs = zip_longest(prediction.get("outputs") or [], flags)
+        outputs = [str(output) for output, is_withheld in pairs if output and not is_withheld]
+        if outputs:
+            return finished(outputs[0], metadata, outputs[1:])
+        if any(flags):
             return Ended("filtered", "has_nsfw_contents", error, metadata)
-        outputs = prediction.get("outputs") or []
-        if not outputs:
-            return Ended(withheld(error) or "failed", "no_output", error, metadata)
-        return finished(str(outputs[0]), metadata)
+        return Ended(withheld(error) or "failed", "no_output", error, metadata)
     if status in ("failed", "canceled", "timeout"):
         return Ended(withheld(error) or "failed", status, error, metadata)
     return Running(status, queued=status in ("created", "queued", "starting"))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from evals.facts.models import HostFacts, Offer
-from evals.generation.answers import Ended, PollAnswer, Rejected, ResponseMetadata, Running, Task
+from evals.generation.answers import TEXT_ONLY, Ended, PollAnswer, Rejected, ResponseMetadata, Running, Task
 from evals.generation.hosts.errors import message_of, rejection, withheld
 from evals.generation.hosts.fields import api_id_of, as_data_uri, as_number, finished
 from evals.generation.hosts.polling_host import PollingHost
@@ -104,12 +105,16 @@ class Fal(PollingHost):
             generation_s=in_result_s if in_result_s is not None else from_status_s,
             text=str(body["description"]) if body.get("description") else None,  # Nano Banana's words
         )
-        if any(body.get("has_nsfw_concepts") or ()):
-            return Ended("filtered", "has_nsfw_concepts", "fal's safety checker withheld the picture", metadata)
         images = body.get("images") or [image for image in [body.get("image")] if image]
-        if not images:
-            return Ended("failed", "no_images", "the result holds no picture", metadata)
-        return finished(str(images[0]["url"]), metadata)
+        withheld = body.get("has_nsfw_concepts") or ()
+        urls = [str(image["url"]) for image, is_withheld in zip_longest(images, withheld) if image and not is_withheld]
+        if urls:
+            return finished(urls[0], metadata, urls[1:])
+        if any(withheld):
+            return Ended("filtered", "has_nsfw_concepts", "fal's safety checker withheld the picture", metadata)
+        if metadata.text:
+            return Ended("refused", TEXT_ONLY, metadata.text, metadata)
+        return Ended("failed", "no_images", "the result holds no picture", metadata)
 
 
 def _model_error(answer: HttpAnswer) -> Ended | None:
@@ -129,8 +134,10 @@ def _ended(answer: HttpAnswer) -> Ended:
     detail = answer.json_or_empty().get("detail")
     first = detail[0] if isinstance(detail, list) and detail and isinstance(detail[0], dict) else {}
     kind, message = str(first.get("type") or f"http_{answer.status}"), message_of(answer)
-    if kind in ("content_policy_violation", "no_media_generated"):
-        # Both come instead of a picture; only words about an output say that there was one.
+    if kind == "no_media_generated":  # Nano Banana wrote, or said nothing, instead of drawing
+        return Ended("refused", kind, message)
+    if kind == "content_policy_violation":
+        # Only words about an output say that there was a picture.
         about_output = any(word in message.lower() for word in ("output", "generated image"))
         return Ended("filtered" if about_output else "refused", kind, message)
     return Ended(withheld(message) or "failed", kind, message)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import re
 import urllib.parse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -67,27 +68,36 @@ def api_id_of(offer: Offer, references: Sequence[bytes]) -> str:
     return (offer.edit_api_id if references else None) or offer.api_id
 
 
-def finished(place: str, metadata: ResponseMetadata) -> Finished:
-    """Return the finished picture from its address, its data URI or its base64.
+def finished(place: str, metadata: ResponseMetadata, others: Iterable[object] = ()) -> Finished:
+    """Return the finished picture from its address, its data URI or its base64, with others of the same answer.
 
     Raises
     ------
     MalformedResponse
         If it is none of them.
     """
+    beside = tuple(found for other in others if (found := _content_or_url(str(other))) is not None)
+    if beside:
+        metadata = replace(metadata, n_pictures=1 + len(beside))
+    first = _content_or_url(place)
+    if first is None:
+        raise MalformedResponse("neither an address nor a picture where the picture should be")
+    if isinstance(first, str):
+        return Finished(url=first, metadata=metadata, others=beside)
+    return Finished(content=first, metadata=metadata, others=beside)
+
+
+def _content_or_url(place: str) -> bytes | str | None:
     place = place.strip()
     if place.startswith(("https://", "http://")):
-        return Finished(url=place, metadata=metadata)
+        return place
     kind, comma, encoded = place.partition(",")
     if place.startswith("data:") and not kind.endswith(";base64"):
-        raise MalformedResponse("a data URI that is not base64")
+        return None
     try:
-        content = from_base64(urllib.parse.unquote(encoded) if comma else place)
+        return from_base64(urllib.parse.unquote(encoded) if comma else place) or None
     except ValueError:
-        content = b""
-    if not content:
-        raise MalformedResponse("neither an address nor a picture where the picture should be")
-    return Finished(content=content, metadata=metadata)
+        return None
 
 
 def as_integer(value: Any) -> int | None:

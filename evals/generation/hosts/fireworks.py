@@ -76,7 +76,8 @@ class Fireworks(PollingHost):
                 return Task(str(body["request_id"]), polling_url="")
             encoded, reason = body["base64"], body.get("finishReason")
             metadata = ResponseMetadata(seed_used=as_integer(body.get("seed")))
-            picture = finished(str(encoded[0] if isinstance(encoded, list) else encoded), metadata)
+            first, *others = encoded if isinstance(encoded, list) else [encoded]
+            picture = finished(str(first), metadata, others)
         return Ended("filtered", reason, metadata=metadata) if reason == "CONTENT_FILTERED" else picture
 
     def polling(self, task: Task) -> HttpCall:

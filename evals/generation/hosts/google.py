@@ -8,7 +8,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from evals.facts.models import HostFacts, Offer
-from evals.generation.answers import Ended, Finished, MalformedResponse, Rejected, ResponseMetadata, SubmitAnswer
+from evals.generation.answers import (
+    TEXT_ONLY,
+    Ended,
+    Finished,
+    MalformedResponse,
+    Rejected,
+    ResponseMetadata,
+    SubmitAnswer,
+)
 from evals.generation.hosts.errors import message_of, rejection
 from evals.generation.hosts.fields import as_base64, as_integer, from_base64, media_type
 from evals.generation.hosts.http_host import HttpHost
@@ -157,8 +165,10 @@ def read_generation(answer: HttpAnswer) -> SubmitAnswer:
         raise MalformedResponse("no answer to generateContent")
     body = answer.json()
     candidates = _maps(body.get("candidates"))
-    parts = _maps(_map(candidates[0].get("content")).get("parts")) if candidates else []
-    pictures = [_map(part["inlineData"]) for part in parts if part.get("inlineData") and not part.get("thought")]
+    parts = [part for candidate in candidates for part in _maps(_map(candidate.get("content")).get("parts"))]
+    holding = [part for part in parts if part.get("inlineData")]
+    # The last draft is the picture where none is called final.
+    pictures = [part for part in holding if not part.get("thought")] or holding[-1:]
     written = "\n".join(_text(part["text"]) for part in parts if part.get("text") and not part.get("thought"))
     metadata = ResponseMetadata(
         model_version=_text(body.get("modelVersion")) or None,
@@ -166,7 +176,11 @@ def read_generation(answer: HttpAnswer) -> SubmitAnswer:
         text=written[:_LONG_TEXT] or None,
     )
     if pictures:
-        return Finished(content=_decoded(pictures[-1].get("data")), metadata=metadata)
+        first, *others = (_map(part["inlineData"]).get("data") for part in pictures)
+        content = _decoded(first)
+        if others:
+            metadata = replace(metadata, n_pictures=len(pictures))
+        return Finished(content=content, metadata=metadata, others=tuple(map(_decoded, others)))
     if candidates:
         return _ended(candidates[0], metadata)
     feedback = _map(body.get("promptFeedback"))
@@ -217,7 +231,7 @@ def _ended(candidate: Mapping[str, Any], metadata: ResponseMetadata) -> Ended:
         default: Literal["refused", "filtered"] = "filtered" if reason.startswith("IMAGE_") else "refused"
         return Ended(WITHOUT_PICTURE.get(reason, default), reason, message, metadata)
     if metadata.text:
-        return Ended("refused", "text_only", message, metadata)
+        return Ended("refused", TEXT_ONLY, message, metadata)
     return Ended("failed", "no_picture", message or "the model stopped without a picture or a word", metadata)
 
 

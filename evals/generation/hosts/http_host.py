@@ -209,8 +209,10 @@ def complete(read: _Read) -> _Read:
     """Return what was read; `MalformedResponse` for a finished picture that is nowhere."""
     if isinstance(read, Finished) and not read.content and not read.url:
         raise MalformedResponse("a finished picture with neither bytes nor an address")
-    if isinstance(read, Finished) and isinstance(read.content, bytes):
-        return replace(read, content=spooled(read.content))
+    if isinstance(read, Finished):
+        others = tuple(spooled(other) if isinstance(other, bytes) else other for other in read.others)
+        content = spooled(read.content) if isinstance(read.content, bytes) else read.content
+        return replace(read, content=content, others=others)
     return read
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from evals.facts.models import Offer
-from evals.generation.answers import Ended, PollAnswer, ResponseMetadata, Running, Task
+from evals.generation.answers import TEXT_ONLY, Ended, PollAnswer, ResponseMetadata, Running, Task
 from evals.generation.hosts.errors import withheld
 from evals.generation.hosts.fields import as_data_uri, as_number, finished, seconds_between
 from evals.generation.hosts.polling_host import PollingHost
@@ -65,9 +66,11 @@ def _state(prediction: Mapping[str, Any]) -> PollAnswer:
     metadata = _metadata(prediction)
     if status == "succeeded":
         output = prediction.get("output")
-        first = output[0] if isinstance(output, list) and output else output
+        first, *others = (output if isinstance(output, list) else [output]) or [None]
+        if isinstance(first, str) and " " in first.strip():  # neither an address nor base64
+            return Ended("refused", TEXT_ONLY, first, replace(metadata, text=first))
         if isinstance(first, str) and first:
-            return finished(first, metadata)
+            return finished(first, metadata, others)
         logs = str(prediction.get("logs") or "")
         return Ended(withheld(logs) or "failed", "no_output", "the prediction succeeded without a picture", metadata)
     if status == "failed":

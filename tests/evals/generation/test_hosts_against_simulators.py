@@ -17,7 +17,7 @@ from evals.generation.simulated.call_log import CallLog
 from tests.evals.generation.hosts.conftest import KEY, image_request, opened
 from tests.evals.generation.simulated_runs import model_of
 from tests.simulators.clients import encoded
-from tests.simulators.faults import FORMATS, FaultyHost, serve_faulty
+from tests.simulators.faults import FORMATS, ODD, FaultyHost, serve_faulty
 
 WAIT_S = 7.0
 OFFERS = [offer for offer in read_facts().offers.values() if offer.host in FORMATS]
@@ -185,6 +185,16 @@ def test_an_answer_that_is_lost_is_never_taken_for_anything_else(typical, behavi
         if log.calls:
             break
     assert [call.outcome for call in log.calls] == ["rejected" if behaviour == "drop_before" else "lost"]
+
+
+@each_host
+@pytest.mark.parametrize("behaviour", ODD)
+def test_a_picture_in_an_odd_answer_is_the_picture(typical, behaviour):
+    outcome, log = answered(typical, behaviour)
+    assert outcome.picture.size == (SIZES[smallest(typical_offer(typical))],) * 2
+    several = behaviour == "two_pictures" and typical in ("google", "vertex", "replicate", "fal", "atlascloud")
+    assert outcome.answer.metadata.n_pictures == (2 if several else None)
+    assert log.calls[0].outcome == "ok"
 
 
 # Requests that end without a picture

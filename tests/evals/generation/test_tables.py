@@ -106,6 +106,22 @@ def test_hugging_face_opens_edits_scenes_and_plain_rows_as_they_are(run, scripte
     assert rows["plain"]["relations"] is None or rows["plain"]["relations"] == []
 
 
+def test_further_pictures_of_an_answer_are_kept_beside_the_set_and_billed(run, scripted):
+    red, blue, green = map(scripted.png, ("red", "blue", "green"))
+    three = ResponseMetadata(n_pictures=3)
+    both = Finished(content=red, metadata=three, others=(blue, "u"))
+    host = scripted.Host({"s0": [both]}, downloads={"u": [green]})
+    lost = Finished(content=red, metadata=ResponseMetadata(n_pictures=2), others=(b"no picture",))
+    host.scripts["s1"] = [lost]
+    assert run(host, scripted.requests(3)).outcomes == {"m@h": {"ok": 3}}
+    rows = run.rows()
+    assert [(run.folder / name).read_bytes() for name in rows[0]["other_files"]] == [blue, green]
+    assert [row["other_files"] for row in rows[1:]] == [None, None]
+    assert [row["cost_usd"] for row in rows] == [pytest.approx(cost) for cost in (0.03, 0.02, 0.01)]
+    assert len(read_image_set(run.folder).rows) == 3
+    assert run(scripted.Host(), scripted.requests(3)).outcomes == {"m@h": {"ok": 3}}, "the ledger vouches for them"
+
+
 def test_a_picture_whose_file_was_deleted_leaves_the_set_until_it_is_back(run, scripted):
     run(scripted.Host(), scripted.requests(3))
     victim = run.folder / metadata_of(run)["s1"]["file_name"]

@@ -114,16 +114,24 @@ def test_the_version_is_a_setting(host):
     assert call.url == f"{BASE}/v1/models/m:generateContent"
 
 
-def test_the_last_picture_that_is_no_thought_is_taken(host):
+def test_the_first_picture_that_is_no_thought_is_taken_and_the_others_come_with_it(host):
     body = generated(
         {"text": "Let me think.", "thought": True},
         image(DRAFT, thought=True),
-        image(b"first"),
         image(FINAL, thoughtSignature="…"),
+        image(b"second"),
         usageMetadata=RECORDED_USAGE,
     )
-    metadata = ResponseMetadata("gemini-3-pro-image", usage=tokens(10, 0, 1120, 162))
-    assert host.read_submission(answer(body)) == Finished(content=FINAL, metadata=metadata)
+    body["candidates"].append(generated(image(b"third"))["candidates"][0])
+    metadata = ResponseMetadata("gemini-3-pro-image", usage=tokens(10, 0, 1120, 162), n_pictures=3)
+    finished = Finished(content=FINAL, metadata=metadata, others=(b"second", b"third"))
+    assert host.read_submission(answer(body)) == finished
+
+
+def test_a_picture_that_exists_in_thoughts_only_is_a_picture_the_last_one(host):
+    body = generated(image(b"first draft", thought=True), {"text": "Hm.", "thought": True}, image(FINAL, thought=True))
+    read = host.read_submission(answer(body))
+    assert (read.content, read.others, read.metadata.n_pictures) == (FINAL, (), None)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +213,7 @@ def test_text_alone_is_a_refusal(host, reason):
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (generated(image(DRAFT, thought=True), {"text": "Hm.", "thought": True}), "no_picture"),
+        (generated({"text": "Hm.", "thought": True}), "no_picture"),
         (generated(), "no_picture"),
         ({"candidates": [], "modelVersion": "m"}, "no_candidates"),
         ({"usageMetadata": {"promptTokenCount": 8}}, "no_candidates"),

@@ -97,6 +97,7 @@ def test_a_prediction_that_failed_at_once_has_ended(host):
         ({"status": "failed", "error": None}, ("failed", "failed")),
         ({"status": "canceled"}, ("failed", "canceled")),
         ({"status": "succeeded", "output": []}, ("failed", "no_output")),
+        ({"status": "succeeded", "output": "I cannot draw that."}, ("refused", "text_only")),
         ({"status": "succeeded", "output": None, "logs": "NSFW content detected"}, ("filtered", "no_output")),
     ],
 )
@@ -106,4 +107,4 @@ def test_the_state_of_a_prediction_is_read(host, changes, expected):
 
 def test_a_success_that_is_no_address_is_not_believed(host):
     with pytest.raises(MalformedResponse):
-        host.read_poll(answer(prediction(status="succeeded", output="see the website")), TASK)
+        host.read_poll(answer(prediction(status="succeeded", output="ftp://x")), TASK)
