@@ -32,8 +32,12 @@ _CODE = tuple(sorted(path for folder in ("evals/rating", "metrics") for path in 
 
 
 class RunRatings(Ratings):
-    """All that is said of a run: its ratings with the stars, and which prompts pair."""
+    """All that is said of a run: its ratings with the stars, and which prompts pair.
 
+    ``scope`` says under whose weights, and of which part of the run; it is empty of a whole run as its eval weighs it.
+    """
+
+    scope: list[str]
     common_prompts: list[CommonPrompts]
     stars: Stars
 
@@ -78,18 +82,18 @@ def rate_run(run: Run, weights: Weights | None = None, where: str | None = None)
 
 def _rated(run: Run, weights: Weights | None, where: str | None) -> RunRatings:
     scores, samples, requests = run.read_scores(with_details=False), run.samples, run.requests
-    row_weights, notes = None, list[str]()
+    row_weights, scope = None, list[str]()
     if weights is not None:
         rows = star_rows(scores, requests, run.definition)
         row_weights = read_weights(weights, [row.id for row in rows])
-        notes.append(
+        scope.append(
             f"The total is under own weights: {', '.join(f'{row} {weight:g}' for row, weight in row_weights.items())}; "
             "rows that are not named count nothing."
         )
     if where is not None:
         part = slice_tables(where, scores, samples, requests)
         scores, samples, requests = part.scores, part.samples, part.requests
-        notes += part.notes
+        scope += part.notes
     table = merge_duplicate_prompts(scores, samples, requests)
     ratings = rate(table)
     merged = None if requests is None else merge_duplicate_prompts(requests, samples, requests)
@@ -97,9 +101,9 @@ def _rated(run: Run, weights: Weights | None, where: str | None) -> RunRatings:
     stars = award_stars(table, merged, ratings["controls"], in_operation, run.definition, weights=row_weights)
     common = common_prompts(samples, requests)
     ratings["warnings"] = [
-        *notes, *pairing_warnings(common), *_missing_pictures(requests), *notes_on_forms(samples), *ratings["warnings"],
+        *scope, *pairing_warnings(common), *_missing_pictures(requests), *notes_on_forms(samples), *ratings["warnings"],
     ]  # fmt: skip
-    return RunRatings(**ratings, common_prompts=common, stars=stars)
+    return RunRatings(**ratings, scope=scope, common_prompts=common, stars=stars)
 
 
 def _missing_pictures(requests: pd.DataFrame | None) -> Iterator[str]:

@@ -95,6 +95,7 @@ def _show(axes: Any, picture: Thumbnail | str) -> None:
 
 
 def _say(axes: Any, sentence: str) -> None:
+    axes.set_box_aspect(1)
     axes.text(0.5, 0.5, textwrap.fill(sentence, 22), ha="center", va="center", transform=axes.transAxes, fontsize=8)
 
 
