@@ -43,6 +43,7 @@ _PHRASES = "metrics.structure:phrases_of"
 _EDIT = ("reference_images",)
 _EDIT_CONTROLS: tuple[Control, ...] = ("unedited_source", "unrelated_picture")
 _FOLLOWING: tuple[Control, ...] = (*_EDIT_CONTROLS, "blank_picture")
+_UNTOLD = ("prompt_is_file_name",)
 _PROMPTS: tuple[Control, ...] = ("shuffled_prompt", "blank_picture")
 _TEXTS: tuple[Control, ...] = ("rendered_text", "shuffled_text")
 _ONE_SIN = "it counts one sin alone, of which a picture of something else is free as well"
@@ -62,27 +63,27 @@ _OWN: tuple[MetricSpec, ...] = (
         "adherence.clip", 1, "Prompt adherence, raw", "100 x cosine", "higher", (-100, 100), "sample",
         ("clip_image", "prompt"), "metrics.adherence:clip_similarity",
         "Hessel et al. 2021, without the prefix, the factor 2.5 and the clipping",
-        controls=_PROMPTS, scale=_ABOVE_SHUFFLED, primary=2, ranks_as="adherence.margin",
+        excludes=_UNTOLD, controls=_PROMPTS, scale=_ABOVE_SHUFFLED, primary=2, ranks_as="adherence.margin",
         derived=("agreement",),
     ),
     MetricSpec(
         "adherence.margin", 2, "Prompt adherence", "100 x cosine above decoys", "higher", (-200, 200), "sample",
         ("clip_image", "prompt"), "metrics.adherence:decoy_margin",
         "own prompt minus the mean of the suite's other prompts; R-precision's distractors (Park et al. 2021)",
-        decoys=True, controls=_PROMPTS, scale=_ABOVE_SHUFFLED, primary=1,
+        excludes=_UNTOLD, decoys=True, controls=_PROMPTS, scale=_ABOVE_SHUFFLED, primary=1,
     ),
     MetricSpec(
         "adherence.vqa", 1, "Prompt adherence, asked", "probability of yes", "higher", (0, 1), "sample",
         ("vqa_answer",), "metrics.adherence:vqa_score", "VQAScore, Lin et al. 2024; all tokens that spell yes",
-        question="metrics.adherence:question_text", controls=("shuffled_prompt",),
+        excludes=_UNTOLD, question="metrics.adherence:question_text", controls=("shuffled_prompt",),
         scale=Scale(Anchor("shuffled_prompt"), Anchor(declared=1.0)), derived=("agreement",),
     ),
     MetricSpec(
         "adherence.step_order", 1, "Order of the steps", "share of (picture, other step) pairs", "higher", (0, 1),
         "sequence", ("clip_image", "prompt"), "metrics.adherence:step_order",
         "area under the ROC curve of own against other steps; Kendall 1938",
-        columns=_SEQUENCE, texts="metrics.adherence:step_texts", controls=("shuffled_steps", "exchanged_picture"),
-        scale=Scale.declared(0.5, 1.0),
+        columns=_SEQUENCE, excludes=_UNTOLD, texts="metrics.adherence:step_texts",
+        controls=("shuffled_steps", "exchanged_picture"), scale=Scale.declared(0.5, 1.0),
     ),
     MetricSpec(
         "brand.palette", 1, "Declared colours", "CIEDE2000", "lower", (0, None), "sample",
@@ -180,7 +181,7 @@ _OWN: tuple[MetricSpec, ...] = (
         ("clip_image", "prompt"), "metrics.editing:edit_direction",
         "directional similarity of StyleGAN-NADA (Gal et al. 2021) and Emu Edit (Sheynin et al. 2023)",
         texts="metrics.editing:direction_texts",
-        columns=_EDIT, excludes=_SEQUENCE, references=True, controls=_FOLLOWING,
+        columns=_EDIT, excludes=(*_SEQUENCE, *_UNTOLD), references=True, controls=_FOLLOWING,
         scale=Scale(Anchor("unrelated_picture"), Anchor("unrelated_picture", deviations=4.0)), primary=2,
     ),
     MetricSpec(
@@ -188,7 +189,7 @@ _OWN: tuple[MetricSpec, ...] = (
         ("clip_image", "prompt"), "metrics.editing:instruction_gain",
         "similarity to the text after the edit, over the source's own; after Emu Edit (Sheynin et al. 2023)",
         texts="metrics.editing:direction_texts",
-        columns=_EDIT, excludes=_SEQUENCE, references=True, controls=_FOLLOWING,
+        columns=_EDIT, excludes=(*_SEQUENCE, *_UNTOLD), references=True, controls=_FOLLOWING,
         scale=Scale(Anchor("unedited_source"), Anchor("unrelated_picture", deviations=4.0)), primary=3,
     ),
     MetricSpec(

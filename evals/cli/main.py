@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from importlib import import_module
 from typing import Any
 
@@ -11,8 +12,8 @@ from evals.cli.errors import ErrorHandlingGroup
 from evals.cli.progress import doing, sign_of_life
 
 COMMANDS = (
-    "audit", "compare", "demo", "doctor", "estimate", "generate", "metrics", "models", "rate", "report", "run",
-    "score", "suites", "systems", "verify",
+    "audit", "compare", "demo", "doctor", "estimate", "generate", "import", "init", "metrics", "models", "rate",
+    "report", "run", "score", "suites", "systems", "verify",
 )  # fmt: skip
 
 
@@ -33,7 +34,8 @@ class Commands(ErrorHandlingGroup):
         if cmd_name not in COMMANDS:
             return None
         doing("loading", cmd_name)
-        command: click.Command = getattr(import_module(f"evals.cli.{cmd_name}"), cmd_name)
+        name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        command: click.Command = getattr(import_module(f"evals.cli.{name}"), name)
         return command
 
 

@@ -12,7 +12,7 @@ from evals.cli.tables import say
 
 @click.command()
 @click.argument("source", type=FilePath())
-@click.option("--out", required=True, type=FilePath(), help="The run folder to write.")
+@click.option("--out", type=FilePath(), help="The run folder (default: SET-scored; of a run, the run itself).")
 @click.option("--metrics", default="", help="Ids or dimensions, comma-separated: identity,text.cer (see 'metrics').")
 @click.option("--encoder", "encoders", multiple=True, help="library:model, repeatable: open_clip:ViT-B-32/openai.")
 @click.option("--skip-bad", is_flag=True, help="Leave bad rows out and count them.")
@@ -21,7 +21,7 @@ from evals.cli.tables import say
 @as_json
 def score(
     source: Path,
-    out: Path,
+    out: Path | None,
     metrics: str,
     encoders: tuple[str, ...],
     skip_bad: bool,
@@ -29,12 +29,16 @@ def score(
     device: str,
     json_wanted: bool,
 ) -> None:
-    """Measure an image set (or the one inside a run) and print its ratings."""
+    """Measure an image set (or the one inside a run) and print its ratings.
+
+    'twinlens import' makes an image set of folders of pictures.
+    """
     from evals.cli.progress import shown_progress
     from evals.cli.rate import print_run
     from evals.rating.stage import rate_run
     from evals.scoring.stage import score as score_images
 
+    out = out or _run_of(source)
     names = [name.strip() for name in metrics.split(",") if name.strip()]
     with shown_progress() as progress:
         run = score_images(source, out, names, encoders, skip_bad, device, features, progress)
@@ -44,3 +48,13 @@ def score(
     else:
         print_run(run)
         say(f"\nscores: {out / 'scores.parquet'}\nreport: twinlens report {out} --out DIR")
+
+
+def _run_of(source: Path) -> Path:
+    """Return where the run of an image set goes that nobody named a folder for."""
+    from evals.imageset.contract import EVAL
+
+    if (source / EVAL).is_file():
+        return source
+    path = source.resolve() if source.name in ("", "..") else source
+    return path.with_name(f"{path.name}-scored")

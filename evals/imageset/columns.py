@@ -249,6 +249,7 @@ class SampleColumns(_Columns):
 
     file_name: Filled
     prompt: Filled
+    prompt_is_file_name: Annotated[bool | None, AfterValidator(lambda is_name: is_name or None)] = None
     language: Name | None = None
     mask: Name | None = None
     caption: str | None = None

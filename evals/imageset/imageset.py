@@ -10,7 +10,7 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,14 +140,19 @@ def read_requests(folder: Path) -> list[dict[str, Any]] | None:
     return [row for _, row in rows]
 
 
-def write_image_set(folder: str | Path, samples: Iterable[tuple[PIL.Image.Image | bytes, Mapping[str, Any]]]) -> Path:
+def write_image_set(
+    folder: str | Path,
+    samples: Iterable[tuple[PIL.Image.Image | bytes, Mapping[str, Any]]],
+    on_bad: Callable[[Mapping[str, Any], str], None] | None = None,
+) -> Path:
     """Write images and their rows as an image set and return the folder.
 
     A picture is stored losslessly as PNG, bytes are stored untouched under the extension of their real format. Files
     are named by content, so that no name tells the system or reads as a split; equal content gets a running number.
     Columns that are null in every row are left out; all rows get the same columns. ``metadata.jsonl`` appears only when
-    everything else is on disk. Raises ImageSetError if the folder already holds an image set, or the rows would be
-    refused on reading.
+    everything else is on disk. ``on_bad`` is called with the row of what is no picture, and what it is; the row is left
+    out. Raises ImageSetError if the folder already holds an image set, the rows would be refused on reading, or bytes
+    are no picture and there is no ``on_bad``.
     """
     from evals.imageset.decoding import UnreadableImage, file_suffix, open_whole_picture, pixel_sha256, upright_rgb
 
@@ -170,8 +175,11 @@ def write_image_set(folder: str | Path, samples: Iterable[tuple[PIL.Image.Image 
                 suffix = file_suffix(opened)
                 pixels = upright_rgb(opened)
         except UnreadableImage as error:
-            problem = Problem(len(rows) + 1, str(error), "give the bytes of an image file")
-            raise ImageSetError(folder, problem) from None
+            if on_bad is None:
+                problem = Problem(len(rows) + 1, str(error), "give the bytes of an image file")
+                raise ImageSetError(folder, problem) from None
+            on_bad(row, str(error))
+            continue
         copy = f"-{uses[digest]}" if uses[digest] > 1 else ""
         name = f"{IMAGES}/{digest[:24]}{copy}.{suffix}"
         write_atomically(folder / name, content)

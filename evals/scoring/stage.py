@@ -143,7 +143,12 @@ def select_metrics(asked_for: Sequence[str], rows: Sequence[Mapping[str, Any]]) 
         If there is no such metric or dimension, or none of the metrics fits the image set.
     """
     columns = {column for row in rows for column, value in row.items() if is_given(value)}
-    fitting = [spec for spec in METRICS if columns.issuperset(spec.columns)]
+    fitting = [
+        spec
+        for spec in METRICS
+        if columns.issuperset(spec.columns)
+        and any(not any(is_given(row.get(column)) for column in spec.excludes) for row in rows)
+    ]
     if not asked_for:
         return [spec for spec in fitting if not spec.on_request]
     names = {name for spec in METRICS for name in (spec.id, spec.dimension)}
@@ -155,6 +160,9 @@ def select_metrics(asked_for: Sequence[str], rows: Sequence[Mapping[str, Any]]) 
         usable = [spec for spec in matching if spec in fitting]
         if not usable:
             lacking = sorted(set(matching[0].columns) - columns)
+            if not lacking:
+                has = " or ".join(matching[0].excludes)
+                raise ScoringError(f"{name} is measured in no row that has {has}, as all of the image set do")
             raise ScoringError(f"{name} needs the column {' and '.join(lacking)}, which the image set does not have")
         chosen |= {spec.id: spec for spec in usable}
     return list(chosen.values())

@@ -102,7 +102,6 @@ WRONG_USE = {
     ),
     "output is a file": ("score {set} --out {set}/metadata.jsonl", "is a file"),
     "output is the set": ("score {set} --out {set}", "in the image set itself"),
-    "no output": ("score {set}", "--out"),
     "unknown option": ("score {set} --out {tmp}/run --skipbad", "--skip-bad"),
     "unknown device": ("score {set} --out {tmp}/run --device tpu", "tpu"),
     "rate without a run": ("rate {tmp}/nowhere", "is not a scored run"),
