@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,3 +120,5 @@ def print_generation(generation: Generation) -> None:
             say(f"  and {n_unknown - _UNKNOWN_SHOWN} more, in {generation.folder / REQUESTS}")
         say("  ask for them again with --retry-unknown")
     say(f"images: {generation.folder}")
+    if generation.missing:
+        say(f"{generation.missing}; ask for them with the same command:\n  {shlex.join(['twinlens', *sys.argv[1:]])}")

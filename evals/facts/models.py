@@ -93,7 +93,8 @@ class Offer(FileModel):
 
     ``model``, ``title`` and ``licence`` (of open weights) are filled in from the model. ``api_id`` is its name in that
     host's addresses, ``edit_api_id`` the one for requests with reference images where that is another. ``rolling``: the
-    vendor exchanges the weights under the same name. ``released`` and ``retired`` are its first and last day, where
+    vendor exchanges the weights under the same name. ``concurrency`` is how many of its tasks an account may have at
+    once, where that is less than the host's. ``released`` and ``retired`` are its first and last day, where
     known. Prices and latencies are every source's, conflicting ones included; ``sources`` are those of all else.
     """
 
@@ -107,6 +108,7 @@ class Offer(FileModel):
     references_at_most: Annotated[int, Field(ge=0)]
     takes_seed: bool
     rolling: bool = False
+    concurrency: Annotated[int, Field(ge=1)] | None = None
     released: Day | None = None
     retired: Day | None = None
     replaced_by: Text | None = None

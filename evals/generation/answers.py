@@ -78,12 +78,14 @@ class Ended:
     """There will be no picture: the prompt was refused, the picture filtered, or the work failed.
 
     ``reason`` is the vendor's own code (``IMAGE_SAFETY``, ``Request Moderated``, ``http_422``), ``message`` its words.
+    ``passes``: the host's machines failed, and not at this request, so that it may be sent again.
     """
 
     outcome: Literal["refused", "filtered", "failed"]
     reason: str
     message: str = ""
     metadata: ResponseMetadata = ResponseMetadata()
+    passes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,8 @@ class Rejected:
     ``reason`` is the vendor's code (``http_429``, ``RESOURCE_EXHAUSTED``), ``delay_s`` how long the host asks to wait,
     None where it does not say. ``stops`` says what to do, as a clause, where no request to this host can succeed (wrong
     key, no credit, unknown model, the day's quota), and is empty where waiting helps. ``may_have_cost``: the host
-    failed at work (HTTP 500, say), so that nobody knows whether it charged.
+    failed at work (HTTP 500, say), so that nobody knows whether it charged. ``throttled``: it was one request too many
+    for now, and nothing is wrong with it.
     """
 
     reason: str
@@ -101,6 +104,7 @@ class Rejected:
     delay_s: float | None = None
     stops: str = ""
     may_have_cost: bool = False
+    throttled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

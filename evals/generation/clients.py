@@ -10,6 +10,7 @@ from evals.definition import DefinitionError, EvalDefinition
 from evals.facts.models import Facts, Offer, cautions
 from evals.facts.sources import FactsError
 from evals.generation.hosts import load_host
+from evals.generation.hosts.polling_host import PollingHost
 from evals.generation.keys import find_key
 from evals.generation.pacing import RateLimiter
 from evals.generation.plan import ImageRequest, plan_requests
@@ -94,7 +95,10 @@ def real_systems(
             f"{', '.join(missing)} in the environment (or rehearse without keys: --simulated)"
         )
     opened = {name: load_host(host, keys[name]) for name, host in hosts.items()}
-    rate_limiters = {name: RateLimiter(host.concurrency, host.per_minute) for name, host in hosts.items()}
+    rate_limiters = {
+        name: RateLimiter(host.concurrency, host.per_minute, careful=isinstance(opened[name], PollingHost))
+        for name, host in hosts.items()
+    }
     clients = {
         system: SystemClient(opened[offer.host], offer, rate_limiters[offer.host]) for system, offer in offers.items()
     }

@@ -64,27 +64,71 @@ class Stop:
 class RateLimiter:
     """How fast one host is asked.
 
+    A host that turns a request away as one too many is asked more slowly from then on: as many requests as it took in
+    since it last did so, spread over the time from the first of them until it takes in another one. The next request
+    goes alone, then as many at once as were taken in. So an account that may send six a minute costs one needless
+    request, and not one a picture.
+
     Parameters
     ----------
     concurrency
         Requests that may be in flight at once, tasks that the host is still working on included.
     per_minute
         Requests that may be sent a minute, None without a limit. They are spread evenly.
+    careful
+        Begin with one request, too: for hosts that answer at once whether they take a request in.
     """
 
-    def __init__(self, concurrency: int, per_minute: float | None = None) -> None:
-        """Start without any request in flight."""
+    def __init__(self, concurrency: int, per_minute: float | None = None, careful: bool = False) -> None:
+        """Start without any request in flight; ``n_taken_in`` counts those that the host took in."""
         self.slots = asyncio.Semaphore(concurrency)
+        self.n_taken_in = 0
         self._gap_s = 60.0 / per_minute if per_minute else 0.0
         self._next_at = 0.0
+        self._unanswered = 0
+        self._careful = careful
+        self._since: float | None = None  # when the first was sent that counts in `_n_since`
+        self._n_since = 0
+        self._throttled = False
+        self._answered = asyncio.Event()
 
     def pause(self, seconds: float) -> None:
         """Send nothing to the host for that long: it asked one request to wait and means all of them."""
         self._next_at = max(self._next_at, time.monotonic() + seconds)
 
     async def turn(self, sleep: Callable[[float], Awaitable[bool]]) -> None:
-        """Wait until it is this request's turn."""
-        while (wait := self._next_at - time.monotonic()) > 0:
-            if await sleep(wait):
-                return
-        self._next_at = time.monotonic() + self._gap_s
+        """Wait until it is this request's turn; `answered` has to follow."""
+        while True:
+            if (wait := self._next_at - time.monotonic()) > 0:
+                if await sleep(wait):
+                    break
+            elif self._careful and self._unanswered >= (1 if self._throttled else max(1, self._n_since)):
+                self._answered.clear()
+                await self._answered.wait()
+            else:
+                break
+        self._unanswered += 1
+        self._next_at = max(self._next_at, time.monotonic() + self._gap_s)
+
+    def answered(self, sent: float | None, taken_in: bool) -> None:
+        """Note that a request that had its turn was answered, or never sent, and whether the host took it in."""
+        self._unanswered -= 1
+        self._answered.set()
+        if taken_in and sent is not None:
+            self.n_taken_in += 1
+            if self._since is None or self._throttled:
+                self._since, self._n_since, self._throttled = sent, 0, False
+            self._n_since += 1
+
+    def throttle(self, delay_s: float | None) -> None:
+        """Slow down after a request that was one too many; ``delay_s`` is the wait that the host asks for, if any.
+
+        To be called before `answered`.
+        """
+        # What is not answered yet may have been taken in; if it was not, it will be back here.
+        n_taken_in = self._n_since + self._unanswered - 1
+        if delay_s is not None and self._since is not None and n_taken_in > 0:
+            self._gap_s = max(self._gap_s, (time.monotonic() + delay_s - self._since) / n_taken_in)
+        self._careful = self._throttled = True
+        if delay_s is not None:
+            self.pause(delay_s)

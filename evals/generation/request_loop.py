@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -55,6 +56,17 @@ class SystemClient:
     stopped: str = ""
     answered: bool = False
     in_flight: dict[str, _Attempt] = field(default_factory=dict)
+    _own_slots: asyncio.Semaphore | None = None
+
+    def __post_init__(self) -> None:
+        """Keep the limit of the model's own, where it has one."""
+        self._own_slots = asyncio.Semaphore(self.offer.concurrency) if self.offer.concurrency else None
+
+    @contextlib.asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """Wait until the system and its host may have one more request in flight."""
+        async with self._own_slots or contextlib.nullcontext(), self.rate_limiter.slots:
+            yield
 
     def stop(self, reason: str) -> None:
         """Ask the system no more in this run; the first reason stays."""
@@ -148,7 +160,7 @@ class _Attempt:
     async def follow(self) -> None:
         self.task = self.state.task
         try:
-            async with self.client.rate_limiter.slots:
+            async with self.client.slot():
                 if self.halted():
                     return
                 self.enter_flight()
@@ -159,10 +171,13 @@ class _Attempt:
             self.leave_flight()
 
     async def send(self, references: Callable[[], Sequence[bytes]]) -> None:
-        for number in range(1, self.context.retry_policy.attempts + 1):
-            self.sent = self.began = self.ready = self.delivered = None
+        limiter = self.client.rate_limiter
+        number, n_taken_in = 0, limiter.n_taken_in
+        while True:
+            number += 1
+            self.task = self.sent = self.began = self.ready = self.delivered = None
             try:
-                async with self.client.rate_limiter.slots:
+                async with self.client.slot():
                     answer = await self.submit(references)
                     if isinstance(answer, Accepted):
                         self.task = answer.task
@@ -170,7 +185,12 @@ class _Attempt:
                         if self.task.cost_usd is not None and self.task.cost_usd > self.state.max_cost_usd:
                             self.context.budget.set_aside(self.request.sample_id, self.task.cost_usd)
                         answer = await self.wait_for_task()
+                if isinstance(answer, Ended) and answer.passes:
+                    answer = Rejected(answer.reason, answer.message, may_have_cost=True)
                 if isinstance(answer, Rejected):
+                    if answer.throttled and limiter.n_taken_in > n_taken_in:
+                        # The host goes on, with others of this run: waiting for one's turn is no failed try.
+                        number, n_taken_in = 1, limiter.n_taken_in
                     if await self.may_send_again(answer, number):
                         continue
                 elif answer is not None:
@@ -190,21 +210,29 @@ class _Attempt:
         max_cost = max_cost_usd(offer, request.size, len(images), prompt_tokens, images_mp) or 0.0
         if not await context.budget.hold(request.sample_id, max_cost):
             return None
-        await self.client.rate_limiter.turn(context.stop.sleep)
-        if self.halted():
-            await self.settle(0.0)
-            return None
-        context.pictures.check_space()
+        limiter, taken_in = self.client.rate_limiter, False
+        await limiter.turn(context.stop.sleep)
         try:
-            call = self.client.host.prepare(request, offer, images)
-        except ValueError as error:
-            return Rejected("not_sendable", str(error), stops="nothing was sent; see what it offers: twinlens systems")
-        self.record("submitted", system=request.system, max_cost_usd=max_cost, sent=call.record())
-        self.enter_flight()
-        self.sent = time.monotonic()
-        answer = await self.client.host.submit(call)
-        self.ready = time.monotonic()
-        return answer
+            if self.halted():
+                await self.settle(0.0)
+                return None
+            context.pictures.check_space()
+            try:
+                call = self.client.host.prepare(request, offer, images)
+            except ValueError as error:
+                stops = "nothing was sent; see what it offers: twinlens systems"
+                return Rejected("not_sendable", str(error), stops=stops)
+            self.record("submitted", system=request.system, max_cost_usd=max_cost, sent=call.record())
+            self.enter_flight()
+            self.sent = time.monotonic()
+            answer = await self.client.host.submit(call)
+            self.ready = time.monotonic()
+            taken_in = not isinstance(answer, Rejected)
+            if isinstance(answer, Rejected) and answer.throttled:
+                limiter.throttle(answer.delay_s)
+            return answer
+        finally:
+            limiter.answered(self.sent, taken_in)
 
     async def wait_for_task(self) -> Finished | Ended | None:
         """Ask for an accepted task until it ends; None if the run or the system stopped and it did not end soon after.
@@ -259,8 +287,8 @@ class _Attempt:
         elif answer.reason == "no_connection" and number >= (policy.attempts if client.answered else _FIRST_CONTACTS):
             client.stop(f"it cannot be reached ({answer.message})")
         elif number == policy.attempts or (answer.may_have_cost and number >= _COSTLY_TRIES):
-            # What the host never took in, a later run may ask again; what may have been charged, it may not.
-            self.record("failed", **facts, cost_usd=0.0, cost_basis="none", rejected=not answer.may_have_cost)
+            # A later run asks again; what this one may have been charged for it stays counted.
+            self.record("failed", **facts, cost_usd=0.0, cost_basis="none", rejected=True)
             self.context.changed("failed")
         else:
             client.rate_limiter.pause(answer.delay_s if answer.delay_s is not None else policy.backoff(number))
@@ -302,7 +330,7 @@ class _Attempt:
             self.record("completed", picture=asdict(picture), others=others, **facts)
         elif isinstance(answer, Ended):
             kind = "timeout" if answer.reason == _TIMEOUT else answer.outcome
-            self.record(kind, reason=answer.reason, message=answer.message, **facts)
+            self.record(kind, reason=answer.reason, message=answer.message, rejected=answer.passes, **facts)
         await self.settle(at_most)
         outcome = self.state.outcome
         assert outcome is not None

@@ -16,7 +16,7 @@ from evals.facts.pricing import max_cost_usd
 from evals.generation.budget import Budget
 from evals.generation.clients import GenerationError, OpenSystems
 from evals.generation.keys import redact
-from evals.generation.ledger import Ledger, read_events, replay
+from evals.generation.ledger import Ledger, RequestState, read_events, replay
 from evals.generation.pacing import RetryPolicy, Stop
 from evals.generation.pictures import OTHERS, Pictures
 from evals.generation.plan import ImageRequest, plan_sha256
@@ -34,10 +34,11 @@ class Generation:
     """How a run's generation stands.
 
     ``folder`` is the image set; ``outcomes`` counts for each system how many requests ended how, ``pending`` those that
-    were not asked yet. ``spent_usd`` is the most that the run has cost: what nobody knows counts at its worst.
-    ``budget_reached``: requests were left out because of it. ``unknown`` are the requests whose answer was lost, as
-    rows of ``requests.jsonl``, ``stopped`` says why a system was not asked any more, ``interrupted`` whether the user
-    stopped the run, ``simulated`` that nothing was spent.
+    were not asked yet. ``n_passing`` of them ended without a picture for reasons that pass: the same command asks
+    again. ``spent_usd`` is the most that the run has cost: what nobody knows counts at its worst. ``budget_reached``:
+    requests were left out because of it. ``unknown`` are the requests whose answer was lost, as rows of
+    ``requests.jsonl``, ``stopped`` says why a system was not asked any more, ``interrupted`` whether the user stopped
+    the run, ``simulated`` that nothing was spent.
     """
 
     folder: Path
@@ -45,6 +46,7 @@ class Generation:
     spent_usd: float
     budget_usd: float | None = None
     budget_reached: bool = False
+    n_passing: int = 0
     unknown: Sequence[Mapping[str, Any]] = ()
     stopped: Mapping[str, str] = field(default_factory=dict)
     interrupted: bool = False
@@ -55,6 +57,17 @@ class Generation:
     def n_pending(self) -> int:
         """Return how many requests have no outcome yet."""
         return sum(counts.get("pending", 0) for counts in self.outcomes.values())
+
+    @property
+    def missing(self) -> str | None:
+        """Return how many pictures the same command would ask for, as a clause; None if there are none."""
+        n_missing = self.n_pending + self.n_passing
+        if not n_missing:
+            return None
+        n_all = sum(sum(counts.values()) for counts in self.outcomes.values())
+        parts = {"were not asked for": self.n_pending, "failed for reasons that pass": self.n_passing}
+        why = ", ".join(f"{n} {what}" for what, n in parts.items() if n)
+        return f"{n_missing} of {n_all} pictures are missing ({why})"
 
     @property
     def problem(self) -> str | None:
@@ -210,12 +223,20 @@ def _generate(
         spent_usd=sum(state.spent_usd for state in states.values()),
         budget_usd=budget_usd,
         budget_reached=budget.exhausted and not context.stop.requested,
+        n_passing=sum(_passes(request, states) for request in requests if request.sample_id in ended),
         unknown=[row for row in rows if row["outcome"] == "unknown"],
         stopped=stopped,
         interrupted=context.stop.requested,
         warnings=systems.warnings,
         simulated=systems.simulated,
     )
+
+
+def _passes(request: ImageRequest, states: Mapping[str, RequestState]) -> bool:
+    """Tell whether a request that ended would be asked again, by itself or once its first shot is there."""
+    state = states[request.sample_id]
+    waits = state.status == "pending" and request.first_shot is not None and states[request.first_shot].is_open
+    return waits or (state.status != "pending" and state.is_open)
 
 
 def _reopen(systems: OpenSystems, ledger: Ledger, retry_unknown: bool) -> None:

@@ -33,6 +33,7 @@ REJECTIONS: Mapping[str, tuple[int, str] | None] = {
     "rate_limited": (429, "Too many requests; slow down."),
     "daily_quota": (429, "The quota of requests per day is used up."),
     "unavailable": (503, "The service is overloaded. Try again later."),
+    "masked": (503, "The service is overloaded. Try again later."),  # an error with the status of a good answer
     "internal": (500, "An internal error has occurred."),
     "bad_key": (401, "Not authenticated: the API key is not valid."),
     "no_credit": (402, "Insufficient credits. Add credits to your account."),
@@ -56,7 +57,17 @@ ODD = ("two_pictures", "thought_only", "wrapped_base64")
 BEHAVIOURS = ("ok", "error_status", "never_ready", *ODD, *MODERATED, *UNDELIVERABLE, *SPOILED, *REJECTIONS)
 
 PASSING_FAULTS = (
-    *("rate_limited", "unavailable", "internal", "drop_before", "gateway_timeout", "drop", "garbage", "truncated"),
+    *(
+        "rate_limited",
+        "unavailable",
+        "masked",
+        "internal",
+        "drop_before",
+        "gateway_timeout",
+        "drop",
+        "garbage",
+        "truncated",
+    ),
     *("error_status", *ODD, *MODERATED, *UNDELIVERABLE),
 )
 """Faults after which the next request may be answered, and that make nobody wait for a time limit."""
@@ -70,7 +81,7 @@ FALLBACKS: Mapping[str, Mapping[str, str]] = {
     "vertex": _AT_ONCE,
     "bfl": {**_OF_TASKS, **_ONE_PICTURE, "daily_quota": "no_credit"},
     "fireworks": {**_OF_TASKS, **_ONE_PICTURE},
-    "comfyui": dict.fromkeys((*MODERATED, *ODD), "ok"),
+    "comfyui": {**dict.fromkeys((*MODERATED, *ODD), "ok"), "masked": "unavailable"},
 }
 """What a host does for a behaviour that its wire format cannot show; the call log keeps the script's own word."""
 
@@ -232,7 +243,10 @@ def _odd(job: Job, answer: web.Response) -> web.Response:
 
 
 def _render(name: str, problem: Problem) -> web.Response:
-    return (vendor_errors if name in PRODUCT_FORMATS else formats).render_error(name, problem)
+    answer = (vendor_errors if name in PRODUCT_FORMATS else formats).render_error(name, problem)
+    if problem.behaviour == "masked":
+        answer.set_status(200)
+    return answer
 
 
 async def _spoil(request: web.Request, server: SimulatedServer, job: Job, answer: web.Response) -> web.StreamResponse:

@@ -117,7 +117,9 @@ class Replicate(_Tasks):
 
     @staticmethod
     def error(status, detail, headers=None):
-        return web.json_response({"title": "Error", "detail": detail, "status": status}, status=status, headers=headers)
+        # How long to wait stands in the body, and nowhere else.
+        wait = {"retry_after": float(headers["Retry-After"])} if headers else {}
+        return web.json_response({"title": "Error", "detail": detail, "status": status, **wait}, status=status)
 
     def name(self, request, body):
         return "{owner}/{name}".format_map(request.match_info)

@@ -8,7 +8,7 @@ from typing import Any
 
 from evals.facts.models import Offer
 from evals.generation.answers import Ended, MalformedResponse, PollAnswer, ResponseMetadata, Running, Task
-from evals.generation.hosts.errors import withheld
+from evals.generation.hosts.errors import failure
 from evals.generation.hosts.fields import api_id_of, as_data_uri, as_number, finished
 from evals.generation.hosts.polling_host import PollingHost
 from evals.generation.hosts.transport import HttpAnswer, HttpCall
@@ -72,7 +72,7 @@ def _state(prediction: Mapping[str, Any]) -> PollAnswer:
             return finished(outputs[0], metadata, outputs[1:])
         if any(flags):
             return Ended("filtered", "has_nsfw_contents", error, metadata)
-        return Ended(withheld(error) or "failed", "no_output", error, metadata)
+        return failure("no_output", error, metadata)
     if status in ("failed", "canceled", "timeout"):
-        return Ended(withheld(error) or "failed", status, error, metadata)
+        return failure(status, error, metadata)
     return Running(status, queued=status in ("created", "queued", "starting"))

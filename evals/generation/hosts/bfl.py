@@ -16,6 +16,7 @@ from evals.generation.answers import (
     Running,
     Task,
 )
+from evals.generation.hosts.errors import passes
 from evals.generation.hosts.fields import as_base64, as_integer, as_number
 from evals.generation.hosts.polling_host import PollingHost
 from evals.generation.hosts.transport import HttpAnswer, HttpCall
@@ -128,7 +129,8 @@ def _outcome(status: str, body: Mapping[str, Any], task: Task) -> PollAnswer:
             raise MalformedResponse("a task that is ready without an address of its picture")
         return Finished(url=sample, metadata=metadata)
     if status in ENDS:
-        return Ended(ENDS[status], status, _details(body), metadata)
+        outcome, words = ENDS[status], _details(body)
+        return Ended(outcome, status, words, metadata, outcome == "failed" and passes(words))
     return Running(status, queued=status in _QUEUED)
 
 

@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
-from evals.generation.answers import Ended, MalformedResponse, Rejected
+from evals.generation.answers import Ended, MalformedResponse, Rejected, ResponseMetadata
 from evals.generation.hosts.transport import HttpAnswer
 
 _LONG_TEXT = 2_000
 _LARGEST_ERROR = 64 * 2**10
+_NOTHING_TOLD = ResponseMetadata()
 _NO_CREDIT = "the account has no credit left or its spending cap is reached; top it up or raise the cap"
 _STOPS = {
     401: "check the key and what it may be used for",
@@ -50,6 +51,15 @@ _WITHHELD = re.compile(
     r"|safety (filter|polic|system|guideline|reason)|\bE005\b",
     re.IGNORECASE,
 )
+_PASSES = re.compile(
+    r"interrupted|please retry|try again (later|in a)|temporar(y|ily)|overloaded|high demand|at capacity"
+    r"|(service|server|model) is (currently |busy|unavailable)|too many requests|throttled|rate.limit"
+    r"|\bE(003|004|1000|6716|8367|8765|9243)\b",
+    re.IGNORECASE,
+)
+"""Words about machines, not about the request; the codes are Replicate's: out of service, start-up, health, stopped
+(replicate.com/docs/reference/error-codes, read 2026-11-29)."""
+
 _PROMPT = re.compile(r"\b(prompt|input|request)s?\b", re.IGNORECASE)
 _PICTURE = re.compile(r"\b(output|outputs|generated)\b", re.IGNORECASE)
 
@@ -57,7 +67,24 @@ _PICTURE = re.compile(r"\b(output|outputs|generated)\b", re.IGNORECASE)
 def read_error(answer: HttpAnswer) -> Rejected | Ended:
     """Return what an HTTP error means for the request that was sent."""
     message = message_of(answer)
-    return rejection(answer) or Ended(withheld(message) or "failed", f"http_{answer.status}", message)
+    return rejection(answer) or failure(f"http_{answer.status}", message)
+
+
+def failure(reason: str, message: str, metadata: ResponseMetadata = _NOTHING_TOLD) -> Ended:
+    """Return the end that an error's words tell of: the prompt refused, the picture withheld, or a failure.
+
+    Examples
+    --------
+    >>> failure("failed", "Prediction interrupted; please retry (code: PA)").passes
+    True
+    """
+    outcome = withheld(message) or "failed"
+    return Ended(outcome, reason, message, metadata, outcome == "failed" and passes(message))
+
+
+def passes(words: str) -> bool:
+    """Tell whether a failure's words are about the host's machines and not about the request."""
+    return _PASSES.search(words) is not None
 
 
 def rejection(answer: HttpAnswer) -> Rejected | None:
@@ -76,7 +103,8 @@ def rejection(answer: HttpAnswer) -> Rejected | None:
         return Rejected(reason, message, stops=_STOPS[answer.status])
     may_pass = answer.status in (425, 429, 503, 529)
     if may_pass or answer.status >= 500:
-        return Rejected(reason, message, wait_s(answer), may_have_cost=not may_pass)
+        throttled = answer.status == 429
+        return Rejected(reason, message, wait_s(answer), may_have_cost=not may_pass, throttled=throttled)
     return None
 
 

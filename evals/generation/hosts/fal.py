@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from evals.facts.models import HostFacts, Offer
 from evals.generation.answers import TEXT_ONLY, Ended, PollAnswer, Rejected, ResponseMetadata, Running, Task
-from evals.generation.hosts.errors import message_of, rejection, withheld
+from evals.generation.hosts.errors import failure, message_of, rejection
 from evals.generation.hosts.fields import api_id_of, as_data_uri, as_number, finished
 from evals.generation.hosts.polling_host import PollingHost
 from evals.generation.hosts.transport import HttpAnswer, HttpCall
@@ -23,6 +25,9 @@ _PROMPT_REWRITING = {
     "flux-pro": "enhance_prompt",
 }
 """The field that turns prompt rewriting on or off, by family; FLUX.2 pro and max have none."""
+
+_OF_THE_RUNNER = re.compile(r"runner_|startup_timeout|downstream_service_")
+"""Types of errors of fal's machines (fal.ai/docs/documentation/model-apis/request-errors, read 2026-11-29)."""
 
 _NOT_OF_THE_MODEL = (401, 402, 403, 404, 429)
 
@@ -89,8 +94,7 @@ class Fal(PollingHost):
             url = task.result_url or str(body["response_url"])
             return HttpCall("GET", url, self.keyed(url))
         if status in ("FAILED", "ERROR", "CANCELED", "CANCELLED"):
-            message = str(body.get("error") or "")
-            return Ended(withheld(message) or "failed", status, message)
+            return failure(status, str(body.get("error") or ""))
         if "status" not in body:
             return Ended("failed", "no_images", "the result holds no picture")
         return Running(status, queued=status == "IN_QUEUE")
@@ -106,11 +110,11 @@ class Fal(PollingHost):
             text=str(body["description"]) if body.get("description") else None,  # Nano Banana's words
         )
         images = body.get("images") or [image for image in [body.get("image")] if image]
-        withheld = body.get("has_nsfw_concepts") or ()
-        urls = [str(image["url"]) for image, is_withheld in zip_longest(images, withheld) if image and not is_withheld]
+        flags = body.get("has_nsfw_concepts") or ()
+        urls = [str(image["url"]) for image, is_withheld in zip_longest(images, flags) if image and not is_withheld]
         if urls:
             return finished(urls[0], metadata, urls[1:])
-        if any(withheld):
+        if any(flags):
             return Ended("filtered", "has_nsfw_concepts", "fal's safety checker withheld the picture", metadata)
         if metadata.text:
             return Ended("refused", TEXT_ONLY, metadata.text, metadata)
@@ -124,8 +128,7 @@ def _model_error(answer: HttpAnswer) -> Ended | None:
     body = answer.json_or_empty()
     kind = body.get("error_type")
     if isinstance(kind, str) and kind != "internal_error":
-        message = message_of(answer)
-        return Ended(withheld(message) or "failed", kind, message)
+        return _with_runner(kind, failure(kind, message_of(answer)))
     return _ended(answer) if isinstance(body.get("detail"), list) else None
 
 
@@ -140,4 +143,9 @@ def _ended(answer: HttpAnswer) -> Ended:
         # Only words about an output say that there was a picture.
         about_output = any(word in message.lower() for word in ("output", "generated image"))
         return Ended("filtered" if about_output else "refused", kind, message)
-    return Ended(withheld(message) or "failed", kind, message)
+    return _with_runner(kind, failure(kind, message))
+
+
+def _with_runner(kind: str, ended: Ended) -> Ended:
+    """Tell the failure of a machine, which another one may not share."""
+    return replace(ended, passes=True) if ended.outcome == "failed" and _OF_THE_RUNNER.match(kind) else ended

@@ -9,7 +9,7 @@ from typing import Any
 
 from evals.facts.models import Offer
 from evals.generation.answers import TEXT_ONLY, Ended, PollAnswer, ResponseMetadata, Running, Task
-from evals.generation.hosts.errors import withheld
+from evals.generation.hosts.errors import failure, withheld
 from evals.generation.hosts.fields import as_data_uri, as_number, finished, seconds_between
 from evals.generation.hosts.polling_host import PollingHost
 from evals.generation.hosts.transport import HttpAnswer, HttpCall
@@ -76,9 +76,9 @@ def _state(prediction: Mapping[str, Any]) -> PollAnswer:
     if status == "failed":
         error = str(prediction.get("error") or "no reason was given")
         code = re.search(r"\bE\d{3,4}\b", error)
-        return Ended(withheld(error) or "failed", code.group() if code else "failed", error, metadata)
+        return failure(code.group() if code else "failed", error, metadata)
     if status in ("canceled", "aborted"):
-        return Ended("failed", status, str(prediction.get("error") or ""), metadata)
+        return failure(status, str(prediction.get("error") or ""), metadata)
     return Running(status, queued=status in ("starting", "queued"))
 
 

@@ -173,6 +173,18 @@ def test_lost_answers_are_listed_with_what_they_may_have_cost(capsys):
     assert "ask for them again with --retry-unknown" in shown
 
 
+def test_the_last_lines_say_how_many_pictures_are_missing_and_what_to_type(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/bin/twinlens", "generate", "my eval.yaml", "--out", "R"])
+    outcomes = {"a@h": {"ok": 9, "failed": 9, "pending": 2}}
+    print_generation(Generation(Path("R/images"), outcomes, 0.5, n_passing=9))
+    assert capsys.readouterr().out.endswith(
+        "11 of 20 pictures are missing (2 were not asked for, 9 failed for reasons that pass); ask for them with the "
+        "same command:\n  twinlens generate 'my eval.yaml' --out R\n"
+    )
+    print_generation(Generation(Path("R/images"), {"a@h": {"ok": 11, "failed": 9}}, 0.5))
+    assert "missing" not in capsys.readouterr().out
+
+
 SYSTEM = "flux-2-klein-4b@bfl"
 WRONG_SYSTEMS = {
     "typo": ("flux-2-por@bfl", "there is no system 'flux-2-por@bfl'; did you mean flux-2-pro@bfl?"),

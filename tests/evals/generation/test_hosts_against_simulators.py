@@ -146,6 +146,13 @@ def test_a_passing_error_is_turned_away_and_may_be_sent_again(typical, behaviour
     assert log.charged_usd == 0.0
 
 
+@each_host
+def test_an_error_in_the_dress_of_a_good_answer_may_be_sent_again(typical):
+    answer = answered(typical, "masked")[0].answer
+    assert answer.passes if isinstance(answer, Ended) else answer.stops == ""
+    assert "overloaded" in answer.message
+
+
 @pytest.mark.parametrize(
     ("typical", "behaviour"),
     # Other hosts do not tell the day's quota from a rate limit.

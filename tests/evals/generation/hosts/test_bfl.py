@@ -94,7 +94,7 @@ def test_a_task_without_an_id_is_malformed(host, task_id):
     ],
 )
 def test_too_many_tasks_wait_as_long_as_header_or_body_say(host, body, headers, delay_s):
-    assert host.read_submission(answer(body, 429, **headers)) == Rejected("http_429", "slow", delay_s)
+    assert host.read_submission(answer(body, 429, **headers)) == Rejected("http_429", "slow", delay_s, throttled=True)
 
 
 @pytest.mark.parametrize(

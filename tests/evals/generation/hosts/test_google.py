@@ -70,6 +70,7 @@ QUOTA = error(
 )
 
 
+THROTTLED = Rejected("http_429", "x", 7.0, throttled=True)
 NO_QUOTA = (
     "You exceeded your current quota, please check your plan and billing details. * Quota exceeded for metric: "
     "generativelanguage.googleapis.com/generate_content_free_tier_requests, limit: 0, model: gemini-3-pro-image"
@@ -276,8 +277,8 @@ def test_what_no_other_request_would_change_stops_the_system(host, code, body, s
     ("code", "body", "expected"),
     [
         # The wait stands in the body, or else in the header.
-        (429, QUOTA, Rejected("RESOURCE_EXHAUSTED", QUOTA["error"]["message"], 34.4)),
-        (429, error(429, "RESOURCE_EXHAUSTED"), Rejected("RESOURCE_EXHAUSTED", "in words", 7.0)),
+        (429, QUOTA, Rejected("RESOURCE_EXHAUSTED", QUOTA["error"]["message"], 34.4, throttled=True)),
+        (429, error(429, "RESOURCE_EXHAUSTED"), Rejected("RESOURCE_EXHAUSTED", "in words", 7.0, throttled=True)),
         # An overloaded model may have charged.
         (500, error(500, "INTERNAL"), Rejected("INTERNAL", "in words", 7.0, may_have_cost=True)),
         (503, error(503, "UNAVAILABLE"), Rejected("UNAVAILABLE", "in words", 7.0, may_have_cost=True)),
@@ -285,10 +286,10 @@ def test_what_no_other_request_would_change_stops_the_system(host, code, body, s
         (400, error(400, "INVALID_ARGUMENT"), Ended("failed", "INVALID_ARGUMENT", "in words")),
         (413, b"<h1>Too large</h1>", Ended("failed", "http_413", "<h1>Too large</h1>")),
         # Another shape is read by its status.
-        (429, b"", Rejected("http_429", "", 7.0)),
-        (429, {"error": "x"}, Rejected("http_429", "x", 7.0)),
-        (429, {"error": {"message": "x", "details": {"a": 1}}}, Rejected("http_429", "x", 7.0)),
-        (429, {"error": {"message": "x", "details": [None, {"reason": 3}]}}, Rejected("http_429", "x", 7.0)),
+        (429, b"", Rejected("http_429", "", 7.0, throttled=True)),
+        (429, {"error": "x"}, THROTTLED),
+        (429, {"error": {"message": "x", "details": {"a": 1}}}, THROTTLED),
+        (429, {"error": {"message": "x", "details": [None, {"reason": 3}]}}, THROTTLED),
     ],
 )
 def test_other_errors_wait_or_fail_alone(host, code, body, expected):
