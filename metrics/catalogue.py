@@ -394,6 +394,17 @@ def metric(metric_id: str) -> MetricSpec:
     return _BY_ID[metric_id]
 
 
+def is_weak(encoder: str) -> bool:
+    """Return whether an encoder, by name, is one that was seen to fail the control of some metric.
+
+    Examples
+    --------
+    >>> is_weak("embedded:lite"), is_weak("open_clip:ViT-B-32/laion2b_s34b_b79k")
+    (True, False)
+    """
+    return any(encoder.partition(":")[0] in row.unfit_encoders for row in METRICS)
+
+
 def primary_metrics(dimension: str) -> tuple[MetricSpec, ...]:
     """Return the metrics that may speak for a dimension: the first that was scored does, never the largest."""
     rows = [row for row in METRICS if row.dimension == dimension and row.primary]

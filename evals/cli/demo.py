@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evals.cli.errors import FOUND_A_PROBLEM
-from evals.cli.options import FilePath, as_json, print_json
+from evals.cli.options import FilePath, as_json, print_json, verbose
 from evals.cli.tables import say
 
 if TYPE_CHECKING:
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--out", default=Path("runs/demo"), show_default=True, type=FilePath(file_okay=False))
+@verbose
 @as_json
-def demo(out: Path, json_wanted: bool) -> None:
+def demo(out: Path, verbose: bool, json_wanted: bool) -> None:
     """Generate, score, rate and report two invented systems whose defects are known: offline, over local HTTP."""
     from evals.cli.progress import shown_generation, shown_progress
 
@@ -37,7 +38,7 @@ def demo(out: Path, json_wanted: bool) -> None:
     if json_wanted:
         print_json(outcome.as_dict())
     else:
-        print_demo(outcome)
+        print_demo(outcome, verbose)
     if not outcome.truth_found:
         sys.exit(FOUND_A_PROBLEM)
 
@@ -180,14 +181,19 @@ def _verdict(ratings: Ratings, line: Truth) -> Verdict:
     return verdict(difference["system_a"] if first_is_better else difference["system_b"], line.why)
 
 
-def print_demo(outcome: DemoOutcome) -> None:
-    """Print the demo's comparison, the check against the scripted truth, what could not run, and the report's path."""
+def print_demo(outcome: DemoOutcome, verbose: bool = False) -> None:
+    """Print the demo's answer and whether it is the scripted truth; ``verbose`` adds every line of both."""
     from evals.cli.rate import print_run
+    from evals.rating.stage import rate_run
 
-    print_run(outcome.run)
-    say("\nThe scripted truth:")
+    print_run(outcome.run, rate_run(outcome.run), f"page: {outcome.report}", verbose)
+    n_found = sum(verdict.agrees is True for verdict in outcome.verdicts)
+    say(f"The scripted truth was found in {n_found} of {len(outcome.verdicts)} points.")
     for verdict in outcome.verdicts:
-        say(f"  {verdict.sentence()}")
+        if verbose or verdict.agrees is not True:
+            say(f"  {verdict.sentence()}")
+    if not verbose:
+        return
     say("\nNot measured here:")
     grouped: dict[tuple[str, str | None], list[str]] = {}
     for each in outcome.not_measured:
@@ -195,4 +201,3 @@ def print_demo(outcome: DemoOutcome) -> None:
     for (why, encoder), metrics in grouped.items():
         remedy = f"; {encoder} would do it" if encoder and encoder not in why else ""
         say(f"  {', '.join(metrics)}: {why}{remedy}")
-    say(f"\nreport: {outcome.report}")

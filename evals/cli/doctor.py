@@ -15,7 +15,6 @@ from evals.cli.options import as_json, print_json
 if TYPE_CHECKING:
     from metrics.specification import MetricSpec
 
-_FETCH = "twinlens models fetch "
 _MARKS = {"ready": "ok  ", "weak": "weak", "option": "-   ", "missing": "no  "}
 
 
@@ -34,7 +33,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Ability:
-    """The dimensions that a machine scores, weakly or not at all, and the encoder that would add most, if any."""
+    """The dimensions that a machine scores, weakly or not at all, and the command that would add most, if any."""
 
     scored: tuple[str, ...]
     weak: tuple[str, ...]
@@ -70,7 +69,7 @@ def doctor(json_wanted: bool) -> None:
         return
     print_lines([able.sentence()])
     if able.most:
-        print_lines([f"This would add most: {_FETCH}{able.most}"], wrap=False)
+        print_lines([f"This would add most: {able.most}"], wrap=False)
     print_lines(["", *(f"{_MARKS[check.state]} {check.what}: {check.note}" for check in checks)])
 
 
@@ -99,6 +98,7 @@ def ability(checks: Sequence[Check]) -> Ability:
     """
     from evals.reporting.formatting import DIMENSIONS
     from metrics.catalogue import METRICS, primary_metrics
+    from metrics.encoders.catalogue import fetch_command
 
     state_of: dict[str, str] = {}
     for check in checks:
@@ -110,12 +110,12 @@ def ability(checks: Sequence[Check]) -> Ability:
         states = {_worst(state_of.get(role) for role in _roles(spec)) for spec in specs}
         titles.setdefault(next((state for state in ("ready", "weak") if state in states), None), []).append(title)
     gains = {
-        check.encoder: sum(check.what in _roles(spec) for spec in METRICS)
+        command: sum(check.what in _roles(spec) for spec in METRICS)
         for check in checks
-        if check.state == "missing" and state_of.get(check.what) != "ready" and _FETCH + check.encoder in check.note
+        if state_of.get(check.what) != "ready" and (command := fetch_command(check.what))
     }
     scored, weak, lacking = (tuple(titles.get(state, ())) for state in ("ready", "weak", None))
-    return Ability(scored, weak, lacking, max(gains, key=lambda name: gains[name], default=None))
+    return Ability(scored, weak, lacking, max(gains, key=lambda command: gains[command], default=None))
 
 
 def _roles(spec: MetricSpec) -> set[str]:
@@ -130,15 +130,14 @@ def _worst(states: Iterable[str | None]) -> str | None:
 
 
 def _tried(what: str, name: str, otherwise: str, describe: Callable[[Any], str]) -> Check:
-    from metrics.catalogue import METRICS
+    from metrics.catalogue import is_weak
     from metrics.encoders.catalogue import EncoderUnavailable, load_encoder
 
     try:
         note = describe(load_encoder(name))
     except EncoderUnavailable as error:
         return Check(what, otherwise, str(error), name)
-    is_weak = any(name.partition(":")[0] in spec.unfit_encoders for spec in METRICS)
-    return Check(what, "weak" if is_weak else "ready", note, name)
+    return Check(what, "weak" if is_weak(name) else "ready", note, name)
 
 
 def _described(encoder: Any) -> str:

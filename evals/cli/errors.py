@@ -78,6 +78,7 @@ def is_refusal(error: Exception) -> bool:
     from evals.imageset.tables import TableError
     from evals.rating.drift.changes import DriftError
     from evals.rating.selection import SelectionError
+    from evals.rating.stars.thresholds import ThresholdError
     from evals.rating.weights import WeightsError
     from evals.run import RunError
     from evals.scoring.stage import ScoringError
@@ -89,6 +90,7 @@ def is_refusal(error: Exception) -> bool:
         RunError,
         DriftError,
         SelectionError,
+        ThresholdError,
         WeightsError,
         EncoderUnavailable,
         TableError,

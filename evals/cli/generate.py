@@ -107,7 +107,10 @@ def print_generation(generation: Generation) -> None:
 
     shown = [name for name in (*OUTCOMES, "pending") if any(name in counts for counts in generation.outcomes.values())]
     rows = [(system, *(str(counts.get(name, 0)) for name in shown)) for system, counts in generation.outcomes.items()]
-    print_table("Requests by outcome", ("system", *shown), rows, right=shown)
+    if shown == ["ok"]:
+        say(f"requests, all of which gave a picture: {', '.join(f'{system} {n}' for system, n in rows)}")
+    else:
+        print_table("Requests by outcome", ("system", *shown), rows, right=shown)
     limit = f" of {generation.budget_usd:g}" if generation.budget_usd is not None else ""
     spent = "simulated, nothing was spent; at real prices at most" if generation.simulated else "spent at most"
     say(f"{spent}: {generation.spent_usd:.4f}{limit} USD")

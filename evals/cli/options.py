@@ -8,7 +8,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,43 @@ own_weights = click.option(
     "--weights",
     type=FilePath(),
     help="YAML or JSON file with lines such as cost: 2, how much each row counts in the total.",
+)
+
+verbose = click.option("-v", "--verbose", is_flag=True, help="Print all that is behind the answer.")
+
+
+def _named(ctx: click.Context, param: click.Parameter, value: str) -> list[str]:
+    return [name.strip() for name in value.split(",") if name.strip()]
+
+
+some_systems = click.option(
+    "--systems",
+    default="",
+    metavar="A,B",
+    callback=_named,
+    help="Only these systems of the run; the verdicts stay those of the whole run.",
+)
+
+
+def _thresholds(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> dict[str, float]:
+    thresholds = {}
+    for part in (part.strip() for value in values for part in value.split(",")):
+        row, _, number = part.rpartition("=")
+        try:
+            thresholds[row.strip()] = float(number)
+        except ValueError:
+            row = ""
+        if not row.strip() or not 1 <= thresholds[row.strip()] <= 5:
+            raise click.BadParameter(f"{part!r} is not ROW=STARS with 1 to 5 stars, such as text=4.", ctx, param)
+    return thresholds
+
+
+at_least = click.option(
+    "--at-least",
+    multiple=True,
+    metavar="ROW=STARS",
+    callback=_thresholds,
+    help="Exit code 1 if a system has fewer stars in a row, or none; repeatable. SYSTEM:ROW=STARS holds one to it.",
 )
 
 run_folder = click.option(

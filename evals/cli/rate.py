@@ -1,185 +1,78 @@
-"""The command ``twinlens rate``: prints what a scored run says of its systems, from the views that the report has."""
+"""The command ``twinlens rate``: the stars of a scored run, and whether they are what somebody asks for."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+import shlex
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from evals.cli.options import FilePath, as_json, own_weights, print_json
+from evals.cli.errors import FOUND_A_PROBLEM
+from evals.cli.options import FilePath, as_json, at_least, own_weights, print_json, some_systems, verbose
 
 if TYPE_CHECKING:
-    from evals.rating.comparison import SystemMean
-    from evals.rating.ratings import Ratings
-    from evals.reporting.comparison import MetricLine
-    from evals.reporting.operations import OperationsSection
-    from evals.reporting.stars import StarSection
+    from evals.rating.stage import RunRatings
+    from evals.rating.stars.thresholds import ThresholdCheck
     from evals.run import Run
 
 
 @click.command()
 @click.argument("run", type=FilePath())
+@some_systems
 @own_weights
+@at_least
+@verbose
 @as_json
-def rate(run: Path, weights: Path | None, json_wanted: bool) -> None:
-    """Print stars, totals and advice of a scored run, and the means, differences and controls behind them."""
+def rate(run: Path, systems: list[str], weights: Path | None, verbose: bool, json_wanted: bool, **asked: Any) -> None:
+    """Print who is better at what in a scored run; -v adds means, differences, controls and operations.
+
+    With --at-least the exit code is 1 if a row has fewer stars than that, or none.
+    """
+    from evals.cli.progress import doing
+
+    doing("rating the run")
     from evals import load_run, rate_run
+    from evals.rating.selection import find_systems, select_ratings
+    from evals.rating.stars.thresholds import check_thresholds
 
     loaded = load_run(run)
+    ratings = rate_run(loaded, weights)
+    if systems:
+        ratings = select_ratings(ratings, find_systems(systems, ratings["systems"]))
+    checks = check_thresholds(ratings["stars"], asked["at_least"])
     if json_wanted:
-        print_json(rate_run(loaded, weights))
+        print_json({**ratings, "thresholds": checks} if checks else ratings)
     else:
-        print_run(loaded, weights)
+        print_run(loaded, ratings, page_command(run), verbose)
+        print_checks(checks)
+    if not all(check["holds"] for check in checks):
+        sys.exit(FOUND_A_PROBLEM)
 
 
-def print_run(run: Run, weights: Path | None = None) -> None:
-    """Print the answer and the stars, what was scored, means and controls, operations, the reasons and the warnings."""
+def page_command(run: Path) -> str:
+    """Return the line that says how the page of a run is made."""
+    return f"page: twinlens report {shlex.quote(str(run))}"
+
+
+def print_run(run: Run, ratings: RunRatings, page: str, verbose: bool = False) -> None:
+    """Print the answer of a run, and with ``verbose`` all that is behind it."""
+    from evals.cli.answer import print_answer
+    from evals.cli.details import print_details, scored_images
+
+    print_answer(ratings, run.provenance, scored_images(run), page)
+    if verbose:
+        print_details(run, ratings)
+
+
+def print_checks(checks: Sequence[ThresholdCheck]) -> None:
+    """Print a line for each row that was asked to have so many stars."""
     from evals.cli.tables import print_lines
-    from evals.rating.common_prompts import pairing_warnings
-    from evals.rating.stage import operations_of, rate_run
-    from evals.reporting import operations, stars
-    from evals.reporting.answer import title
-    from evals.scoring.provenance import provenance_warnings
 
-    ratings = rate_run(run, weights)
-    print_lines([title(ratings["stars"])])
-    # What little the systems share stands above everything that is said of them.
-    few_pair = list(pairing_warnings(ratings["common_prompts"]))
-    print_lines(f"warning: {warning}" for warning in few_pair)
-    print_stars(stars.section(ratings["stars"]))
-    print_lines(_facts(run), wrap=False)
-    print_ratings(ratings, few_pair)
-    print_operations(operations.section(operations_of(run), ratings["systems"]))
-    print_lines((f"note: {caution}" for caution in provenance_warnings(run.provenance)), wrap=False)
-
-
-def _facts(run: Run) -> Iterator[str]:
-    """Yield what the run knows of its images and encoders."""
-    facts, unreadable = run.provenance["image_set"], run.provenance["unreadable"]
-    skipped = f", {len(facts['skipped'])} rows skipped" if facts["skipped"] else ""
-    damaged = f", {len(unreadable)} with a file that cannot be decoded" if unreadable else ""
-    yield f"{facts['name']}: {facts['scored_rows']} images scored{skipped}{damaged}"
-    yield from (f"  row {problem['row']}: {problem['reason']}" for problem in [*facts["skipped"][:5], *unreadable[:5]])
-    for encoder in run.provenance["encoders"]:
-        weights = f"{encoder['licence']}, weights {(encoder['weights_sha256'] or 'none')[:12]}"
-        yield f"{encoder['role']}: {encoder['name']} ({weights if encoder['status'] == 'used' else encoder['note']})"
-    if (long := run.provenance["long_prompts"]) and long["n"]:
-        yield f"{long['n']} of {long['of']} prompts exceed the encoder's context and were cut into clauses"
-
-
-def print_ratings(ratings: Ratings, printed: Collection[str] = ()) -> None:
-    """Print means, differences and controls as tables; what has no measurement at all is one line a metric.
-
-    Warnings that were ``printed`` already are not printed again.
-    """
-    from evals.cli.tables import print_lines, print_table
-    from evals.reporting.comparison import metric_lines
-    from evals.reporting.controls import control_groups, control_table
-
-    systems = ratings["systems"]
-    scored = [row for row in ratings["rows"] if row["mean"] is not None]
-    keys = dict.fromkeys((row["suite"], row["metric"]) for row in scored)
-    n_suites = Counter(metric for _, metric in keys)
-    described = {row["metric"] for row in scored if row["better"] == "neither" and n_suites[row["metric"]] > 1}
-    lines = {
-        (suite, line.metric): line
-        for suite in dict.fromkeys(suite for suite, _ in keys)
-        for line in metric_lines([row for row in ratings["rows"] if row["suite"] == suite], ratings)
-    }
-    compared = [(key[0] or "", *_cells(lines[key], len(systems))) for key in keys if key[1] not in described]
-    if compared:
-        difference = ("first minus second",) if len(systems) == 2 else ()
-        title, headings = "Mean over prompts with 95% interval", ("suite", "metric", *systems, *difference)
-        print_table(title, headings, compared, right=systems, whole=["metric"])
-    if described:
-        # Nothing is better or worse in these, and the report has every suite.
-        rows = [_span(metric, scored, systems) for metric in n_suites if metric in described]
-        title, headings = "Descriptive metrics: lowest and highest mean of a suite", ("metric", "suites", *systems)
-        print_table(title, headings, rows, right=systems, whole=["metric", "suites"])
-    print_lines(f"not scored: {metric} ({_reasons(counts)})" for metric, counts in _unscored(ratings).items())
-    if groups := [group for group in control_groups(ratings, measured_only=True) if group.in_summary]:
-        table = control_table(groups)
-        print_table(table.title, table.headings, table.rows)
-        print_lines(f"{group.control}, {group.statistic}: {group.meaning}" for group in groups)
-    print_lines(f"note: {warning}" for warning in ratings["warnings"] if warning not in printed)
-
-
-def _cells(line: MetricLine, n_systems: int) -> Iterator[str]:
-    """Yield a metric with its arrow, what each system reached, and how two differ."""
-    yield line.metric + {"higher": " \u2191", "lower": " \u2193", "neither": ""}[line.better]
-    for cell in line.cells:
-        value = f"{cell.mean} [{cell.interval}]" if cell.interval else cell.mean
-        yield "\n".join(filter(None, ("" if cell.prompts == "" else value, _reasons(cell.reasons))))
-    if n_systems == 2:
-        texts = (f"{pair.mean} [{pair.interval}]" if pair.interval else pair.mean for pair in line.differences)
-        yield "\n".join(f"{text} {pair.prompts}".strip() for text, pair in zip(texts, line.differences, strict=True))
-
-
-def _span(metric: str, scored: Sequence[SystemMean], systems: Sequence[str]) -> tuple[str, ...]:
-    means: dict[str, list[float]] = {system: [] for system in systems}
-    for row in scored:
-        if row["metric"] == metric and row["mean"] is not None:
-            means[row["system"]].append(row["mean"])
-    spans = (f"{min(of_system):.3g} to {max(of_system):.3g}" if of_system else "" for of_system in means.values())
-    n_suites = len({row["suite"] for row in scored if row["metric"] == metric})
-    return metric, str(n_suites), *spans
-
-
-def _reasons(counts: dict[str, int] | Counter[str]) -> str:
-    return ", ".join(f"{reason} x{count}" for reason, count in counts.items())
-
-
-def _unscored(ratings: Ratings) -> dict[str, Counter[str]]:
-    """Return each metric that has no measurement in any suite, with its reasons counted."""
-    counts: dict[str, Counter[str]] = {}
-    for row in ratings["rows"]:
-        counts.setdefault(row["metric"], Counter()).update(row["reasons"])
-    scored = {row["metric"] for row in ratings["rows"] if row["mean"] is not None}
-    return {metric: reasons for metric, reasons in counts.items() if metric not in scored}
-
-
-def print_operations(section: OperationsSection | None) -> None:
-    """Print latency, cost and outcomes of each system and size as a table, nothing where no requests are known."""
-    from evals.cli.tables import print_lines, print_table
-
-    if section is None:
-        return
-    rows = [
-        (size.size, f"{line.title}, {line.unit}", *(cell.text for cell in line.cells))
-        for size in section.sizes
-        for line in size.lines
-        if line.in_summary
-    ]
-    title, headings = "Operations: what asking was like, with 95% interval", ("size", "figure", *section.systems)
-    print_table(title, headings, rows, right=section.systems, whole=["figure"])
-    print_lines(
-        f"no picture: {requests.system}, size {size.size}: {requests.reasons}"
-        for size in section.sizes
-        for requests in size.systems
-        if requests.reasons
-    )
-    print_lines(f"note: {note}" for note in section.notes)
-
-
-def print_stars(stars: StarSection) -> None:
-    """Print the star table, totals, advice and monthly costs, nothing where no row has been rated."""
-    from evals.cli.tables import print_lines, print_table
-
-    if not stars.lines:
-        return
-    rated = [case for case in stars.advice if case.is_rated]
-    print_table(stars.table.title, stars.table.headings, stars.table.rows)
-    together = dict.fromkeys(
-        f"{total.system} {total.number}" if total.number else total.absent for total in stars.totals
-    )
-    print_lines(f"all rows together: {text}" for text in together)
-    print_lines(f"  {verdict}" for verdict in (*stars.total_verdicts, *stars.bradley_terry))
-    for table in (stars.advice_table(rated), stars.cost_table):
-        if table.rows:
-            print_table(table.title, table.headings, table.rows)
-    print_lines(f"{case.title}: {case.verdict} (a fact, nothing was rated)" for case in stars.advice if case.is_fact)
-    if unrated := [case.title for case in stars.advice if not case.is_rated and not case.is_fact]:
-        print_lines([f"too little was rated to recommend for: {'; '.join(unrated)}"])
+    for check in checks:
+        word = "holds" if check["holds"] else "FAILS"
+        interval = f" ({check['low']:.1f} to {check['high']:.1f})" if check["low"] is not None else ""
+        stars = check["reason"] if check["stars"] is None else f"{check['stars']:.1f} stars{interval}"
+        print_lines([f"{word}: {check['system']} at least {check['at_least']:g} in {check['row']}: {stars}"])

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from evals.cli.options import FilePath, as_json, own_weights, print_json
+from evals.cli.options import FilePath, as_json, own_weights, print_json, some_systems
 from evals.cli.tables import say
 
 
 @click.command()
 @click.argument("run", type=FilePath())
-@click.option("--out", required=True, type=FilePath(), help="The folder for the report.")
+@click.option("--out", type=FilePath(), help="The folder for the report (default: RUN/report).")
 @click.option(
     "--prompts",
     "prompts_per_suite",
@@ -21,15 +21,25 @@ from evals.cli.tables import say
     show_default=True,
     help="Prompts of each suite that are shown with their pictures; 0 leaves all pictures out.",
 )
-@click.option("--systems", default="", help="Only these systems of the run, such as A,B; the verdicts stay the run's.")
+@some_systems
 @own_weights
 @as_json
-def report(run: Path, out: Path, prompts_per_suite: int, systems: str, weights: Path | None, json_wanted: bool) -> None:
+def report(
+    run: Path,
+    out: Path | None,
+    prompts_per_suite: int,
+    systems: list[str],
+    weights: Path | None,
+    json_wanted: bool,
+) -> None:
     """Write the report of a scored run: HTML, Markdown, JSON and CSV."""
+    from evals.cli.progress import doing
+
+    doing("writing the page")
     from evals import load_run
     from evals.reporting import write_report
 
-    page = write_report(load_run(run), out, prompts_per_suite, list(filter(None, systems.split(","))), weights)
+    page = write_report(load_run(run), out or run / "report", prompts_per_suite, systems, weights)
     if json_wanted:
         print_json({"report": str(page)})
     else:

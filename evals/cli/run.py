@@ -7,8 +7,16 @@ from typing import Any
 
 import click
 
-from evals.cli.options import as_json, chosen_eval, device, eval_options, generation_options, print_json, run_folder
-from evals.cli.tables import say
+from evals.cli.options import (
+    as_json,
+    chosen_eval,
+    device,
+    eval_options,
+    generation_options,
+    print_json,
+    run_folder,
+    verbose,
+)
 
 
 @click.command()
@@ -16,6 +24,7 @@ from evals.cli.tables import say
 @run_folder
 @generation_options
 @device
+@verbose
 @as_json
 def run(
     eval_name: str | None,
@@ -25,6 +34,7 @@ def run(
     limit: int | str | None,
     out: Path,
     device: str,
+    verbose: bool,
     json_wanted: bool,
     **options: Any,
 ) -> None:
@@ -34,7 +44,7 @@ def run(
     --prompts make it.
     """
     from evals.cli.generate import end_unfinished, generate_eval, print_generation
-    from evals.cli.progress import shown_progress
+    from evals.cli.progress import doing, shown_progress
     from evals.cli.rate import print_run
     from evals.rating.stage import rate_run
     from evals.reporting import write_report
@@ -47,9 +57,10 @@ def run(
     end_unfinished(generation)
     with shown_progress() as progress:
         scored = score(generation.folder, out, device=device, progress=progress)
+        doing("writing the page")
         page = write_report(scored, out / "report")
+    ratings = rate_run(scored)
     if json_wanted:
-        print_json({"generation": generation.as_dict(), "ratings": rate_run(scored), "report": str(page)})
+        print_json({"generation": generation.as_dict(), "ratings": ratings, "report": str(page)})
     else:
-        print_run(scored)
-        say(f"\nreport: {page}")
+        print_run(scored, ratings, f"page: {page}", verbose)

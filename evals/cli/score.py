@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from evals.cli.options import FilePath, as_json, device, print_json
-from evals.cli.tables import say
+from evals.cli.options import FilePath, as_json, device, print_json, verbose
 
 
 @click.command()
@@ -18,6 +17,7 @@ from evals.cli.tables import say
 @click.option("--skip-bad", is_flag=True, help="Leave bad rows out and count them.")
 @click.option("--features", type=FilePath(), help="Share this feature cache (default: OUT/features).")
 @device
+@verbose
 @as_json
 def score(
     source: Path,
@@ -27,14 +27,15 @@ def score(
     skip_bad: bool,
     features: Path | None,
     device: str,
+    verbose: bool,
     json_wanted: bool,
 ) -> None:
-    """Measure an image set (or the one inside a run) and print its ratings.
+    """Measure an image set (or the one inside a run) and print who is better at what.
 
     'twinlens import' makes an image set of folders of pictures.
     """
     from evals.cli.progress import shown_progress
-    from evals.cli.rate import print_run
+    from evals.cli.rate import page_command, print_run
     from evals.rating.stage import rate_run
     from evals.scoring.stage import score as score_images
 
@@ -46,8 +47,7 @@ def score(
     if json_wanted:
         print_json(ratings)
     else:
-        print_run(run)
-        say(f"\nscores: {out / 'scores.parquet'}\nreport: twinlens report {out} --out DIR")
+        print_run(run, ratings, page_command(out), verbose)
 
 
 def _run_of(source: Path) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -276,12 +276,33 @@ gemini-nano-banana-2.1@google
         """
         if system in self.offers:
             return self.offers[system]
-        model, _, host = (part.strip() for part in system.partition("@"))
+        host = system.partition("@")[2].strip()
         if host and host not in self.hosts:
             raise FactsError(f"there is no host {host!r} in {system!r}; {suggestion(host, self.hosts)}")
-        raise FactsError(self._why_unknown(system, model, host))
+        raise FactsError(self._meant(system) or f"there is no system {system!r}; see: twinlens systems")
 
-    def _why_unknown(self, system: str, model: str, host: str) -> str:
+    def unknown_names(self, systems: Iterable[str]) -> str:
+        """Return one sentence on the systems that the facts do not know, with the nearest one; empty where none is.
+
+        Examples
+        --------
+        >>> read_facts().unknown_names(["flux-2-klein-4b@bfl", "flux-2-flexx@bfl", "baseline"])
+        'The facts do not know flux-2-flexx@bfl (did you mean flux-2-flex@bfl?).'
+        """
+        unknown = [system for system in systems if self.offer_of(system) is None]
+        meant = [f"{name} (did you mean {nearest}?)" for name in unknown if (nearest := self._nearest(name))]
+        return f"The facts do not know {', '.join(meant)}." if meant else ""
+
+    def _nearest(self, system: str) -> str:
+        model, _, host = (part.strip() for part in system.partition("@"))
+        names = (model, self.aliases.get(plain_name(model)), *difflib.get_close_matches(model, self.models, n=1))
+        offers = [offer for name in names for offer in self.offers.values() if offer.model == name]
+        # Sorting keeps the order of what is alike: the name as it is before one that is only close.
+        return next((offer.system for offer in sorted(offers, key=lambda offer: offer.host != host)), "")
+
+    def _meant(self, system: str) -> str:
+        """Return the clause that helps with a system that is not known, empty where nothing is near."""
+        model, _, host = (part.strip() for part in system.partition("@"))
         if served := self._served(model, host):
             return f"{model} is not known on {host}; write {served}" if host else f"the host is missing; write {served}"
         if right := self.aliases.get(plain_name(model)):
@@ -291,8 +312,7 @@ gemini-nano-banana-2.1@google
                 when = f"was shut down on {gone.retired}" if gone.retired else "is no longer served"
                 return f"{model!r} {when}; write {self._served(gone.replaced_by, host)}"
         close = difflib.get_close_matches(model, self.models, n=1)
-        instead = f"did you mean {self._served(close[0], host)}?" if close else "see: twinlens systems"
-        return f"there is no system {system!r}; {instead}"
+        return f"there is no system {system!r}; did you mean {self._served(close[0], host)}?" if close else ""
 
     def _served(self, model: str, host: str) -> str:
         """Return the systems of a model as a choice, the one on the host that was asked for alone if there is one."""

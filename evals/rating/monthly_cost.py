@@ -186,9 +186,7 @@ def _price_of(system: str, size: str, facts: Facts, operations: Sequence[SystemO
     run = next((row for row in operations if (row["system"], row["size"]) == (system, size)), None)
     measured = _measured(run) if run and not (run["simulated"] and listed) else None
     if measured is None:
-        return listed or _Price(
-            reason="no model on no host that the facts know has this name, and no run tells its cost"
-        )
+        return listed or _Price(reason="the facts do not know this system, and no run tells its cost")
     return replace(measured, notes=(*measured.notes, *_life_cycle(facts, system)))
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 from pydantic import TypeAdapter
 
 from evals.data_files import data_path
+from evals.facts.models import read_facts
 from evals.imageset.contract import FILE_MISSING, RATINGS, ended_as
 from evals.imageset.imageset import clear_leftovers, write_atomically
 from evals.rating.common_prompts import CommonPrompts, common_prompts, notes_on_forms, pairing_warnings
@@ -100,8 +101,10 @@ def _rated(run: Run, weights: Weights | None, where: str | None) -> RunRatings:
     in_operation = [] if requests is None else operations(requests)
     stars = award_stars(table, merged, ratings["controls"], in_operation, run.definition, weights=row_weights)
     common = common_prompts(samples, requests)
+    unknown_names = read_facts().unknown_names(name for name in stars["systems"] if name not in stars["simulated"])
     ratings["warnings"] = [
         *scope, *pairing_warnings(common), *_missing_pictures(requests), *notes_on_forms(samples), *ratings["warnings"],
+        *filter(None, [unknown_names]),
     ]  # fmt: skip
     return RunRatings(**ratings, scope=scope, common_prompts=common, stars=stars)
 

@@ -20,10 +20,13 @@ from evals.rating.stars.document import Stars
 from evals.rating.stars.table import TableRow
 from evals.rating.stars.totals import TotalDifference
 from evals.reporting import formatting
+from evals.reporting.comparison import dimension_of
 from evals.reporting.formatting import join_names, pluralize
 from evals.reporting.groups import RowVerdict, lead, row_verdict
 from evals.reporting.not_measured import most_frequent_reason
 from evals.reporting.system_labels import system_labels
+from metrics.catalogue import FEATURES, is_weak, metric
+from metrics.encoders.catalogue import fetch_command
 
 MOST_SENTENCES = 3
 """Of advice, and of cautions."""
@@ -212,6 +215,7 @@ def _cautions(ratings: RunRatings, provenance: Mapping[str, Any]) -> Iterator[Ca
     2. Pictures that were made and are gone: the stars are of the rest.
     3. Weak encoders: they see less than the usual ones.
     4. Few prompts: only large differences show.
+    5. Names that the facts do not know: nothing declared and no price is shown of them.
 
     What holds of one row alone stands beside it, and all warnings below the table.
     """
@@ -227,13 +231,10 @@ def _cautions(ratings: RunRatings, provenance: Mapping[str, Any]) -> Iterator[Ca
         systems = join_names([f"{system} ({n:,})" for system, n in missing.items() if n])
         says = f"Pictures that were made are not in the set, and the stars leave them out: {systems}."
         yield Caution(says, "Put the files back, then score again.")
-    weak = [
-        f"{encoder['name']}: {encoder['note']}"
-        for encoder in provenance.get("encoders", ())
-        if encoder["status"] == "used" and encoder.get("note")
-    ]
-    if weak:
-        yield Caution(f"{_first_of(weak)}.", "Fetch the usual weights (twinlens doctor says which), then score again.")
+    for encoder in provenance.get("encoders", ()):
+        if encoder["status"] == "used" and is_weak(encoder["name"]):
+            says = f"{encoder['name']} is a {encoder['note'].partition('; real weights')[0]}."
+            yield Caution(says, f"Stronger: {fetch_command(encoder['role'])}, then score again.")
     pairs = [pair for row in rows for pair in row["differences"] if pair["p_holm"] is not None]
     few = [pair for pair in pairs if pair["n_prompts"] < WELL_COVERED_PROMPTS]
     if few:
@@ -245,6 +246,9 @@ def _cautions(ratings: RunRatings, provenance: Mapping[str, Any]) -> Iterator[Ca
         )
         says = f"{len(few)} of {pluralize(len(pairs), 'comparison')} rest on fewer than {WELL_COVERED_PROMPTS} prompts"
         yield Caution(f"{says}{shows}.", more)
+    stars = ratings["stars"]
+    if unknown := read_facts().unknown_names(name for name in stars["systems"] if name not in stars["simulated"]):
+        yield Caution(unknown, "Name systems as twinlens systems does, to see their declared facts and prices.")
 
 
 def _not_rated(ratings: RunRatings) -> tuple[NotRated, ...]:
@@ -269,7 +273,10 @@ def _why_not_rated(row: TableRow, ratings: RunRatings) -> tuple[str, str]:
     of_row = [each for each in ratings["rows"] if each["suite"] == row["suite"] and each["metric"] in broken]
     code = most_frequent_reason(of_row) if all(each["mean"] is None for each in of_row) else None
     if code in ("encoder_unavailable", "encoder_unfit"):
-        return formatting.reason(code), "twinlens doctor says which weights to fetch; then twinlens score again"
+        roles = (FEATURES[feature].role for name in broken for feature in metric(name).features)
+        fetch = next(filter(None, map(fetch_command, roles)), "twinlens doctor says which weights it needs")
+        dimension = formatting.DIMENSIONS[dimension_of(broken[0])][0].lower()
+        return formatting.reason(code), f"to get {dimension}: {fetch}, then twinlens score again"
     if code is not None:
         return formatting.reason(code), "twinlens score IMAGESET --out RUN, on pictures that have it"
     if not of_row:

@@ -211,6 +211,22 @@ def default_names(role: Role) -> Sequence[str]:
     return [f"{row.library}:{row.default_model}" for row in ENCODERS if row.role == role and row.default_model]
 
 
+FETCHABLE = ("open_clip", "transformers", "owlv2", "grounding_dino", "vqa", "insightface")
+"""The libraries whose weights `metrics.encoders.weights.fetch` downloads."""
+
+
+def fetch_command(role: str) -> str:
+    """Return the command that fetches the best encoder of a role that can be fetched, empty where none can.
+
+    Examples
+    --------
+    >>> fetch_command("adherence"), fetch_command("text")
+    ('twinlens models fetch open_clip:ViT-B-32/laion2b_s34b_b79k', '')
+    """
+    rows = (row for row in ENCODERS if row.role == role and row.default_model and row.library in FETCHABLE)
+    return next((f"twinlens models fetch {row.library}:{row.default_model}" for row in rows), "")
+
+
 def load_encoder(name: str, device: str = "auto") -> Any:
     """Load the encoder called ``library:model/weights``; the only place that imports a model library.
 

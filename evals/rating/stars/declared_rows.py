@@ -68,7 +68,7 @@ def declared_cell(capability_id: str, system: str) -> DeclaredCell:
     offer = read_facts().offer_of(system)
     cell = capability.of(offer.model, offer.host) if offer else None
     if offer is None:
-        return _row(capability, system, None, None, "no model on no host that the facts know has this name")
+        return _row(capability, system, None, None, "the facts do not know this system")
     if cell is None:
         return _row(capability, system, None, None, "nobody looked into it")
     if not capability.rubric:

@@ -48,11 +48,15 @@ def test_demo_without_json_prints_truth_and_what_was_not_measured(demo_run, monk
         tuple(not_measured(rate_run(run_again), run_again.provenance["encoders"])),
     )
     monkeypatch.setattr("evals.cli.demo.score_demo", lambda images, progress: outcome)
-    again = CliRunner().invoke(main, ["demo", "--out", str(demo_run)])
-    assert again.exit_code == 0
-    assert again.stdout.count("  found ") == len(definition.truth)
-    assert "NOT FOUND" not in again.stdout
-    assert "\nNot measured here:\n  adherence.vqa: the weights of vqa:" in again.stdout
+    monkeypatch.setenv("COLUMNS", "80")
+    short, long = (CliRunner().invoke(main, ["demo", "--out", str(demo_run), *more]) for more in ([], ["-v"]))
+    assert (short.exit_code, long.exit_code) == (0, 0)
+    n = len(definition.truth)
+    assert short.stdout.splitlines()[-1] == f"The scripted truth was found in {n} of {n} points."
+    assert len(short.stdout.splitlines()) <= 40
+    assert long.stdout.count("  found ") == n
+    assert "NOT FOUND" not in long.stdout
+    assert "\nNot measured here:\n  adherence.vqa: the weights of vqa:" in long.stdout
 
 
 def test_the_numbers_of_the_demo_come_out_again(demo_run):

@@ -66,8 +66,8 @@ def test_the_stages_of_a_brought_set_print_and_write_one_document(repeats, tmp_p
     out = str(tmp_path / "run")
     done = run("score", str(repeats), *SSIM, "--out", out)
     assert done.exit_code == 0
-    assert "reproducibility.ssim" in done.stdout
-    assert "scores.parquet" in done.stdout
+    assert "set: 20 images scored" in done.stdout
+    assert f"page: twinlens report {out}" in done.stdout
     ratings = json.loads(run("score", str(repeats), *SSIM, "--out", out, "--json").stdout)
     assert {row["system"] for row in ratings["rows"]} == {"a", "b"}
     assert json.loads(run("rate", out, "--json").stdout) == ratings

@@ -1,6 +1,6 @@
 """The terminal's tables: what has no better direction takes a line a metric, not a line a suite."""
 
-from evals.cli.rate import print_ratings
+from evals.cli.details import print_ratings
 
 
 def a_row(metric, suite, system, mean, better="neither"):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from evals import load_run, rate_run
-from evals.cli.rate import print_run
+from evals.cli.details import print_details
 from evals.rating.common_prompts import common_prompts, nearly_equal, notes_on_forms, pairing_warnings
 from tests.run_folder import write_run
 
@@ -117,7 +117,7 @@ def test_that_few_prompts_pair_is_the_first_warning_and_printed_above_the_tables
     assert ratings["warnings"][0].startswith(begins)
     assert ratings["common_prompts"] == rate_run(run)["common_prompts"]
     assert ratings["common_prompts"][0]["n_common"] == 1
-    print_run(run)
+    print_details(run, rate_run(run))
     printed = " ".join(capsys.readouterr().out.split())
     assert printed.count("only these are compared") == 1
     assert printed.index("warning: 1 of 5 prompts") < printed.index("images scored")

@@ -103,9 +103,32 @@ def test_the_advice_names_the_largest_leads_of_each_system_and_how_sure_they_are
 
 def test_the_heaviest_cautions_come_first_each_with_what_to_do() -> None:
     apart = {"suite": "s", "system_a": "a", "system_b": "b", "n_prompts": 9, "n_common": 1, "nearly_equal": []}
-    cautions = answered(*DECIDED, common=[apart], name="tiny", note="a weak encoder").cautions
-    assert [caution.says.split()[0] for caution in cautions] == ["1", "tiny:", "4"]
+    weak = {"role": "adherence", "name": "embedded:lite", "note": "weak encoder, not CLIP; real weights: elsewhere"}
+    cautions = answered(*DECIDED, common=[apart], **weak).cautions
+    assert [caution.says.split()[0] for caution in cautions] == ["1", "embedded:lite", "4"]
+    assert cautions[1].says == "embedded:lite is a weak encoder, not CLIP."
+    assert "twinlens models fetch open_clip:" in cautions[1].remedy
     assert all(caution.remedy for caution in cautions)
+    (of_prompts,) = answered(*DECIDED, role="aesthetic", name="aesthetic:v2", note="a proxy of taste").cautions
+    assert of_prompts.says.startswith("4 of 4 comparisons")
+
+
+def test_a_name_that_the_facts_do_not_know_is_answered_once_with_the_nearest() -> None:
+    systems = ("flux-2-flexx@bfl", "mine")
+    table = document(row("one", kind="declared"))
+    ratings: Any = {"stars": {**table, "systems": systems}, "common_prompts": [], "rows": []}
+    (caution,) = answer(ratings, {}).cautions
+    assert caution.says == "The facts do not know flux-2-flexx@bfl (did you mean flux-2-flex@bfl?)."
+    assert answer({**ratings, "stars": {**table, "systems": systems, "simulated": systems}}, {}).cautions == ()
+
+
+def test_a_row_whose_encoder_is_lacking_names_what_fetches_it() -> None:
+    lacking = row("objects", problem="not measured")
+    lacking["components"] = [{"metric": "structure.objects", "scale": {"problem": "not measured"}}]
+    rows = [{"suite": "s", "metric": "structure.objects", "mean": None, "reasons": {"encoder_unavailable": 3}}]
+    ratings: Any = {"stars": document(lacking), "common_prompts": [], "rows": rows}
+    (group,) = answer(ratings, {}).not_rated
+    assert group.remedy.startswith("to get scene structure: twinlens models fetch owlv2:")
 
 
 def test_rows_that_nobody_measured_are_collected_by_their_reason() -> None:

@@ -6,10 +6,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from evals.cli.rate import print_operations, print_run
+from evals.cli.details import print_details, print_operations
 from evals.rating.operations import SystemOperations, operations
 from evals.rating.operations_by_size import operations_by_size
-from evals.rating.stage import operations_of
+from evals.rating.stage import operations_of, rate_run
 from evals.reporting.operations import BY_SIZE, FIGURES, section
 from evals.run import Run
 
@@ -122,7 +122,7 @@ def test_the_terminal_shows_figures_reasons_and_notes_and_takes_no_name_for_mark
     marked_up = operations(pd.DataFrame([{"system": "[red]x[/red]", "size": "[b]", "outcome": "ok"}]))
     print_operations(section(asked(simulated=True), [BERYL]))
     print_operations(section(marked_up, []))
-    print_run(whole_run)
+    print_details(whole_run, rate_run(whole_run))
     shown = capsys.readouterr().out
     for text in (f"5.50 ({INTERVAL})", "≥ 8.65", "gone@fake, size 1K: 2 safety", "simulated", "[red]x[/red]", "[b]"):
         assert text in shown

@@ -1,6 +1,6 @@
 """The star section: what it draws, what it says where there is nothing to draw, and that nothing is lost on the way."""
 
-from evals.cli.rate import print_stars
+from evals.cli.details import print_stars
 from evals.rating.monthly_cost import monthly_costs
 from evals.rating.stars.recommendations import ENOUGH
 from evals.reporting.metric_figures import star_figure
@@ -24,7 +24,7 @@ def test_every_row_is_shown_with_stars_scale_and_the_articles_or_with_the_reason
     )
     assert "no measurement on suite nowhere" in lines["scenes"].problem
     assert "requests" in lines["cost"].problem
-    assert all("no model on no host" in cell.absent for cell in lora.cells)
+    assert all("the facts do not know" in cell.absent for cell in lora.cells)
     assert (lora.article, lora.article_verdict) == ("2 : 5", "not comparable")
 
 

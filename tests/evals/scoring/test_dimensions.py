@@ -8,7 +8,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from evals.cli.rate import print_run
+from evals.cli.details import print_details
 from evals.imageset.imageset import write_image_set
 from evals.rating.stage import rate_run
 from evals.run import Run
@@ -55,7 +55,7 @@ def test_adherence_is_scored_with_shuffled_prompts_and_the_share_of_long_ones(pr
     assert len(encoder["weights_sha256"]) == 64
     assert (own.weights_sha256 == encoder["weights_sha256"]).all()
     assert [row["statistic"] for row in rate_run(run)["controls"]] == ["auc", "mean"]
-    print_run(run)
+    print_details(run, rate_run(run))
     assert "1 of 4 prompts exceed the encoder's context" in capsys.readouterr().out
 
 

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from evals import load_run
-from evals.cli.rate import print_run
+from evals.cli.details import print_details
 from evals.definition import read_definition
 from evals.imageset.imageset import ImageSetError
 from evals.rating.stage import rate_run
@@ -333,6 +333,6 @@ def test_refusals_are_counted_and_told_and_never_change_a_mean(repeats, tmp_path
     run = score(repeats, tmp_path / "run", ["reproducibility.psnr"])
     assert run.provenance["image_set"]["outcomes"] == {"b": {"filtered": 1, "refused": 2}}
     assert {**rate_run(run), "stars": None} == {**before, "stars": None}
-    print_run(run)
+    print_details(run, rate_run(run))
     assert "b: requests that gave no image: 1 filtered, 2 refused" in capsys.readouterr().out
     assert "1 filtered, 2 refused" in write_report(run, tmp_path / "report").read_text()

@@ -86,7 +86,7 @@ def test_stars_have_a_dated_source_and_everything_else_a_reason(capability):
     [
         ("sla", "flux-2-pro@bfl", "nobody knows: Nothing public was found"),
         ("lora", "flux-3-image@bfl", "nobody looked into it"),
-        ("lora", "aurora-1@demo", "no model on no host that the facts know has this name"),
+        ("lora", "aurora-1@demo", "the facts do not know this system"),
         ("steps", "flux-2-flex@bfl", "it has no rubric: more of it is not better for everyone"),
     ],
 )
