@@ -17,9 +17,7 @@ from evals.cli.tables import say
     "--prompts",
     "prompts_per_suite",
     type=click.IntRange(min=0),
-    default=12,
-    show_default=True,
-    help="Prompts of each suite that are shown with their pictures; 0 leaves all pictures out.",
+    help="At most so many prompts of each suite in the gallery, all without it; 0 leaves all pictures out.",
 )
 @some_systems
 @own_weights
@@ -27,7 +25,7 @@ from evals.cli.tables import say
 def report(
     run: Path,
     out: Path | None,
-    prompts_per_suite: int,
+    prompts_per_suite: int | None,
     systems: list[str],
     weights: Path | None,
     json_wanted: bool,

@@ -11,8 +11,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from evals.imageset.imageset import clear_leftovers, write_atomically
 from evals.imageset.visible import visible
 from evals.rating.operations import SystemOperations
@@ -25,15 +23,19 @@ from evals.reporting import (
     comparison,
     controls,
     dimensions,
+    exhibits,
     figures,
     formatting,
     gallery,
     metric_figures,
     operations,
+    pages,
     stars,
-    tables,
     thumbnails,
+    why,
 )
+from evals.reporting.copies import Copies
+from evals.reporting.exhibits import Exhibit
 from evals.run import Run
 from evals.scoring.provenance import provenance_warnings
 
@@ -52,19 +54,30 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\u
 def write_report(
     run: Run,
     out: Path,
-    prompts_per_suite: int = gallery.PROMPTS_PER_SUITE,
+    prompts_per_suite: int | None = None,
     systems: Sequence[str] = (),
     weights: Weights | None = None,
 ) -> Path:
-    """Write ``index.html``, ``report.md``, ``report.json``, ``comparison.csv`` and ``differences.csv`` into ``out``.
+    """Write the report of a run into a folder, and return the path of its page.
 
-    Everything is made in memory first and each file then replaced whole, the page last; other files in ``out`` stay.
-    Equal runs give equal bytes. No machine path is written.
+    The answer is ``index.html``, which needs nothing else; ``gallery.html`` has all prompts, with their pictures in
+    ``pictures``, ``tables.html`` all numbers; ``report.md``, ``report.json``, ``comparison.csv`` and
+    ``differences.csv`` are for other readers. Everything is made in memory first and each file then replaced whole, the
+    page last; other files in ``out`` stay. Equal runs give equal bytes. No machine path is written.
 
-    ``systems`` are those of the run that the report is about, all where none is named (`evals.rating.selection`). Of
-    each suite at most ``prompts_per_suite`` prompts are shown with their pictures; 0 leaves all pictures out. With
-    ``weights`` the total is under these (`evals.rating.weights.read_weights`). The folder is made if it is not there;
-    the path of the page is returned.
+    Parameters
+    ----------
+    run
+        The scored run.
+    out
+        The folder; it is made if it is not there.
+    prompts_per_suite
+        At most so many prompts of each suite are in the gallery, all where None; 0 leaves all pictures out, and there
+        is no gallery.
+    systems
+        Those of the run that the report is about, all where none is named (`evals.rating.selection`).
+    weights
+        The total is under these where given (`evals.rating.weights.read_weights`).
     """
     out = Path(out)
     ratings = rate_run(run, weights)
@@ -76,18 +89,26 @@ def write_report(
     provenance: dict[str, Any] = formatting.without_folders(dict(run.provenance))
     provenance.get("image_set", {}).pop("path", None)
     in_operation, by_size = operations.rows_of(run), operations.compared_sizes(run)
-    page = _contents(run, ratings, provenance, prompts_per_suite)
+    page = _contents(run, ratings, provenance)
+    copies = Copies(run, out)
+    page |= _pictures(run, ratings, copies, prompts_per_suite)
     page["operations"] = operations.section(in_operation, ratings["systems"], by_size)
     files = {
         "comparison.csv": _table(COMPARISON_COLUMNS, ratings["rows"]),
         "differences.csv": _table(DIFFERENCE_COLUMNS, ratings["differences"]),
         "report.json": _json(page, ratings, provenance, {"operations": in_operation, "size_comparison": by_size}),
-        "report.md": _rendered("report.md.jinja", page),
-        "index.html": _rendered("report.html.jinja", page),
+        "report.md": pages.rendered("report.md.jinja", page),
+        "tables.html": pages.rendered("tables.html.jinja", page),
+        "gallery.html": pages.rendered("gallery.html.jinja", page) if page["has_gallery"] else "",
+        "index.html": pages.rendered("report.html.jinja", page),
     }
     out.mkdir(parents=True, exist_ok=True)
     clear_leftovers(out)
+    copies.clear()
     for name, text in files.items():
+        if not text:
+            (out / name).unlink(missing_ok=True)
+            continue
         write_atomically(out / name, visible(text).encode())
     return out / "index.html"
 
@@ -102,7 +123,21 @@ def _named_without_folders(ratings: RunRatings) -> RunRatings:
     return document  # type: ignore[no-any-return]
 
 
-def _contents(run: Run, ratings: RunRatings, provenance: Mapping[str, Any], prompts_per_suite: int) -> dict[str, Any]:
+def _pictures(run: Run, ratings: RunRatings, copies: Copies, prompts_per_suite: int | None) -> dict[str, Any]:
+    """Return what pages show of pictures: why rows are decided, and the gallery."""
+    systems, shown = ratings["systems"], list[Exhibit]()
+    page: dict[str, Any] = {"full_heat": thumbnails.FULL_HEAT, "prompts_per_suite": prompts_per_suite, "why": ()}
+    if prompts_per_suite != 0:
+        every = exhibits.collect(run, ratings["stars"], systems)
+        shown = gallery.limited(every.values(), prompts_per_suite)
+        copies.make([*shown, *why.deciding_exhibits(ratings["stars"], every)])
+        page["why"] = why.why(ratings["stars"], every, systems, copies)
+    content = gallery.document(shown, ratings["stars"], systems, copies) if shown else ""
+    anchors = {row.id: row.anchor for row in page["why"]}
+    return page | {"gallery": content, "has_gallery": bool(shown), "why_anchors": anchors}
+
+
+def _contents(run: Run, ratings: RunRatings, provenance: Mapping[str, Any]) -> dict[str, Any]:
     """Return everything that the templates print."""
     systems: Sequence[str] = ratings["systems"]
     samples = run.samples
@@ -139,9 +174,6 @@ def _contents(run: Run, ratings: RunRatings, provenance: Mapping[str, Any], prom
         "missing": comparison.missing(ratings),
         "skipped": image_set.get("skipped", []),
         "long_prompts": _long_prompts(provenance.get("long_prompts")),
-        "gallery": gallery.collect(run, systems, prompts_per_suite),
-        "prompts_per_suite": prompts_per_suite,
-        "full_heat": thumbnails.FULL_HEAT,
     }
 
 
@@ -187,21 +219,6 @@ def _long_prompts(counts: Mapping[str, Any] | None) -> str:
         return ""
     prompts = f"{counts['n']} of {formatting.pluralize(counts['of'], 'prompt')}"
     return f"{prompts} are longer than the text encoder reads at once; they were scored clause by clause."
-
-
-def _rendered(template: str, page: Mapping[str, Any]) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("evals.reporting"),
-        autoescape=template.endswith(".html.jinja"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["pluralize"] = formatting.pluralize
-    environment.filters["suite_name"] = formatting.suite_name
-    environment.filters["markdown"] = tables.markdown_text
-    return environment.get_template(template).render(page)
 
 
 def _json(

@@ -52,17 +52,24 @@ class Page(HTMLParser):
         assert tag in self.VOID or self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] != "style":
+        if self.open and self.open[-1] not in ("style", "script"):
             self.text += data
 
 
 class Report:
-    """A written report: its files by name, the page as a browser sees it, and the JSON document."""
+    """A written report: its text files by name, its pages as a browser sees them, and the JSON document."""
 
     def __init__(self, run: Run, out: Path) -> None:
         self.index = write_report(run, out)
-        self.files = {path.name: path.read_text(encoding="utf-8") for path in out.iterdir()}
-        self.page, self.document = Page(self.files["index.html"]), json.loads(self.files["report.json"])
+        self.files = {path.name: path.read_text(encoding="utf-8") for path in out.iterdir() if path.is_file()}
+        self.page, self.tables = Page(self.files["index.html"]), Page(self.files["tables.html"])
+        self.document = json.loads(self.files["report.json"])
+
+    @property
+    def gallery(self) -> Any:
+        """The document of the gallery."""
+        text = self.files["gallery.html"].partition('<script type="application/json" id="document">')[2]
+        return json.loads(text.partition("</script>")[0])
 
     def section(self, heading: str) -> str:
         """Return a section of the Markdown."""

@@ -58,7 +58,7 @@ def test_what_lacks_for_one_measure_does_not_hide_the_other() -> None:
 def test_the_report_tells_it_where_adherence_is_told(report: Report) -> None:
     (known,) = (line for line in lines(report.document["ratings"]["agreements"]) if line.suites == "scenes")
     assert "Spearman's rho" in known.text
-    html = report.files["index.html"]
+    html = report.files["tables.html"]
     part = html[html.index('<section id="adherence"') : html.index('<section id="identity"')]
     assert "Do the two judges agree?" in part
     assert known.text.replace("'", "&#39;") in part

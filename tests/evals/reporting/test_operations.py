@@ -64,7 +64,7 @@ def test_times_say_how_many_were_in_flight_and_in_which_hour() -> None:
 
 
 def test_the_report_has_the_section_in_all_its_forms(report: Report, whole_run: Run) -> None:
-    html, part = report.files["index.html"], report.section("Operations")
+    html, part = report.files["tables.html"], report.section("Operations")
     for text in ('<section id="operations"', '<a href="#operations">', "Sizes side by side", '<th scope="col">4K</th>'):
         assert text in html
     table = [line for line in part.splitlines() if line.startswith("| 1K | Latency, median")]

@@ -1,4 +1,4 @@
-"""The report: five files that need nothing else, hold every number, and take no text for markup."""
+"""The report: pages that need nothing else, hold every number, and take no text for markup."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ from evals.reporting.formatting import without_folders
 from evals.run import Run
 from tests.run_folder import write_run
 
-from .conftest import BERYL, N_SCENES, ONYX, Report, write_fake_run
+from .conftest import BERYL, N_SCENES, ONYX, Page, Report, write_fake_run
 
 ATTACK = '<script>alert("x")</script> | pipe'
 
@@ -54,19 +54,22 @@ def test_the_first_lines_are_the_verdicts_of_the_star_table_and_nothing_else_nam
     assert any(row["better_system"] == BERYL for row in summary["rows"])
     for text in (report.page.words, report.files["report.md"].replace("\\", "")):
         assert summary["answer"] in text
-    below_the_table = report.page.words.partition("Does the picture show what the prompt asks for?")[2]
-    assert not re.search(r"is ahead|separable|told apart", below_the_table)
-    assert "over 6 common prompts" in below_the_table
-    assert re.search(rf"Seed ratio of {ONYX} on scenes: 0\.\d+ \(0\.\d+ to 0\.\d+\)", report.page.words)
+    numbers = report.tables.words.partition("Does the picture show what the prompt asks for?")[2]
+    assert not re.search(r"separable|told apart|is ahead (?!is decided)", numbers)
+    assert "over 6 common prompts" in numbers
+    assert re.search(rf"Seed ratio of {ONYX} on scenes: 0\.\d+ \(0\.\d+ to 0\.\d+\)", numbers)
 
 
+@pytest.mark.parametrize("name", ["index.html", "tables.html", "gallery.html"])
 @pytest.mark.parametrize("kind", ["report", "hostile", "single"])
-def test_a_page_is_well_formed_loads_nothing_and_its_links_lead_somewhere(kind: str, request: Any) -> None:
-    page, html = (shown := request.getfixturevalue(kind)).page, shown.files["index.html"]
+def test_a_page_is_well_formed_loads_nothing_and_its_links_lead_somewhere(kind: str, name: str, request: Any) -> None:
+    shown = request.getfixturevalue(kind)
+    page, html = Page(shown.files[name]), shown.files[name]
     assert not page.open
     addresses = [value for _, name, value in page.attributes
                  if name in ("src", "href", "xlink:href", "action", "data", "srcset")]  # fmt: skip
-    assert all(value.startswith(("data:", "#")) for value in addresses)
+    beside = [value.partition("#")[0] for value in addresses if not value.startswith(("data:", "#"))]
+    assert all((shown.index.parent / value).is_file() for value in beside)
     assert not re.search(r"@import|url\((?!#)", html)
     ids = [value for _, name, value in page.attributes if name == "id"]
     assert len(ids) == len(set(ids))
@@ -75,9 +78,10 @@ def test_a_page_is_well_formed_loads_nothing_and_its_links_lead_somewhere(kind: 
 
 
 def test_untrusted_text_is_text_everywhere(hostile: Report) -> None:
-    assert "script" not in hostile.page.tags
-    assert not any(name == "onerror" for _, name, _ in hostile.page.attributes)
-    assert hostile.page.text.count(ATTACK) > 10
+    for page, n_scripts in ((hostile.page, 1), (hostile.tables, 0), (Page(hostile.files["gallery.html"]), 3)):
+        assert page.tags.count("script") == n_scripts
+        assert not any(name.startswith("on") for _, name, _ in page.attributes)
+    assert hostile.page.text.count(ATTACK) + hostile.tables.text.count(ATTACK) > 10
     markdown = hostile.files["report.md"]
     assert "<script" not in markdown
     for block in markdown.split("\n\n"):
@@ -86,16 +90,19 @@ def test_untrusted_text_is_text_everywhere(hostile: Report) -> None:
 
 
 def test_read_text_is_shown_with_its_differences_marked(report: Report) -> None:
-    assert "OP<del>E</del>N 24 HOURS" in report.files["index.html"]
-    assert "<ins>&lt;img src=x" in report.files["index.html"]
-    assert "OPEN 24 HOURS ✓" in report.page.words
+    sign = next(one for one in report.gallery["prompts"] if one["id"] == "bakery")
+    right, wrong = (column["pictures"][0]["reading"] for column in sign["columns"])
+    assert right == [[[["same", "OPEN 24 HOURS"]], True]]
+    assert wrong[0] == [[["same", "OP"], ["missing", "E"], ["same", "N 24 HOURS"]], False]
+    assert wrong[1] == [[["extra", "<img src=x onerror=alert(1)>"]], False]
 
 
 def test_what_has_no_value_is_a_reason_and_counted(report: Report) -> None:
     assert report.document["counts"]["reasons"] == {"no_face": 1}
-    assert "no face was found in the image" in report.page.text
+    assert "no face was found in the image" in report.tables.text
     assert re.search(r"\| no face was found in the image \|.* portraits \| 0 \| 1 \|", report.files["report.md"])
-    assert not re.search(r"\b(nan|NaN|None|inf|undefined)\b", report.page.text)
+    for page in (report.page, report.tables):
+        assert not re.search(r"\b(nan|NaN|None|inf|undefined)\b", page.text)
     for name in ("report.md", "report.json", "comparison.csv", "differences.csv"):
         assert not re.search(r"\b(nan|NaN|None|inf)\b", report.files[name]), name
     assert without_folders({"n": [float("nan"), 1.0]}) == {"n": [None, 1.0]}
@@ -119,12 +126,12 @@ def test_encoders_stand_with_licence_weights_and_weakness_and_what_was_left_out_
         "row 7: the file is truncated",
         "3 of 12 prompts are longer than the text encoder reads at once",
     ):
-        assert text in report.page.words
+        assert text in report.page.words + report.tables.words
     assert "ab" * 32 in report.files["report.json"]
     for text in (report.page.text, report.files["report.md"].replace("\\_", "_")):
         assert "open_clip:tiny: weak offline encoder, not CLIP." in text
     assert "row 7 of the image set was left out" in report.files["report.md"]
-    assert "longer than the text encoder reads" not in single.page.text
+    assert "longer than the text encoder reads" not in single.tables.text
 
 
 def test_tables_hold_the_numbers_of_the_ratings(report: Report, whole_run: Run) -> None:
@@ -146,19 +153,22 @@ def test_one_system_is_shown_without_a_comparison(single: Report) -> None:
     assert "is ahead" not in words
     assert list(csv.DictReader(single.files["differences.csv"].splitlines())) == []
     assert f"Images{2 * N_SCENES + 3}" in words
-    assert "operations" not in single.files["index.html"].lower()
+    assert "operations" not in single.files["tables.html"].lower()
     assert "## Operations" not in single.files["report.md"]
 
 
 def test_three_systems_are_compared_pair_by_pair(hostile: Report) -> None:
     (row,) = [row for row in hostile.document["summary"]["rows"] if row["row"].endswith(":reproducibility")]
     assert row["better_system"] == BERYL
-    assert "Differences between each two systems" in hostile.page.words
+    assert "Differences between each two systems" in hostile.tables.words
 
 
-def test_a_report_is_five_files_in_equal_bytes_and_others_stay(report: Report, whole_run: Run, tmp_path: Path) -> None:
+def test_a_report_is_the_same_files_in_equal_bytes_and_others_stay(
+    report: Report, whole_run: Run, tmp_path: Path
+) -> None:
     assert report.index.name == "index.html"
-    assert set(report.files) == {"index.html", "report.md", "report.json", "comparison.csv", "differences.csv"}
+    pages = {"index.html", "gallery.html", "tables.html"}
+    assert set(report.files) == {*pages, "report.md", "report.json", "comparison.csv", "differences.csv"}
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "index.html").write_text("old")
     assert Report(whole_run, tmp_path).files == {**report.files, "notes.txt": "mine"}
@@ -178,7 +188,7 @@ def test_a_report_that_cannot_be_finished_leaves_the_old_one_whole(
     monkeypatch.setattr(os, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write_report(run, out)
-    monkeypatch.setattr(report_module, "_rendered", broken)
+    monkeypatch.setattr(report_module.pages, "rendered", broken)
     with pytest.raises(ValueError, match="broken"):
         write_report(run, out)
     assert {name: (out / name).read_text() for name in before} == before
@@ -187,12 +197,14 @@ def test_a_report_that_cannot_be_finished_leaves_the_old_one_whole(
 def test_pictures_that_are_gone_are_said_in_their_place_or_all_left_out(run: Run, tmp_path: Path) -> None:
     (run.path / "images/o-bakery.png").unlink()
     (run.path / "images/b-bakery.png").write_bytes(b"not a picture")
-    page = Report(run, tmp_path / "out").page
-    assert "The image file is no longer there." in page.text
-    assert "The image file is not an image that can be read" in page.text
-    html = write_report(run, tmp_path / "without", prompts_per_suite=0).read_text()
+    gallery = Report(run, tmp_path / "out").files["gallery.html"]
+    assert "The image file is no longer there." in gallery
+    assert "The image file is not an image that can be read" in gallery
+    html = write_report(run, tmp_path / "out", prompts_per_suite=0).read_text()
     assert "data:image" not in html
-    assert "#pictures" not in html
+    assert "gallery.html" not in html
+    assert not (tmp_path / "out" / "gallery.html").exists()
+    assert not list((tmp_path / "out" / "pictures").iterdir())
 
 
 @pytest.mark.parametrize("with_images", [True, False])
@@ -200,7 +212,8 @@ def test_a_run_without_a_measurement_is_still_a_report(run: Run, tmp_path: Path,
     samples = run.samples if with_images else pd.DataFrame()
     run = Run(write_run(run.path, scores=[], encoders=run.provenance["encoders"]))
     run.samples = samples
-    words = Report(run, tmp_path / "out").page.words
+    report = Report(run, tmp_path / "out")
+    words = report.page.words + report.tables.words
     assert "No control could be measured" in words
     assert "Nothing was measured" in words
     assert "two judges" not in words

@@ -44,7 +44,7 @@ def test_the_figure_has_a_mark_for_each_system_of_each_row_with_stars(stars):
 
 
 def test_the_report_links_a_row_to_its_pictures_and_prints_the_same_in_markdown(report):
-    for link in ('href="#pictures-scenes"', 'id="pictures-scenes"'):
+    for link in ('href="#why-scenes-reproducibility-', 'href="gallery.html#row=scenes%3Areproducibility"'):
         assert link in report.files["index.html"]
     for line in section(report.document["ratings"]["stars"]).lines:
         for cell in line.cells:

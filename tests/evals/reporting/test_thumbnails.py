@@ -1,4 +1,3 @@
-import base64
 import io
 from pathlib import Path
 
@@ -6,12 +5,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from evals.reporting.thumbnails import LONGEST_SIDE, Thumbnail, difference_map, read_thumbnail, webp_address
-
-
-def pixels_of(address: str) -> np.ndarray:
-    content = base64.b64decode(address.removeprefix("data:image/webp;base64,"))
-    return np.asarray(PIL.Image.open(io.BytesIO(content)).convert("RGB"))
+from evals.reporting.thumbnails import LONGEST_SIDE, Thumbnail, difference_levels, heat, read_thumbnail, webp
 
 
 def thumbnail(path: Path) -> Thumbnail:
@@ -22,7 +16,7 @@ def thumbnail(path: Path) -> Thumbnail:
 
 def flat(level: int, size: tuple[int, int] = (8, 6)) -> Thumbnail:
     pixels = np.full((size[1], size[0], 3), level, np.uint8)
-    return Thumbnail(pixels, webp_address(pixels), *size)
+    return Thumbnail(pixels, *size)
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
@@ -31,7 +25,8 @@ def test_a_thumbnail_keeps_the_shape_and_knows_the_full_size(tmp_path: Path, suf
     found = thumbnail(tmp_path / f"a.{suffix}")
     assert found.pixels.shape == (LONGEST_SIDE // 2, LONGEST_SIDE, 3)
     assert (found.full_width, found.full_height) == (1280, 640)
-    assert np.abs(pixels_of(found.address).astype(int) - (200, 30, 30)).max() < 10
+    with PIL.Image.open(io.BytesIO(webp(found.pixels))) as written:
+        assert np.abs(np.asarray(written.convert("RGB")).astype(int) - (200, 30, 30)).max() < 10
 
 
 def test_a_small_image_is_not_enlarged_and_transparency_is_white(tmp_path: Path) -> None:
@@ -67,16 +62,16 @@ def test_a_file_that_is_gone_or_broken_has_a_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("first", "second"), [(40, 40), (250, 5), (5, 250)])
 def test_a_map_shows_the_difference_without_wrapping_around(first: int, second: int) -> None:
-    found = difference_map(flat(first), flat(second))
-    assert found is not None
-    assert (found.largest, found.mean) == (abs(first - second), abs(first - second))
-    green = pixels_of(found.address)[..., 1]
-    assert green.min() > 240 if found.largest else green.max() < 12
+    levels = difference_levels(flat(first), flat(second))
+    assert levels is not None
+    assert set(levels.ravel()) == {abs(first - second)}
+    green = heat(levels)[..., 1]
+    assert green.min() > 240 if first != second else green.max() < 12
 
 
 def test_a_greater_difference_is_brighter_and_other_sizes_have_no_map() -> None:
-    maps = [difference_map(flat(0), flat(level)) for level in (0, 16, 32, 48, 64)]
-    brightness = [pixels_of(found.address).astype(float).mean() for found in maps if found]
+    differences = [difference_levels(flat(0), flat(level)) for level in (0, 16, 32, 48, 64)]
+    brightness = [heat(levels).astype(float).mean() for levels in differences if levels is not None]
     assert brightness == sorted(set(brightness))
     assert len(brightness) == 5
-    assert difference_map(flat(0, (8, 6)), flat(0, (6, 8))) is None
+    assert difference_levels(flat(0, (8, 6)), flat(0, (6, 8))) is None
