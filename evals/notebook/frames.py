@@ -51,6 +51,12 @@ _COSTS = (
 )
 
 
+_WHOLE, _ENDS = 200, 20
+"""Rows up to which a table is shown whole, and how many are shown of a longer one."""
+
+_STYLE = "<style>.twinlens :is(th, td) {text-align: left !important; vertical-align: top}</style>"
+
+
 class Table(pd.DataFrame):
     """A table that says below itself what holds of all of it, and so does every part of it.
 
@@ -67,9 +73,18 @@ class Table(pd.DataFrame):
         return "\n".join([super().__repr__(), *self.attrs.get("notes", ())])
 
     def _repr_html_(self) -> str:
-        with pd.option_context("display.precision", 3, "display.max_colwidth", 160, "display.max_rows", 200):
-            table: str = super()._repr_html_()  # type: ignore[misc]
-        return table + "".join(f"<p>{html.escape(note)}</p>" for note in self.attrs.get("notes", ()))
+        is_long = len(self) > _WHOLE
+        with pd.option_context("display.max_colwidth", 160):
+            table = self.to_html(
+                max_rows=_ENDS if is_long else None,
+                show_dimensions=is_long,
+                na_rep="",
+                float_format="{:.3g}".format,
+                border=0,
+            )
+        table = table.replace("<td>&lt;NA&gt;</td>", "<td></td>")
+        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.attrs.get("notes", ()))
+        return f'<div class="twinlens">{_STYLE}{table}{notes}</div>'
 
 
 def known_metric(ratings: RunRatings, metric: str) -> str:
@@ -193,7 +208,7 @@ def article_table(stars: Stars) -> Table:
         if (article := stars["article_stars"].get(row["id"])) is not None
         for name, value in article["stars"].items()
     ]
-    return _table(_ARTICLE, rows)
+    return _table(_ARTICLE, rows, notes=[] if rows else ["The eval names no article, or none of these rows is in it."])
 
 
 def operations_table(rows: Sequence[SystemOperations], notes: Sequence[str]) -> Table:

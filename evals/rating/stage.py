@@ -96,10 +96,16 @@ def _rated(run: Run, weights: Weights | None, where: str | None) -> RunRatings:
         scores, samples, requests = part.scores, part.samples, part.requests
         scope += part.notes
     table = merge_duplicate_prompts(scores, samples, requests)
-    ratings = rate(table)
+    # Weights change no mean and no control, which take the longest.
+    whole = rate_run(run) if where is None and weights is not None else None
+    ratings = whole or rate(table)
     merged = None if requests is None else merge_duplicate_prompts(requests, samples, requests)
     in_operation = [] if requests is None else operations(requests)
     stars = award_stars(table, merged, ratings["controls"], in_operation, run.definition, weights=row_weights)
+    if whole is not None:
+        weighed = whole.copy()
+        weighed |= {"scope": scope, "stars": stars, "warnings": [*scope, *whole["warnings"]]}
+        return weighed
     common = common_prompts(samples, requests)
     unknown_names = read_facts().unknown_names(name for name in stars["systems"] if name not in stars["simulated"])
     ratings["warnings"] = [

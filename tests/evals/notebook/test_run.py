@@ -57,6 +57,8 @@ def test_a_table_is_tidy_and_its_docstring_names_every_column(run, name):
     assert not [column for column in table.columns if column not in getattr(type(run), name).__doc__]
     assert {"low", "high"} <= set(table) or name in ("advice", "scales", "article")
     assert isinstance(table.attrs["family"], int)
+    assert "NA&gt;" not in table._repr_html_()
+    assert table._repr_html_().count("<tr>") <= 200
 
 
 def test_stars_are_those_of_the_star_table_and_only_verdicts_name_a_winner(run):

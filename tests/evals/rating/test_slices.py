@@ -43,7 +43,8 @@ def test_a_slice_of_a_suite_has_the_stars_that_its_row_has_in_the_whole_run_and_
 def test_a_slice_that_holds_all_is_the_whole_and_none_is_kept_beside_the_scores(run, whole):
     kept = (run.path / "ratings.json").read_bytes()
     everything = rate_run(run, where="suite != 'none'")
-    assert {**everything, "warnings": everything["warnings"][1:]} == {**whole, "warnings": whole["warnings"]}
+    assert everything["warnings"] == [*everything["scope"], *whole["warnings"]]
+    assert {**everything, "scope": [], "warnings": whole["warnings"]} == whole
     assert rate_run(run, weights={"cost": 1})["stars"]["totals"]["weights"] == {"cost": 1.0}
     assert (run.path / "ratings.json").read_bytes() == kept
     json.dumps(everything, allow_nan=False)
