@@ -65,7 +65,7 @@ def _show(imported: Imported, most: int | None) -> None:
     say(f"paired: {imported.common_prompts} prompts have a picture of every system")
     for system, lacks in imported.lacks.items():
         lines = [f"{each.name} (it has {each.near}; the same?)" if each.near else each.name for each in lacks]
-        _listed(f"not paired, {system} has no", lines, most)
+        _listed(f"not paired, {system} lacks", lines, most)
     _listed("left out,", [str(problem) for problem in imported.skipped], most)
     _listed("no pictures,", imported.others, most)
     _listed("prompts without a picture,", imported.unused_prompts, most)

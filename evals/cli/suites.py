@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from evals.suites.suite import PromptItem, Suite
 
 _DEMO = "demo-"
+_OF_A_KIND = 5
+"""So many problems of one kind in a suite are listed; more are counted, unless all are asked for."""
 
 
 @click.group(invoke_without_command=True)
@@ -75,12 +77,13 @@ def show(name: str, json_wanted: bool) -> None:
 
 @suites.command()
 @click.argument("names", metavar="[NAME|FILE]...", nargs=-1)
+@click.option("-v", "verbose", is_flag=True, help="List every problem, also hundreds of one kind.")
 @as_json
-def check(names: tuple[str, ...], json_wanted: bool) -> None:
+def check(names: tuple[str, ...], verbose: bool, json_wanted: bool) -> None:
     """Say what is wrong with suites (default: all that come with TwinLens); exit code 1 if anything is."""
     from dataclasses import asdict
 
-    from evals.suites.lint import check_named
+    from evals.suites.lint import check_named, in_short
     from evals.suites.suite import suite_names
 
     read, problems = check_named(names or suite_names())
@@ -88,8 +91,8 @@ def check(names: tuple[str, ...], json_wanted: bool) -> None:
     if json_wanted:
         print_json({**counts, "problems": [asdict(problem) for problem in problems]})
     else:
-        for problem in problems:
-            say(str(problem))
+        for line in in_short(problems, len(problems) if verbose else _OF_A_KIND):
+            say(line)
         checked = ", ".join(f"{number} {word if number != 1 else word[:-1]}" for word, number in counts.items())
         say(f"{checked}: {len(problems) or 'no'} problem{'' if len(problems) == 1 else 's'}")
     if problems:

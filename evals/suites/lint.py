@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,15 +57,35 @@ _IRREGULAR = {
 
 @dataclass(frozen=True, slots=True)
 class SuiteProblem:
-    """One thing that is wrong with a suite or one of its items, and what to do about it."""
+    """One thing that is wrong with a suite or one of its items, and what to do about it.
+
+    ``kind`` says of several items what is wrong with all of them; a benchmark may have hundreds of a kind.
+    """
 
     suite: str
     item: str | None
     problem: str
+    kind: str | None = None
 
     def __str__(self) -> str:
         """Return the sentence for people."""
         return f"{self.suite}, item {self.item!r}: {self.problem}" if self.item else f"{self.suite}: {self.problem}"
+
+
+def in_short(problems: Sequence[SuiteProblem], most: int) -> list[str]:
+    """Return the problems as sentences; more than ``most`` of a kind in a suite are one, with their count."""
+    kinds: dict[tuple[str, str | None], list[SuiteProblem]] = {}
+    for n, each in enumerate(problems):
+        kinds.setdefault((each.suite, each.kind or f"{n}"), []).append(each)
+    return [
+        line
+        for (suite, kind), same in kinds.items()
+        for line in (
+            map(str, same)
+            if len(same) <= most
+            else [f"{suite}: {len(same)} items {kind}, first {same[0].item!r}: {same[0].problem}"]
+        )
+    ]
 
 
 def check_named(names: Iterable[str]) -> tuple[list[Suite], list[SuiteProblem]]:
@@ -111,9 +131,9 @@ def _suite_problems(suite: Suite) -> Iterator[SuiteProblem]:
         yield SuiteProblem(suite.name, None, f"it has {few}, which show nothing; write at least {FEWEST_ITEMS}")
     yield from _sequence_problems(suite)
     for item in suite.items:
-        for check in _CHECKS:
+        for kind, check in _CHECKS.items():
             for problem in check(item):
-                yield SuiteProblem(suite.name, item.id, problem)
+                yield SuiteProblem(suite.name, item.id, problem, kind)
 
 
 def _sequence_problems(suite: Suite) -> Iterator[SuiteProblem]:
@@ -170,12 +190,13 @@ def _context_problems(item: PromptItem) -> Iterator[str]:
             yield f"{field} takes {tokens} tokens {read}; shorten it to at most 40 words"
 
 
-_CHECKS: tuple[Callable[[PromptItem], Iterator[str]], ...] = (
-    _unnamed_text,
-    _unnamed_objects,
-    _language_problems,
-    _context_problems,
-)
+_CHECKS: Mapping[str, Callable[[PromptItem], Iterator[str]]] = {
+    "expect a text that the prompt does not quote": _unnamed_text,
+    "expect an object that the prompt does not name": _unnamed_objects,
+    "have no language for their text, or another one": _language_problems,
+    "are longer than a text encoder reads": _context_problems,
+}
+_NEAR = "ask nearly what another one asks"
 
 
 def _near_duplicates(suites: Sequence[Suite]) -> list[SuiteProblem]:
@@ -201,7 +222,7 @@ def _near_duplicates(suites: Sequence[Suite]) -> list[SuiteProblem]:
             other = items[earlier]
             where = "" if other.suite == item.suite else f" of {other.suite}"
             problem = f"its prompt is nearly that of item {other.id!r}{where} ({score:.0f} of 100 alike); rewrite one"
-            problems.append(SuiteProblem(item.suite, item.id, problem))
+            problems.append(SuiteProblem(item.suite, item.id, problem, _NEAR))
     return problems
 
 

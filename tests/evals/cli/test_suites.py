@@ -90,6 +90,20 @@ def test_check_names_faults_with_code_1(faulty):
     assert [(each["suite"], each["item"]) for each in json.loads(as_json.stdout)["problems"]] == [("faulty", "cup")]
 
 
+def test_check_counts_what_a_benchmark_has_hundreds_of(tmp_path):
+    source, out = tmp_path / "geneval.jsonl", tmp_path / "mine.yaml"
+    row = {"tag": "counting", "prompt": "a photo of a bench", "include": [{"class": "bench", "count": 1}]}
+    source.write_text(f"{json.dumps(row)}\n" * 300)
+    run("import", "geneval", str(source), "--out", str(out))
+    done = run("check", str(out))
+    line, count = done.stdout.splitlines()
+    assert line.startswith(
+        "mine: 299 items ask nearly what another one asks, first 'counting-00001': its prompt is nearly"
+    )
+    assert (done.exit_code, count) == (1, "1 suite, 300 items: 299 problems")
+    assert len(run("check", str(out), "-v").stdout.splitlines()) == 300
+
+
 def test_import_writes_a_suite_that_check_and_show_take(tmp_path):
     source, out = tmp_path / "DrawBench.csv", tmp_path / "mine.yaml"
     rows = ("A goat on a stile", "Rain on a tin roof", "Nine blue kites", "A clock without hands", "Fish for sale")
