@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -76,14 +76,18 @@ class SuiteEstimate:
     """One suite: its prompts, and the smallest difference between two systems that they can show.
 
     A sequence counts as one prompt: its shots are not independent of each other. ``smallest_effect`` is in units of the
-    standard deviation of the paired differences (`evals.rating.statistics.power`); None where no interval will be
-    given, for the ``reason``.
+    standard deviation of the paired differences (`evals.rating.statistics.power`), in a row alone; None where no
+    interval will be given, for the ``reason``. ``smallest_stars`` is the same in stars where prompts differ as much as
+    in the median published row, ``smallest_stars_among_all`` what is still found when every two systems are compared in
+    every suite and corrected for it, at Holm's first and strictest step.
     """
 
     suite: str
     n_prompts: int
     n_images: int
     smallest_effect: float | None
+    smallest_stars: float | None
+    smallest_stars_among_all: float | None
     reason: str | None
 
 
@@ -132,13 +136,14 @@ def estimate_requests(
     for system in systems:
         hours_of_host.setdefault(offer_of[system.system].host, []).append(system.hours)
     hours = [_total(parts) for parts in hours_of_host.values()]
+    n_comparisons = max(1, len(by_suite) * math.comb(len(by_system), 2))
     return Estimate(
         n_images=len(requests),
         expected_cost_usd=_total(system.expected_cost_usd for system in systems),
         max_cost_usd=_total(system.max_cost_usd for system in systems),
         hours=None if None in hours else max((hour for hour in hours if hour is not None), default=0.0),
         systems=systems,
-        suites=tuple(_of_suite(suite, of_suite) for suite, of_suite in by_suite.items()),
+        suites=tuple(_of_suite(suite, of_suite, n_comparisons) for suite, of_suite in by_suite.items()),
     )
 
 
@@ -200,9 +205,9 @@ def _latency_s(offer: Offer, size: str) -> float | None:
     return None
 
 
-def _of_suite(suite: str, requests: Sequence[ImageRequest]) -> SuiteEstimate:
+def _of_suite(suite: str, requests: Sequence[ImageRequest], n_comparisons: int) -> SuiteEstimate:
     from evals.rating.statistics.intervals import MIN_PROMPTS
-    from evals.rating.statistics.power import smallest_detectable_effect
+    from evals.rating.statistics.power import ALPHA, SPREADS_IN_STARS, smallest_detectable_effect
 
     prompts: dict[str, set[str]] = {}
     for request in requests:
@@ -213,8 +218,11 @@ def _of_suite(suite: str, requests: Sequence[ImageRequest]) -> SuiteEstimate:
         reason = "only one system is asked"
     elif n_prompts < MIN_PROMPTS:
         reason = f"no interval is given below {MIN_PROMPTS} prompts"
-    effect = None if reason else smallest_detectable_effect(n_prompts)
-    return SuiteEstimate(suite, n_prompts, len(requests), effect, reason)
+    if reason:
+        return SuiteEstimate(suite, n_prompts, len(requests), None, None, None, reason)
+    alone, among_all = (smallest_detectable_effect(n_prompts, alpha=ALPHA / n) for n in (1, n_comparisons))
+    spread = SPREADS_IN_STARS[1]
+    return SuiteEstimate(suite, n_prompts, len(requests), alone, alone * spread, among_all * spread, None)
 
 
 def _total(parts: Iterable[float | None]) -> float | None:
@@ -223,31 +231,70 @@ def _total(parts: Iterable[float | None]) -> float | None:
 
 
 def print_estimate(estimated: Estimate) -> None:
-    """Print the estimate as two tables: the systems with money and hours, the suites with what they can show."""
-    from evals.cli.tables import print_lines, print_table
-    from evals.rating.statistics.power import ALPHA, POWER
+    """Print the estimate: in a sentence or two, by system in money and hours, by suite in stars."""
+    from evals.cli.tables import print_lines
+    from evals.rating.statistics.power import POWER, SPREADS_IN_STARS
 
-    totals = ("images", "USD, usually", "USD, at most", "time")
+    print_lines([*_sentences(estimated), ""])
+    totals = ("images", "usually", "at most", "time")
     rows = [(system.system, *_totals(system)) for system in estimated.systems] + [("all", *_totals(estimated))]
-    print_table("What it would take", ("system", *totals), rows, right=totals, whole=["system"], last_apart=True)
+    _print_plain(("system", *totals), rows)
     print_lines(f"note: {system.system}: {reason}" for system in estimated.systems for reason in system.reasons)
-    suites = [
-        (
-            suite.suite,
-            str(suite.n_prompts),
-            str(suite.n_images),
-            f"{suite.smallest_effect:.2f} SD" if suite.smallest_effect is not None else suite.reason or "",
+    suites = [(suite.suite, str(suite.n_prompts), str(suite.n_images), *_shown(suite)) for suite in estimated.suites]
+    print_lines([""])
+    _print_plain(("suite", "prompts", "images", "shows alone", "among all"), suites)
+    print_lines(f"note: {suite.suite}: {suite.reason}" for suite in estimated.suites if suite.reason)
+    lower, middle, upper = SPREADS_IN_STARS
+    print_lines(
+        [
+            f"Stars that two systems must differ by to be told apart with {POWER:.0%} power, in a row alone and among "
+            f"all comparisons, where their difference varies by {middle} stars from prompt to prompt as in the median "
+            f"published row; in half of those rows it is {lower} to {upper}, which makes it so much less or more."
+        ]
+    )
+
+
+def _sentences(estimated: Estimate) -> Iterator[str]:
+    """Yield what it takes, and what it shows."""
+    n_systems = len(estimated.systems)
+    _, usually, at_most, time = _totals(estimated)
+    takes = f"{estimated.n_images:,} images of {n_systems} system{'s' if n_systems != 1 else ''}"
+    money = usually if usually == at_most else f"{usually}, at most {at_most}"
+    unknown = "nobody knows how long it takes" if time == "unknown" else f"{time} of asking"
+    yield f"{takes}: {'the price is unknown' if usually == 'unknown' else money}; {unknown}."
+    shown = [suite for suite in estimated.suites if suite.smallest_stars is not None]
+    if shown:
+        prompts = [suite.n_prompts for suite in shown]
+        alone = [suite.smallest_stars or 0.0 for suite in shown]
+        among_all = [suite.smallest_stars_among_all or 0.0 for suite in shown]
+        yield (
+            f"{_span(prompts, '{}')} prompts a suite show differences of about {_span(alone, '{:.1f}')} stars in a row "
+            f"alone, {_span(among_all, '{:.1f}')} among all comparisons."
         )
-        for suite in estimated.suites
-    ]
-    counts = ("prompts", "images", f"smallest difference at {POWER:.0%} power")
-    print_table("What it could show", ("suite", *counts), suites, right=counts)
-    test = f"paired t-test, two-sided, error rate {ALPHA:.0%}"
-    print_lines([f"SD: standard deviation of the differences between two systems on the same prompt; {test}"])
+
+
+def _span(numbers: Sequence[float], pattern: str) -> str:
+    ends = [pattern.format(end) for end in (min(numbers), max(numbers))]
+    return " to ".join(dict.fromkeys(ends))
+
+
+def _shown(suite: SuiteEstimate) -> tuple[str, str]:
+    if suite.smallest_stars is None:
+        return "–", "–"
+    return f"{suite.smallest_stars:.1f} stars", f"{suite.smallest_stars_among_all:.1f} stars"
+
+
+def _print_plain(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich import box
+
+    from evals.cli.tables import print_table
+
+    style: dict[str, Any] = {"box": box.SIMPLE_HEAD, "show_edge": False, "pad_edge": False, "padding": (0, 1, 0, 0)}
+    print_table("", headings, rows, right=headings[1:], whole=headings, **style)
 
 
 def _totals(part: SystemEstimate | Estimate) -> tuple[str, ...]:
-    usd = ["unknown" if cost is None else f"{cost:,.2f}" for cost in (part.expected_cost_usd, part.max_cost_usd)]
+    usd = ["unknown" if cost is None else f"${cost:,.2f}" for cost in (part.expected_cost_usd, part.max_cost_usd)]
     if part.hours is None:
         return (str(part.n_images), *usd, "unknown")
     return (str(part.n_images), *usd, f"{part.hours:.1f} h" if part.hours >= 1 else f"{part.hours * 60:.1f} min")

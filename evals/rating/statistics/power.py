@@ -13,6 +13,11 @@ POWER = 0.8
 ALPHA = 0.05
 
 
+SPREADS_IN_STARS = (0.4, 0.8, 1.2)
+"""By how many stars two systems' difference varies from prompt to prompt (standard deviation): the quartiles, rounded,
+over the measured rows of the published reports, ``detectable / smallest_detectable_effect(n_prompts)`` of each."""
+
+
 def paired_power(effect: float, n: int, alpha: float = ALPHA) -> float:
     r"""Return the power of a two-sided paired t-test.
 

@@ -1,18 +1,23 @@
 """The estimate: sums that can be checked by hand, what is unknown stays unknown, and what the prompts can show."""
 
 import json
+import re
+import statistics
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from evals.cli.estimate import estimate_requests, print_estimate
+from evals.cli.main import main
 from evals.definition import read_definition
 from evals.facts.models import read_facts
 from evals.facts.pricing import max_cost_usd
 from evals.facts.sources import FactsError
 from evals.generation.plan import ImageRequest, plan_requests
-from evals.rating.statistics.power import smallest_detectable_effect
+from evals.rating.statistics.power import SPREADS_IN_STARS, smallest_detectable_effect
 from evals.suites.suite import PromptItem
 
 FACTS = read_facts()
@@ -125,6 +130,8 @@ def test_a_suite_shows_what_its_prompts_can_show_and_repeats_and_shots_show_no_m
         (suite,) = estimate_requests(requests, FACTS).suites
         assert (suite.suite, suite.n_prompts, suite.n_images, suite.reason) == ("things", 34, len(requests), None)
         assert suite.smallest_effect == pytest.approx(0.495, abs=0.001)
+        assert suite.smallest_stars == pytest.approx(0.495 * 0.8, abs=0.001)
+        assert suite.smallest_stars_among_all == suite.smallest_stars
     shots = [
         replace(request, item=request.item.model_copy(update={"sequence_id": f"s{int(request.item.id[1:]) // 4}"}))
         for request in plan(["flux-2-pro@bfl", "flux-2-max@bfl"], 40)
@@ -142,7 +149,28 @@ def test_a_suite_shows_what_its_prompts_can_show_and_repeats_and_shots_show_no_m
 )
 def test_a_suite_that_can_show_nothing_says_why(systems, n_prompts, reason):
     (suite,) = estimate_requests(plan(systems, n_prompts), FACTS).suites
-    assert (suite.smallest_effect, suite.reason) == (None, reason)
+    assert (suite.smallest_effect, suite.smallest_stars, suite.reason) == (None, None, reason)
+
+
+def test_more_comparisons_need_a_larger_difference():
+    four = ["flux-2-pro@bfl", "flux-2-max@bfl", "gemini-3-pro-image@google", "gemini-nano-banana-2.1@google"]
+    suites = estimate_requests([*plan(four, 30), *plan(four, 30, suite="more")], FACTS).suites
+    assert {suite.smallest_stars_among_all for suite in suites} == {
+        0.8 * smallest_detectable_effect(30, alpha=0.05 / 12)
+    }
+
+
+def test_differences_vary_from_prompt_to_prompt_as_in_the_published_runs():
+    reports = Path(__file__).resolve().parents[3] / "reports"
+    spreads = [
+        pair["detectable"] / smallest_detectable_effect(pair["n_prompts"])
+        for report in reports.glob("*/report.json")
+        for row in json.loads(report.read_text())["ratings"]["stars"]["rows"]
+        if row["kind"] == "measured"
+        for pair in row["differences"]
+        if pair["detectable"]
+    ]
+    assert statistics.quantiles(spreads, n=4) == pytest.approx(SPREADS_IN_STARS, abs=0.1)
 
 
 def test_an_unknown_system_is_refused_by_name():
@@ -172,6 +200,14 @@ def test_the_estimate_fits_into_json_and_a_terminal(capsys):
     assert (document["suites"][0]["n_prompts"], document["power"], document["alpha"]) == (1000, 0.8, 0.05)
     print_estimate(estimate)
     shown = capsys.readouterr().out
-    for text in ("flux-2-pro@bfl", "30.00", "note: flux-2-dev@replicate: no source gives its price", "0.09 SD"):
+    for text in ("flux-2-pro@bfl", "30.00", "note: flux-2-dev@replicate: no source gives its price", "0.1 stars"):
         assert text in shown
-    assert max(map(len, shown.splitlines())) <= 140
+    assert shown.startswith("2,000 images of 2 systems: the price is unknown; 9.7 min of asking.\n1000 prompts a")
+
+
+def test_the_main_eval_is_estimated_on_one_screen_in_money_and_stars(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = CliRunner().invoke(main, ["estimate", "flux2-vs-nano-banana"], catch_exceptions=False).stdout.splitlines()
+    assert (len(lines) <= 40, max(map(len, lines)) <= 80) == (True, True)
+    assert re.match(r"2,400 images of 4 systems: \$[\d.]+, at most \$[\d.]+; ", lines[0])
+    assert "show differences of about 0.3 to 0.7 stars in a row alone" in " ".join(" ".join(lines[1:4]).split())
