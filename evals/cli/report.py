@@ -21,6 +21,9 @@ from evals.cli.tables import say
 )
 @some_systems
 @own_weights
+@click.option("--title", default="", help="A name for the report; its heading stays the answer.")
+@click.option("--intro", type=FilePath(exists=True, dir_okay=False), help="Markdown that stands below the star table.")
+@click.option("--public", is_flag=True, help="Say nothing of the machine that made it; paths are never said.")
 @as_json
 def report(
     run: Path,
@@ -28,6 +31,9 @@ def report(
     prompts_per_suite: int | None,
     systems: list[str],
     weights: Path | None,
+    title: str,
+    intro: Path | None,
+    public: bool,
     json_wanted: bool,
 ) -> None:
     """Write the report of a scored run: HTML, Markdown, JSON and CSV."""
@@ -36,8 +42,10 @@ def report(
     doing("writing the page")
     from evals import load_run
     from evals.reporting import write_report
+    from evals.reporting.publishing import Publishing, read_intro
 
-    page = write_report(load_run(run), out or run / "report", prompts_per_suite, systems, weights)
+    publishing = Publishing(title, read_intro(intro) if intro else "", public)
+    page = write_report(load_run(run), out or run / "report", prompts_per_suite, systems, weights, publishing)
     if json_wanted:
         print_json({"report": str(page)})
     else:

@@ -77,6 +77,26 @@ def control_groups(ratings: Ratings, measured_only: bool = False) -> list[Contro
     ]
 
 
+def control_summary(ratings: Ratings) -> tuple[str, ...]:
+    """Return a sentence for each kind of control: what its statistic means, and its span over suites and systems."""
+    titles = {row.id: row.title for row in METRICS}
+    values: dict[tuple[Control, Statistic], dict[str, list[float]]] = {}
+    for row in ratings["controls"]:
+        if row["value"] is not None and CONTROLS[row["control"]].summary == row["statistic"]:
+            of_metric = values.setdefault((row["control"], row["statistic"]), {})
+            of_metric.setdefault(titles.get(row["metric"], row["metric"]), []).append(row["value"])
+    sentences = []
+    for (control, statistic), by_metric in values.items():
+        spans = []
+        for title, found in by_metric.items():
+            ends = dict.fromkeys(formatting.numbers([min(found), max(found)]))
+            spans.append(f"{title} {' to '.join(ends)}")
+        kind = CONTROLS[control]
+        meaning = kind.statistics.get(statistic) or formatting.STATISTICS.get(statistic, statistic)
+        sentences.append(f"{kind.title.capitalize()} ({meaning}): {'; '.join(spans)}")
+    return tuple(sentences)
+
+
 def control_table(groups: Sequence[ControlGroup]) -> Table:
     """Return the values of controls as a table."""
     headings = ("Control", "Statistic", "Metric", "System", "Suites", "Value", "95% interval", "Prompts")

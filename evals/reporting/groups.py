@@ -85,7 +85,7 @@ def row_verdict(row: TableRow, labels: Mapping[str, str]) -> RowVerdict:
     elif leader is not None:
         says = f"{labels[leader]} is ahead{_by(leader, row)}"
     else:
-        says = f"best group: {', '.join(labels[system] for system in first)}"
+        says = f"best: {', '.join(labels[system] for system in first)}"
     return RowVerdict(says, leader, tuple(first) if told else (), told, compared, letters)
 
 

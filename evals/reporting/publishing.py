@@ -34,6 +34,9 @@ class Publishing:
     public: bool = False
 
 
+NOT_PUBLISHED = Publishing()
+
+
 def read_intro(path: Path) -> str:
     """Return the text of an introduction.
 

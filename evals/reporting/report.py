@@ -30,12 +30,22 @@ from evals.reporting import (
     metric_figures,
     operations,
     pages,
+    star_rows,
     stars,
     thumbnails,
+    use_cases,
     why,
 )
 from evals.reporting.copies import Copies
 from evals.reporting.exhibits import Exhibit
+from evals.reporting.publishing import (
+    CARD,
+    NOT_PUBLISHED,
+    Publishing,
+    rendered_intro,
+    social_card,
+    without_machine,
+)
 from evals.run import Run
 from evals.scoring.provenance import provenance_warnings
 
@@ -57,13 +67,15 @@ def write_report(
     prompts_per_suite: int | None = None,
     systems: Sequence[str] = (),
     weights: Weights | None = None,
+    publishing: Publishing = NOT_PUBLISHED,
 ) -> Path:
     """Write the report of a run into a folder, and return the path of its page.
 
-    The answer is ``index.html``, which needs nothing else; ``gallery.html`` has all prompts, with their pictures in
-    ``pictures``, ``tables.html`` all numbers; ``report.md``, ``report.json``, ``comparison.csv`` and
-    ``differences.csv`` are for other readers. Everything is made in memory first and each file then replaced whole, the
-    page last; other files in ``out`` stay. Equal runs give equal bytes. No machine path is written.
+    The answer is ``index.html``, which needs nothing else (``card.png`` is what a shared link shows of it);
+    ``gallery.html`` has all prompts, with their pictures in ``pictures``, ``tables.html`` all numbers; ``report.md``,
+    ``report.json``, ``comparison.csv`` and ``differences.csv`` are for other readers. Everything is made in memory
+    first and each file then replaced whole, the page last; other files in ``out`` stay. Equal runs give equal bytes. No
+    machine path is written.
 
     Parameters
     ----------
@@ -78,6 +90,8 @@ def write_report(
         Those of the run that the report is about, all where none is named (`evals.rating.selection`).
     weights
         The total is under these where given (`evals.rating.weights.read_weights`).
+    publishing
+        Its name, its introduction, and whether it says nothing of this machine.
     """
     out = Path(out)
     ratings = rate_run(run, weights)
@@ -89,27 +103,31 @@ def write_report(
     provenance: dict[str, Any] = formatting.without_folders(dict(run.provenance))
     provenance.get("image_set", {}).pop("path", None)
     in_operation, by_size = operations.rows_of(run), operations.compared_sizes(run)
+    if publishing.public:
+        provenance = without_machine(provenance)
     page = _contents(run, ratings, provenance)
+    page |= {"name": publishing.title, "intro": rendered_intro(publishing.intro)}
     copies = Copies(run, out)
     page |= _pictures(run, ratings, copies, prompts_per_suite)
     page["operations"] = operations.section(in_operation, ratings["systems"], by_size)
-    files = {
+    files: dict[str, str | bytes] = {
         "comparison.csv": _table(COMPARISON_COLUMNS, ratings["rows"]),
         "differences.csv": _table(DIFFERENCE_COLUMNS, ratings["differences"]),
         "report.json": _json(page, ratings, provenance, {"operations": in_operation, "size_comparison": by_size}),
         "report.md": pages.rendered("report.md.jinja", page),
         "tables.html": pages.rendered("tables.html.jinja", page),
         "gallery.html": pages.rendered("gallery.html.jinja", page) if page["has_gallery"] else "",
+        CARD: social_card(page["answer"], page["star_lines"]),
         "index.html": pages.rendered("report.html.jinja", page),
     }
     out.mkdir(parents=True, exist_ok=True)
     clear_leftovers(out)
     copies.clear()
-    for name, text in files.items():
-        if not text:
+    for name, content in files.items():
+        if not content:
             (out / name).unlink(missing_ok=True)
             continue
-        write_atomically(out / name, visible(text).encode())
+        write_atomically(out / name, content if isinstance(content, bytes) else visible(content).encode())
     return out / "index.html"
 
 
@@ -145,10 +163,9 @@ def _contents(run: Run, ratings: RunRatings, provenance: Mapping[str, Any]) -> d
     suites = [] if samples.empty else list(dict.fromkeys(samples["suite"]))
     image_set = provenance.get("image_set", {})
     control_groups = controls.control_groups(ratings)
-    shown_stars, star_figure = stars.section(ratings["stars"]), ""
-    if shown_stars.drawn_lines:
-        description = "Stars of every system by row; the numbers are in the table below"
-        star_figure = figures.inline_svg(metric_figures.star_figure(shown_stars), "stars", description)
+    shown_answer = answer.answer(ratings, provenance)
+    lines = star_rows.star_lines(ratings["stars"], shown_answer)
+    shown_stars = stars.section(ratings["stars"])
     return {
         "title": _title(systems),
         "systems": systems,
@@ -162,13 +179,17 @@ def _contents(run: Run, ratings: RunRatings, provenance: Mapping[str, Any]) -> d
         "provenance": provenance,
         "encoders": provenance.get("encoders", []),
         "licences": defaultdict(str, {row["name"]: row["licence"] or "" for row in provenance.get("encoders", ())}),
-        "answer": answer.answer(ratings, provenance),
+        "answer": shown_answer,
+        "description": " ".join((f"{shown_answer.title}.", *shown_answer.advice[:1])),
+        "star_lines": lines,
+        "cautions_by_row": {line.id: line.cautions for line in lines.rated},
+        "use_cases": use_cases.use_cases(ratings["stars"]),
         "dimensions": parts,
         "figures": {part.id: _figures(part, ratings) for part in parts},
         "stars": shown_stars if shown_stars.lines else None,
-        "star_figure": star_figure,
         "warnings": [*provenance_warnings(provenance), *ratings["warnings"]],
         "controls": control_groups,
+        "control_summary": controls.control_summary(ratings),
         "control_table": controls.control_table(control_groups),
         "agreement": {"introduction": agreement.INTRODUCTION, "lines": agreement.lines(ratings["agreements"])},
         "missing": comparison.missing(ratings),

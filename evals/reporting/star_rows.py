@@ -35,15 +35,20 @@ class Mark:
     ends: float | None = None
 
     @property
+    def stars(self) -> str:
+        """The stars with group and interval."""
+        group, interval = f" {self.letters}" if self.letters else "", f" ({self.interval})" if self.interval else ""
+        return f"{self.number}{group}{interval}"
+
+    @property
     def text(self) -> str:
         """All of it in words."""
-        stars = self.absent or f"{self.number}{f' ({self.interval})' if self.interval else ''}"
-        return f"{self.label} {stars}{f', group {self.letters}' if self.letters else ''}"
+        return f"{self.label} {self.absent or self.stars}"
 
 
 @dataclass(frozen=True, slots=True)
 class StarLine:
-    """One line: the row, its marks, who is ahead (by the place of the system, None where nobody is) and the doubt.
+    """One line: the row, its marks, who is among the best (by the place of the system) and the doubt.
 
     ``article`` are an article's stars by the names that it uses.
     """
@@ -52,11 +57,16 @@ class StarLine:
     title: str
     marks: tuple[Mark, ...]
     verdict: str
-    leader: int | None
+    best: tuple[int, ...]
     prompts: str
     cautions: tuple[str, ...]
     article: str
     article_verdict: str
+
+    def cells(self, n_systems: int) -> list[str]:
+        """Return the stars of each of so many systems as text, a dash where there are none."""
+        texts = {mark.place: mark for mark in self.marks if not mark.absent}
+        return [texts[place].stars if place in texts else "\N{EN DASH}" for place in range(n_systems)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +122,7 @@ def _line(row: TableRow, stars: Stars, verdict: RowVerdict) -> StarLine:
         title=row["title"],
         marks=tuple(marks),
         verdict=_kept_together(verdict.says),
-        leader=stars["systems"].index(verdict.leader) if verdict.leader else None,
+        best=tuple(map(stars["systems"].index, verdict.best)),
         prompts=_span(n_common),
         cautions=tuple(caution for caution in cautions if caution),
         article=" : ".join(f"{value:g}" for value in article["stars"].values()) if article else "",

@@ -21,6 +21,7 @@ from tests.run_folder import write_run
 
 BERYL, ONYX = SYSTEMS = ("beryl@fake", "onyx@fake")
 LEFT, RIGHT = "left@x", "right@x"
+TEXTS = (".html", ".md", ".json", ".csv", ".txt")
 PACK = "/home/someone/packs/buffalo_l"
 N_SCENES = 6
 
@@ -61,7 +62,7 @@ class Report:
 
     def __init__(self, run: Run, out: Path) -> None:
         self.index = write_report(run, out)
-        self.files = {path.name: path.read_text(encoding="utf-8") for path in out.iterdir() if path.is_file()}
+        self.files = {path.name: path.read_text(encoding="utf-8") for path in out.iterdir() if path.suffix in TEXTS}
         self.page, self.tables = Page(self.files["index.html"]), Page(self.files["tables.html"])
         self.document = json.loads(self.files["report.json"])
 
@@ -70,10 +71,6 @@ class Report:
         """The document of the gallery."""
         text = self.files["gallery.html"].partition('<script type="application/json" id="document">')[2]
         return json.loads(text.partition("</script>")[0])
-
-    def section(self, heading: str) -> str:
-        """Return a section of the Markdown."""
-        return self.files["report.md"].partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
 
 
 def score(sample: dict[str, Any], metric_id: str, value: float | None, **more: Any) -> dict[str, Any]:

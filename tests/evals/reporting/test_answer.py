@@ -73,8 +73,8 @@ def test_the_title_counts_the_rows_by_who_is_ahead_of_all_others(rows: Any, syst
     ("ahead", "letters", "says"),
     [
         ({"ab": "a", "ac": "a"}, {"a": "A", "b": "B", "c": "B"}, "a is ahead by 1.0 (0.5 to 1.5)"),
-        ({"ac": "a"}, {"a": "A", "b": "AB", "c": "B"}, "best group: a, b"),
-        ({"ac": "a", "bc": "b"}, {"a": "A", "b": "A", "c": "B"}, "best group: a, b"),
+        ({"ac": "a"}, {"a": "A", "b": "AB", "c": "B"}, "best: a, b"),
+        ({"ac": "a", "bc": "b"}, {"a": "A", "b": "A", "c": "B"}, "best: a, b"),
         ({"ab": "a", "bc": "b", "ac": "a"}, {"a": "A", "b": "B", "c": "C"}, "a is ahead by 1.0 (0.5 to 1.5)"),
         ({}, {"a": "A", "b": "A", "c": "A"}, "cannot be told apart"),
     ],

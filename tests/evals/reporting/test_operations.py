@@ -1,6 +1,5 @@
 """The report's section on operations, and the table in the terminal."""
 
-import re
 from typing import Any
 
 import pandas as pd
@@ -64,14 +63,9 @@ def test_times_say_how_many_were_in_flight_and_in_which_hour() -> None:
 
 
 def test_the_report_has_the_section_in_all_its_forms(report: Report, whole_run: Run) -> None:
-    html, part = report.files["tables.html"], report.section("Operations")
+    html = report.files["tables.html"]
     for text in ('<section id="operations"', '<a href="#operations">', "Sizes side by side", '<th scope="col">4K</th>'):
         assert text in html
-    table = [line for line in part.splitlines() if line.startswith("| 1K | Latency, median")]
-    assert [re.search(r"\w+@fake", line)[0] for line in table] == [BERYL, ONYX]
-    assert "| 1 policy |" in part
-    for block in part.split("\n\n"):
-        assert len({line.count("|") for line in block.splitlines() if line.startswith("|")}) <= 1
     figures = {row["system"]: row["figures"] for row in report.document["operations"] if row["size"] == "1K"}
     assert figures == {row["system"]: row["figures"] for row in operations_of(whole_run) if row["size"] == "1K"}
     assert report.document["size_comparison"] == operations_by_size(whole_run.requests)
