@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test coverage slow lint licences benchmark encoder clean
+.PHONY: demo test coverage slow fuzz lint licences benchmark encoder clean
 
 demo: $(READY)
 	$(BIN)/twinlens demo --out runs/demo
@@ -18,6 +18,10 @@ coverage: $(READY)
 
 slow: $(READY)
 	$(BIN)/python -m pytest -m slow -s
+
+# Junk for every reader of what comes from outside; TWINLENS_FUZZ_S is the time for each in seconds.
+fuzz: $(READY)
+	$(BIN)/python -m pytest -n0 -m fuzz -s tests/fuzzing
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from evals.imageset.imageset import file_sha256
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
     from evals.definition import EvalDefinition
 
@@ -24,6 +26,12 @@ _SEAL = "sha256"
 _PROVENANCE_FIELDS = {"image_set", "encoders", "unreadable", "long_prompts", "files"}
 _IMAGE_SET_FIELDS = {"path", "name", "scored_rows", "skipped"}
 _SCORE_COLUMNS = {"system", "suite", "prompt_id", "subject", "metric", "control", "value", "reason"}
+_SCORE_TYPES = {
+    **dict.fromkeys(_SCORE_COLUMNS | {"sequence_id", "encoder", "weights_sha256", "details"}, "(large_)?string|null"),
+    **dict.fromkeys(("seed", "repeat", "metric_version"), "u?int64|null"),
+    **{"subject": r"list<\w+: string>", "value": "double|null"},
+}
+"""What pyarrow calls the types that the columns may have."""
 
 
 class RunError(ValueError):
@@ -131,15 +139,19 @@ class Run:
         path = self.path / SCORES
         self._check(SCORES)
         with _damage(path):
-            columns = pq.read_schema(path).names
-            _check_fields(dict.fromkeys(columns), _SCORE_COLUMNS)
-            wanted = [name for name in columns if with_details or name != "details"]
+            columns = pq.read_schema(path)
+            _check_types(columns)
+            wanted = [name for name in columns.names if with_details or name != "details"]
             # A whole number stays one beside a null, and beyond 2**53.
             whole = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}
             table: pd.DataFrame = pq.read_table(path, columns=wanted).to_pandas(types_mapper=whole.get)
+            if table["metric"].isna().any() or not all(ids is not None and len(ids) for ids in table["subject"]):
+                raise ValueError
             if not with_details:
                 return table
             table["details"] = [json.loads(text) if isinstance(text, str) else {} for text in table["details"]]
+            if not all(isinstance(details, dict) for details in table["details"]):
+                raise ValueError
             return table
 
     def changed_files(self) -> dict[str, Path]:
@@ -210,6 +222,14 @@ def _check_fields(record: Any, names: set[str]) -> None:
     missing = names - record.keys() if isinstance(record, dict) else names
     if missing:
         raise KeyError(*sorted(missing))
+
+
+def _check_types(columns: pa.Schema) -> None:
+    """Raise KeyError or TypeError if a score table lacks a column, or one of them is of another type."""
+    _check_fields(dict.fromkeys(columns.names), _SCORE_COLUMNS)
+    for name, kind in _SCORE_TYPES.items():
+        if name in columns.names and not re.fullmatch(kind, str(columns.field(name).type)):
+            raise TypeError(name)
 
 
 def _with_prompt_id(row: dict[str, Any]) -> dict[str, Any]:

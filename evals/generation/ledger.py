@@ -234,16 +234,15 @@ def _parse(line: bytes) -> dict[str, Any] | None:
         event = json.loads(_without_checksum(line))
         if event["event"] not in EVENTS:
             return None
-        if event["event"] == "opened":
-            event["plan_sha256"]
-        else:
+        texts = [event["at"], event["plan_sha256" if event["event"] == "opened" else "sample_id"]]
+        if event["event"] != "opened":
             state = RequestState()
             state.apply(event)
-            event["sample_id"]
-            if state.task and not all(isinstance(part, str) for part in (state.task.id, state.task.polling_url)):
-                return None
-        if event["event"] == "completed":
-            event["picture"]["file_name"]
-    except (ValueError, TypeError, KeyError, RecursionError):
+            texts += [state.task.id, state.task.polling_url] if state.task else []
+            texts += [event["picture"]["file_name"]] if event["event"] == "completed" else []
+            float(state.spent_usd)
+        if not all(isinstance(text, str) for text in texts) or not isinstance(event.get("metadata", {}), dict):
+            return None
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
     return dict(event)

@@ -117,7 +117,7 @@ def n_rated(monkeypatch):
     """Return a function that counts how often stars were awarded."""
     times = []
     award = stage.award_stars
-    monkeypatch.setattr(stage, "award_stars", lambda *tables: times.append(1) or award(*tables))
+    monkeypatch.setattr(stage, "award_stars", lambda *tables, **options: times.append(1) or award(*tables, **options))
     return lambda: len(times)
 
 
@@ -272,3 +272,15 @@ def test_a_request_without_an_id_is_of_the_prompt_that_its_words_are(scored):
     assert (cell["n_prompts"], cell["n_failed"], cell["stars"]) == (6, 1, pytest.approx(1 + 4 * 0.25 * 5 / 6))
     (difference,) = rate_run(run)["stars"]["rows"][0]["differences"]
     assert difference["n_prompts"] == 6
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [("subject", None), ("subject", []), ("control", ["c"]), ("suite", 7), ("value", "0.5"), ("metric", None)],
+)
+def test_a_score_table_with_values_of_another_type_is_refused(usual, column, values):
+    table = pd.read_parquet(usual / "scores.parquet")
+    table.assign(**{column: [values] * len(table)}).to_parquet(usual / "scores.parquet")
+    seal(usual)
+    with pytest.raises(RunError, match=r"scores\.parquet is damaged"):
+        rate_run(Run(usual))

@@ -1,5 +1,6 @@
 """The ledger: what survives a crash, what is refused, and how requests stand after their events."""
 
+import json
 import os
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.generation.answers import Task
-from evals.generation.ledger import Ledger, LedgerError, read_events, replay
+from evals.generation.ledger import Ledger, LedgerError, _with_checksum, read_events, replay
 
 TASK = Task("t1", "https://api.bfl.ai/v1/get_result?id=t1", cost_usd=0.03)
 
@@ -141,3 +142,33 @@ def test_a_line_that_a_full_disk_cut_off_is_told_and_damages_nothing_before_or_a
 def test_half_a_character_in_a_message_does_not_lose_the_answer(tmp_path):
     path = written(tmp_path / "l", SUBMITTED, ("failed", "a", {"message": "no such file \udcff"}))
     assert state(path).ending["message"] == "no such file ?"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"event": "opened", "at": "t", "plan_sha256": ["p"]},
+        {"event": "submitted", "at": "t", "sample_id": ["a"]},
+        {"event": "submitted", "sample_id": "a"},
+        {"event": "submitted", "at": "t", "sample_id": "a", "max_cost_usd": 10**400},
+        {"event": "failed", "at": "t", "sample_id": "a", "cost_usd": {"a": 1}},
+        {"event": "failed", "at": "t", "sample_id": "a", "metadata": 1},
+        {"event": "completed", "at": "t", "sample_id": "a", "picture": {"file_name": 1}},
+    ],
+)
+def test_a_line_with_a_good_checksum_and_values_of_another_type_is_damage(tmp_path, event):
+    path = written(tmp_path / "l", SUBMITTED)
+    path.write_bytes(path.read_bytes() + _with_checksum(json.dumps(event).encode()) + b"\n")
+    with pytest.raises(LedgerError, match="line 3: the ledger is damaged"):
+        Ledger(path)
+
+
+def test_a_last_line_without_its_end_is_cut_off_and_one_with_another_end_is_damage(tmp_path):
+    path = written(tmp_path / "l", SUBMITTED, ACCEPTED)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9])
+    Ledger(path).close()
+    assert path.read_bytes() == b"".join(whole.splitlines(keepends=True)[:-1])
+    path.write_bytes(whole[:-1] + b"\x0b")
+    with pytest.raises(LedgerError, match="line 3"):
+        read_events(path)
