@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evals.imageset.contract import EVAL, FILE_MISSING, METADATA, PROVENANCE, REQUESTS, SAMPLES, SCORES
+from evals.imageset.contract import EVAL, FILE_MISSING, METADATA, PROVENANCE, REQUESTS, SAMPLES, SCORES, SUITES
 from evals.imageset.imageset import file_sha256
 
 if TYPE_CHECKING:
@@ -175,10 +175,13 @@ class Run:
 
 def run_files(folder: Path, image_set: Path) -> dict[str, Path]:
     """Return the files that say what was asked and measured, by name; not each of them need be there."""
+    asked = image_set.parent / EVAL
+    suites = sorted((image_set.parent / SUITES).glob("*.yaml")) if asked.is_file() else []
     return {
         SCORES: folder / SCORES,
         SAMPLES: folder / SAMPLES,
-        EVAL: image_set.parent / EVAL,
+        EVAL: asked,
+        **{f"{SUITES}/{path.name}": path for path in suites},
         REQUESTS: image_set / REQUESTS,
         METADATA: image_set / METADATA,
     }

@@ -32,9 +32,12 @@ def import_(
     Pictures belong together by their names, or by the prompts that a metadata.jsonl or metadata.csv in a folder, or the
     table of --prompts, gives them. All columns stand in evals/imageset/README.md.
     """
+    from evals.cli.progress import shown_progress
     from evals.imageset.importing import import_folders
 
-    imported = import_folders(_folders(folders), out, prompts, skip_bad)
+    named = _folders(folders)
+    with shown_progress() as progress:
+        imported = import_folders(named, out, prompts, skip_bad, progress)
     if json_wanted:
         print_json(_as_dict(imported))
     else:

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from evals.imageset.columns import SampleColumns, check_columns
+from evals.imageset.columns import RequestColumns, SampleColumns, check_columns
+from evals.imageset.contract import REQUESTS
 from evals.imageset.copying import copy_picture
 from evals.imageset.decoding import UnreadableImage
 from evals.imageset.folders import PictureFolder, files_of, name_key, read_content, read_picture_folder
-from evals.imageset.imageset import ImageSetError, id_of_prompt, write_image_set
+from evals.imageset.imageset import (
+    ImageSetError,
+    id_of_prompt,
+    read_requests,
+    write_atomically,
+    write_image_set,
+)
 from evals.imageset.prompt_table import read_prompt_table
 from evals.imageset.tables import Entry, TableError
 from evals.imageset.validation import FolderIndex, Problem, mixed_columns
@@ -28,6 +36,8 @@ _OF_THE_PICTURE = (
     *("in_flight", "queue_s", "generation_s", "download_s"),
 )
 """Columns that say nothing about the picture of the same name by another system."""
+
+_OF_A_REQUEST = frozenset(RequestColumns.model_fields) - {"file_name", "sample_id"}
 
 _REPLACE = "replace the file or take it away, or go on without it with --skip-bad"
 _NEAR = 0.7
@@ -100,7 +110,11 @@ class _Known:
 
 
 def import_folders(
-    folders: Mapping[str, Path], out: Path, prompts: Path | None = None, skip_bad: bool = False
+    folders: Mapping[str, Path],
+    out: Path,
+    prompts: Path | None = None,
+    skip_bad: bool = False,
+    progress: Callable[[str, int, int], None] = lambda label, done, total: None,
 ) -> Imported:
     """Copy the pictures of several folders into one image set and say what belongs together.
 
@@ -119,6 +133,8 @@ def import_folders(
         A table of prompts (see `read_prompt_table`), with any columns of the contract.
     skip_bad
         Leave out what cannot be used and list it, instead of refusing all.
+    progress
+        Called with a label, the number of pictures that were copied, and the total.
 
     Raises
     ------
@@ -143,7 +159,7 @@ def import_folders(
     problems = [problem for folder in looked_at.values() for problem in folder.problems]
     if problems and not skip_bad:
         raise ImageSetError(Path(problems[0].file), *problems)
-    written = _write(pictures, looked_at, out, skip_bad)
+    written = _write(pictures, looked_at, out, skip_bad, progress)
     by_system: dict[str, dict[tuple[str, str], str]] = {system: {} for system in folders}
     for each in written:
         by_system[each.system].setdefault(each.prompt, each.name)
@@ -257,7 +273,11 @@ def _halves(sentence: str) -> tuple[str, str]:
 
 
 def _write(
-    pictures: Sequence[_Picture], folders: Mapping[str, PictureFolder], out: Path, skip_bad: bool
+    pictures: Sequence[_Picture],
+    folders: Mapping[str, PictureFolder],
+    out: Path,
+    skip_bad: bool,
+    progress: Callable[[str, int, int], None],
 ) -> list[_Picture]:
     """Write the set beside its place and move it there when it is whole; return what was written."""
     staged = out.with_name(f".{out.name}.{os.getpid()}.new")
@@ -271,7 +291,8 @@ def _write(
             raise ImageSetError(each.folder.path / each.name, each.folder.problems[-1])
 
     def samples() -> Iterator[tuple[bytes, Mapping[str, Any]]]:
-        for each in pictures:
+        for done, each in enumerate(pictures):
+            progress("pictures", done, len(pictures))
             written.append(each)
             try:
                 index = indices.setdefault(each.files_in, FolderIndex(each.files_in))
@@ -287,12 +308,27 @@ def _write(
 
     try:
         write_image_set(staged, samples(), lambda row, what: refuse(what))
+        _write_requests(staged, folders, written)
         if out.is_dir():
             out.rmdir()
         os.replace(staged, out)
     finally:
         shutil.rmtree(staged, ignore_errors=True)
     return written
+
+
+def _write_requests(staged: Path, folders: Mapping[str, PictureFolder], written: Sequence[_Picture]) -> None:
+    """Take along the requests that a folder lists, refusals among them; a folder without a list had only pictures."""
+    listed = {system: read_requests(folder.path) for system, folder in folders.items()}
+    if not any(listed.values()):
+        return
+    lines = []
+    for system, requests in listed.items():
+        answered = [{**each.row, "outcome": "ok"} for each in written if each.system == system]
+        for row in answered if requests is None else requests:
+            kept = {column: value for column, value in row.items() if column in _OF_A_REQUEST}
+            lines.append(json.dumps({**kept, "system": system}, ensure_ascii=False) + "\n")
+    write_atomically(staged / REQUESTS, "".join(lines).encode())
 
 
 def _copied(each: _Picture, index: FolderIndex, staged: Path) -> dict[str, Any]:

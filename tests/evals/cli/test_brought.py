@@ -90,6 +90,11 @@ def test_a_text_of_prompts_is_a_page_with_stars_in_one_command():
     assert list(rows) == ["adherence", "cost", "latency"]
     assert all(cell["stars"] is not None for cell in rows["cost"]["cells"])
     assert "★" in Path(document["report"]).read_text()
+    run("verify", "R")
+    frozen = Path("R/suites/mine.yaml").read_text()
+    Path("R/suites/mine.yaml").write_text(frozen.replace("red", "rad"))
+    assert "suites/mine.yaml" in run("verify", "R", code=1).output
+    Path("R/suites/mine.yaml").write_text(frozen)
     # From now on it is an eval like any other, and the same command goes on.
     assert "R/suites/mine.yaml" in str(read_definition("R/eval.yaml").suite_path("mine"))
     assert json.loads(run("generate", *command[1:], "--json").stdout) == document["generation"]

@@ -9,7 +9,7 @@ import PIL.Image
 import pytest
 
 from evals.imageset.folders import name_key
-from evals.imageset.imageset import ImageSetError, read_image_set
+from evals.imageset.imageset import ImageSetError, read_image_set, read_requests
 from evals.imageset.importing import Lack, import_folders
 from evals.imageset.tables import TableError
 
@@ -140,6 +140,20 @@ def test_several_pictures_of_a_prompt_are_numbered():
         describe(system, [{"file_name": name, "prompt": "A cup"} for name in ("x1.png", "x2.png")])
     assert imported().common_prompts == 1
     assert sorted((row["system"], row["repeat"]) for row in rows()) == [("A", 0), ("A", 1), ("B", 0), ("B", 1)]
+
+
+def test_refusals_of_one_folder_come_along_and_the_other_had_none():
+    two("x1.png")
+    asked = [
+        {"outcome": "ok", "prompt_id": "x1"},
+        {"outcome": "refused", "prompt_id": "x2", "sample_id": "s", "odd": 1},
+    ]
+    Path("a/requests.jsonl").write_text("".join(json.dumps({"system": "m", **row}) + "\n" for row in asked))
+    imported()
+    found = read_image_set("set")
+    assert found.outcomes == {"A": {"refused": 1}}
+    requests = [(row["system"], row["prompt_id"], row["outcome"]) for row in read_requests(found.folder)]
+    assert requests == [("A", "x1", "ok"), ("A", "x2", "refused"), ("B", "x1", "ok")]
 
 
 def link_out():

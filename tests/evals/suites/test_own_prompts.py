@@ -6,8 +6,8 @@ import pytest
 
 from evals.imageset.tables import TableError
 from evals.suites.own_prompts import read_own_prompts
-from evals.suites.suite import PromptItem, Relation, SceneObject
-from evals.suites.writing import write_suite
+from evals.suites.suite import PromptItem, Relation, SceneObject, read_suite, suite_names
+from evals.suites.writing import suite_sha256, write_suite
 
 SIGN = {"prompt_id": "sign", "prompt": "A sign, TEA over CAKE", "expected_text": ["TEA", "CAKE"], "shop": "north"}
 SCENE = {
@@ -94,3 +94,10 @@ def test_what_is_wrong_is_one_sentence_with_its_line(case, tmp_path):
     with pytest.raises(TableError, match=sentence) as refusal:
         read_own_prompts(tmp_path / name)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", suite_names())
+def test_every_suite_is_the_same_when_it_is_written_and_read(name, tmp_path):
+    write_suite(read_suite(name), tmp_path / f"{name}.yaml")
+    assert read_suite(tmp_path / f"{name}.yaml") == read_suite(name)
+    assert suite_sha256(read_suite(tmp_path / f"{name}.yaml")) == suite_sha256(read_suite(name))
