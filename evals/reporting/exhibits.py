@@ -230,9 +230,9 @@ def _columns(
         of_suite = of_row.get(key[0], set[str]())
         pictures = tuple(_picture(row, labels[row["sample_id"]], here, of_suite) for row in own)
         scores = [_score(name, values, name in of_suite) for name, values in here.together.items()]
-        every = [*scores, *(score for picture in pictures for score in picture.scores)]
         _, outcomes, withheld = endings.get((key, system), ((), (), False))
-        unscored = any(score.of_row and not score.scored for score in every)
+        unscored = any(score.of_row and not score.scored for picture in pictures for score in picture.scores)
+        unscored |= any(value is None for name in of_suite for value, _ in here.together.get(name, ()))
         yield Column(system, pictures, outcomes, withheld, unscored, _pair(here, labels, own), _in_order(scores))
 
 

@@ -70,7 +70,7 @@
     const size = pictures.length === 1 ? " one" : pictures.length > 2 ? " many" : "";
     const difference = made.difference;
     return make("div", { class: "column" },
-      make("h4", { class: `system-${place % 6}` }, make("span", { class: "name" }, mark(place), system)),
+      make("h3", { class: `system-${place % 6}` }, make("span", { class: "name" }, mark(place), system)),
       pictures.length ? make("div", { class: "pictures" + size }, pictures.map(one => figure(one, `Picture by ${system}` + (one.label ? `, ${one.label}` : "")))) : null,
       nothing.map(text => make("div", { class: "absent" }, text)),
       made.scores ? scores(made.scores) : null,
@@ -82,7 +82,7 @@
     const id = `prompt-${prompt.number}`, chosen = fields.row.value, rows = data.rows.filter(row => prompt.rows && row.id in prompt.rows && (!chosen || row.id === chosen));
     const node = make("article", { class: "exhibit", tabindex: "-1", "aria-labelledby": id },
       make("header", {},
-        make("h3", { id }, prompt.id, make("span", { class: "suite-name" }, prompt.suite)),
+        make("h2", { id }, prompt.id, make("span", { class: "suite-name" }, prompt.suite)),
         (prompt.texts || []).map(text => make("p", { class: "prompt" }, text)),
         rows.length ? make("ul", { class: "places" }, rows.map(row => make("li", {}, `${row.title}: `,
           prompt.rows[row.id].map((stars, place) => make("span", { class: "value" }, mark(place), stars === null ? "not known" : `${stars.toFixed(1)} stars`))))) : null),
