@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +11,10 @@ import click
 
 from evals.cli.errors import FOUND_A_PROBLEM
 from evals.cli.options import FilePath, as_json, at_least, own_weights, print_json, some_systems, verbose
+from evals.cli.tables import print_lines
 
 if TYPE_CHECKING:
     from evals.rating.stage import RunRatings
-    from evals.rating.stars.thresholds import ThresholdCheck
     from evals.run import Run
 
 
@@ -37,6 +36,7 @@ def rate(run: Path, systems: list[str], weights: Path | None, verbose: bool, jso
     from evals import load_run, rate_run
     from evals.rating.selection import find_systems, select_ratings
     from evals.rating.stars.thresholds import check_thresholds
+    from evals.reporting.drift import threshold_line
 
     loaded = load_run(run)
     ratings = rate_run(loaded, weights)
@@ -47,7 +47,7 @@ def rate(run: Path, systems: list[str], weights: Path | None, verbose: bool, jso
         print_json({**ratings, "thresholds": checks} if checks else ratings)
     else:
         print_run(loaded, ratings, page_command(run), verbose)
-        print_checks(checks)
+        print_lines(map(threshold_line, checks))
     if not all(check["holds"] for check in checks):
         sys.exit(FOUND_A_PROBLEM)
 
@@ -65,14 +65,3 @@ def print_run(run: Run, ratings: RunRatings, page: str, verbose: bool = False) -
     print_answer(ratings, run.provenance, scored_images(run), page)
     if verbose:
         print_details(run, ratings)
-
-
-def print_checks(checks: Sequence[ThresholdCheck]) -> None:
-    """Print a line for each row that was asked to have so many stars."""
-    from evals.cli.tables import print_lines
-
-    for check in checks:
-        word = "holds" if check["holds"] else "FAILS"
-        interval = f" ({check['low']:.1f} to {check['high']:.1f})" if check["low"] is not None else ""
-        stars = check["reason"] if check["stars"] is None else f"{check['stars']:.1f} stars{interval}"
-        print_lines([f"{word}: {check['system']} at least {check['at_least']:g} in {check['row']}: {stars}"])

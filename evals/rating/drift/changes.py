@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -92,7 +92,13 @@ class Drift(TypedDict):
     notes: list[str]
 
 
-def drift(first: RunTables, second: RunTables, systems: Sequence[tuple[str, str]] = (), n_largest: int = 5) -> Drift:
+def drift(
+    first: RunTables,
+    second: RunTables,
+    systems: Sequence[tuple[str, str]] = (),
+    only: Callable[[str | None, str], bool] = lambda suite, metric: True,
+    n_largest: int = 5,
+) -> Drift:
     """Compare the systems of two runs on the prompts that both asked.
 
     A prompt that is worded otherwise in run B is another prompt. A metric whose version, encoder or weights differ is
@@ -105,6 +111,8 @@ def drift(first: RunTables, second: RunTables, systems: Sequence[tuple[str, str]
         The tables of run A and run B.
     systems
         (name in run A, name in run B) of what is compared; by default every name that both runs have.
+    only
+        Says of a suite and a metric whether it is compared. The correction is over what is: choose before you look.
     n_largest
         How many of the prompts that changed most each row names.
 
@@ -123,6 +131,8 @@ def drift(first: RunTables, second: RunTables, systems: Sequence[tuple[str, str]
     if not any((prompts_of(first, a) & prompts_of(second, b)) - other_words for a, b in pairs):
         raise DriftError("the two runs share no prompt of these systems; compare runs that asked the same suites")
     paired, not_compared = pair_runs(*with_one_wording(first, second, other_words), pairs)
+    paired = [pairing for pairing in paired if only(pairing.suite, pairing.spec.id)]
+    not_compared = [entry for entry in not_compared if only(entry["suite"], entry["metric"])]
     estimates = [pairing.estimate() for pairing in paired]
     adjusted = holm([estimate.p_value for estimate in estimates])
     # Holm's first step is Bonferroni's: what is seen at that level is seen wherever the row comes among the others.
