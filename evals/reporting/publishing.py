@@ -71,7 +71,7 @@ def rendered_intro(text: str) -> Markup:
 
 def without_machine(provenance: dict[str, Any]) -> dict[str, Any]:
     """Return a provenance without what it tells of the machine."""
-    return {key: value for key, value in provenance.items() if key not in ("machine", "seconds")}
+    return provenance | {"machine": {}, "seconds": None}
 
 
 def social_card(answer: Answer, lines: StarLines) -> bytes:
