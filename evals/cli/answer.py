@@ -25,12 +25,14 @@ def print_answer(ratings: RunRatings, provenance: Mapping[str, Any], *last_lines
 
     ``last_lines`` say what was scored, and where the page is or which command makes it.
     """
-    from evals.reporting.answer import answer
+    from evals.reporting.answer import answer, overall
 
     summary = answer(ratings, provenance)
     print_lines([*filter(None, [f"{summary.title}.", summary.rehearsal]), ""])
     _print_rows(ratings, summary)
     print_lines(_not_rated(summary))
+    if ratings["stars"]["own_weights"]:
+        print_lines([*ratings["scope"], overall(ratings["stars"])])
     print_lines(f"caution: {caution.says} {caution.remedy}" for caution in summary.cautions)
     print_lines(last_lines, wrap=False)
 

@@ -19,6 +19,7 @@ from evals.rating.stars.totals import TotalDifference
 from evals.reporting.operations import FIGURES
 from evals.reporting.star_scales import one_star_at
 from evals.yaml_files import suggestion
+from metrics.catalogue import METRICS
 
 TOTAL = "total"
 """What stands in the column ``row`` for all rows together."""
@@ -87,11 +88,11 @@ class Table(pd.DataFrame):
         return f'<div class="twinlens">{_STYLE}{table}{notes}</div>'
 
 
-def known_metric(ratings: RunRatings, metric: str) -> str:
-    """Return the id of a metric that a run has; refuse any other with the nearest one."""
-    known = sorted({row["metric"] for row in ratings["rows"]})
+def known_metric(metric: str) -> str:
+    """Return the id of a metric of the catalogue; refuse any other with the nearest one."""
+    known = [spec.id for spec in METRICS]
     if metric not in known:
-        raise ValueError(f"this run has no metric {metric!r}; {suggestion(metric, known)}")
+        raise ValueError(f"there is no metric {metric!r}; {suggestion(metric, known)}")
     return metric
 
 
@@ -147,7 +148,7 @@ def _of_totals(pair: TotalDifference) -> str:
 
 
 def _of_metric(ratings: RunRatings, name: Literal["rows", "differences", "controls"], metric: str | None) -> list[Any]:
-    only = None if metric is None else known_metric(ratings, metric)
+    only = None if metric is None else known_metric(metric)
     return [row for row in ratings[name] if only in (None, row["metric"])]
 
 

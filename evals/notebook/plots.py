@@ -43,7 +43,7 @@ class Plots:
         from evals.reporting.metric_figures import interval_figure
 
         ratings = self._rate(where=where)
-        rows = [row for row in ratings["rows"] if row["metric"] == known_metric(ratings, metric)]
+        rows = [row for row in ratings["rows"] if row["metric"] == known_metric(metric)]
         return with_legend(interval_figure(rows, ratings["systems"]), ratings["systems"])
 
     def pictures(self, row: str, n: int = 4) -> Figure:
@@ -72,7 +72,7 @@ class Plots:
         """
         from evals.reporting.metric_figures import distribution_figure
 
-        spec = metric if isinstance(metric, MetricSpec) else spec_of(known_metric(self._rate(), metric))
+        spec = metric if isinstance(metric, MetricSpec) else spec_of(known_metric(metric))
         if control is None and not spec.controls:
             raise ValueError(f"metric {spec.id!r} has no control to hold its values against")
         table = self._run.scores if scores is None else scores

@@ -137,10 +137,10 @@ def _advice(stars: Stars, verdicts: Mapping[str, RowVerdict], labels: Mapping[st
         if of_row := verdicts[row["id"]].best:
             best.setdefault(tuple(sorted(of_row, key=stars["systems"].index)), []).append(row)
     ranked = sorted(best, key=lambda systems: -len(best[systems]))
-    overall = _overall(stars, labels)
-    yield from (_use(systems, best[systems], labels) for systems in ranked[: MOST_SENTENCES - bool(overall)])
-    if overall:
-        yield overall
+    together = overall(stars)
+    yield from (_use(systems, best[systems], labels) for systems in ranked[: MOST_SENTENCES - bool(together)])
+    if together:
+        yield together
 
 
 def _use(systems: tuple[str, ...], rows: list[TableRow], labels: Mapping[str, str]) -> str:
@@ -174,9 +174,9 @@ def _size(pair: StarDifference) -> float:
     return abs(pair["stars"] or 0.0)
 
 
-def _overall(stars: Stars, labels: Mapping[str, str]) -> str:
+def overall(stars: Stars) -> str:
     """Return what the total says, nothing where there is none."""
-    totals = stars["totals"]
+    totals, labels = stars["totals"], system_labels(stars["systems"])
     ranked = sorted(
         (total for total in totals["systems"] if total["stars"] is not None), key=lambda total: -(total["stars"] or 0)
     )
