@@ -39,7 +39,6 @@ _OF_THE_PICTURE = (
 
 _OF_A_REQUEST = frozenset(RequestColumns.model_fields) - {"file_name", "sample_id"}
 
-_REPLACE = "replace the file or take it away, or go on without it with --skip-bad"
 _NEAR = 0.7
 """How alike two names are (difflib's ratio) of which one is told as what may be meant by the other."""
 
@@ -155,7 +154,7 @@ def import_folders(
         _refuse_same_names(folder, pictures)
     refused = {problem.file for folder in looked_at.values() for problem in folder.problems}
     pictures = [each for each in pictures if str(each.folder.path / each.name) not in refused]
-    _check_rows(pictures)
+    pictures = _with_good_rows(pictures)
     problems = [problem for folder in looked_at.values() for problem in folder.problems]
     if problems and not skip_bad:
         raise ImageSetError(Path(problems[0].file), *problems)
@@ -219,7 +218,9 @@ def _pictures(system: str, folder: PictureFolder, table: _Known, shared: _Known)
         elif other := shared.find(None, name):
             row |= {column: value for column, value in other[0].values.items() if column not in _OF_THE_PICTURE}
             files_in = other[1]
-        if of_table := table.find(system, name, f"{folder.path.name}/{name}", f"{system}/{name}"):
+        # A picture may also lie in a folder that has the name of its prompt.
+        parents = [str(parent) for parent in PurePosixPath(name).parents if parent.name]
+        if of_table := table.find(system, name, f"{folder.path.name}/{name}", f"{system}/{name}", *parents):
             row = {"prompt_id": name_key(name), **row, **of_table[0].values}
             files_in = of_table[1] if any(files_of(of_table[0].values)) else files_in
         row = {column: value for column, value in row.items() if column not in _ANEW}
@@ -242,15 +243,16 @@ def _refuse_same_names(folder: PictureFolder, pictures: Sequence[_Picture]) -> N
                 folder.refuse(name, f"has the name of {names[n - 1]!r}", remedy)
 
 
-def _check_rows(pictures: list[_Picture]) -> None:
-    """Number what else would be one sample several times, and take out the pictures whose rows are refused."""
+def _with_good_rows(pictures: Sequence[_Picture]) -> list[_Picture]:
+    """Return the pictures whose rows are not refused, numbered where they would be one sample several times."""
+    good: list[_Picture] = []
     repeats: dict[tuple[Any, ...], list[_Picture]] = defaultdict(list)
-    for each in list(pictures):
+    for each in pictures:
         checked = check_columns({**each.row, "file_name": each.name, "system": each.system}, SampleColumns)
         if isinstance(checked, str):
             each.folder.refuse(each.name, *_halves(checked))
-            pictures.remove(each)
             continue
+        good.append(each)
         each.row = {column: value for column, value in checked.items() if column not in _ANEW}
         if isinstance(each.row.get("expected_text"), str):  # a table has a list where metadata may have a text
             each.row["expected_text"] = [each.row["expected_text"]]
@@ -260,11 +262,11 @@ def _check_rows(pictures: list[_Picture]) -> None:
         if len(same) > 1 and same[0].row.get("repeat") is None:
             for number, each in enumerate(same):
                 each.row["repeat"] = number
-    rows = [(number, each.row) for number, each in enumerate(pictures)]
-    bad = {problem.row: problem for problem in mixed_columns(rows)}
-    for number in sorted((row for row in bad if row is not None), reverse=True):
-        each = pictures.pop(number)
-        each.folder.refuse(each.name, bad[number].what, bad[number].remedy)
+    mixed = {problem.row: problem for problem in mixed_columns((n, each.row) for n, each in enumerate(good))}
+    for n, each in enumerate(good):
+        if n in mixed:
+            each.folder.refuse(each.name, mixed[n].what, mixed[n].remedy)
+    return [each for n, each in enumerate(good) if n not in mixed]
 
 
 def _halves(sentence: str) -> tuple[str, str]:

@@ -134,6 +134,14 @@ def test_a_table_of_prompts_names_pictures_by_file_or_by_prompt_id_and_says_what
     assert rows(prompt="A red cup")[1]["prompt_id"] == "red cup"
 
 
+def test_several_pictures_of_a_prompt_may_lie_in_a_folder_of_its_name():
+    two("00007/samples/0.png", "00007/samples/1.png")
+    Path("p.csv").write_text("prompt_id,prompt\n00007,A bench\n")
+    made = imported(prompts=Path("p.csv"))
+    assert (made.common_prompts, made.without_prompt, made.unused_prompts) == (1, 0, [])
+    assert [(row["prompt_id"], row["repeat"]) for row in rows(system="B")] == [("00007", 0), ("00007", 1)]
+
+
 def test_several_pictures_of_a_prompt_are_numbered():
     two("x1.png", "x2.png")
     for system in "ab":
