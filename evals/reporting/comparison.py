@@ -123,11 +123,12 @@ def difference(row: PairedDifference, unit: str) -> Difference:
 
 
 def missing(ratings: Ratings) -> list[Missing]:
-    """Return every reason with its count by system, most frequent first."""
+    """Return every reason with its count by system, most frequent first, of the metrics that have any value."""
+    measured = {row["metric"] for row in ratings["rows"] if row["mean"] is not None}
     counts: dict[tuple[str, str], Counter[str]] = {}
     suites: dict[tuple[str, str], dict[str, None]] = {}
     for row in ratings["rows"]:
-        for code, n in row["reasons"].items():
+        for code, n in row["reasons"].items() if row["metric"] in measured else ():
             key = (formatting.reason(code), row["title"])
             counts.setdefault(key, Counter())[row["system"]] += n
             suites.setdefault(key, {})[formatting.suite_name(row["suite"])] = None

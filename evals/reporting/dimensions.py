@@ -61,8 +61,12 @@ def dimensions(ratings: Ratings, provenance: Mapping[str, Any], columns: Collect
 def _dimension(name: str, ratings: Ratings, provenance: Mapping[str, Any], columns: Collection[str]) -> Dimension:
     title, question = formatting.DIMENSIONS.get(name, (name.replace("_", " ").capitalize(), ""))
     rows = [row for row in ratings["rows"] if dimension_of(row["metric"]) == name]
-    suites = list(dict.fromkeys(row["suite"] for row in rows))
-    by_suite = {suite: [row for row in rows if row["suite"] == suite] for suite in suites}
+    # A metric without any value in the run is said to be missing once, and not in the tables of every suite.
+    measured = {row["metric"] for row in rows if row["mean"] is not None}
+    by_suite: dict[str | None, list[SystemMean]] = {}
+    for row in rows:
+        if row["metric"] in measured:
+            by_suite.setdefault(row["suite"], []).append(row)
     absent = "" if any(row["mean"] is not None for row in rows) else _why_absent(name, rows, provenance, columns)
     tables = [(formatting.suite_name(suite), metric_lines(of_suite, ratings)) for suite, of_suite in by_suite.items()]
     asked = {formatting.suite_name(suite) for suite, of_suite in by_suite.items() if _asks(name, of_suite)}

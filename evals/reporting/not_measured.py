@@ -57,6 +57,14 @@ encoder='vqa:small')
     ]
 
 
+def by_reason(absent: Iterable[NotMeasured]) -> dict[str, list[str]]:
+    """Return the titles of metrics by the sentence that says why they were not measured, each sentence once."""
+    titles: dict[str, list[str]] = {}
+    for one in absent:
+        titles.setdefault(one.why, []).append(one.title)
+    return titles
+
+
 def most_frequent_reason(rows: Iterable[SystemMean]) -> str | None:
     """Return the reason that most measurements of these rating rows carry, None if none of them carries one.
 

@@ -28,6 +28,7 @@ from evals.reporting import (
     formatting,
     gallery,
     metric_figures,
+    not_measured,
     operations,
     pages,
     star_rows,
@@ -152,6 +153,7 @@ def _pictures(run: Run, ratings: RunRatings, copies: Copies, prompts_per_suite: 
         page["why"] = why.why(ratings["stars"], every, systems, copies)
     content = gallery.document(shown, ratings["stars"], systems, copies) if shown else ""
     anchors = {row.id: row.anchor for row in page["why"]}
+    page["gallery_rows"] = {row["id"] for row in ratings["stars"]["rows"] if row["places"] and shown}
     return page | {"gallery": content, "has_gallery": bool(shown), "why_anchors": anchors}
 
 
@@ -193,6 +195,7 @@ def _contents(run: Run, ratings: RunRatings, provenance: Mapping[str, Any]) -> d
         "control_table": controls.control_table(control_groups),
         "agreement": {"introduction": agreement.INTRODUCTION, "lines": agreement.lines(ratings["agreements"])},
         "missing": comparison.missing(ratings),
+        "not_measured": not_measured.by_reason(not_measured.not_measured(ratings, provenance.get("encoders", ()))),
         "skipped": image_set.get("skipped", []),
         "long_prompts": _long_prompts(provenance.get("long_prompts")),
     }

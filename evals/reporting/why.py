@@ -56,7 +56,7 @@ class ShownSystem:
     """What a system made of a prompt: its stars on this prompt alone, its pictures, and how many are not shown."""
 
     place: int
-    system: str
+    label: str
     stars: str
     pictures: tuple[ShownPicture, ...]
     more: int
@@ -165,7 +165,10 @@ def _prompt(
         texts=one.prompts,
         against=against,
         sources=tuple(images[name] for name in one.sources),
-        systems=tuple(_system(place, column, stars[column.system], images) for place, column in enumerate(one.columns)),
+        systems=tuple(
+            _system(place, column, labels[column.system], stars[column.system], images)
+            for place, column in enumerate(one.columns)
+        ),
     )
 
 
@@ -180,13 +183,13 @@ def _stars(place: float | None, chance: float) -> str:
     return "not known" if stars is None else f"{stars:.1f} stars"
 
 
-def _system(place: int, column: Column, stars: str, images: Mapping[str, Embedded]) -> ShownSystem:
+def _system(place: int, column: Column, label: str, stars: str, images: Mapping[str, Embedded]) -> ShownSystem:
     shown = column.pictures[:PICTURES_PER_SYSTEM]
     return ShownSystem(
         place=place,
-        system=column.system,
+        label=label,
         stars=stars,
-        pictures=tuple(_picture(picture, column.system, images[picture.sample_id]) for picture in shown),
+        pictures=tuple(_picture(picture, label, images[picture.sample_id]) for picture in shown),
         more=len(column.pictures) - len(shown),
         outcomes=column.outcomes,
         difference=images.get(_map_key(column)) if column.pair else None,
