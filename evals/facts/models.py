@@ -91,17 +91,19 @@ class HostFacts(FileModel):
 class Offer(FileModel):
     """One model on one host: how it is called there, what it can do, what it costs.
 
-    ``model``, ``title`` and ``licence`` (of open weights) are filled in from the model. ``api_id`` is its name in that
-    host's addresses, ``edit_api_id`` the one for requests with reference images where that is another. ``rolling``: the
-    vendor exchanges the weights under the same name. ``concurrency`` is how many of its tasks an account may have at
-    once, where that is less than the host's. ``released`` and ``retired`` are its first and last day, where
-    known. Prices and latencies are every source's, conflicting ones included; ``sources`` are those of all else.
+    ``model``, ``title``, ``licence`` (of open weights) and ``pictures_at_most`` are filled in from the model.
+    ``api_id`` is its name in that host's addresses, ``edit_api_id`` the one for requests with reference images where
+    that is another. ``rolling``: the vendor exchanges the weights under the same name. ``concurrency`` is how many of
+    its tasks an account may have at once, where that is less than the host's. One answer holds ``pictures_at_most``,
+    all of which are charged for. ``released`` and ``retired`` are its first and last day, where known. Prices and
+    latencies are every source's, conflicting ones included; ``sources`` are those of all else.
     """
 
     model: str = ""
     host: Text
     title: str = ""
     licence: str | None = None
+    pictures_at_most: Annotated[int, Field(ge=1)] = 1
     api_id: Text
     edit_api_id: Text | None = None
     sizes: Names[Size]
@@ -141,6 +143,10 @@ class Offer(FileModel):
         return self
 
 
+_SHARED = frozenset({"model", "title", "licence", "pictures_at_most"})
+"""What stands with the model and holds for all of its offers."""
+
+
 class _Model(FileModel):
     """One model with its other names and its offers."""
 
@@ -148,6 +154,7 @@ class _Model(FileModel):
     title: Text
     also: Names[Text] = ()
     licence: Text | None = None
+    pictures_at_most: Annotated[int, Field(ge=1)] = 1
     sources: SourcesById
     notes: Texts = ()
     offers: Annotated[Entries[Offer], Field(min_length=1)]
@@ -155,13 +162,13 @@ class _Model(FileModel):
     @model_validator(mode="after")
     def _check(self) -> _Model:
         for n, offer in enumerate(self.offers):
-            if shared := {"model", "title", "licence"} & offer.model_fields_set:
+            if shared := _SHARED & offer.model_fields_set:
                 raise refused("it stands with the model, not with its offers", "offers", n, min(shared))
         return self
 
     def complete_offers(self) -> Iterator[Offer]:
         """Yield the offers with what holds for all of them."""
-        shared = {"model": self.model, "title": self.title, "licence": self.licence}
+        shared = {name: getattr(self, name) for name in _SHARED}
         for offer in self.offers:
             longer = {"notes": self.notes + offer.notes, "sources": self.sources + offer.sources}
             yield offer.model_copy(update=shared | longer)

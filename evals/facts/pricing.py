@@ -45,7 +45,10 @@ class _SourcedPrice(FileModel):
 
 
 class TokenPrice(_SourcedPrice):
-    """US dollars per million tokens; thoughts are charged as text."""
+    """US dollars per million tokens; thoughts are charged as text.
+
+    ``output_tokens_at_most`` is the model's own limit for an answer, where that is the tighter one.
+    """
 
     kind: Literal["tokens"] = "tokens"
     input_per_m: _Number
@@ -55,6 +58,21 @@ class TokenPrice(_SourcedPrice):
     reference_tokens: _Number
     text_tokens_usual: _Number
     text_tokens_at_most: _Number
+    output_tokens_at_most: Annotated[int, Field(ge=1)] | None = None
+
+    def most_output_tokens(self, size: str, n_pictures: int) -> tuple[float, float] | None:
+        """Return how many tokens of pictures and of text an answer can have at most, None for a size without a price.
+
+        All of it is bounded by what is sent as ``maxOutputTokens``, so that more pictures mean less text.
+        """
+        image_tokens = _of_size(self.image_tokens, size)
+        if image_tokens is None:
+            return None
+        images = n_pictures * image_tokens
+        if self.output_tokens_at_most is None:
+            return images, self.text_tokens_at_most
+        images = min(images, self.output_tokens_at_most)
+        return images, min(self.text_tokens_at_most, self.output_tokens_at_most - images)
 
 
 class MegapixelPrice(_SourcedPrice):
@@ -93,6 +111,10 @@ class Priced(Protocol):
     def prices(self) -> Sequence[Price]:
         """Return them."""
 
+    @property
+    def pictures_at_most(self) -> int:
+        """Return how many pictures one answer can hold and charge for."""
+
 
 def megapixels(width: int, height: int) -> int:
     """Return the megapixels that a picture is charged for: units of 1024 x 1024 pixels, begun ones counted as whole.
@@ -124,6 +146,44 @@ def max_cost_usd(
         references_mp = n_references * _side_mp(size)
     costs = [price_usd(price, size, n_references, prompt_tokens, references_mp, at_most=True) for price in offer.prices]
     return max((cost for cost in costs if cost is not None), default=None)
+
+
+def worst_answer_usd(
+    offer: Priced, size: str, n_references: int, prompt_tokens: int, references_mp: float
+) -> float | None:
+    """Return the most that one request can cost, in US dollars: `max_cost_usd` for as many pictures as can come."""
+    return max(
+        (
+            cost
+            for price in offer.prices
+            if (cost := _worst_usd(price, size, n_references, prompt_tokens, references_mp, offer.pictures_at_most))
+            is not None
+        ),
+        default=None,
+    )
+
+
+def output_tokens_at_most(offer: Priced, size: str) -> int | None:
+    """Return how many tokens `worst_answer_usd` counts with in an answer, None where the price is not one of tokens.
+
+    Sent along as the limit of an answer, it makes sure that none costs more.
+    """
+    bounds = [
+        price.most_output_tokens(size, offer.pictures_at_most) for price in offer.prices if price.kind == "tokens"
+    ]
+    return max((math.ceil(sum(tokens)) for tokens in bounds if tokens is not None), default=None)
+
+
+def _worst_usd(
+    price: Price, size: str, n_references: int, prompt_tokens: int, references_mp: float, n_pictures: int
+) -> float | None:
+    if isinstance(price, TokenPrice):
+        came_in = prompt_tokens + n_references * price.reference_tokens
+        # Under a limit of tokens more pictures mean less text, which may be the dearer one.
+        answers = (price.most_output_tokens(size, n) for n in range(n_pictures + 1))
+        return max((_tokens_usd(price, came_in, text, image) for image, text in filter(None, answers)), default=None)
+    one = price_usd(price, size, n_references, prompt_tokens, references_mp)
+    return None if one is None else one * n_pictures
 
 
 def expected_cost_usd(

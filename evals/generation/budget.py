@@ -31,8 +31,15 @@ class Budget:
         """Hold what an accepted task costs, whatever the limit: it is at work already."""
         self._held[sample_id] = cost_usd
 
+    def raise_to(self, sample_id: str, cost_usd: float) -> None:
+        """Hold more for a request in flight, whatever the limit, if that is more than what is held for it."""
+        if sample_id in self._held:
+            self._held[sample_id] = max(self._held[sample_id], cost_usd)
+
     async def hold(self, sample_id: str, max_cost_usd: float) -> bool:
-        """Hold the highest price of a request, waiting while requests in flight may give some of theirs back.
+        """Hold the highest price of a request, waiting while others in flight may give some of theirs back.
+
+        What is held for it already is replaced.
 
         Returns
         -------
@@ -41,10 +48,11 @@ class Budget:
         """
         async with self._changed:
             while self.limit_usd is not None:
-                missing = self.spent_usd + self.held_usd + max_cost_usd - self.limit_usd
+                of_others = self.held_usd - self._held.get(sample_id, 0.0)
+                missing = self.spent_usd + of_others + max_cost_usd - self.limit_usd
                 if missing <= _ROUNDING:
                     break
-                if missing > self.held_usd + _ROUNDING or not self._held:
+                if missing > of_others + _ROUNDING or of_others <= 0:
                     self.exhausted = True
                     return False
                 await self._changed.wait()

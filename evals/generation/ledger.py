@@ -78,17 +78,24 @@ class RequestState:
         if self.status == "accepted":
             named = self.task.cost_usd if self.task else None
             return self.possible_cost_usd + (self.max_cost_usd if named is None else named)
-        return self.possible_cost_usd + float(self.ending.get("at_most_usd") or self.ending.get("cost_usd") or 0.0)
+        return self.possible_cost_usd + self.last_usd
+
+    @property
+    def last_usd(self) -> float:
+        """Return what the attempt that ended has cost, at most; 0 while none has."""
+        return float(self.ending.get("at_most_usd") or self.ending.get("cost_usd") or 0.0)
 
     def apply(self, event: Mapping[str, Any]) -> None:
         """Take one more event in."""
         kind = event["event"]
         if kind == "submitted":
+            # What an attempt that is made again had cost stays counted.
+            self.possible_cost_usd += self.last_usd
             self.status, self.attempts = "sent", self.attempts + 1
             self.max_cost_usd, self.sent_at = float(event.get("max_cost_usd") or 0.0), event["at"]
             self.task, self.ending = None, {}
         elif kind == "rejected":
-            self.status = "pending"
+            self.status, self.ending = "pending", {}
             self.possible_cost_usd += float(event.get("possible_cost_usd") or 0.0)
         elif kind == "accepted":
             self.status, self.task = "accepted", Task(**event["task"])

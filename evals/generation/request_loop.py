@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from evals.facts.models import Offer
-from evals.facts.pricing import PROMPT_TOKENS_AT_MOST, billed_usd, max_cost_usd, megapixels
+from evals.facts.pricing import PROMPT_TOKENS_AT_MOST, billed_usd, megapixels, worst_answer_usd
 from evals.generation.answers import (
     Accepted,
     Ended,
@@ -47,7 +47,8 @@ _FIRST_CONTACTS = 3
 class SystemClient:
     """One system as it is asked: its host, its rate limit, why it is asked no more, whether it has ever answered.
 
-    ``in_flight`` are the requests that it is at work on, by ``sample_id``.
+    ``in_flight`` are the requests that it is at work on, by ``sample_id``. ``surcharge`` is how many times the worst
+    price of the facts an answer has been charged: 1 until one was dearer.
     """
 
     host: Host
@@ -55,6 +56,7 @@ class SystemClient:
     rate_limiter: RateLimiter
     stopped: str = ""
     answered: bool = False
+    surcharge: float = 1.0
     in_flight: dict[str, _Attempt] = field(default_factory=dict)
     _own_slots: asyncio.Semaphore | None = None
 
@@ -125,6 +127,7 @@ class _Attempt:
     began: float | None = None
     ready: float | None = None
     delivered: Delivered | None = None
+    worst_usd: float = 0.0
     most_in_flight: int = 0
 
     @property
@@ -139,6 +142,16 @@ class _Attempt:
 
     async def settle(self, cost_usd: float) -> None:
         await self.context.budget.settle(self.request.sample_id, cost_usd)
+
+    def set_aside(self, cost_usd: float) -> None:
+        """Hold what the request costs where that is more than was thought possible, and as much more for the others."""
+        client = self.client
+        if cost_usd > self.state.max_cost_usd:
+            self.context.budget.set_aside(self.request.sample_id, cost_usd)
+            if self.worst_usd > 0:
+                client.surcharge = max(client.surcharge, cost_usd / self.worst_usd)
+                for other in client.in_flight.values():
+                    self.context.budget.raise_to(other.request.sample_id, other.worst_usd * client.surcharge)
 
     async def store(self, content: bytes | Spooled) -> Picture:
         return await asyncio.to_thread(self.context.pictures.store, self.request.sample_id, content)
@@ -182,8 +195,8 @@ class _Attempt:
                     if isinstance(answer, Accepted):
                         self.task = answer.task
                         self.record("accepted", task=self.task)
-                        if self.task.cost_usd is not None and self.task.cost_usd > self.state.max_cost_usd:
-                            self.context.budget.set_aside(self.request.sample_id, self.task.cost_usd)
+                        if self.task.cost_usd is not None:
+                            self.set_aside(self.task.cost_usd)
                         answer = await self.wait_for_task()
                 if isinstance(answer, Ended) and answer.passes:
                     answer = Rejected(answer.reason, answer.message, may_have_cost=True)
@@ -207,11 +220,16 @@ class _Attempt:
         images = references()
         prompt_tokens = max(PROMPT_TOKENS_AT_MOST, len(request.prompt.encode()))
         images_mp = sum(megapixels(*picture_size(image)) for image in images)
-        max_cost = max_cost_usd(offer, request.size, len(images), prompt_tokens, images_mp) or 0.0
-        if not await context.budget.hold(request.sample_id, max_cost):
-            return None
-        limiter, taken_in = self.client.rate_limiter, False
-        await limiter.turn(context.stop.sleep)
+        self.worst_usd = worst_answer_usd(offer, request.size, len(images), prompt_tokens, images_mp) or 0.0
+        limiter, taken_in, surcharge = self.client.rate_limiter, False, 0.0
+        while surcharge < self.client.surcharge:  # it may rise while this request waits for its turn
+            if surcharge:
+                limiter.answered(None, taken_in=False)
+                await self.settle(0.0)  # two that kept theirs would wait for each other
+            surcharge = self.client.surcharge
+            if not await context.budget.hold(request.sample_id, self.worst_usd * surcharge):
+                return None
+            await limiter.turn(context.stop.sleep)
         try:
             if self.halted():
                 await self.settle(0.0)
@@ -222,7 +240,7 @@ class _Attempt:
             except ValueError as error:
                 stops = "nothing was sent; see what it offers: twinlens systems"
                 return Rejected("not_sendable", str(error), stops=stops)
-            self.record("submitted", system=request.system, max_cost_usd=max_cost, sent=call.record())
+            self.record("submitted", system=request.system, max_cost_usd=self.worst_usd * surcharge, sent=call.record())
             self.enter_flight()
             self.sent = time.monotonic()
             answer = await self.client.host.submit(call)
@@ -309,10 +327,8 @@ class _Attempt:
         metadata = answer.metadata
         if isinstance(answer, Finished):
             policy, stop = self.context.retry_policy, self.context.stop
-            cost, _ = self.cost_of(answer)
-            if cost is not None and cost > max_cost:
-                # Bringing the picture home takes a while, in which nobody may count on money that is spent.
-                self.context.budget.set_aside(self.request.sample_id, cost)
+            # Bringing the picture home takes a while, in which nobody may count on money that is spent.
+            self.set_aside(self.cost_of(answer)[0] or 0.0)
             delivered = await deliver(answer, self.task, self.client.host, self.store, policy, stop)
             if delivered is None:
                 return
@@ -323,7 +339,8 @@ class _Attempt:
                 others = await keep_others(answer, self.client.host, self.keep)
         cost, basis = self.cost_of(answer)
         # A list price is a guess among the sources': the budget goes by the highest.
-        at_most = max(cost or 0.0, max_cost) if basis == "listed" else cost or 0.0
+        at_most = self.worst_of(metadata.n_pictures) if basis == "listed" else cost or 0.0
+        self.set_aside(at_most)
         facts = {"cost_usd": cost, "cost_basis": basis, "at_most_usd": at_most, **self.times(metadata)}
         facts["metadata"] = {name: value for name, value in asdict(metadata).items() if value is not None}
         if picture is not None:
@@ -345,7 +362,12 @@ class _Attempt:
         if no_work and cost is None and usage is None:
             return 0.0, "none"
         request, n_pictures = self.request, answer.metadata.n_pictures or 1
-        return billed_usd(self.client.offer, cost, usage, request.size, request.n_references, n_pictures)
+        cost, basis = billed_usd(self.client.offer, cost, usage, request.size, request.n_references, n_pictures)
+        return min(cost, self.worst_of(n_pictures)) if cost is not None and basis == "listed" else cost, basis
+
+    def worst_of(self, n_pictures: int | None) -> float:
+        """Return the most that an answer can have cost that does not say so; more pictures than can come count too."""
+        return self.state.max_cost_usd * max(1.0, (n_pictures or 1) / self.client.offer.pictures_at_most)
 
     def times(self, metadata: ResponseMetadata) -> dict[str, Any]:
         """Return queue, generation and download time in seconds, the host's own word first, and the concurrency."""

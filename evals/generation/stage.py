@@ -20,7 +20,7 @@ from evals.generation.ledger import Ledger, RequestState, read_events, replay
 from evals.generation.pacing import RetryPolicy, Stop
 from evals.generation.pictures import OTHERS, Pictures
 from evals.generation.plan import ImageRequest, plan_sha256
-from evals.generation.request_loop import RunContext
+from evals.generation.request_loop import RunContext, SystemClient
 from evals.generation.runner import run_requests
 from evals.generation.tables import write_tables
 from evals.generation.witnesses import check_ledger
@@ -182,14 +182,7 @@ def _generate(
         ledger.open_for(plan_sha256(requests), twinlens=version("twinlens"), requests=len(requests))
         _reopen(systems, ledger, retry_unknown)
         states = ledger.states
-        budget = Budget(budget_usd)
-        for request in requests:
-            state = states[request.sample_id]
-            if state.may_be_followed:
-                budget.spent_usd += state.possible_cost_usd
-                budget.set_aside(request.sample_id, state.spent_usd - state.possible_cost_usd)
-            else:
-                budget.spent_usd += state.spent_usd
+        budget = budget_of(requests, systems.clients, states, budget_usd)
         stored = {sample_id: name for sample_id, state in states.items() if (name := state.picture_file)}
         closed = [state for request in requests if not (state := states[request.sample_id]).is_open]
         count = Count(len(closed), len(requests), sum(state.status == "ok" for state in closed), budget.spent_usd)
@@ -230,6 +223,29 @@ def _generate(
         warnings=systems.warnings,
         simulated=systems.simulated,
     )
+
+
+def budget_of(
+    requests: Sequence[ImageRequest],
+    clients: Mapping[str, SystemClient],
+    states: Mapping[str, RequestState],
+    limit_usd: float | None,
+) -> Budget:
+    """Return the budget after what earlier processes spent, their tasks at work still held for.
+
+    A system whose answers were dearer than the facts' worst price is held as much more for.
+    """
+    budget = Budget(limit_usd)
+    for request in requests:
+        state, client = states[request.sample_id], clients[request.system]
+        if state.max_cost_usd > 0:
+            client.surcharge = max(client.surcharge, state.last_usd / state.max_cost_usd)
+        if state.may_be_followed:
+            budget.spent_usd += state.possible_cost_usd
+            budget.set_aside(request.sample_id, state.spent_usd - state.possible_cost_usd)
+        else:
+            budget.spent_usd += state.spent_usd
+    return budget
 
 
 def _passes(request: ImageRequest, states: Mapping[str, RequestState]) -> bool:

@@ -56,6 +56,8 @@ class Fal(PollingHost):
         body: dict[str, Any] = {"prompt": request.prompt, "output_format": "png"}
         if "nano-banana" in api_id:
             body |= {"aspect_ratio": "1:1", "resolution": "0.5K" if request.size == "512" else request.size}
+            # One picture, whatever the prompt says of several.
+            body |= {"num_images": 1, "limit_generations": True}
         else:
             body["image_size"] = {"width": request.side, "height": request.side}
         if offer.takes_seed:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from evals.facts.models import HostFacts, Offer
+from evals.facts.pricing import output_tokens_at_most
 from evals.generation.answers import (
     TEXT_ONLY,
     Ended,
@@ -143,10 +144,14 @@ def generation_body(
     parts += [{"inlineData": {"mimeType": media_type(image), "data": as_base64(image)}} for image in references]
     # A larger seed is refused as no 32-bit integer.
     seed = {"seed": min(max(request.seed, 0), _LARGEST_SEED)} if offer.takes_seed else {}
+    most_tokens = output_tokens_at_most(offer, request.size)
+    # No answer can cost more than the budget holds for it.
+    limit = {"maxOutputTokens": most_tokens} if most_tokens is not None else {}
     return {
         "contents": [{"role": "user", "parts": parts}],
         "generationConfig": {
             **seed,
+            **limit,
             "responseModalities": ["IMAGE"],
             "imageConfig": {"aspectRatio": "1:1", "imageSize": request.size, **image_config},
         },

@@ -1,9 +1,11 @@
 """Money: what is held and counted over several systems and runs, and that nobody waits for what never comes back."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from evals.facts.models import read_facts
 from evals.facts.pricing import ImagePrice
 from evals.generation.answers import Ended, Finished, OutcomeUnknown, Rejected, ResponseMetadata, Running
 from evals.generation.clients import GenerationError
@@ -93,6 +95,36 @@ def test_a_price_above_the_worst_counts_in_full_from_the_answer_on(run, scripted
     assert (generation.outcomes["m@h"], host.submitted) == ({"ok": 1, "pending": 4}, ["s0"])
     assert generation.spent_usd == pytest.approx(0.5)
     assert run.rows()[0]["may_have_cost_usd"] == 0
+
+
+def test_two_pictures_a_request_do_not_overshoot_the_budget(run, scripted):
+    """With one picture held a request, two in flight billed 0.81 of a budget of 0.60."""
+    two = ResponseMetadata(usage={"input_text": 10, "output_image": 2 * 1120, "output_text": 162}, n_pictures=2)
+    host = scripted.Host({f"s{n}": [Finished(content=scripted.png("red"), metadata=two)] for n in range(6)})
+    pro = read_facts().find("gemini-3-pro-image@google")
+    requests = [replace(request, size="1K") for request in scripted.requests(6)]
+    generation = run(host, requests, budget_usd=1.2, prices=pro.prices, sizes=pro.sizes, pictures_at_most=3)
+    assert generation.budget_reached
+    assert (generation.outcomes["m@h"]["ok"], generation.spent_usd) == (3, pytest.approx(3 * 0.270764))
+
+
+def test_after_an_answer_that_was_dearer_than_the_facts_say_as_much_is_held_for_the_next(run, scripted):
+    dear = ResponseMetadata(cost_usd=0.03)  # three times the price of the facts
+    answers = [[Finished(content=scripted.png("red"), metadata=dear)] for _ in range(10)]
+    host = scripted.Host({f"s{n}": answer for n, answer in enumerate(answers)})
+    generation = run(host, scripted.requests(10), budget_usd=0.10, concurrency=1)
+    assert (generation.outcomes["m@h"], generation.spent_usd) == ({"ok": 3, "pending": 7}, pytest.approx(0.09))
+    again = run(host, scripted.requests(10), budget_usd=0.11, concurrency=1)
+    assert again.outcomes == generation.outcomes, "the next process knows it from the ledger"
+
+
+def test_what_ended_at_a_cost_and_is_asked_again_stays_counted(run, scripted):
+    interrupted = Ended("failed", "failed", "interrupted", ResponseMetadata(cost_usd=0.01), passes=True)
+    host = scripted.host_with_task(Running("Pending"))
+    run(host, scripted.requests(1), scripted.impatient)
+    host.polls["t"] = [interrupted]
+    assert run(host, scripted.requests(1)).n_passing == 1
+    assert run(host, scripted.requests(1)).spent_usd == pytest.approx(0.02)
 
 
 @pytest.mark.parametrize("usd", [None, {"1K": 0.01}])

@@ -15,7 +15,7 @@ from evals.generation.request_loop import SystemClient
 from evals.generation.stage import generate
 from tests.evals.generation.hosts.conftest import opened
 from tests.evals.generation.simulated_runs import a_plan
-from tests.evals.generation.turned_clock import turn_clock
+from tests.evals.generation.turned_clock import now, turn_clock
 
 LOW_CREDIT = (
     "Request was throttled. Your rate limit for creating predictions is reduced to 6 requests per minute with a burst "
@@ -26,8 +26,8 @@ LOW_CREDIT = (
 class LowCredit:
     """Replicate with an account that may create one prediction every ten seconds."""
 
-    def __init__(self, loop, picture, body):
-        self.loop, self.picture, self.body = loop, picture, body
+    def __init__(self, picture, body):
+        self.picture, self.body = picture, body
         self.free_at, self.times, self.throttled = 0.0, [], 0
 
     async def __call__(self, request):
@@ -37,11 +37,11 @@ class LowCredit:
         if request.method == "GET":
             output = "https://replicate.delivery/x.png"
             return httpx.Response(200, json={"id": "p", "status": "succeeded", "output": output})
-        if (left_s := self.free_at - self.loop.time()) > 0:
+        if (left_s := self.free_at - now()) > 0:
             self.throttled += 1
             return httpx.Response(429, json=self.body(left_s))
-        self.free_at = self.loop.time() + 10.0
-        self.times.append(self.loop.time())
+        self.free_at = now() + 10.0
+        self.times.append(now())
         return httpx.Response(201, json={"id": f"p{len(self.times)}", "status": "starting"})
 
 
@@ -65,8 +65,8 @@ def in_words(left_s):
 def test_a_low_credit_account_brings_every_picture_without_needless_requests(
     tmp_path, monkeypatch, scripted, body, careful, needless
 ):
-    loop = turn_clock(monkeypatch)
-    vendor = LowCredit(loop, scripted.png("red"), body)
+    turn_clock(monkeypatch)
+    vendor = LowCredit(scripted.png("red"), body)
     requests = a_plan(20, ["flux-2-pro@replicate"])
     offer = read_facts().find("flux-2-pro@replicate")
     client = SystemClient(opened("replicate", vendor), offer, RateLimiter(8, careful=careful))
@@ -80,18 +80,19 @@ def test_a_low_credit_account_brings_every_picture_without_needless_requests(
 
 
 def test_a_limit_a_minute_is_learnt_from_what_was_taken_in(tmp_path, monkeypatch, scripted):
-    loop, sent, turned_away = turn_clock(monkeypatch), [], []
+    turn_clock(monkeypatch)
+    sent, turned_away = [], []
 
     class Minutes(scripted.Host):
         """Takes 30 requests in each minute of the clock, at once."""
 
         async def submit(self, call):
             await asyncio.sleep(0.1)
-            now = loop.time()
-            if sum(at // 60 == now // 60 for at in sent) >= 30:
-                turned_away.append(now)
-                return Rejected("http_429", delay_s=60 - now % 60, throttled=True)
-            sent.append(now)
+            moment = now()
+            if sum(at // 60 == moment // 60 for at in sent) >= 30:
+                turned_away.append(moment)
+                return Rejected("http_429", delay_s=60 - moment % 60, throttled=True)
+            sent.append(moment)
             return Finished(content=scripted.png("red"))
 
     requests = scripted.requests(100)

@@ -7,6 +7,9 @@ from types import SimpleNamespace
 MODULES = ("request_loop", "pacing", "delivering", "hosts.polling_host")
 
 
+_MOMENT_S = 1e-6
+
+
 class _Selector(selectors.SelectSelector):
     """Turns the clock of its loop to the next timer instead of waiting for it."""
 
@@ -14,11 +17,10 @@ class _Selector(selectors.SelectSelector):
 
     def select(self, timeout=None):
         ready = super().select(0)
-        if ready or timeout == 0:
-            return ready
-        if timeout is None:
+        if timeout is None and not ready:
             return super().select(None)
-        self.loop.now += timeout
+        # Every turn of a loop takes a moment: a wait too short for the clock would never end.
+        self.loop.now += max(_MOMENT_S, 0.0 if ready else timeout or 0.0)
         return ready
 
 
@@ -32,22 +34,25 @@ class TurnedLoop(asyncio.SelectorEventLoop):
         return self.now
 
 
+def run_turned(work):
+    with asyncio.Runner(loop_factory=TurnedLoop) as runner:
+        return runner.run(work)
+
+
+def now():
+    return asyncio.get_running_loop().time()
+
+
 def turn_clock(monkeypatch):
-    """Let `asyncio.run`, and the clock of the request loop, be those of a turned loop; returns the loop.
+    """Let every `asyncio.run` have a turned loop, and the request loop its clock.
 
     Threads would be overtaken by the clock, so that their work is done in place.
     """
-    loop = TurnedLoop()
 
     async def in_place(function, *args):
         return function(*args)
 
-    def run(work):
-        with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            return runner.run(work)
-
     monkeypatch.setattr(asyncio, "to_thread", in_place)
-    monkeypatch.setattr(asyncio, "run", run)
+    monkeypatch.setattr(asyncio, "run", run_turned)
     for module in MODULES:
-        monkeypatch.setattr(f"evals.generation.{module}.time", SimpleNamespace(monotonic=loop.time))
-    return loop
+        monkeypatch.setattr(f"evals.generation.{module}.time", SimpleNamespace(monotonic=now))

@@ -27,6 +27,7 @@ RESULT = {
 METADATA = ResponseMetadata(seed_used=42, prompt_used="a cat", generation_s=2.5)
 PIXELS = {"prompt": "a cat", "image_size": {"width": 1024, "height": 1024}, "seed": 42, "output_format": "png"}
 RESOLUTION = {"prompt": "a cat", "aspect_ratio": "1:1", "seed": 42, "output_format": "png"}
+RESOLUTION |= {"num_images": 1, "limit_generations": True}
 
 
 def model_error(kind, message, *place):

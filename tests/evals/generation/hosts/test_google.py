@@ -3,6 +3,7 @@ import json
 
 import pytest
 
+from evals.facts.models import read_facts
 from evals.generation.answers import Ended, Finished, MalformedResponse, Rejected, ResponseMetadata
 from evals.generation.hosts.google import WITHOUT_PICTURE, Google, token_usage
 from tests.evals.generation.hosts.conftest import KEY, answer, image_request, in_brief, offer
@@ -98,6 +99,15 @@ def test_a_request_has_the_captured_form(host, size, seed, sent):
             "imageConfig": {"aspectRatio": "1:1", "imageSize": size},
         },
     }
+
+
+def test_no_answer_can_hold_more_tokens_than_the_budget_counts_with(host):
+    sent = {}
+    for name, size in (("gemini-3-pro-image", "4K"), ("gemini-3.1-flash-lite-image", "1K")):
+        body = host.prepare(image_request(size=size), read_facts().find(f"{name}@google"), []).body
+        sent[name] = body["generationConfig"]["maxOutputTokens"]
+    # Three pictures and 4,096 tokens beside them; Lite makes no more than 4,096 in all.
+    assert sent == {"gemini-3-pro-image": 3 * 2000 + 4096, "gemini-3.1-flash-lite-image": 4096}
 
 
 def test_references_follow_the_prompt_with_the_type_of_their_bytes(host):
