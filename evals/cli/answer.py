@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 _GAP = 2
 _NARROWEST_TITLE, _NARROWEST_LABEL = 20, 8
-_LETTERS = "Systems that share a letter cannot be told apart; in a row without letters nobody can."
+_LETTERS = "Systems that share a letter cannot be told apart; in a measured row without letters nobody can."
+_FACT = " (fact)"
 
 
 def print_answer(ratings: RunRatings, provenance: Mapping[str, Any], *last_lines: str) -> None:
@@ -64,7 +65,9 @@ def _print_rows(ratings: RunRatings, summary: Answer) -> None:
         left = console().width - sum(widths) - _GAP * len(widths)
         if left >= _NARROWEST_TITLE:
             break
-    titles = [_shortened(row["title"], max(left, _NARROWEST_TITLE)) for row in rows]
+    marks = [_FACT if row["kind"] == "declared" and len(labels) > 2 else "" for row in rows]
+    width = max(left, _NARROWEST_TITLE)
+    titles = [_shortened(row["title"], width - len(mark)) + mark for row, mark in zip(rows, marks, strict=True)]
     headings = [f"stars, 1 to 5{' (95% interval)' if with_interval else ''}", *headings]
     body = [[title, *cells] for title, cells in zip(titles, body, strict=True)]
     style: dict[str, Any] = {

@@ -157,15 +157,27 @@ def print_stars(stars: StarSection) -> None:
     if not stars.lines:
         return
     rated = [case for case in stars.advice if case.is_rated]
-    print_table(stars.table.title, stars.table.headings, stars.table.rows)
+    headings, rows = stars.table.headings, stars.table.rows
+    if len(stars.systems) > 2:
+        # Every two systems have a sentence, which makes a line below the table and no column of it.
+        place = headings.index("Verdict")
+        headings, *others = ((*row[:place], *row[place + 1 :]) for row in (headings, *rows))
+        rows = tuple(others)
+    print_table(stars.table.title, headings, rows)
+    if len(stars.systems) > 2:
+        print_lines(f"{line.title}: {line.problem or verdict}" for line in stars.lines for verdict in line.verdicts)
     together = dict.fromkeys(
         f"{total.system} {total.number}" if total.number else total.absent for total in stars.totals
     )
     print_lines(f"all rows together: {text}" for text in together)
     print_lines(f"  {verdict}" for verdict in (*stars.total_verdicts, *stars.bradley_terry))
-    for table in (stars.advice_table(rated), stars.cost_table):
-        if table.rows:
-            print_table(table.title, table.headings, table.rows)
+    advice, costs = stars.advice_table(rated), stars.cost_table
+    if advice.rows:
+        print_table(advice.title, advice.headings, advice.rows)
+    if any("$" in cell for row in costs.rows for cell in row):
+        print_table(costs.title, costs.headings, costs.rows)
+    else:
+        print_lines(f"no price: {reason}" for reason in dict.fromkeys(basis for *_, basis in costs.rows))
     print_lines(f"{case.title}: {case.verdict} (a fact, nothing was rated)" for case in stars.advice if case.is_fact)
     if unrated := [case.title for case in stars.advice if not case.is_rated and not case.is_fact]:
         print_lines([f"too little was rated to recommend for: {'; '.join(unrated)}"])

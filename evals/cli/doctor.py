@@ -58,8 +58,10 @@ class Ability:
 @as_json
 def doctor(json_wanted: bool) -> None:
     """Say what this machine can score, with which encoders, and what is missing."""
-    from evals.cli.progress import shown_progress
+    from evals.cli.progress import doing, shown_progress
     from evals.cli.tables import print_lines
+
+    doing("trying every encoder")
 
     with shown_progress() as progress:
         checks = examine(progress)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from evals.generation.stage import Count, Watch
     from evals.scoring.engine import Progress
 
-FIRST_S = 1.0
-"""A command that takes longer says what it is doing, so that nobody waits two seconds before an empty screen."""
+FIRST_S = 0.6
+"""A command that takes longer says what it is doing: within two seconds, also where an import holds the interpreter."""
 
 BETWEEN_S = 30.0
 

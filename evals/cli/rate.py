@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,15 +47,16 @@ def rate(run: Path, systems: list[str], weights: Path | None, verbose: bool, jso
     if json_wanted:
         print_json({**ratings, "thresholds": checks} if checks else ratings)
     else:
-        print_run(loaded, ratings, page_command(run), verbose)
+        print_run(loaded, ratings, page_command(run, systems), verbose)
         print_lines(map(threshold_line, checks))
     if not all(check["holds"] for check in checks):
         sys.exit(FOUND_A_PROBLEM)
 
 
-def page_command(run: Path) -> str:
-    """Return the line that says how the page of a run is made."""
-    return f"page: twinlens report {shlex.quote(str(run))}"
+def page_command(run: Path, systems: Sequence[str] = ()) -> str:
+    """Return the line that says how the page of a run, or of some of its systems, is made."""
+    chosen = ["--systems", ",".join(systems)] if systems else []
+    return f"page: twinlens report {shlex.join([str(run), *chosen])}"
 
 
 def print_run(run: Run, ratings: RunRatings, page: str, verbose: bool = False) -> None:

@@ -34,7 +34,9 @@ def score(
 
     'twinlens import' makes an image set of folders of pictures.
     """
-    from evals.cli.progress import shown_progress
+    from evals.cli.progress import doing, shown_progress
+
+    doing("reading the images' rows")
     from evals.cli.rate import page_command, print_run
     from evals.rating.stage import rate_run
     from evals.scoring.stage import score as score_images

@@ -79,6 +79,7 @@ def test_four_systems_are_a_line_a_row_with_the_letters_of_their_groups(scored, 
     assert (len(lines) <= 60, max(map(len, lines)) <= 80) == (True, True)
     (text,) = (line.split() for line in lines if line.startswith("Text accuracy"))
     assert text[2:] == ["3.1", "B", "3.1", "B", "4.4", "A", "4.4", "A"]
+    assert [line.split()[0] for line in lines if "(fact)" in line] == ["Fine-tuning", "Enterprise", "Deployment"]
     assert any(line.startswith("Systems that share a letter cannot be told apart") for line in lines)
 
 
@@ -87,6 +88,7 @@ def test_two_out_of_a_run_of_more_are_shown_in_the_order_given(scored):
     assert "gemini-3-pro-image in 5" in shown
     (heading,) = (line.split() for line in shown.splitlines() if line.startswith("stars, 1 to 5"))
     assert heading.index("image") < heading.index("flux-2-pro")
+    assert shown.splitlines()[-1].endswith("run --systems gemini-3-pro-image,flux-2-pro")
     refused = rate(scored, "--systems", "flux-2-pro,flux-2-prp")
     assert (refused.exit_code, "did you mean" in refused.stderr) == (2, True)
 

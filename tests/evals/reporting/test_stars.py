@@ -1,5 +1,7 @@
 """The star section: what it draws, what it says where there is nothing to draw, and that nothing is lost on the way."""
 
+from dataclasses import replace
+
 from evals.cli.details import print_stars
 from evals.rating.monthly_cost import monthly_costs
 from evals.rating.stars.recommendations import ENOUGH
@@ -64,3 +66,21 @@ def test_a_month_is_shown_with_its_prices_and_discounts_that_are_only_claimed_ar
     assert "gemini-3-pro-image@google, 100,000 pictures that may wait (batch): $6,720" in shown.cost_notes
     (claimed,) = (note for note in shown.cost_notes if "if it were true" in note)
     assert claimed.startswith("flux-2-pro@bfl, 500,000 pictures")
+
+
+def test_without_any_price_the_reason_is_said_once_in_place_of_an_empty_table(stars, capsys):
+    print_stars(section({**stars, "costs": monthly_costs(["left@x", "right@x"], "1K")}))
+    printed = capsys.readouterr().out
+    assert printed.count("no price: the facts do not know this system, and no run tells its cost") == 1
+    assert "US dollars" not in printed
+
+
+def test_the_sentences_of_every_two_of_many_systems_are_lines_and_no_column(stars, capsys):
+    shown = section(stars)
+    many = replace(shown, systems=(*shown.systems, "third@x"))
+    print_stars(many)
+    printed = capsys.readouterr().out
+    assert "Verdict" not in printed
+    for line in shown.lines:
+        for verdict in line.verdicts:
+            assert f"{line.title}: {line.problem or verdict}" in " ".join(printed.split())
