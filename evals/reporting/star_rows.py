@@ -78,6 +78,7 @@ class StarLines:
     declared: tuple[StarLine, ...]
     article_names: str
     has_letters: bool
+    has_incomparable: bool
 
 
 def star_lines(stars: Stars, answer: Answer) -> StarLines:
@@ -98,6 +99,7 @@ def star_lines(stars: Stars, answer: Answer) -> StarLines:
         declared=tuple(lines[len(rated) :]),
         article_names=" : ".join(names),
         has_letters=any(mark.letters for line in lines for mark in line.marks),
+        has_incomparable=any(line.article_verdict == "not comparable" for line in lines),
     )
 
 
