@@ -22,10 +22,10 @@ from metrics.catalogue import metric
 PICTURES_PER_SYSTEM = 4
 """Pictures of a prompt that stand here for each system; the gallery has all of them."""
 
-EMBEDDED_BYTES = 2_000_000
+EMBEDDED_BYTES = 3_000_000
 """What all pictures in the page weigh together at most; where they would weigh more, all are reduced."""
 
-SIDES = (480, 400, 320, 240, 160)
+SIDES = (480, 400, 320, 240, 160, 120)
 """Pixels of an embedded picture's longer side: the first that keeps within the limit is taken."""
 
 
@@ -229,9 +229,13 @@ def _embedded(exhibits: Sequence[Exhibit], copies: Copies) -> dict[str, Embedded
 
 
 def _within_limit(found: Iterable[Copy], copies: Copies) -> dict[str, bytes]:
-    every, contents = list(found), dict[str, bytes]()
+    every, contents, excess, last = list(found), dict[str, bytes](), 1.0, SIDES[0]
     for side in SIDES:
+        # What is reduced to half its side weighs a third or more: sides that cannot do are not tried.
+        if excess * (side / last) ** 1.5 > 1 and side != SIDES[-1] and contents:
+            continue
         contents = {copy.name: webp(copies.pixels(copy, side), quality=70) for copy in every}
-        if sum(map(len, contents.values())) * 4 // 3 <= EMBEDDED_BYTES:
+        excess, last = sum(map(len, contents.values())) * 4 / 3 / EMBEDDED_BYTES, side
+        if excess <= 1:
             break
     return contents

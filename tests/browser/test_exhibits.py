@@ -148,6 +148,11 @@ def test_an_address_leads_to_a_prompt_far_down(opened, out):
     there = opened(out / "gallery.html", fragment=f"#at={quote(last['suite'] + '/' + last['id'], safe='')}").page
     assert there.evaluate("document.activeElement.prompt.id") == last["id"]
     assert there.evaluate("document.activeElement.getBoundingClientRect().top < innerHeight")
+    assert cards(there).count() < 10
+    there.keyboard.press("k")
+    assert there.evaluate("document.activeElement.prompt.id") == page.evaluate(f"{PROMPTS}.at(-2)").get("id")
+    there.locator("#before").click()
+    assert cards(there).count() > 20
 
 
 def test_a_refusal_is_shown_in_the_place_of_the_picture(opened, out):

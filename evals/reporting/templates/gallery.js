@@ -3,8 +3,8 @@
   const data = JSON.parse(document.getElementById("document").textContent);
   const MARKS = ["●", "■", "▲", "◆", "▼", "✚"], AT_A_TIME = 20, LEVELS = 64;
   const form = document.getElementById("filters"), fields = form.elements;
-  const list = document.getElementById("prompts"), more = document.getElementById("more");
-  let found = [], shown = 0;
+  const list = document.getElementById("prompts"), more = document.getElementById("more"), before = document.getElementById("before");
+  let found = [], first = 0, shown = 0; // Of what was found, those from the first up to the shown stand in the list.
 
   function make(tag, attributes = {}, ...children) {
     const node = document.createElement(tag);
@@ -135,20 +135,28 @@
     if (fields.order.value === "apart") found.sort((a, b) => apart(b) - apart(a));
     document.getElementById("count").textContent = `${found.length} of ${data.prompts.length} prompts`;
     list.replaceChildren();
-    shown = 0;
     const place = at ? found.findIndex(prompt => `${prompt.suite}/${prompt.id}` === at) : -1;
-    append(Math.max(AT_A_TIME, place + 2));
+    first = shown = Math.max(0, place - 5);
+    append(AT_A_TIME);
     if (place >= 0) go(place);
   }
   function append(n) {
     list.append(...found.slice(shown, shown + n).map(card));
     shown = Math.min(found.length, shown + n);
     more.hidden = shown === found.length;
+    before.hidden = first === 0;
+  }
+  function prepend(n) {
+    const start = Math.max(0, first - n);
+    list.prepend(...found.slice(start, first).map(card));
+    first = start;
+    before.hidden = first === 0;
   }
   function go(place) {
     if (place < 0 || place >= found.length) return;
+    if (place < first) prepend(first - place + AT_A_TIME);
     if (place >= shown) append(place - shown + AT_A_TIME);
-    const node = list.children[place];
+    const node = list.children[place - first];
     node.focus({ preventScroll: true });
     node.scrollIntoView({ block: "start", behavior: "instant" });
     writeAddress(`${node.prompt.suite}/${node.prompt.id}`);
@@ -167,19 +175,21 @@
   form.addEventListener("input", () => { writeAddress(); show(); });
   form.addEventListener("submit", event => event.preventDefault());
   more.addEventListener("click", () => append(AT_A_TIME));
+  before.addEventListener("click", () => prepend(AT_A_TIME));
   new IntersectionObserver(([end]) => end.isIntersecting && append(AT_A_TIME), { rootMargin: "1500px" }).observe(more);
   addEventListener("hashchange", () => show(readAddress()));
   document.addEventListener("keydown", event => {
     if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
     const focused = document.activeElement;
     if (focused.matches("input, select")) return event.key === "Escape" ? focused.blur() : undefined;
-    const place = [...list.children].findIndex(node => node.contains(focused)), inCard = place >= 0;
+    const prompt = focused.closest("#prompts > .exhibit"), inCard = prompt !== null;
+    const place = first + [...list.children].indexOf(prompt);
     const does = {
-      j: () => go(place + 1),
-      k: () => go(inCard ? place - 1 : 0),
+      j: () => go(inCard ? place + 1 : first),
+      k: () => go(inCard ? place - 1 : first),
       ArrowDown: inCard ? () => go(place + 1) : null,
       ArrowUp: inCard ? () => go(place - 1) : null,
-      Enter: inCard && focused === list.children[place] ? () => focused.querySelector("a.open-picture")?.click() : null,
+      Enter: inCard && focused === prompt ? () => focused.querySelector("a.open-picture")?.click() : null,
       "/": () => fields.words.focus(),
       "?": () => { const help = document.getElementById("help"); help.open = !help.open; },
     }[event.key];
