@@ -30,6 +30,7 @@ REASONS: Mapping[str, str] = {
     "no_decoys": "the suite has no other prompt to hold the image against",
     "encoder_unavailable": "the encoder's weights are not on this machine",
     "encoder_unfit": "the encoder at hand was seen to fail the control of this metric",
+    "too_large": "the picture is too large for the memory that this measurement may take, which is a limit of ours",
     "unreadable_image": "the image file could not be decoded",
     "unreadable_reference": "the reference image could not be decoded",
     "decode_timeout": "decoding the image took longer than the limit",

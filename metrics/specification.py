@@ -28,11 +28,15 @@ SubjectKind = Literal[
 class FeatureSpec:
     """One feature: what is computed, by which encoder, from an image, a text, a pair of images, an edit (source,
     output and mask), or a question about an image (an image and a text).
+
+    ``bytes_a_pixel`` is the memory that computing it takes for every pixel of the largest picture, beside the decoded
+    pictures themselves; measured.
     """
 
     name: str
     of: Literal["image", "text", "pair", "edit", "question"]
     role: Role
+    bytes_a_pixel: int = 6
 
 
 @dataclass(frozen=True, slots=True)

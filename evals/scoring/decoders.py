@@ -26,7 +26,7 @@ from evals.imageset.decoding import DecodedImage, Pixels, pixel_bytes, pixel_sha
 from metrics.measurement import REASONS
 
 TIME_LIMIT_S = 120.0
-MAX_PIXEL_BYTES = 512 << 20
+MAX_PIXEL_BYTES = 256 << 20
 """Decoded pictures that are waiting or in use have at most this many bytes together; one alone may have more."""
 
 WORKER = [sys.executable, "-m", "evals.scoring.decode_worker"]

@@ -34,6 +34,12 @@ WINDOW_IMAGES = 32
 WINDOW_BYTES = MAX_PIXEL_BYTES // 2
 """Of the decoded pictures that are encoded together, so that others are decoded meanwhile; one alone may have more."""
 
+WORK_BYTES = 1_000_000_000
+"""What the pictures of one feature may take together while they are decoded and while it is computed."""
+
+_DECODING_BYTES_A_PIXEL = 10
+"""Pillow's four, the decoder's three, and three of those who receive them."""
+
 _BLANK = np.full((512, 512, 3), 128, np.uint8)
 
 Progress = Callable[[str, int, int], None]
@@ -97,6 +103,7 @@ class FeatureTable:
         self.unreadable = dict(unreadable)
         self.colour_notes: dict[ImageKey, str] = {}
         """Why the colour profile of a picture was not applied."""
+        self._too_large: set[FeatureKey] = set()
         self._failed: dict[tuple[str, str, str], Unreadable] = {}
         self._decoys: dict[tuple[str, str, int], tuple[tuple[str, ...], Mapping[str, Any]]] = {}
         self._hash: dict[ImageKey, str] = {}
@@ -110,6 +117,8 @@ class FeatureTable:
         for picture in key.pictures:
             if picture in self.unreadable:
                 return self.unreadable[picture]
+        if key in self._too_large:
+            return Unreadable("too_large", f"would take more than {WORK_BYTES // 10**6} MB")
         content = self._content(key)
         if failure := self._failed.get((key.feature, key.encoder, content)):
             return failure
@@ -175,7 +184,8 @@ class FeatureTable:
                 pixels[picture] = image.pixels
         self.cache.flush()
         keys = [key for picture in pixels for key in of_picture.get(picture, ())]
-        self._encode([key for key in keys if pixels.keys() >= set(key.pictures)], pixels)
+        keys = [key for key in keys if key not in self._too_large and pixels.keys() >= set(key.pictures)]
+        self._encode(keys, pixels)
 
     def _content(self, key: FeatureKey) -> str:
         """Return the name of a feature's inputs: the hashes of the pixels, and of a text after a question mark."""
@@ -239,6 +249,9 @@ class FeatureTable:
         missing.update(picture for key in needs.features if not self._is_stored(key) for picture in key.pictures)
         missing -= self.unreadable.keys()
         sizes = {picture: self._pixel_bytes(picture) for picture in missing}
+        decoded = (key for key in needs.features if missing.issuperset(key.pictures))
+        self._too_large = {key for key in decoded if _is_too_large(key, sizes)}
+        missing -= {picture for picture in missing if _work_bytes([sizes[picture]], 0) > WORK_BYTES}
         groups = [[picture for picture in group if picture in missing] for group in _compared(needs)]
         # What is read in a file says how its rendering is drawn, so renderings come last.
         for is_drawn in (False, True):
@@ -267,7 +280,8 @@ class FeatureTable:
         """Return a group of pictures that are compared as it is, or where it is too large, in comparisons."""
         if sum(sizes[picture] for picture in group) <= WINDOW_BYTES:
             return [group]
-        keys = [key for picture in group for key in of_picture.get(picture, ()) if not self._is_stored(key)]
+        keys = [key for picture in group for key in of_picture.get(picture, ())]
+        keys = [key for key in keys if key not in self._too_large and not self._is_stored(key)]
         comparisons = dict.fromkeys(tuple(dict.fromkeys(key.pictures)) for key in keys)
         several = [pictures for pictures in comparisons if len(pictures) > 1 and sizes.keys() >= set(pictures)]
         compared = {picture for pictures in several for picture in pictures}
@@ -331,6 +345,17 @@ class FeatureTable:
             return
         for content, value in zip(contents, values, strict=True):
             store.put(content, value)
+
+
+def _is_too_large(key: FeatureKey, sizes: Mapping[ImageKey, int]) -> bool:
+    pictures = [sizes[picture] for picture in dict.fromkeys(key.pictures)]
+    return bool(pictures) and _work_bytes(pictures, FEATURES[key.feature].bytes_a_pixel) > WORK_BYTES
+
+
+def _work_bytes(pictures: Sequence[int], bytes_a_pixel: int) -> int:
+    """Return what it takes to decode pictures of so many bytes, the last beside the others, and to work on them."""
+    largest = max(pictures)
+    return sum(pictures) - largest + largest // 3 * max(_DECODING_BYTES_A_PIXEL, 3 + bytes_a_pixel)
 
 
 def _compared(needs: Needs) -> Iterable[list[ImageKey]]:

@@ -4,11 +4,12 @@ import json
 import random
 import subprocess
 import sys
-import textwrap
+import time
 
-import numpy as np
 import pandas as pd
 import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
 import pytest
 
 from evals.imageset.imageset import write_image_set
@@ -67,73 +68,55 @@ def test_a_run_that_is_stopped_after_every_few_pictures_comes_to_its_end(sequenc
     pd.testing.assert_frame_equal(Run(tmp_path / "run").scores, expected)
 
 
-WORK_S = 0.15
-SLOW_SCORE = textwrap.dedent(
-    f"""
-    import sys, time
-    from evals.scoring import encoders, stage
-    from tests.evals.scoring.conftest import CountingEncoder
-
-    class Slow(CountingEncoder):
-        batch_size = 1
-        def encode(self, images):
-            time.sleep({WORK_S})
-            return super().encode(images)
-
-    encoders.load_encoder = lambda name, device="auto": Slow()
-    print("began", flush=True)
-    stage.score(sys.argv[1], sys.argv[2], ["identity.self"])
-    """
-)
+KILLS = {"score": 40, "rate": 20, "report": 20, "verify": 20}
 
 
 @pytest.mark.slow
-def test_kills_at_random_moments_lose_seconds_and_change_nothing(tmp_path, monkeypatch):
-    """SIGKILL score, rate, report and verify at random moments; `-s` prints what was lost."""
-    random.seed(20260722)
-    tint = np.random.default_rng(0)
-    samples = [
-        (PIL.Image.new("RGB", (48, 32), tuple(tint.integers(0, 240, 3))), facts)
-        for system in ("a", "b")
-        for character in range(12)
-        for shot in range(3)
-        for facts in [
-            {"system": system, "suite": "identity", "prompt": f"{character}, shot {shot}", "shot": shot}
-            | {"prompt_id": f"{character}-{shot}", "sequence_id": str(character)}
-        ]
-    ]
+def test_a_hundred_kills_at_random_moments_lose_seconds_and_change_nothing(tmp_path):
+    """SIGKILL score (with the real text engine), rate, report and verify; `-s` prints what was lost."""
+    moments = random.Random(20260722)
+    samples = []
+    for n in range(24):
+        picture = PIL.Image.new("RGB", (480, 160), "white")
+        PIL.ImageDraw.Draw(picture).text((20, 40), f"SIGN {n:02d}", "black", PIL.ImageFont.load_default(64))
+        facts = {"system": "ab"[n % 2], "suite": "signs", "prompt": f"a sign {n // 2}", "prompt_id": f"p{n // 2}"}
+        samples.append((picture, facts | {"expected_text": [f"SIGN {n:02d}"]}))
     image_set = write_image_set(tmp_path / "set", samples)
-    kills = {"score": 0, "rate": 0, "report": 0, "verify": 0}
-    kept = []
+    kills, lost_s = dict.fromkeys(KILLS, 0), []
 
-    def is_killed(stage, command, wait_s):
-        """Start a process and kill it after a time; False if it was done before."""
+    def is_killed(stage, arguments, longest_s):
+        """Start a command and kill it after a time; False if it was done before."""
+        command = [sys.executable, "-m", "evals.cli.main", stage, *map(str, arguments)]
         child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        if stage == "score":
-            assert child.stdout.readline() == "began\n"
         try:
-            _, errors = child.communicate(timeout=wait_s)
+            _, errors = child.communicate(timeout=moments.uniform(0.1, longest_s))
         except subprocess.TimeoutExpired:
             child.kill()
             child.communicate()
             kills[stage] += 1
+            if stage == "score":
+                # From its first decoded picture on, whatever it computes goes to a shard of its own.
+                written = [shard.stat().st_mtime for shard in arguments[-1].rglob(f"{child.pid}-*.shard")]
+                lost_s.append(time.time() - max(written, default=time.time()))
             return True
         assert child.returncode == 0, errors
         return False
 
-    run = tmp_path / "run"
-    while is_killed("score", [sys.executable, "-c", SLOW_SCORE, str(image_set), str(run)], random.uniform(0.3, 3.0)):
-        kept.append(features_on_disk(run) - sum(kept))
-    monkeypatch.setattr("evals.scoring.encoders.load_encoder", lambda name, device="auto": CountingEncoder())
-    whole = score(image_set, tmp_path / "whole", ["identity.self"])
-    pd.testing.assert_frame_equal(Run(run).scores, whole.scores)
-    for stage, *options in (["rate"], ["report", "--out", str(tmp_path / "report")], ["verify", "--sample", "0"]):
-        command = [sys.executable, "-m", "evals.cli.main", stage, str(run), *options]
-        for _ in range(10):
-            is_killed(stage, command, random.uniform(0.1, 4.0))
-        assert not is_killed(stage, command, 600)
+    scoring = [image_set, "--metrics", "text", "--out"]
+    assert not is_killed("score", [*scoring, tmp_path / "whole"], 6000)
+    whole = Run(tmp_path / "whole")
+    while kills["score"] < KILLS["score"]:
+        run = tmp_path / f"run-{kills['score']}"
+        while is_killed("score", [*scoring, run], 14 if kills["score"] < KILLS["score"] else 6000):
+            pass
+        pd.testing.assert_frame_equal(Run(run).scores, whole.scores)
+    for stage, *options in (["rate"], ["report", "--out", tmp_path / "report"], ["verify", "--sample", "2"]):
+        while kills[stage] < KILLS[stage]:
+            is_killed(stage, [run, *options], 5)
+        assert not is_killed(stage, [run, *options], 6000)
     assert ratings_of(Run(run)) == ratings_of(whole)
-    print(f"\nkills: {kills}; work of {WORK_S:g} s each that was kept of a killed score: {kept}")
+    print(f"\nkills: {kills}; work lost in a kill of score: at most {max(lost_s):.1f} s")
+    print("seconds lost:", *(f"{seconds:.1f}" for seconds in sorted(lost_s)))
 
 
 def ratings_of(run):
