@@ -40,6 +40,11 @@ rows:
   - {{id: cost, title: Cost of a picture, computed: cost_per_image}}
   # Latency is fair only one request at a time, which takes longer: ask it of the smallest suite.
   - {{id: latency, title: Latency, suite: typography, computed: latency}}
+
+# For whom: how much each row counts for a use case of yours. They stand before those that come with TwinLens, or in
+# place of one with the same id, and are corrected for together with all that the page may name.
+use_cases:
+  - {{id: posters, title: Posters with text, weights: {{text: 3, precise: 2, cost: 1}}}}
 """
 
 

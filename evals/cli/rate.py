@@ -47,15 +47,16 @@ def rate(run: Path, systems: list[str], weights: Path | None, verbose: bool, jso
     if json_wanted:
         print_json({**ratings, "thresholds": checks} if checks else ratings)
     else:
-        print_run(loaded, ratings, page_command(run, systems), verbose)
+        print_run(loaded, ratings, page_command(run, systems, weights), verbose)
         print_lines(map(threshold_line, checks))
     if not all(check["holds"] for check in checks):
         sys.exit(FOUND_A_PROBLEM)
 
 
-def page_command(run: Path, systems: Sequence[str] = ()) -> str:
-    """Return the line that says how the page of a run, or of some of its systems, is made."""
+def page_command(run: Path, systems: Sequence[str] = (), weights: Path | None = None) -> str:
+    """Return the line that says how the page of a run is made, of the same systems and under the same weights."""
     chosen = ["--systems", ",".join(systems)] if systems else []
+    chosen += ["--weights", str(weights)] if weights else []
     return f"page: twinlens report {shlex.join([str(run), *chosen])}"
 
 

@@ -71,9 +71,9 @@ def test_a_file_of_weights_flows_through_rate_and_report(run, tmp_path):
     assert json.loads(ran("rate", str(run.path), "--json"))["stars"]["totals"]["weights"] == {
         "cost": 0.75, "precise": 0.25
     }  # fmt: skip
-    assert "Under your weights, over 2 rows together flux-2-pro is ahead by" in " ".join(
-        ran("rate", str(run.path)).split()
-    )
+    printed = ran("rate", str(run.path))
+    assert "Under your weights, over 2 rows together flux-2-pro is ahead by" in " ".join(printed.split())
+    assert f"--weights {tmp_path / 'w.yaml'}" in printed
     ran("report", str(run.path), "--out", str(tmp_path / "report"), "--prompts", "0")
     document = json.loads((tmp_path / "report" / "report.json").read_text())
     assert document["ratings"]["stars"]["totals"]["weights"] == {"cost": 0.75, "precise": 0.25}
