@@ -116,7 +116,7 @@ def test_all_stages_run_and_the_report_calls_the_systems_simulated():
     assert document["generation"]["simulated"] is True
     assert {row["system"] for row in document["ratings"]["rows"]} == set(document["generation"]["outcomes"])
     page = Path(document["report"]).read_text()
-    assert "flux-2-pro@simulated-bfl" in page
+    assert "simulated APIs drew these pictures" in page
     assert "flux-2-pro@bfl" not in page
     loaded = evals.load_run("R")
     assert len(loaded.samples) == 4
