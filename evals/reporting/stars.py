@@ -55,9 +55,9 @@ class Cell:
 class Line:
     """One row of the star table, or the ``problem`` for which nobody has stars in it.
 
-    ``anchor`` is where its pictures are shown, ``comparability`` that stars of two encoders are not comparable, where
-    it was measured with one, ``scale`` what one and five stars are, ``article`` an article's stars,
-    ``pairs`` what each two systems' prompts say, ``deciding`` the prompts that decide it.
+    ``comparability`` says that stars of two encoders are not comparable, where it was measured with one, ``scale``
+    what one and five stars are, ``article`` an article's stars, ``pairs`` what each two systems' prompts say,
+    ``deciding`` the prompts that decide it.
     """
 
     id: str
@@ -67,7 +67,6 @@ class Line:
     cells: tuple[Cell, ...]
     verdicts: tuple[str, ...]
     problem: str
-    anchor: str
     comparability: str
     scale: tuple[str, ...]
     components: tuple[str, ...]
@@ -203,7 +202,6 @@ def _line(row: TableRow, document: Stars) -> Line:
         cells=(*map(_declared_cell, row["declared_cells"]), *(_cell(cell, row["unit"]) for cell in row["cells"])),
         verdicts=tuple(_verdict(pair, len(document["systems"])) for pair in row["differences"]),
         problem=row["problem"] or "",
-        anchor=f"pictures-{row['suite']}" if row["kind"] == "measured" and row["problem"] is None else "",
         comparability=star_scales.comparability(row),
         scale=star_scales.lines(row),
         components=tuple(map(_component, row["components"])) if len(row["components"]) > 1 else (),
