@@ -15,6 +15,7 @@ from evals.imageset.contract import (
     IMAGES,
     METADATA,
     NO_FIRST_SHOT,
+    OTHER_SIZE,
     REQUESTS,
     PlannedRow,
     RequestRow,
@@ -23,6 +24,9 @@ from evals.imageset.copying import copy_picture
 from evals.imageset.imageset import write_atomically, write_metadata
 from evals.suites.references import edit_mask, reference_contents
 from evals.suites.suite import PromptItem
+
+_ROUNDING = 0.1
+"""The share of a side by which a picture may differ: models draw in steps of 16 to 64 pixels."""
 
 
 def write_tables(
@@ -79,6 +83,7 @@ def request_row(
         "outcome": outcome,
         "reason": ending.get("reason", ANSWER_LOST if unknown else None),
         "message": ending.get("message", "the run ended while it was in flight" if unknown else None),
+        "note": OTHER_SIZE if outcome == "ok" and _has_other_size(ending["picture"], request.side) else None,
         "attempts": state.attempts,
         "cost_usd": cost_usd,
         "cost_basis": ending.get("cost_basis"),
@@ -99,6 +104,11 @@ def request_row(
         "ended_at": ending.get("at"),
         "simulated": simulated,
     }
+
+
+def _has_other_size(picture: Mapping[str, Any], side: int) -> bool:
+    """Tell whether a picture is not the square of that side, give or take what models round to."""
+    return any(abs(picture[name] - side) > _ROUNDING * side for name in ("width", "height"))
 
 
 def _planned(request: ImageRequest) -> PlannedRow:

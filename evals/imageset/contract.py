@@ -45,6 +45,9 @@ NO_FIRST_SHOT: Final = "no_first_shot"
 FILE_MISSING: Final = "file_missing"
 """The picture was made, and its file deleted since."""
 
+OTHER_SIZE: Final = "other_size"
+"""The note on a picture that came in another size or shape than was asked for."""
+
 ANSWER_LOST: Final = "answer_lost"
 NOT_A_PICTURE: Final = "not_a_picture"
 DELIVERY_EXPIRED: Final = "delivery_expired"
@@ -73,12 +76,14 @@ class RequestRow(PlannedRow):
 
     What a request has cost at most is ``cost_usd`` and ``may_have_cost_usd`` together. ``in_flight`` is how many
     requests of the system were in flight at once while it was, itself included; a latency means little without it.
-    ``other_files`` are further pictures of the same answer: they were charged for and are no samples.
+    ``note`` is what to know of a request that ended well, `OTHER_SIZE`. ``other_files`` are further pictures of the
+    same answer: they were charged for and are no samples.
     """
 
     outcome: Outcome
     reason: str | None
     message: str | None
+    note: str | None
     attempts: int
     cost_usd: float | None
     cost_basis: str | None

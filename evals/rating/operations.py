@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from typing_extensions import TypedDict
 
-from evals.imageset.contract import FILE_MISSING, NO_FIRST_SHOT, ended_as
+from evals.imageset.contract import FILE_MISSING, NO_FIRST_SHOT, OTHER_SIZE, ended_as
 from evals.rating.request_figures import Figure, figure, no_figure, numbers_of, prompts_of, texts_of
 from evals.rating.request_times import PARTS, times
 from evals.rating.statistics.intervals import MIN_PROMPTS
@@ -21,7 +21,7 @@ P95_BOUNDED_FROM = 59
 """From this many independent values on, the largest is a 95 % upper bound for the 95th percentile: 0.95 ** 59 < 0.05"""
 
 _ORDER = (
-    *("sent_at", "ended_at", "suite", "prompt_id", "prompt", "outcome", "in_flight", "latency_s"),
+    *("sent_at", "ended_at", "suite", "prompt_id", "prompt", "outcome", "note", "in_flight", "latency_s"),
     *(f"{part}_s" for part in PARTS),
     *("width", "height"),
 )
@@ -31,7 +31,8 @@ class SystemOperations(TypedDict):
     """What asking one system for pictures of one size was like.
 
     ``outcomes`` counts all requests; ``n_sent`` leaves out later shots that were never sent because the first one
-    brought no picture. ``n_prompts`` is how many prompts the sent ones are of. ``figures`` are keyed by metric id.
+    brought no picture. ``reasons`` counts those of requests without a picture, and what there is to note of pictures.
+    ``n_prompts`` is how many prompts the sent ones are of. ``figures`` are keyed by metric id.
     """
 
     system: str
@@ -111,6 +112,12 @@ def notes(rows: Sequence[SystemOperations]) -> list[str]:
         )
     if any(figure["value"] is not None and figure["began"] is None for figure in latencies):
         sentences.append("Where it is not known when each was sent, intervals allow for prompts and not for drift.")
+    sentences += [
+        f"{row['system']}: {n_others} of {row['outcomes'].get('ok', 0)} pictures came in another size than the "
+        f"{row['size'] or 'one'} that was asked for; their latencies do not count."
+        for row in rows
+        if (n_others := row["reasons"].get(OTHER_SIZE, 0))
+    ]
     if any(figure["at_least"] for row in rows for name, figure in row["figures"].items() if name.endswith("p95")):
         sentences.append(
             f"A p95 marked \u2265 is a lower bound: below {P95_BOUNDED_FROM} independent values the largest may lie "
@@ -135,7 +142,7 @@ def _of_group(system: str, size: str | None, rows: pd.DataFrame) -> SystemOperat
         "n_sent": len(sent),
         "n_prompts": n_prompts,
         "outcomes": _counted(rows["outcome"]),
-        "reasons": _counted(reason for reason in unsuccessful if reason is not None),
+        "reasons": _counted(reason for reason in (*unsuccessful, *texts_of(pictures, "note")) if reason is not None),
         "quantile_method": QUANTILE_METHOD,
         "figures": {
             **_rates(sent, n_prompts),

@@ -15,6 +15,7 @@ from evals.rating.statistics.intervals import Numbers
 MISSING: Mapping[str, str] = {
     "nothing_sent": "no request was sent",
     "no_picture": "no request brought a picture",
+    "other_size": "every picture came in another size than was asked for",
     "no_time": "no time of this kind was told for any picture",
     "only_under_load": "every picture was asked for while others of the system were in flight",
     "no_load": "no picture is known to have been asked for while others of the system were in flight",

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from evals.imageset.contract import ended_as
-from evals.rating.request_figures import Figure, figure, moments_of, no_figure, numbers_of, prompts_of
+from evals.imageset.contract import OTHER_SIZE, ended_as
+from evals.rating.request_figures import Figure, figure, moments_of, no_figure, numbers_of, prompts_of, texts_of
 from evals.rating.statistics.intervals import Numbers
 from evals.rating.statistics.over_time import SerialEstimate, serial_quantile, serial_ratio
 
@@ -73,8 +73,10 @@ def times(sent: pd.DataFrame) -> dict[str, Figure]:
         is_ok=ended_as(sent, "ok").to_numpy(bool),
     )
     timed_out = ended_as(sent, "timeout").to_numpy(bool)
-    latency = np.where(asked.is_ok, asked.latency, np.nan)
-    why_none = "no_time" if asked.is_ok.any() else "no_picture"
+    # A small picture says nothing of how long a large one takes.
+    as_asked = asked.is_ok & np.array([note != OTHER_SIZE for note in texts_of(sent, "note")], bool)
+    latency = np.where(as_asked, asked.latency, np.nan)
+    why_none = "no_time" if as_asked.any() else OTHER_SIZE if asked.is_ok.any() else "no_picture"
     alone, unknown, loaded = (load & np.isfinite(latency) for load in asked.loads)
     first = 0 if alone.any() else 1
     found: dict[str, Figure] = {}
@@ -93,7 +95,7 @@ def times(sent: pd.DataFrame) -> dict[str, Figure]:
         found[f"operations.{name}_p50"] = _median(asked, of_part, why_none)
     pixels = numbers_of(sent, "width") * numbers_of(sent, "height") / 1e6
     with np.errstate(divide="ignore", invalid="ignore"):
-        per_megapixel = np.where(pixels > 0, latency / pixels, np.nan)
+        per_megapixel = np.where(asked.is_ok & (pixels > 0), asked.latency / pixels, np.nan)
     no_size = "no_pixel_size" if np.isfinite(latency).any() else why_none
     found["operations.seconds_per_megapixel"] = _median(asked, per_megapixel, no_size)
     return found | _throughput(asked)

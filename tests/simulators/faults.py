@@ -54,7 +54,10 @@ MODERATED = ("refuse_prompt", "filter_image", "text_only")
 ODD = ("two_pictures", "thought_only", "wrapped_base64")
 """Good answers of an odd shape: a second picture, one in a thought part alone, base64 with line breaks."""
 
-BEHAVIOURS = ("ok", "error_status", "never_ready", *ODD, *MODERATED, *UNDELIVERABLE, *SPOILED, *REJECTIONS)
+SMALL = "small_picture"
+"""A picture of half the side that was asked for."""
+
+BEHAVIOURS = ("ok", "error_status", "never_ready", SMALL, *ODD, *MODERATED, *UNDELIVERABLE, *SPOILED, *REJECTIONS)
 
 PASSING_FAULTS = (
     *(
@@ -68,7 +71,7 @@ PASSING_FAULTS = (
         "garbage",
         "truncated",
     ),
-    *("error_status", *ODD, *MODERATED, *UNDELIVERABLE),
+    *("error_status", SMALL, *ODD, *MODERATED, *UNDELIVERABLE),
 )
 """Faults after which the next request may be answered, and that make nobody wait for a time limit."""
 
@@ -176,6 +179,8 @@ class FaultyServer(SimulatedServer):
     async def picture(self, job: Job) -> bytes:
         if job.behaviour == "not_an_image":
             return b"<!DOCTYPE html><html><body>It works!</body></html>"
+        if job.behaviour == SMALL:
+            job = replace(job, order=replace(job.order, width=job.order.width // 2, height=job.order.height // 2))
         return await super().picture(job)
 
     def _problem(self, behaviour: str) -> Problem | None:

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from evals.imageset.contract import Outcome, ended_as
+from evals.imageset.contract import OTHER_SIZE, Outcome, ended_as
 from evals.rating.stars.prompt_scores import LOST, WITHHELD, PromptScores
 from evals.rating.stars.scales import FrozenScale
 from metrics.scale import SCALES_VERSION
@@ -28,6 +28,12 @@ class LogScale:
 
 UNDER_LOAD = "under_load"
 """The reason of a latency that does not count: other requests of the system were in flight."""
+
+NOT_COUNTED = {
+    UNDER_LOAD: " of its own: other requests of its system were in flight",
+    OTHER_SIZE: ": they came in another size than was asked for",
+}
+"""Why a latency does not count, as the rest of a sentence on a row without any."""
 
 LOG_SCALES: dict[str, LogScale] = {
     "cost_per_image": LogScale("Cost of a picture", "cost_usd", "USD", 0.20, 0.01, WITHHELD),
@@ -64,7 +70,8 @@ def score_computed(computed: str, requests: pd.DataFrame, suite: str | None, siz
     r"""Return where every prompt of every system lies on the scale of cost or latency.
 
     A request that brought a picture is at :math:`\log(x / f) / \log(c / f)`, clipped to 0..1. A latency counts where
-    the request was the only one of its system in flight, or nobody knows how many there were.
+    the request was the only one of its system in flight, or nobody knows how many there were, and where the picture has
+    the size that was asked for.
 
     Parameters
     ----------
@@ -91,7 +98,8 @@ def score_computed(computed: str, requests: pd.DataFrame, suite: str | None, siz
     failed = ended_as(chosen, *scale.failures)
     # How long a crowd of requests took says nothing of a system that is asked one at a time.
     is_loaded = _is_loaded(computed, chosen) & ended_as(chosen, "ok", "timeout")
-    share, failed = share.mask(is_loaded), failed & ~is_loaded
+    is_other = _has_other_size(computed, chosen) & ended_as(chosen, "ok")
+    share, failed = share.mask(is_loaded | is_other), failed & ~is_loaded
     # A file that somebody deleted, a picture without a price: nothing is known of it.
     left_out = ~failed & (share.isna() | ended_as(chosen, *LOST))
     placed = pd.DataFrame(
@@ -99,7 +107,7 @@ def score_computed(computed: str, requests: pd.DataFrame, suite: str | None, siz
             "system": chosen["system"],
             "prompt": chosen["suite"].fillna("").astype(str) + "/" + chosen["prompt"],
             "value": value.where(share.notna()),
-            "reason": outcome.mask(is_loaded, UNDER_LOAD).where(failed | left_out),
+            "reason": outcome.mask(is_other, OTHER_SIZE).mask(is_loaded, UNDER_LOAD).where(failed | left_out),
             "share": share.mask(failed, 0.0),
             "failed": failed,
             "left_out": left_out,
@@ -108,7 +116,9 @@ def score_computed(computed: str, requests: pd.DataFrame, suite: str | None, siz
     scores = PromptScores.of(placed)
     if computed != "latency":
         return scores
-    return replace(scores, asked_at=_asked_at(placed, chosen["sent_at"], scores), cautions=_cautions(chosen[~left_out]))
+    return replace(
+        scores, asked_at=_asked_at(placed, chosen["sent_at"], scores), cautions=_cautions(chosen[~left_out | is_other])
+    )
 
 
 def _asked_at(placed: pd.DataFrame, sent_at: pd.Series[float], scores: PromptScores) -> pd.DataFrame:
@@ -129,6 +139,10 @@ def _is_loaded(computed: str, requests: pd.DataFrame) -> pd.Series[bool]:
     return (requests["in_flight"] > 1) & (computed == "latency")
 
 
+def _has_other_size(computed: str, requests: pd.DataFrame) -> pd.Series[bool]:
+    return requests["note"].eq(OTHER_SIZE) & (computed == "latency")
+
+
 def _cautions(requests: pd.DataFrame) -> dict[str, str]:
     """Return what a latency of each system holds for, and what is not known of how it came about."""
     cautions: dict[str, str] = {}
@@ -141,6 +155,8 @@ def _cautions(requests: pd.DataFrame) -> dict[str, str]:
         parts = [f"{hours}, from a place that is not recorded: another hour or region may differ"]
         if rows["in_flight"].isna().any():
             parts.append("how many requests were in flight at once is not known (column in_flight)")
+        if n_others := int(rows["note"].eq(OTHER_SIZE).sum()):
+            parts.append(f"{n_others} of its pictures came in another size than was asked for and do not count")
         cautions[str(system)] = "; ".join(parts)
     return cautions
 
@@ -148,12 +164,11 @@ def _cautions(requests: pd.DataFrame) -> dict[str, str]:
 def typical_values(computed: str, requests: pd.DataFrame, suite: str | None, size: str | None) -> pd.Series[float]:
     """Return the mean cost or the median latency of the pictures of each system; arguments as `score_computed`.
 
-    A latency under load is none.
+    A latency under load, or of a picture of another size, is none.
     """
     chosen = _chosen(requests, suite, size)
-    pictures = chosen[ended_as(chosen, "ok") & ~_is_loaded(computed, chosen)].groupby("system")[
-        LOG_SCALES[computed].column
-    ]
+    counts = ended_as(chosen, "ok") & ~_is_loaded(computed, chosen) & ~_has_other_size(computed, chosen)
+    pictures = chosen[counts].groupby("system")[LOG_SCALES[computed].column]
     return pictures.mean() if computed == "cost_per_image" else pictures.median()
 
 

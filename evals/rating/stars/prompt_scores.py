@@ -150,6 +150,7 @@ def with_units(requests: pd.DataFrame) -> pd.DataFrame:
             "in_flight": pd.to_numeric(column_of(requests, "in_flight"), errors="coerce"),
             "simulated": column_of(requests, "simulated").eq(True),
             "sent_at": moments_of(requests, "sent_at"),
+            "note": column_of(requests, "note"),
             "outcome": column_of(requests, "outcome").astype(str),
         }
     )

@@ -15,7 +15,7 @@ from evals.rating.comparison import number_or_none, with_prompts
 from evals.rating.controls import ControlStatistic
 from evals.rating.stars.cells import StarCell, StarDifference, star_cells, star_differences
 from evals.rating.stars.chance import MOST_CHANCE, Places, joint_chance, no_room_above
-from evals.rating.stars.computed_rows import LOG_SCALES, UNDER_LOAD, frozen_log_scale, score_computed, typical_values
+from evals.rating.stars.computed_rows import LOG_SCALES, NOT_COUNTED, frozen_log_scale, score_computed, typical_values
 from evals.rating.stars.declared_rows import DeclaredCell, declared_cell
 from evals.rating.stars.prompt_scores import (
     WITHHELD,
@@ -298,8 +298,8 @@ def _computed(row: StarRow, inputs: RatingInputs, seed: int) -> RatedRow:
     prompt_scores = score_computed(computed, requests, suite, size)
     counts = prompt_scores.counts.sum()
     if counts["n_scored"] == 0 and (counts["n_left_out"] > 0 or counts["n_failed"] == 0):
-        is_loaded = any(UNDER_LOAD in reasons for reasons in prompt_scores.reasons.values())
-        why = " of its own: other requests of its system were in flight" if is_loaded else ""
+        reasons = {reason for reasons in prompt_scores.reasons.values() for reason in reasons}
+        why = next((words for reason, words in NOT_COUNTED.items() if reason in reasons), "")
         result["problem"] = f"no picture of size {size or 'any'} has a known {scale.title.lower()}{why}"
         return RatedRow(result, None)
     values = typical_values(computed, requests, suite, size)

@@ -9,7 +9,7 @@ from evals.generation.simulated.call_log import CallLog
 from evals.generation.stage import generate
 from evals.imageset.contract import OUTCOMES
 from tests.evals.generation.simulated_runs import HASTE, a_plan, faulty_hosts, open_systems
-from tests.simulators.faults import FORMATS, UNDELIVERABLE, serve_faulty, storm
+from tests.simulators.faults import FORMATS, SMALL, UNDELIVERABLE, serve_faulty, storm
 
 
 def a_storm(tmp_path, n, seed, **options):
@@ -53,6 +53,9 @@ def test_every_request_ends_in_the_outcome_that_the_log_says(tmp_path, seed):
     }
     assert not wrong
     assert set(outcomes.values()) == {*OUTCOMES} - {"timeout"}, "the storm should show every outcome but one"
+    noted = {row["prompt"] for row in rows if row["note"] == "other_size"}
+    small = {prompt for prompt in arrivals if arrivals[prompt][-1].behaviour == SMALL}
+    assert noted == small & {prompt for prompt, outcome in outcomes.items() if outcome == "ok"}
     assert log.charged_usd <= generation.spent_usd + 1e-9
     assert log.keys_at_delivery == 0
 

@@ -1,8 +1,10 @@
 """The tables: whatever a run has been through, both are readable, agree with each other and with what is on disk."""
 
+import io
 from dataclasses import replace
 from types import SimpleNamespace
 
+import PIL.Image
 import pytest
 
 from evals.generation.answers import Ended, Finished, OutcomeUnknown, Rejected, ResponseMetadata, Running
@@ -104,6 +106,24 @@ def test_hugging_face_opens_edits_scenes_and_plain_rows_as_they_are(run, scripte
     assert rows["cup-green"]["edit"]["to"] == "green"
     assert rows["cushions-blanket"]["objects"][0]["material"] == "silk"
     assert rows["plain"]["relations"] is None or rows["plain"]["relations"] == []
+
+
+@pytest.mark.parametrize(
+    ("size", "note"),
+    [
+        ((512, 512), None),
+        ((528, 512), None),
+        ((480, 544), None),
+        ((512, 400), "other_size"),
+        ((256, 256), "other_size"),
+    ],
+)
+def test_a_picture_of_another_size_or_shape_than_was_asked_for_is_noted(run, scripted, size, note):
+    buffer = io.BytesIO()
+    PIL.Image.new("RGB", size, "red").save(buffer, "PNG")
+    host = scripted.Host({"s0": [Finished(content=buffer.getvalue())], "s1": [Ended("refused", "no")]})
+    run(host, scripted.requests(2))
+    assert [row["note"] for row in run.rows()] == [note, None]
 
 
 def test_further_pictures_of_an_answer_are_kept_beside_the_set_and_billed(run, scripted):

@@ -120,6 +120,17 @@ def test_a_p95_has_an_interval_from_many_values_on_and_none_where_it_is_a_lower_
     assert figures(repeated)["latency_p95"]["at_least"] is True
 
 
+def test_the_latency_of_a_picture_of_another_size_does_not_count_and_is_counted():
+    small = [{**request(latency_s=0.44, size="4K", width=1024, height=1024), "note": "other_size"} for _ in range(7)]
+    large = [request(latency_s=20.0, size="4K", width=4096, height=4096) for _ in range(3)]
+    row, found = only([*small, *large]), figures([*small, *large])
+    assert (found["latency_p50"]["value"], found["latency_p50"]["n"]) == (20.0, 3)
+    assert (row["outcomes"], row["reasons"]) == ({"ok": 10}, {"other_size": 7})
+    assert "7 of 10 pictures came in another size than the 4K that was asked for" in " ".join(notes([row]))
+    assert found["seconds_per_megapixel"]["n"] == 10
+    assert figures(small)["latency_p50"]["reason"] == "other_size"
+
+
 def test_latency_is_that_of_pictures_alone():
     found = figures([request(latency_s=2.0), request("refused", latency_s=50.0), request("failed", latency_s=70.0)])
     assert (found["latency_p50"]["value"], found["latency_p50"]["n"]) == (2.0, 1)

@@ -57,6 +57,18 @@ def test_what_was_asked_under_load_is_left_out_with_the_reason_and_in_no_value()
     assert scored([{**crowd[0], "outcome": "refused"}]).counts.loc[A, "n_failed"] == 1
 
 
+def test_a_picture_of_another_size_tells_no_speed_of_the_size_that_was_asked_for():
+    small = [{**row, "prompt_id": row["prompt_id"] + "x", "note": "other_size"} for row in asked(A, [0.44] * 6)]
+    requests = [*asked(A, [20.0] * 6), *small]
+    (cell,) = star_cells(scored(requests), [A], seed=0)
+    assert (cell["n_scored"], cell["n_failed"], cell["n_left_out"]) == (6, 0, 6)
+    assert cell["reasons"] == {"other_size": 6}
+    assert "6 of its pictures came in another size than was asked for and do not count" in cell["caution"]
+    of_run = with_units(pd.DataFrame(requests))
+    assert typical_values("latency", of_run, "s", "1K").to_dict() == {A: 20.0}
+    assert score_computed("cost_per_image", of_run.assign(cost_usd=0.05), "s", "1K").counts.loc[A, "n_scored"] == 12
+
+
 def test_the_hour_stands_beside_the_stars_and_what_is_not_known_is_said():
     known, bare = asked(A, [2.0] * 6), [{**row, "system": B} for row in asked(A, [2.0] * 6)]
     for row in bare:
