@@ -42,7 +42,8 @@ _OBJECTS = ("objects",)
 _PHRASES = "metrics.structure:phrases_of"
 _EDIT = ("reference_images",)
 _EDIT_CONTROLS: tuple[Control, ...] = ("unedited_source", "unrelated_picture")
-_FOLLOWING: tuple[Control, ...] = (*_EDIT_CONTROLS, "blank_picture")
+_KEEPING: tuple[Control, ...] = ("unedited_source", "unrelated_fill", "blank_fill")
+_FOLLOWING: tuple[Control, ...] = (*_EDIT_CONTROLS, "blank_picture", "unrelated_fill", "blank_fill")
 _UNTOLD = ("prompt_is_file_name",)
 _PROMPTS: tuple[Control, ...] = ("shuffled_prompt", "blank_picture")
 _TEXTS: tuple[Control, ...] = ("rendered_text", "shuffled_text")
@@ -141,25 +142,25 @@ _OWN: tuple[MetricSpec, ...] = (
         "editing.preserved", 2, "Preserved outside the mask", "SSIM", "higher", (-1, 1), "sample",
         ("edit_difference",), "metrics.editing:preserved_ssim",
         "Wang et al. 2004 over outside pixels alone, eroded by 5; after PIE-Bench (Ju et al. 2023)",
-        columns=_EDIT, excludes=_SEQUENCE, controls=_EDIT_CONTROLS, scale=_KEPT, primary=1,
+        columns=_EDIT, excludes=_SEQUENCE, controls=_EDIT_CONTROLS, fulfilled_by=_KEEPING, scale=_KEPT, primary=1,
     ),
     MetricSpec(
         "editing.preserved_psnr", 2, "Preserved outside, PSNR", "dB, at most 100", "higher", (0, 100), "sample",
         ("edit_difference",), "metrics.editing:preserved_psnr",
         "10 log10(255^2 / MSE) over outside pixels alone; after PIE-Bench (Ju et al. 2023)",
-        columns=_EDIT, excludes=_SEQUENCE, controls=("unrelated_picture",),
+        columns=_EDIT, excludes=_SEQUENCE, controls=("unrelated_picture",), fulfilled_by=_KEEPING,
         scale=Scale(Anchor("unrelated_picture"), Anchor(declared=40.0)),
     ),
     MetricSpec(
         "editing.preserved_lpips", 2, "Perceptual change outside", "LPIPS (AlexNet)", "lower", (0, None), "sample",
         ("edit_lpips",), "metrics.editing:preserved_lpips",
         "Zhang et al. 2018, v0.1, inside of the mask taken from the source, over the outside's share",
-        columns=_EDIT, excludes=_SEQUENCE, controls=_EDIT_CONTROLS, scale=_KEPT,
+        columns=_EDIT, excludes=_SEQUENCE, controls=_EDIT_CONTROLS, fulfilled_by=_KEEPING, scale=_KEPT,
     ),
     MetricSpec(
         "editing.changed_outside", 2, "Changed outside the mask", "share of pixels", "lower", (0, 1), "sample",
         ("edit_difference",), "metrics.editing:changed_outside", "pixels with a channel that differs by over 10 of 255",
-        columns=_EDIT, excludes=_SEQUENCE, controls=_EDIT_CONTROLS, scale=_KEPT,
+        columns=_EDIT, excludes=_SEQUENCE, controls=_EDIT_CONTROLS, fulfilled_by=_KEEPING, scale=_KEPT,
     ),
     MetricSpec(
         "editing.changed_inside", 2, "Changed inside the mask", "share of pixels", "neither", (0, 1), "sample",

@@ -17,6 +17,8 @@ Control = Literal[
     "unrelated_picture",
     "exchanged_picture",
     "blank_picture",
+    "unrelated_fill",
+    "blank_fill",
     "mirror_image",
     "shuffled_steps",
 ]
@@ -29,6 +31,8 @@ Arrangement = Literal[
     "other_text",  # held against another prompt's expected text
     "other_item",  # another item's picture in its place, or another story's pictures
     "blank",  # one grey rectangle in its place
+    "filled",  # the source of an edit in its place, another item's picture where it may change
+    "filled_with_grey",  # the same with plain grey there
     "other_seed",  # paired with a picture of another seed
     "itself",  # paired with itself
     "source",  # the source of an edit in its place
@@ -125,6 +129,16 @@ _TABLE = (
     ControlSpec(
         "blank_picture", "blank",
         {"mean": "One grey rectangle in place of every picture: it shows nothing of what was asked."},
+        known_wrong=True,
+    ),
+    ControlSpec(
+        "unrelated_fill", "filled",
+        {"mean": "The source with another item's picture in its mask: it keeps what must stay and follows nothing."},
+        known_wrong=True,
+    ),
+    ControlSpec(
+        "blank_fill", "filled_with_grey",
+        {"mean": "The source with plain grey in its mask: it keeps what must stay and shows nothing else."},
         known_wrong=True,
     ),
     ControlSpec(

@@ -45,10 +45,12 @@ class MetricSpec:
 
     ``columns`` are the image-set columns that it needs, ``features`` the features, ``references`` whether the
     features of the reference images are needed too, ``decoys`` whether the suite's other prompts are, ``function`` is
-    ``module:function`` over a batch of subjects, ``controls`` the arrangements with a known answer, ``on_request``
-    that it is computed only when asked for by name. ``texts`` and ``question`` are ``module:function`` too: from a row
-    to the texts that are embedded beside the prompt, and to what is asked about the image. A row that has a column of
-    ``excludes`` is none of the metric's. ``unfit_encoders`` are libraries that were seen to fail its control.
+    ``module:function`` over a batch of subjects, ``controls`` the arrangements with a known answer, ``fulfilled_by``
+    those that do all that it asks and are wrong in other ways, measured or not: they are worth nothing only together
+    with another metric. ``on_request`` says that it is computed only when asked for by name. ``texts`` and
+    ``question`` are ``module:function`` too: from a row to the texts that are embedded beside the prompt, and to what
+    is asked about the image. A row that has a column of ``excludes`` is none of the metric's. ``unfit_encoders`` are
+    libraries that were seen to fail its control.
 
     How it is rated: ``scale`` says what one star and five are (without one, a metric with a direction and two finite
     ends goes from the worse end to the better), ``no_scale`` why it has no stars all the same. ``primary`` is its place
@@ -74,6 +76,7 @@ class MetricSpec:
     references: bool = False
     decoys: bool = False
     controls: tuple[Control, ...] = ()
+    fulfilled_by: tuple[Control, ...] = ()
     on_request: bool = False
     texts: str = ""
     question: str = ""
@@ -109,17 +112,17 @@ class MetricSpec:
 
     @property
     def known_wrong(self) -> tuple[Control, ...]:
-        """Its controls of which nothing is worth a star: not the one that sets its ceiling, as a source keeps all.
+        """Its controls of which nothing is worth a star: not those that do all that it asks, as a source keeps all.
 
         Examples
         --------
         >>> from metrics.catalogue import metric
-        >>> metric("editing.preserved").known_wrong, metric("editing.direction").known_wrong
-        (('unrelated_picture',), ('unedited_source', 'unrelated_picture', 'blank_picture'))
+        >>> metric("editing.preserved").known_wrong
+        ('unrelated_picture',)
+        >>> metric("editing.direction").known_wrong
+        ('unedited_source', 'unrelated_picture', 'blank_picture', 'unrelated_fill', 'blank_fill')
         """
-        scale = self.star_scale
-        ceiling = scale.ceiling.control if scale and scale.ceiling.deviations is None else None
-        return tuple(name for name in self.controls if CONTROLS[name].known_wrong and name != ceiling)
+        return tuple(name for name in self.controls if CONTROLS[name].known_wrong and name not in self.fulfilled_by)
 
     @property
     def dimension(self) -> str:

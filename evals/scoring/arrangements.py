@@ -21,6 +21,9 @@ from metrics.specification import MetricSpec, load_function
 DECOYS = 5
 """How many other prompts, or impostor sequences, each subject is held against at most."""
 
+FILLINGS = 3
+"""How many pictures fill the mask of each edit: what comes of it is a new picture, which must be encoded."""
+
 
 def _other_prompts(spec: MetricSpec, rows: Sequence[Row], usable: list[int], make: Make) -> Iterator[Plan]:
     """Hold every image against prompts of its suite that were not its own, as if they were."""
@@ -105,7 +108,7 @@ def _other_texts(spec: MetricSpec, rows: Sequence[Row], usable: list[int], make:
         texts = sorted(described_by, key=lambda text: by_hash((suite, text)))
         place = {text: n for n, text in enumerate(texts)}
         for i in members:
-            for other in itertools.islice(others_after(texts, place[text_of(rows[i])]), 1):
+            for other in itertools.islice(others_after(texts, place[text_of(rows[i])]), DECOYS):
                 yield make([i], described_by=described_by[other])
 
 
@@ -144,13 +147,36 @@ def _other_samples(
 ) -> Iterator[Plan]:
     # Comparing pixels costs half a second a pair, comparing vectors nothing.
     most = 1 if spec.question or uses(spec, "edit") else DECOYS
+    for i, other in _strangers(spec, rows, usable, most):
+        if asked is None or i in asked:
+            yield make([i], images=(picture_of(rows[other]),))
+
+
+def _fillings(spec: MetricSpec, rows: Sequence[Row], usable: list[int], make: Make) -> Iterator[Plan]:
+    """Fill the mask of every source with another item's picture of the same system."""
+    for i, other in _strangers(spec, rows, usable, FILLINGS):
+        if rows[i].get("mask"):
+            yield make([i], images=(_filled(rows[i], rows[other]["file_name"]),))
+
+
+def _grey_fillings(spec: MetricSpec, rows: Sequence[Row], usable: list[int], make: Make) -> Iterator[Plan]:
+    """Fill the mask of the source of every prompt with grey; it is the same for all systems."""
+    masked = [i for i in usable if rows[i].get("mask")]
+    for members in grouped(rows, masked, "suite", "prompt_id").values():
+        yield make(members[:1], images=(_filled(rows[members[0]]),))
+
+
+def _filled(row: Row, filling: str = "") -> ImageKey:
+    return ImageKey("filled", row["reference_images"][0], mask=row["mask"], filling=filling)
+
+
+def _strangers(spec: MetricSpec, rows: Sequence[Row], usable: list[int], most: int) -> Iterator[tuple[int, int]]:
+    """Yield every picture with others of its system and suite that do nothing of what is asked of it."""
     # A picture that does what the words ask is no known-wrong answer to them, whatever it was made from.
     looks_at_words = bool(spec.question) or uses(spec, "text")
     for (system, suite), members in grouped(rows, usable, "system", "suite").items():
         ordered = sorted(members, key=lambda i: by_hash((system, suite, rows[i]["file_name"])))
         for n, i in enumerate(ordered):
-            if asked is not None and i not in asked:
-                continue
             references = set(references_of(rows[i]))
             strangers = (
                 other
@@ -159,8 +185,7 @@ def _other_samples(
                 and not references & set(references_of(rows[other]))
                 and not (looks_at_words and rows[other]["prompt"] == rows[i]["prompt"])
             )
-            for other in itertools.islice(strangers, most):
-                yield make([i], images=(picture_of(rows[other]),))
+            yield from ((i, other) for other in itertools.islice(strangers, most))
 
 
 def _other_seeds(spec: MetricSpec, rows: Sequence[Row], usable: list[int], make: Make) -> Iterator[Plan]:
@@ -211,6 +236,8 @@ ARRANGED: Mapping[Arrangement, Callable[[MetricSpec, Sequence[Row], list[int], M
     "other_text": _other_texts,
     "other_item": _other_items,
     "blank": _blanks,
+    "filled": _fillings,
+    "filled_with_grey": _grey_fillings,
     "other_seed": _other_seeds,
     "itself": _themselves,
     "source": _sources,

@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from evals.imageset.decoding import UnreadableImage, decode_file
+from evals.imageset.decoding import DecodedImage, UnreadableImage, decode_file
 from evals.imageset.masks import decode_mask
+from evals.scoring.filling import decode_filled
 
 MEMORY_LIMIT_BYTES = 6 << 30
 
@@ -23,9 +24,9 @@ def main() -> None:
     _confine()
     for line in requests:
         request = json.loads(line)
-        name = {key: request[key] for key in ("number", "path", "is_mask")}
+        name = {key: request[key] for key in ("number", "kind", "paths")}
         try:
-            image = (decode_mask if request["is_mask"] else decode_file)(Path(request["path"]))
+            image = _decode(request["kind"], *map(Path, request["paths"]))
         except UnreadableImage as error:
             answers.write(json.dumps({**name, "unreadable": str(error), "reason": error.reason}).encode() + b"\n")
         else:
@@ -34,6 +35,15 @@ def main() -> None:
             answers.write(image.pixels.data.cast("B"))
             del image  # while it waits for the next request it holds no picture
         answers.flush()
+
+
+def _decode(kind: str, *paths: Path) -> DecodedImage:
+    match kind:
+        case "mask":
+            return decode_mask(*paths)
+        case "filled":
+            return decode_filled(*paths)
+    return decode_file(*paths)
 
 
 def _private(descriptor: int, mode: str) -> BinaryIO:

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import numpy as np
 
@@ -41,10 +41,11 @@ class Unreadable:
 
 
 @dataclass(frozen=True, slots=True)
-class MaskFile:
-    """A file that is read as the mask of an edit (see `evals.imageset.masks`), and not as a picture."""
+class Request:
+    """What is to be decoded: a picture, the mask of an edit, or a picture whose mask is filled, from these files."""
 
-    path: Path
+    kind: Literal["file", "mask", "filled"]
+    paths: tuple[Path, ...]
 
 
 class Decoders:
@@ -77,21 +78,22 @@ class Decoders:
             process.stop()
         self._threads.shutdown()
 
-    def decode(self, files: Iterable[Path | MaskFile]) -> Iterator[DecodedImage | Unreadable]:
-        """Yield the decoded images in the order of ``files``, a few ahead of the caller.
+    def decode(self, files: Iterable[Path | Request]) -> Iterator[DecodedImage | Unreadable]:
+        """Yield the decoded images in the order of ``files``, plain paths being pictures, a few ahead of the caller.
 
         How far ahead depends on their size: what is being decoded, what waits and what the caller still holds have
         `MAX_PIXEL_BYTES` together. The next picture is decoded in any case, or there would be no end.
         """
-        waiting = ((file, pixel_bytes(file.path if isinstance(file, MaskFile) else file)) for file in files)
+        requests = (file if isinstance(file, Request) else Request("file", (file,)) for file in files)
+        waiting = ((request, pixel_bytes(request.paths[0])) for request in requests)
         flight: collections.deque[tuple[concurrent.futures.Future[DecodedImage | Unreadable], int]]
         flight, following = collections.deque(), next(waiting, None)
         while flight or following:
             while following and len(flight) < 2 * self.workers:
-                file, size = following
+                request, size = following
                 if flight and self._held_bytes() + sum(each for _, each in flight) + size > MAX_PIXEL_BYTES:
                     break
-                flight.append((self._threads.submit(self._decode, file), size))
+                flight.append((self._threads.submit(self._decode, request), size))
                 following = next(waiting, None)
             # Nothing here may keep the picture: it counts for as long as somebody has it.
             yield self._handed_out(flight.popleft()[0].result())
@@ -107,10 +109,10 @@ class Decoders:
         self._in_use = [each for each, _ in held]
         return sum(n_bytes for _, n_bytes in held)
 
-    def _decode(self, file: Path | MaskFile) -> DecodedImage | Unreadable:
+    def _decode(self, request: Request) -> DecodedImage | Unreadable:
         process = self._idle.get()
         try:
-            return process.decode(file)
+            return process.decode(request)
         finally:
             self._idle.put(process)
 
@@ -123,7 +125,7 @@ class _Process:
         self._child: subprocess.Popen[bytes] | None = None
         self._requests = itertools.count()
 
-    def decode(self, file: Path | MaskFile) -> DecodedImage | Unreadable:
+    def decode(self, request: Request) -> DecodedImage | Unreadable:
         child = self._running()
         late = threading.Event()
 
@@ -136,11 +138,10 @@ class _Process:
         try:
             assert child.stdin is not None
             assert child.stdout is not None
-            path, is_mask = (file.path, True) if isinstance(file, MaskFile) else (file, False)
-            request = {"number": next(self._requests), "path": str(path), "is_mask": is_mask}
-            child.stdin.write(json.dumps(request).encode() + b"\n")
+            line = {"number": next(self._requests), "kind": request.kind, "paths": list(map(str, request.paths))}
+            child.stdin.write(json.dumps(line).encode() + b"\n")
             child.stdin.flush()
-            return _answer(child.stdout, request)
+            return _answer(child.stdout, line)
         except (OSError, EOFError, ValueError, KeyError, TypeError):  # an answer that is none is no answer
             self.stop()
             if late.is_set():

@@ -22,8 +22,9 @@ from evals.imageset.decoding import (
     pixel_sha256,
 )
 from evals.regular_files import open_regular
-from evals.scoring.decoders import MAX_PIXEL_BYTES, Decoders, MaskFile, Unreadable
+from evals.scoring.decoders import MAX_PIXEL_BYTES, Decoders, Request, Unreadable
 from evals.scoring.features import FeatureCache, FeatureStore
+from evals.scoring.filling import GREY
 from evals.scoring.plans import ImageKey, Inputs, Plan
 from metrics.catalogue import FEATURES
 from metrics.encoders.catalogue import CannotEncode, Encoder, EncoderUnavailable
@@ -40,7 +41,7 @@ WORK_BYTES = 1_000_000_000
 _DECODING_BYTES_A_PIXEL = 10
 """Pillow's four, the decoder's three, and three of those who receive them."""
 
-_BLANK = np.full((512, 512, 3), 128, np.uint8)
+_BLANK = np.full((512, 512, 3), GREY, np.uint8)
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many are done, and how many there are."""
@@ -156,10 +157,10 @@ class FeatureTable:
             self.progress("prompts", start + len(batch), len(of_texts))
         windows = list(self._windows(needs, of_picture))
         decoded = self.decoders.decode(
-            MaskFile(self.folder / key.name) if key.kind == "mask" else self.folder / key.name
+            Request(key.kind, tuple(self.folder / name for name in key.files))
             for window in windows
             for key in window
-            if key.is_file
+            if key.kind in ("file", "mask", "filled")
         )
         done, total = 0, sum(map(len, windows))
         for window in windows:
@@ -176,7 +177,7 @@ class FeatureTable:
         """Compute what is missing of some pictures; when it returns, nobody has their pixels any more."""
         pixels: dict[ImageKey, Pixels] = {}
         for picture in window:
-            image = next(decoded) if picture.is_file else self._draw(picture, of_picture)
+            image = next(decoded) if picture.files else self._draw(picture, of_picture)
             if isinstance(image, Unreadable):
                 self.unreadable[picture] = image
             else:
@@ -225,15 +226,17 @@ class FeatureTable:
 
     def _stamp(self, key: ImageKey) -> str | None:
         """Identify a file without reading it, as version control does: where, which, how big, and when changed."""
-        if not key.is_file:
+        if not key.files:
             return None
-        path = self.folder / key.name
-        try:
-            facts = path.stat()
-        except OSError:
-            return None
-        identity = f"2|{key.kind}|{facts.st_ino}|{facts.st_size}|{facts.st_mtime_ns}|{facts.st_ctime_ns}|"
-        return hashlib.sha256(identity.encode() + os.fsencode(path.resolve())).hexdigest()
+        identity = f"2|{key.kind}".encode()
+        for path in (self.folder / name for name in key.files):
+            try:
+                facts = path.stat()
+            except OSError:
+                return None
+            identity += f"|{facts.st_ino}|{facts.st_size}|{facts.st_mtime_ns}|{facts.st_ctime_ns}|".encode()
+            identity += os.fsencode(path.resolve())
+        return hashlib.sha256(identity).hexdigest()
 
     def _windows(self, needs: Needs, of_picture: Mapping[ImageKey, list[FeatureKey]]) -> Iterator[tuple[ImageKey, ...]]:
         """Yield the pictures that must be decoded, a window at a time.

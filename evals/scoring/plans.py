@@ -15,21 +15,26 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, order=True)
 class ImageKey:
-    """One picture: a file of the set, the mask of an edit, or one drawn for a control: clean words, plain grey.
+    """One picture: a file of the set, the mask of an edit, or one made for a control: a filled mask, words, plain grey.
 
     ``like`` is the file in whose place a rendering stands: it is drawn at the size of that picture and of the letters
-    that were read in it.
+    that were read in it. A filled picture is the file ``name`` outside its ``mask`` and the file ``filling`` inside, or
+    grey where there is none.
     """
 
-    kind: Literal["file", "mask", "rendering", "blank"]
+    kind: Literal["file", "mask", "filled", "rendering", "blank"]
     name: str
     like: str = ""
+    mask: str = ""
+    filling: str = ""
 
     @property
-    def is_file(self) -> bool:
-        """Whether it is read, and not drawn."""
-        return self.kind in ("file", "mask")
+    def files(self) -> tuple[str, ...]:
+        """The files that it is read from; none where it is drawn."""
+        return tuple(filter(None, (self.name, self.mask, self.filling))) if self.kind in _READ else ()
 
+
+_READ = ("file", "mask", "filled")
 
 Inputs = tuple[ImageKey | str | None, ...]
 """What a feature is computed from: pictures and texts, as encoders take them; None for an edit without a mask."""

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from evals.rating.stars.middle_system import level_by_system, middle_level
+from evals.rating.stars.middle_system import Level, highest_level, level_by_system
 from metrics.controls import CONTROLS, Control
 from metrics.specification import MetricSpec
 
@@ -31,8 +31,8 @@ Places = Callable[["pd.Series[float]"], "pd.Series[float]"]
 def chance_of(rows: pd.DataFrame, spec: MetricSpec, place_of: Places) -> tuple[float, str]:
     """Return the mean place of a metric's known-wrong control, the best of several, and the words on where it is from.
 
-    Prompts count alike, and of the systems it is the middle one's place (see `evals.rating.stars.middle_system`). What
-    a system fails at is worth nothing here too.
+    Prompts count alike, and of the systems it is the highest one's place that is not far above the middle one's (see
+    `evals.rating.stars.middle_system`). What a system fails at is worth nothing here too.
 
     Parameters
     ----------
@@ -50,14 +50,20 @@ def chance_of(rows: pd.DataFrame, spec: MetricSpec, place_of: Places) -> tuple[f
 def joint_chance(rows: pd.DataFrame, parts: Sequence[tuple[MetricSpec, float, Places]]) -> tuple[float, str]:
     """Return the same of a row whose metrics combine geometrically: each arrangement is combined as pictures are.
 
-    An arrangement counts where all metrics have it and it is wrong in one of them: the unedited source keeps all and
-    follows nothing. ``parts`` are the metrics with their weights and what puts values on their scales.
+    An arrangement counts where it is wrong for one of the metrics and each of the others has it or asks for no more:
+    the unedited source keeps all and follows nothing. ``parts`` are the metrics with their weights and what puts
+    values on their scales.
     """
-    shared = [name for name in CONTROLS if CONTROLS[name].known_wrong and all(name in s.controls for s, _, _ in parts)]
     by_control = {}
-    for control in shared:
+    for control in CONTROLS:
+        if not any(control in spec.known_wrong for spec, _, _ in parts):
+            continue
+        # What does all that a metric asks has the whole of its scale, and nothing need be measured for that.
+        measured = [part for part in parts if control not in part[0].fulfilled_by]
+        if not all(control in spec.controls for spec, _, _ in measured):
+            continue
         joint, same = pd.DataFrame(), ["system", "prompt", "sample"]
-        for n, (spec, weight, place_of) in enumerate(parts):
+        for n, (spec, weight, place_of) in enumerate(measured):
             placed = _placed(rows[rows["metric"] == spec.id], spec, control, place_of)
             with np.errstate(divide="ignore"):
                 placed["log"] = weight * np.log(placed.pop("place").to_numpy(np.float64))
@@ -84,8 +90,8 @@ def _placed(rows: pd.DataFrame, spec: MetricSpec, control: Control, place_of: Pl
 
 
 def _best(by_control: dict[Control, pd.DataFrame]) -> tuple[float, str]:
-    levels = {
-        control: middle_level(level_by_system(placed, "place"), "higher")
+    levels: dict[Control, Level] = {
+        control: highest_level(level_by_system(placed, "place"))
         for control, placed in by_control.items()
         if len(placed)
     }

@@ -81,7 +81,7 @@ def forging(tmp_path: Path, body: str, confined: bool = False, further: str = ""
 def test_decoding_may_start_no_program_even_where_a_library_tries(tmp_path):
     """The worker is asked to decode with a library that starts programs: none starts, and it says so."""
     command = forging(tmp_path, "subprocess.run(['touch', str(path) + '.ran'])", confined=True)
-    request = json.dumps({"number": 0, "path": str(tmp_path / "a.png"), "is_mask": False}) + "\n"
+    request = json.dumps({"number": 0, "kind": "file", "paths": [str(tmp_path / "a.png")]}) + "\n"
     environment = {**os.environ, "PYTHONPATH": str(Path(decode_worker.__file__).parents[2])}
     answer = subprocess.run(command, input=request, capture_output=True, text=True, check=True, env=environment)
     assert "another program" in json.loads(answer.stdout)["unreadable"]

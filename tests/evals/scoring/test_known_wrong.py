@@ -1,4 +1,4 @@
-"""From pixels to stars: a system that hands back sources and other prompts' pictures is last in every row."""
+"""From pixels to stars, on own pictures: sources, other prompts' pictures, and masks filled with them have one star."""
 
 import io
 
@@ -16,6 +16,10 @@ from evals.suites.suite import read_suite
 
 SIDE = 256
 SYSTEMS = ("first@demo", "second@demo")
+WRONG_EDITS = ("source@demo", "fills@demo", "greys@demo", "wrong@demo")
+
+
+GREY = PIL.Image.new("RGB", (SIDE, SIDE), (128, 128, 128))
 
 
 def small(picture):
@@ -24,10 +28,10 @@ def small(picture):
 
 @pytest.fixture
 def image_set(tmp_path):
-    """Two systems that draw what was asked, each in its own tint, and one that exchanges or hands back pictures."""
+    """Two systems that draw what was asked, and some that exchange pictures, hand them back or fill their masks."""
     folder, samples = tmp_path / "set", []
     (folder / "given").mkdir(parents=True)
-    scenes, edits = read_suite("demo-precise").items, read_suite("demo-editing").items[:8]
+    scenes, edits = read_suite("demo-precise").items, read_suite("demo-editing").items
     for n, item in enumerate(scenes):
         facts = {"suite": "scenes", "prompt_id": item.id, "prompt": item.prompt}
         for system, tint in zip(SYSTEMS, read_definition("demo").simulated, strict=True):
@@ -36,29 +40,33 @@ def image_set(tmp_path):
         other = scenes[(n + 5) % len(scenes)]
         samples.append((draw(other, 2, 0, honest, SIDE), {**facts, "system": "wrong@demo"}))
     for n, item in enumerate(edits):
-        small(draw_source(item)).save(folder / f"given/source{n}.png")
-        with PIL.Image.open(io.BytesIO(edit_mask(item))) as mask:
-            mask.convert("L").resize((SIDE, SIDE), PIL.Image.Resampling.NEAREST).save(folder / f"given/mask{n}.png")
+        source, edited = small(draw_source(item)), small(draw_edited(item))
+        other = small(draw_edited(edits[(n + 3) % len(edits)]))
+        with PIL.Image.open(io.BytesIO(edit_mask(item))) as opened:
+            mask = opened.convert("L").resize((SIDE, SIDE), PIL.Image.Resampling.NEAREST)
+        mask.save(folder / f"given/mask{n}.png")
+        source.save(folder / f"given/source{n}.png")
         facts = {"suite": "edits", "prompt_id": item.id, "prompt": item.prompt, "caption": item.caption}
         facts |= {"source_caption": item.source_caption, "mask": f"given/mask{n}.png"}
         facts["reference_images"] = [f"given/source{n}.png"]
-        for system in (*SYSTEMS, "wrong@demo"):
-            picture = small(draw_source(item) if system == "wrong@demo" else draw_edited(item))
+        filled, grey = (PIL.Image.composite(other, source, mask), PIL.Image.composite(GREY, source, mask))
+        for system, picture in zip(WRONG_EDITS, (source, filled, grey, other), strict=True):
             samples.append((picture, {**facts, "system": system}))
+        samples += [(edited, {**facts, "system": system}) for system in SYSTEMS]
     return write_image_set(folder, samples)
 
 
-def test_a_system_of_sources_and_exchanged_pictures_is_last_in_every_row(image_set, tmp_path):
+def test_what_does_nothing_of_what_was_asked_has_one_star(image_set, tmp_path):
     metrics = ["adherence.margin", "editing.direction", "editing.preserved"]
     rows = {row["id"]: row for row in rate_run(score(image_set, tmp_path / "run", metrics))["stars"]["rows"]}
     assert {name: row["combine"] for name, row in rows.items()} == {
         "edits:adherence": "arithmetic", "scenes:adherence": "arithmetic", "edits:editing": "geometric",
     }  # fmt: skip
-    for name in ("scenes:adherence", "edits:editing"):
+    for name, wrong in (("scenes:adherence", ("wrong@demo",)), ("edits:editing", WRONG_EDITS)):
         row = rows[name]
         assert row["problem"] is None
         stars = {cell["system"]: cell["stars"] for cell in row["cells"]}
-        assert stars["wrong@demo"] <= 1.2
+        assert {system: stars[system] for system in wrong if stars[system] > 1.1} == {}
         assert min(stars[system] for system in SYSTEMS) > 1.7
         assert 0 < row["chance"] < 0.5
     adherence, editing = rows["scenes:adherence"]["components"][0]["scale"], rows["edits:editing"]

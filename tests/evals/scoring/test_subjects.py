@@ -245,11 +245,11 @@ def test_samples_without_a_text_are_not_planned_and_lists_of_lines_are_rendered_
     assert rendered == [(ImageKey("rendering", text, like=name),) for name, text in texts.items()]
 
 
-def test_what_was_read_is_held_against_another_text_of_the_suite_and_nothing_is_read_anew():
+def test_what_was_read_is_held_against_other_texts_of_the_suite_and_nothing_is_read_anew():
     texts = ["OPEN", "CLOSED", "OPEN", "24 HOURS"]
     table = [row | {"expected_text": texts[n]} for n, row in enumerate(rows(systems=("a",)))]
     shuffled = controls(plan_subjects(metric("text.cer"), table), "shuffled_text")
-    assert [plan.rows for plan in shuffled] == [(n,) for n in range(4)]
+    assert [plan.rows for plan in shuffled] == [(n,) for n in range(4) for _ in range(2)]
     for plan in shuffled:
         (row,) = (table[i] for i in plan.rows)
         assert plan.images == (ImageKey("file", row["file_name"]),)
@@ -261,6 +261,27 @@ def test_one_grey_rectangle_stands_for_every_picture_of_a_prompt():
     assert [plan.prompt for plan in plans] == [f"prompt {n}" for n in range(4)]
     assert {plan.images for plan in plans} == {(ImageKey("blank", ""),)}
     assert {len(plan.decoys) for plan in plans} == {4}
+
+
+def test_masks_are_filled_with_another_items_picture_of_the_system_and_once_a_prompt_with_grey():
+    table = [
+        row | {"reference_images": [f"source{row['prompt_id']}.png"], "mask": f"mask{row['prompt_id']}.png"}
+        for row in rows(prompts=3)
+    ]
+    table[0]["mask"] = None
+    plans = list(plan_subjects(metric("editing.direction"), table))
+    fills, greys = controls(plans, "unrelated_fill"), controls(plans, "blank_fill")
+    assert sorted(plan.rows[0] for plan in fills) == [n for n in range(1, 6) for _ in range(2)]
+    assert sorted(plan.images[0].name for plan in greys) == ["sourcep0.png", "sourcep1.png", "sourcep2.png"]
+    for plan in fills + greys:
+        ((image,), own_row) = plan.images, table[plan.rows[0]]
+        assert (image.kind, image.name, image.mask) == ("filled", *own_row["reference_images"], own_row["mask"])
+        if filled_from := [row for row in table if row["file_name"] == image.filling]:
+            assert filled_from[0]["system"] == own_row["system"]
+            assert filled_from[0]["prompt_id"] != own_row["prompt_id"]
+        else:
+            assert image.filling == ""
+    assert not controls(plan_subjects(metric("editing.preserved"), table), "unrelated_fill"), "it keeps all: arithmetic"
 
 
 def test_a_story_gets_the_pictures_of_other_stories_in_the_place_of_its_own():
@@ -352,7 +373,8 @@ def full_table(spec):
         if spec.subject == "repeats":
             sequence = {"sequence_id": None, "shot": 0}
         text = f"A{row['seed']}"
-        table.append(row | sequence | {"reference_images": [f"{row['seed']}.png"], "expected_text": text} | more)
+        files = {"reference_images": [f"{row['seed']}.png"], "mask": f"mask{row['seed']}.png"}
+        table.append(row | sequence | files | {"expected_text": text} | more)
     return table
 
 

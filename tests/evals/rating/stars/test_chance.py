@@ -226,6 +226,37 @@ def test_joint_chance_combines_every_stranger_that_each_metric_looked_at(score_t
     assert source == "measured: unrelated picture, 1 prompts"
 
 
+def test_what_keeps_all_and_follows_nothing_has_the_whole_place_of_keeping_without_being_measured(score_table):
+    rows = [
+        {"metric": EDITING[0], "suite": "s", "prompt_id": "p", "subject": ["one"], "control": control, "value": value}
+        for control, value in (("unedited_source", 0.0), ("unrelated_fill", 0.25), ("blank_fill", 0.16))
+    ]
+    chance, source = joint_chance(with_prompts(score_table(rows)), [(metric(n), 1.0, lambda v: v) for n in EDITING])
+    assert chance == pytest.approx(0.5)
+    assert source == "measured: unrelated fill, 1 prompts"
+
+
+@pytest.mark.parametrize(
+    ("levels", "chance"),
+    [
+        # One of two takes some for others: exchanged pictures of either have one star.
+        ({"a": 0.06, "b": 0.12}, 0.12),
+        # One face for all stories lifts nobody's chance by more than a tenth, in however many systems.
+        ({"a": 0.06, "b": 1.0}, 0.16),
+        ({"a": 0.06, "b": 0.10, "c": 1.0}, 0.20),
+        ({"a": 0.06, "b": 0.06}, 0.06),
+    ],
+)
+def test_exchanged_pictures_of_every_system_have_one_star_unless_its_control_is_far_off(score_table, levels, chance):
+    rows = []
+    for system, level in levels.items():
+        values = np.tile([level - 0.05, level + 0.05], 5) if level < 1 else [1.0] * 10
+        rows += prompts("text.similarity", values, system, "shuffled_text")
+    found, source = chance_of(with_prompts(score_table(rows)), metric("text.similarity"), lambda values: values)
+    assert found == pytest.approx(chance)
+    assert ("held down to 0.10 above the middle" in source) == (max(levels.values()) == 1.0)
+
+
 def test_systems_that_are_wrong_everywhere_take_nobody_the_stars(score_table):
     rng = np.random.default_rng(3)
     rows = []

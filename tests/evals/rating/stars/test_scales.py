@@ -58,7 +58,9 @@ def test_a_measured_floor_is_the_mean_over_prompts_of_the_middle_system_and_of_t
 
 
 @pytest.mark.parametrize(("n_others", "n_bad"), [(1, 1), (2, 1), (3, 2), (3, 3)])
-def test_systems_that_draw_one_face_for_all_stories_take_no_star_from_the_others(frozen, n_others, n_bad):
+def test_systems_that_draw_one_face_for_all_stories_take_a_tenth_of_the_scale_from_the_others_at_most(
+    frozen, n_others, n_bad
+):
     rows = []
     for n in range(n_others):
         rows += values("identity.self", *[[0.6]] * 6, system=f"good{n}")
@@ -71,7 +73,7 @@ def test_systems_that_draw_one_face_for_all_stories_take_no_star_from_the_others
     assert beside["problem"] is None
     # Nothing but the noise between the others: 0.01 on a scale of 0.4 long.
     assert beside["floor"] == pytest.approx(alone["floor"], abs=0.011)
-    assert beside["chance"] == pytest.approx(alone["chance"], abs=0.03)
+    assert alone["chance"] - 0.03 < beside["chance"] < alone["chance"] + 0.1 + 0.03
 
 
 @pytest.mark.parametrize("metric_id", ["identity.self", "editing.direction", "text.cer"])
@@ -89,8 +91,10 @@ def test_nobody_gains_on_others_by_moving_the_own_control_and_of_three_nobody_mo
         moved = [{**row, "value": row["value"] + by} if (row["control"], row["system"]) == (control, mover) else row
                  for row in rows]  # fmt: skip
         after = frozen(metric_id, moved)
-        for end in ("floor", "ceiling", "chance"):
-            assert after[end] == pytest.approx(before[end], abs=0.06), "no more than the others lie apart"
+        # No more than the others lie apart; what nothing is worth may rise by a tenth, for all alike.
+        for end in ("floor", "ceiling"):
+            assert after[end] == pytest.approx(before[end], abs=0.06)
+        assert -0.06 < after["chance"] - before["chance"] < 0.1 + 0.06
 
 
 def test_photographs_of_one_person_are_five_stars_with_every_face_encoder(frozen):
