@@ -41,7 +41,7 @@ def image_set(tmp_path):
         samples.append((draw(other, 2, 0, honest, SIDE), {**facts, "system": "wrong@demo"}))
     for n, item in enumerate(edits):
         source, edited = small(draw_source(item)), small(draw_edited(item))
-        other = small(draw_edited(edits[(n + 3) % len(edits)]))
+        others = [small(draw_edited(edits[(n + step) % len(edits)])) for step in (3, 5, 7)]
         with PIL.Image.open(io.BytesIO(edit_mask(item))) as opened:
             mask = opened.convert("L").resize((SIDE, SIDE), PIL.Image.Resampling.NEAREST)
         mask.save(folder / f"given/mask{n}.png")
@@ -49,9 +49,12 @@ def image_set(tmp_path):
         facts = {"suite": "edits", "prompt_id": item.id, "prompt": item.prompt, "caption": item.caption}
         facts |= {"source_caption": item.source_caption, "mask": f"given/mask{n}.png"}
         facts["reference_images"] = [f"given/source{n}.png"]
-        filled, grey = (PIL.Image.composite(other, source, mask), PIL.Image.composite(GREY, source, mask))
-        for system, picture in zip(WRONG_EDITS, (source, filled, grey, other), strict=True):
+        for system, picture in (("source@demo", source), ("greys@demo", PIL.Image.composite(GREY, source, mask))):
             samples.append((picture, {**facts, "system": system}))
+        for repeat, other in enumerate(others):
+            filled = PIL.Image.composite(other, source, mask)
+            for system, picture in (("wrong@demo", other), ("fills@demo", filled)):
+                samples.append((picture, {**facts, "system": system, "repeat": repeat}))
         samples += [(edited, {**facts, "system": system}) for system in SYSTEMS]
     return write_image_set(folder, samples)
 

@@ -20,6 +20,7 @@ def test_sources_and_exchanged_pictures_are_last_in_every_row(rows):
     assert len(rows) == 12
     for name, row in rows.items():
         wrong, *others = sorted(row["cells"], key=lambda cell: cell["system"] != WRONG)
+        print(f"{name:20} chance {row['chance']:.2f}", *(f"{cell['stars']:.2f}" for cell in (wrong, *others)))
         assert wrong["stars"] <= 1.1, name
         assert wrong["low"] == 1.0, name
         assert all(other["stars"] >= wrong["stars"] for other in others), name
@@ -36,9 +37,9 @@ def test_sources_and_exchanged_pictures_are_named_behind_everyone_who_does_somet
             assert difference["better_system"] != WRONG, name
             other = difference["system_a"]
             is_clear = cells[other]["low"] > cells[WRONG]["high"]
-            # Alone in its row that is enough; among all that an eval compares it takes two stars as well.
+            # Alone in its row that is enough; among all that an eval compares it takes two stars and seven prompts.
             assert not is_clear or difference["low"] > 0, (name, other)
-            if is_clear and cells[other]["stars"] >= 2:
+            if is_clear and cells[other]["stars"] >= 2 and difference["n_prompts"] >= 7:
                 assert difference["better_system"] == other, (name, other)
                 named += 1
     assert named >= 12
