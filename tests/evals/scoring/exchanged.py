@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from evals.definition import read_definition
+from evals.imageset.contract import CHECKSUMS
 from evals.run import Run
 from evals.scoring.grouping import by_hash
 from evals.scoring.stage import score
@@ -30,6 +31,7 @@ def with_exchanged_pictures(run: Path, out: Path) -> Run:
         shutil.copytree(run / name, out / name)
     asked = (run / "eval.yaml").read_text()
     (out / "eval.yaml").write_text(asked.replace("borealis-2@demo]", f"borealis-2@demo, {WRONG}]", 1))
+    (out / "images" / CHECKSUMS).unlink()  # the change is meant
     table = out / "images/metadata.jsonl"
     definition = read_definition(out / "eval.yaml")
     measured = {row.suite for row in definition.rows if row.metrics}
