@@ -35,7 +35,7 @@ WINDOW_IMAGES = 32
 WINDOW_BYTES = MAX_PIXEL_BYTES // 2
 """Of the decoded pictures that are encoded together, so that others are decoded meanwhile; one alone may have more."""
 
-WORK_BYTES = 1_000_000_000
+WORK_BYTES = 1_200_000_000
 """What the pictures of one feature may take together while they are decoded and while it is computed."""
 
 _DECODING_BYTES_A_PIXEL = 10
