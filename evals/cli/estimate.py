@@ -161,7 +161,8 @@ def _of_system(requests: Sequence[ImageRequest], offer: Offer, facts: Facts) -> 
         reasons.append(f"nobody has measured its latency at {' and '.join(unknown)}")
         return SystemEstimate(requests[0].system, len(requests), likely, worst, None, tuple(reasons))
     host = facts.hosts[offer.host]
-    seconds = max(side_by_side / host.concurrency + one_by_one, len(requests) / (host.per_minute or math.inf) * 60)
+    at_once = min(host.concurrency, offer.concurrency or host.concurrency)
+    seconds = max(side_by_side / at_once + one_by_one, len(requests) / (host.per_minute or math.inf) * 60)
     return SystemEstimate(requests[0].system, len(requests), likely, worst, seconds / 3600, tuple(reasons))
 
 

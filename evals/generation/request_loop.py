@@ -221,7 +221,7 @@ class _Attempt:
         prompt_tokens = max(PROMPT_TOKENS_AT_MOST, len(request.prompt.encode()))
         images_mp = sum(megapixels(*picture_size(image)) for image in images)
         self.worst_usd = worst_answer_usd(offer, request.size, len(images), prompt_tokens, images_mp) or 0.0
-        limiter, taken_in, surcharge = self.client.rate_limiter, False, 0.0
+        policy, limiter, taken_in, surcharge = context.retry_policy, self.client.rate_limiter, False, 0.0
         while surcharge < self.client.surcharge:  # it may rise while this request waits for its turn
             if surcharge:
                 limiter.answered(None, taken_in=False)
@@ -246,7 +246,7 @@ class _Attempt:
             answer = await self.client.host.submit(call)
             self.ready = time.monotonic()
             taken_in = not isinstance(answer, Rejected)
-            if isinstance(answer, Rejected) and answer.throttled:
+            if isinstance(answer, Rejected) and answer.throttled and (answer.delay_s or 0) <= policy.longest_wait_s:
                 limiter.throttle(answer.delay_s)
             return answer
         finally:

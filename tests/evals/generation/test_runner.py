@@ -145,7 +145,7 @@ def test_a_request_that_is_always_turned_away_failed_and_is_asked_again_by_a_lat
     ("answers", "said"),
     [
         ([Rejected("http_401", "bad key", stops="check the key")], "bad key; check the key"),
-        ([Rejected("http_429", "slow down", delay_s=9000)], "asks to wait 9000 s"),
+        ([Rejected("http_429", "slow down", delay_s=9000, throttled=True)], "asks to wait 9000 s"),
         ([Rejected("no_connection", "refused")] * 4, "cannot be reached"),
     ],
 )
