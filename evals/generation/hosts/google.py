@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from evals.facts.models import HostFacts, Offer
 from evals.facts.pricing import output_tokens_at_most
@@ -65,7 +65,8 @@ _LONG_TEXT = 2_000
 class Google(HttpHost):
     """Gemini image models on AI Studio.
 
-    A seed is sent and held by best effort only. The picture's format cannot be chosen here (it has been JPEG).
+    A seed is sent and held by best effort only. An error 500 is not charged (ai.google.dev/gemini-api/docs/billing,
+    read 2026-11-29, which says nothing of 503). The picture's format cannot be chosen here (it has been JPEG).
 
     Parameters
     ----------
@@ -74,6 +75,8 @@ class Google(HttpHost):
     api_version
         The version in the path; ``v1`` has refused image fields in the past.
     """
+
+    UNCHARGED: ClassVar[tuple[int, ...]] = (500,)
 
     def __init__(
         self,
@@ -121,8 +124,9 @@ class Google(HttpHost):
                 return Rejected(reason, message, stops=_ENABLE_BILLING)
             if any("PerDay" in _text(violation.get("quotaId")) for violation in violations):
                 return Rejected(reason, message, stops="the day's quota is used up; go on after midnight Pacific time")
-        # Google answers "unavailable" to work that it had begun, too.
-        may_have_cost = rejected.may_have_cost or answer.status == 503
+        # Google answers "unavailable" to work that it had begun, too; a proxy's errors are not Google's.
+        is_free = bool(error) and answer.status in self.UNCHARGED
+        may_have_cost = (rejected.may_have_cost or answer.status == 503) and not is_free
         return replace(rejected, reason=reason, may_have_cost=may_have_cost)
 
 

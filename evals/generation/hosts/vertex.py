@@ -8,7 +8,7 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from evals.facts.models import HostFacts, Offer
 from evals.generation.answers import HostUnavailable, Rejected, SubmitAnswer
@@ -26,6 +26,8 @@ _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
 class Vertex(Google):
     """Gemini image models on Google Cloud, at the global endpoint; pictures are asked for as PNG.
+
+    Only answers of status 200 are charged (cloud.google.com/vertex-ai/generative-ai/pricing, read 2026-11-29).
 
     ``GOOGLE_CLOUD_LOCATION`` is not looked at: a region serves few of the models and costs a tenth more than the facts
     say, so that a budget would be exceeded.
@@ -67,6 +69,8 @@ class Vertex(Google):
             raise HostUnavailable(f"{problem} for Google Cloud; set GOOGLE_CLOUD_PROJECT")
         self.project = named
         self._token = token or ((lambda: key) if simulated else application_token())
+
+    UNCHARGED: ClassVar[tuple[int, ...]] = (500, 503)
 
     def key_header(self) -> dict[str, str]:
         """Return nothing: `submit` adds a token that is valid by then."""

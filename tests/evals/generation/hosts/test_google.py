@@ -289,8 +289,9 @@ def test_what_no_other_request_would_change_stops_the_system(host, code, body, s
         # The wait stands in the body, or else in the header.
         (429, QUOTA, Rejected("RESOURCE_EXHAUSTED", QUOTA["error"]["message"], 34.4, throttled=True)),
         (429, error(429, "RESOURCE_EXHAUSTED"), Rejected("RESOURCE_EXHAUSTED", "in words", 7.0, throttled=True)),
-        # An overloaded model may have charged.
-        (500, error(500, "INTERNAL"), Rejected("INTERNAL", "in words", 7.0, may_have_cost=True)),
+        # An overloaded model may have charged, and so may what a proxy says of it; an error of Google's own has not.
+        (500, error(500, "INTERNAL"), Rejected("INTERNAL", "in words", 7.0)),
+        (500, b"<h1>Bad gateway</h1>", Rejected("http_500", "<h1>Bad gateway</h1>", 7.0, may_have_cost=True)),
         (503, error(503, "UNAVAILABLE"), Rejected("UNAVAILABLE", "in words", 7.0, may_have_cost=True)),
         # A bad request fails alone.
         (400, error(400, "INVALID_ARGUMENT"), Ended("failed", "INVALID_ARGUMENT", "in words")),

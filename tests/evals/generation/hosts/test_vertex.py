@@ -10,7 +10,7 @@ import pytest
 from evals.facts.models import read_facts
 from evals.generation.answers import Finished, HostUnavailable, Rejected
 from evals.generation.hosts.vertex import Vertex, application_token
-from tests.evals.generation.hosts.conftest import client, image_request, offer
+from tests.evals.generation.hosts.conftest import answer, client, image_request, offer
 
 BASE = "https://aiplatform.googleapis.com"
 PNG = b"\x89PNG\r\n\x1a\n" + b"rest of a png"
@@ -177,3 +177,9 @@ def test_a_missing_library_is_one_sentence(monkeypatch, vertex):
     monkeypatch.setitem(sys.modules, "google.auth", None)
     with pytest.raises(HostUnavailable, match=r"pip install 'twinlens\[vertex\]'"):
         vertex(token=None)
+
+
+@pytest.mark.parametrize(("status", "name"), [(500, "INTERNAL"), (503, "UNAVAILABLE")])
+def test_an_error_of_google_cloud_is_not_charged(vertex, status, name):
+    read = vertex().read_submission(answer({"error": {"code": status, "message": "x", "status": name}}, status))
+    assert read == Rejected(name, "x")
