@@ -126,6 +126,15 @@ def test_an_error_of_the_model_ends_the_task_with_its_type(host, kind, words, pl
     assert words in read.message
 
 
+@pytest.mark.parametrize(
+    ("kind", "passes"),
+    [("runner_disconnected", True), ("startup_timeout", True), ("request_timeout", False), ("bad_request", False)],
+)
+def test_an_error_of_a_runner_passes(host, kind, passes):
+    read = host.read_poll(answer({"detail": "It failed.", "error_type": kind}, 500), TASK)
+    assert (*in_brief(read), read.passes) == ("failed", kind, passes)
+
+
 @pytest.mark.parametrize("status", [500, 502, 503])
 def test_an_error_of_the_queue_does_not_end_the_task(host, status):
     for body in (b"<html>bad gateway</html>", {"detail": "unexpected", "error_type": "internal_error"}):

@@ -105,6 +105,22 @@ def test_the_state_of_a_prediction_is_read(host, changes, expected):
     assert in_brief(host.read_poll(answer(prediction(**changes)), TASK)) == expected
 
 
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        ("Prediction interrupted; please retry (code: PA)", True),
+        ("Service is currently unavailable due to high demand. Please try again later. (E003)", True),
+        ("Unexpected error starting the prediction (E9243)", True),
+        ("CUDA out of memory", False),
+        (E005, False),
+        ("NSFW content detected. Try running it again, or try a different prompt.", False),
+        (None, False),
+    ],
+)
+def test_a_failure_of_machines_passes_and_one_of_the_request_does_not(host, error, passes):
+    assert host.read_poll(answer(prediction(status="failed", error=error)), TASK).passes is passes
+
+
 def test_a_success_that_is_no_address_is_not_believed(host):
     with pytest.raises(MalformedResponse):
         host.read_poll(answer(prediction(status="succeeded", output="ftp://x")), TASK)
