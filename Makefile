@@ -4,7 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+<<<<<<< HEAD
 .PHONY: demo test coverage slow fuzz lint licences benchmark encoder clean
+=======
+.PHONY: demo test coverage slow lint licences screenshots benchmark encoder clean
+>>>>>>> 76c46bf (Shorten the README to the commands, the answer and the map; what is longer stands beside the code it explains)
 
 demo: $(READY)
 	$(BIN)/twinlens demo --out runs/demo
@@ -32,6 +36,10 @@ lint: $(READY)
 # The licences of all that is required; fails on GPL, AGPL, non-commercial ones, and where none is stated or reviewed.
 licences: $(READY)
 	$(BIN)/python -m tests.licences
+
+# The pictures of the README: the published demo's first screen, in Chromium.
+screenshots: $(READY)
+	$(BIN)/python -m tests.browser.screenshots
 
 benchmark: $(READY)
 	$(BIN)/python -m tests.benchmarks.scoring
