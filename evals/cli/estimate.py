@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -148,8 +147,12 @@ def estimate_requests(
 
 
 def _of_system(requests: Sequence[ImageRequest], offer: Offer, facts: Facts) -> SystemEstimate:
+    from evals.generation.prices import expected_request_usd, max_request_usd
+
     reasons: list[str] = []
-    likely, worst = map(_total, zip(*(_usd_of(request, offer) for request in requests), strict=True))
+    likely, worst = (
+        _total(usd(request, offer) for request in requests) for usd in (expected_request_usd, max_request_usd)
+    )
     if likely is None:
         reasons.append("no source gives its price")
     latencies = {size: _latency_s(offer, size) for size in dict.fromkeys(request.size for request in requests)}
@@ -164,32 +167,6 @@ def _of_system(requests: Sequence[ImageRequest], offer: Offer, facts: Facts) -> 
     at_once = min(host.concurrency, offer.concurrency or host.concurrency)
     seconds = max(side_by_side / at_once + one_by_one, len(requests) / (host.per_minute or math.inf) * 60)
     return SystemEstimate(requests[0].system, len(requests), likely, worst, seconds / 3600, tuple(reasons))
-
-
-def _usd_of(request: ImageRequest, offer: Offer) -> tuple[float | None, float | None]:
-    """Return what a picture usually costs and the most that it can cost."""
-    from evals.facts.pricing import PROMPT_TOKENS_AT_MOST, expected_cost_usd, max_cost_usd, megapixels
-
-    n_bytes = len(request.prompt.encode())
-    references_mp = sum(map(_megapixels_of, request.item.reference_images))
-    references_mp += request.item.source is not None  # it is at most 1024 pixels wide and high
-    if request.first_shot is not None:
-        references_mp += megapixels(request.side, request.side)
-    tokens = -(-n_bytes // 4), max(PROMPT_TOKENS_AT_MOST, n_bytes)  # English has some four characters a token
-    return (
-        expected_cost_usd(offer, request.size, request.n_references, tokens[0], references_mp),
-        max_cost_usd(offer, request.size, request.n_references, tokens[1], references_mp),
-    )
-
-
-@functools.lru_cache(maxsize=4096)
-def _megapixels_of(path: Path) -> int:
-    from evals.facts.pricing import megapixels
-    from evals.imageset.decoding import open_picture
-    from evals.regular_files import open_regular
-
-    with open_regular(path) as file, open_picture(file) as opened:  # reads the head of the file only
-        return megapixels(*opened.size)
 
 
 def _latency_s(offer: Offer, size: str) -> float | None:

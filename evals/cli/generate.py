@@ -63,6 +63,7 @@ def generate_eval(
     limit: int | str | None,
     budget: float | None,
     retry_unknown: bool,
+    keep_going: bool,
     simulated: bool,
 ) -> Generation:
     """Generate the pictures of an eval, with progress; a stop by the user is raised once the files are in order."""
@@ -84,7 +85,9 @@ def generate_eval(
         freeze_definition(eval_name, out, limit)
         print_warnings([*changes, *systems.warnings])
         watch = stack.enter_context(shown_generation())
-        generation = generate_pictures(systems, out, budget_usd=budget, retry_unknown=retry_unknown, watch=watch)
+        generation = generate_pictures(
+            systems, out, budget_usd=budget, retry_unknown=retry_unknown, keep_going=keep_going, watch=watch
+        )
     if generation.interrupted:
         raise KeyboardInterrupt
     return generation

@@ -152,6 +152,11 @@ def generation_options(command: Callable[..., None]) -> Callable[..., None]:
             help="US dollars that the whole run may cost at most.",
         ),
         click.option("--retry-unknown", is_flag=True, help="Ask again where an answer was lost; it may be paid twice."),
+        click.option(
+            "--keep-going",
+            is_flag=True,
+            help="When a system stops for good, ask the others what can no longer be compared, too.",
+        ),
         click.option("--simulated", is_flag=True, help="Rehearse on simulated systems: no key, no cost."),
     )
     return functools.reduce(lambda decorated, option: option(decorated), reversed(options), command)

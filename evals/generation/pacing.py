@@ -81,6 +81,7 @@ class RateLimiter:
 
     def __init__(self, concurrency: int, per_minute: float | None = None, careful: bool = False) -> None:
         """Start without any request in flight; ``n_taken_in`` counts those that the host took in."""
+        self.concurrency = concurrency
         self.slots = asyncio.Semaphore(concurrency)
         self.n_taken_in = 0
         self._gap_s = 60.0 / per_minute if per_minute else 0.0

@@ -55,9 +55,8 @@ class ImageRequest:
 
 
 def plan_requests(definition: EvalDefinition, sizes: Mapping[str, Sequence[str]] | None = None) -> list[ImageRequest]:
-    """Return every request of an eval, in the order in which they are sent.
+    """Return every request of an eval, in the order of its tables; `evals.generation.order` says when each is sent.
 
-    Systems take turns prompt by prompt, so that a run that is stopped early has asked all of them the same things.
     What a row of latency counts is ``timed``: a suite at one size, or all suites where the row names none.
 
     Parameters

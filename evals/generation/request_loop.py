@@ -77,7 +77,11 @@ class SystemClient:
 
 @dataclass(slots=True)
 class RunContext:
-    """What all requests of a run share; ``changed`` is called with the outcome when a request has one."""
+    """What all requests of a run share; ``changed`` is called with the outcome when a request has one.
+
+    When a system stops for good, the others are not asked what can no longer be compared with it either, unless
+    ``keep_going``; ``abandoned`` are such requests of prompts that were begun.
+    """
 
     ledger: Ledger
     budget: Budget
@@ -85,6 +89,8 @@ class RunContext:
     retry_policy: RetryPolicy
     stop: Stop
     changed: Callable[[Outcome], None] = lambda outcome: None
+    keep_going: bool = False
+    abandoned: set[str] = field(default_factory=set)
 
 
 async def run_request(
@@ -135,7 +141,8 @@ class _Attempt:
         return self.context.ledger.states[self.request.sample_id]
 
     def halted(self) -> bool:
-        return bool(self.client.stopped) or self.context.stop.requested
+        context = self.context
+        return bool(self.client.stopped) or context.stop.requested or self.request.sample_id in context.abandoned
 
     def record(self, kind: str, **facts: Any) -> None:
         self.context.ledger.append(kind, self.request.sample_id, **facts)
@@ -310,6 +317,8 @@ class _Attempt:
             self.context.changed("failed")
         else:
             client.rate_limiter.pause(answer.delay_s if answer.delay_s is not None else policy.backoff(number))
+            if not possible_cost:
+                self.context.budget.keep(self.request.sample_id, self.state.max_cost_usd)
             return not self.context.stop.requested
         return False
 

@@ -78,7 +78,10 @@ class Generation:
         if self.budget_reached:
             why.append(f"the budget of {self.budget_usd:g} USD allows no more")
         what = f"{self.n_pending} requests were not asked"
-        return f"{'; '.join(why) or 'the run was stopped'} ({what}; the same command asks them)"
+        goes_on = "the same command asks them"
+        if any("pending" in counts and system not in self.stopped for system, counts in self.outcomes.items()):
+            goes_on += ", with --keep-going the other systems' all the same" if self.stopped else ""
+        return f"{'; '.join(why) or 'the run was stopped'} ({what}; {goes_on})"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the outcome as JSON types."""
@@ -104,6 +107,7 @@ def generate(
     *,
     budget_usd: float | None = None,
     retry_unknown: bool = False,
+    keep_going: bool = False,
     retry_policy: RetryPolicy | None = None,
     watch: Watch = lambda count: None,
 ) -> Generation:
@@ -119,6 +123,8 @@ def generate(
         What the run may cost in all, earlier parts of it included. What nobody knows counts at its worst.
     retry_unknown
         Send requests again whose answer was lost, although they may have been charged.
+    keep_going
+        When a system stops for good, ask the others what can no longer be compared with it, too.
     retry_policy
         How often and how long things are tried.
     watch
@@ -146,7 +152,8 @@ def generate(
         with FileLock(folder / f".{LEDGER}.lock", timeout=0):
             for written in (out, *(folder / below for below in ("", IMAGES, OTHERS, "references", "masks"))):
                 clear_leftovers(written)
-            return _generate(systems, folder, budget_usd, retry_unknown, retry_policy or RetryPolicy(), watch)
+            retry_policy = retry_policy or RetryPolicy()
+            return _generate(systems, folder, budget_usd, retry_unknown, keep_going, retry_policy, watch)
     except Timeout:
         raise GenerationError(f"another process is generating in {out}; wait for it or choose another folder") from None
 
@@ -170,6 +177,7 @@ def _generate(
     folder: Path,
     budget_usd: float | None,
     retry_unknown: bool,
+    keep_going: bool,
     retry_policy: RetryPolicy,
     watch: Watch,
 ) -> Generation:
@@ -194,7 +202,7 @@ def _generate(
             count.spent_usd = budget.spent_usd
             watch(count)
 
-        context = RunContext(ledger, budget, Pictures(folder, stored), retry_policy, Stop(), changed)
+        context = RunContext(ledger, budget, Pictures(folder, stored), retry_policy, Stop(), changed, keep_going)
         try:
             _run(run_requests(requests, systems.clients, context), context.stop)
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import BeforeValidator
@@ -42,21 +43,31 @@ def sampled(suite: Suite, limit: int | str, seed: int) -> Suite:
     >>> len(ids(5)), ids(5) < ids("50%"), ids(5) == ids(5)
     (5, True, True)
     """
-    kinds: dict[str, dict[str, list[PromptItem]]] = {}
-    for item in suite.items:
-        unit = f"sequence {item.sequence_id}" if item.sequence_id is not None else f"item {item.id}"
-        kinds.setdefault(item.tags[0] if item.tags else "", {}).setdefault(unit, []).append(item)
-    # A sequence whose shots have several tags is of the kind of its first one.
-    kind_of = {unit: kind for kind, units in reversed(kinds.items()) for unit in units}
+    where = places(suite.items, suite.name, seed)
+    in_turn = sorted(set(where.values()))
+    n_units = math.ceil(len(in_turn) * int(limit[:-1]) / 100) if isinstance(limit, str) else limit
+    chosen = set(in_turn[:n_units])
+    return suite.model_copy(update={"items": tuple(item for item in suite.items if where[item.id] in chosen)})
+
+
+def places(items: Sequence[PromptItem], suite: str, seed: int) -> dict[str, tuple[float, str]]:
+    """Return where each prompt of a suite stands, by item id, when they are taken one after the other in fair shares.
+
+    The first number runs from 0 to 1. Whatever is taken up to some place has of each kind of prompts (their first tags)
+    its share; the shots of a sequence have one place.
+    """
+    units = {i.id: f"item {i.id}" if i.sequence_id is None else f"sequence {i.sequence_id}" for i in items}
+    kinds: dict[str, list[str]] = {}
+    for item in items:
+        kinds.setdefault(item.tags[0] if item.tags else "", []).append(units[item.id])
+    # A sequence whose shots have several tags is of the kind that comes first in the suite.
+    kind_of = {unit: kind for kind, of_kind in reversed(kinds.items()) for unit in of_kind}
 
     def drawn_at(unit: str) -> str:
-        return hashlib.sha256(f"{seed} {suite.name} {unit}".encode()).hexdigest()
+        return hashlib.sha256(f"{seed} {suite} {unit}".encode()).hexdigest()
 
-    places: dict[str, tuple[float, str]] = {}
+    place_of: dict[str, tuple[float, str]] = {}
     for kind in kinds:
-        units = sorted((unit for unit in kind_of if kind_of[unit] == kind), key=drawn_at)
-        places |= {unit: ((n + 0.5) / len(units), drawn_at(unit)) for n, unit in enumerate(units)}
-    n_units = math.ceil(len(places) * int(limit[:-1]) / 100) if isinstance(limit, str) else limit
-    chosen = set(sorted(places, key=places.__getitem__)[:n_units])
-    ids = {item.id for units in kinds.values() for unit, items in units.items() if unit in chosen for item in items}
-    return suite.model_copy(update={"items": tuple(item for item in suite.items if item.id in ids)})
+        drawn = sorted((unit for unit in kind_of if kind_of[unit] == kind), key=drawn_at)
+        place_of |= {unit: ((n + 0.5) / len(drawn), drawn_at(unit)) for n, unit in enumerate(drawn)}
+    return {item_id: place_of[unit] for item_id, unit in units.items()}

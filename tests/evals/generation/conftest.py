@@ -139,20 +139,29 @@ def scripted():
     )
 
 
+def in_plan_order(items, suite, seed):
+    """Return the places of prompts that are asked in the order of the plan."""
+    units = list(dict.fromkeys(item.sequence_id or item.id for item in items))
+    return {item.id: ((n := units.index(item.sequence_id or item.id)) / len(units), str(n)) for item in items}
+
+
 @pytest.fixture
 def run(tmp_path, scripted, monkeypatch):
-    """Generate with a scripted host into one folder and return how it ended; what waits for ever fails."""
+    """Generate with a scripted host into one folder, in the order of the plan, and return how it ended.
+
+    What waits for ever fails.
+    """
+    monkeypatch.setattr("evals.generation.order.places", in_plan_order)
 
     async def in_time(*args):
         await asyncio.wait_for(run_requests(*args), 120)
 
     monkeypatch.setattr("evals.generation.stage.run_requests", in_time)
 
-    def generated(host, requests, retry_policy=scripted.quick, budget_usd=None, retry_unknown=False, **facts):
-        systems = scripted.systems(host, requests, **facts)
-        return generate(
-            systems, tmp_path / "run", budget_usd=budget_usd, retry_unknown=retry_unknown, retry_policy=retry_policy
-        )
+    def generated(host, requests, retry_policy=scripted.quick, **options):
+        ours = {name: options.pop(name) for name in ("budget_usd", "retry_unknown", "keep_going") if name in options}
+        systems = scripted.systems(host, requests, **options)
+        return generate(systems, tmp_path / "run", retry_policy=retry_policy, **ours)
 
     generated.folder = tmp_path / "run" / "images"
     generated.rows = lambda: [json.loads(line) for line in (generated.folder / "requests.jsonl").open()]
