@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -48,11 +48,23 @@ def show_estimate(
         print_warnings(cautions_about(offers, date.today()))
     if out is not None:
         requests = still_open(requests, out, retry_unknown)
-    estimated = estimate_requests(requests, facts, offers)
+    parts = {f"{share:.0%}": estimate_requests(first_share(requests, share), facts, offers) for share in _SHARES}
     if json_wanted:
-        print_json(estimated.as_dict())
+        estimated = parts["100%"].as_dict()
+        print_json({**estimated, "parts": {limit: part.as_dict() for limit, part in parts.items()}})
     else:
-        print_estimate(estimated)
+        print_estimate(parts)
+
+
+_SHARES = (0.25, 0.5, 1.0)
+
+
+def first_share(requests: Sequence[ImageRequest], share: float) -> list[ImageRequest]:
+    """Return the part of a plan that ``--limit`` would draw, and that a run has asked for when money ends there."""
+    from evals.generation.order import prompt_groups
+
+    asked = {r.sample_id for group in prompt_groups(requests) if group.place < share for r in group.requests}
+    return [request for request in requests if request.sample_id in asked]
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,14 +220,21 @@ def _total(parts: Iterable[float | None]) -> float | None:
     return None if None in numbers else math.fsum(number for number in numbers if number is not None)
 
 
-def print_estimate(estimated: Estimate) -> None:
-    """Print the estimate: in a sentence or two, by system in money and hours, by suite in stars."""
+def print_estimate(parts: Mapping[str, Estimate]) -> None:
+    """Print the estimate of a whole plan and of smaller parts of it: by system in money and hours, by suite in stars.
+
+    ``parts`` are by their ``--limit``; the last one is the whole.
+    """
     from evals.cli.tables import print_lines
     from evals.rating.statistics.power import POWER, SPREADS_IN_STARS
 
-    print_lines([*_sentences(estimated), ""])
+    *_, estimated = parts.values()
+    print_lines([_sentence(estimated), ""])
+    of_parts = [(limit, *_totals(part)[:-1], *_spans(part)) for limit, part in parts.items()]
+    _print_plain(("--limit", "images", "usually", "at most", "suites", "shows alone", "among all"), of_parts)
+    print_lines([""])
     totals = ("images", "usually", "at most", "time")
-    rows = [(system.system, *_totals(system)) for system in estimated.systems] + [("all", *_totals(estimated))]
+    rows = [(system.system, *_totals(system)) for system in estimated.systems]
     _print_plain(("system", *totals), rows)
     print_lines(f"note: {system.system}: {reason}" for system in estimated.systems for reason in system.reasons)
     suites = [(suite.suite, str(suite.n_prompts), str(suite.n_images), *_shown(suite)) for suite in estimated.suites]
@@ -225,30 +244,32 @@ def print_estimate(estimated: Estimate) -> None:
     lower, middle, upper = SPREADS_IN_STARS
     print_lines(
         [
-            f"Stars that two systems must differ by to be told apart with {POWER:.0%} power, in a row alone and among "
-            f"all comparisons, where their difference varies by {middle} stars from prompt to prompt as in the median "
-            f"published row; in half of those rows it is {lower} to {upper}, which makes it so much less or more."
+            f"Stars by which two systems must differ to be told apart with {POWER:.0%} power, in a row alone and among "
+            f"all, where that varies by {middle} stars from prompt to prompt as in the median published row (in half "
+            f"of them {lower} to {upper})."
         ]
     )
 
 
-def _sentences(estimated: Estimate) -> Iterator[str]:
-    """Yield what it takes, and what it shows."""
+def _sentence(estimated: Estimate) -> str:
+    """Return what it takes."""
     n_systems = len(estimated.systems)
     _, usually, at_most, time = _totals(estimated)
     takes = f"{estimated.n_images:,} images of {n_systems} system{'s' if n_systems != 1 else ''}"
     money = usually if usually == at_most else f"{usually}, at most {at_most}"
-    unknown = "nobody knows how long it takes" if time == "unknown" else f"{time} of asking"
-    yield f"{takes}: {'the price is unknown' if usually == 'unknown' else money}; {unknown}."
-    shown = [suite for suite in estimated.suites if suite.smallest_stars is not None]
-    if shown:
-        prompts = [suite.n_prompts for suite in shown]
-        alone = [suite.smallest_stars or 0.0 for suite in shown]
-        among_all = [suite.smallest_stars_among_all or 0.0 for suite in shown]
-        yield (
-            f"{_span(prompts, '{}')} prompts a suite show differences of about {_span(alone, '{:.1f}')} stars in a row "
-            f"alone, {_span(among_all, '{:.1f}')} among all comparisons."
-        )
+    unknown = "time unknown" if time == "unknown" else f"{time} of asking"
+    return f"{takes}: {'the price is unknown' if usually == 'unknown' else money}; {unknown}."
+
+
+def _spans(part: Estimate) -> tuple[str, str, str]:
+    """Return how many suites show a difference, and which ones: from the suite with most prompts to that with least."""
+    shown = [suite for suite in part.suites if suite.smallest_stars is not None]
+    n_shown = f"{len(shown)} of {len(part.suites)}"
+    if not shown:
+        return n_shown, "–", "–"
+    alone = [suite.smallest_stars or 0.0 for suite in shown]
+    among_all = [suite.smallest_stars_among_all or 0.0 for suite in shown]
+    return n_shown, _span(alone, "{:.1f}"), _span(among_all, "{:.1f}")
 
 
 def _span(numbers: Sequence[float], pattern: str) -> str:

@@ -17,6 +17,7 @@ from evals.cli.options import (
     run_folder,
     verbose,
 )
+from evals.cli.tables import say
 
 
 @click.command()
@@ -54,7 +55,10 @@ def run(
         generation = generate_eval(chosen, out, limit, **options)
     if not json_wanted:
         print_generation(generation)
-    end_unfinished(generation)
+    if generation.ended_by_budget:
+        say(f"note: {generation.problem}; rated is what all systems were asked", err=True)
+    else:
+        end_unfinished(generation)
     with shown_progress() as progress:
         scored = score(generation.folder, out, device=device, progress=progress)
         doing("writing the page")

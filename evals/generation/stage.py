@@ -59,6 +59,12 @@ class Generation:
         return sum(counts.get("pending", 0) for counts in self.outcomes.values())
 
     @property
+    def ended_by_budget(self) -> bool:
+        """Whether nothing but the budget left requests unasked, and there are pictures."""
+        made = any(counts.get("ok") for counts in self.outcomes.values())
+        return self.budget_reached and made and not self.stopped and not self.interrupted
+
+    @property
     def missing(self) -> str | None:
         """Return how many pictures the same command would ask for, as a clause; None if there are none."""
         n_missing = self.n_pending + self.n_passing

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from evals.cli.estimate import estimate_requests, print_estimate
+from evals.cli.estimate import estimate_requests, first_share, print_estimate
 from evals.cli.main import main
 from evals.definition import read_definition
 from evals.facts.models import read_facts
@@ -198,11 +198,11 @@ def test_the_estimate_fits_into_json_and_a_terminal(capsys):
     estimate = estimate_requests(plan(["flux-2-pro@bfl", "flux-2-dev@replicate"], 1000), FACTS)
     document = json.loads(json.dumps(estimate.as_dict()))
     assert (document["suites"][0]["n_prompts"], document["power"], document["alpha"]) == (1000, 0.8, 0.05)
-    print_estimate(estimate)
+    print_estimate({"100%": estimate})
     shown = capsys.readouterr().out
     for text in ("flux-2-pro@bfl", "30.00", "note: flux-2-dev@replicate: no source gives its price", "0.1 stars"):
         assert text in shown
-    assert shown.startswith("2,000 images of 2 systems: the price is unknown; 9.7 min of asking.\n1000 prompts a")
+    assert shown.startswith("2,000 images of 2 systems: the price is unknown; 9.7 min of asking.\n")
 
 
 def test_the_main_eval_is_estimated_on_one_screen_in_money_and_stars(monkeypatch):
@@ -210,4 +210,16 @@ def test_the_main_eval_is_estimated_on_one_screen_in_money_and_stars(monkeypatch
     lines = CliRunner().invoke(main, ["estimate", "flux2-vs-nano-banana"], catch_exceptions=False).stdout.splitlines()
     assert (len(lines) <= 40, max(map(len, lines)) <= 80) == (True, True)
     assert re.match(r"2,400 images of 4 systems: \$[\d.]+, at most \$[\d.]+; ", lines[0])
-    assert "show differences of about 0.3 to 0.7 stars in a row alone" in " ".join(" ".join(lines[1:4]).split())
+    parts = {line.split()[0]: line.split() for line in lines if re.match(r"\d+% ", line)}
+    assert list(parts) == ["25%", "50%", "100%"]
+    assert parts["100%"][1] == "2400"
+    assert " ".join(parts["100%"][4:10]) == "15 of 15 0.3 to 0.7"
+    usd = [float(parts[limit][2].strip("$")) for limit in parts]
+    assert usd[:2] == pytest.approx([usd[2] / 4, usd[2] / 2], rel=0.1)
+
+
+def test_a_part_is_what_a_limit_draws_where_suites_are_as_large(tmp_path):
+    definition = read_definition("flux2-vs-nano-banana")
+    limited = definition.model_copy(update={"limit": "25%"})
+    part = {request.sample_id for request in first_share(plan_requests(definition), 0.25)}
+    assert part == {request.sample_id for request in plan_requests(limited)}

@@ -157,6 +157,26 @@ def test_a_budget_leaves_requests_unasked_and_says_so():
     assert rehearsed()["spent_usd"] == pytest.approx(0.088)
 
 
+def test_a_run_whose_budget_ends_early_rates_what_all_systems_were_asked():
+    suites = {"demo-signs": 14, "demo-labels": 12}
+    fields = SMALL.replace("[tiny]", f"[{', '.join(suites)}]").replace("klein-4b", "max")
+    rows = [f"  - {{id: {suite}, title: T, suite: {suite}, metrics: {{text.similarity: 1}}}}\n" for suite in suites]
+    Path("two.yaml").write_text(fields + "rows:\n" + "".join(rows))
+    done = run("run", "two.yaml", "--simulated", "--budget", "1.25", "--out", "R", "--json")
+    assert (done.exit_code, "the budget of 1.25 USD allows no more" in done.stderr) == (0, True)
+    document = json.loads(done.stdout)
+    assert 1.15 < document["generation"]["spent_usd"] <= 1.25
+    asked = {}
+    for row in read_image_set("R/images").rows:
+        asked.setdefault(row["system"], Counter())[row["suite"], row["prompt_id"]] += 1
+    first, second = asked.values()
+    assert first == second
+    # The suites took turns.
+    assert Counter(suite for suite, _ in first) == {"demo-signs": 6, "demo-labels": 6}
+    for row in document["ratings"]["stars"]["rows"]:
+        assert {cell["n_prompts"] for cell in row["cells"]} == {6}
+
+
 def test_a_budget_of_nothing_asks_for_nothing():
     assert run(*REHEARSAL, "--budget", "0").exit_code == 2
     assert [event["event"] for event in read_events(LEDGER_FILE)[0]] == ["opened"]
