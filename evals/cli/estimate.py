@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("eval_name", metavar="EVAL")
+@click.option("--host", help="As if all models were asked through this host.")
 @as_json
-def estimate(eval_name: str, json_wanted: bool) -> None:
+def estimate(eval_name: str, host: str | None, json_wanted: bool) -> None:
     """Show images, money and hours of an eval, and the difference that its prompts can show."""
-    show_estimate(eval_name, json_wanted)
+    show_estimate(eval_name, json_wanted, host=host)
 
 
 def show_estimate(
@@ -33,6 +34,7 @@ def show_estimate(
     out: Path | None = None,
     retry_unknown: bool = False,
     limit: int | str | None = None,
+    host: str | None = None,
 ) -> None:
     """Print the estimate of an eval, or of what a run folder lacks of it."""
     from evals.cli.tables import print_warnings
@@ -41,7 +43,7 @@ def show_estimate(
     from evals.generation.freezing import definition_for
     from evals.generation.stage import still_open
 
-    (definition, changes), facts = definition_for(eval_name, out, limit), read_facts()
+    (definition, changes), facts = definition_for(eval_name, out, limit, host), read_facts()
     print_warnings(changes)
     requests, offers = plan_of(definition, facts)
     if not definition.simulated:

@@ -33,6 +33,7 @@ def generate(
     prompts: str | None,
     size: str | None,
     limit: int | str | None,
+    host: str | None,
     out: Path,
     dry_run: bool,
     json_wanted: bool,
@@ -47,9 +48,9 @@ def generate(
 
     with chosen_eval(eval_name, systems, prompts, size) as chosen:
         if dry_run:
-            show_estimate(chosen, json_wanted, out, options["retry_unknown"], limit)
+            show_estimate(chosen, json_wanted, out, options["retry_unknown"], limit, host)
             return
-        generation = generate_eval(chosen, out, limit, **options)
+        generation = generate_eval(chosen, out, limit, host, **options)
     if json_wanted:
         print_json(generation.as_dict())
     else:
@@ -61,6 +62,7 @@ def generate_eval(
     eval_name: str | Path,
     out: Path,
     limit: int | str | None,
+    host: str | None,
     budget: float | None,
     retry_unknown: bool,
     keep_going: bool,
@@ -76,13 +78,13 @@ def generate_eval(
     from evals.generation.stage import generate as generate_pictures
     from evals.imageset.contract import IMAGES, LEDGER
 
-    (definition, changes), facts = definition_for(eval_name, out, limit), read_facts()
+    (definition, changes), facts = definition_for(eval_name, out, limit, host), read_facts()
     with contextlib.ExitStack() as stack:
         if simulated or definition.simulated:
             systems = stack.enter_context(simulated_systems(definition, facts, out / IMAGES / LEDGER))
         else:
             systems = real_systems(definition, facts, os.environ)
-        freeze_definition(eval_name, out, limit)
+        freeze_definition(eval_name, out, limit, host)
         print_warnings([*changes, *systems.warnings])
         watch = stack.enter_context(shown_generation())
         generation = generate_pictures(

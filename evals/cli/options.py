@@ -109,6 +109,7 @@ def eval_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--prompts", help="In place of EVAL: prompts as .txt, .csv, .jsonl, a suite's .yaml or its name."),
         click.option("--size", help="In place of EVAL: of the pictures, 512, 1K (the default), 2K or 4K."),
         click.option("--limit", callback=_limit, help="Ask so many prompts of each suite, 20 or 25%, drawn evenly."),
+        click.option("--host", help="Ask all models through this host, with one key: fal, replicate ..."),
     )
     return functools.reduce(lambda decorated, option: option(decorated), reversed(options), command)
 

@@ -33,6 +33,7 @@ def run(
     prompts: str | None,
     size: str | None,
     limit: int | str | None,
+    host: str | None,
     out: Path,
     device: str,
     verbose: bool,
@@ -52,7 +53,7 @@ def run(
     from evals.scoring.stage import score
 
     with chosen_eval(eval_name, systems, prompts, size) as chosen:
-        generation = generate_eval(chosen, out, limit, **options)
+        generation = generate_eval(chosen, out, limit, host, **options)
     if not json_wanted:
         print_generation(generation)
     if generation.ended_by_budget:

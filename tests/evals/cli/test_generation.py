@@ -18,6 +18,7 @@ import evals.generation.pictures
 from evals.cli.generate import print_generation
 from evals.cli.main import main
 from evals.data_files import data_path
+from evals.definition import read_definition
 from evals.facts.models import read_facts
 from evals.generation.ledger import read_events
 from evals.generation.stage import Generation
@@ -175,6 +176,36 @@ def test_a_run_whose_budget_ends_early_rates_what_all_systems_were_asked():
     assert Counter(suite for suite, _ in first) == {"demo-signs": 6, "demo-labels": 6}
     for row in document["ratings"]["stars"]["rows"]:
         assert {cell["n_prompts"] for cell in row["cells"]} == {6}
+
+
+@pytest.mark.parametrize("systems", ["{}", "\n  - {}\n  - {}", "[{}, {}]"])
+def test_one_host_serves_the_models_that_it_has_and_the_run_is_frozen_so(systems):
+    named = ("gemini-3-pro-image@google", "flux-2-pro@bfl")
+    text = SMALL.partition("systems:")[0] + f"systems: {systems.format(*named)}\nsuites: [tiny]  # mine\nseed: 7\n"
+    Path("eval.yaml").write_text(text)
+    generation = json.loads(run("generate", "eval.yaml", "--host", "fal", "--simulated", "--out", "R", "--json").stdout)
+    models = [name.partition("@")[0] for name in named if name in text]
+    assert list(generation["outcomes"]) == [f"{model}@simulated-fal" for model in models]
+    frozen = Path("R/eval.yaml")
+    assert read_definition(frozen).systems == tuple(f"{model}@fal" for model in models)
+    assert "# mine" in frozen.read_text()
+    again = run("generate", "eval.yaml", "--host", "fal", "--simulated", "--out", "R", "--json")
+    assert json.loads(again.stdout)["outcomes"] == generation["outcomes"]
+    assert "another eval" in run("generate", "eval.yaml", "--simulated", "--out", "R").stderr
+
+
+def test_what_one_host_does_not_serve_is_told():
+    done = run("estimate", "flux2-vs-nano-banana", "--host", "fal", "--json")
+    systems = {system["system"]: system for system in json.loads(done.stdout)["systems"]}
+    for system in ("flux-2-pro@fal", "gemini-3-pro-image@fal"):
+        assert systems[system]["expected_cost_usd"] > 0
+    done = run("estimate", "flux2-vs-nano-banana", "--host", "replicate")
+    assert "gemini-3-pro-image is left out: it is not known on replicate" in done.stderr
+    refusals = {"replicat": "did you mean 'replicate'?", "comfyui": "comfyui serves none of flux-2-pro"}
+    for host, sentence in refusals.items():
+        done = run("estimate", "flux2-vs-nano-banana", "--host", host)
+        assert (done.exit_code, sentence in done.stderr) == (2, True)
+    assert "invents its systems" in run("estimate", "demo", "--host", "fal").stderr
 
 
 def test_a_budget_of_nothing_asks_for_nothing():
