@@ -4,11 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-<<<<<<< HEAD
-.PHONY: demo test coverage slow fuzz lint licences benchmark encoder clean
-=======
-.PHONY: demo test coverage slow lint licences screenshots benchmark encoder clean
->>>>>>> 76c46bf (Shorten the README to the commands, the answer and the map; what is longer stands beside the code it explains)
+.PHONY: demo test coverage slow fuzz lint licences screenshots benchmark encoder clean
 
 demo: $(READY)
 	$(BIN)/twinlens demo --out runs/demo
