@@ -14,6 +14,14 @@ from evals.generation.simulated.server import size_name
 from tests.simulators.fields import InvalidField, check, is_text, one_of, pictures, whole
 
 _OUTCOMES = {"refuse_prompt": "refused", "filter_image": "filtered", "error_status": "failed"}
+_REPLICATE_NANO_BANANA_RULES = {
+    "prompt": is_text,
+    "aspect_ratio": one_of("1:1"),
+    "resolution": one_of("1K", "2K", "4K"),
+    "output_format": one_of("png", "jpg"),
+    "image_input": lambda value: isinstance(value, list),
+}
+
 _REPLICATE_RULES = {
     "prompt": is_text,
     "aspect_ratio": one_of("custom"),
@@ -127,6 +135,11 @@ class Replicate(_Tasks):
     def order(self, model, name, body):
         check(body, {"input": lambda value: isinstance(value, dict)}, ("input",))
         fields = body["input"]
+        if "nano-banana" in model.api_id:
+            check(fields, _REPLICATE_NANO_BANANA_RULES, ("prompt",))
+            references = pictures("image_input", fields.get("image_input", []), 0, model.references_at_most)
+            side = SIZES[fields.get("resolution", "1K")]
+            return _order(model, fields, side, side, references, fields.get("output_format", "jpg"), "resolution")
         of_flex = {"prompt_upsampling": one_of(False)} if model.api_id.endswith("-flex") else {}
         check(fields, _REPLICATE_RULES | of_flex, ("prompt", "aspect_ratio", "width", "height"))
         references = pictures("input_images", fields.get("input_images", []), 0, model.references_at_most)

@@ -21,26 +21,28 @@ class Replicate(PollingHost):
 
     The size is sent as ``width`` and ``height`` with the aspect ratio ``custom``, which gives exactly the pixels asked
     for (``resolution`` gives about that many). PNG is asked for: WebP of quality 80 is the default. No ``Prefer: wait``
-    is sent, so that the task's id is known, and safe in the ledger, before the work begins.
+    is sent, so that the task's id is known, and safe in the ledger, before the work begins. Nano Banana has fields of
+    its own: ``resolution``, and ``image_input`` for references.
     """
 
     def submission(self, request: ImageRequest, offer: Offer, references: Sequence[bytes]) -> HttpCall:
         """Return the POST that creates a prediction."""
         api_id = offer.edit_api_id if references and offer.edit_api_id else offer.api_id
-        parameters: dict[str, Any] = {
-            "prompt": request.prompt,
-            "aspect_ratio": "custom",
-            "width": request.side,
-            "height": request.side,
-            "output_format": "png",
-            "output_quality": 100,
-        }
+        is_nano_banana = "nano-banana" in api_id
+        parameters: dict[str, Any] = {"prompt": request.prompt, "output_format": "png"}
+        if is_nano_banana:
+            parameters |= {"aspect_ratio": "1:1", "resolution": request.size}
+        else:
+            size = {"aspect_ratio": "custom", "width": request.side, "height": request.side}
+            parameters |= {**size, "output_quality": 100}
         if offer.takes_seed:
             parameters["seed"] = request.seed
         if "flux-2-flex" in api_id:  # the one of the family with such a field
             parameters["prompt_upsampling"] = False
         if references:
-            parameters["input_images"] = [as_data_uri(reference) for reference in references]
+            parameters["image_input" if is_nano_banana else "input_images"] = [
+                as_data_uri(reference) for reference in references
+            ]
         model, _, version = api_id.partition(":")
         if version:
             return self.post("v1/predictions", {"version": version, "input": parameters})

@@ -23,6 +23,13 @@ TIMES = {"started_at": "2026-11-22T10:00:01.500Z", "completed_at": "2026-11-22T1
 E005 = "The input or output was flagged as sensitive. Please try again with different inputs. (E005)"
 
 
+def test_nano_banana_has_fields_of_its_own(host):
+    asked = offer("gemini-3.1-flash-image", "replicate", api_id="google/nano-banana-2", takes_seed=False)
+    fields = {"prompt": "a cat", "output_format": "png", "aspect_ratio": "1:1", "resolution": "1K"}
+    assert host.prepare(image_request(), asked, []).body == {"input": fields}
+    assert host.prepare(image_request(), asked, IMAGES).body == {"input": fields | {"image_input": IMAGES_SENT}}
+
+
 def prediction(**changes):
     return {
         "id": TASK.id,
