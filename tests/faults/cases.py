@@ -247,7 +247,7 @@ def stored() -> Iterator[Case]:
             yield Case(name, how, damage(f"made/{name}"), "rate made", "is not what it was when the run was scored")
         said = "provenance.json is missing" if how == "missing" else "provenance.json is damaged"
         yield Case("provenance.json", how, damage("made/provenance.json"), "rate made", said)
-        yield Case("ratings.json", how, damage("made/ratings.json"), "rate made", "quality", 0, ("made/ratings.json",))
+        yield Case("ratings.json", how, damage("made/ratings.json"), "rate made", "images scored", 0, ("made/ratings.json",))
         if how != "missing":
             changed = "is not what it was when the pictures were generated"
             yield Case("metadata.jsonl", how, damage("made/images/metadata.jsonl"), MADE, changed)
@@ -260,7 +260,7 @@ def stored() -> Iterator[Case]:
     for what, text in {"nesting": DEEP, "not UTF-8": b"\xff\xfe", "5000 digits": "9" * 5000}.items():
         yield Case("provenance.json", what, put("run/provenance.json", text), "rate run", "is damaged")
         again = put("run/ratings.json", text)
-        yield Case("ratings.json", what, again, "rate run", "reproducibility", 0, ("run/ratings.json",))
+        yield Case("ratings.json", what, again, "rate run", "images scored", 0, ("run/ratings.json",))
     for name in ("samples.jsonl", "scores.parquet", "eval.yaml", "images/requests.jsonl", "images/metadata.jsonl"):
         yield Case(name, "one bit, verified", change(f"made/{name}", one_bit), "verify made", "different: ", 1)
     verified = change("made/ratings.json", one_bit)

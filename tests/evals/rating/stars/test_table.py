@@ -221,7 +221,7 @@ def test_declared_rows_cite_their_facts_and_have_no_interval(rated):
     assert flux["sources"][0]["url"].startswith("https://")
     assert gemini["system"] == "gemini-3-pro-image@google"
     assert (nobody["stars"], nobody["sources"]) == (None, [])
-    assert "no model" in nobody["reason"]
+    assert "do not know this system" in nobody["reason"]
     assert (one.row["kind"], one.row["cells"], one.row["differences"], one.prompt_scores) == ("declared", [], [], None)
 
 
