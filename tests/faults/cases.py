@@ -247,7 +247,9 @@ def stored() -> Iterator[Case]:
             yield Case(name, how, damage(f"made/{name}"), "rate made", "is not what it was when the run was scored")
         said = "provenance.json is missing" if how == "missing" else "provenance.json is damaged"
         yield Case("provenance.json", how, damage("made/provenance.json"), "rate made", said)
-        yield Case("ratings.json", how, damage("made/ratings.json"), "rate made", "images scored", 0, ("made/ratings.json",))
+        yield Case(
+            "ratings.json", how, damage("made/ratings.json"), "rate made", "images scored", 0, ("made/ratings.json",)
+        )
         if how != "missing":
             changed = "is not what it was when the pictures were generated"
             yield Case("metadata.jsonl", how, damage("made/images/metadata.jsonl"), MADE, changed)
