@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test coverage slow fuzz lint licences screenshots benchmark encoder clean
+.PHONY: demo test coverage slow fuzz contracts lint licences screenshots benchmark encoder clean
 
 demo: $(READY)
 	$(BIN)/twinlens demo --out runs/demo
@@ -22,6 +22,13 @@ slow: $(READY)
 # Junk for every reader of what comes from outside; TWINLENS_FUZZ_S is the time for each in seconds.
 fuzz: $(READY)
 	$(BIN)/python -m pytest -n0 -m fuzz -s tests/fuzzing
+
+# The simulators under the vendors' own clients, which are installed only here; prints how often each of them called.
+# blackforest asks for a Pillow of 2024, which it does not need: it comes without what it asks for, all of which is here.
+contracts: $(READY)
+	$(BIN)/pip install --quiet -c constraints.txt --group contracts
+	$(BIN)/pip install --quiet --no-deps -c constraints.txt blackforest
+	$(BIN)/python -m pytest -n0 -m "" tests/contracts
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -7,14 +7,14 @@ sent are played by a middleware on the answer that a format gives.
 import asyncio
 import json
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 
 from evals.generation.simulated.call_log import CallLog
 from evals.generation.simulated.host import Job, Order, SimulatedHost, SimulatedModel
@@ -192,9 +192,11 @@ class FaultyServer(SimulatedServer):
 
 
 @contextmanager
-def serve_faulty(hosts: Mapping[str, FaultyHost], call_log: CallLog | None = None) -> Iterator[dict[str, str]]:
+def serve_faulty(
+    hosts: Mapping[str, FaultyHost], call_log: CallLog | None = None, middlewares: Sequence[Middleware] = ()
+) -> Iterator[dict[str, str]]:
     """Serve hosts in any of `FORMATS` by their scripts; yields their addresses."""
-    with serve(hosts, call_log, FORMATS, FaultyServer, [_play]) as addresses:
+    with serve(hosts, call_log, FORMATS, FaultyServer, [*middlewares, _play]) as addresses:
         yield addresses
 
 

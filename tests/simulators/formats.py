@@ -45,6 +45,11 @@ _FAL_RULES = {
     "resolution": one_of("0.5K", "1K", "2K", "4K"),
 }
 _FAL_SIDES = {"width": whole(1), "height": whole(1)}
+_FAL_STATES = {
+    "queued": {"status": "IN_QUEUE", "queue_position": 0},
+    "working": {"status": "IN_PROGRESS", "logs": None},
+    "ready": {"status": "COMPLETED", "logs": None},
+}
 _ATLASCLOUD_RULES = {"prompt": is_text, "seed": whole(0), "size": is_text}
 _ATLASCLOUD_ERRORS = {
     "refused": "The prompt was rejected: it was flagged by content moderation.",
@@ -154,8 +159,11 @@ class Replicate(_Tasks):
     def state(self, request, job, stage):
         here = f"{self.server.address(request)}/v1/predictions/{job.task_id}"
         status = {"queued": "starting", "working": "processing", "ok": "succeeded"}.get(stage, "failed")
-        output = [delivery_address(request, self.server, job)] * n_pictures(job) if stage == "ok" else None
-        identity = {"id": job.task_id, "model": job.order.model.api_id, "version": "hidden", "urls": {"get": here}}
+        address = delivery_address(request, self.server, job)
+        # FLUX answers with one address, models that may make several with a list.
+        output = None if stage != "ok" else address if n_pictures(job) == 1 else [address] * n_pictures(job)
+        urls = {"get": here, "cancel": f"{here}/cancel"}
+        identity = {"id": job.task_id, "model": job.order.model.api_id, "version": "hidden", "urls": urls}
         return {**identity, "status": status, "output": output, "error": _REPLICATE_ERRORS.get(stage)}
 
 
@@ -210,16 +218,16 @@ class Fal(_Tasks):
     def queued(self, request, task_id):
         owner_and_app = "{owner}/{app}".format_map(request.match_info)
         here = f"{self.server.address(request)}/{owner_and_app}/requests/{task_id}"
-        addresses = {"request_id": task_id, "response_url": here, "status_url": f"{here}/status"}
-        return web.json_response({**addresses, "status": "IN_QUEUE"})
+        addresses = {"response_url": here, "status_url": f"{here}/status", "cancel_url": f"{here}/cancel"}
+        return web.json_response({"request_id": task_id, **addresses, **_FAL_STATES["queued"]})
 
     async def poll(self, request):
         if request.match_info["task_id"] in self.wrong:
-            return web.json_response({"status": "COMPLETED"})
+            return web.json_response(_FAL_STATES["ready"])
         return await super().poll(request)
 
     def state(self, request, job, stage):
-        return {"status": {"queued": "IN_QUEUE", "working": "IN_PROGRESS"}.get(stage, "COMPLETED")}
+        return _FAL_STATES.get(stage, _FAL_STATES["ready"])
 
     async def response(self, request):
         self.require_key(request)

@@ -4,6 +4,7 @@ from aiohttp import web
 
 from evals.generation.simulated.google import ERROR_INFO, bad_key, error_answer
 
+_RPC = "type.googleapis.com/google.rpc"
 _STATUS = {500: "INTERNAL", 503: "UNAVAILABLE", 401: "UNAUTHENTICATED"}
 _PERIOD = {"rate_limited": "Minute", "daily_quota": "Day"}
 
@@ -15,7 +16,8 @@ def render_error(name, problem):
     if problem.status == 429:
         quota = f"GenerateRequestsPer{_PERIOD[problem.behaviour]}PerProjectPerModel"
         delay = f"{problem.retry_after_s or 3600:g}s"
-        details = [{"violations": [{"quotaId": quota}]}, {"retryDelay": delay}]
+        failure = {"@type": f"{_RPC}.QuotaFailure", "violations": [{"quotaId": quota}]}
+        details = [failure, {"@type": f"{_RPC}.RetryInfo", "retryDelay": delay}]
         message = "You exceeded your current quota, please check your plan."
         return error_answer(429, message, "RESOURCE_EXHAUSTED", details)
     if problem.behaviour == "bad_key":

@@ -25,6 +25,12 @@ CLUSTER = "eu2"
 _LARGEST = 4 * 1024 * 1024
 _USD_PER_CREDIT = 0.01
 _RESOLUTIONS = {"512": "768sq", "1K": "1k", "2K": "2k", "4K": "4k"}
+_SQUARE_ONLY = ("flux-kontext", "flux-pro-1.1-ultra")
+"""Models that take an aspect ratio in place of pixels; this simulator draws squares only."""
+
+_MOST_GUIDANCE = {"flux-2-flex": 10, "flux-dev": 5}
+"""The models that take steps and guidance."""
+
 _FLUX_3_FIELDS = {"prompt", "aspect_ratio", "resolution", "images", "grounding", "safety_tolerance", "output_format"}
 
 
@@ -49,8 +55,7 @@ def routes(server: SimulatedServer) -> list[web.RouteDef]:
         if model is None:
             return web.json_response({"detail": "Not Found"}, status=404)
         try:
-            body = _body(await request.read())
-            order = _order_of_flux_3(model, body) if model.api_id.startswith("flux-3") else _order(model, body)
+            order = read_body(model, await request.read())
         except Invalid as error:
             return web.json_response(error.answer, status=422)
         job = server.take_in(order)
@@ -80,29 +85,41 @@ def routes(server: SimulatedServer) -> list[web.RouteDef]:
     ]
 
 
-def _body(content: bytes) -> dict[str, Any]:
+def read_body(model: SimulatedModel, content: bytes) -> Order:
+    """Return what the body of a submission asks for.
+
+    Raises
+    ------
+    Invalid
+        If the service would answer 422.
+    """
     try:
         body = json.loads(content)
     except ValueError:
         raise Invalid("0", "JSON decode error", "json_invalid") from None
     if not isinstance(body, dict):
         raise Invalid("0", "Input should be a valid dictionary", "model_attributes_type")
-    return body
+    return _order_of_flux_3(model, body) if model.api_id.startswith("flux-3") else _order(model, body)
 
 
 def _order(model: SimulatedModel, body: Mapping[str, Any]) -> Order:
     prompt = _prompt(body)
-    _whole(body, "safety_tolerance", 2, 0, 6 if model.api_id.startswith("flux-pro-1.1") else 5)
-    if model.api_id.endswith("-flex"):
-        _whole(body, "steps", 50, 1, 50)
-        guidance = body.get("guidance", 5)
-        if isinstance(guidance, bool) or not isinstance(guidance, (int, float)) or not 1.5 <= guidance <= 10:
-            raise Invalid("guidance", "Input should be a number from 1.5 to 10", "less_than_equal")
+    is_flux_2 = model.api_id.startswith("flux-2")
+    _whole(body, "safety_tolerance", 2, 0, 5 if is_flux_2 else 6)
+    most_guidance = _MOST_GUIDANCE.get(model.api_id)
+    if most_guidance is not None:
+        _whole(body, "steps", 28, 1, 50)
+        guidance = body.get("guidance", 3)
+        if isinstance(guidance, bool) or not isinstance(guidance, (int, float)) or not 1.5 <= guidance <= most_guidance:
+            raise Invalid("guidance", f"Input should be a number from 1.5 to {most_guidance}", "less_than_equal")
     names = ["input_image", *(f"input_image_{number}" for number in range(2, 9))]
     references = _references(model, [(name, body[name]) for name in names if body.get(name) is not None])
-    width, height = _side(body, "width"), _side(body, "height")
-    usual = 2048 if model.api_id == "flux-pro-1.1-ultra" else 1024
-    width, height = width or usual, height or usual
+    width, height = (1024, 1024) if is_flux_2 else (1024, 768)
+    if model.api_id.startswith(_SQUARE_ONLY):
+        width = height = 2048 if model.api_id.endswith("-ultra") else 1024
+    else:
+        bounds = (64, None, 16) if is_flux_2 else (256, 1440, 32)
+        width, height = _side(body, "width", width, *bounds), _side(body, "height", height, *bounds)
     largest = min(_LARGEST, max(SIZES[size] for size in model.sizes) ** 2)
     if width * height > largest:
         raise Invalid("width", f"Width times height must be at most {largest} pixels", "value_error")
@@ -110,12 +127,13 @@ def _order(model: SimulatedModel, body: Mapping[str, Any]) -> Order:
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
         raise Invalid("seed", "Input should be a valid integer", "int_type")
     used = f"A highly detailed picture. {prompt} Soft natural light, rich texture, balanced composition."
-    may_be_rewritten = body.get("disable_pup") is not True and "klein" not in model.api_id
-    if model.api_id.endswith("-flex"):
-        may_be_rewritten = body.get("prompt_upsampling") is not False
-    if not may_be_rewritten:
-        used = prompt
-    return Order(model, prompt, seed, width, height, size_name(width, height), _format(body), references, used)
+    if model.api_id.endswith("-flex") or not is_flux_2:
+        is_rewritten = _is_true(body, "prompt_upsampling", is_flux_2)
+    else:
+        is_rewritten = not _is_true(body, "disable_pup", False) and "klein" not in model.api_id
+    format = _format(body, "png" if "kontext" in model.api_id else "jpeg")
+    size = size_name(width, height)
+    return Order(model, prompt, seed, width, height, size, format, references, used if is_rewritten else prompt)
 
 
 def _order_of_flux_3(model: SimulatedModel, body: Mapping[str, Any]) -> Order:
@@ -123,6 +141,8 @@ def _order_of_flux_3(model: SimulatedModel, body: Mapping[str, Any]) -> Order:
         if field not in _FLUX_3_FIELDS:
             raise Invalid(field, "Extra inputs are not permitted", "extra_forbidden")
     prompt = _prompt(body)
+    _whole(body, "safety_tolerance", 2, 0, 5)
+    _is_true(body, "grounding", True)
     resolutions = {_RESOLUTIONS[size]: size for size in model.sizes}
     resolution = body.get("resolution", "1k")
     if resolution not in resolutions:
@@ -147,30 +167,34 @@ def _prompt(body: Mapping[str, Any]) -> str:
     return prompt
 
 
-def _side(body: Mapping[str, Any], field: str) -> int:
-    side = body.get(field) or 0
-    if isinstance(side, bool) or not isinstance(side, int):
-        raise Invalid(field, "Input should be a valid integer", "int_type")
-    if side and side < 64:
-        raise Invalid(field, "Input should be greater than or equal to 64", "greater_than_equal")
-    if side % 16:
-        raise Invalid(field, "Input should be a multiple of 16", "multiple_of")
+def _is_true(body: Mapping[str, Any], field: str, default: bool) -> bool:
+    value = body.get(field)
+    if value is not None and not isinstance(value, bool):
+        raise Invalid(field, "Input should be a valid boolean", "bool_type")
+    return default if value is None else value
+
+
+def _side(body: Mapping[str, Any], field: str, default: int, least: int, most: int | None, step: int) -> int:
+    side = _whole({field: body.get(field) or default}, field, default, least, most)
+    if side % step:
+        raise Invalid(field, f"Input should be a multiple of {step}", "multiple_of")
     return side
 
 
-def _whole(body: Mapping[str, Any], field: str, default: int, least: int, most: int) -> None:
+def _whole(body: Mapping[str, Any], field: str, default: int, least: int, most: int | None) -> int:
     value = body.get(field, default)
     if isinstance(value, bool) or not isinstance(value, int):
         raise Invalid(field, "Input should be a valid integer", "int_type")
     if value < least:
         raise Invalid(field, f"Input should be greater than or equal to {least}", "greater_than_equal")
-    if value > most:
+    if most is not None and value > most:
         raise Invalid(field, f"Input should be less than or equal to {most}", "less_than_equal")
+    return value
 
 
-def _format(body: Mapping[str, Any]) -> Format:
+def _format(body: Mapping[str, Any], default: Format = "jpeg") -> Format:
     formats: dict[object, Format] = {"jpeg": "jpeg", "png": "png", "webp": "webp"}
-    name = body.get("output_format") or "jpeg"
+    name = body.get("output_format") or default
     if name not in formats:
         raise Invalid("output_format", "Input should be 'jpeg', 'png' or 'webp'", "enum")
     return formats[name]

@@ -123,15 +123,16 @@ def read_request(content: bytes, model: SimulatedModel, surface: Surface) -> Ord
 def _checked(value: Any, fields: _Fields, path: str) -> Any:
     """Return an object without nulls, which are as if they were not there; its fields must be known ones.
 
-    The service takes snake case as well; this simulator knows camel case alone.
+    Names may be in snake case too, as some of those that Google's own client sends; they are returned in camel case.
     """
     if not isinstance(value, dict):
         raise InvalidArgument(f"Invalid value at '{path}' (type.googleapis.com/google.ai.generativelanguage).")
     checked: dict[str, Any] = {}
-    for name, inner in value.items():
+    for sent, inner in value.items():
+        name = re.sub(r"_([a-z])", lambda match: match[1].upper(), sent)
         if name not in fields:
             where = f" at '{path}'" if path else ""
-            raise InvalidArgument(f'Invalid JSON payload received. Unknown name "{name}"{where}: Cannot find field.')
+            raise InvalidArgument(f'Invalid JSON payload received. Unknown name "{sent}"{where}: Cannot find field.')
         snake = re.sub(r"[A-Z]", lambda match: "_" + match[0].lower(), name)
         at = f"{path}.{snake}" if path else snake
         if inner is None:

@@ -18,6 +18,7 @@ MODELS = [
     SimulatedModel("flux-2-pro", "megapixels", PRO, SIZES, 8, plain_renderer),
     SimulatedModel("flux-2-klein-9b", "megapixels", PRO, SIZES, 4, plain_renderer),
     SimulatedModel("flux-2-flex", "megapixels", PRO, SIZES, 8, plain_renderer),
+    SimulatedModel("flux-kontext-pro", "per_image", {"usd": 0.04}, ("1K",), 4, plain_renderer),
     SimulatedModel("flux-3-image", "per_image", {"usd": {"1K": 0.048, "2K": 0.1}}, ("1K", "2K"), 10, plain_renderer),
 ]
 
@@ -61,12 +62,21 @@ def test_a_picture_is_submitted_polled_and_fetched():
         ({"model": "flux-2-flex"}, True),
         ({"model": "flux-2-flex", "prompt_upsampling": False}, False),
         ({"model": "flux-2-klein-9b"}, False),
+        ({"model": "flux-kontext-pro"}, False),
+        ({"model": "flux-kontext-pro", "prompt_upsampling": True}, True),
     ],
 )
-def test_the_prompt_is_rewritten_unless_that_is_turned_off(fields, rewritten):
+def test_flux_2_rewrites_the_prompt_unless_that_is_turned_off_and_flux_1_where_it_is_turned_on(fields, rewritten):
     with simulated() as (client, _):
         prompt = result_of(client, **fields)["prompt"]
     assert ("a cat" in prompt, prompt != "a cat") == (True, rewritten)
+
+
+@pytest.mark.parametrize(("model", "format"), [("flux-2-pro", "JPEG"), ("flux-kontext-pro", "PNG")])
+def test_the_format_of_the_picture_has_another_default_for_kontext(model, format):
+    with simulated() as (client, _):
+        sample = result_of(client, model=model, output_format=...)["sample"]
+        assert opened(client.get(sample).content).format == format
 
 
 def test_references_are_charged_by_their_own_megapixels():

@@ -96,6 +96,15 @@ def test_pictures_have_the_size_that_was_asked_for(model, size, ratio, reference
         assert picture_in(parts_of(ask(client, body, model))[-1]).size == pixels
 
 
+def test_names_of_fields_may_be_in_snake_case():
+    inline = {"mime_type": "image/png", "data": encoded()}
+    config = {"responseModalities": ["IMAGE"], "image_config": {"image_size": "2K"}}
+    body = {"contents": [{"parts": [{"text": "a cat"}, {"inline_data": inline}]}], "generation_config": config}
+    with simulated() as (client, log):
+        assert picture_in(parts_of(ask(client, body))[-1]).size == (2048, 2048)
+    assert log.calls[0].n_references == 1
+
+
 @pytest.mark.parametrize("behaviour", ["text_only", "refuse_prompt"])
 def test_an_answer_without_a_picture_costs_its_tokens_alone(behaviour):
     with simulated(behaviour) as (client, log):
