@@ -97,6 +97,7 @@ class Offer(FileModel):
     its tasks an account may have at once, where that is less than the host's. One answer holds ``pictures_at_most``,
     all of which are charged for. ``released`` and ``retired`` are its first and last day, where known. Prices and
     latencies are every source's, conflicting ones included; ``sources`` are those of all else.
+    ``settings`` are what is sent, or the host's defaults, of what no row compares: ``safety``, ``thinking``, ``steps``.
     """
 
     model: str = ""
@@ -116,6 +117,7 @@ class Offer(FileModel):
     replaced_by: Text | None = None
     prices: Entries[AnyPrice] = ()
     latencies: Entries[Latency] = ()
+    settings: dict[Text, Text] = Field(default_factory=dict)
     notes: Texts = ()
     sources: SourcesById = ()
 

@@ -8,6 +8,7 @@ from datetime import date
 
 from evals.definition import DefinitionError, EvalDefinition
 from evals.facts.models import Facts, Offer, cautions
+from evals.facts.settings import unlike_settings
 from evals.facts.sources import FactsError
 from evals.generation.hosts import load_host
 from evals.generation.hosts.polling_host import PollingHost
@@ -72,7 +73,8 @@ def plan_of(definition: EvalDefinition, facts: Facts) -> tuple[list[ImageRequest
 
 def cautions_about(offers: Mapping[str, Offer], today: date) -> tuple[str, ...]:
     """Return what to know about systems before money is spent, as sentences."""
-    return tuple(f"{system}: {caution}" for system, offer in offers.items() for caution in cautions(offer, today))
+    of_each = (f"{system}: {caution}" for system, offer in offers.items() for caution in cautions(offer, today))
+    return (*of_each, *unlike_settings(offers))
 
 
 def real_systems(

@@ -31,6 +31,7 @@ from evals.generation.plan import ImageRequest
 from evals.imageset.decoding import open_picture, upright_rgb
 
 _SETTINGS: Mapping[str, Mapping[str, float]] = {
+    "black-forest-labs/FLUX.1-schnell": {"num_inference_steps": 4, "guidance_scale": 0.0, "max_sequence_length": 256},
     "black-forest-labs/FLUX.2-klein-4B": {"num_inference_steps": 4, "guidance_scale": 1.0},
     "black-forest-labs/FLUX.2-klein-9B": {"num_inference_steps": 4, "guidance_scale": 1.0},
 }

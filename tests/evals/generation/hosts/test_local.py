@@ -216,6 +216,12 @@ def test_the_record_holds_hashes_of_references_and_the_settings():
     assert json.loads(json.dumps(call.record())) == call.record()
 
 
+def test_schnell_runs_with_the_settings_of_its_card():
+    schnell = offer("s", "local", api_id="black-forest-labs/FLUX.1-schnell")
+    settings = Local(FACTS).prepare(image_request(), schnell, []).settings
+    assert settings == {"num_inference_steps": 4, "guidance_scale": 0.0, "max_sequence_length": 256}
+
+
 def test_no_seed_is_used_where_the_offer_takes_none():
     assert Local(FACTS).prepare(image_request(), offer("m", "local", takes_seed=False), []).seed is None
     assert Local(FACTS).prepare(image_request(seed=0), offer("m", "local"), []).seed == 0
