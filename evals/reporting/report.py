@@ -11,6 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from evals.facts.models import read_facts
+from evals.facts.settings import unlike_settings
 from evals.imageset.imageset import clear_leftovers, write_atomically
 from evals.imageset.visible import visible
 from evals.rating.operations import SystemOperations
@@ -198,7 +200,13 @@ def _contents(run: Run, ratings: RunRatings, provenance: Mapping[str, Any]) -> d
         "not_measured": not_measured.by_reason(not_measured.not_measured(ratings, provenance.get("encoders", ()))),
         "skipped": image_set.get("skipped", []),
         "long_prompts": _long_prompts(provenance.get("long_prompts")),
+        "unlike_settings": _unlike_settings(systems),
     }
+
+
+def _unlike_settings(systems: Sequence[str]) -> list[str]:
+    offers = read_facts().offers  # a rehearsal's systems are not among them: nothing was set there
+    return list(unlike_settings({system: offers[system] for system in systems if system in offers}))
 
 
 def _title(systems: Sequence[str]) -> str:

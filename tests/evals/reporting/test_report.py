@@ -240,3 +240,11 @@ def test_no_cell_of_a_table_is_computed_by_a_spreadsheet_and_numbers_stay_number
     (read,) = csv.DictReader(io.StringIO(text, newline=""))
     assert read["system"] == visible(f"'{name}" if name in FORMULAS else name)
     assert (read["mean"], read["n_prompts"]) == ("-0.5", "3")
+
+
+def test_the_method_tells_which_settings_the_systems_do_not_share(tmp_path):
+    for names, told in ((("flux-2-pro@bfl", "gemini-3-pro-image@fal"), True), (("flux-2-pro@bfl", "mine"), False)):
+        run = write_fake_run(tmp_path / names[1], names)
+        write_report(run, tmp_path / f"{names[1]}-page")
+        page = Page((tmp_path / f"{names[1]}-page/index.html").read_text())
+        assert ("safety is not set alike: tolerance 2 of 0 to 5 (flux-2-pro@bfl)" in page.words) is told
