@@ -140,7 +140,8 @@ class StarRow(FileModel):
 
     ``weight`` is the row's share in the total; a declared row is in none. ``combine`` says how several metrics make the
     row: arithmetic, where one may make up for another, or geometric, where what fails in one is worth nothing (an edit
-    that keeps all and follows nothing); the latter takes metrics of single pictures only.
+    that keeps all and follows nothing); the latter takes metrics of single pictures only. ``question`` is what people
+    who vote on the row are asked, in place of the question that belongs to its metrics.
     """
 
     id: Text
@@ -153,6 +154,7 @@ class StarRow(FileModel):
     ) = None
     declared: Annotated[Text, AfterValidator(_check_declared)] | None = None
     size: EvalSize | None = None
+    question: Text | None = None
     weight: Annotated[float, Field(gt=0)] = 1.0
 
     @model_validator(mode="after")

@@ -82,6 +82,7 @@ def is_refusal(error: Exception) -> bool:
     from evals.rating.weights import WeightsError
     from evals.run import RunError
     from evals.scoring.stage import ScoringError
+    from evals.voting.pairs import VotingError
     from metrics.encoders.catalogue import EncoderUnavailable
 
     scoring = (
@@ -95,6 +96,7 @@ def is_refusal(error: Exception) -> bool:
         EncoderUnavailable,
         TableError,
         DefinitionError,
+        VotingError,
     )
     generation = (FactsError, GenerationError, LedgerError, HostUnavailable, UnusableKey)
     return isinstance(error, (*scoring, *generation, OSError))

@@ -13,7 +13,7 @@ from evals.cli.progress import doing, sign_of_life
 
 COMMANDS = (
     "audit", "compare", "demo", "doctor", "estimate", "generate", "import", "init", "metrics", "models", "rate",
-    "report", "run", "score", "suites", "systems", "verify",
+    "report", "run", "score", "suites", "systems", "verify", "vote",
 )  # fmt: skip
 
 

@@ -33,6 +33,12 @@ SCORES: Final = "scores.parquet"
 RATINGS: Final = "ratings.json"
 PROVENANCE: Final = "provenance.json"
 
+VOTES: Final = "votes.parquet"
+"""The votes of people in a run folder."""
+
+VOTES_STORE: Final = "votes.sqlite"
+"""What keeps them while they are given; `VOTES` is written from it."""
+
 Outcome: TypeAlias = Literal["ok", "refused", "filtered", "failed", "timeout", "unknown"]
 """How a request ended: ``unknown`` was sent, and its answer lost; only ``ok`` brought a picture."""
 

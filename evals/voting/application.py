@@ -1,0 +1,230 @@
+"""The web application in which people vote: who they are, one question after the other, undo, rest, end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from evals.run import Run
+from evals.voting.pages import content_policy, rendered
+from evals.voting.pairs import Pair, VotingError
+from evals.voting.pictures import FULL_SIDE, SIDE, framed
+from evals.voting.store import LONGEST_NAME, OpenQuestion, VoteStore
+from evals.voting.votes import ANSWERS
+
+REST_AFTER = 40
+"""After so many answers a voter is told to rest the eyes."""
+
+_COOKIE = "voter"
+_KEPT_PICTURES = 64
+_BETWEEN_EXPORTS_S = 2.0
+_YEAR_S = 365 * 24 * 3600
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches an address.
+
+    Examples
+    --------
+    >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("localhost"), is_loopback("0.0.0.0")
+    (True, True, True, False)
+    """
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
+
+
+class VotingPages:
+    """The pages of one run's vote.
+
+    No page, address or header says a system, a path or an id of the run: pictures are addressed by the random id of
+    the question and their side, and belong to the voter who was asked.
+    """
+
+    def __init__(self, run: Run, store: VoteStore, pairs: Sequence[Pair], token: str = "") -> None:
+        """Serve the pairs of a run; with a token nothing is found but below ``/token/``."""
+        self._run, self._store, self._root = run, store, f"/{token}" if token else ""
+        self._local_only = not token
+        self._pairs = {pair.key: pair for pair in pairs}
+        self._changed = asyncio.Event()
+        self._framed = lru_cache(_KEPT_PICTURES)(framed)
+
+    def application(self) -> web.Application:
+        """Return the application with all routes."""
+
+        @web.middleware
+        async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+            self._refuse_foreign(request)
+            return await handler(request)
+
+        application = web.Application(middlewares=[guard])
+        root = self._root
+        application.router.add_get(f"{root}/", self._start)
+        application.router.add_post(f"{root}/voter", self._choose_name)
+        application.router.add_get(f"{root}/vote", self._show)
+        application.router.add_post(f"{root}/vote", self._take)
+        application.router.add_post(f"{root}/undo", self._undo)
+        application.router.add_post(f"{root}/forget", self._forget)
+        application.router.add_get(root + "/picture/{question}/{side}/{size}", self._picture)
+        application.on_response_prepare.append(_protect)
+        application.cleanup_ctx.append(self._exporting)
+        return application
+
+    def _refuse_foreign(self, request: web.Request) -> None:
+        """Refuse what another site has sent: under a foreign name for this machine, or from a foreign page."""
+        host = urlsplit(f"//{request.host}")
+        if self._local_only and not is_loopback(host.hostname or ""):
+            raise web.HTTPForbidden(text="This vote is open to this machine only.")
+        origin = request.headers.get("Origin")
+        if request.method == "POST" and origin and urlsplit(origin).netloc != host.netloc:
+            raise web.HTTPForbidden(text="The form is of another site.")
+
+    async def _exporting(self, _: web.Application) -> AsyncIterator[None]:
+        """Write the table now and then while votes come in; the store has them all the while."""
+
+        async def export() -> None:
+            while True:
+                await self._changed.wait()
+                await asyncio.sleep(_BETWEEN_EXPORTS_S)
+                self._changed.clear()
+                self._store.export()
+
+        task = asyncio.create_task(export())
+        yield
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    async def _start(self, request: web.Request) -> web.Response:
+        return self._start_page(request)
+
+    def _start_page(self, request: web.Request, problem: str = "", status: int = 200) -> web.Response:
+        voter = request.cookies.get(_COOKIE, "")
+        name = self._store.name_of(voter)
+        return self._page(
+            "start.html.jinja",
+            status,
+            name=name,
+            n_answered=self._store.n_answered(voter) if name else 0,
+            longest=LONGEST_NAME,
+            problem=problem,
+        )
+
+    async def _choose_name(self, request: web.Request) -> web.Response:
+        form = await request.post()
+        try:
+            voter = self._store.voter(str(form.get("name", "")))
+        except VotingError as error:
+            return self._start_page(request, str(error), 422)
+        response = self._redirected("vote")
+        response.set_cookie(_COOKIE, voter, max_age=_YEAR_S, path=f"{self._root}/", httponly=True, samesite="Strict")
+        raise response
+
+    async def _show(self, request: web.Request) -> web.Response:
+        voter = self._voter(request)
+        question = self._store.question(voter)
+        n_answered = self._store.n_answered(voter)
+        progress = {"n_answered": n_answered, "n_all": self._store.n_all(voter)}
+        if question is None:
+            return self._page("done.html.jinja", **progress)
+        if n_answered and n_answered % REST_AFTER == 0 and "on" not in request.query:
+            return self._page("rest.html.jinja", **progress)
+        self._store.shown(question.id)
+        pair = self._pairs[question.pair]
+        return self._page("vote.html.jinja", question=question.id, pair=pair, **progress)
+
+    async def _take(self, request: web.Request) -> NoReturn:
+        voter = self._voter(request)
+        form = await request.post()
+        answer = next((known for known in ANSWERS if known == form.get("answer")), None)
+        if answer is None:
+            raise web.HTTPBadRequest(text="That is no answer.")
+        self._store.answer(voter, str(form.get("question", "")), answer)
+        self._changed.set()
+        raise self._redirected("vote")
+
+    async def _undo(self, request: web.Request) -> NoReturn:
+        self._store.undo(self._voter(request))
+        self._changed.set()
+        raise self._redirected("vote?on")
+
+    async def _forget(self, request: web.Request) -> NoReturn:
+        self._store.delete_voter(str(self._store.name_of(self._voter(request))))
+        raise self._redirected("")
+
+    async def _picture(self, request: web.Request) -> web.Response:
+        question = self._store.asked(self._voter(request), request.match_info["question"])
+        size = {"page": SIDE, "full": FULL_SIDE}.get(request.match_info["size"])
+        if question is None or size is None or question.pair not in self._pairs:
+            raise web.HTTPNotFound
+        paths = tuple(self._paths(question, request.match_info["side"]))
+        if not paths:
+            raise web.HTTPNotFound
+        content = await asyncio.to_thread(self._framed, paths, size)
+        return web.Response(body=content, content_type="image/webp", headers={"Cache-Control": "private, max-age=3600"})
+
+    def _paths(self, question: OpenQuestion, side: str) -> list[Path | None]:
+        if side == "source":
+            folder = self._run.image_set.resolve()
+            paths = [(folder / name).resolve() for name in self._pairs[question.pair].sources]
+            return [path if path.is_relative_to(folder) else None for path in paths]
+        samples = {"left": question.left, "right": question.right}.get(side, ())
+        return [self._run.image_path(name) if name in self._run.samples.index else None for name in samples]
+
+    def _voter(self, request: web.Request) -> str:
+        """Return the id of who is asking; whoever has not said a name is sent to the page that asks for it."""
+        voter = request.cookies.get(_COOKIE, "")
+        if self._store.name_of(voter) is None:
+            raise self._redirected("")
+        return voter
+
+    def _redirected(self, page: str) -> web.HTTPSeeOther:
+        return web.HTTPSeeOther(f"{self._root}/{page}")
+
+    def _page(self, template: str, status: int = 200, **page: object) -> web.Response:
+        text = rendered(template, root=self._root, **page)
+        return web.Response(text=text, status=status, content_type="text/html", headers={"Cache-Control": "no-store"})
+
+
+async def _protect(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(
+        {
+            "Content-Security-Policy": content_policy(),
+            "Referrer-Policy": "same-origin",
+            "X-Content-Type-Options": "nosniff",
+            "Cross-Origin-Resource-Policy": "same-origin",
+        }
+    )
+    response.headers.pop("Server", None)  # versions of this machine's packages
+
+
+async def serve(application: web.Application, host: str, port: int, started: Callable[[int], None]) -> None:
+    """Serve until the process is told to end (SIGINT, SIGTERM); ``started`` is called with the port.
+
+    Raises
+    ------
+    OSError
+        If the address is taken or not this machine's.
+    """
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        ended = asyncio.Event()
+        for kind in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(kind, ended.set)
+        started(runner.addresses[0][1])
+        await ended.wait()
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,335 @@
+"""The store of votes while people vote: SQLite in the run folder, on disk before a page says that a vote was taken."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import sqlite3
+import time
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+
+import pandas as pd
+
+from evals.imageset.contract import VOTES, VOTES_STORE
+from evals.voting.choosing import Asked, Check, Choice, Tally, choose, n_questions
+from evals.voting.pairs import Pair, VotingError
+from evals.voting.votes import SCHEMA, Answer, Vote, read_vote_table, write_votes
+
+LONGEST_NAME = 40
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS voters (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS questions (
+    id TEXT PRIMARY KEY, voter TEXT NOT NULL REFERENCES voters ON DELETE CASCADE, number INTEGER NOT NULL,
+    pair TEXT NOT NULL, question TEXT NOT NULL, row TEXT NOT NULL, prompt_id TEXT NOT NULL,
+    shown_left TEXT NOT NULL, shown_right TEXT NOT NULL, flipped INTEGER NOT NULL, check_kind TEXT, expected TEXT,
+    shown_at REAL, answer TEXT, seconds REAL, voted_at REAL, UNIQUE (voter, number)
+);
+CREATE INDEX IF NOT EXISTS questions_of_pair ON questions (pair);
+"""
+
+_LEAD = """SUM(CASE WHEN answer = 'left' THEN 1 - 2 * flipped WHEN answer = 'right' THEN 2 * flipped - 1 ELSE 0 END)"""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenQuestion:
+    """A question that a voter was given and has not answered: its random id, its number from 0, what it shows."""
+
+    id: str
+    number: int
+    pair: str
+    check: Check | None
+    left: tuple[str, ...]
+    right: tuple[str, ...]
+
+
+class VoteStore:
+    """The votes of one run; a context that writes ``votes.parquet`` when it ends.
+
+    A vote is in the file, and the file flushed to the disk (WAL with ``synchronous=FULL``), when `answer` returns:
+    whatever is killed afterwards, it is there. A question has one random id and one answer, so that a vote that is
+    sent twice counts once.
+    """
+
+    def __init__(self, run: Path, pairs: Sequence[Pair] = ()) -> None:
+        """Open the store of a run; a new one takes over the votes of ``votes.parquet``.
+
+        Parameters
+        ----------
+        run
+            The run folder.
+        pairs
+            What is asked, in as far as somebody will be.
+
+        Raises
+        ------
+        VotingError
+            If the file is no such store.
+        """
+        self._run, self._pairs = run, pairs
+        path = run / VOTES_STORE
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
+                self._db.execute(f"PRAGMA {pragma}")
+            with self._transaction():
+                for statement in filter(str.strip, _TABLES.split(";")):
+                    self._db.execute(statement)
+                is_new = not self._db.execute("SELECT 1 FROM settings").fetchone()
+                if is_new:
+                    self._db.execute("INSERT INTO settings VALUES ('seed', ?)", (secrets.randbelow(2**31),))
+                    self._add(read_vote_table(run))
+        except sqlite3.DatabaseError as error:
+            remedy = f"put it back, or move it away: {VOTES} beside it is then taken over"
+            raise VotingError(f"{path} cannot be used as the store of votes ({error}); {remedy}") from error
+
+    def __enter__(self) -> Self:
+        """Return the store."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Write the table and close the file."""
+        try:
+            self.export()
+        finally:
+            self._db.close()
+
+    @property
+    def seed(self) -> int:
+        """The seed from which all chance of this run's questions follows."""
+        return int(self._db.execute("SELECT value FROM settings WHERE name = 'seed'").fetchone()[0])
+
+    def voter(self, name: str) -> str:
+        """Return the id of the voter of that name, who is made if there is none.
+
+        Raises
+        ------
+        VotingError
+            If that is no name.
+        """
+        name = voter_name(name)
+        with self._transaction():
+            self._db.execute("INSERT OR IGNORE INTO voters VALUES (?, ?)", (secrets.token_urlsafe(18), name))
+            (voter,) = self._db.execute("SELECT id FROM voters WHERE name = ?", (name,)).fetchone()
+        return str(voter)
+
+    def name_of(self, voter: str) -> str | None:
+        """Return the name of a voter by id, None where there is no such one."""
+        found = self._db.execute("SELECT name FROM voters WHERE id = ?", (voter,)).fetchone()
+        return str(found[0]) if found else None
+
+    def question(self, voter: str) -> OpenQuestion | None:
+        """Return the question that a voter is to answer now, None once every pair was asked.
+
+        It is the first one without an answer, as after a reload or an undo, else a new one, which is recorded before
+        it is returned. Questions about pairs that the run does not have any more are passed over.
+        """
+        known = {pair.key for pair in self._pairs}
+        with self._transaction():
+            rows = self._db.execute(
+                "SELECT id, number, pair, check_kind, shown_left, shown_right, row, answer FROM questions "
+                "WHERE voter = ? ORDER BY number",
+                (voter,),
+            ).fetchall()
+            for question, number, pair, check, left, right, _, answer in rows:
+                if answer is None and pair in known:
+                    return OpenQuestion(
+                        question, number, pair, check, tuple(json.loads(left)), tuple(json.loads(right))
+                    )
+            history = [Asked(pair, row, check) for _, _, pair, check, _, _, row, _ in rows]
+            choice = choose(self._pairs, self.seed, str(self.name_of(voter)), history, self._tallies())
+            return None if choice is None else self._ask(voter, len(history), choice)
+
+    def asked(self, voter: str, question: str) -> OpenQuestion | None:
+        """Return a question by id, answered or not, None where this voter was never asked it."""
+        found = self._db.execute(
+            "SELECT number, pair, check_kind, shown_left, shown_right FROM questions WHERE id = ? AND voter = ?",
+            (question, voter),
+        ).fetchone()
+        if not found:
+            return None
+        number, pair, check, left, right = found
+        return OpenQuestion(question, number, pair, check, tuple(json.loads(left)), tuple(json.loads(right)))
+
+    def shown(self, question: str) -> None:
+        """Note that the page of a question was shown now, from when its seconds count."""
+        self._db.execute("UPDATE questions SET shown_at = ? WHERE id = ? AND answer IS NULL", (time.time(), question))
+
+    def answer(self, voter: str, question: str, answer: Answer) -> bool:
+        """Keep a voter's answer and return whether it is new: the first one to a question counts until it is undone."""
+        now = time.time()
+        changed = self._db.execute(
+            "UPDATE questions SET answer = ?, voted_at = ?, seconds = max(0, ? - shown_at) "
+            "WHERE id = ? AND voter = ? AND answer IS NULL",
+            (answer, now, now, question, voter),
+        )
+        return changed.rowcount == 1
+
+    def undo(self, voter: str) -> None:
+        """Take back the voter's last answer: its question is asked again."""
+        self._db.execute(
+            "UPDATE questions SET answer = NULL, seconds = NULL, voted_at = NULL WHERE id = (SELECT id FROM questions "
+            "WHERE voter = ? AND answer IS NOT NULL AND shown_at IS NOT NULL ORDER BY number DESC LIMIT 1)",
+            (voter,),
+        )
+
+    def n_answered(self, voter: str) -> int:
+        """Return how many questions a voter has answered, checks included."""
+        return int(self._count("SELECT count(*) FROM questions WHERE voter = ? AND answer IS NOT NULL", voter))
+
+    def n_all(self, voter: str) -> int:
+        """Return how many questions a voter answers until every pair was asked, checks included."""
+        return max(n_questions(len(self._pairs), self.seed, str(self.name_of(voter))), self.n_answered(voter))
+
+    def delete_voter(self, name: str) -> int:
+        """Delete a voter with all that is kept of it, from the table too; return how many votes that were.
+
+        Raises
+        ------
+        VotingError
+            If there is no voter of that name.
+        """
+        found = self._db.execute("SELECT id FROM voters WHERE name = ?", (voter_name(name),)).fetchone()
+        if not found:
+            raise VotingError(f"there is no voter {name!r} in {self._run / VOTES_STORE}; names are written as chosen")
+        n_votes = self.n_answered(found[0])
+        self._db.execute("DELETE FROM voters WHERE id = ?", found)
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log holds what was deleted
+        self.export()  # and so does the table
+        return n_votes
+
+    def votes(self) -> list[Vote]:
+        """Return every vote, in the order in which the voters came and answered."""
+        return list(self._votes())
+
+    def export(self) -> None:
+        """Write ``votes.parquet`` anew."""
+        write_votes(self._run, self._votes())
+
+    def add(self, votes: Sequence[Vote]) -> None:
+        """Add votes that were given elsewhere, all of them or none.
+
+        Raises
+        ------
+        VotingError
+            If a voter has voted on a pair before.
+        """
+        with self._transaction():
+            self._add(votes)
+
+    def _add(self, votes: Iterable[Vote]) -> None:
+        by_samples = {(p.row, p.prompt_id, p.first.samples, p.second.samples): p.key for p in self._pairs}
+        for vote in votes:
+            name = voter_name(vote["voter"])
+            self._db.execute("INSERT OR IGNORE INTO voters VALUES (?, ?)", (secrets.token_urlsafe(18), name))
+            (voter,) = self._db.execute("SELECT id FROM voters WHERE name = ?", (name,)).fetchone()
+            number = self._count("SELECT coalesce(max(number), -1) + 1 FROM questions WHERE voter = ?", voter)
+            place = (vote["row"], vote["prompt_id"])
+            sides = tuple(vote["left"]), tuple(vote["right"])
+            key = by_samples.get((*place, *sides))
+            flipped = key is None and (key := by_samples.get((*place, *sides[::-1]))) is not None
+            key = key or "\n".join((*place, *sorted(map(" ".join, sides))))
+            if vote["check"] is None and self._count(
+                "SELECT count(*) FROM questions WHERE voter = ? AND pair = ? AND check_kind IS NULL", voter, key
+            ):
+                raise VotingError(
+                    f"voter {name!r} has voted on row {vote['row']!r}, prompt {vote['prompt_id']!r} before; a pair has "
+                    "one vote a voter, leave the second one out"
+                )
+            self._db.execute(
+                f"INSERT INTO questions VALUES ({', '.join('?' * 16)})",
+                (
+                    secrets.token_urlsafe(18), voter, number, key, vote["question"], *place, *map(json.dumps, sides),
+                    flipped, vote["check"], vote["expected"], None, vote["answer"], vote["seconds"], vote["voted_at"],
+                ),
+            )  # fmt: skip
+
+    def _ask(self, voter: str, number: int, choice: Choice) -> OpenQuestion:
+        pair, sides = choice.pair, (choice.left.samples, choice.right.samples)
+        question = OpenQuestion(secrets.token_urlsafe(18), number, pair.key, choice.check, sides[0], sides[1])
+        self._db.execute(
+            f"INSERT INTO questions VALUES ({', '.join('?' * 16)})",
+            (
+                question.id, voter, number, pair.key, pair.question.text, pair.row, pair.prompt_id,
+                *map(json.dumps, sides), choice.is_flipped, choice.check, choice.expected, None, None, None, None,
+            ),
+        )  # fmt: skip
+        return question
+
+    def _tallies(self) -> dict[str, Tally]:
+        rows = self._db.execute(f"SELECT pair, count(*), {_LEAD} FROM questions WHERE check_kind IS NULL GROUP BY pair")
+        return {pair: Tally(asked, lead) for pair, asked, lead in rows}
+
+    def _votes(self) -> Iterator[Vote]:
+        rows = self._db.execute(
+            "SELECT name, question, row, prompt_id, shown_left, shown_right, answer, seconds, check_kind, expected, "
+            "voted_at FROM questions JOIN voters ON voters.id = voter WHERE answer IS NOT NULL "
+            "ORDER BY voters.rowid, number"
+        )
+        for *first, left, right, answer, seconds, check, expected, voted_at in rows:
+            shown = (json.loads(left), json.loads(right))
+            values = (*first, *shown, answer, seconds, check, expected, voted_at)
+            yield cast(Vote, dict(zip(Vote.__annotations__, values, strict=True)))
+
+    def _count(self, query: str, *values: Any) -> int:
+        return int(self._db.execute(query, values).fetchone()[0])
+
+    def _transaction(self) -> _Transaction:
+        return _Transaction(self._db)
+
+
+class _Transaction:
+    """Takes the store's one right to write from the start, so that what is read in it still holds when it is kept."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+
+
+def voter_name(name: str) -> str:
+    """Return the name of a voter as it is kept: composed, without surrounding white space.
+
+    Raises
+    ------
+    VotingError
+        If it is empty, too long, or holds what is no letter, digit, space or usual mark.
+
+    Examples
+    --------
+    >>> voter_name("  Blue   heron ")
+    'Blue heron'
+    """
+    name = " ".join(unicodedata.normalize("NFC", name).split())
+    if not re.fullmatch(rf"[\w .,'&@+-]{{1,{LONGEST_NAME}}}", name):
+        remedy = f"take 1 to {LONGEST_NAME} letters, digits and spaces"
+        raise VotingError(f"{name[:LONGEST_NAME]!r} is no name for a voter; {remedy}")
+    return name
+
+
+def read_votes(run: Path) -> pd.DataFrame:
+    """Return all votes of a run, one a row with the fields of `Vote`.
+
+    Where people are voting, or the server was killed, the store has more than the table, which is then made anew.
+    """
+    if (run / f"{VOTES_STORE}-wal").is_file():
+        with VoteStore(run) as store:
+            votes = store.votes()
+    else:
+        votes = read_vote_table(run)
+    return pd.DataFrame(votes, columns=SCHEMA.names)

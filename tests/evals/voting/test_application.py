@@ -1,0 +1,244 @@
+"""The vote over HTTP: nothing tells the system, nobody foreign gets in, no vote is lost when the server is killed."""
+
+import asyncio
+import io
+import multiprocessing
+import re
+import socket
+
+import aiohttp
+import PIL.Image
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from evals.imageset.contract import SAMPLES
+from evals.run import Run
+from evals.voting.application import VotingPages
+from evals.voting.pairs import voting_pairs
+from evals.voting.store import VoteStore
+from tests.voting_run import serve_run, write_voting_run
+
+QUESTION = re.compile(r'name="question" value="([\w-]+)"')
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return Run(write_voting_run(tmp_path_factory.mktemp("voting") / "run-of-somebody", n_prompts=12))
+
+
+@pytest.fixture(autouse=True)
+def _no_votes(run):
+    yield
+    for path in run.path.glob("votes*"):
+        path.unlink()
+
+
+def visit(run, scenario, token=""):
+    """Run a scenario, an async function of a client, against the pages of a run."""
+
+    async def go():
+        pairs = voting_pairs(run)
+        with VoteStore(run.path, pairs) as store:
+            application = VotingPages(run, store, pairs, token).application()
+            async with TestClient(TestServer(application), cookie_jar=aiohttp.CookieJar(unsafe=True)) as client:
+                await scenario(client)
+            return store.votes()
+
+    return asyncio.run(go())
+
+
+async def asked(client, root=""):
+    return QUESTION.search(await (await client.get(f"{root}/vote?on")).text())[1]
+
+
+async def vote(client, answer="left", n=1):
+    for _ in range(n):
+        question = await asked(client)
+        response = await client.post("/vote", data={"question": question, "answer": answer}, allow_redirects=False)
+        assert (response.status, response.headers["Location"]) == (303, "/vote")
+
+
+def test_nothing_in_pages_addresses_and_headers_tells_the_system_or_the_machine(run):
+    samples = run.samples
+    telling = {
+        *samples["system"],
+        *samples["sample_id"],
+        *samples["prompt_id"],
+        *samples["file_name"],
+        *samples["suite"],
+    }
+    telling |= {name.partition("@")[0] for name in samples["system"]} | {
+        name.split("@")[1] for name in samples["system"]
+    }
+    telling |= {name.split("/")[-1][:-4] for name in samples["file_name"]}
+    telling |= {str(run.path), run.path.name, "aiohttp", "Python", SAMPLES, "signs", "text.cer"}
+    said = []
+
+    async def look(client):
+        await client.post("/voter", data={"name": "heron"})
+        for _ in range(4):
+            page = await client.get("/vote?on")
+            text = await page.text()
+            said.extend([text, repr(page.headers), str(page.url)])
+            for address in re.findall(r'(?:src|data-full)="(/picture/[^"]+)"', text):
+                picture = await client.get(address)
+                content = await picture.read()
+                said.extend([address, repr(picture.headers), content.decode("latin-1")])
+                with PIL.Image.open(io.BytesIO(content)) as opened:
+                    assert opened.size in ((768, 768), (1536, 1536))
+                    assert opened.info.keys() <= {"background", "loop", "duration", "timestamp"}
+            await vote(client)
+        for path in ("/", "/nowhere", "/picture/x/left/page"):
+            said.extend([await (await client.get(path)).text()])
+
+    visit(run, look)
+    everything = "\n".join(said)
+    assert len(said) > 30
+    assert [word for word in sorted(telling) if word.lower() in everything.lower()] == []
+
+
+def test_markup_in_a_prompt_or_a_name_stays_text(run):
+    async def look(client):
+        answer = await client.post("/voter", data={"name": "<b>x"})
+        assert answer.status == 422
+        assert "&lt;b&gt;x" in await answer.text()
+        await client.post("/voter", data={"name": "heron"})
+        assert "&lt;b&gt;&amp;&lt;/b&gt;" in await (await client.get("/vote")).text()
+
+    visit(run, look)
+
+
+def test_pages_may_load_nothing_and_be_framed_by_nobody(run):
+    async def look(client):
+        headers = (await client.get("/")).headers
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+        assert "unsafe" not in headers["Content-Security-Policy"]
+        assert "Server" not in headers
+
+    visit(run, look)
+
+
+def test_a_foreign_page_or_name_of_this_machine_is_refused(run):
+    async def intrude(client):
+        assert (await client.get("/", headers={"Host": "evil.example"})).status == 403
+        await client.post("/voter", data={"name": "heron"})
+        form = {"question": await asked(client), "answer": "left"}
+        for origin in ("http://evil.example", "null"):
+            assert (await client.post("/vote", data=form, headers={"Origin": origin})).status == 403
+
+    assert visit(run, intrude) == []
+
+
+def test_a_wider_address_has_a_token_without_which_nothing_is_found(run):
+    async def look(client):
+        for path in ("/", "/vote", "/wrong/", "/wrong/vote"):
+            assert (await client.get(path, headers={"Host": "studio.example"})).status == 404
+        assert (await client.get("/tok/", headers={"Host": "studio.example"})).status == 200
+        await client.post("/tok/voter", data={"name": "heron"})
+        assert (await client.get("/tok/vote")).status == 200
+
+    visit(run, look, token="tok")
+
+
+def test_nobody_sees_or_answers_the_question_of_another(run):
+    async def look(client):
+        await client.post("/voter", data={"name": "heron"})
+        question = await asked(client)
+        assert (await client.get(f"/picture/{question}/left/page")).status == 200
+        await client.post("/voter", data={"name": "gull"})
+        assert (await client.get(f"/picture/{question}/left/page")).status == 404
+        await client.post("/vote", data={"question": question, "answer": "left"})
+        assert (await client.post("/vote", data={"question": question, "answer": "winner"})).status == 400
+
+    assert visit(run, look) == []
+
+
+def test_a_rest_comes_after_forty_and_the_end_after_all(run):
+    async def go(client):
+        assert (await client.get("/vote")).url.path == "/"  # who are you?
+        await client.post("/voter", data={"name": "heron"})
+        await vote(client, n=23)
+        await client.post("/undo")
+        await vote(client, "tie")
+        while "That was all" not in (text := await (await client.get("/vote?on")).text()):
+            await vote(client)
+        assert "Undo" in text
+        await client.post("/forget")
+        assert (await client.get("/vote")).url.path == "/"
+
+    assert visit(run, go) == []
+
+
+def test_the_same_name_goes_on_where_it_was(run):
+    async def go(client):
+        await client.post("/voter", data={"name": "heron"})
+        await vote(client, n=3)
+        question = await asked(client)
+        client.session.cookie_jar.clear()
+        await client.post("/voter", data={"name": "heron"})
+        assert await asked(client) == question
+
+    assert len(visit(run, go)) == 3
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs fork")
+def test_ten_voters_at_once_and_twenty_kills_lose_no_vote_and_count_none_twice(run):
+    n_voters, n_votes, n_kills = 10, 22, 20
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+
+    def start():
+        process = multiprocessing.get_context("fork").Process(target=serve_run, args=(run.path, port))
+        process.start()
+        return process
+
+    taken, kills = {}, 0
+    server = start()
+
+    async def persist(call):
+        """Ask until an answer comes, as a person at a page that does not load does."""
+        while True:
+            try:
+                async with call() as response:
+                    return response.status, await response.text()
+            except (aiohttp.ClientError, ConnectionError):
+                await asyncio.sleep(0.02)
+
+    async def voter(name):
+        nonlocal kills, server
+        here = f"http://127.0.0.1:{port}"
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+            await persist(lambda: session.post(f"{here}/voter", data={"name": name}))
+            for n in range(n_votes):
+                _, page = await persist(lambda: session.get(f"{here}/vote?on"))
+                form = {"question": QUESTION.search(page)[1], "answer": "left" if n % 2 else "tie"}
+                post = {"data": form, "allow_redirects": False}
+                status, _ = await persist(lambda post=post: session.post(f"{here}/vote", **post))
+                assert status == 303
+                taken[name, form["question"]] = form["answer"]
+                if kills < n_kills and len(taken) >= 10 * (kills + 1):
+                    kills += 1
+                    server.kill()
+                    server.join()
+                    server = start()
+
+    async def everybody():
+        await asyncio.gather(*(voter(f"voter {n}") for n in range(n_voters)))
+
+    try:
+        asyncio.run(everybody())
+    finally:
+        server.kill()
+        server.join()
+    assert kills == n_kills
+    with VoteStore(run.path) as store:
+        rows = store._db.execute(
+            "SELECT name, questions.id, answer FROM questions JOIN voters ON voters.id = voter WHERE answer IS NOT NULL"
+        ).fetchall()
+        assert {(name, question): answer for name, question, answer in rows} == taken
+        assert len(rows) == len(taken) == n_voters * n_votes
+        votes = store.votes()
+    asked_of = [(one["voter"], one["row"], one["prompt_id"]) for one in votes if one["check"] is None]
+    assert len(asked_of) == len(set(asked_of))

@@ -1,0 +1,186 @@
+"""The store: no vote is lost or counted twice, undo, votes from elsewhere, deletion for good."""
+
+import sqlite3
+
+import pyarrow.parquet as pq
+import pytest
+
+from evals.imageset.tables import TableError
+from evals.run import Run
+from evals.voting.importing import read_votes_csv
+from evals.voting.pairs import VotingError, voting_pairs
+from evals.voting.pictures import SIDE, framed
+from evals.voting.store import VoteStore, read_votes, voter_name
+from tests.voting_run import SYSTEMS, write_voting_run
+
+
+@pytest.fixture
+def run(tmp_path):
+    return write_voting_run(tmp_path / "run", n_prompts=8)
+
+
+@pytest.fixture
+def pairs(run):
+    return voting_pairs(Run(run))
+
+
+def vote(store, voter, n, answer="left"):
+    for _ in range(n):
+        question = store.question(voter)
+        store.shown(question.id)
+        assert store.answer(voter, question.id, answer)
+
+
+def test_the_pairs_of_a_run_ask_what_its_rows_measure(run, pairs):
+    assert {(one.row, one.question.text) for one in pairs} == {
+        ("signs:text", "Which one has the right text?"),
+        ("retouching:editing", "Which edit did what was asked, and nothing else?"),
+    }
+    edit = next(one for one in pairs if one.suite == "retouching")
+    assert (edit.first.system, edit.second.system, edit.sources) == (*SYSTEMS, ("images/given-picture.png",))
+    with pytest.raises(VotingError, match="did you mean 'signs:text'"):
+        voting_pairs(Run(run), ["signs:txt"])
+
+
+def test_an_answer_counts_once_and_is_in_the_table_after_the_end(run, pairs):
+    with VoteStore(run, pairs) as store:
+        voter = store.voter("heron")
+        question = store.question(voter)
+        assert store.question(voter) == question  # a reload asks the same again
+        store.shown(question.id)
+        assert store.answer(voter, question.id, "left")
+        assert not store.answer(voter, question.id, "right")
+        assert not store.answer(store.voter("other"), question.id, "right")
+        vote(store, voter, 2, "tie")
+    (first, *more) = pq.read_table(run / "votes.parquet").to_pylist()
+    assert (first["voter"], first["answer"], first["check"], first["seconds"] >= 0) == ("heron", "left", None, True)
+    assert {*first["left"], *first["right"]} <= set(Run(run).samples.index)
+    assert [one["answer"] for one in more] == ["tie", "tie"]
+
+
+def test_undo_asks_the_last_question_again_and_so_on_back(run, pairs):
+    with VoteStore(run, pairs) as store:
+        voter = store.voter("heron")
+        first = store.question(voter)
+        vote(store, voter, 2)
+        store.question(voter)
+        store.undo(voter)
+        store.undo(voter)
+        store.undo(voter)
+        assert store.question(voter) == first
+        assert store.votes() == []
+
+
+def test_the_seed_and_each_question_are_recorded_before_it_is_shown(run, pairs):
+    with VoteStore(run, pairs) as store:
+        asked, seed = store.question(store.voter("heron")), store.seed
+    with VoteStore(run, pairs) as store:
+        assert (store.question(store.voter("heron")), store.seed) == (asked, seed)
+
+
+def test_all_pairs_are_asked_and_then_no_more(run, pairs):
+    with VoteStore(run, pairs) as store:
+        voter = store.voter("heron")
+        vote(store, voter, store.n_all(voter))
+        assert store.question(voter) is None
+        assert sum(one["check"] is None for one in store.votes()) == len(pairs)
+
+
+def test_a_deleted_voter_is_in_no_file_of_the_run(run, pairs):
+    with VoteStore(run, pairs) as store:
+        vote(store, store.voter("Osprey of the marsh"), 5)
+        vote(store, store.voter("heron"), 3)
+        store.export()
+        assert store.delete_voter("Osprey of the marsh") == 5
+        assert not [path for path in run.glob("votes*") if b"Osprey" in path.read_bytes()]
+        with pytest.raises(VotingError, match="there is no voter 'Osprey of the marsh'"):
+            store.delete_voter("Osprey of the marsh")
+    assert set(read_votes(run)["voter"]) == {"heron"}
+
+
+def test_a_new_store_takes_over_the_table_that_came_with_a_run(run, pairs):
+    with VoteStore(run, pairs) as store:
+        vote(store, store.voter("heron"), 6)
+        votes = store.votes()
+    (run / "votes.sqlite").unlink()
+    with VoteStore(run, pairs) as store:
+        assert store.votes() == votes
+        vote(store, store.voter("heron"), store.n_all(store.voter("heron")) - 6)
+        asked = [(one["row"], one["prompt_id"]) for one in store.votes() if one["check"] is None]
+    assert len(asked) == len(set(asked)) == len(pairs)
+
+
+def test_a_store_or_table_that_is_damaged_is_one_sentence(run, pairs):
+    (run / "votes.sqlite").write_bytes(b"no database, but long enough to be taken for one" * 50)
+    with pytest.raises(VotingError, match=r"votes\.sqlite cannot be used"):
+        VoteStore(run, pairs)
+    (run / "votes.sqlite").unlink()
+    (run / "votes.parquet").write_bytes(b"no table")
+    with pytest.raises(VotingError, match=r"votes\.parquet is damaged"):
+        VoteStore(run, pairs)
+
+
+def test_an_answer_is_on_the_disk_when_it_is_taken(run, pairs):
+    with VoteStore(run, pairs) as store:
+        assert store._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert store._db.execute("PRAGMA synchronous").fetchone() == (2,)
+        vote(store, store.voter("heron"), 1)
+        other = sqlite3.connect(run / "votes.sqlite")
+        assert other.execute("SELECT count(*) FROM questions WHERE answer = 'left'").fetchone() == (1,)
+        other.close()
+
+
+HEAD = "voter,row,prompt_id,left,right,answer,seconds\n"
+GOOD = f"heron,signs:text,signs-id-1,{SYSTEMS[1]},{SYSTEMS[0]},right,3.5\n"
+
+
+def test_votes_from_elsewhere_are_votes(run, pairs, tmp_path):
+    path = tmp_path / "votes.csv"
+    path.write_text(HEAD + GOOD + GOOD.replace("heron", "gull").replace("right,3.5", "both_bad,"))
+    with VoteStore(run, pairs) as store:
+        store.add(read_votes_csv(path, pairs))
+        with pytest.raises(VotingError, match="has voted on row"):
+            store.add(read_votes_csv(path, pairs))
+        assert len(store.votes()) == 2
+        tally = store._tallies()[next(one.key for one in pairs if one.prompt_id == "signs-id-1")]
+        assert (tally.asked, tally.lead) == (2, 1)
+    heron, gull = read_votes(run).to_dict("records")
+    assert (heron["answer"], heron["seconds"], gull["answer"]) == ("right", 3.5, "both_bad")
+    samples = Run(run).samples
+    assert samples.loc[list(heron["left"]), "system"].tolist() == [SYSTEMS[1]]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "put", "says"),
+    [
+        ("signs-id-1", "signs-id-77", "line 2: prompt_id 'signs-id-77' is asked of nobody"),
+        (SYSTEMS[0], "nobody@alpha", "right 'nobody@alpha' is asked of nobody"),
+        ("right,3.5", "first,3.5", "answer 'first' is none of left, right, tie, both_bad"),
+        ("3.5", "-1", "seconds '-1' is no time"),
+        ("heron", "<b>", "is no name for a voter"),
+        ("answer", "verdict", "there is no column 'answer'"),
+        (GOOD, GOOD * 2, "line 3: voter 'heron' voted on this pair in line 2"),
+    ],
+)
+def test_a_csv_that_is_wrong_is_refused_with_its_line(wrong, put, says, pairs, tmp_path):
+    path = tmp_path / "votes.csv"
+    path.write_text((HEAD + GOOD).replace(wrong, put, 1))
+    with pytest.raises(TableError, match=says):
+        read_votes_csv(path, pairs)
+
+
+@pytest.mark.parametrize("name", ["", "  ", "x" * 41, "a\nb\0", "<script>", "a/b"])
+def test_what_is_no_name_is_refused(name):
+    with pytest.raises(VotingError, match="is no name for a voter"):
+        voter_name(name)
+
+
+def test_frames_have_one_size_whatever_the_pictures_are(run):
+    import io
+
+    import PIL.Image
+
+    paths = [run / "images/images/given-picture.png", *sorted((run / "images/images").glob("*.png"))[:3], None]
+    for shown in (paths[:1], paths[1:2], paths[:4], paths):
+        with PIL.Image.open(io.BytesIO(framed(shown, SIDE))) as frame:
+            assert (frame.size, frame.format, dict(frame.getexif())) == ((SIDE, SIDE), "WEBP", {})
