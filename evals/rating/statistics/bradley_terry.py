@@ -83,7 +83,20 @@ def bradley_terry(scores: Numbers, systems: Sequence[str], seed: int) -> Bradley
     >>> [round(estimate.value, 2) for estimate in fitted.log_strengths], fitted.unbounded
     ([0.37, 0.12, -0.49], None)
     """
-    wins, ties = _outcomes(scores)
+    return strengths_of_outcomes(*_outcomes(scores), systems, seed)
+
+
+def strengths_of_outcomes(wins: Numbers, ties: Numbers, systems: Sequence[str], seed: int) -> BradleyTerry:
+    """Return the log-strengths of `bradley_terry` from who beat whom and who tied with whom on each prompt.
+
+    Parameters
+    ----------
+    wins, ties
+        Of shape (prompts, systems, systems), ties symmetric; the outcomes of two systems on a prompt add up to 1, or
+        to 0 where they did not meet there.
+    systems, seed
+        As for `bradley_terry`, which says what is raised too.
+    """
     met = (wins + ties).sum(axis=(1, 2)) > 0
     wins, ties = wins[met], ties[met]
     _refuse_separate_scales(wins.sum(axis=0), ties.sum(axis=0), systems)
@@ -187,7 +200,7 @@ def _refuse_separate_scales(wins: Numbers, ties: Numbers, systems: Sequence[str]
         raise ValueError("strengths are those of two systems or more")
     # Each way a prompt counts once: as a win of one of the two, or, symmetrically, as a tie.
     n_prompts = (wins + wins.T) + ties
-    joined = _reachable(n_prompts >= MIN_PROMPTS)[0]
+    joined = _reachable(n_prompts.round(6) >= MIN_PROMPTS)[0]
     if not joined.all():
         here = ", ".join(name for name, is_joined in zip(systems, joined, strict=True) if is_joined)
         there = ", ".join(name for name, is_joined in zip(systems, joined, strict=True) if not is_joined)
