@@ -12,6 +12,7 @@ import click
 
 from evals.cli.errors import FOUND_A_PROBLEM
 from evals.cli.options import FilePath, as_json, at_least, own_weights, print_json, some_systems, verbose
+from evals.cli.people import print_people
 from evals.cli.tables import print_lines
 
 if TYPE_CHECKING:
@@ -38,16 +39,21 @@ def rate(run: Path, systems: list[str], weights: Path | None, verbose: bool, jso
     from evals.rating.selection import find_systems, select_ratings
     from evals.rating.stars.thresholds import check_thresholds
     from evals.reporting.drift import threshold_line
+    from evals.voting.people import rate_people
 
     loaded = load_run(run)
     ratings = rate_run(loaded, weights)
     if systems:
         ratings = select_ratings(ratings, find_systems(systems, ratings["systems"]))
     checks = check_thresholds(ratings["stars"], asked["at_least"])
+    people = rate_people(loaded)
     if json_wanted:
-        print_json({**ratings, "thresholds": checks} if checks else ratings)
+        beside = {"thresholds": checks, "people": people}
+        print_json({**ratings, **{name: value for name, value in beside.items() if value}})
     else:
         print_run(loaded, ratings, page_command(run, systems, weights), verbose)
+        if people is not None:
+            print_people(people, ratings["systems"], verbose)
         print_lines(map(threshold_line, checks))
     if not all(check["holds"] for check in checks):
         sys.exit(FOUND_A_PROBLEM)

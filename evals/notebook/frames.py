@@ -18,6 +18,7 @@ from evals.rating.stars.table import TableRow
 from evals.rating.stars.totals import TotalDifference
 from evals.reporting.operations import FIGURES
 from evals.reporting.star_scales import one_star_at
+from evals.voting.people import People
 from evals.yaml_files import suggestion
 from metrics.catalogue import METRICS
 
@@ -44,6 +45,11 @@ _ADVICE = (
     "use_case:s title:s system:s verdict:s rated:f n_prompts:i p_holm:f would_change:s requirements:s article:s "
     "article_verdict:s"
 )
+_PEOPLE = (
+    "row:s title:s n_votes:i n_voters:i n_prompts:i alpha:f one_voter:f metric:s in_row:b n_pairs:i accuracy:f low:f "
+    "high:f kendall:f kendall_low:f kendall_high:f more_prompts:i"
+)
+_SHARES = "row:s title:s system:s share:f low:f high:f n_prompts:i"
 _ARTICLE = "row:s title:s name:s stars:f verdict:s why:s"
 _OPERATIONS = "system:s size:s figure:s title:s value:f low:f high:f n:i unit:s at_least:b reason:s"
 _COSTS = (
@@ -103,6 +109,34 @@ def _table(columns: str, rows: Iterable[Mapping[str, Any]], family: int = 0, not
     table = Table(pd.DataFrame(records, columns=list(dtypes), dtype=object).astype(dtypes))
     table.attrs |= {"family": family, "notes": list(notes)}
     return table
+
+
+def people_table(people: People | None) -> Table:
+    """Return every metric of every row that was voted on, against people."""
+    lines: list[dict[str, Any]] = []
+    for row in people["rows"] if people else []:
+        of_row = {**row, "alpha": row["alpha"]["value"], "one_voter": row["one_voter"]["value"]}
+        lines += [{**of_row, **metric} for metric in row["metrics"]] or [{**of_row, "more_prompts": None}]
+    return _table(_PEOPLE, lines, notes=_votes_note(people))
+
+
+def share_table(people: People | None) -> Table:
+    """Return people's shares of wins by row and system."""
+    lines = [
+        {**row, "system": one["system"], **one["share"], "share": one["share"]["value"]}
+        for row in (people["rows"] if people else [])
+        for one in row["systems"]
+    ]
+    return _table(_SHARES, lines, notes=_votes_note(people))
+
+
+def _votes_note(people: People | None) -> list[str]:
+    if people is None:
+        return ["Nobody has voted on this run."]
+    left_out = sum(voter["left_out"] for voter in people["voters"])
+    return [
+        f"{people['n_votes']} votes of {len(people['voters']) - left_out} voters; {left_out} left out by the checks."
+    ]
 
 
 def star_table(stars: Stars, notes: Sequence[str]) -> Table:

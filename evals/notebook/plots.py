@@ -112,6 +112,16 @@ class Plots:
         rows = [row for row in operations_of(self._run) if row["system"] in systems]
         return operations_figure(rows, systems, names)
 
+    def people(self) -> Figure:
+        """Draw what people voted: shares of wins by row, and how each row's metrics do against them."""
+        from evals.notebook.people_figure import people_figure
+        from evals.voting.people import rate_people
+
+        people = rate_people(self._run)
+        if people is None:
+            raise ValueError(f"nobody has voted on this run; twinlens vote {self._run.path} lets people do it")
+        return people_figure(people, self._rate()["systems"])
+
     def costs(self) -> Figure:
         """Draw what so many pictures a month cost, by system."""
         from evals.reporting.operations_figures import monthly_cost_figure

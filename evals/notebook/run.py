@@ -16,6 +16,7 @@ from evals.rating.weights import Weights
 from evals.reporting.answer import Answer, answer
 from evals.reporting.formatting import join_names, pluralize
 from evals.run import Run
+from evals.voting.people import rate_people
 
 _FALSE_ALARMS = 0.05
 """The share of families without any difference that name a system (`evals.rating.stars.verdicts.settle`)."""
@@ -157,6 +158,28 @@ class NotebookRun(Run):
             ``row title``; ``name`` of the article's column, its ``stars``; ``verdict`` and ``why``.
         """
         return frames.article_table(self.rate()["stars"])
+
+    def people(self) -> Table:
+        """Return what people voted, one line a row and metric (or one without metric, where none was measured).
+
+        Returns
+        -------
+        Table
+            ``row title n_votes n_voters n_prompts``; Krippendorff's ``alpha``; ``one_voter``, how often a vote is with
+            the others; the ``metric``, and how often it prefers what people prefer: ``accuracy low high`` over
+            ``n_pairs``, and ``kendall`` with its interval. Shares of wins by system are in `shares_of_wins`.
+        """
+        return frames.people_table(rate_people(self))
+
+    def shares_of_wins(self) -> Table:
+        """Return people's share of wins, one line a row and system.
+
+        Returns
+        -------
+        Table
+            ``row title system``; ``share`` with ``low`` and ``high`` over prompts and voters, and ``n_prompts``.
+        """
+        return frames.share_table(rate_people(self))
 
     def operations(self) -> Table:
         """Return latency, cost and outcomes of the requests, one line a system, size and figure.

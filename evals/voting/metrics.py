@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -98,6 +99,8 @@ def _against(name: str, in_row: bool, pairs: pd.DataFrame, leads: Numbers, seed:
     prompts = pairs["prompt"][known].reset_index(drop=True)
     agreeing = pd.Series((1 + np.sign(people) * np.sign(metric)) / 2)[people != 0]
     accuracy = share_of_prompts(agreeing, prompts, seed)
+    if not metric.any():  # it never leans: a half that says nothing of other prompts
+        accuracy = replace(accuracy, low=np.nan, high=np.nan)
     kendall = _kendall(metric, people, pd.factorize(prompts)[0], seed)
     return MetricAgainstPeople(
         metric=name,

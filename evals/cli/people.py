@@ -1,0 +1,116 @@
+"""What people say of a run, in the terminal: a line a row that was voted on; with ``-v`` every metric against them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from evals.cli.tables import print_lines, print_table
+
+if TYPE_CHECKING:
+    from evals.voting.metrics import MetricAgainstPeople
+    from evals.voting.people import Figure, People, PeopleRow
+
+_LEGEND = (
+    "Shares of wins in blind votes, no preference counting half, with 95% interval over prompts and voters; they name "
+    "no winner. A voter: how often one vote is with the others; no metric is expected to do better. Metrics: how often "
+    "those of the row prefer what people prefer; 50% is chance."
+)
+
+
+def print_people(people: People, systems: Sequence[str], verbose: bool = False) -> None:
+    """Print a line a row with the shares of wins, how well voters agree, and how the row's metrics do against them."""
+    from evals.reporting.system_labels import system_labels
+
+    labels = system_labels(systems)
+    headings = ["people say", *labels.values(), "a voter", "metrics"]
+    rows = [[row["row"], *_cells(row, labels)] for row in people["rows"]]
+    print_lines([""])
+    if rows:
+        print_table("", headings, rows, right=headings[1:], box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    print_lines(_notes(people))
+    if verbose and rows:
+        _print_details(people)
+
+
+def _cells(row: PeopleRow, labels: Mapping[str, str]) -> Iterator[str]:
+    shares = {one["system"]: one["share"] for one in row["systems"]}
+    yield from (percent(shares[system], len(labels) == 2) if system in shares else "–" for system in labels)
+    yield percent(row["one_voter"], False)
+    yield " / ".join(_accuracy(one, False) for one in row["metrics"] if one["in_row"]) or "–"
+
+
+def percent(figure: Figure, with_interval: bool = True) -> str:
+    """Return a share as per cent, with its interval where it has one.
+
+    Examples
+    --------
+    >>> percent({"value": 0.714, "low": 0.6, "high": 0.8, "n_prompts": 12})
+    '71% (60–80)'
+    """
+    if figure["value"] is None:
+        return "–"
+    interval = ""
+    if with_interval and figure["low"] is not None and figure["high"] is not None:
+        interval = f" ({100 * figure['low']:.0f}–{100 * figure['high']:.0f})"
+    return f"{100 * figure['value']:.0f}%{interval}"
+
+
+def _accuracy(one: MetricAgainstPeople, with_interval: bool = True) -> str:
+    return percent({"value": one["accuracy"], "low": one["low"], "high": one["high"], "n_prompts": 0}, with_interval)
+
+
+def _notes(people: People) -> Iterator[str]:
+    left_out = [voter for voter in people["voters"] if voter["left_out"]]
+    checked = f"; {len(left_out)} left out, who failed the checks" if left_out else ""
+    n_voters = len(people["voters"]) - len(left_out)
+    yield f"{people['n_votes']} votes of {n_voters} {'voter' if n_voters == 1 else 'voters'}{checked}. {_LEGEND}"
+    if n_voters == 1:
+        yield "One voter: the intervals say nothing of other people."
+
+
+def _print_details(people: People) -> None:
+    columns = ["row", "metric", "prefers what people prefer", "Kendall's tau", "pairs", "more prompts"]
+    rows = [
+        [
+            row["row"], one["metric"], _accuracy(one), _number(one["kendall"], one["kendall_low"], one["kendall_high"]),
+            str(one["n_pairs"]), _more(one["more_prompts"]),
+        ]
+        for row in people["rows"] for one in row["metrics"]
+    ]  # fmt: skip
+    print_table(
+        "Metrics against people; more prompts: about how many would tell it from chance",
+        columns,
+        rows,
+        whole=["row", "metric"],
+    )
+    columns = ["row", "votes", "voters", "prompts", "Krippendorff's alpha", "more prompts"]
+    rows = [
+        [
+            row["row"], str(row["n_votes"]), str(row["n_voters"]), str(row["n_prompts"]),
+            _number(row["alpha"]["value"], row["alpha"]["low"], row["alpha"]["high"]), _more(row["more_prompts"]),
+        ]
+        for row in people["rows"]
+    ]  # fmt: skip
+    print_table("Votes; more prompts: about how many would tell the two systems apart", columns, rows)
+    for row in people["rows"]:
+        if row["strengths"] or row["note"]:
+            strengths = "; ".join(
+                f"{one['system']} {_number(one['log_strength'], one['low'], one['high'])}" for one in row["strengths"]
+            )
+            print_lines([f"{row['row']}, Bradley-Terry log-strengths: {strengths} {row['note'] or ''}".rstrip()])
+    voters = (
+        [one["voter"], str(one["n_votes"]), str(one["n_checks"]), str(one["n_failed"]), "left out" * one["left_out"]]
+        for one in people["voters"]
+    )
+    print_table("Voters", ["voter", "votes", "checks", "failed", ""], voters)
+
+
+def _number(value: float | None, low: float | None, high: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.2f}" + (f" ({low:.2f} to {high:.2f})" if low is not None and high is not None else "")
+
+
+def _more(n: int | None) -> str:
+    return "no saying" if n is None else "none" if n == 0 else f"about {n}"

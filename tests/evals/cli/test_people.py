@@ -1,0 +1,71 @@
+"""What ``twinlens rate`` and a notebook say once people have voted."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+import evals
+from evals.cli.main import main
+from tests.voting_run import SYSTEMS, write_voting_run
+
+
+@pytest.fixture
+def run(tmp_path):
+    folder = write_voting_run(tmp_path / "run", n_prompts=8)
+    lines = ["voter,row,prompt_id,left,right,answer"]
+    for voter in ("heron", "gull", "tern"):
+        for n in range(8):
+            answer = "right" if (voter, n) == ("tern", 3) else "left"
+            lines.append(f"{voter},signs:text,signs-id-{n},{','.join(SYSTEMS)},{answer}")
+    (tmp_path / "votes.csv").write_text("\n".join(lines))
+    assert call("vote", folder, "--import", tmp_path / "votes.csv").exit_code == 0
+    return folder
+
+
+def call(*arguments):
+    return CliRunner().invoke(main, [*map(str, arguments)], catch_exceptions=False)
+
+
+def test_rate_says_in_a_line_a_row_what_people_say(run):
+    printed = call("rate", run).stdout
+    (line,) = (line for line in printed.splitlines() if line.startswith("signs:text"))
+    # 23 of 24 votes; the text of the one that people prefer has the lower error rate on every prompt.
+    assert "96%" in line
+    assert "4%" in line
+    assert line.rstrip().endswith("100%")
+    assert "24 votes of 3 voters" in printed
+    details = call("rate", run, "-v").stdout
+    assert "Krippendorff's alpha" in details
+    assert "heron" in details
+
+
+def test_json_has_what_people_say_and_is_as_before_without_votes(run, tmp_path):
+    people = json.loads(call("rate", run, "--json").stdout)["people"]
+    (row,) = people["rows"]
+    assert row["systems"][0]["system"] == SYSTEMS[0]
+    assert row["systems"][0]["share"]["value"] == pytest.approx(23 / 24)
+    assert row["metrics"][0] | {"kendall": None} == {
+        "metric": "text.cer", "in_row": True, "n_pairs": 8, "n_without": 0, "accuracy": 1.0,
+        "low": pytest.approx(0.676, abs=1e-3), "high": 1.0, "kendall": None, "kendall_low": None, "kendall_high": None,
+        "more_prompts": 0,
+    }  # fmt: skip
+    assert "people" not in json.loads(call("rate", write_voting_run(tmp_path / "other"), "--json").stdout)
+
+
+def test_a_notebook_shows_and_draws_it(run, tmp_path):
+    loaded = evals.load_run(run)
+    assert loaded.people().iloc[0][["row", "metric", "n_votes", "accuracy"]].tolist() == [
+        "signs:text",
+        "text.cer",
+        24,
+        1,
+    ]
+    shares = loaded.shares_of_wins()
+    assert shares["system"].tolist() == list(SYSTEMS)
+    assert (shares["low"] <= shares["share"]).all()
+    assert len(loaded.plot.people().axes) == 2
+    other = evals.load_run(write_voting_run(tmp_path / "other"))
+    assert other.people().empty
+    with pytest.raises(ValueError, match="nobody has voted"):
+        other.plot.people()
