@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 @click.option("--host", help="As if all models were asked through this host.")
 @as_json
 def estimate(eval_name: str, host: str | None, json_wanted: bool) -> None:
-    """Show images, money and hours of an eval, and the difference that its prompts can show."""
+    """Show images, money and hours of an eval, and the difference that its prompts can show.
+
+    "At most" counts one picture a request; a budget holds the worst answer, which may be several pictures.
+    """
     show_estimate(eval_name, json_wanted, host=host)
 
 

@@ -120,6 +120,7 @@ def print_systems(rows: Iterable[Mapping[str, Any]]) -> None:
             right=("refs", "usual", "at most"),
             whole=shown,
             box=box.SIMPLE_HEAD,
+            show_edge=False,
             pad_edge=False,
             padding=(0, 1, 0, 0),
         )

@@ -33,6 +33,9 @@ from evals.yaml_files import (
 RETIRES_SOON = timedelta(days=60)
 """How long before its last day an offer carries a caution."""
 
+SAFETY_TOLERANCE = 2
+"""What is asked of every offer whose requests can carry it, higher is more lenient: Black Forest Labs' own default."""
+
 _Seconds = Annotated[float, Field(ge=0)]
 
 
@@ -98,6 +101,8 @@ class Offer(FileModel):
     all of which are charged for. ``released`` and ``retired`` are its first and last day, where known. Prices and
     latencies are every source's, conflicting ones included; ``sources`` are those of all else.
     ``settings`` are what is sent, or the host's defaults, of what no row compares: ``safety``, ``thinking``, ``steps``.
+    ``safety_tolerance_at_most`` is the most lenient value of that field, where requests have it: `SAFETY_TOLERANCE` is
+    sent then, and told as the setting ``safety``.
     """
 
     model: str = ""
@@ -118,6 +123,7 @@ class Offer(FileModel):
     prices: Entries[AnyPrice] = ()
     latencies: Entries[Latency] = ()
     settings: dict[Text, Text] = Field(default_factory=dict)
+    safety_tolerance_at_most: Annotated[int, Field(ge=SAFETY_TOLERANCE)] | None = None
     notes: Texts = ()
     sources: SourcesById = ()
 
@@ -125,6 +131,12 @@ class Offer(FileModel):
     def system(self) -> str:
         """Return the system's name."""
         return f"{self.model}@{self.host}"
+
+    @property
+    def all_settings(self) -> dict[str, str]:
+        """Return the settings with the safety tolerance that is sent, if one is."""
+        most = self.safety_tolerance_at_most
+        return self.settings if most is None else {**self.settings, "safety": f"tolerance {SAFETY_TOLERANCE} of {most}"}
 
     @property
     def is_free(self) -> bool:

@@ -12,10 +12,10 @@ from pydantic import Discriminator, Field, Tag
 from evals.facts.sources import SourceById
 from evals.yaml_files import FileModel
 
-SIZES: Mapping[str, int] = {"512": 512, "1K": 1024, "2K": 2048, "4K": 4096}
+SIZES: Mapping[str, int] = {"512": 512, "1K": 1024, "1.5K": 1536, "2K": 2048, "4K": 4096}
 """The sizes that can be asked for, each with the side of a square picture in pixels."""
 
-Size: TypeAlias = Literal["512", "1K", "2K", "4K"]
+Size: TypeAlias = Literal["512", "1K", "1.5K", "2K", "4K"]
 Basis: TypeAlias = Literal["reported", "usage", "listed", "none"]
 
 PROMPT_TOKENS_USUAL = 50

@@ -22,12 +22,12 @@ def unlike_settings(offers: Mapping[str, Offer]) -> Iterator[str]:
     >>> [sentence.partition(":")[0] for sentence in unlike_settings(pair)]
     ['safety is not set alike']
     """
-    for setting in dict.fromkeys(name for offer in offers.values() for name in offer.settings):
+    for setting in dict.fromkeys(name for offer in offers.values() for name in offer.all_settings):
         systems: dict[str, list[str]] = {}
         for system, offer in offers.items():
             # Every system declines something; not every one thinks, or takes steps.
-            if setting in offer.settings or setting in _MATTERS:
-                systems.setdefault(offer.settings.get(setting, "not known"), []).append(system)
+            if setting in offer.all_settings or setting in _MATTERS:
+                systems.setdefault(offer.all_settings.get(setting, "not known"), []).append(system)
         if len(systems) > 1:
             values = "; ".join(f"{value} ({', '.join(named)})" for value, named in systems.items())
             why = f"; {_MATTERS[setting]}" if setting in _MATTERS else ""

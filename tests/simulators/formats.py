@@ -32,6 +32,7 @@ _REPLICATE_RULES = {
     "output_quality": whole(0, 100),
     "input_images": lambda value: isinstance(value, list),
 }
+_REPLICATE_FLEX_RULES = {"prompt_upsampling": one_of(False), "steps": whole(1, 50), "guidance": whole(2, 10)}
 _REPLICATE_ERRORS = {
     "refused": "The input or output was flagged as sensitive. Please try again with different inputs. (E005)",
     "filtered": "NSFW content detected in the generated image. Try running it again, or try a different prompt.",
@@ -43,6 +44,8 @@ _FAL_RULES = {
     "output_format": one_of("png"),
     "aspect_ratio": one_of("1:1"),
     "resolution": one_of("0.5K", "1K", "2K", "4K"),
+    "safety_tolerance": one_of(*"123456"),
+    "num_inference_steps": whole(10, 50),
 }
 _FAL_SIDES = {"width": whole(1), "height": whole(1)}
 _FAL_STATES = {
@@ -145,8 +148,9 @@ class Replicate(_Tasks):
             references = pictures("image_input", fields.get("image_input", []), 0, model.references_at_most)
             side = SIZES[fields.get("resolution", "1K")]
             return _order(model, fields, side, side, references, fields.get("output_format", "jpg"), "resolution")
-        of_flex = {"prompt_upsampling": one_of(False)} if model.api_id.endswith("-flex") else {}
-        check(fields, _REPLICATE_RULES | of_flex, ("prompt", "aspect_ratio", "width", "height"))
+        of_flex = _REPLICATE_FLEX_RULES if model.api_id.endswith("-flex") else {}
+        of_api = {} if model.api_id.endswith("-dev") else {"safety_tolerance": whole(1, 5)}
+        check(fields, _REPLICATE_RULES | of_api | of_flex, ("prompt", "aspect_ratio", "width", "height"))
         references = pictures("input_images", fields.get("input_images", []), 0, model.references_at_most)
         return _order(model, fields, fields["width"], fields["height"], references, "png", "width")
 

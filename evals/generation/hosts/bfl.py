@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from evals.facts.models import Offer
+from evals.facts.models import SAFETY_TOLERANCE, Offer
 from evals.generation.answers import (
     Ended,
     Finished,
@@ -17,7 +17,7 @@ from evals.generation.answers import (
     Task,
 )
 from evals.generation.hosts.errors import passes
-from evals.generation.hosts.fields import as_base64, as_integer, as_number
+from evals.generation.hosts.fields import FLEX_GUIDANCE, FLEX_STEPS, as_base64, as_integer, as_number
 from evals.generation.hosts.polling_host import PollingHost
 from evals.generation.hosts.transport import HttpAnswer, HttpCall
 from evals.generation.plan import ImageRequest
@@ -92,7 +92,7 @@ def _body(request: ImageRequest, offer: Offer, references: Sequence[bytes]) -> d
         "prompt": request.prompt,
         **({"seed": request.seed} if offer.takes_seed else {}),
         **({"aspect_ratio": "1:1"} if offer.api_id in _BY_ASPECT_RATIO else by_pixels),
-        "safety_tolerance": 2,
+        "safety_tolerance": SAFETY_TOLERANCE,
         "output_format": "png",
     }
     for number, image in enumerate(references, start=1):
@@ -101,6 +101,8 @@ def _body(request: ImageRequest, offer: Offer, references: Sequence[bytes]) -> d
         body["prompt_upsampling"] = False
     elif not offer.api_id.startswith(("flux-2-klein", "flux-dev")):
         body["disable_pup"] = True
+    if offer.api_id.startswith("flux-2-flex"):
+        body |= {"steps": FLEX_STEPS, "guidance": FLEX_GUIDANCE}
     return body
 
 
@@ -109,7 +111,13 @@ def _flux_3_body(request: ImageRequest, offer: Offer, references: Sequence[bytes
 
     Grounding looks things up on the web, so that the same prompt would not be asked twice.
     """
-    body = {"prompt": request.prompt, "aspect_ratio": "1:1", "resolution": request.size.lower(), "grounding": False}
+    body: dict[str, Any] = {
+        "prompt": request.prompt,
+        "aspect_ratio": "1:1",
+        "resolution": request.size.lower(),
+        "grounding": False,
+        "safety_tolerance": SAFETY_TOLERANCE,
+    }
     return {**body, "images": [as_base64(image) for image in references]} if references else body
 
 

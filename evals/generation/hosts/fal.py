@@ -8,10 +8,10 @@ from dataclasses import replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from evals.facts.models import HostFacts, Offer
+from evals.facts.models import SAFETY_TOLERANCE, HostFacts, Offer
 from evals.generation.answers import TEXT_ONLY, Ended, PollAnswer, Rejected, ResponseMetadata, Running, Task
 from evals.generation.hosts.errors import failure, message_of, rejection
-from evals.generation.hosts.fields import api_id_of, as_data_uri, as_number, finished
+from evals.generation.hosts.fields import FLEX_GUIDANCE, FLEX_STEPS, api_id_of, as_data_uri, as_number, finished
 from evals.generation.hosts.polling_host import PollingHost
 from evals.generation.hosts.transport import HttpAnswer, HttpCall
 from evals.generation.plan import ImageRequest
@@ -60,11 +60,15 @@ class Fal(PollingHost):
             body |= {"num_images": 1, "limit_generations": True}
         else:
             body["image_size"] = {"width": request.side, "height": request.side}
+        if offer.safety_tolerance_at_most is not None:
+            body["safety_tolerance"] = str(SAFETY_TOLERANCE)  # fal's is a list of texts
         if offer.takes_seed:
             body["seed"] = request.seed
         rewriting = _PROMPT_REWRITING.get(api_id.split("/")[1] if "/" in api_id else api_id)
         if rewriting:
             body[rewriting] = False
+        if "flux-2-flex" in api_id:
+            body |= {"num_inference_steps": FLEX_STEPS, "guidance_scale": FLEX_GUIDANCE}
         if references:
             body["image_urls"] = [as_data_uri(reference) for reference in references]
         return self.post(api_id, body)

@@ -13,6 +13,9 @@ from typing import Any
 from evals.facts.models import Offer
 from evals.generation.answers import Finished, MalformedResponse, ResponseMetadata
 
+FLEX_STEPS, FLEX_GUIDANCE = 50, 5
+"""What FLUX.2 [flex] is asked with on every host, whose own defaults differ (28, 30 or 50 steps): its maker's."""
+
 
 def as_base64(content: bytes) -> str:
     """Return bytes as standard base64."""

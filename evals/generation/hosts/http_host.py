@@ -35,7 +35,7 @@ from evals.generation.spooling import Spooled, spooled
 if TYPE_CHECKING:
     import httpx2 as httpx
 
-ANSWER_S = {"512": 120.0, "1K": 120.0, "2K": 180.0, "4K": 300.0}
+ANSWER_S = {"512": 120.0, "1K": 120.0, "1.5K": 180.0, "2K": 180.0, "4K": 300.0}
 """How long a host may take to answer a POST, by picture size: a 4K picture with thinking takes minutes."""
 
 UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from evals.facts.models import Offer
+from evals.facts.models import SAFETY_TOLERANCE, Offer
 from evals.generation.answers import TEXT_ONLY, Ended, PollAnswer, ResponseMetadata, Running, Task
 from evals.generation.hosts.errors import failure, withheld
-from evals.generation.hosts.fields import as_data_uri, as_number, finished, seconds_between
+from evals.generation.hosts.fields import FLEX_GUIDANCE, FLEX_STEPS, as_data_uri, as_number, finished, seconds_between
 from evals.generation.hosts.polling_host import PollingHost
 from evals.generation.hosts.transport import HttpAnswer, HttpCall
 from evals.generation.plan import ImageRequest
@@ -35,10 +35,12 @@ class Replicate(PollingHost):
         else:
             size = {"aspect_ratio": "custom", "width": request.side, "height": request.side}
             parameters |= {**size, "output_quality": 100}
+        if offer.safety_tolerance_at_most is not None:
+            parameters["safety_tolerance"] = SAFETY_TOLERANCE
         if offer.takes_seed:
             parameters["seed"] = request.seed
-        if "flux-2-flex" in api_id:  # the one of the family with such a field
-            parameters["prompt_upsampling"] = False
+        if "flux-2-flex" in api_id:  # the one of the family with such fields
+            parameters |= {"prompt_upsampling": False, "steps": FLEX_STEPS, "guidance": FLEX_GUIDANCE}
         if references:
             parameters["image_input" if is_nano_banana else "input_images"] = [
                 as_data_uri(reference) for reference in references

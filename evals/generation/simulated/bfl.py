@@ -24,7 +24,7 @@ CLUSTER = "eu2"
 
 _LARGEST = 4 * 1024 * 1024
 _USD_PER_CREDIT = 0.01
-_RESOLUTIONS = {"512": "768sq", "1K": "1k", "2K": "2k", "4K": "4k"}
+_RESOLUTIONS = {"512": "768sq", "1K": "1k", "1.5K": "1.5k", "2K": "2k", "4K": "4k"}
 _SQUARE_ONLY = ("flux-kontext", "flux-pro-1.1-ultra")
 """Models that take an aspect ratio in place of pixels; this simulator draws squares only."""
 

@@ -123,7 +123,7 @@ def size_name(width: int, height: int) -> str:
     Examples
     --------
     >>> size_name(1024, 1024), size_name(1376, 768), size_name(2048, 2048)
-    ('1K', '2K', '2K')
+    ('1K', '1.5K', '2K')
     """
     fitting = [name for name, side in SIZES.items() if side * side >= width * height]
     return fitting[0] if fitting else list(SIZES)[-1]

@@ -201,7 +201,7 @@ def test_what_one_host_does_not_serve_is_told():
     assert list(costs) == [f"{model}@fal" for model in models]
     assert min(costs.values()) > 0
     done = run("estimate", "flux2-vs-nano-banana", "--host", "replicate")
-    assert "gemini-3-pro-image is left out: it is not known on replicate" in done.stderr
+    assert "gemini-nano-banana-2.1 is left out: it is not known on replicate" in done.stderr
     refusals = {"replicat": "did you mean 'replicate'?", "comfyui": "comfyui serves none of flux-2-pro"}
     for host, sentence in refusals.items():
         done = run("estimate", "flux2-vs-nano-banana", "--host", host)

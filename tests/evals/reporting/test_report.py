@@ -247,4 +247,4 @@ def test_the_method_tells_which_settings_the_systems_do_not_share(tmp_path):
         run = write_fake_run(tmp_path / names[1], names)
         write_report(run, tmp_path / f"{names[1]}-page")
         page = Page((tmp_path / f"{names[1]}-page/index.html").read_text())
-        assert ("safety is not set alike: tolerance 2 of 0 to 5 (flux-2-pro@bfl)" in page.words) is told
+        assert ("safety is not set alike: tolerance 2 of 5 (flux-2-pro@bfl)" in page.words) is told

@@ -25,7 +25,7 @@ SAMPLE = (
 SUBMITTED = {"id": ID, "polling_url": POLLING_URL, "cost": 3.0, "input_mp": 0.0, "output_mp": 1.0}
 TASK = Task(ID, POLLING_URL, cost_usd=0.03)
 BODY = {"prompt": "a cat", "seed": 42, "width": 1024, "height": 1024, "safety_tolerance": 2, "output_format": "png"}
-FLUX_3 = {"prompt": "a cat", "aspect_ratio": "1:1", "resolution": "1k", "grounding": False}
+FLUX_3 = {"prompt": "a cat", "aspect_ratio": "1:1", "resolution": "1k", "grounding": False, "safety_tolerance": 2}
 
 
 def state(status, result=None, details=None, **more):
@@ -38,7 +38,7 @@ def state(status, result=None, details=None, **more):
         ("flux-2-pro", [], BODY | {"disable_pup": True}),
         ("flux-2-max", [], BODY | {"disable_pup": True}),
         ("flux-2-pro-preview", [], BODY | {"disable_pup": True}),
-        ("flux-2-flex", [], BODY | {"prompt_upsampling": False}),
+        ("flux-2-flex", [], BODY | {"prompt_upsampling": False, "steps": 50, "guidance": 5}),
         ("flux-pro-1.1", [], BODY | {"prompt_upsampling": False}),
         ("flux-2-klein-4b", [], BODY),
         ("flux-3-image", [], FLUX_3),  # its schema refuses every other field

@@ -27,6 +27,7 @@ RESULT = {
 METADATA = ResponseMetadata(seed_used=42, prompt_used="a cat", generation_s=2.5)
 PIXELS = {"prompt": "a cat", "image_size": {"width": 1024, "height": 1024}, "seed": 42, "output_format": "png"}
 RESOLUTION = {"prompt": "a cat", "aspect_ratio": "1:1", "seed": 42, "output_format": "png"}
+FLEX = {"enable_prompt_expansion": False, "num_inference_steps": 50, "guidance_scale": 5}
 RESOLUTION |= {"num_images": 1, "limit_generations": True}
 
 
@@ -39,7 +40,7 @@ def model_error(kind, message, *place):
     [
         ("flux-2-pro", "1K", PIXELS),
         ("flux-2", "1K", PIXELS | {"enable_prompt_expansion": False}),
-        ("flux-2-flex", "1K", PIXELS | {"enable_prompt_expansion": False}),
+        ("flux-2-flex", "1K", PIXELS | FLEX),
         ("flux-pro/v1.1", "1K", PIXELS | {"enhance_prompt": False}),
         ("nano-banana-2", "4K", RESOLUTION | {"resolution": "4K"}),
         ("nano-banana-2", "512", RESOLUTION | {"resolution": "0.5K"}),

@@ -17,6 +17,7 @@ PARAMETERS = {
     "output_quality": 100,
     "seed": 42,
 }
+FLEX = {"prompt_upsampling": False, "steps": 50, "guidance": 5}
 IMAGES = [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"]
 IMAGES_SENT = ["data:image/png;base64,iVBORw0KGgo=", "data:image/jpeg;base64,/9j/"]
 TIMES = {"started_at": "2026-11-22T10:00:01.500Z", "completed_at": "2026-11-22T10:00:07.000Z"}
@@ -54,7 +55,7 @@ def finished(version=VERSION, queue_s=None, generation_s=None):
     [
         ("bfl/flux-2-pro", [], "models/bfl/flux-2-pro/predictions", {}),
         ("someone/model:abc123", [], "predictions", {}),
-        ("bfl/flux-2-flex", [], "models/bfl/flux-2-flex/predictions", {"prompt_upsampling": False}),
+        ("bfl/flux-2-flex", [], "models/bfl/flux-2-flex/predictions", FLEX),
         ("bfl/flux-2-pro", IMAGES, "models/bfl/flux-2-pro/predictions", {"input_images": IMAGES_SENT}),
     ],
     ids=["a model", "a pinned version", "prompt rewriting off", "references"],
