@@ -1,4 +1,4 @@
-"""Reads files that users bring: only regular ones, as a named pipe or a device would never end."""
+"""Reads files that users bring: only regular ones, as a pipe or a device would never end, and where they belong."""
 
 from __future__ import annotations
 
@@ -19,6 +19,17 @@ def open_regular(path: Path) -> io.BufferedReader:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     raise OSError(errno.EINVAL, "not a regular file", str(path))
+
+
+def path_inside(folder: Path, name: str) -> Path:
+    """Return the path of a file that a received table names; OSError if it leads out of the folder, links followed."""
+    path = folder / name
+    try:
+        if path.resolve().is_relative_to(folder.resolve()):
+            return path
+    except (ValueError, RuntimeError):  # a null byte, a ring of links
+        pass
+    raise OSError(errno.EINVAL, "leads out of its folder", str(path))
 
 
 def read_regular(path: Path) -> bytes:

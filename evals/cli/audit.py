@@ -30,6 +30,7 @@ def audit(run: Path | None, out: Path | None, json_wanted: bool) -> None:
     from evals.audit.claims import read_audited_article
     from evals.audit.page import audit_page, counts
     from evals.audit.rules import RULES
+    from evals.imageset.imageset import write_atomically
     from evals.rating.operations import notes as how_to_read
     from evals.rating.stage import operations_of
 
@@ -40,7 +41,7 @@ def audit(run: Path | None, out: Path | None, json_wanted: bool) -> None:
     if out is not None:
         of_run = ' --run "$RUN"' if run else ""
         command = f'twinlens audit{of_run} --out "$REPORTS/{out.name}"'
-        out.write_text(audit_page(article, claims, command), encoding="utf-8", newline="\n")
+        write_atomically(out, audit_page(article, claims, command).encode())
     if json_wanted:
         print_json(
             {

@@ -85,6 +85,7 @@ def compare(
 
     doing("comparing the runs")
     from evals import load_run
+    from evals.imageset.imageset import write_atomically
     from evals.rating.drift.changes import drift as compare_runs
     from evals.rating.drift.gate import check_compared, chosen_rows, failed_rows, is_chosen
     from evals.rating.stage import rate_run
@@ -106,7 +107,7 @@ def compare(
     failures = [f"{name_of(row)} {'got worse' if row['direction'] == 'worse' else 'has changed'}" for row in failed]
     if page is not None:
         text = drift_page(changes, (run_a.name, run_b.name), checks, failures)
-        page.write_text(visible(text), encoding="utf-8", newline="\n")
+        write_atomically(page, visible(text).encode())
     if json_wanted:
         asked = {"fail_on": fail_on, "failures": failures, "thresholds": checks}
         print_json({**changes, **(asked if fail_on or checks else {})})

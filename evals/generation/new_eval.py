@@ -13,6 +13,7 @@ from evals.facts.models import read_facts
 from evals.facts.pricing import SIZES
 from evals.facts.sources import FactsError
 from evals.imageset.contract import EVAL
+from evals.imageset.imageset import write_atomically
 from evals.suites.own_prompts import read_own_prompts
 from evals.suites.suite import PromptItem, Suite, read_suite, suite_names
 from evals.suites.writing import write_suite
@@ -85,7 +86,7 @@ def write_new_eval(folder: Path, systems: Sequence[str], prompts: str, size: str
     }
     path = folder / EVAL
     text = yaml.safe_dump(definition, allow_unicode=True, default_flow_style=None, sort_keys=False, width=100)
-    path.write_text(_COMMENT + text, encoding="utf-8")
+    write_atomically(path, (_COMMENT + text).encode())
     return path, notes
 
 

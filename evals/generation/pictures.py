@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import threading
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from evals.imageset.contract import IMAGES
 from evals.imageset.copying import copy_picture
 from evals.imageset.decoding import UnreadableImage, decode_bytes, open_picture
 from evals.imageset.imageset import write_atomically
+from evals.regular_files import path_inside, read_regular
 
 _LEAST_FREE_BYTES = 256 * 2**20
 _DECODED_AT_ONCE = 2
@@ -90,12 +92,14 @@ class Pictures:
             raise NotAPicture(str(error)) from None
 
     def read(self, file_name: str) -> bytes:
-        """Return the bytes of a stored picture."""
-        return (self.folder / file_name).read_bytes()
+        """Return the bytes of a stored picture; OSError if it is none or lies outside the folder."""
+        return read_regular(path_inside(self.folder, file_name))
 
     def holds(self, file_name: str) -> bool:
         """Tell whether a stored picture is still there."""
-        return (self.folder / file_name).is_file()
+        with contextlib.suppress(OSError):
+            return path_inside(self.folder, file_name).is_file()
+        return False
 
     def check_space(self) -> None:
         """Refuse to send anything while the disk has no room for what comes back.

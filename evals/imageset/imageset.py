@@ -9,6 +9,7 @@ import json
 import math
 import os
 import re
+import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -37,7 +38,7 @@ _DEEPEST = 50
 
 MOST_SYSTEMS = 200
 """Every two of them are compared in every metric; many more are another column taken for the systems."""
-_STAGED = re.compile(r"\.(\d+)\.new$")
+_STAGED = re.compile(r"\.(\d+)(\.[0-9a-f]+)?\.new$")
 
 
 class ImageSetError(ValueError):
@@ -206,15 +207,28 @@ def write_metadata(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that it is there whole or not at all, also when the process dies."""
-    staged = path.with_name(f".{path.name}.{os.getpid()}.new")
+    with named_in_errors(path):
+        staged, file = open_staged(path)
     try:
-        with named_in_errors(path), staged.open("wb") as out:
+        with named_in_errors(path), os.fdopen(file, "wb") as out:
             out.write(content)
             out.flush()
             os.fsync(out.fileno())
         os.replace(staged, path)
     finally:
         staged.unlink(missing_ok=True)
+
+
+def staged_path(path: Path) -> Path:
+    """Return a place beside a file for what will become it, under a name that nobody can have taken beforehand."""
+    return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(8)}.new")
+
+
+def open_staged(path: Path) -> tuple[Path, int]:
+    """Make such a file and open it; a link that lies in its place is refused, not followed."""
+    staged = staged_path(path)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    return staged, os.open(staged, flags, 0o666)
 
 
 @contextlib.contextmanager

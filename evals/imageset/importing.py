@@ -21,6 +21,7 @@ from evals.imageset.imageset import (
     ImageSetError,
     id_of_prompt,
     read_requests,
+    staged_path,
     write_atomically,
     write_image_set,
 )
@@ -282,7 +283,7 @@ def _write(
     progress: Callable[[str, int, int], None],
 ) -> list[_Picture]:
     """Write the set beside its place and move it there when it is whole; return what was written."""
-    staged = out.with_name(f".{out.name}.{os.getpid()}.new")
+    staged = staged_path(out)
     written: list[_Picture] = []
     indices: dict[Path, FolderIndex] = {}
 

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from evals.imageset.contract import SCORES
-from evals.imageset.imageset import named_in_errors
+from evals.imageset.imageset import named_in_errors, open_staged
 from metrics.encoders.catalogue import Encoder
 from metrics.measurement import Measurement
 from metrics.specification import MetricSpec
@@ -90,7 +90,6 @@ class ScoreTableWriter:
         """Open nothing yet; ``large_seeds`` as in `schema`."""
         self._schema = schema(large_seeds)
         self.target = folder / SCORES
-        self._staged = folder / f".{SCORES}.{os.getpid()}.new"
         self._rows: list[dict[str, Any]] = []
         self._writer: Any = None
 
@@ -98,6 +97,8 @@ class ScoreTableWriter:
         """Open the temporary file."""
         import pyarrow.parquet as pq
 
+        self._staged, file = open_staged(self.target)
+        os.close(file)
         self._writer = pq.ParquetWriter(self._staged, self._schema, compression="zstd")
         return self
 

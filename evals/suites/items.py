@@ -93,14 +93,19 @@ def _check_language(code: str) -> str:
 
 
 def _beside_file(name: Any, info: ValidationInfo) -> Any:
-    """Return the path of a picture, which a suite's file names relative to itself."""
+    """Return the path of a picture, which a file of prompts names relative to its own folder and below that."""
     from evals.imageset.decoding import check_header
+    from evals.imageset.validation import FolderIndex
 
     if not isinstance(name, str) or not info.context:
         return name
-    path: Path = info.context["path"].parent / name
-    if not path.is_file():
-        raise refused(f"there is no file {path}; write paths relative to the suite's file")
+    folder: Path = info.context["path"].parent
+    # What such a file names is copied and sent to others: nothing that lies elsewhere on this machine.
+    files: FolderIndex = info.context.setdefault("files", FolderIndex(folder))
+    inside = name.removeprefix("./")
+    if trouble := files.problem(inside):
+        raise refused(f"{trouble[0]}; {trouble[1]}")
+    path = folder / inside
     if problem := check_header(path):
         raise refused(f"{path.name} {problem}; replace the file")
     return path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import sys
 import urllib.error
 import urllib.request
@@ -130,8 +131,9 @@ def _record(name: str, weights: Path) -> None:
     record = fetched() | {name: {"revision": revision, "weights_sha256": sha256_of(*shards_of(weights))}}
     path = weights_folder() / FETCHED
     path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_suffix(f".{os.getpid()}.new")
-    staged.write_text(json.dumps(record, indent=2, sort_keys=True), "utf-8")
+    staged = path.with_suffix(f".{secrets.token_hex(8)}.new")
+    with staged.open("x", encoding="utf-8") as out:
+        out.write(json.dumps(record, indent=2, sort_keys=True))
     os.replace(staged, path)
 
 

@@ -283,4 +283,48 @@ NAMES = [
     }.items()
 ]
 
-CASES = [*ROWS, *PATHS, *PICTURES, *stored(), *NAMES]
+
+def planted(name: str) -> Build:
+    """Put a link to the eval where this process would write a file before it takes its name."""
+    return lambda: Path(f"{Path(name).parent}/.{Path(name).name}.{os.getpid()}.new").symlink_to("../small.yaml")
+
+
+def linked(name: str, to: str) -> Build:
+    return replace_by(name, lambda path: path.symlink_to(to))
+
+
+def asked(reference: Callable[[], str]) -> Build:
+    """Write prompts and a suite in a folder of their own that name this reference picture."""
+
+    def write() -> None:
+        Path("out").mkdir()
+        Path("out/p.jsonl").write_text(json.dumps({"prompt": "y", "reference_images": [reference()]}))
+        Path("out/mine.yaml").write_text(SUITE[:-1].replace("}", f", reference_images: [{json.dumps(reference())}]}}"))
+
+    return write
+
+
+def link_to_picture() -> str:
+    Path("out/link.png").unlink(missing_ok=True)
+    Path("out/link.png").symlink_to(set_picture().absolute())
+    return "link.png"
+
+
+OUT = {
+    "a path out": (lambda: f"../{set_picture()}", "leads out of the folder"),
+    "an absolute path": (lambda: str(set_picture().absolute()), "is an absolute path"),
+    "a link out": (link_to_picture, "leads out of the folder through a link"),
+}
+
+GENERATE_PROMPTS = "generate --systems flux-2-pro@bfl,flux-2-klein-4b@bfl --simulated --out new --prompts"
+LINKS = [
+    *(Case("reference picture", f"{what}, in {file}", asked(reference), f"{command} out/{file}", sentence)
+      for what, (reference, sentence) in OUT.items()
+      for file, command in (("p.jsonl", GENERATE_PROMPTS), ("mine.yaml", "suites show"))),
+    Case("link", "in the way of ratings.json", lambda: (remove("run/ratings.json")(), planted("run/ratings.json")()),
+         "rate run", "images scored", 0, ("run/ratings.json",)),
+    Case("link", "for the page of compare", linked("page.html", "small.yaml"), "compare made made --page page.html",
+         "page: page.html", 0, ("page.html",)),
+]  # fmt: skip
+
+CASES = [*ROWS, *PATHS, *PICTURES, *stored(), *NAMES, *LINKS]

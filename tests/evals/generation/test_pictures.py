@@ -92,3 +92,14 @@ def test_two_pictures_are_decoded_at_once_and_no_more(tmp_path, monkeypatch, scr
         stored = list(threads.map(lambda n: folder.store(f"s{n}", scripted.png((n, 0, 0))), range(16)))
     assert len({picture.file_name for picture in stored}) == 16
     assert max(peaks) == 2
+
+
+@pytest.mark.parametrize("name", ["../private.png", "images/link.png", "images/\0.png"])
+def test_a_name_of_a_received_ledger_that_leads_out_of_the_folder_is_not_read(tmp_path, scripted, name):
+    (tmp_path / "private.png").write_bytes(scripted.png("red"))
+    (tmp_path / "set/images").mkdir(parents=True)
+    (tmp_path / "set/images/link.png").symlink_to(tmp_path / "private.png")
+    pictures = Pictures(tmp_path / "set", {})
+    assert not pictures.holds(name)
+    with pytest.raises(OSError, match="leads out of its folder"):
+        pictures.read(name)

@@ -74,7 +74,7 @@ REFUSED = {
     "no picture": (
         "p.csv",
         "prompt,reference_images\na,x.png\n",
-        r"line 2: column 'reference_images': there is no file",
+        r"line 2: column 'reference_images': the file 'x.png' does not exist",
     ),
     "an edit of nothing": (
         "p.jsonl",

@@ -100,7 +100,11 @@ MISTAKES = [
     ("id: hero-2", "id: hero-1", r"line 9, item 'hero-1'.*: 'hero-1' is listed twice \(first in line 8\)"),
     ("shot: 2", "shot: 1", r"line 9, item 'hero-2', field 'shot': shot 1 of 'hero' is listed twice \(first in line 8"),
     (", shot: 2", "", r"line 9, item 'hero-2', field 'shot': it is missing; sequence_id and shot belong together"),
-    ("id: shop,", "id: shop, reference_images: dog.png,", r"line 7, .*'reference_images': there is no file .*dog.png"),
+    (
+        "id: shop,",
+        "id: shop, reference_images: dog.png,",
+        r"line 7, .*'reference_images': the file 'dog.png' does not exist",
+    ),
     ("limits: Small.", "limits: S\nfirst_shot_as_reference: often", r"line 6, field 'first_shot_as_.* is not true or"),
     ("language: en", "language: English", r"field 'language': 'English' is not a language code"),
     ("position: left", "position: lft", r"line 12, .*'position': there is no position 'lft'; did you mean 'left'\?"),
