@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from evals.cli.tables import print_lines, print_table
 
 if TYPE_CHECKING:
+    from evals.voting.fitting import FittedWeights
     from evals.voting.metrics import MetricAgainstPeople
     from evals.voting.people import Figure, People, PeopleRow
 
@@ -29,6 +30,7 @@ def print_people(people: People, systems: Sequence[str], verbose: bool = False) 
     if rows:
         print_table("", headings, rows, right=headings[1:], box=None, padding=(0, 2, 0, 0), pad_edge=False)
     print_lines(_notes(people))
+    print_lines(map(_fitted, people["fitted"]))
     if verbose and rows:
         _print_details(people)
 
@@ -104,6 +106,20 @@ def _print_details(people: People) -> None:
         for one in people["voters"]
     )
     print_table("Voters", ["voter", "votes", "checks", "failed", ""], voters)
+
+
+def _fitted(fit: FittedWeights) -> str:
+    if fit["reason"] is not None or fit["equal"] is None or fit["fitted"] is None or fit["gain"] is None:
+        return f"weights of {fit['row']}: not fitted; {fit['reason']}"
+    weights = ", ".join(f"{name} {weight:.2f}" for name, weight in fit["weights"].items())
+    interval = ""
+    if fit["low"] is not None and fit["high"] is not None:
+        interval = f" ({100 * fit['low']:+.0f} to {100 * fit['high']:+.0f})"
+    return (
+        f"weights of {fit['row']}: {weights}; on prompts left out of the fit they prefer what people prefer in "
+        f"{100 * fit['fitted']:.0f}%, equal weights in {100 * fit['equal']:.0f}%: {100 * fit['gain']:+.0f} points"
+        f"{interval}"
+    )
 
 
 def _number(value: float | None, low: float | None, high: float | None) -> str:

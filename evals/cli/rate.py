@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 @some_systems
 @own_weights
 @at_least
+@click.option(
+    "--fit-weights", is_flag=True, help="Fit the weights of each row's metrics to people's votes, and judge them."
+)
 @verbose
 @as_json
 def rate(run: Path, systems: list[str], weights: Path | None, verbose: bool, json_wanted: bool, **asked: Any) -> None:
@@ -46,7 +49,7 @@ def rate(run: Path, systems: list[str], weights: Path | None, verbose: bool, jso
     if systems:
         ratings = select_ratings(ratings, find_systems(systems, ratings["systems"]))
     checks = check_thresholds(ratings["stars"], asked["at_least"])
-    people = rate_people(loaded)
+    people = rate_people(loaded, fit=asked["fit_weights"])
     if json_wanted:
         beside = {"thresholds": checks, "people": people}
         print_json({**ratings, **{name: value for name, value in beside.items() if value}})

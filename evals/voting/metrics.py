@@ -60,26 +60,34 @@ def metrics_against_people(
     seed
         Of the bootstraps over prompts.
     """
+    pairs, leads = leads_of_metrics(judged, scores, suite)
+    rated = [_against(name, name in in_row, pairs, lead, seed) for name, lead in leads.items()]
+    return sorted(
+        (one for one in rated if one["n_pairs"]),
+        key=lambda one: (not one["in_row"], -(one["accuracy"] or 0.0), one["metric"]),
+    )
+
+
+def leads_of_metrics(judged: pd.DataFrame, scores: pd.DataFrame, suite: str) -> tuple[pd.DataFrame, dict[str, Numbers]]:
+    """Return the pairs of a row with people's lead for A (-0.5 to 0.5), and each metric's lead, above 0 if A is better.
+
+    A metric's lead is NaN where it has no value for one of the two. Parameters as for `metrics_against_people`.
+    """
     pairs = judged.groupby(_PAIR).agg(
         lead=("preference", "mean"), samples_a=("samples_a", "first"), samples_b=("samples_b", "first")
     )
     pairs = pairs.assign(lead=pairs["lead"] - 0.5).reset_index()
     own = scores[scores["control"].isna() & scores["value"].notna() & scores["suite"].fillna("").eq(suite)]
-    rated = []
+    leads = {}
     for name, rows in own.groupby("metric"):
         spec = _SPECS.get(str(name))
         if spec is not None and spec.better != "neither":
             values = _values_of_sides(rows, pairs)
-            sign = 1 if spec.better == "higher" else -1
-            leads = [
-                values.get(a, np.nan) - values.get(b, np.nan)
-                for a, b in zip(pairs["samples_a"], pairs["samples_b"], strict=True)
-            ]
-            rated.append(_against(spec.id, spec.id in in_row, pairs, sign * np.array(leads), seed))
-    return sorted(
-        (one for one in rated if one["n_pairs"]),
-        key=lambda one: (not one["in_row"], -(one["accuracy"] or 0.0), one["metric"]),
-    )
+            first, second = (
+                np.array([values.get(side, np.nan) for side in pairs[column]]) for column in ("samples_a", "samples_b")
+            )
+            leads[spec.id] = first - second if spec.better == "higher" else second - first
+    return pairs, leads
 
 
 def _values_of_sides(rows: pd.DataFrame, pairs: pd.DataFrame) -> Mapping[tuple[str, ...], float]:

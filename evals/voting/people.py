@@ -16,6 +16,7 @@ from evals.rating.statistics.intervals import Estimate
 from evals.run import Run
 from evals.voting.agreement import one_voter_with_others, voters_alpha
 from evals.voting.clusters import clustered_share, more_prompts
+from evals.voting.fitting import FittedWeights, fit_weights
 from evals.voting.judgements import Voter, judgements, screen_voters
 from evals.voting.metrics import MetricAgainstPeople, metrics_against_people
 from evals.voting.store import read_votes
@@ -61,15 +62,19 @@ class PeopleRow(TypedDict):
 
 
 class People(TypedDict):
-    """All that the votes of a run say; ``voters`` tells who failed the checks and is left out."""
+    """All that the votes of a run say; ``voters`` tells who failed the checks and is left out.
+
+    ``fitted`` are weights fitted to the votes, where these were asked for.
+    """
 
     n_votes: int
     voters: list[Voter]
     rows: list[PeopleRow]
+    fitted: list[FittedWeights]
 
 
-def rate_people(run: Run, seed: int = 0) -> People | None:
-    """Return what the votes of a run say, None where nobody has voted.
+def rate_people(run: Run, seed: int = 0, fit: bool = False) -> People | None:
+    """Return what the votes of a run say, None where nobody has voted; ``fit`` asks for weights fitted to them.
 
     Raises
     ------
@@ -84,7 +89,7 @@ def rate_people(run: Run, seed: int = 0) -> People | None:
     titles = {row_id: row.title for row_id, row in rows.items()}
     primary = {row_id: list(row.metrics) for row_id, row in rows.items()}
     suites = {row_id: row.suite or "" for row_id, row in rows.items()}
-    return people_of(votes, run.samples["system"], scores, suites, titles, primary, seed)
+    return people_of(votes, run.samples["system"], scores, suites, titles, primary, seed, fit)
 
 
 def people_of(
@@ -95,6 +100,7 @@ def people_of(
     titles: Mapping[str, str] | None = None,
     primary: Mapping[str, Sequence[str]] | None = None,
     seed: int = 0,
+    fit: bool = False,
 ) -> People:
     """Return what votes say, from tables alone.
 
@@ -109,7 +115,9 @@ def people_of(
     suites, titles, primary
         By row id: its suite, its title, and the metrics that its stars are made of.
     seed
-        Of the bootstraps.
+        Of the bootstraps, and of the folds of a fit.
+    fit
+        Whether weights are fitted to the votes (`evals.voting.fitting.fit_weights`).
     """
     voters = screen_voters(votes)
     counted = judgements(votes, systems, voters)
@@ -119,7 +127,8 @@ def people_of(
     ]
     order = list(titles or suites)
     rows.sort(key=lambda row: order.index(row["row"]) if row["row"] in order else len(order))
-    return People(n_votes=len(counted), voters=voters, rows=rows)
+    fitted = fit_weights(counted, scores, suites, primary or {}, seed) if fit else []
+    return People(n_votes=len(counted), voters=voters, rows=rows, fitted=fitted)
 
 
 def _row(

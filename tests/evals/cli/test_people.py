@@ -10,17 +10,22 @@ from evals.cli.main import main
 from tests.voting_run import SYSTEMS, write_voting_run
 
 
-@pytest.fixture
-def run(tmp_path):
-    folder = write_voting_run(tmp_path / "run", n_prompts=8)
+def voted_run(tmp_path, n_prompts=8, edits=0):
+    folder = write_voting_run(tmp_path / "run", n_prompts=n_prompts)
     lines = ["voter,row,prompt_id,left,right,answer"]
     for voter in ("heron", "gull", "tern"):
         for n in range(8):
             answer = "right" if (voter, n) == ("tern", 3) else "left"
             lines.append(f"{voter},signs:text,signs-id-{n},{','.join(SYSTEMS)},{answer}")
+    lines += [f"heron,retouching:editing,retouching-id-{n},{','.join(SYSTEMS)},left" for n in range(edits)]
     (tmp_path / "votes.csv").write_text("\n".join(lines))
     assert call("vote", folder, "--import", tmp_path / "votes.csv").exit_code == 0
     return folder
+
+
+@pytest.fixture
+def run(tmp_path):
+    return voted_run(tmp_path)
 
 
 def call(*arguments):
@@ -69,3 +74,13 @@ def test_a_notebook_shows_and_draws_it(run, tmp_path):
     assert other.people().empty
     with pytest.raises(ValueError, match="nobody has voted"):
         other.plot.people()
+
+
+@pytest.mark.parametrize(
+    ("n_prompts", "says"), [(8, "not fitted; 20 prompts are needed"), (24, "equal weights in 0%: +")]
+)
+def test_weights_are_fitted_on_request_alone(n_prompts, says, tmp_path):
+    folder = voted_run(tmp_path, n_prompts, edits=n_prompts)
+    fitted = call("rate", folder, "--fit-weights").stdout.replace("\n", " ")
+    assert says in fitted.split("weights of retouching:editing: ")[1]
+    assert "weights of" not in call("rate", folder).stdout
