@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import PIL.Image
 import PIL.PngImagePlugin
@@ -57,3 +59,9 @@ def serve_run(folder: Path, port: int) -> None:
     with VoteStore(folder, pairs) as store:
         application = VotingPages(run, store, pairs).application()
         asyncio.run(serve(application, "127.0.0.1", port, lambda _: None))
+
+
+def run_apart(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in a thread of its own: in the main one Playwright's loop runs once a browser was opened."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(function, *arguments).result()

@@ -1,11 +1,13 @@
 """The command ``twinlens vote``: what it does without a browser, and how it refuses."""
 
+import functools
+
 import pytest
 from click.testing import CliRunner
 
 from evals.cli.main import main
 from evals.voting.store import read_votes
-from tests.voting_run import SYSTEMS, write_voting_run
+from tests.voting_run import SYSTEMS, run_apart, write_voting_run
 
 
 @pytest.fixture
@@ -14,7 +16,8 @@ def run(tmp_path):
 
 
 def vote(*arguments):
-    return CliRunner().invoke(main, ["vote", *map(str, arguments)], catch_exceptions=False)
+    invoke = functools.partial(CliRunner().invoke, catch_exceptions=False)
+    return run_apart(invoke, main, ["vote", *map(str, arguments)])
 
 
 def test_votes_are_imported_and_a_voter_is_deleted(run, tmp_path):

@@ -16,7 +16,7 @@ from evals.run import Run
 from evals.voting.application import VotingPages
 from evals.voting.pairs import voting_pairs
 from evals.voting.store import VoteStore
-from tests.voting_run import serve_run, write_voting_run
+from tests.voting_run import run_apart, serve_run, write_voting_run
 
 QUESTION = re.compile(r'name="question" value="([\w-]+)"')
 
@@ -44,7 +44,7 @@ def visit(run, scenario, token=""):
                 await scenario(client)
             return store.votes()
 
-    return asyncio.run(go())
+    return run_apart(asyncio.run, go())
 
 
 async def asked(client, root=""):
@@ -228,7 +228,7 @@ def test_ten_voters_at_once_and_twenty_kills_lose_no_vote_and_count_none_twice(r
         await asyncio.gather(*(voter(f"voter {n}") for n in range(n_voters)))
 
     try:
-        asyncio.run(everybody())
+        run_apart(asyncio.run, everybody())
     finally:
         server.kill()
         server.join()
