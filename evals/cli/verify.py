@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -15,28 +16,29 @@ from evals.cli.tables import say
 @click.command()
 @click.argument("run", type=FilePath())
 @click.option("--sample", default=50, show_default=True, type=click.IntRange(min=0), help="Scores to compute again.")
+@click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), help="Draws the scores of an earlier check again.")
 @device
 @as_json
-def verify(run: Path, sample: int, device: str, json_wanted: bool) -> None:
-    """Check files, pictures and weights of a run against their hashes, and compute a part of its scores again.
+def verify(run: Path, sample: int, seed: int | None, device: str, json_wanted: bool) -> None:
+    """Check files, pictures and weights of a run against their hashes, and compute scores and ratings again.
 
-    Exit code 1 where something is different.
+    Of the scores a part is drawn at random. Hashes are no signatures: whoever can write the run can make them anew, and
+    only what is computed again tells then. Exit code 1 where something is different.
     """
     from evals import load_run
-    from evals.rating.stage import stored_ratings_are_whole
-    from evals.scoring.verification import Verification
+    from evals.rating.again import changed_ratings
     from evals.scoring.verification import verify as verify_run
 
     loaded = load_run(run)
-    found = verify_run(loaded, sample, device)
-    if not stored_ratings_are_whole(loaded):
-        ratings = f"the ratings of {run} were changed after they were made; twinlens rate {run} makes them anew"
-        found = Verification((*found.changed, ratings), found.n_scores, found.largest, found.differences)
+    found = verify_run(loaded, sample, device, seed)
+    found = dataclasses.replace(found, differences=(*found.differences, *changed_ratings(loaded)))
     if json_wanted:
         print_json(found.as_dict())
     else:
         say(found.sentence())
         for more in (*found.changed, *found.differences)[1:11]:
             say(f"  also: {more}")
+        if found.seed is not None:
+            say(f"  the scores were drawn at random; the same again: --seed {found.seed}")
     if found.outcome == "different":
         sys.exit(FOUND_A_PROBLEM)

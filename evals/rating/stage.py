@@ -66,10 +66,10 @@ def rate_run(run: Run, weights: Weights | None = None, where: str | None = None)
     """
     if weights is not None or where is not None:
         return _rated(run, weights, where)
-    path, made_from = run.path / RATINGS, _fingerprint(run)
+    path, made_from = run.path / RATINGS, fingerprint(run)
     if stored := _read_stored(path, made_from):
         return stored
-    fresh = _rated(run, None, None)
+    fresh = rate_anew(run)
     content = json.dumps(sealed({**fresh, "made_from": made_from}), indent=2, ensure_ascii=False, allow_nan=False)
     try:
         clear_leftovers(run.path)
@@ -79,6 +79,11 @@ def rate_run(run: Run, weights: Weights | None = None, where: str | None = None)
         if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
             raise
     return fresh
+
+
+def rate_anew(run: Run) -> RunRatings:
+    """Return the ratings of a run as its tables give them now, whatever is stored beside them."""
+    return _rated(run, None, None)
 
 
 def _rated(run: Run, weights: Weights | None, where: str | None) -> RunRatings:
@@ -127,16 +132,6 @@ def _missing_pictures(requests: pd.DataFrame | None) -> Iterator[str]:
         )
 
 
-def stored_ratings_are_whole(run: Run) -> bool:
-    """Return whether the ratings beside a run say what they said when they were made; true where there are none."""
-    try:
-        return is_sealed(json.loads((run.path / RATINGS).read_bytes()))
-    except FileNotFoundError:
-        return True
-    except (ValueError, RecursionError):
-        return False
-
-
 def _read_stored(path: Path, made_from: str) -> RunRatings | None:
     """Return the stored ratings, None if there are none, they are of other tables, or they are damaged."""
     with contextlib.suppress(OSError, ValueError, RecursionError):
@@ -156,7 +151,7 @@ def operations_by_size_of(run: Run) -> list[SystemOperations]:
     return [] if run.requests is None else operations_by_size(run.requests)
 
 
-def _fingerprint(run: Run) -> str:
+def fingerprint(run: Run) -> str:
     """Return a hash of all that ratings are made from: tables, requests, the eval, the facts, this code's version."""
     digest = hashlib.sha256(f"{version('twinlens')} {SCHEMA}".encode())
     for path in (*_CODE, *run_files(run.path, run.image_set).values(), *sorted(data_path("facts").glob("*.yaml"))):

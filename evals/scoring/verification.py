@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -38,13 +39,15 @@ _Key = tuple[str, tuple[str, ...], str | None]
 class Verification:
     """What was found: what is not what it was, how many scores were computed again, and how far they lay apart.
 
-    ``differences`` are those beyond the tolerance, first by the order of the score table.
+    ``differences`` are those beyond the tolerance, first by the order of the score table; ``seed``
+    drew what was computed again, None where nothing was.
     """
 
     changed: tuple[str, ...] = ()
     n_scores: int = 0
     largest: float = 0.0
     differences: tuple[str, ...] = ()
+    seed: int | None = None
 
     @property
     def outcome(self) -> Literal["reproduced", "within tolerance", "different"]:
@@ -76,7 +79,7 @@ class Verification:
         return f"{self.outcome}: every file is what it was, and {again}"
 
 
-def verify(run: Run, n_scores: int = 50, device: str = "auto", seed: int = 0) -> Verification:
+def verify(run: Run, n_scores: int = 50, device: str = "auto", seed: int | None = None) -> Verification:
     """Hold the files of a run against their hashes, and compute some of its scores again without its cache.
 
     Parameters
@@ -88,7 +91,7 @@ def verify(run: Run, n_scores: int = 50, device: str = "auto", seed: int = 0) ->
     device
         ``auto``, ``cpu`` or ``cuda``.
     seed
-        Of the draw.
+        Of the draw; by default one that nobody who made the run could know.
 
     Raises
     ------
@@ -103,6 +106,7 @@ def verify(run: Run, n_scores: int = 50, device: str = "auto", seed: int = 0) ->
         return Verification(tuple(changed))
     stored = run.read_scores(with_details=False)
     stored = stored[stored["value"].notna()]
+    seed = secrets.randbelow(2**32) if seed is None else seed
     drawn = stored.sample(min(n_scores, len(stored)), random_state=seed).sort_index()
     specs = [spec for spec in METRICS if spec.id in set(drawn["metric"])]
     versions = run.provenance["metrics"]
@@ -118,7 +122,7 @@ def verify(run: Run, n_scores: int = 50, device: str = "auto", seed: int = 0) ->
     changed += _other_weights(run, encoders)
     if changed:
         return Verification(tuple(changed))
-    return _compared(drawn, _measured_again(run, specs, encoders, _keys(drawn)))
+    return replace(_compared(drawn, _measured_again(run, specs, encoders, _keys(drawn))), seed=seed)
 
 
 def _exchanged_pictures(run: Run) -> Iterator[str]:

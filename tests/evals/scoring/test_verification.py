@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from evals import load_run
 from evals.cli.main import main
 from evals.rating.stage import rate_run
+from evals.run import sealed
 from evals.scoring.stage import score
 from evals.scoring.verification import _compared, verify
 from tests.run_folder import seal
@@ -56,6 +57,14 @@ def with_an_edited_rating(run):
     (run.path / "ratings.json").write_text(json.dumps(ratings))
 
 
+def with_forged_stars(run):
+    """The hash made anew, as anybody can who reads the code."""
+    ratings = json.loads((run.path / "ratings.json").read_text())
+    del ratings["sha256"]
+    ratings["rows"][0]["mean"] = 5.0
+    (run.path / "ratings.json").write_text(json.dumps(sealed(ratings)))
+
+
 def with_other_weights(run):
     encoders = [record | {"weights_sha256": "0" * 64} for record in run.provenance["encoders"]]
     seal(run.path, encoders=encoders)
@@ -69,6 +78,7 @@ def with_other_weights(run):
         (with_another_pixel, "is another one than was scored"),
         (lambda run: run.image_path(run.samples["sample_id"].iloc[0]).unlink(), "is gone"),
         (with_an_edited_rating, "the ratings of"),
+        (with_forged_stars, "ratings.json: metric quality.exposure, suite repeats, system a, mean: 5.0 stored, 0."),
         (with_other_weights, "the weights of "),
         (lambda run: seal(run.path, metrics=dict.fromkeys(METRICS, 99)), "is measured in another way now"),
     ],
@@ -87,3 +97,11 @@ def test_a_score_that_does_not_come_out_again_is_named_whatever_stands_in_its_pl
     drawn = pd.DataFrame({"metric": ["m"], "subject": [["s1"]], "control": [None], "value": [0.1]})
     (difference,) = _compared(drawn, {("m", ("s1",), None): again}).differences
     assert difference == f"m of s1 was 0.1 and is {now}"
+
+
+def test_nobody_knows_beforehand_which_scores_are_computed_again_and_the_seed_draws_them_once_more(run):
+    first, second = verify(run, n_scores=3), verify(run, n_scores=3)
+    assert first.seed != second.seed
+    assert verify(run, n_scores=3, seed=first.seed) == first
+    printed = CliRunner().invoke(main, ["verify", str(run.path), "--sample", "3", "--seed", "7"]).output
+    assert "--seed 7" in printed
