@@ -19,6 +19,7 @@ from evals.rating.stars.cells import StarDifference
 from evals.rating.stars.document import Stars
 from evals.rating.stars.table import TableRow
 from evals.rating.stars.totals import TotalDifference
+from evals.rating.statistics.intervals import MIN_PROMPTS
 from evals.reporting import formatting
 from evals.reporting.comparison import dimension_of
 from evals.reporting.formatting import join_names, pluralize
@@ -32,6 +33,9 @@ MOST_SENTENCES = 3
 """Of advice, and of cautions."""
 
 _NAMED_ROWS, _NAMED_SYSTEMS = 3, 4
+
+_LEAST_SHOWN = 0.05
+"""Stars; a smaller difference would be printed as 0.0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ def answer(ratings: RunRatings, provenance: Mapping[str, Any]) -> Answer:
     """Return the answer of a run from its ratings and ``provenance.json``."""
     stars = ratings["stars"]
     labels = system_labels(stars["systems"])
-    verdicts = {row["id"]: row_verdict(row, labels) for row in stars["rows"]}
+    verdicts = {row["id"]: row_verdict(row, labels, stars["n_compared"]) for row in stars["rows"]}
     return Answer(
         title=title(stars),
         rehearsal=_rehearsal(stars),
@@ -85,7 +89,7 @@ def answer(ratings: RunRatings, provenance: Mapping[str, Any]) -> Answer:
 def title(stars: Stars) -> str:
     """Return the answer in one line: in how many measured and computed rows each system is ahead of all others."""
     labels = system_labels(stars["systems"])
-    verdicts = [row_verdict(row, labels) for row in stars["rows"] if row["problem"] is None]
+    verdicts = [row_verdict(row, labels, stars["n_compared"]) for row in stars["rows"] if row["problem"] is None]
     compared = [verdict for verdict in verdicts if verdict.compared]
     if not compared:
         return _without_comparison(stars, labels)
@@ -231,18 +235,24 @@ def _cautions(ratings: RunRatings, provenance: Mapping[str, Any]) -> Iterator[Ca
         systems = join_names([f"{system} ({n:,})" for system, n in missing.items() if n])
         says = f"Pictures that were made are not in the set, and the stars leave them out: {systems}."
         yield Caution(says, "Put the files back, then score again.")
+    behind = {(row["suite"], part["metric"]) for row in rows if _has_stars(row) for part in row["components"]}
+    used = " ".join(str(each["encoder"]) for each in ratings["rows"] if (each["suite"], each["metric"]) in behind)
     for encoder in provenance.get("encoders", ()):
-        if encoder["status"] == "used" and is_weak(encoder["name"]):
+        if encoder["status"] == "used" and is_weak(encoder["name"]) and encoder["name"] in used:
             says = f"{encoder['name']} is a {encoder['note'].partition('; real weights')[0]}."
             yield Caution(says, f"Stronger: {fetch_command(encoder['role'])}, then score again.")
     pairs = [pair for row in rows for pair in row["differences"] if pair["p_holm"] is not None]
     few = [pair for pair in pairs if pair["n_prompts"] < WELL_COVERED_PROMPTS]
     if few:
-        detectable = sorted(pair["detectable"] for pair in few if pair["detectable"] is not None)
-        needed = [pair["prompts_for_half_a_star"] for pair in few if pair["prompts_for_half_a_star"] is not None]
-        shows = f", where a difference of {detectable[len(detectable) // 2]:.1f} stars shows" if detectable else ""
+        # A pair that differs alike on every prompt does not tell what more of them would show.
+        detectable = [pair["detectable"] for pair in few if pair["detectable"] and pair["detectable"] >= _LEAST_SHOWN]
+        needed = [n for pair in few if (n := pair["prompts_for_half_a_star"]) and n > pair["n_prompts"]]
+        span = _span(min(detectable, default=0.0), max(detectable, default=0.0), "{:.1f}")
+        shows = f", where differences of {span} stars show, depending on the row" if detectable else ""
         more = (
-            f"Ask more prompts: {max(needed):,} in each row would show half a star." if needed else "Ask more prompts."
+            f"Ask more prompts: half a star would show in every row with {max(needed):,}."
+            if needed
+            else ("Ask more prompts.")
         )
         says = f"{len(few)} of {pluralize(len(pairs), 'comparison')} rest on fewer than {WELL_COVERED_PROMPTS} prompts"
         yield Caution(f"{says}{shows}.", more)
@@ -255,10 +265,13 @@ def _not_rated(ratings: RunRatings) -> tuple[NotRated, ...]:
     """Return the rows in which nobody has stars, collected by the reason, in the order of the table."""
     collected: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for row in ratings["stars"]["rows"]:
-        has_stars = any(cell["stars"] is not None for cell in (*row["cells"], *row["declared_cells"]))
-        if row["problem"] or not has_stars:
+        if row["problem"] or not _has_stars(row):
             collected.setdefault(_why_not_rated(row, ratings), []).append((row["id"], row["title"]))
     return tuple(NotRated(reason, remedy, tuple(rows)) for (reason, remedy), rows in collected.items())
+
+
+def _has_stars(row: TableRow) -> bool:
+    return any(cell["stars"] is not None for cell in (*row["cells"], *row["declared_cells"]))
 
 
 def _why_not_rated(row: TableRow, ratings: RunRatings) -> tuple[str, str]:
@@ -279,10 +292,12 @@ def _why_not_rated(row: TableRow, ratings: RunRatings) -> tuple[str, str]:
         return formatting.reason(code), f"to get {dimension}: {fetch}, then twinlens score again"
     if code is not None:
         return formatting.reason(code), "twinlens score IMAGESET --out RUN, on pictures that have it"
-    if not of_row:
+    n_prompts = max((each["n_prompts"] for each in (*of_row, *row["cells"])), default=0)
+    if not n_prompts:
         return "its prompts were not asked in this run", "ask them with: twinlens run EVAL --out RUN"
-    if row["problem"] is None:
-        return "fewer than 5 prompts", "ask more prompts with: twinlens run EVAL --out RUN"
+    if n_prompts < MIN_PROMPTS:
+        says = f"fewer than {MIN_PROMPTS} prompts ({n_prompts} asked)"
+        return says, "ask more prompts with: twinlens run EVAL --out RUN"
     return "its control failed here, so right cannot be told from wrong", "twinlens doctor names encoders that see more"
 
 

@@ -8,6 +8,7 @@ from string import ascii_uppercase
 
 from evals.rating.stars.cells import StarDifference
 from evals.rating.stars.table import TableRow
+from evals.rating.statistics.power import ALPHA
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +63,11 @@ def group_letters(row: TableRow) -> dict[str, str]:
     }
 
 
-def row_verdict(row: TableRow, labels: Mapping[str, str]) -> RowVerdict:
+def row_verdict(row: TableRow, labels: Mapping[str, str], n_compared: int) -> RowVerdict:
     """Return the verdict of a row in one line, whatever the number of systems; the names are the ``labels``.
 
-    Winners are the table's own: nothing is compared here.
+    Winners are the table's own: nothing is compared here. ``n_compared`` is how many comparisons were corrected
+    together; it is the reason where a difference would have been told alone.
     """
     ranked, first, pairs = _best_first(row), unbeaten(row), row["differences"]
     compared = any(pair["p_holm"] is not None for pair in pairs)
@@ -81,7 +83,9 @@ def row_verdict(row: TableRow, labels: Mapping[str, str]) -> RowVerdict:
     elif not compared:
         says = "too few common prompts to compare"
     elif not told:
-        says = "cannot be told apart"
+        alone = any(pair["p_value"] is not None and pair["p_value"] < ALPHA for pair in pairs)
+        would = "it would be" if len(ranked) == 2 else "some would be"
+        says = "cannot be told apart" + (f" (alone {would}; not among {n_compared:,} comparisons)" if alone else "")
     elif leader is not None:
         says = f"{labels[leader]} is ahead{_by(leader, row)}"
     else:

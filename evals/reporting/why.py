@@ -140,7 +140,7 @@ def why(stars: Stars, exhibits: Mapping[Key, Exhibit], systems: Sequence[str], c
                     id=row["id"],
                     anchor=anchor_of(row["id"]),
                     title=row["title"],
-                    verdict=row_verdict(row, labels).says,
+                    verdict=row_verdict(row, labels, stars["n_compared"]).says,
                     measures=tuple(_measure(part["metric"]) for part in row["components"]),
                     open=tuple(shown),
                     folded=tuple(folded),

@@ -20,7 +20,8 @@ def row(name: str, systems: str = "ab", problem: str | None = None, kind: str = 
     """
     differences = [
         {"system_a": a, "system_b": b, "better_system": better if better in systems else None, "n_prompts": 12,
-         "p_holm": None if better == "?" else 0.01, "stars": 1.0, "low": 0.5, "high": 1.5, "detectable": 0.8,
+         "p_holm": None if better == "?" else 0.01,
+         "p_value": 0.5 if better == "~" else 0.001, "stars": 1.0, "low": 0.5, "high": 1.5, "detectable": 0.8,
          "prompts_for_half_a_star": 40, "equal_within": None, "verdict": ""}
         for a, b in itertools.combinations(systems, 2)
         for better in [ahead.get(a + b) or "~"]
@@ -40,11 +41,12 @@ def row(name: str, systems: str = "ab", problem: str | None = None, kind: str = 
 def document(*rows: Any, systems: str = "ab") -> Any:
     totals: Any = {"systems": [], "differences": [], "weights": {}}
     return {"systems": list(systems), "simulated": [], "rows": list(rows), "totals": totals, "article_stars": {},
+            "n_compared": 42,
             "recommendations": [], "bradley_terry": None, "costs": []}  # fmt: skip
 
 
-def answered(*rows: Any, systems: str = "ab", common: Any = (), **encoder: str) -> Answer:
-    ratings: Any = {"stars": document(*rows, systems=systems), "common_prompts": list(common), "rows": []}
+def answered(*rows: Any, systems: str = "ab", common: Any = (), looked: Any = (), **encoder: str) -> Answer:
+    ratings: Any = {"stars": document(*rows, systems=systems), "common_prompts": list(common), "rows": list(looked)}
     return answer(ratings, {"encoders": [{"status": "used", **encoder}] if encoder else []})
 
 
@@ -82,7 +84,7 @@ def test_the_title_counts_the_rows_by_who_is_ahead_of_all_others(rows: Any, syst
 def test_systems_that_cannot_be_told_apart_share_a_letter(ahead: Any, letters: Any, says: str) -> None:
     of_three = row("one", "abc", **ahead)
     assert group_letters(of_three) == letters
-    assert row_verdict(of_three, {name: name for name in "abc"}).says == says
+    assert row_verdict(of_three, {name: name for name in "abc"}, 42).says == says
 
 
 @given(ahead=st.sets(st.sampled_from(list(itertools.combinations("abcdef", 2)))))
@@ -101,14 +103,51 @@ def test_the_advice_names_the_largest_leads_of_each_system_and_how_sure_they_are
     assert (first, second[:14]) == (expected, "Use a for two:")
 
 
+def test_a_row_that_alone_would_tell_says_among_how_many_it_does_not() -> None:
+    doubtful = row("one")
+    doubtful["differences"][0]["p_value"] = 0.01
+    says = row_verdict(doubtful, {"a": "a", "b": "b"}, 42).says
+    assert says == "cannot be told apart (alone it would be; not among 42 comparisons)"
+
+
+def test_the_caution_of_few_prompts_gives_the_span_of_what_shows_and_nothing_where_no_pair_varies() -> None:
+    rows = [row("one", ab="a"), row("two", ab="a"), row("steady", ab="a")]
+    for one, detectable, needed in zip(rows, (0.4, 1.2, 1e-17), (7, 80, 2), strict=True):
+        one["differences"][0] |= {"detectable": detectable, "prompts_for_half_a_star": needed}
+    (caution,) = answered(*rows).cautions
+    assert caution.says.endswith("prompts, where differences of 0.4 to 1.2 stars show, depending on the row.")
+    assert caution.remedy == "Ask more prompts: half a star would show in every row with 80."
+    (caution,) = answered(rows[-1]).cautions
+    assert (caution.says, caution.remedy) == (
+        "1 of 1 comparison rest on fewer than 20 prompts.",
+        "Ask more prompts.",
+    )
+
+
+@pytest.mark.parametrize(("n_prompts", "problem"), [(3, None), (1, "its control could not be measured here")])
+def test_a_row_of_few_prompts_says_how_many_were_asked(n_prompts: int, problem: str | None) -> None:
+    few = row("one", problem=problem)
+    few["components"] = [{"metric": "text.cer", "scale": {"problem": problem}}]
+    few["cells"] = [] if problem else [
+        {"system": name, "stars": None, "n_prompts": n_prompts, "reasons": {}} for name in "ab"]  # fmt: skip
+    rows = [{"suite": "s", "metric": "text.cer", "mean": 0.5, "n_prompts": n_prompts, "encoder": "e", "reasons": {}}]
+    ratings: Any = {"stars": document(few), "common_prompts": [], "rows": rows}
+    (group,) = answer(ratings, {}).not_rated
+    assert group.reason == f"fewer than 5 prompts ({n_prompts} asked)"
+
+
 def test_the_heaviest_cautions_come_first_each_with_what_to_do() -> None:
     apart = {"suite": "s", "system_a": "a", "system_b": "b", "n_prompts": 9, "n_common": 1, "nearly_equal": []}
     weak = {"role": "adherence", "name": "embedded:lite", "note": "weak encoder, not CLIP; real weights: elsewhere"}
-    cautions = answered(*DECIDED, common=[apart], **weak).cautions
-    assert [caution.says.split()[0] for caution in cautions] == ["1", "embedded:lite", "4"]
+    seen = {**row("six", ab="b"), "components": [{"metric": "adherence.clip"}]}
+    looked = [{"suite": "s", "metric": "adherence.clip", "encoder": "embedded:lite"}]
+    cautions = answered(*DECIDED, seen, common=[apart], looked=looked, **weak).cautions
+    assert [caution.says.split()[0] for caution in cautions] == ["1", "embedded:lite", "5"]
     assert cautions[1].says == "embedded:lite is a weak encoder, not CLIP."
     assert "twinlens models fetch open_clip:" in cautions[1].remedy
     assert all(caution.remedy for caution in cautions)
+    # No row with stars was measured with it.
+    assert [caution.says.split()[0] for caution in answered(*DECIDED, looked=looked, **weak).cautions] == ["4"]
     (of_prompts,) = answered(*DECIDED, role="aesthetic", name="aesthetic:v2", note="a proxy of taste").cautions
     assert of_prompts.says.startswith("4 of 4 comparisons")
 
