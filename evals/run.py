@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evals.imageset.checksums import eval_of
 from evals.imageset.contract import EVAL, FILE_MISSING, METADATA, PROVENANCE, REQUESTS, SAMPLES, SCORES, SUITES
 from evals.imageset.imageset import file_sha256
 
@@ -120,9 +121,11 @@ class Run:
         from evals.facts.sources import FactsError
         from evals.suites.suite import SuiteError
 
+        if (frozen := eval_of(self.image_set)) is None:
+            return None
         self._check(EVAL)
         with contextlib.suppress(DefinitionError, SuiteError, FactsError):
-            return read_definition(self.image_set.parent / EVAL)
+            return read_definition(frozen)
         return None
 
     @property
@@ -175,12 +178,12 @@ class Run:
 
 def run_files(folder: Path, image_set: Path) -> dict[str, Path]:
     """Return the files that say what was asked and measured, by name; not each of them need be there."""
-    asked = image_set.parent / EVAL
-    suites = sorted((image_set.parent / SUITES).glob("*.yaml")) if asked.is_file() else []
+    frozen = eval_of(image_set)
+    suites = sorted((frozen.parent / SUITES).glob("*.yaml")) if frozen and frozen.is_file() else []
     return {
         SCORES: folder / SCORES,
         SAMPLES: folder / SAMPLES,
-        EVAL: asked,
+        **({EVAL: frozen} if frozen else {}),
         **{f"{SUITES}/{path.name}": path for path in suites},
         REQUESTS: image_set / REQUESTS,
         METADATA: image_set / METADATA,

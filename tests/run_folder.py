@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from evals.imageset.contract import EVAL, IMAGES, PROVENANCE, REQUESTS, SAMPLES, SCORES
+from evals.imageset.contract import EVAL, IMAGES, LEDGER, PROVENANCE, REQUESTS, SAMPLES, SCORES
 from evals.imageset.imageset import file_sha256
 from evals.run import run_files, sealed
 from evals.scoring.table import schema
@@ -64,6 +64,7 @@ def write_run(
         write_lines(images / REQUESTS, requests)
     if frozen_eval is not None:
         (folder / EVAL).write_text(frozen_eval, encoding="utf-8")
+        (images / LEDGER).touch()  # the eval is the set's own
     seal(folder, **{**_PROVENANCE, **provenance, "image_set": image_set})
     return folder
 

@@ -18,7 +18,7 @@ from evals.definition import EvalDefinition, definition_path, read_definition
 from evals.facts.models import read_facts, rehearsed_name
 from evals.facts.pricing import expected_cost_usd
 from evals.generation.plan import ImageRequest, plan_requests
-from evals.imageset.contract import EVAL, IMAGES
+from evals.imageset.contract import EVAL, IMAGES, LEDGER
 from evals.imageset.imageset import read_image_set, write_metadata
 from evals.scoring.plans import Plan
 from evals.scoring.subjects import plan_subjects
@@ -136,6 +136,7 @@ def write_synthetic_run(
         for suite, names in metrics.items()
         for score in _scores(suite, names, [row for row in brought.rows if row["suite"] == suite], generator)
     ]
+    (images / LEDGER).touch()  # the eval is the set's own
     return write_run(
         folder,
         brought.rows,

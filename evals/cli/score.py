@@ -54,9 +54,10 @@ def score(
 
 def _run_of(source: Path) -> Path:
     """Return where the run of an image set goes that nobody named a folder for."""
-    from evals.imageset.contract import EVAL
+    from evals.imageset.checksums import eval_of
+    from evals.imageset.contract import IMAGES
 
-    if (source / EVAL).is_file():
+    if (frozen := eval_of(source / IMAGES)) and frozen.is_file():
         return source
     path = source.resolve() if source.name in ("", "..") else source
     return path.with_name(f"{path.name}-scored")

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from evals.imageset.contract import CHECKSUMS, EVAL, METADATA, REQUESTS
+from evals.imageset.contract import CHECKSUMS, EVAL, IMAGES, LEDGER, METADATA, REQUESTS
 from evals.imageset.imageset import file_sha256, write_atomically
 from evals.regular_files import read_regular
 
 _FILES = (METADATA, REQUESTS, f"../{EVAL}")
+
+
+def eval_of(folder: Path) -> Path | None:
+    """Return where the frozen eval of a generated set belongs, None for a set that was brought.
+
+    A set that TwinLens generated is the ``images`` of a run folder and holds its ledger or its hashes; an ``eval.yaml``
+    beside any other set is somebody else's.
+    """
+    folder = folder.absolute()
+    is_generated = folder.name == IMAGES and any((folder / name).is_file() for name in (LEDGER, CHECKSUMS))
+    return folder.parent / EVAL if is_generated else None
 
 
 def write_checksums(folder: Path) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 
 import filelock
 
-from evals.imageset.checksums import changed_file
-from evals.imageset.contract import CHECKSUMS, EVAL, IMAGES, METADATA, PROVENANCE, SAMPLES
+from evals.imageset.checksums import changed_file, eval_of
+from evals.imageset.contract import CHECKSUMS, IMAGES, METADATA, PROVENANCE, SAMPLES
 from evals.imageset.decoding import check_header
 from evals.imageset.imageset import (
     ImageSet,
@@ -103,7 +103,7 @@ def score(
     rows = with_one_text_a_prompt(image_set.rows)
     specs = select_metrics(metrics, rows)
     _claim(out, image_set)
-    chosen = choose_encoders(roles_of(specs), encoders, device, _preferred_encoders(image_set.folder.parent / EVAL))
+    chosen = choose_encoders(roles_of(specs), encoders, device, _preferred_encoders(eval_of(image_set.folder)))
     cache = FeatureCache(Path(features) if features else out / "features")
     with _only_writer(out), cache.closing(), Decoders() as decoders:
         table = FeatureTable(image_set.folder, cache, decoders, progress, bad, _recorded_hashes(image_set))
@@ -168,7 +168,7 @@ def select_metrics(asked_for: Sequence[str], rows: Sequence[Mapping[str, Any]]) 
     return list(chosen.values())
 
 
-def _preferred_encoders(definition: Path) -> Mapping[str, Sequence[str]]:
+def _preferred_encoders(frozen: Path | None) -> Mapping[str, Sequence[str]]:
     """Return the encoders that the frozen eval of a run names, by role; none where there is no eval.
 
     Raises
@@ -178,7 +178,7 @@ def _preferred_encoders(definition: Path) -> Mapping[str, Sequence[str]]:
     """
     from evals.definition import read_definition
 
-    return read_definition(definition).encoders if definition.is_file() else {}
+    return read_definition(frozen).encoders if frozen and frozen.is_file() else {}
 
 
 def _image_set_folder(source: Path) -> Path:

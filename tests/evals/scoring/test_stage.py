@@ -15,11 +15,11 @@ import yaml
 
 from evals import load_run
 from evals.cli.details import print_details
-from evals.definition import read_definition
+from evals.definition import definition_path, read_definition
 from evals.imageset.imageset import ImageSetError
 from evals.rating.stage import rate_run
 from evals.reporting import write_report
-from evals.run import RunError
+from evals.run import Run, RunError
 from evals.scoring.stage import ScoringError, score
 from metrics.encoders.catalogue import EncoderUnavailable
 from metrics.encoders.extractor import Extractor
@@ -130,6 +130,7 @@ def test_of_the_encoders_that_an_eval_prefers_the_first_at_hand_serves_and_the_r
 ):
     monkeypatch.setenv("INSIGHTFACE_HOME", str(tmp_path / "no packs"))
     shutil.copytree(sequences, tmp_path / "run/images")
+    (tmp_path / "run/images/ledger.jsonl").touch()
     frozen = read_definition("demo").model_dump(exclude={"rows", "simulated", "truth"}, exclude_defaults=True)
     frozen |= {"systems": list(frozen["systems"]), "suites": list(frozen["suites"])}
 
@@ -144,6 +145,18 @@ def test_of_the_encoders_that_an_eval_prefers_the_first_at_hand_serves_and_the_r
     assert records_with("dlib:resnet_v1", "insightface:buffalo_l") == [used]
     with pytest.raises(EncoderUnavailable, match="insightface:buffalo_l"):
         records_with("insightface:buffalo_l")
+
+
+@pytest.mark.parametrize("name", ["set", "images"])
+def test_a_strangers_eval_beside_a_brought_set_is_none_of_its_business(repeats, tmp_path, name):
+    shutil.copytree(repeats, tmp_path / name)
+    before = score(tmp_path / name, tmp_path / "before", ["reproducibility.ssim"])
+    shutil.copy(definition_path("demo"), tmp_path / "eval.yaml")
+    (tmp_path / "suites").mkdir()
+    (tmp_path / "suites/theirs.yaml").write_text("not: ours")
+    after = score(tmp_path / name, tmp_path / "after", ["reproducibility.ssim"])
+    for run in (before, after):
+        assert (Run(run.path).definition, Run(run.path).changed_files()) == (None, {})
 
 
 def file_of(image_set, row):
