@@ -78,7 +78,7 @@ MISTAKES = [
     ("[flux-2-pro@bfl, g", '["FLUX.2 [pro]@bfl", g', r"line 2, .*is called flux-2-pro here; write flux-2-pro@bfl"),
     ("[flux-2-pro@bfl, ", "[gemini-3-pro-image@google, ", r"line 2, .* is listed twice"),
     ("[demo-signs, ", "[demo-sings, ", r"line 3, .*there is no suite 'demo-sings'; did you mean 'demo-signs'\?"),
-    ("size: 1K", "size: 3K", r"line 6, field 'size': there is no size '3K'; known are 1K"),
+    ("size: 1K", "size: 3K", r"line 6, field 'size': there is no size '3K'; known are 1.5K, 1K"),
     ("size: 4K", "size: huge", r"line 9, row 'signs', field 'size': there is no size 'huge'; known are"),
     ("identity: ", "identiy: ", r"line 7, encoders, field 'identiy': .*did you mean 'identity'\?"),
     ("dlib:resnet_v1", "rapidocr:x", r"line 7, .*'identity': no encoder library 'rapidocr' measures identity"),

@@ -7,7 +7,7 @@ import pytest
 
 from evals.data_files import data_path
 from evals.facts.models import Latency, cautions, plain_name, read_facts
-from evals.facts.pricing import SIZES, FreePrice
+from evals.facts.pricing import SIZES, FreePrice, max_cost_usd
 from evals.facts.sources import FactsError, read_sources
 from evals.generation.hosts import HOSTS
 from tests.evals.facts.conftest import SOURCES
@@ -253,3 +253,21 @@ def test_every_source_is_used_by_somebody():
     assert len(sources) > 30
     for id_ in sources:
         assert any(re.search(rf"[\[ ,]{id_}[\],}}\s]", text) for text in texts), id_
+
+
+def test_a_size_between_two_others_is_offered_and_priced_where_a_model_has_it():
+    offer = FACTS.find("flux-3-image@bfl")
+    assert max_cost_usd(offer, "1K") < max_cost_usd(offer, "1.5K") == 0.07 < max_cost_usd(offer, "2K")
+    assert [each.system for each in OFFERS if "1.5K" in each.sizes] == [offer.system]
+
+
+@pytest.mark.parametrize(
+    ("model", "at_most"),
+    [
+        ("flux-2-klein-4b", {"bfl": 4, "local": 4}),
+        ("flux-2-flex", {"bfl": 8, "fal": 8, "replicate": 10}),
+        ("flux-2-dev", {"fal": 4, "replicate": 4, "local": 6}),
+    ],
+)
+def test_how_many_references_a_model_takes_is_known_by_host(model, at_most):
+    assert {each.host: each.references_at_most for each in OFFERS if each.model == model} == at_most
