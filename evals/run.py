@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evals.imageset.checksums import eval_of
-from evals.imageset.contract import EVAL, FILE_MISSING, METADATA, PROVENANCE, REQUESTS, SAMPLES, SCORES, SUITES
+from evals.imageset.contract import EVAL, FILE_MISSING, IMAGES, METADATA, PROVENANCE, REQUESTS, SAMPLES, SCORES, SUITES
 from evals.imageset.imageset import file_sha256
+from evals.regular_files import path_inside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -130,8 +131,9 @@ class Run:
 
     @property
     def image_set(self) -> Path:
-        """The folder of the image set that was scored."""
-        return Path(self.provenance["image_set"]["path"])
+        """The folder of the image set that was scored: in the run, wherever that was moved to, or where it lay."""
+        recorded, inside = Path(self.provenance["image_set"]["path"]), self.path / IMAGES
+        return inside.resolve() if recorded.name == IMAGES and inside.is_dir() else recorded
 
     def read_scores(self, with_details: bool = True) -> pd.DataFrame:
         """Read the score table anew, ``details`` parsed to dicts or, where nobody looks at them, left on disk."""
@@ -171,9 +173,34 @@ class Run:
             raise RunError(f"{path} is not what it was when the run was scored; {remedy}")
 
     def image_path(self, sample_id: str) -> Path | None:
-        """Return where a sample's image lies, None if it is not there any more."""
-        path = self.image_set / str(self.samples.loc[sample_id, "file_name"])
-        return path if path.is_file() else None
+        """Return where a sample's image lies, None if it is not there any more.
+
+        A run that somebody sent may name any file of this machine: none is shown that leads out of the image set, and
+        of a set outside the run none but the one whose hash was recorded.
+        """
+        row = self.samples.loc[sample_id]
+        path = self._file(str(row["file_name"]))
+        is_known = path is not None and (self._holds_pictures or file_sha256(path) == row.get("file_sha256"))
+        return path if is_known else None
+
+    def source_path(self, name: str) -> Path | None:
+        """Return where a picture lies that was sent along, None if it is not there any more.
+
+        Its own hash is not recorded, so that of a set outside the run only one is shown that has the scored table.
+        """
+        table = self.provenance["files"].get(METADATA)
+        is_known = self._holds_pictures or (table is not None and file_sha256(self.image_set / METADATA) == table)
+        return self._file(name) if is_known else None
+
+    @property
+    def _holds_pictures(self) -> bool:
+        return self.image_set.resolve().parent == self.path.resolve()
+
+    def _file(self, name: str) -> Path | None:
+        with contextlib.suppress(OSError):
+            path = path_inside(self.image_set, name)
+            return path if path.is_file() else None
+        return None
 
 
 def run_files(folder: Path, image_set: Path) -> dict[str, Path]:

@@ -106,12 +106,7 @@ class Copies:
         return self._copy_of(self._run.image_path(sample_id), scored_sha256(self._run, sample_id))
 
     def _copy_of_source(self, name: str) -> Copy | str:
-        return self._copy_of(self._path_of_source(name), None)
-
-    def _path_of_source(self, name: str) -> Path:
-        """Return where a picture lies that was sent along: inside the image set, as was checked when it was scored."""
-        path = self._run.image_set / name
-        return path if path.resolve().is_relative_to(self._run.image_set.resolve()) else self._run.image_set / "outside"
+        return self._copy_of(self._run.source_path(name), None)
 
     def _copy_of(self, path: Path | None, sha256: str | None) -> Copy | str:
         sha256 = sha256 or _sha256_of(path)
@@ -124,7 +119,7 @@ class Copies:
     def _map_of(self, pair: Pair) -> Copy | None:
         files = [(self._run.image_path(sample), scored_sha256(self._run, sample)) for sample in pair.samples]
         if pair.source:
-            files.insert(0, (self._path_of_source(pair.source), None))
+            files.insert(0, (self._run.source_path(pair.source), None))
         hashes = [sha256 or _sha256_of(path) for path, sha256 in files]
         name = _name(" against ".join(hashes))
         if all(hashes) and (kept := self._kept(name)):

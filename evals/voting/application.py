@@ -176,9 +176,7 @@ class VotingPages:
 
     def _paths(self, question: OpenQuestion, side: str) -> list[Path | None]:
         if side == "source":
-            folder = self._run.image_set.resolve()
-            paths = [(folder / name).resolve() for name in self._pairs[question.pair].sources]
-            return [path if path.is_relative_to(folder) else None for path in paths]
+            return [self._run.source_path(name) for name in self._pairs[question.pair].sources]
         samples = {"left": question.left, "right": question.right}.get(side, ())
         return [self._run.image_path(name) if name in self._run.samples.index else None for name in samples]
 

@@ -11,7 +11,7 @@ import pytest
 
 import evals
 from evals.data_files import data_path
-from evals.imageset.imageset import ImageSetError, id_of_prompt
+from evals.imageset.imageset import ImageSetError, file_sha256, id_of_prompt
 from evals.rating import stage
 from evals.rating.stage import rate_run
 from evals.run import Run, RunError
@@ -284,3 +284,38 @@ def test_a_score_table_with_values_of_another_type_is_refused(usual, column, val
     seal(usual)
     with pytest.raises(RunError, match=r"scores\.parquet is damaged"):
         rate_run(Run(usual))
+
+
+@pytest.mark.parametrize("name", ["../private.png", "images/link.png", "/etc/hostname", "images/\0.png"])
+def test_a_received_run_shows_no_picture_from_outside_its_image_set(tmp_path, name):
+    (tmp_path / "private.png").write_bytes(b"mine")
+    folder = write_run(tmp_path / "run", [{"sample_id": "a", "system": "m", "file_name": name}], [])
+    (tmp_path / "run/private.png").write_bytes(b"mine")
+    (folder / "images/images").mkdir()
+    (folder / "images/images/link.png").symlink_to(tmp_path / "private.png")
+    run = Run(folder)
+    assert run.image_path("a") is None
+    assert run.source_path(name) is None
+
+
+def test_of_a_set_outside_the_run_only_what_was_recorded_is_shown(tmp_path):
+    (tmp_path / "home").mkdir()
+    for name in ("known", "private"):
+        (tmp_path / f"home/{name}.png").write_bytes(name.encode())
+    hashes = {"known": file_sha256(tmp_path / "home/known.png"), "private": None}
+    rows = [{"sample_id": n, "system": "m", "file_name": f"{n}.png", "file_sha256": h} for n, h in hashes.items()]
+    folder = write_run(tmp_path / "run", rows, [], image_set={"path": str(tmp_path / "home")})
+    shown = [Run(folder).image_path(name) for name in hashes]
+    assert shown == [tmp_path / "home/known.png", None]
+    assert Run(folder).source_path("private.png") is None
+    (tmp_path / "home/metadata.jsonl").write_text("{}")
+    seal(folder)
+    assert Run(folder).source_path("private.png") == tmp_path / "home/private.png"
+
+
+def test_a_run_that_was_moved_uses_the_pictures_in_it(tmp_path):
+    folder = write_run(tmp_path / "run", [{"sample_id": "a", "system": "m", "file_name": "a.png"}], [])
+    (folder / "images/a.png").write_bytes(b"there")
+    folder.rename(tmp_path / "moved")
+    folder.mkdir()
+    assert Run(tmp_path / "moved").image_path("a") == tmp_path / "moved/images/a.png"
