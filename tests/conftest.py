@@ -21,6 +21,13 @@ os.environ.setdefault("TWINLENS_TRACEBACK", "1")
 os.environ["COLUMNS"] = "140"
 
 
+@pytest.fixture(autouse=True)
+def _without_a_clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no slow machine add a sign of life to what a command says; its own tests turn the clock themselves."""
+    if not request.module.__name__.endswith("test_progress"):
+        monkeypatch.setattr("evals.cli.progress.FIRST_S", 3600.0)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run what waits for the demo first: it takes minutes, and started last it would leave one process idle."""
     items.sort(key=lambda item: "demo_run" not in getattr(item, "fixturenames", ()))

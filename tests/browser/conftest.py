@@ -40,8 +40,9 @@ class Opened:
         return [f"{rule['id']}: {rule['nodes'][0]['html'][:200]}" for rule in found]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
+    # No longer than a module: playwright holds an event loop of its own, beside which no test could run another.
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine: apt-get install chromium")
     with sync_playwright() as playwright:

@@ -96,7 +96,7 @@ def test_two_out_of_a_run_of_more_are_shown_in_the_order_given(scored):
 @pytest.mark.parametrize(
     ("asked", "exit_code", "said"),
     [
-        ("flux-2-pro@bfl:precise=3.5", 0, "holds: flux-2-pro@bfl at least 3.5 in precise: 3.9 stars (3.7 to 4.2)"),
+        ("flux-2-pro@bfl:precise=3.5", 0, "holds: flux-2-pro@bfl at least 3.5 in precise: 3.8 stars (3.6 to 4.1)"),
         ("text=4", 1, "FAILS: flux-2-pro@bfl at least 4 in text: 3.1 stars (2.8 to 3.4)"),
         ("precise=1,speed-4k=1", 1, "FAILS: flux-2-pro@bfl at least 1 in speed-4k: nothing of it could be measured"),
         ("lora=1", 1, "FAILS: gemini-3-pro-image@google at least 1 in lora: "),

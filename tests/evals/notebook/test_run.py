@@ -14,7 +14,7 @@ from tests.synthetic_run import BANANA, BETTER, FLUX, write_synthetic_run
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return write_synthetic_run(tmp_path_factory.mktemp("notebook") / "run", prompts=12)
+    return write_synthetic_run(tmp_path_factory.mktemp("notebook") / "run", prompts=20)
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +72,10 @@ def test_stars_are_those_of_the_star_table_and_only_verdicts_name_a_winner(run):
     assert stars.loc["total"]["stars"].to_dict() == pytest.approx(totals)
     assert stars["n_prompts"].dtype == "Int64"
     verdicts = run.verdicts().set_index("row")
-    assert {row: verdicts.loc[row, "better_system"] for row in BETTER} == {
-        row: pd.NA if better is None else better for row, better in BETTER.items()
-    }
+    assert (
+        verdicts["better_system"].astype(object).where(verdicts["better_system"].notna(), None)[list(BETTER)].to_dict()
+        == BETTER
+    )
     assert [name for name in TABLES if "better_system" in getattr(run, name)()] == ["verdicts"]
     assert (
         run.verdicts().attrs["family"]
