@@ -79,7 +79,7 @@ def answer(ratings: RunRatings, provenance: Mapping[str, Any]) -> Answer:
     return Answer(
         title=title(stars),
         rehearsal=_rehearsal(stars),
-        advice=tuple(_advice(stars, verdicts, labels))[:MOST_SENTENCES],
+        advice=tuple(_advice(stars, verdicts, labels))[:MOST_SENTENCES] or tuple(_what_gives_rows(ratings)),
         cautions=tuple(_cautions(ratings, provenance))[:MOST_SENTENCES],
         not_rated=_not_rated(ratings),
         verdicts=verdicts,
@@ -145,6 +145,21 @@ def _advice(stars: Stars, verdicts: Mapping[str, RowVerdict], labels: Mapping[st
     yield from (_use(systems, best[systems], labels) for systems in ranked[: MOST_SENTENCES - bool(together)])
     if together:
         yield together
+
+
+def _what_gives_rows(ratings: RunRatings) -> Iterator[str]:
+    """Yield what is missing where no row was rated for anybody, and what would give rows."""
+    if any(map(_has_stars, (row for row in ratings["stars"]["rows"] if row["kind"] != "declared"))):
+        return
+    lacking: Counter[str] = Counter()
+    for each in ratings["rows"]:
+        lacking.update(each["reasons"] if each["mean"] is None else {})
+    missing = "; ".join(formatting.reason(code) for code, _ in lacking.most_common(3))
+    yield (
+        f"No row has stars yet{f': {missing}' if missing else ''}. Rows come from the prompts of the pictures "
+        f"({MIN_PROMPTS} or more that all systems were asked), from expected_text for lettering, from "
+        "reference_images for identity and edits, and from encoders, which twinlens doctor lists."
+    )
 
 
 def _use(systems: tuple[str, ...], rows: list[TableRow], labels: Mapping[str, str]) -> str:

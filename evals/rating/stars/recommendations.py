@@ -35,7 +35,8 @@ class Recommendation(TypedDict):
     it. ``only_able`` is the only system of several that can do what the case needs: a cited fact, which no test is
     needed for and which bears out no advice. ``n_prompts`` and ``p_holm`` are the fewest common prompts of any row
     behind it, and the largest corrected p-value, of the leader against each of the others; None where nothing was
-    compared. ``rated`` is the share of the profile's weight that counts. ``article`` is what an article recommends,
+    compared. ``rated`` is the share of the profile's weight that counts, ``unrated`` the shares of the other rows.
+    ``article`` is what an article recommends,
     ``article_models`` the models that it means, ``article_verdict`` whether this bears it out.
     """
 
@@ -43,6 +44,7 @@ class Recommendation(TypedDict):
     title: str
     why: str
     rated: float
+    unrated: dict[str, float]
     requirements: list[Requirement]
     totals: Totals
     system: str | None
@@ -75,8 +77,14 @@ class WeighedCase:
 
     @property
     def may_name(self) -> bool:
-        """Whether enough of it was rated, for two systems or more, to recommend one of them."""
-        return self.rated >= ENOUGH and bool(self.totals["differences"])
+        """Whether two systems or more are known to be able, and enough was rated, to recommend one of them."""
+        return not self.unknown and self.rated >= ENOUGH and bool(self.totals["differences"])
+
+    @property
+    def unknown(self) -> list[str]:
+        """The systems of which nobody knows whether they can do what the case requires."""
+        is_required = self.case.requires.capability or self.case.requires.host
+        return unknown_of(self.requirements) if is_required else []
 
 
 def weigh(case: UseCase, rated: Sequence[RatedRow], systems: Sequence[str]) -> WeighedCase:
@@ -112,7 +120,9 @@ def recommend(weighed: WeighedCase, advice: ArticleUseCase | None = None) -> Rec
     """
     case, totals, only_able = weighed.case, weighed.totals, weighed.only_able
     systems = [need["system"] for need in weighed.requirements]
-    if weighed.may_name or only_able or len(totals["systems"]) < 2:
+    if weighed.unknown:
+        system, verdict, change = None, _not_known(weighed.unknown), "a cited fact on it"
+    elif weighed.may_name or only_able or len(totals["systems"]) < 2:
         system, verdict, change = _verdict(totals, only_able)
     else:
         lacking = sorted(set(case.weights) - set(totals["weights"]))
@@ -125,6 +135,11 @@ def recommend(weighed: WeighedCase, advice: ArticleUseCase | None = None) -> Rec
         title=case.title,
         why=case.why,
         rated=0.0 if only_able else weighed.rated,
+        unrated={
+            row: weight / sum(case.weights.values())
+            for row, weight in case.weights.items()
+            if row not in totals["weights"]
+        },
         requirements=list(weighed.requirements) if case.requires.capability or case.requires.host else [],
         totals=totals,
         system=system,
@@ -142,14 +157,16 @@ def recommend(weighed: WeighedCase, advice: ArticleUseCase | None = None) -> Rec
 def select_case(case: Recommendation, systems: Sequence[str]) -> Recommendation:
     """Return a recommendation among some of its systems, from what was compared already: no p-value changes.
 
-    Where too little of it was rated for all systems, that is said for fewer too.
+    Where too little of it was rated for all systems, or of one nobody knows whether it can do what is needed, that is
+    said for fewer too.
     """
     requirements = [need for need in case["requirements"] if need["system"] in systems]
     chosen = select_totals(case["totals"], systems)
     only_able = only_able_of(requirements)
-    may_name = case["rated"] >= ENOUGH and bool(chosen["differences"])
+    is_known = not unknown_of(case["requirements"])
+    may_name = is_known and case["rated"] >= ENOUGH and bool(chosen["differences"])
     system, verdict, change = None, case["verdict"], case["would_change"]
-    if may_name or only_able or len(chosen["systems"]) < 2:
+    if may_name or (is_known and (only_able or len(chosen["systems"]) < 2)):
         system, verdict, change = _verdict(chosen, only_able)
     n_prompts, p_holm = _behind(chosen) if may_name else (None, None)
     selected = case.copy()
@@ -170,8 +187,17 @@ def select_case(case: Recommendation, systems: Sequence[str]) -> Recommendation:
 
 def only_able_of(requirements: Sequence[Requirement]) -> str | None:
     """Return the only system of several that can do what is required, None where more can or nobody else is there."""
-    able = [need["system"] for need in requirements if need["met"] is not False]
-    return able[0] if len(able) == 1 < len(requirements) else None
+    able = [need for need in requirements if need["met"] is not False]
+    return able[0]["system"] if len(able) == 1 < len(requirements) and able[0]["met"] else None
+
+
+def unknown_of(requirements: Sequence[Requirement]) -> list[str]:
+    """Return the systems of which nobody knows whether they can do what is required."""
+    return [need["system"] for need in requirements if need["met"] is None]
+
+
+def _not_known(systems: Sequence[str]) -> str:
+    return f"cannot tell: it is not known whether {' and '.join(systems)} can do what it needs"
 
 
 def _requirement(case: UseCase, system: str) -> Requirement:

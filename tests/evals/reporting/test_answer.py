@@ -97,6 +97,14 @@ def test_two_systems_share_a_letter_exactly_where_neither_is_ahead(ahead: Any) -
     assert set(unbeaten(of_six)) == {b for b in "abcdef" if not any(b == worse for _, worse in ahead)}
 
 
+def test_where_no_row_was_rated_the_answer_says_what_is_missing_and_what_gives_rows() -> None:
+    looked = [{"suite": "s", "metric": "adherence.clip", "mean": None, "reasons": {"no_prompt": 9}}]
+    (says,) = answered(looked=looked).advice
+    assert says.startswith("No row has stars yet: ")
+    assert all(name in says for name in ("prompts", "expected_text", "reference_images", "twinlens doctor"))
+    assert answered(row("one", ab="?")).advice == ()
+
+
 def test_the_advice_names_the_largest_leads_of_each_system_and_how_sure_they_are() -> None:
     first, second = answered(*DECIDED).advice
     expected = "Use b for one and three: it is ahead by 1.0 stars (over 12 prompts; corrected p at most 0.01)."

@@ -90,7 +90,7 @@ def test_less_than_half_of_the_weight_rated_is_too_little():
     assert (found["system"], found["verdict"]) == (None, "cannot tell: only 33% of its weight was rated")
     assert found["would_change"] == "stars for cost, unheard, on prompts that all were asked"
     enough = recommend(case({"precise": 1.0, "cost": 1.0}), rows, [FLUX, GEMINI])
-    assert (enough["rated"], enough["system"]) == (0.5, FLUX)
+    assert (enough["rated"], enough["system"], enough["unrated"]) == (0.5, FLUX, {"cost": 0.5})
     # Nor is a row in which nobody is told from the floor a rated one.
     rows = [rows[0], rated_row("identity", problem="its control fails")]
     found = recommend(case({"precise": 1.0, "identity": 3.0}), rows, [FLUX, GEMINI])
@@ -127,6 +127,17 @@ def test_teams_that_host_for_themselves_need_open_weights():
     assert (nobody["system"], nobody["verdict"]) == (None, "no system here can do what it needs")
 
 
+def test_nobody_is_named_where_it_is_not_known_who_can_do_what_is_needed():
+    for systems in (["mine", "theirs"], ["mine", GEMINI], [DEV, "mine"]):
+        rows = [rated_row("precise", shares=dict(zip(systems, (HIGH, LOW), strict=True)))]
+        assert recommend(case(), rows, systems)["system"] == systems[0]
+        found = recommend(case(capability="open_weights"), rows, systems)
+        assert (found["system"], found["only_able"], found["n_prompts"]) == (None, None, None)
+        unknown = [system for system in systems if system in ("mine", "theirs")]
+        says = f"cannot tell: it is not known whether {' and '.join(unknown)} can do what it needs"
+        assert found["verdict"] == recommendations.select_case(found, systems)["verdict"] == says
+
+
 def test_teams_on_a_cloud_need_a_model_that_it_serves():
     rows = [pair("precise", HIGH, LOW)]
     found = recommend(case(host="vertex"), rows, [FLUX, GEMINI])
@@ -146,7 +157,7 @@ def test_teams_on_a_cloud_need_a_model_that_it_serves():
 def test_nobody_knows_what_an_invented_system_can_and_a_rehearsal_has_the_facts_of_the_real_one(system, met):
     row = rated_row("precise", shares={system: HIGH, GEMINI: LOW})
     found = recommend(case(capability="editing"), [row], [system, GEMINI])
-    assert (found["requirements"][0]["met"], found["system"]) == (met, system)
+    assert (found["requirements"][0]["met"], found["system"]) == (met, system if met else None)
 
 
 @pytest.mark.parametrize(
