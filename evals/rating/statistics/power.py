@@ -47,9 +47,10 @@ def paired_power(effect: float, n: int, alpha: float = ALPHA) -> float:
         raise ValueError(f"a paired test needs at least 2 pairs, not {n}")
     critical = stats.t.ppf(1 - alpha / 2, n - 1)
     noncentrality = abs(effect) * n**0.5
-    above = stats.nct.sf(critical, n - 1, noncentrality)
-    # The far tail underflows to a value that scipy cannot always name; it is less than alpha / 2 and falls from there.
-    below = stats.nct.cdf(-critical, n - 1, noncentrality) if noncentrality < 5 else 0.0
+    above, below = stats.nct.sf(critical, n - 1, noncentrality), stats.nct.cdf(-critical, n - 1, noncentrality)
+    # scipy cannot always name the far tail: it is less than alpha / 2, and for so many pairs the normal's.
+    if not np.isfinite(below):
+        below = stats.norm.cdf(-critical - noncentrality)
     return float(above + below)
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -55,6 +55,7 @@ def test_more_prompts_show_smaller_differences(n, more):
 
 
 @given(st.integers(2, 100_000), st.floats(0.2, 0.99), st.floats(0.001, 0.1))
+@example(15_684, 0.2, 0.001)
 def test_the_effect_that_is_named_has_the_power_that_was_asked_for(n, power, alpha):
     effect = smallest_detectable_effect(n, power, alpha)
     assert paired_power(effect, n, alpha) == pytest.approx(power, abs=1e-6)
