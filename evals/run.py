@@ -132,8 +132,7 @@ class Run:
     @property
     def image_set(self) -> Path:
         """The folder of the image set that was scored: in the run, wherever that was moved to, or where it lay."""
-        recorded, inside = Path(self.provenance["image_set"]["path"]), self.path / IMAGES
-        return inside.resolve() if recorded.name == IMAGES and inside.is_dir() else recorded
+        return _image_set_in(self.path, self.provenance)
 
     def read_scores(self, with_details: bool = True) -> pd.DataFrame:
         """Read the score table anew, ``details`` parsed to dicts or, where nobody looks at them, left on disk."""
@@ -300,8 +299,15 @@ def _without_pictures(requests: Sequence[dict[str, Any]], samples: pd.DataFrame)
 def image_set_of(folder: Path) -> Path | None:
     """Return the image set that a run folder was scored from, None if the folder does not tell."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-        return Path(json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))["image_set"]["path"])
+        return _image_set_in(folder, json.loads((folder / PROVENANCE).read_text(encoding="utf-8")))
     return None
+
+
+def _image_set_in(folder: Path, record: Mapping[str, Any]) -> Path:
+    recorded = Path(record["image_set"]["path"])
+    # Runs of older versions do not tell whether the set was theirs; its name does.
+    in_run = record["image_set"].get("path_in_run", recorded.name) == IMAGES
+    return (folder / IMAGES).resolve() if in_run and (folder / IMAGES).is_dir() else recorded
 
 
 @contextlib.contextmanager

@@ -38,6 +38,12 @@ def verify(run: Path, sample: int, seed: int | None, device: str, json_wanted: b
         say(found.sentence())
         for more in (*found.changed, *found.differences)[1:11]:
             say(f"  also: {more}")
+        say(f"  pictures read in {found.image_set}")
+        if found.not_covered:
+            n, first = len(found.not_covered), found.not_covered[0]
+            say(
+                f"  not covered, as an older version scored this run and kept no hash of them: {n} files, first {first}"
+            )
         if found.seed is not None:
             say(f"  the scores were drawn at random; the same again: --seed {found.seed}")
     if found.outcome == "different":

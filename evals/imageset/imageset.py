@@ -263,10 +263,11 @@ def _is_running(pid: int) -> bool:
 
 
 def file_sha256(path: Path) -> str | None:
-    """Return the SHA-256 of a file as 64 hex digits, None if it is not there."""
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError), open_regular(path) as file:
+    """Return the SHA-256 of a file as 64 hex digits, None if no regular file is there."""
+    if not path.is_file():
+        return None
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-    return None
 
 
 def _as_png(picture: PIL.Image.Image) -> bytes:

@@ -105,6 +105,7 @@ def write_report(
         ratings["systems"] = sorted(set(run.samples["system"]))
     provenance: dict[str, Any] = formatting.without_folders(dict(run.provenance))
     provenance.get("image_set", {}).pop("path", None)
+    provenance.pop("inputs", None)
     in_operation, by_size = operations.rows_of(run), operations.compared_sizes(run)
     if publishing.public:
         provenance = without_machine(provenance)

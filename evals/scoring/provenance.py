@@ -6,11 +6,15 @@ import contextlib
 import datetime
 import os
 import platform
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evals.imageset.contract import IMAGES
+from evals.imageset.checksums import eval_of
+from evals.imageset.contract import CHECKSUMS, IMAGES, SUITES
+from evals.scoring.plans import picture_keys
+from evals.suites.writing import PICTURES
 
 if TYPE_CHECKING:
     from evals.imageset.imageset import ImageSet
@@ -36,8 +40,19 @@ PACKAGES = (
 )
 
 
+def input_names(rows: Iterable[Mapping[str, Any]], folder: Path) -> set[str]:
+    """Return what a run rests on besides its tables, as paths in the image set: each of these files has a hash.
+
+    They are the pictures, references and masks that the rows name, the pictures of frozen suites, and the checksums.
+    """
+    frozen = (folder.parent / SUITES / PICTURES).glob("*") if eval_of(folder) else ()
+    names = {key.name for row in rows for key in picture_keys(row)}
+    names |= {f"../{SUITES}/{PICTURES}/{path.name}" for path in frozen}
+    return names | ({CHECKSUMS} if (folder / CHECKSUMS).exists() else set())
+
+
 def provenance(
-    image_set: ImageSet, encoders: Encoders, used: Collection[str], specs: Sequence[MetricSpec]
+    out: Path, image_set: ImageSet, encoders: Encoders, used: Collection[str], specs: Sequence[MetricSpec]
 ) -> dict[str, Any]:
     """Return the record of a scoring run; of the encoders those that were ``used`` (by name) or could not be loaded."""
     folder = image_set.folder.resolve()
@@ -52,6 +67,7 @@ def provenance(
             # The folder's name, or the run's where it lies inside a run.
             "name": folder.parent.name if folder.name == IMAGES else folder.name,
             "path": str(folder),
+            "path_in_run": IMAGES if folder == (out / IMAGES).resolve() else None,
             "rows": len(image_set.rows) + len(image_set.skipped),
             "scored_rows": len(image_set.rows),
             "skipped": [{"row": problem.row, "reason": problem.what} for problem in image_set.skipped],

@@ -31,7 +31,7 @@ from evals.scoring.engine import FeatureTable, Needs, Progress
 from evals.scoring.features import FeatureCache
 from evals.scoring.measuring import collect_needs, measure
 from evals.scoring.plans import ImageKey, is_given, picture_keys
-from evals.scoring.provenance import provenance
+from evals.scoring.provenance import input_names, provenance
 from evals.scoring.subjects import plan_subjects
 from evals.scoring.table import ScoreTableWriter
 from evals.yaml_files import suggestion
@@ -123,11 +123,12 @@ def score(
                 progress("metrics", done, len(specs))
         lines = [json.dumps(row | table.hashes(row["file_name"]), ensure_ascii=False) for row in image_set.rows]
         write_atomically(out / SAMPLES, ("\n".join(lines) + "\n").encode())
-        record = provenance(image_set, chosen, used, specs) | {
+        record = provenance(out, image_set, chosen, used, specs) | {
             "unreadable": _unreadable_rows(image_set, table.unreadable),
             "colour": _rows_with(image_set, table.colour_notes),
             "long_prompts": _long_prompts(rows, needs, table),
             "seconds": round(time.perf_counter() - started, 1),
+            "inputs": _input_hashes(image_set, table),
             "files": {name: file_sha256(path) for name, path in run_files(out, image_set.folder).items()},
         }
         write_atomically(out / PROVENANCE, json.dumps(sealed(record), indent=2, ensure_ascii=False).encode())
@@ -243,6 +244,12 @@ def _recorded_hashes(image_set: ImageSet) -> dict[ImageKey, Mapping[str, str]]:
         if name:
             hashes[ImageKey("file", row["file_name"])] = {name: row[name]}
     return hashes
+
+
+def _input_hashes(image_set: ImageSet, table: FeatureTable) -> dict[str, str | None]:
+    """Return the hash of each file behind the tables: as it was decoded, else as it is now."""
+    names = sorted(input_names(image_set.rows, image_set.folder))
+    return {name: table.hashes(name).get("file_sha256") or file_sha256(image_set.path(name)) for name in names}
 
 
 def _unreadable_rows(image_set: ImageSet, bad: Mapping[ImageKey, Unreadable]) -> list[dict[str, Any]]:

@@ -1,4 +1,10 @@
-"""Is a run what it was: its files, pictures and weights by their hashes, and a part of its scores computed again."""
+"""Is a run what it was: its files, pictures and weights by their hashes, and a part of its scores computed again.
+
+Hashes are no signatures: whoever can write a run can make all of them anew, and forge it wholly. What is computed again
+tells then what does not come out of the pictures that are there (a score that was not drawn may still be forged), and
+nothing tells that these are the pictures of the systems. Who must be sure of that keeps the hash of ``provenance.json``
+elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from evals.imageset.contract import SAMPLES, SCORES
+from evals.imageset.contract import SAMPLES
 from evals.imageset.imageset import file_sha256, read_image_set
 from evals.imageset.prompts import with_one_text_a_prompt
 from evals.run import Run
@@ -20,6 +26,7 @@ from evals.scoring.engine import FeatureTable
 from evals.scoring.features import FeatureCache
 from evals.scoring.measuring import collect_needs, measure
 from evals.scoring.plans import Plan
+from evals.scoring.provenance import input_names
 from evals.scoring.stage import no_progress
 from evals.scoring.subjects import plan_subjects
 from metrics.catalogue import METRICS
@@ -40,7 +47,8 @@ class Verification:
     """What was found: what is not what it was, how many scores were computed again, and how far they lay apart.
 
     ``differences`` are those beyond the tolerance, first by the order of the score table; ``seed``
-    drew what was computed again, None where nothing was.
+    drew what was computed again, None where nothing was. ``image_set`` is where the
+    pictures were read; ``not_covered`` are files behind the tables of which a run of an older version holds no hash.
     """
 
     changed: tuple[str, ...] = ()
@@ -48,6 +56,8 @@ class Verification:
     largest: float = 0.0
     differences: tuple[str, ...] = ()
     seed: int | None = None
+    image_set: str = ""
+    not_covered: tuple[str, ...] = ()
 
     @property
     def outcome(self) -> Literal["reproduced", "within tolerance", "different"]:
@@ -76,7 +86,8 @@ class Verification:
             again = f"{self.n_scores} scores came out again within {self.largest:.2g}"
         else:
             again = f"{self.n_scores} of {self.n_scores} scores came out equal"
-        return f"{self.outcome}: every file is what it was, and {again}"
+        files = "every file of which the run holds a hash" if self.not_covered else "every file"
+        return f"{self.outcome}: {files} is what it was, and {again}"
 
 
 def verify(run: Run, n_scores: int = 50, device: str = "auto", seed: int | None = None) -> Verification:
@@ -100,17 +111,21 @@ def verify(run: Run, n_scores: int = 50, device: str = "auto", seed: int | None 
     """
     files = run.changed_files()
     changed = [f"{path} is not what it was when the run was scored" for path in files.values()]
-    if SAMPLES not in files:
-        changed += _exchanged_pictures(run)
-    if changed or SCORES in files or not n_scores:
-        return Verification(tuple(changed))
+    pictures, not_covered = _changed_pictures(run) if SAMPLES not in files else ([], [])
+    changed += pictures
+    sure = not changed and n_scores
+    found = _some_scores_again(run, n_scores, device, seed) if sure else Verification(tuple(changed))
+    return replace(found, image_set=str(run.image_set), not_covered=tuple(not_covered))
+
+
+def _some_scores_again(run: Run, n_scores: int, device: str, seed: int | None) -> Verification:
     stored = run.read_scores(with_details=False)
     stored = stored[stored["value"].notna()]
     seed = secrets.randbelow(2**32) if seed is None else seed
     drawn = stored.sample(min(n_scores, len(stored)), random_state=seed).sort_index()
     specs = [spec for spec in METRICS if spec.id in set(drawn["metric"])]
     versions = run.provenance["metrics"]
-    changed += [
+    changed = [
         f"{name} is measured in another way now than in the run"
         for name, of_run in versions.items()
         if name in set(drawn["metric"]) and {spec.id: spec.version for spec in specs}.get(name) != of_run
@@ -125,11 +140,35 @@ def verify(run: Run, n_scores: int = 50, device: str = "auto", seed: int | None 
     return replace(_compared(drawn, _measured_again(run, specs, encoders, _keys(drawn))), seed=seed)
 
 
-def _exchanged_pictures(run: Run) -> Iterator[str]:
-    for sample_id, row in run.samples.iterrows():
-        path, scored = run.image_set / str(row["file_name"]), row.get("file_sha256")
-        if isinstance(scored, str) and (now := file_sha256(path)) != scored:
-            yield f"the picture of {sample_id}, {path}, is {'another one than was scored' if now else 'gone'}"
+def _changed_pictures(run: Run) -> tuple[list[str], list[str]]:
+    """Return what is to be said of each changed file behind the tables, and the files of which there is no hash."""
+    samples = run.samples
+    rows = [
+        {
+            "file_name": str(row["file_name"]),
+            "reference_images": names if isinstance(names := row.get("reference_images"), list) else None,
+            "mask": name if isinstance(name := row.get("mask"), str) else None,
+        }
+        for _, row in samples.iterrows()
+    ]
+    inputs = run.provenance.get("inputs")
+    if is_old := not isinstance(inputs, dict):
+        # Scored by a version that kept the hashes of the pictures alone, in their rows.
+        hashes = samples["file_sha256"] if "file_sha256" in samples else [None] * len(samples)
+        known = zip(samples["file_name"], hashes, strict=True)
+        inputs = {name: of_file for name, of_file in known if isinstance(of_file, str)}
+    recorded: dict[str, str | None] = inputs
+    changed, not_covered = list[str](), list[str]()
+    for name in sorted({*recorded, *input_names(rows, run.image_set)}):
+        path = run.image_set / name
+        now = file_sha256(path)
+        if name not in recorded:
+            (not_covered if is_old else changed).append(name if is_old else f"{path} has no hash in the run")
+        elif now is not None and now != recorded[name]:
+            changed.append(f"{path} is another one than was scored")
+        elif now != recorded[name]:
+            changed.append(f"{path} is {'no regular file any more' if path.exists() else 'gone'}")
+    return changed, not_covered
 
 
 def _other_weights(run: Run, encoders: Encoders) -> Iterator[str]:

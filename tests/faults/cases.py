@@ -263,10 +263,18 @@ def stored() -> Iterator[Case]:
         yield Case("provenance.json", what, put("run/provenance.json", text), "rate run", "is damaged")
         again = put("run/ratings.json", text)
         yield Case("ratings.json", what, again, "rate run", "images scored", 0, ("run/ratings.json",))
-    for name in ("samples.jsonl", "scores.parquet", "eval.yaml", "images/requests.jsonl", "images/metadata.jsonl"):
+    for name in (
+        "samples.jsonl",
+        "scores.parquet",
+        "eval.yaml",
+        "images/requests.jsonl",
+        "images/metadata.jsonl",
+        "images/SHA256SUMS",
+    ):
         yield Case(name, "one bit, verified", change(f"made/{name}", one_bit), "verify made", "different: ", 1)
     verified = change("made/ratings.json", one_bit)
     yield Case("ratings.json", "one bit, verified", verified, "verify made", "different: ", 1)
+    yield Case("picture", "a pipe, verified", picture_as(os.mkfifo), "verify run", "is no regular file any more", 1)
     lines = change("made/images/ledger.jsonl", lambda content: b"".join(content.splitlines(keepends=True)[:-2]))
     yield Case("ledger.jsonl", "without its end", lines, GENERATE, "ledger.jsonl knows ")
     other = put("small.yaml", EVAL + "repeats: 3\n")

@@ -1,6 +1,8 @@
 """Verification: an untouched run is reproduced, and whatever was changed in it is named."""
 
 import json
+import os
+import shutil
 
 import pandas as pd
 import PIL.Image
@@ -9,11 +11,13 @@ from click.testing import CliRunner
 
 from evals import load_run
 from evals.cli.main import main
+from evals.imageset.checksums import write_checksums
 from evals.rating.stage import rate_run
-from evals.run import sealed
+from evals.run import Run, sealed
+from evals.scoring.provenance import input_names
 from evals.scoring.stage import score
 from evals.scoring.verification import _compared, verify
-from tests.run_folder import seal
+from tests.run_folder import seal, write_lines
 
 METRICS = ["reproducibility.ssim", "quality.exposure"]
 
@@ -90,6 +94,60 @@ def test_what_was_changed_is_named_and_ends_with_exit_code_1(run, change, named)
     assert named in result.output.splitlines()[0]
     listed = json.loads(CliRunner().invoke(main, ["verify", str(run.path), "--json"]).stdout)
     assert (listed["outcome"], len(listed["changed"]) + len(listed["differences"]) > 0) == ("different", True)
+
+
+@pytest.fixture
+def with_inputs(repeats, tmp_path):
+    """A run with its own images, whose rows have a reference and a mask."""
+    images = shutil.copytree(repeats, tmp_path / "own" / "images")
+    for name in ("references/r.png", "masks/m.png"):
+        (images / name).parent.mkdir()
+        PIL.Image.new("L", (32, 32), 255).save(images / name)
+    rows = [json.loads(line) for line in (images / "metadata.jsonl").read_text().splitlines()]
+    rows = [row | {"reference_images": ["references/r.png"], "mask": "masks/m.png"} for row in rows]
+    write_lines(images / "metadata.jsonl", rows)
+    write_checksums(images)
+    return score(tmp_path / "own", tmp_path / "own", ["quality.exposure"])
+
+
+@pytest.mark.parametrize("name", ["references/r.png", "masks/m.png", "SHA256SUMS"])
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        (lambda path: path.write_bytes(b"other"), "is another one than was scored"),
+        (lambda path: path.unlink(), "is gone"),
+        (lambda path: path.unlink() or os.mkfifo(path), "is no regular file any more"),
+    ],
+)
+def test_every_file_that_scoring_read_has_a_hash(with_inputs, name, how, said):
+    how(with_inputs.image_set / name)
+    assert verify(with_inputs, n_scores=0).changed == (f"{with_inputs.image_set / name} {said}",)
+
+
+def test_a_hash_that_was_taken_out_is_missed_and_a_run_of_an_older_version_says_what_is_not_covered(with_inputs):
+    inputs = with_inputs.provenance["inputs"]
+    seal(with_inputs.path, inputs={name: value for name, value in inputs.items() if name != "masks/m.png"})
+    (change,) = verify(Run(with_inputs.path), n_scores=0).changed
+    assert change.endswith("m.png has no hash in the run")
+    seal(with_inputs.path, inputs=None)
+    again = verify(Run(with_inputs.path), n_scores=0)
+    assert (again.changed, again.not_covered) == ((), ("SHA256SUMS", "masks/m.png", "references/r.png"))
+
+
+def test_the_pictures_of_frozen_suites_are_among_the_inputs(tmp_path):
+    (tmp_path / "suites" / "pictures").mkdir(parents=True)
+    (tmp_path / "suites" / "pictures" / "p.png").touch()
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "SHA256SUMS").touch()
+    assert input_names([], tmp_path / "images") == {"../suites/pictures/p.png", "SHA256SUMS"}
+
+
+def test_a_copied_run_is_held_against_its_own_pictures(with_inputs, tmp_path):
+    copy = Run(shutil.copytree(with_inputs.path, tmp_path / "copy"))
+    (copy.path / "images" / "references" / "r.png").write_bytes(b"other")
+    assert verify(Run(with_inputs.path), n_scores=0).changed == ()
+    again = verify(copy, n_scores=0)
+    assert (len(again.changed), again.image_set) == (1, str(copy.path / "images"))
 
 
 @pytest.mark.parametrize(("again", "now"), [([None, 5.0], "5"), ([None], "nothing"), ([], "nothing")])
