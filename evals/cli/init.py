@@ -14,7 +14,7 @@ TEMPLATE = """\
 # Rehearse it without keys or cost:  twinlens run {file} --out runs/{name} --simulated
 # What it would take:                twinlens estimate {file}
 # Ask the real systems:              twinlens run {file} --out runs/{name} --budget 10
-name: {name}
+name: {quoted}
 
 # model@host; "twinlens systems" lists them all, with prices and the key that each host wants.
 systems: [flux-2-pro@bfl, gemini-3-pro-image@google]
@@ -52,6 +52,8 @@ use_cases:
 @click.option("--out", default=Path("eval.yaml"), show_default=True, type=FilePath(dir_okay=False), help="The file.")
 def init(out: Path) -> None:
     """Write an eval to start from, with comments."""
+    import yaml
+
     from evals.definition import DefinitionError
     from evals.imageset.imageset import write_atomically
 
@@ -59,5 +61,8 @@ def init(out: Path) -> None:
         raise DefinitionError(f"{out} is no name for an eval; let it end in .yaml")
     if out.exists():
         raise DefinitionError(f"{out} exists already; choose another name or remove it")
-    write_atomically(out, TEMPLATE.format(file=out, name=out.stem).encode())
+    if not str(out).isprintable():
+        raise DefinitionError(f"{str(out)!r} holds a control character; choose another name")
+    quoted = yaml.safe_dump(out.stem, allow_unicode=True, width=1000).splitlines()[0]
+    write_atomically(out, TEMPLATE.format(file=out, name=out.stem, quoted=quoted).encode())
     say(f"eval: {out}\nrehearse: twinlens run {out} --out runs/{out.stem} --simulated")

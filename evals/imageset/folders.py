@@ -58,8 +58,11 @@ def read_picture_folder(path: Path) -> PictureFolder:
     if not path.is_dir():
         raise ImageSetError(path, Problem(None, "there is no folder of that name", "check the path", str(path)))
     folder = PictureFolder(path)
-    metadata = _metadata_of(path)
     index = FolderIndex(path)
+    for name in (METADATA, METADATA_CSV, REQUESTS):
+        if (path / name).is_symlink() and (trouble := index.problem(name)):
+            raise ImageSetError(path, Problem(None, *trouble, str(path)))
+    metadata = _metadata_of(path)
     named = {name for entry in metadata.values() for name in files_of(entry.values)}
     for name, file in _files(folder):
         if name in (METADATA, METADATA_CSV, REQUESTS) or name in named - metadata.keys():

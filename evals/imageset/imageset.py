@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from evals.imageset.columns import Columns, RequestColumns, SampleColumns, check_columns
 from evals.imageset.contract import IMAGES, METADATA, REQUESTS, Outcome
 from evals.imageset.prompts import words_of_prompt
+from evals.imageset.tables import without_repetition
 from evals.imageset.validation import (
     FolderIndex,
     Problem,
@@ -315,7 +316,7 @@ def _parse(line: str) -> dict[str, Any] | str:
     one_object = "write one JSON object a line"
     try:
         row = json.loads(
-            line, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_without_repetition
+            line, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=without_repetition
         )
         if "\\u" in line:
             json.dumps(row, ensure_ascii=False).encode()
@@ -340,14 +341,6 @@ def _is_deep(row: dict[str, Any]) -> bool:
             for inner in (value.values() if isinstance(value, dict) else value)
         ]
     return bool(level)
-
-
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        twice = next(key for key, n in Counter(key for key, _ in pairs).items() if n > 1)
-        raise ValueError(f"{twice!r} is given twice")
-    return fields
 
 
 def _outcomes(requests: Iterable[Mapping[str, Any]]) -> dict[str, dict[Outcome, int]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import shutil
@@ -11,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from rapidfuzz import fuzz, process
 
 from evals.imageset.columns import RequestColumns, SampleColumns, check_columns
 from evals.imageset.contract import REQUESTS
@@ -40,8 +41,11 @@ _OF_THE_PICTURE = (
 
 _OF_A_REQUEST = frozenset(RequestColumns.model_fields) - {"file_name", "sample_id"}
 
-_NEAR = 0.7
-"""How alike two names are (difflib's ratio) of which one is told as what may be meant by the other."""
+_NEAR = 70
+"""How alike two names are (rapidfuzz's ratio, to 100) of which one is told as what may be meant by the other."""
+
+_SOUGHT = 10
+"""For so many names another is sought, those that are printed: for all it would take the square of their number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +190,15 @@ def _check_places(folders: Mapping[str, Path], out: Path) -> None:
         if out.resolve() == path.resolve() or path.resolve() in out.resolve().parents:
             what = f"it lies in the pictures of {system}"
             raise ImageSetError(out, Problem(None, what, "choose another folder for --out", str(out)))
+        for other, earlier in places.items():
+            if other in path.resolve().parents or path.resolve() in other.parents:
+                what = f"it and the pictures of {earlier} lie one within the other"
+                raise ImageSetError(path, Problem(None, what, "give each system a folder of its own", str(path)))
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ImageSetError(out, Problem(None, "already exists", "choose a new folder for --out", str(out)))
+    if out.is_symlink() or out.name in ("", ".."):
+        what = "it is a link" if out.is_symlink() else "it has no name of its own"
+        raise ImageSetError(out, Problem(None, what, "choose a new folder for --out", str(out)))
 
 
 def _nothing_in(folder: PictureFolder) -> Problem:
@@ -315,6 +326,10 @@ def _write(
         if out.is_dir():
             out.rmdir()
         os.replace(staged, out)
+    except ImageSetError as error:
+        if staged.name in str(error):
+            raise ImageSetError(out, *error.problems) from None
+        raise
     finally:
         shutil.rmtree(staged, ignore_errors=True)
     return written
@@ -361,9 +376,14 @@ def _lacks(system: str, by_system: Mapping[str, Mapping[tuple[str, str], str]]) 
         for prompt, name in of_system.items()
         if not all(prompt in other for other in by_system.values())
     }
-    lacks = []
+    lacks: list[Lack] = []
     for prompt, name in sorted(others.items(), key=lambda pair: pair[1]):
         if prompt not in of_system:
-            near = difflib.get_close_matches(name_key(name).casefold(), alone, n=1, cutoff=_NEAR)
+            key = name_key(name).casefold()
+            near = (
+                process.extractOne(key, list(alone), scorer=fuzz.ratio, score_cutoff=_NEAR)
+                if len(lacks) < _SOUGHT
+                else None
+            )
             lacks.append(Lack(name, alone[near[0]] if near else None))
     return lacks

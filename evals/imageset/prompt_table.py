@@ -8,7 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from evals.imageset.tables import Entry, TableError, read_json_lines, read_json_list, read_table, text_of
+from evals.imageset.tables import (
+    Entry,
+    TableError,
+    read_json_lines,
+    read_json_list,
+    read_table,
+    text_of,
+    without_repetition,
+)
 
 TABLE_SUFFIXES = (".txt", ".csv", ".tsv", ".jsonl", ".json")
 """The files that a table of prompts can be, in small letters."""
@@ -83,7 +91,7 @@ def _value(entry: Entry, column: str, cell: str) -> Any:
     """Return what a cell of a CSV says, as the type of its column."""
     if column in OBJECTS or (column in LISTS and re.match(r'\s*\[\s*["{]', cell)):
         try:
-            return json.loads(cell)
+            return json.loads(cell, object_pairs_hook=without_repetition)
         except (ValueError, RecursionError):
             raise entry.refuse(f"column {column!r}: {cell[:80]!r} is not JSON; write it as in JSON lines") from None
     if column in LISTS:

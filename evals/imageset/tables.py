@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +96,8 @@ def read_table(path: Path, columns: Sequence[str], delimiter: str = ",") -> Iter
             first_line, line = line, rows.line_num + 1
             if not header:
                 header = [name.strip().casefold() for name in row]
+                if twice := [name for name, n in Counter(header).items() if name and n > 1]:
+                    raise TableError(f"{path.name}, line {first_line}: two columns are called {twice[0]!r}; rename one")
                 for column in columns:
                     if column not in header:
                         problem = f"there is no column {column!r}; {suggestion(column, header)}"
@@ -123,6 +126,15 @@ def read_json_list(path: Path) -> list[Entry]:
     return [_json_entry(f"{path.name}, entry {number}", value) for number, value in enumerate(values, 1)]
 
 
+def without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the fields of a JSON object; ValueError where one is given twice, of which JSON would keep the last."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        twice = next(key for key, n in Counter(key for key, _ in pairs).items() if n > 1)
+        raise ValueError(f"{twice!r} is given twice")
+    return fields
+
+
 def _json_entry(where: str, value: Any) -> Entry:
     if not isinstance(value, dict):
         raise TableError(f"{where}: it holds no fields such as 'prompt'")
@@ -131,9 +143,15 @@ def _json_entry(where: str, value: Any) -> Entry:
 
 def _json(path: Path, text: str, first_line: int) -> Any:
     try:
-        return json.loads(text)
+        value = json.loads(text, object_pairs_hook=without_repetition)
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
+    except UnicodeEncodeError:
+        problem = "it holds half a character (a lone surrogate); write the text as UTF-8"
+        raise TableError(f"{path.name}, line {first_line}: {problem}") from None
     except json.JSONDecodeError as error:
         line = first_line + error.lineno - 1
         raise TableError(f"{path.name}, line {line}: not JSON: {error.msg[:1].lower()}{error.msg[1:]}") from None
-    except (RecursionError, ValueError):
-        raise TableError(f"{path.name}, line {first_line}: not JSON that can be read") from None
+    except (RecursionError, ValueError) as error:
+        raise TableError(f"{path.name}, line {first_line}: not JSON that can be read ({error})") from None

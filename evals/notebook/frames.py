@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from evals.imageset.visible import visible
 from evals.rating.operations import SystemOperations
 from evals.rating.stage import RunRatings
 from evals.rating.stars.document import Stars
@@ -77,7 +78,7 @@ class Table(pd.DataFrame):
 
     def __repr__(self) -> str:
         """Return the table with its notes."""
-        return "\n".join([super().__repr__(), *self.attrs.get("notes", ())])
+        return visible("\n".join([super().__repr__(), *self.attrs.get("notes", ())]))
 
     def _repr_html_(self) -> str:
         is_long = len(self) > _WHOLE
@@ -91,7 +92,7 @@ class Table(pd.DataFrame):
             )
         table = table.replace("<td>&lt;NA&gt;</td>", "<td></td>")
         notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.attrs.get("notes", ()))
-        return f'<div class="twinlens">{_STYLE}{table}{notes}</div>'
+        return visible(f'<div class="twinlens">{_STYLE}{table}{notes}</div>')
 
 
 def known_metric(metric: str) -> str:

@@ -7,6 +7,7 @@ import html
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from evals.imageset.visible import visible
 from evals.notebook import frames
 from evals.notebook.frames import Table
 from evals.notebook.plots import Plots
@@ -214,13 +215,13 @@ class NotebookRun(Run):
 
     def __repr__(self) -> str:
         """Return folder and counts; the answer is what ``print`` gives."""
-        return f"<{type(self).__name__} {str(self.path)!r}: {self._counts()}>"
+        return visible(f"<{type(self).__name__} {str(self.path)!r}: {self._counts()}>")
 
     def __str__(self) -> str:
         """Return systems, counts and the answer as plain text."""
         said = self._answer()
         cautions = [f"{caution.says} {caution.remedy}" for caution in said.cautions]
-        return "\n".join(filter(None, [said.title, said.rehearsal, *said.advice, self._counts(), *cautions]))
+        return visible("\n".join(filter(None, [said.title, said.rehearsal, *said.advice, self._counts(), *cautions])))
 
     def _repr_html_(self) -> str:
         said = self._answer()
@@ -228,7 +229,7 @@ class NotebookRun(Run):
         lines += [f"<p>{html.escape(text)}</p>" for text in (said.rehearsal, *said.advice) if text]
         lines.append(f"<p><small>{html.escape(self._counts())} {html.escape(self._family(self.rate()))}</small></p>")
         cautions = [f"<li>{html.escape(f'{caution.says} {caution.remedy}')}</li>" for caution in said.cautions]
-        return "\n".join([*lines, f"<ul>{''.join(cautions)}</ul>" if cautions else ""])
+        return visible("\n".join([*lines, f"<ul>{''.join(cautions)}</ul>" if cautions else ""]))
 
     def _answer(self) -> Answer:
         return answer(self.rate(), self.provenance)

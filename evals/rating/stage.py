@@ -25,6 +25,7 @@ from evals.rating.slices import slice_tables
 from evals.rating.stars.document import Stars, award_stars, star_rows
 from evals.rating.stars.duplicate_prompts import merge_duplicate_prompts
 from evals.rating.weights import Weights, read_weights
+from evals.regular_files import read_regular
 from evals.run import Run, is_sealed, run_files, sealed
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -135,7 +136,7 @@ def _missing_pictures(requests: pd.DataFrame | None) -> Iterator[str]:
 def _read_stored(path: Path, made_from: str) -> RunRatings | None:
     """Return the stored ratings, None if there are none, they are of other tables, or they are damaged."""
     with contextlib.suppress(OSError, ValueError, RecursionError):
-        content = json.loads(path.read_bytes())
+        content = json.loads(read_regular(path))
         if is_sealed(content) and content.get("made_from") == made_from:
             return TypeAdapter(RunRatings).validate_python(content)
     return None

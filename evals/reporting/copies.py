@@ -65,6 +65,8 @@ class Copies:
     def __init__(self, run: Run, out: Path) -> None:
         """Open the folder of copies in ``out``; it is made with the first copy."""
         self._run, self._folder = run, out / FOLDER
+        if self._folder.is_symlink():
+            raise OSError(0, "it is a link; remove it, or choose another folder for --out", str(self._folder))
         self._pictures: dict[str, Copy | str] = {}
         self._maps: dict[Pair, Copy | None] = {}
         self._writing = threading.Lock()

@@ -11,6 +11,7 @@ from typing import Any
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from evals.regular_files import read_regular
 from evals.reporting.answer import Answer
 from evals.reporting.figures import COLOURS, INK, LINE, MARKERS, SETTINGS, mark, shortened
 from evals.reporting.star_rows import StarLines
@@ -46,7 +47,7 @@ def read_intro(path: Path) -> str:
         If the file cannot be read, also where it is no UTF-8 text.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        return read_regular(path).decode()
     except UnicodeDecodeError:
         raise OSError(0, "it is no UTF-8 text; save it as UTF-8", str(path)) from None
 

@@ -3,7 +3,9 @@
 import re
 
 import pytest
+from click.testing import CliRunner
 
+from evals.cli.main import main
 from evals.definition import DefinitionError, definition_names, read_definition
 from tests.refusals import refusal_of
 
@@ -137,3 +139,15 @@ def test_the_demo_scripts_both_systems_and_a_truth_for_every_suite():
     assert [system.name for system in demo.simulated] == list(demo.systems)
     assert {line.suite for line in demo.truth} == set(demo.suites)
     assert {line.better for line in demo.truth} == {*demo.systems, "tie"}
+
+
+@pytest.mark.parametrize("name", ["a: b", "x #y", "null", "@a", "plain"])
+def test_an_eval_to_start_from_is_called_what_its_file_is(tmp_path, name):
+    path = tmp_path / f"{name}.yaml"
+    assert CliRunner().invoke(main, ["init", "--out", str(path)]).exit_code == 0
+    assert read_definition(path).name == name
+
+
+def test_no_eval_to_start_from_has_a_line_break_in_its_name(tmp_path):
+    done = CliRunner().invoke(main, ["init", "--out", str(tmp_path / "x\nseed: 9.yaml")])
+    assert (done.exit_code, list(tmp_path.iterdir())) == (2, [])

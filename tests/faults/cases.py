@@ -324,11 +324,47 @@ OUT = {
     "a link out": (link_to_picture, "leads out of the folder through a link"),
 }
 
+
+def brought(name: str, content: str) -> Build:
+    """Make two folders of pictures, and a file in the first."""
+
+    def write() -> None:
+        for system in "AB":
+            Path("out", system).mkdir(parents=True)
+            shutil.copy(set_picture(), Path("out", system, "p.png"))
+        Path("out/A", name).write_text(content)
+
+    return write
+
+
+IMPORTS = [
+    ("a key twice", "metadata.jsonl", '{"file_name": "p.png", "seed": 1, "seed": 2}', "new", "'seed' is given twice"),
+    ("a column twice", "metadata.csv", "file_name,shop,shop\np.png,a,b\n", "new", "two columns are called 'shop'"),
+    ("half a character", "metadata.jsonl", '{"file_name": "p.png", "prompt": "\\ud800"}', "new", "half a character"),
+]
+
 GENERATE_PROMPTS = "generate --systems flux-2-pro@bfl,flux-2-klein-4b@bfl --simulated --out new --prompts"
 LINKS = [
     *(Case("reference picture", f"{what}, in {file}", asked(reference), f"{command} out/{file}", sentence)
       for what, (reference, sentence) in OUT.items()
       for file, command in (("p.jsonl", GENERATE_PROMPTS), ("mine.yaml", "suites show"))),
+    *(Case("import", what, brought(name, content), f"import A=out/A B=out/B --out {to}", sentence)
+      for what, name, content, to, sentence in IMPORTS),
+    Case("import", "one folder in the other", brought("x.txt", ""), "import A=out B=out/B --out new", "one within"),
+    Case("import", "metadata that is a link out", lambda: (brought("x.txt", "")(), Path("out/A/metadata.jsonl")
+         .symlink_to("../../set/metadata.jsonl")), "import A=out/A B=out/B --out new", "out of the folder through a"),
+    Case("import", "out that is a link to nothing", lambda: (brought("x.txt", "")(), Path("out/l").symlink_to("no")),
+         "import A=out/A B=out/B --out out/l", "it is a link"),
+    Case("prompts", "a key twice", put("p.jsonl", '{"prompt": "x", "prompt": "y"}'), f"{GENERATE_PROMPTS} p.jsonl",
+         "'prompt' is given twice"),
+    Case("prompts", "a column twice", put("p.csv", "prompt,shop,shop\nx,y,z\n"), f"{GENERATE_PROMPTS} p.csv",
+         "two columns are called 'shop'"),
+    Case("report", "an introduction that is a pipe", lambda: (Path("out").mkdir(), os.mkfifo("out/i.md")),
+         "report run --out new --intro out/i.md", "not a regular file"),
+    Case("report", "pictures that are a link", lambda: (Path("out").mkdir(), Path("out/pictures").symlink_to("../set")),
+         "report run --out out", "it is a link"),
+    Case("ratings.json", "a pipe", replace_by("run/ratings.json", os.mkfifo), "rate run", "images scored", 0,
+         ("run/ratings.json",)),
     Case("link", "in the way of ratings.json", lambda: (remove("run/ratings.json")(), planted("run/ratings.json")()),
          "rate run", "images scored", 0, ("run/ratings.json",)),
     Case("link", "for the page of compare", linked("page.html", "small.yaml"), "compare made made --page page.html",

@@ -301,3 +301,21 @@ def test_a_table_that_names_no_pictures_or_one_twice_is_refused(text, sentence):
     with pytest.raises(TableError) as refusal:
         imported(prompts=Path("p.csv"))
     assert sentence in str(refusal.value)
+
+
+def test_names_that_may_be_meant_are_sought_for_as_many_as_are_printed():
+    two(*(f"flux-{n:03}.png" for n in range(30)))
+    for path in Path("b").iterdir():
+        path.rename(path.with_name(path.name.replace("flux-", "fluxx-")))
+    assert [lack.near is not None for lack in imported().lacks["A"]] == [True] * 10 + [False] * 20
+
+
+def test_the_folder_that_one_stands_in_and_a_link_are_no_new_folder(monkeypatch):
+    two("one.png")
+    Path("empty").mkdir()
+    Path("link").symlink_to("empty")
+    with pytest.raises(ImageSetError, match="it is a link"):
+        import_folders({"A": Path("a"), "B": Path("b")}, Path("link"))
+    monkeypatch.chdir("empty")
+    with pytest.raises(ImageSetError, match="it has no name of its own"):
+        import_folders({"A": Path("../a"), "B": Path("../b")}, Path("."))

@@ -5,6 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import evals
+from evals.notebook.frames import Table
 from evals.rating.selection import SelectionError
 from evals.reporting.answer import answer
 from evals.run import Run
@@ -144,3 +145,9 @@ def test_what_is_not_there_is_one_sentence_with_the_nearest_name(run, wrong, sen
     with pytest.raises(ValueError, match=sentence.replace("(", r"\(")) as refused:
         wrong(run)
     assert "\n" not in str(refused.value)
+
+
+def test_no_character_of_a_name_turns_a_line_round():
+    table = Table({"system": ["x\u202ey"]})
+    assert "x\\u202ey" in repr(table)
+    assert "\u202e" not in repr(table) + table._repr_html_()
