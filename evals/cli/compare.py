@@ -152,7 +152,7 @@ def print_drift(drift: Drift, name_a: str, name_b: str, verbose: bool = False) -
         if verbose or not rows:
             print_lines(f"not compared: {_by_metric(alike)}: {reason}" for reason, alike in unpaired.items())
         elif unpaired:
-            print_lines([f"not compared: {sum(map(len, unpaired.values()))} more (-v says why)"])
+            print_lines([f"not compared: {sum(map(len, unpaired.values()))} (-v says why)"])
         print_lines(_records(drift, pair, verbose))
     print_lines(f"note: {note}" for note in drift["notes"])
 

@@ -65,7 +65,8 @@ def _as_dict(imported: Imported) -> dict[str, Any]:
 def _show(imported: Imported, most: int | None) -> None:
     """Print what was paired, what was not on either side, what was left out, and what to type next."""
     say(", ".join(f"{system}: {n} pictures" for system, n in imported.pictures.items()))
-    say(f"paired: {imported.common_prompts} prompts have a picture of every system")
+    n_paired = imported.common_prompts
+    say(f"paired: {n_paired} {'prompt has' if n_paired == 1 else 'prompts have'} a picture of every system")
     for system, lacks in imported.lacks.items():
         lines = [f"{each.name} (it has {each.near}; the same?)" if each.near else each.name for each in lacks]
         _listed(f"not paired, {system} lacks", lines, most)
@@ -73,8 +74,8 @@ def _show(imported: Imported, most: int | None) -> None:
     _listed("no pictures,", imported.others, most)
     _listed("prompts without a picture,", imported.unused_prompts, most)
     if imported.without_prompt:
-        n = imported.without_prompt
-        say(f"no prompt is known of {n} pictures: prompt adherence cannot be measured without it (add --prompts FILE)")
+        n = "1 picture" if imported.without_prompt == 1 else f"{imported.without_prompt} pictures"
+        say(f"no prompt is known of {n}: prompt adherence cannot be measured without it (add --prompts FILE)")
     say(f"image set: {imported.folder}\nscore: twinlens score {imported.folder}")
 
 

@@ -90,11 +90,12 @@ def real_systems(
     requests, offers = plan_of(definition, facts)
     hosts = {offer.host: facts.hosts[offer.host] for offer in offers.values()}
     keys = {name: find_key(host, environ) for name, host in hosts.items()}
-    missing = [" or ".join(hosts[name].key_variables) for name in hosts if hosts[name].key_variables and not keys[name]]
+    missing = {name: host.key_variables for name, host in hosts.items() if host.key_variables and not keys[name]}
     if missing:
+        each = (first + (f" (or {' or '.join(others)})" if others else "") for first, *others in missing.values())
         raise GenerationError(
-            f"no key for {', '.join(name for name in hosts if hosts[name].key_variables and not keys[name])}: set "
-            f"{', '.join(missing)} in the environment (or rehearse without keys: --simulated)"
+            f"no key for {', '.join(missing)}: set {', and '.join(each)} in the environment "
+            "(or rehearse without keys: --simulated)"
         )
     opened = {name: load_host(host, keys[name]) for name, host in hosts.items()}
     rate_limiters = {

@@ -73,7 +73,8 @@ class Generation:
         n_all = sum(sum(counts.values()) for counts in self.outcomes.values())
         parts = {"were not asked for": self.n_pending, "failed for reasons that pass": self.n_passing}
         why = ", ".join(f"{n} {what}" for what, n in parts.items() if n)
-        return f"{n_missing} of {n_all} pictures are missing ({why})"
+        pictures = "picture is" if n_all == 1 else "pictures are"
+        return f"{n_missing} of {n_all} {pictures} missing ({why})"
 
     @property
     def problem(self) -> str | None:

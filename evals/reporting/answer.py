@@ -34,6 +34,9 @@ MOST_SENTENCES = 3
 
 _NAMED_ROWS, _NAMED_SYSTEMS = 3, 4
 
+_COPY_GUARD, _FAR_ABOVE = "identity.copy_paste", 0.15
+"""Faces that have nothing to do with each other share about half of their hash bits, a copy nearly all."""
+
 _LEAST_SHOWN = 0.05
 """Stars; a smaller difference would be printed as 0.0."""
 
@@ -232,9 +235,10 @@ def _cautions(ratings: RunRatings, provenance: Mapping[str, Any]) -> Iterator[Ca
 
     1. Systems that were asked different prompts: what is compared is then the smaller part.
     2. Pictures that were made and are gone: the stars are of the rest.
-    3. Weak encoders: they see less than the usual ones.
-    4. Few prompts: only large differences show.
-    5. Names that the facts do not know: nothing declared and no price is shown of them.
+    3. Faces that lead and look copied from the reference: that is no identity kept in a new picture.
+    4. Weak encoders: they see less than the usual ones.
+    5. Few prompts: only large differences show.
+    6. Names that the facts do not know: nothing declared and no price is shown of them.
 
     What holds of one row alone stands beside it, and all warnings below the table.
     """
@@ -250,6 +254,9 @@ def _cautions(ratings: RunRatings, provenance: Mapping[str, Any]) -> Iterator[Ca
         systems = join_names([f"{system} ({n:,})" for system, n in missing.items() if n])
         says = f"Pictures that were made are not in the set, and the stars leave them out: {systems}."
         yield Caution(says, "Put the files back, then score again.")
+    labels = system_labels(ratings["stars"]["systems"])
+    for row in rows:
+        yield from _copied(row, ratings, labels)
     behind = {(row["suite"], part["metric"]) for row in rows if _has_stars(row) for part in row["components"]}
     used = " ".join(str(each["encoder"]) for each in ratings["rows"] if (each["suite"], each["metric"]) in behind)
     for encoder in provenance.get("encoders", ()):
@@ -274,6 +281,25 @@ def _cautions(ratings: RunRatings, provenance: Mapping[str, Any]) -> Iterator[Ca
     stars = ratings["stars"]
     if unknown := read_facts().unknown_names(name for name in stars["systems"] if name not in stars["simulated"]):
         yield Caution(unknown, "Name systems as twinlens systems does, to see their declared facts and prices.")
+
+
+def _copied(row: TableRow, ratings: RunRatings, labels: Mapping[str, str]) -> Iterator[Caution]:
+    """Yield who leads a row of identity with faces that are far more alike to the reference's pixels than others'."""
+    if not any(part["metric"].startswith("identity.") for part in row["components"]):
+        return
+    shares = {
+        each["system"]: each["mean"]
+        for each in ratings["rows"]
+        if (each["metric"], each["suite"]) == (_COPY_GUARD, row["suite"]) and each["mean"] is not None
+    }
+    for system in dict.fromkeys(pair["better_system"] for pair in row["differences"] if pair["better_system"]):
+        others = [share for other, share in shares.items() if other != system]
+        if system in shares and others and shares[system] - max(others) >= _FAR_ABOVE:
+            yield Caution(
+                f"{labels[system]} leads in {_lowered(row['title'])} with faces that look copied from the reference: "
+                f"{shares[system]:.0%} of their hash bits are the reference's, of the others' {max(others):.0%}.",
+                "Look at its pictures beside the reference before you trust that lead.",
+            )
 
 
 def _not_rated(ratings: RunRatings) -> tuple[NotRated, ...]:

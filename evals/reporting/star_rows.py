@@ -118,7 +118,7 @@ def _line(row: TableRow, stars: Stars, verdict: RowVerdict) -> StarLine:
     marks = [_mark(cell, stars, labels, verdict) for cell in (*row["cells"], *row["declared_cells"])]
     n_common = [pair["n_prompts"] for pair in row["differences"]] or [cell["n_prompts"] for cell in row["cells"]]
     article = stars["article_stars"].get(row["id"])
-    cautions = dict.fromkeys(cell["caution"] for cell in row["cells"] if cell["caution"])
+    cautions = [f"{labels[cell['system']]}: {cell['caution']}" for cell in row["cells"] if cell["caution"]]
     return StarLine(
         id=row["id"],
         title=row["title"],
@@ -126,7 +126,7 @@ def _line(row: TableRow, stars: Stars, verdict: RowVerdict) -> StarLine:
         verdict=_kept_together(verdict.says),
         best=tuple(map(stars["systems"].index, verdict.best)),
         prompts=_span(n_common),
-        cautions=tuple(caution for caution in cautions if caution),
+        cautions=tuple(cautions),
         article=" : ".join(f"{value:g}" for value in article["stars"].values()) if article else "",
         article_verdict=article["verdict"] if article else "",
     )

@@ -205,7 +205,7 @@ def _requirement(case: UseCase, system: str) -> Requirement:
     offer = facts.offer_of(system)
     model, _, host = (offer.system if offer else system).rpartition("@")
     if not any(offer.model == model for offer in facts.offers.values()):
-        return Requirement(system=system, met=None, says="the facts know no such model")
+        return Requirement(system=system, met=None, says="the facts do not know this system")
     capability, required_host = case.requires.capability, case.requires.host
     if required_host is not None:
         served = f"{model}@{required_host}" in facts.offers

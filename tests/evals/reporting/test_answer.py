@@ -97,6 +97,15 @@ def test_two_systems_share_a_letter_exactly_where_neither_is_ahead(ahead: Any) -
     assert set(unbeaten(of_six)) == {b for b in "abcdef" if not any(b == worse for _, worse in ahead)}
 
 
+@pytest.mark.parametrize(("other", "warned"), [(0.6, True), (0.9, False)])
+def test_a_leading_identity_that_looks_copied_is_a_caution(other: float, warned: bool) -> None:
+    leading = {**row("identity", ab="a"), "components": [{"metric": "identity.reference"}]}
+    looked = [{"suite": "s", "metric": "identity.copy_paste", "system": system, "mean": mean, "encoder": "e"}
+              for system, mean in (("a", 0.95), ("b", other))]  # fmt: skip
+    first = answered(leading, looked=looked).cautions[0].says
+    assert first.startswith("a leads in identity with faces that look copied") == warned
+
+
 def test_where_no_row_was_rated_the_answer_says_what_is_missing_and_what_gives_rows() -> None:
     looked = [{"suite": "s", "metric": "adherence.clip", "mean": None, "reasons": {"no_prompt": 9}}]
     (says,) = answered(looked=looked).advice
