@@ -225,7 +225,7 @@ class EvalDefinition(FileModel):
     suites: Names[SuiteEntry]
     limit: Limit | None = None
     repeats: Annotated[int, Field(ge=1, le=MOST_REPEATS)] = 1
-    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
     size: EvalSize = "1K"
     encoders: Annotated[
         dict[str, Annotated[Names[Text], BeforeValidator(_as_list)]], AfterValidator(_check_encoders)

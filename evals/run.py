@@ -58,6 +58,10 @@ class Run:
             If it does not.
         """
         self.path = Path(path)
+        if not self.path.exists():
+            raise RunError(f"{self.path}: no such folder; write the run folder that 'twinlens score' or 'run' made")
+        if (self.path / METADATA).is_file():
+            raise RunError(f"{self.path} is an image set, no scored run; score it with: twinlens score {self.path}")
         for name in (PROVENANCE, SAMPLES, SCORES):
             if not (self.path / name).is_file():
                 remedy = f"make one with: twinlens score IMAGESET --out {self.path}"

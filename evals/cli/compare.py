@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -138,6 +139,12 @@ def print_drift(drift: Drift, name_a: str, name_b: str, verbose: bool = False) -
 
     print_lines([sentence(drift)])
     print_lines([f"run A: {name_a}", f"run B: {name_b}"], wrap=False)
+    if not drift["rows"] and not verbose:
+        for reason, n in Counter(entry["reason"] for entry in drift["not_compared"]).most_common(_LISTED):
+            alike = [entry for entry in drift["not_compared"] if entry["reason"] == reason]
+            which = _by_metric(alike) if n <= _LISTED else f"{n} rows (-v lists them)"
+            print_lines([f"not compared: {which}: {reason}"])
+        return
     for pair in drift["systems"]:
         rows = [row for row in drift["rows"] if _is_of(row, pair)]
         changed = [row for row in rows if row["changed"]]

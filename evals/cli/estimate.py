@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evals.cli.options import as_json, print_json
+from evals.cli.options import as_json, chosen_eval, eval_options, print_json
 
 if TYPE_CHECKING:
     from evals.facts.models import Facts, Offer
@@ -20,15 +20,23 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("eval_name", metavar="EVAL")
-@click.option("--host", help="As if all models were asked through this host.")
+@eval_options
 @as_json
-def estimate(eval_name: str, host: str | None, json_wanted: bool) -> None:
+def estimate(
+    eval_name: str | None,
+    systems: str | None,
+    prompts: str | None,
+    size: str | None,
+    limit: int | str | None,
+    host: str | None,
+    json_wanted: bool,
+) -> None:
     """Show images, money and hours of an eval, and the difference that its prompts can show.
 
     "At most" counts one picture a request; a budget holds the worst answer, which may be several pictures.
     """
-    show_estimate(eval_name, json_wanted, host=host)
+    with chosen_eval(eval_name, systems, prompts, size) as chosen:
+        show_estimate(chosen, json_wanted, limit=limit, host=host)
 
 
 def show_estimate(

@@ -129,4 +129,6 @@ def print_generation(generation: Generation) -> None:
         say("  ask for them again with --retry-unknown")
     say(f"images: {generation.folder}")
     if generation.missing:
-        say(f"{generation.missing}; ask for them with the same command:\n  {shlex.join(['twinlens', *sys.argv[1:]])}")
+        remedy = f", --budget raised {generation.least_budget}" if generation.budget_reached else ""
+        command = shlex.join(["twinlens", *sys.argv[1:]])
+        say(f"{generation.missing}; ask for them with the same command{remedy}:\n  {command}")

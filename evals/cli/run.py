@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
+from evals.cli.errors import WRONG_USE
 from evals.cli.options import (
     as_json,
     chosen_eval,
@@ -42,6 +44,9 @@ def run(
 ) -> None:
     """Generate, score, rate and report an eval: all stages, each going on where it was.
 
+    Where the budget ends the run, what all systems were asked is rated, and the exit code is 2 as for every run that
+    lacks requests.
+
     EVAL is a name (see evals/definitions) or a YAML file ('twinlens init' writes one); without one, --systems and
     --prompts make it.
     """
@@ -69,3 +74,5 @@ def run(
         print_json({"generation": generation.as_dict(), "ratings": ratings, "report": str(page)})
     else:
         print_run(scored, ratings, f"page: {page}", verbose)
+    if generation.ended_by_budget:
+        sys.exit(WRONG_USE)

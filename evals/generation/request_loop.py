@@ -30,6 +30,7 @@ from evals.generation.ledger import Ledger, RequestState
 from evals.generation.pacing import RateLimiter, RetryPolicy, Stop
 from evals.generation.pictures import Picture, Pictures
 from evals.generation.plan import ImageRequest
+from evals.generation.prices import worst_request_usd
 from evals.generation.spooling import Spooled
 from evals.imageset.contract import UNTRUSTED_URL, Outcome
 from evals.imageset.decoding import picture_size
@@ -348,7 +349,8 @@ class _Attempt:
                 others = await keep_others(answer, self.client.host, self.keep)
         cost, basis = self.cost_of(answer)
         # A list price is a guess among the sources': the budget goes by the highest.
-        at_most = self.worst_of(metadata.n_pictures) if basis == "listed" else cost or 0.0
+        n_pictures = metadata.n_pictures or (1 if isinstance(answer, Finished) else None)
+        at_most = self.worst_of(n_pictures) if basis == "listed" else cost or 0.0
         self.set_aside(at_most)
         facts = {"cost_usd": cost, "cost_basis": basis, "at_most_usd": at_most, **self.times(metadata)}
         facts["metadata"] = {name: value for name, value in asdict(metadata).items() if value is not None}
@@ -375,8 +377,16 @@ class _Attempt:
         return min(cost, self.worst_of(n_pictures)) if cost is not None and basis == "listed" else cost, basis
 
     def worst_of(self, n_pictures: int | None) -> float:
-        """Return the most that an answer can have cost that does not say so; more pictures than can come count too."""
-        return self.state.max_cost_usd * max(1.0, (n_pictures or 1) / self.client.offer.pictures_at_most)
+        """Return the most that an answer can have cost that does not say so; of so many pictures where they are known.
+
+        More pictures than can come count too.
+        """
+        offer, held_usd = self.client.offer, self.state.max_cost_usd
+        if n_pictures is None or n_pictures >= offer.pictures_at_most:
+            return held_usd * max(1.0, (n_pictures or 1) / offer.pictures_at_most)
+        fewer = offer.model_copy(update={"pictures_at_most": n_pictures})
+        worst = worst_request_usd(self.request, offer)
+        return held_usd * (worst_request_usd(self.request, fewer) or 0.0) / worst if worst else held_usd
 
     def times(self, metadata: ResponseMetadata) -> dict[str, Any]:
         """Return queue, generation and download time in seconds, the host's own word first, and the concurrency."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -36,9 +37,9 @@ class Generation:
     ``folder`` is the image set; ``outcomes`` counts for each system how many requests ended how, ``pending`` those that
     were not asked yet. ``n_passing`` of them ended without a picture for reasons that pass: the same command asks
     again. ``spent_usd`` is the most that the run has cost: what nobody knows counts at its worst. ``budget_reached``:
-    requests were left out because of it. ``unknown`` are the requests whose answer was lost, as rows of
-    ``requests.jsonl``, ``stopped`` says why a system was not asked any more, ``interrupted`` whether the user stopped
-    the run, ``simulated`` that nothing was spent.
+    requests were left out because of it, for the first prompt of which ``refused_usd`` had to be held. ``unknown`` are
+    the requests whose answer was lost, as rows of ``requests.jsonl``, ``stopped`` says why a system was not asked any
+    more, ``interrupted`` whether the user stopped the run, ``simulated`` that nothing was spent.
     """
 
     folder: Path
@@ -46,6 +47,7 @@ class Generation:
     spent_usd: float
     budget_usd: float | None = None
     budget_reached: bool = False
+    refused_usd: float = 0.0
     n_passing: int = 0
     unknown: Sequence[Mapping[str, Any]] = ()
     stopped: Mapping[str, str] = field(default_factory=dict)
@@ -63,6 +65,11 @@ class Generation:
         """Whether nothing but the budget left requests unasked, and there are pictures."""
         made = any(counts.get("ok") for counts in self.outcomes.values())
         return self.budget_reached and made and not self.stopped and not self.interrupted
+
+    @property
+    def least_budget(self) -> str:
+        """Return which budget lets the same command ask one more prompt."""
+        return f"to ${math.ceil(round((self.spent_usd + self.refused_usd) * 100, 6)) / 100:.2f} or more"
 
     @property
     def missing(self) -> str | None:
@@ -83,9 +90,12 @@ class Generation:
             return None
         why = [f"{system} was stopped: {reason}" for system, reason in self.stopped.items()]
         if self.budget_reached:
-            why.append(f"the budget of {self.budget_usd:g} USD allows no more")
+            why.append(
+                f"the budget of {self.budget_usd:g} USD allows no more: ${self.refused_usd:.2f} is held for one prompt "
+                "of all its systems"
+            )
         what = f"{self.n_pending} requests were not asked"
-        goes_on = "the same command asks them"
+        goes_on = f"raise --budget {self.least_budget}" if self.budget_reached else "the same command asks them"
         if any("pending" in counts and system not in self.stopped for system, counts in self.outcomes.items()):
             goes_on += ", with --keep-going the other systems' all the same" if self.stopped else ""
         return f"{'; '.join(why) or 'the run was stopped'} ({what}; {goes_on})"
@@ -231,6 +241,7 @@ def _generate(
         spent_usd=sum(state.spent_usd for state in states.values()),
         budget_usd=budget_usd,
         budget_reached=budget.exhausted and not context.stop.requested,
+        refused_usd=budget.refused_usd,
         n_passing=sum(_passes(request, states) for request in requests if request.sample_id in ended),
         unknown=[row for row in rows if row["outcome"] == "unknown"],
         stopped=stopped,

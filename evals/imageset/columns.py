@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar, get_args
 
@@ -321,9 +322,25 @@ class RequestColumns(_Columns):
     ended_at: str | None = None
 
 
+def misspelt(columns: Iterable[str]) -> dict[str, str]:
+    """Return the columns that nobody reads and that are nearly one that a row can have and these lack, with its name.
+
+    Examples
+    --------
+    >>> misspelt(["prompt", "expected_tekst", "customer", "caption", "caption2"])
+    {'expected_tekst': 'expected_text'}
+    """
+    given = set(columns)
+    known = {*SampleColumns.model_fields, *RequestColumns.model_fields}
+    lacking = set(SampleColumns.model_fields) - given
+    near = {name: difflib.get_close_matches(name.casefold(), lacking, n=1, cutoff=_NEAR) for name in given - known}
+    return {name: close[0] for name, close in sorted(near.items()) if close}
+
+
 Columns = TypeVar("Columns", SampleColumns, RequestColumns)
 
 _LONGEST = 300
+_NEAR = 0.85
 _IN_JSON = {
     "missing": "it is missing or null; fill it in",
     "string_type": "{value!r} is not a text",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from evals.imageset.columns import misspelt
 from evals.imageset.tables import (
     Entry,
     TableError,
@@ -57,6 +58,9 @@ def read_prompt_table(path: Path, *columns: str) -> list[Entry]:
         entries = [Entry(entry.where, _renamed(entry, values)) for entry, values in given]
     if not entries:
         raise TableError(f"{path.name}: it holds no rows; write one prompt a row")
+    for name, meant in misspelt({column for entry in entries for column in entry.values}).items():
+        entry = next(entry for entry in entries if name in entry.values)
+        raise entry.refuse(f"column {name!r} is read by nothing; did you mean {meant!r}?")
     for entry in entries:
         if not any(column in entry.values for column in columns):
             raise entry.refuse(f"it has no {' and no '.join(columns)}; fill in that column")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evals.imageset.columns import misspelt
 from evals.imageset.contract import METADATA
 from evals.imageset.prompts import words_of_prompt
 
@@ -158,8 +159,11 @@ def file_names(row: Mapping[str, Any]) -> Iterator[str]:
 
 
 def loader_warnings(rows: list[dict[str, Any]]) -> list[str]:
-    """Return sentences about what works here and trips other loaders."""
-    warnings = []
+    """Return sentences about what works here and trips other loaders, and about columns that may be misspelt."""
+    warnings = [
+        f"column {name!r} is read by nothing; did you mean {meant!r}?"
+        for name, meant in misspelt({column for row in rows for column in row}).items()
+    ]
     for row in rows:
         if match := _SPLIT_NAME.search(row["file_name"]):
             word = match.group(1)

@@ -18,6 +18,8 @@ ARROWS = {"higher": " \u2191", "lower": " \u2193", "neither": ""}
 def sentence(drift: Drift) -> str:
     """Return what changed as one sentence."""
     rows = drift["rows"]
+    if not rows:
+        return "Nothing can be compared."
     n_rows = formatting.pluralize(len(rows), "row")
     changed = [row for row in rows if row["changed"]]
     if not changed:
@@ -53,7 +55,11 @@ def threshold_line(check: ThresholdCheck) -> str:
     """Return whether a system has the stars that are asked for, as one line."""
     word = "holds" if check["holds"] else "FAILS"
     interval = f" ({check['low']:.1f} to {check['high']:.1f})" if check["low"] is not None else ""
-    stars = check["reason"] if check["stars"] is None else f"{check['stars']:.1f} stars{interval}"
+    if check["stars"] is None:
+        stars = check["reason"]
+    else:  # the check holds the stars before rounding
+        digits = next((n for n in (1, 2, 3) if check["holds"] or round(check["stars"], n) < check["at_least"]), 4)
+        stars = f"{check['stars']:.{digits}f} stars{interval}"
     return f"{word}: {check['system']} at least {check['at_least']:g} in {check['row']}: {stars}"
 
 

@@ -147,16 +147,18 @@ def _named_without_folders(ratings: RunRatings) -> RunRatings:
 
 def _pictures(run: Run, ratings: RunRatings, copies: Copies, prompts_per_suite: int | None) -> dict[str, Any]:
     """Return what pages show of pictures: why rows are decided, and the gallery."""
-    systems, shown = ratings["systems"], list[Exhibit]()
+    systems, shown, n_prompts = ratings["systems"], list[Exhibit](), 0
     page: dict[str, Any] = {"full_heat": thumbnails.FULL_HEAT, "prompts_per_suite": prompts_per_suite, "why": ()}
     if prompts_per_suite != 0:
         every = exhibits.collect(run, ratings["stars"], systems)
-        shown = gallery.limited(every.values(), prompts_per_suite)
+        shown, n_prompts = gallery.limited(every.values(), prompts_per_suite), len(every)
         copies.make([*shown, *why.deciding_exhibits(ratings["stars"], every)])
         page["why"] = why.why(ratings["stars"], every, systems, copies)
     content = gallery.document(shown, ratings["stars"], systems, copies) if shown else ""
     anchors = {row.id: row.anchor for row in page["why"]}
     page["gallery_rows"] = {row["id"] for row in ratings["stars"]["rows"] if row["places"] and shown}
+    page["gallery_is_whole"] = is_whole = len(shown) == n_prompts
+    page["gallery_title"] = "All prompts" if is_whole else f"{len(shown):,} of {n_prompts:,} prompts"
     return page | {"gallery": content, "has_gallery": bool(shown), "why_anchors": anchors}
 
 

@@ -63,8 +63,8 @@ def test_a_definition_of_ones_own_is_read_with_everything_in_it(read):
     ]
 
 
-def test_only_names_systems_suites_and_a_seed_are_needed_and_an_unquoted_number_is_a_size(read):
-    definition = read("name: a\nsystems: [a@b]\nsuites: [demo-signs]\nseed: 0\n")
+def test_only_names_systems_and_suites_are_needed_and_an_unquoted_number_is_a_size(read):
+    definition = read("name: a\nsystems: [a@b]\nsuites: [demo-signs]\n")
     assert (definition.repeats, definition.size, definition.rows, definition.truth) == (1, "1K", (), ())
     assert read(GOOD.replace("size: 1K", "size: 512")).size == "512"
 
@@ -73,7 +73,6 @@ MISTAKES = [
     ("repeats: 2", "repeat: 2", r"line 4, field 'repeat': there is no such field; did you mean 'repeats'\?"),
     ("repeats: 2", "repeats: 0", r"line 4, field 'repeats': 0 is too small; it is at least 1"),
     ("repeats: 2", "repeats: 1.5", r"line 4, field 'repeats': 1.5 is not a whole number"),
-    ("seed: 7\n", "", r"field 'seed': it is missing"),
     ("seed: 7", "seed: -1", r"line 5, field 'seed': -1 is too small"),
     ("seed: 7", "seed: 2147483648", r"line 5, field 'seed': 2147483648 is too large"),
     ("[flux-2-pro@bfl, g", "[flux-2-pro, g", r"line 2, .*'flux-2-pro' is not a system; the host is missing; write"),

@@ -319,3 +319,11 @@ def test_a_run_that_was_moved_uses_the_pictures_in_it(tmp_path):
     folder.rename(tmp_path / "moved")
     folder.mkdir()
     assert Run(tmp_path / "moved").image_path("a") == tmp_path / "moved/images/a.png"
+
+
+def test_what_is_no_run_says_what_it_is(tmp_path):
+    with pytest.raises(RunError, match="nope: no such folder"):
+        Run(tmp_path / "nope")
+    (tmp_path / "metadata.jsonl").touch()
+    with pytest.raises(RunError, match=f"score it with: twinlens score {re.escape(str(tmp_path))}$"):
+        Run(tmp_path)

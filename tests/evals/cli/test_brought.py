@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from evals.cli.main import main
 from evals.definition import read_definition
 from evals.imageset.imageset import read_image_set
+from evals.imageset.validation import loader_warnings
 from evals.suites.drawing.text import draw_sign
 
 WORDS = ("BREAD", "TEA", "OPEN", "SALE", "COFFEE", "CLOSED", "FISH", "SOAP")
@@ -148,6 +149,17 @@ def test_rows_follow_from_the_columns():
     names = ["adherence", "text", "identity", "identity-reference", "editing", "palette", "cost", "latency"]
     assert (written, notes) == (names, [])
     assert read_definition(path).suite("all").items[3].mask.read_bytes() == Path("cat.png").read_bytes()
+
+
+def test_a_column_that_is_nearly_a_known_one_is_refused_where_prompts_are_asked_and_told_in_a_set():
+    row = {"prompt": "A sign", "expected_tekst": ["TEA"], "customer": "A"}
+    Path("p.jsonl").write_text(json.dumps(row))
+    asked = refused("estimate", "--systems", SYSTEMS, "--prompts", "p.jsonl")
+    meant = "column 'expected_tekst' is read by nothing; did you mean 'expected_text'?"
+    assert meant in asked
+    assert loader_warnings([{**row, "file_name": "a.png", "suite": "s", "prompt_id": "p"}]) == [meant]
+    Path("p.jsonl").write_text(json.dumps({"prompt": "A sign", "customer": "A"}))
+    assert json.loads(run("estimate", "--systems", SYSTEMS, "--prompts", "p.jsonl", "--json").stdout)["n_images"] == 2
 
 
 WRONG_USE = {

@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from evals.cli.main import main
+from evals.reporting.drift import threshold_line
 from tests.run_folder import write_run
 
 SYSTEM = "left@host"
@@ -137,6 +138,20 @@ def test_two_versions_of_a_system_are_compared_by_their_names(run_of):
     done = compare(before, after, "--systems", "m-1@host=m-2@host")
     assert done.exit_code == 0
     assert "m-1@host \N{RIGHTWARDS ARROW} m-2@host: none of 1 rows changed" in done.stdout
+
+
+def test_runs_with_nothing_in_common_say_so_first_and_shortly(run_of):
+    done = compare(run_of("before"), run_of("after", encoder="rapidocr:two"))
+    assert (done.exit_code, len(done.stdout.splitlines()) <= 40) == (2, True)
+    assert done.stdout.startswith("Nothing can be compared.")
+
+
+@pytest.mark.parametrize(
+    ("stars", "shown"), [(4.97, "4.97 stars"), (4.9996, "4.9996 stars"), (5.0, "5.0 stars"), (3.21, "3.2 stars")]
+)
+def test_stars_that_fail_are_shown_as_they_are_held(stars, shown):
+    check = {"row": "text", "system": "a@b", "at_least": 5.0, "stars": stars, "low": None, "high": None, "reason": None}
+    assert threshold_line({**check, "holds": stars >= 5}).endswith(f": {shown}")
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,8 @@ def test_a_budget_leaves_requests_unasked_and_says_so():
     done = run(*REHEARSAL, "--budget", "0.05", "--json")
     document = json.loads(done.stdout)
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
-    assert "the budget of 0.05 USD allows no more" in done.stderr
+    assert "the budget of 0.05 USD allows no more: $0.04 is held for one prompt of all its systems" in done.stderr
+    assert "raise --budget to $0.09 or more" in done.stderr
     assert document["budget_reached"] is True
     assert 0 < document["spent_usd"] <= 0.05
     pending = sum(counts.get("pending", 0) for counts in document["outcomes"].values())
@@ -164,7 +165,7 @@ def test_a_run_whose_budget_ends_early_rates_what_all_systems_were_asked():
     rows = [f"  - {{id: {suite}, title: T, suite: {suite}, metrics: {{text.similarity: 1}}}}\n" for suite in suites]
     Path("two.yaml").write_text(fields + "rows:\n" + "".join(rows))
     done = run("run", "two.yaml", "--simulated", "--budget", "1.25", "--out", "R", "--json")
-    assert (done.exit_code, "the budget of 1.25 USD allows no more" in done.stderr) == (0, True)
+    assert (done.exit_code, "the budget of 1.25 USD allows no more" in done.stderr) == (2, True)
     document = json.loads(done.stdout)
     assert 1.15 < document["generation"]["spent_usd"] <= 1.25
     asked = {}

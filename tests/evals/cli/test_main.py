@@ -104,7 +104,7 @@ WRONG_USE = {
     "output is the set": ("score {set} --out {set}", "in the image set itself"),
     "unknown option": ("score {set} --out {tmp}/run --skipbad", "--skip-bad"),
     "unknown device": ("score {set} --out {tmp}/run --device tpu", "tpu"),
-    "rate without a run": ("rate {tmp}/nowhere", "is not a scored run"),
+    "rate without a run": ("rate {tmp}/nowhere", "no such folder"),
     "report without a run": ("report {tmp} --out {tmp}/report", "is not a scored run"),
     "non-commercial weights": ("models fetch insightface:buffalo_l", "--accept-licence"),
     "nothing to fetch": ("models fetch dlib:resnet_v1", "nothing that can be fetched"),

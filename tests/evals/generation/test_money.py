@@ -12,6 +12,7 @@ from evals.generation.clients import GenerationError
 from evals.generation.ledger import Ledger
 from evals.generation.pictures import Pictures
 from evals.generation.plan import plan_sha256
+from evals.generation.prices import max_request_usd
 
 
 def prices_of(*prices):
@@ -85,6 +86,15 @@ def test_where_the_host_names_no_price_the_highest_source_counts_against_the_bud
     row, event = run.rows()[0], json.loads((run.folder / "ledger.jsonl").read_text().splitlines()[-1])
     assert (row["cost_usd"], row["cost_basis"], row["may_have_cost_usd"]) == (0.02, "listed", pytest.approx(0.07))
     assert (event["cost_usd"], event["at_most_usd"]) == (0.02, 0.09)
+
+
+def test_of_one_picture_that_came_nothing_counts_for_the_others_that_an_answer_can_hold(run, scripted):
+    pro = read_facts().find("gemini-3-pro-image@google")
+    requests = [replace(request, size="1K") for request in scripted.requests(1)]
+    generation = run(scripted.Host(), requests, prices=pro.prices, sizes=pro.sizes, pictures_at_most=3)
+    assert generation.spent_usd == pytest.approx(max_request_usd(requests[0], pro), rel=1e-6)
+    event = json.loads((run.folder / "ledger.jsonl").read_text().splitlines()[-1])
+    assert event["at_most_usd"] == pytest.approx(generation.spent_usd)
 
 
 def test_a_price_above_the_worst_counts_in_full_from_the_answer_on(run, scripted):

@@ -210,6 +210,10 @@ def test_pictures_that_are_gone_are_said_in_their_place_or_all_left_out(run: Run
     gallery = Report(run, tmp_path / "out").files["gallery.html"]
     assert "The image file is no longer there." in gallery
     assert "The image file is not an image that can be read" in gallery
+    limited = write_report(run, tmp_path / "few", prompts_per_suite=1)
+    for page in (limited, limited.with_name("gallery.html"), limited.with_name("report.md")):
+        assert re.search(r"\b\d+ of \d+ prompts", page.read_text())
+        assert "ll prompts" not in page.read_text().replace("over all prompts", "")
     html = write_report(run, tmp_path / "out", prompts_per_suite=0).read_text()
     assert "data:image" not in html
     assert "gallery.html" not in html
