@@ -33,7 +33,7 @@ def _lines(row: TableRow) -> Iterator[str]:
         scale = part["scale"]
         if scale["floor"] is not None and scale["ceiling"] is not None:
             yield (
-                f"{part['metric']}: the floor lies at {scale['floor']:.3g} ({scale['floor_source']}), five stars at "
+                f"{part['metric']}: floor at {scale['floor']:.3g} ({scale['floor_source']}), five stars at "
                 f"{scale['ceiling']:.3g} ({scale['ceiling_source']})"
                 + ("" if together else _beginning(scale["chance"], scale["chance_source"]))
             )
@@ -45,4 +45,4 @@ def _beginning(chance: float | None, source: str) -> str:
     """Return where one star lies: as far from the floor as what is known to be wrong gets by chance."""
     if not chance:
         return ", one star at the floor"
-    return f", one star {chance:.0%} of the way, as far as what is known to be wrong gets ({source})"
+    return f", one star {chance:.0%} of the way ({source})"

@@ -129,7 +129,7 @@ def test_encoders_stand_with_licence_weights_and_weakness_and_what_was_left_out_
     ):
         assert text in report.page.words + report.tables.words
     assert "ab" * 32 in report.files["report.json"]
-    assert "open_clip:tiny: weak offline encoder, not CLIP." in report.page.text
+    assert "open_clip:tiny: weak offline encoder, not CLIP." in report.page.text + report.tables.text
     assert "longer than the text encoder reads" not in single.tables.text
 
 

@@ -21,7 +21,7 @@ def test_every_row_is_shown_with_stars_scale_and_the_articles_or_with_the_reason
     assert "12 prompts" in left.notes[1]
     assert text.verdicts[0].startswith("left@x is ahead by 1.2 stars")
     assert text.scale == (
-        "text.cer: the floor lies at 1 (declared, version 2), five stars at 0 (measured: rendered text, 12 prompts), "
+        "text.cer: floor at 1 (declared, version 2), five stars at 0 (measured: rendered text, 12 prompts), "
         "one star at the floor",
     )
     assert "no measurement on suite nowhere" in lines["scenes"].problem
