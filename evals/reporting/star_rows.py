@@ -152,7 +152,7 @@ def _mark(cell: Mapping[str, Any], stars: Stars, labels: Mapping[str, str], verd
 
 def _kept_together(verdict: str) -> str:
     """Return a verdict whose interval is not broken over two lines."""
-    return re.sub(r"\(.*?\)", lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), verdict)
+    return re.sub(r"\([\d.]+ to [\d.]+\)", lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), verdict)
 
 
 def _percent(stars: float | None) -> float | None:
