@@ -69,7 +69,7 @@ def read_thumbnail(path: Path | None, scored_sha256: str | None = None, side: in
     ``scored_sha256`` is the hash that the file had when it was scored, where that is known; ``side`` the longer one.
     """
     if path is None or not path.is_file():
-        return "The image file is no longer there."
+        return "The image file is no longer there, or is not the one that was scored."
     try:
         content = path.read_bytes()
         if scored_sha256 is not None and hashlib.sha256(content).hexdigest() != scored_sha256:

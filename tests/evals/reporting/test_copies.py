@@ -73,7 +73,7 @@ def test_what_is_no_picture_is_a_sentence_and_has_no_map(run, every, tmp_path):
     copies.make(every)
     scenes = [exhibit for exhibit in every if exhibit.suite == "scenes"]
     assert "is not an image that can be read" in copies.picture("b-scene-0-0")
-    assert copies.picture("o-scene-0-0") == "The image file is no longer there."
+    assert copies.picture("o-scene-0-0") == "The image file is no longer there, or is not the one that was scored."
     assert [copies.difference(column.pair) for column in scenes[0].columns] == [None, None]
     assert [isinstance(copies.difference(column.pair), Copy) for column in scenes[1].columns] == [False, True]
 
@@ -81,4 +81,4 @@ def test_what_is_no_picture_is_a_sentence_and_has_no_map(run, every, tmp_path):
 def test_a_source_outside_the_set_is_never_read(run, every, tmp_path):
     PIL.Image.new("RGB", (20, 20)).save(tmp_path / "outside.png")
     copies = Copies(run, tmp_path / "out")
-    assert copies._copy_of_source("../../outside.png") == "The image file is no longer there."
+    assert copies._copy_of_source("../../outside.png") == "The image file is no longer there, or is not the one that was scored."

@@ -53,7 +53,7 @@ def test_every_kind_of_pixel_becomes_rgb(tmp_path: Path, mode: str) -> None:
 
 def test_a_file_that_is_gone_or_broken_has_a_sentence(tmp_path: Path) -> None:
     for path in (None, tmp_path / "gone.png"):
-        assert read_thumbnail(path) == "The image file is no longer there."
+        assert read_thumbnail(path) == "The image file is no longer there, or is not the one that was scored."
     whole = tmp_path / "whole.png"
     PIL.Image.effect_noise((64, 64), 50).save(whole)
     (tmp_path / "cut.png").write_bytes(whole.read_bytes()[:900])

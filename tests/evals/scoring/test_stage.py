@@ -348,4 +348,4 @@ def test_refusals_are_counted_and_told_and_never_change_a_mean(repeats, tmp_path
     assert {**rate_run(run), "stars": None} == {**before, "stars": None}
     print_details(run, rate_run(run))
     assert "b: requests that gave no image: 1 filtered, 2 refused" in capsys.readouterr().out
-    assert "1 filtered, 2 refused" in write_report(run, tmp_path / "report").read_text()
+    assert "1 filtered, 2 refused" in write_report(run, tmp_path / "report").with_name("tables.html").read_text()
