@@ -81,4 +81,7 @@ def test_what_is_no_picture_is_a_sentence_and_has_no_map(run, every, tmp_path):
 def test_a_source_outside_the_set_is_never_read(run, every, tmp_path):
     PIL.Image.new("RGB", (20, 20)).save(tmp_path / "outside.png")
     copies = Copies(run, tmp_path / "out")
-    assert copies._copy_of_source("../../outside.png") == "The image file is no longer there, or is not the one that was scored."
+    assert (
+        copies._copy_of_source("../../outside.png")
+        == "The image file is no longer there, or is not the one that was scored."
+    )

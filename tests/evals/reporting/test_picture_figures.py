@@ -38,7 +38,9 @@ def test_each_deciding_prompt_shows_every_systems_pictures_under_the_prompts_wor
 def test_a_refused_prompt_and_a_file_that_is_gone_have_their_sentences(run):
     run.image_path("b-scene-1-0").unlink()
     shown = sentences(deciding_figure(run, row(prompt("scene-1", ["b-scene-1-0"], [])), SYSTEMS))
-    assert {"no picture was delivered", "The image file is no longer there, or is not the one that was scored."} <= set(shown)
+    assert {"no picture was delivered", "The image file is no longer there, or is not the one that was scored."} <= set(
+        shown
+    )
 
 
 def test_a_set_without_sequences_finds_its_prompts_too(run):
