@@ -14,7 +14,7 @@ from evals.rating.statistics.intervals import MIN_PROMPTS
 from metrics.catalogue import METRICS, metric
 from metrics.controls import CONTROLS
 
-SCHEMA = 10
+SCHEMA = 11
 """Of the document; it changes with what is in it, so that stored ratings of an older one are made anew."""
 
 WELL_COVERED_PROMPTS = 20

@@ -209,6 +209,9 @@ def overall(stars: Stars) -> str:
     ahead = [pair for pair in pairs if pair["better_system"] == first]
     over = "Under your weights, over" if stars["own_weights"] else "Over all"
     over += f" {pluralize(len(totals['weights']), 'row')}"
+    # A system so wrong that it breaks a row's control must not gain by the row's going away.
+    if at_floor := len(totals["indistinguishable_rows"]):
+        over += f" ({at_floor} at one star for everyone: {'its control' if at_floor == 1 else 'their controls'} failed)"
     if len(ahead) == len(pairs):
         nearest = min(pairs, key=lambda pair: abs(pair["stars"]))
         return f"{over} together {labels[first]} is ahead by {_amount(nearest)}."

@@ -12,7 +12,7 @@ from evals.rating.stars.declared_rows import DeclaredCell
 from evals.rating.stars.document import Stars
 from evals.rating.stars.recommendations import ENOUGH, Recommendation
 from evals.rating.stars.table import Component, Deciding, TableRow
-from evals.rating.stars.totals import SystemTotal, TotalDifference
+from evals.rating.stars.totals import SystemTotal, TotalDifference, Totals
 from evals.reporting import formatting, star_scales
 from evals.reporting.formatting import pluralize
 from evals.reporting.tables import Table
@@ -104,6 +104,7 @@ class StarSection:
     total_verdicts: tuple[str, ...]
     bradley_terry: tuple[str, ...]
     weights: str
+    indistinguishable_rows: tuple[str, ...]
     not_in_total: tuple[str, ...]
     advice: tuple[Advice, ...]
     volumes: tuple[str, ...]
@@ -167,6 +168,7 @@ def section(stars: Stars) -> StarSection:
         total_verdicts=tuple(map(_total_verdict, totals["differences"])),
         bradley_terry=tuple(_bradley_terry(stars["bradley_terry"])),
         weights=", ".join(f"{row} {weight:.0%}" for row, weight in totals["weights"].items()),
+        indistinguishable_rows=tuple(_indistinguishable_rows(totals)),
         not_in_total=tuple(f"{row}: {why}" for row, why in totals["left_out"].items()),
         advice=tuple(map(_advice, stars["recommendations"])),
         volumes=tuple(f"{volume:,}" for volume in volumes),
@@ -310,6 +312,13 @@ def _total_verdict(pair: TotalDifference) -> str:
     if pair["weight_to_move"] is None:
         return f"{amount}; no weights would turn it"
     return f"{amount}; it would draw if {pair['weight_to_move']:.0%} of the weight moved"
+
+
+def _indistinguishable_rows(totals: Totals) -> Iterator[str]:
+    """Yield what is said of rows that count as one star for everyone, since nobody can be told from their floor."""
+    if totals["indistinguishable_rows"]:
+        yield f"{totals['most']:.2f} is the most that any system could have: these rows count as one star for everyone"
+        yield from (f"At the floor: {row}, {why}" for row, why in totals["indistinguishable_rows"].items())
 
 
 def _signed(value: float) -> str:

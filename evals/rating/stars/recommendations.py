@@ -102,7 +102,8 @@ def weigh(case: UseCase, rated: Sequence[RatedRow], systems: Sequence[str]) -> W
     requirements = tuple(_requirement(case, system) for system in systems)
     able = [need["system"] for need in requirements if need["met"] is not False]
     weighed = totals(rated, able, case.weights)
-    share = sum(case.weights[row] for row in weighed["weights"]) / sum(case.weights.values())
+    counting = set(weighed["weights"]) - set(weighed["indistinguishable_rows"])
+    share = sum(case.weights[row] for row in counting) / sum(case.weights.values())
     return WeighedCase(case, requirements, weighed, share)
 
 
@@ -125,7 +126,7 @@ def recommend(weighed: WeighedCase, advice: ArticleUseCase | None = None) -> Rec
     elif weighed.may_name or only_able or len(totals["systems"]) < 2:
         system, verdict, change = _verdict(totals, only_able)
     else:
-        lacking = sorted(set(case.weights) - set(totals["weights"]))
+        lacking = sorted(set(case.weights) - (set(totals["weights"]) - set(totals["indistinguishable_rows"])))
         verdict = f"cannot tell: only {weighed.rated:.0%} of its weight was rated"
         system, change = None, f"stars for {', '.join(lacking)}, on prompts that all were asked"
     n_prompts, p_holm = _behind(totals) if weighed.may_name else (None, None)

@@ -86,12 +86,13 @@ class TableRow(TypedDict):
 class RatedRow:
     """A row with the scores of its prompts, which totals are computed from; None where it has no stars.
 
-    ``are_prices`` is true where its values are prices, which are known and not measured. ``samples`` are those
-    behind each prompt and system.
+    ``indistinguishable`` is true where it has none because nobody can be told from its control, ``are_prices`` where
+    its values are prices, which are known and not measured. ``samples`` are those behind each prompt and system.
     """
 
     row: TableRow
     prompt_scores: PromptScores | None
+    indistinguishable: bool = False
     are_prices: bool = False
     samples: Mapping[tuple[str, str], list[str]] = field(default_factory=dict)
 
@@ -212,12 +213,14 @@ def _measured(row: StarRow, inputs: RatingInputs, seed: int) -> RatedRow:
             part["cells"] = star_cells(of_part, inputs.systems, seed, means.groupby("system").mean())
             prompt_scores.append((of_part, part["weight"]))
     if broken:
-        return RatedRow(result, None)
+        return RatedRow(
+            result, None, indistinguishable=all(scale["indistinguishable_from_control"] for scale in broken)
+        )
     if row.combine == "geometric":
         chance, result["chance_source"] = _joint_chance(parts, measurements)
         if chance > MOST_CHANCE:
             result["problem"] = no_room_above(chance, result["chance_source"])
-            return RatedRow(result, None)
+            return RatedRow(result, None, indistinguishable=True)
         scales = [(part["scale"], part["weight"]) for part in parts]
         whole = score_jointly(targets, scores, inputs.requests, scales, chance)
     else:

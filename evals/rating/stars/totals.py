@@ -62,13 +62,17 @@ Difference = TypeVar("Difference", bound=Mapping[str, Any])
 class Totals(TypedDict):
     """The totals over the rows in which every two systems have at least 5 prompts that compare them.
 
-    ``weights`` are those of the rows that count, as shares of 1. ``left_out`` says of all other rows why they do not
-    count; a row without stars, be it that its control failed, is in no total. ``problem`` is None, or the sentence that
-    says why nobody has a total.
+    ``weights`` are those of the rows that count, as shares of 1. ``indistinguishable_rows`` are those of them in which
+    nobody has stars because nobody can be told from the control: they count as one star for everyone, since a row that
+    dropped out there would reward being bad at it; ``most`` is therefore what a perfect system would have.
+    ``left_out`` says of all other rows why they do not count; where nobody has stars in any row, none does.
+    ``problem`` is None, or the sentence that says why nobody has a total.
     """
 
     weights: dict[str, float]
+    most: float | None
     problem: str | None
+    indistinguishable_rows: dict[str, str]
     left_out: dict[str, str]
     systems: list[SystemTotal]
     differences: list[TotalDifference]
@@ -79,9 +83,9 @@ def totals(rated: Sequence[RatedRow], systems: Sequence[str], weights: Mapping[s
 
     .. math:: T_s = \sum_r w_r \bar u_{rs}, \qquad \sum_r w_r = 1,
 
-    which no lower component of the rows that count can raise. Declared rows are never in it. A difference is made of
-    those of the rows (`evals.rating.stars.pairs`). Rows may share their prompts, so its variance is summed over
-    prompts, of what each of them adds in all rows together:
+    which no lower component can raise. Declared rows are never in it. A difference is made of those of the rows
+    (`evals.rating.stars.pairs`). Rows may share their prompts, so its variance is summed over prompts, of what each of
+    them adds in all rows together:
 
     .. math:: \sum_p \Big( \sum_r w_r \frac{d_{rp} - \bar d_r}{\sqrt{n_r (n_r - 1)}} \Big)^2,
 
@@ -106,20 +110,26 @@ def totals(rated: Sequence[RatedRow], systems: Sequence[str], weights: Mapping[s
     Satterthwaite 1946, An approximate distribution of estimates of variance components, Biometrics Bulletin 2.
     """
     row_weights = {one.row["id"]: one.row["weight"] for one in rated} if weights is None else dict(weights)
-    counting, left_out = [], {}
+    counting, indistinguishable_rows, left_out = [], {}, {}
     for one in rated:
         row_id, weight = one.row["id"], row_weights.get(one.row["id"], 0.0)
         if weight > 0:
-            if why := _why_left_out(one, systems):
+            if one.indistinguishable:
+                indistinguishable_rows[row_id] = one.row["problem"] or ""
+            elif why := _why_left_out(one, systems):
                 left_out[row_id] = why
-            else:
-                counting.append((one, weight))
+                continue
+            counting.append((one, weight))
+    if len(indistinguishable_rows) == len(counting):
+        counting, indistinguishable_rows, left_out = [], {}, left_out | indistinguishable_rows
     whole = sum(weight for _, weight in counting)
     shares = [(one, weight / whole) for one, weight in counting]
     problem = _problem(systems, bool(shares), left_out)
     return Totals(
         weights={one.row["id"]: weight for one, weight in shares},
+        most=MOST - _STARS * sum(weight for one, weight in shares if one.indistinguishable) if shares else None,
         problem=problem,
+        indistinguishable_rows=indistinguishable_rows,
         left_out=left_out,
         systems=[SystemTotal(system=system, stars=None if problem else _total(shares, system)) for system in systems],
         differences=[] if problem else [_difference(shares, a, b) for a, b in combinations(systems, 2)],
@@ -168,7 +178,8 @@ def _why_left_out(one: RatedRow, systems: Sequence[str]) -> str | None:
 def _total(shares: Sequence[tuple[RatedRow, float]], system: str) -> float:
     total = 0.0
     for one, weight in shares:
-        total += weight * sum(cell["stars"] or 0.0 for cell in one.row["cells"] if cell["system"] == system)
+        stars = [cell["stars"] for cell in one.row["cells"] if cell["system"] == system]
+        total += weight * (FEWEST if not stars or stars[0] is None else stars[0])
     return total
 
 

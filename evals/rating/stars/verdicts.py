@@ -61,8 +61,10 @@ def _hypotheses(
         for row in one.row["differences"]:
             yield _hypothesis(row, {one.row["id"]: 1.0}), row
     for totals in weighed:
+        # Rows that count as one star for everyone make every difference smaller, and none another hypothesis.
+        weights = {row: w for row, w in totals["weights"].items() if row not in totals["indistinguishable_rows"]}
         for total in totals["differences"]:
-            yield _hypothesis(total, totals["weights"]), total
+            yield _hypothesis(total, weights), total
 
 
 def _hypothesis(difference: StarDifference | TotalDifference, weights: Mapping[str, float]) -> _Hypothesis:

@@ -24,7 +24,7 @@ UNSURE = LOW + 0.5 * np.resize([1.0, -0.9], 12)
 
 def rated_row(
     row_id: str, kind: str = "measured", suite: str | None = "s", weight: float = 1.0, problem: str | None = None,
-    prompts: Sequence[str] | None = None,
+    indistinguishable: bool = False, prompts: Sequence[str] | None = None,
     shares: dict[str, Sequence[float]] | None = None, declared: dict[str, float | None] | None = None,
     are_prices: bool = False, rates: bool = False, chance: float = 0.0, **systems: Sequence[float],
 ) -> RatedRow:  # fmt: skip
@@ -40,7 +40,7 @@ def rated_row(
         "declared_cells": [{"system": system, "stars": stars} for system, stars in (declared or {}).items()],
         "differences": star_differences(scores, list(table), are_prices),
     }  # fmt: skip
-    rated = RatedRow(told, scores if shares else None, are_prices)
+    rated = RatedRow(told, scores if shares else None, indistinguishable, are_prices)
     settle([rated])
     return rated
 

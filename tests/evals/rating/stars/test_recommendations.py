@@ -92,7 +92,7 @@ def test_less_than_half_of_the_weight_rated_is_too_little():
     enough = recommend(case({"precise": 1.0, "cost": 1.0}), rows, [FLUX, GEMINI])
     assert (enough["rated"], enough["system"], enough["unrated"]) == (0.5, FLUX, {"cost": 0.5})
     # Nor is a row in which nobody is told from the floor a rated one.
-    rows = [rows[0], rated_row("identity", problem="its control fails")]
+    rows = [rows[0], rated_row("identity", problem="its control fails", indistinguishable=True)]
     found = recommend(case({"precise": 1.0, "identity": 3.0}), rows, [FLUX, GEMINI])
     assert (found["rated"], found["system"]) == (0.25, None)
 

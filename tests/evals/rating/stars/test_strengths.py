@@ -45,7 +45,7 @@ def test_systems_that_no_five_prompts_join_have_no_strengths_but_the_reason(n_jo
 
 
 def test_a_row_without_stars_and_a_failed_control_are_no_meetings():
-    failed = row("identity", problem="its control fails")
+    failed = row("identity", problem="its control fails", indistinguishable=True)
     shared = row("precise", **places(1))
     assert bradley_terry_strengths([failed], SYSTEMS)["systems"] == []
     assert bradley_terry_strengths([shared, failed], SYSTEMS) == bradley_terry_strengths([shared], SYSTEMS)

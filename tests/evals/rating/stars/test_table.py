@@ -97,6 +97,7 @@ def test_one_broken_metric_takes_the_stars_of_its_row_and_leaves_those_of_the_ot
     one = rated(row, measured(COUNTS, [0.5] * 5) + measured("quality.lighting", [0.5] * 5))["row"]
     assert one.row["problem"].startswith("quality.lighting: its control (texts that mean the same) was not measured")
     assert (one.row["cells"], one.row["differences"], one.prompt_scores) == ([], [], None)
+    assert not one.indistinguishable
     counts, lighting = one.row["components"]
     assert [cell["stars"] for cell in counts["cells"]] == [3.0]
     assert lighting["cells"] == []
@@ -119,8 +120,10 @@ def faces(own, impostors):
 def test_a_row_whose_control_fails_says_that_nobody_is_told_from_the_floor(rated):
     alike = faces([0.1, 0.3] * 3, [0.2] * 6)
     one = rated(row_of("identity.self"), alike)["row"]
-    assert (one.row["cells"], one.prompt_scores) == ([], None)
-    assert rated(row_of("identity.self"), faces([0.7] * 6, [0.2] * 6))["row"].prompt_scores is not None
+    assert (one.row["cells"], one.prompt_scores, one.indistinguishable) == ([], None, True)
+    assert rated(row_of("identity.self"), faces([0.7] * 6, [0.2] * 6))["row"].indistinguishable is False
+    # Beside another metric that was not measured at all, nothing is known of the row.
+    assert rated(row_of("identity.self", COUNTS), alike)["row"].indistinguishable is False
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,8 @@ def test_a_total_is_the_weighted_mean_of_stars():
     # Left has 4 and 2 stars, right 2 and 5.
     assert [total["stars"] for total in found["systems"]] == pytest.approx([(3 * 4 + 2) / 4, (3 * 2 + 5) / 4])
     assert found["weights"] == {"a": 0.75, "b": 0.25}
-    assert (found["problem"], found["left_out"]) == (None, {})
+    assert (found["most"], found["problem"], found["left_out"]) == (5.0, None, {})
+    assert found["indistinguishable_rows"] == {}
     # Weights by row take the place of the rows' own.
     found = totals(rows, SYSTEMS, {"b": 2.0, "unheard": 1.0})
     assert (found["weights"], [total["stars"] for total in found["systems"]]) == ({"b": 1.0}, [2.0, 5.0])
@@ -59,11 +60,10 @@ def test_a_total_is_the_weighted_mean_of_stars():
 def test_the_total_of_one_row_is_that_row_rates_and_steady_leads_too(left, right):
     one = row("a", left=left, right=right)
     (of_row,) = one.row["differences"]
-    found = only([one])
-    for name in ("stars", "low", "high", "p_value"):
+    found, halved = only([one]), only([one, row("b", problem="no", indistinguishable=True)])
+    for name, share in (("stars", 0.5), ("low", 0.5), ("high", 0.5), ("p_value", 1.0)):
         assert found[name] == pytest.approx(of_row[name])
-    # A row whose control failed changes nothing.
-    assert only([one, row("b", problem="its control fails")]) == found
+        assert halved[name] == pytest.approx(share * of_row[name])
 
 
 def test_the_total_of_one_row_has_students_interval():
@@ -175,7 +175,7 @@ def test_rows_without_pairs_count_in_no_total():
 def test_systems_without_pairs_have_no_total_but_the_reason(pictures):
     found = totals([apart(*pictures)], SYSTEMS)
     assert [total["stars"] for total in found["systems"]] == [None, None]
-    assert (found["weights"], found["differences"]) == ({}, [])
+    assert (found["weights"], found["most"], found["differences"]) == ({}, None, [])
     in_common = f"{pictures[1] or 'no'} prompts in common"
     assert found["problem"].startswith(f"no row counts; b: left and right have {in_common}")
 
@@ -212,11 +212,23 @@ def test_declared_rows_and_rows_without_stars_never_count():
     assert totals(rows, [*SYSTEMS, "third"])["left_out"] == {"a": "it has no stars for third"}
 
 
+def test_a_row_in_which_nobody_is_told_from_the_floor_counts_as_one_star_for_all():
+    rows = [row("a", left=[0.5] * 6, right=[0.25] * 6), row("b", problem="no", indistinguishable=True)]
+    found = totals(rows, SYSTEMS)
+    assert found["weights"] == {"a": 0.5, "b": 0.5}
+    assert (found["indistinguishable_rows"], found["left_out"]) == ({"b": "no"}, {})
+    assert [total["stars"] for total in found["systems"]] == [2.0, 1.5]
+    assert found["most"] == 3.0
+    assert found["differences"][0]["stars"] == pytest.approx(0.5)
+    assert found["differences"][0]["weight_to_move"] is None
+
+
 def test_where_no_row_has_stars_there_is_no_total():
-    rows = [row("a", problem="its control fails"), row("lora", kind="declared", suite=None)]
+    rows = [row("a", problem="its control fails", indistinguishable=True), row("lora", kind="declared", suite=None)]
     found = totals(rows, SYSTEMS)
     assert [total["stars"] for total in found["systems"]] == [None, None]
-    assert (found["weights"], found["differences"]) == ({}, [])
+    assert (found["weights"], found["most"], found["differences"]) == ({}, None, [])
+    assert found["indistinguishable_rows"] == {}
     assert set(found["left_out"]) == {"a", "lora"}
 
 

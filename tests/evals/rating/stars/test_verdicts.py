@@ -74,7 +74,7 @@ def test_rows_and_totals_are_corrected_together():
 
 
 def test_what_tests_the_same_counts_once():
-    rows = [ahead("a", 0.07), ahead("b", 0.02), row("floor", problem="its control fails")]
+    rows = [ahead("a", 0.07), ahead("b", 0.02), row("floor", problem="its control fails", indistinguishable=True)]
     same = [
         totals(rows, SYSTEMS),
         totals(rows, SYSTEMS, {"a": 5, "b": 5, "unheard": 1}),
