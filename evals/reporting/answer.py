@@ -182,7 +182,7 @@ def _use(systems: tuple[str, ...], rows: list[TableRow], labels: Mapping[str, st
     return (
         f"Use {' or '.join(labels[system] for system in systems)} for {names}: "
         f"{ahead} {_span(min(sizes), max(sizes), '{:.1f}')} stars "
-        f"(over {_span(min(prompts), max(prompts), '{:,}')} prompts; corrected p {_p_value(p_holm)})."
+        f"(over {_span(min(prompts), max(prompts), '{:,}')} common prompts; corrected p {_p_value(p_holm)})."
     )
 
 

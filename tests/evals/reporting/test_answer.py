@@ -116,7 +116,7 @@ def test_where_no_row_was_rated_the_answer_says_what_is_missing_and_what_gives_r
 
 def test_the_advice_names_the_largest_leads_of_each_system_and_how_sure_they_are() -> None:
     first, second = answered(*DECIDED).advice
-    expected = "Use b for one and three: it is ahead by 1.0 stars (over 12 prompts; corrected p at most 0.01)."
+    expected = "Use b for one and three: it is ahead by 1.0 stars (over 12 common prompts; corrected p at most 0.01)."
     assert (first, second[:14]) == (expected, "Use a for two:")
 
 
