@@ -77,8 +77,8 @@ def test_a_run_with_every_fault_leaves_no_key_and_no_signed_address(tmp_path, mo
             "evals.facts.models.read_facts", lambda path=None: replace(facts, hosts={**facts.hosts, **here})
         )
         for arguments in (
-            ["generate", str(eval_file), "--out", str(out), "--budget", "50"],
-            ["generate", str(eval_file), "--out", str(out), "--json", "--retry-unknown"],
+            ["generate", str(eval_file), "--out", str(out), "--budget", "50", "--keep-going"],
+            ["generate", str(eval_file), "--out", str(out), "--json", "--retry-unknown", "--keep-going"],
             ["score", str(out / "images"), "--out", str(tmp_path / "scored"), "--metrics", "adherence.clip"],
             ["report", str(tmp_path / "scored"), "--out", str(tmp_path / "report")],
             ["systems", "--json"],

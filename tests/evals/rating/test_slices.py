@@ -77,7 +77,7 @@ def test_a_file_of_weights_flows_through_rate_and_report(run, tmp_path):
     ran("report", str(run.path), "--out", str(tmp_path / "report"), "--prompts", "0")
     document = json.loads((tmp_path / "report" / "report.json").read_text())
     assert document["ratings"]["stars"]["totals"]["weights"] == {"cost": 0.75, "precise": 0.25}
-    assert "The total is under own weights: cost 3, precise 1" in (tmp_path / "report" / "index.html").read_text()
+    assert "The total is under own weights: cost 3, precise 1" in (tmp_path / "report" / "tables.html").read_text()
 
 
 SAMPLES = pd.DataFrame([

@@ -168,7 +168,7 @@ BAD = [
     ("geneval", wrong() + "\n{\n", r"bad, line 2: not JSON: expecting property name"),
     ("geneval", wrong() + "\n[1]\n", r"bad, line 2: it holds no fields"),
     ("geneval", "\n" + wrong(prompt=3), r"bad, line 2: 'prompt' holds no text"),
-    ("geneval", wrong(prompt="\ud800"), r"bad, line 1: 'prompt' holds half a character"),
+    ("geneval", wrong(prompt="\ud800"), r"bad, line 1: it holds half a character"),
     ("geneval", wrong(include="kite"), r"bad, line 1: 'include' is no list"),
     ("geneval", wrong(include=[{"class": "kite"}]), r"line 1, include: the count None is not a whole number"),
     ("geneval", wrong(include=[{**THING, "count": True}]), r"the count True is not a whole number"),
