@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +27,8 @@ def _without_a_clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
     """Let no slow machine add a sign of life to what a command says; its own tests turn the clock themselves."""
     if not request.module.__name__.endswith("test_progress"):
         monkeypatch.setattr("evals.cli.progress.FIRST_S", 3600.0)
+    # A notebook that was run in this process leaves it behind, and commands would draw bars.
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
