@@ -108,13 +108,16 @@ def choose(
     return Choice(pair, left, right, None)
 
 
-def n_questions(n_pairs: int, seed: int, voter: str) -> int:
-    """Return how many questions a voter is asked until every pair was, the checks included."""
-    number = 0
+def n_questions(n_pairs: int, seed: int, voter: str, number: int = 0) -> int:
+    """Return how many questions a voter is still asked until so many pairs were, the checks included.
+
+    ``number`` is how many it was asked before: where the checks come depends on it.
+    """
+    first = number
     while n_pairs:
         n_pairs -= number % BLOCK != _place_of_check(seed, voter, number // BLOCK)
         number += 1
-    return number
+    return number - first
 
 
 def _check(pairs: Sequence[Pair], left_over: Sequence[Pair], generator: np.random.Generator) -> Choice:

@@ -187,8 +187,15 @@ class VoteStore:
         return int(self._count("SELECT count(*) FROM questions WHERE voter = ? AND answer IS NOT NULL", voter))
 
     def n_all(self, voter: str) -> int:
-        """Return how many questions a voter answers until every pair was asked, checks included."""
-        return max(n_questions(len(self._pairs), self.seed, str(self.name_of(voter))), self.n_answered(voter))
+        """Return how many questions a voter answers until every pair was asked, checks included.
+
+        What was asked counts as it was: under another seed, or imported, it may have had more or fewer checks.
+        """
+        rows = self._db.execute("SELECT pair, check_kind, answer FROM questions WHERE voter = ?", (voter,)).fetchall()
+        known, done = {pair.key for pair in self._pairs}, {pair for pair, check, _ in rows if check is None}
+        n_passed_over = sum(answer is None and pair not in known for pair, _, answer in rows)
+        to_come = n_questions(len(known - done), self.seed, str(self.name_of(voter)), len(rows))
+        return len(rows) - n_passed_over + to_come
 
     def delete_voter(self, name: str) -> int:
         """Delete a voter with all that is kept of it, from the table too; return how many votes that were.

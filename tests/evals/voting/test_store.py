@@ -98,9 +98,6 @@ def test_a_deleted_voter_is_in_no_file_of_the_run(run, pairs):
     assert set(read_votes(run)["voter"]) == {"heron"}
 
 
-@pytest.mark.xfail(
-    strict=False, reason="which checks are still to come is drawn anew, and now and then one pair less is asked"
-)
 def test_a_new_store_takes_over_the_table_that_came_with_a_run(run, pairs):
     with VoteStore(run, pairs) as store:
         vote(store, store.voter("heron"), 6)
