@@ -26,25 +26,25 @@ def verify(run: Path, sample: int, seed: int | None, device: str, json_wanted: b
     only what is computed again tells then. Exit code 1 where something is different.
     """
     from evals import load_run
-    from evals.rating.again import changed_ratings
+    from evals.rating.recomputation import changed_ratings
     from evals.scoring.verification import verify as verify_run
 
     loaded = load_run(run)
-    found = verify_run(loaded, sample, device, seed)
-    found = dataclasses.replace(found, differences=(*found.differences, *changed_ratings(loaded)))
+    verification = verify_run(loaded, sample, device, seed)
+    verification = dataclasses.replace(verification, differences=(*verification.differences, *changed_ratings(loaded)))
     if json_wanted:
-        print_json(found.as_dict())
+        print_json(verification.as_dict())
     else:
-        say(found.sentence())
-        for more in (*found.changed, *found.differences)[1:11]:
+        say(verification.sentence())
+        for more in (*verification.changed, *verification.differences)[1:11]:
             say(f"  also: {more}")
-        say(f"  pictures read in {found.image_set}")
-        if found.not_covered:
-            n, first = len(found.not_covered), found.not_covered[0]
+        say(f"  pictures read in {verification.image_set}")
+        if verification.not_covered:
+            n, first = len(verification.not_covered), verification.not_covered[0]
             say(
                 f"  not covered, as an older version scored this run and kept no hash of them: {n} files, first {first}"
             )
-        if found.seed is not None:
-            say(f"  the scores were drawn at random; the same again: --seed {found.seed}")
-    if found.outcome == "different":
+        if verification.seed is not None:
+            say(f"  the scores were drawn at random; the same again: --seed {verification.seed}")
+    if verification.outcome == "different":
         sys.exit(FOUND_A_PROBLEM)

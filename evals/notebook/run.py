@@ -1,4 +1,4 @@
-"""The run that a notebook holds: the files of a scored run, what is said of it as tables, and its figures."""
+"""The run that a notebook holds: the files of a scored run, what is answer of it as tables, and its figures."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class NotebookRun(Run):
         self._systems, self._ratings = tuple(systems), dict[tuple[object, str | None], RunRatings]()
 
     def rate(self, weights: Weights | None = None, where: str | None = None) -> RunRatings:
-        """Return everything that is said of the run as one document; tables and figures are made of it.
+        """Return everything that is answer of the run as one document; tables and figures are made of it.
 
         Raises
         ------
@@ -131,7 +131,7 @@ class NotebookRun(Run):
     def differences(self, metric: str | None = None, where: str | None = None) -> Table:
         """Return the paired differences over common prompts, one line a metric, suite and pair of systems.
 
-        They are in the unit of the metric and corrected for nothing: who is better is said by `verdicts` alone.
+        They are in the unit of the metric and corrected for nothing: who is better is answer by `verdicts` alone.
 
         Returns
         -------
@@ -219,16 +219,17 @@ class NotebookRun(Run):
 
     def __str__(self) -> str:
         """Return systems, counts and the answer as plain text."""
-        said = self._answer()
-        cautions = [f"{caution.says} {caution.remedy}" for caution in said.cautions]
-        return visible("\n".join(filter(None, [said.title, said.rehearsal, *said.advice, self._counts(), *cautions])))
+        answer = self._answer()
+        cautions = [f"{caution.says} {caution.remedy}" for caution in answer.cautions]
+        lines = [answer.title, answer.rehearsal, *answer.advice, self._counts(), *cautions]
+        return visible("\n".join(filter(None, lines)))
 
     def _repr_html_(self) -> str:
-        said = self._answer()
-        lines = [f"<h3>{html.escape(said.title)}</h3>"]
-        lines += [f"<p>{html.escape(text)}</p>" for text in (said.rehearsal, *said.advice) if text]
+        answer = self._answer()
+        lines = [f"<h3>{html.escape(answer.title)}</h3>"]
+        lines += [f"<p>{html.escape(text)}</p>" for text in (answer.rehearsal, *answer.advice) if text]
         lines.append(f"<p><small>{html.escape(self._counts())} {html.escape(self._family(self.rate()))}</small></p>")
-        cautions = [f"<li>{html.escape(f'{caution.says} {caution.remedy}')}</li>" for caution in said.cautions]
+        cautions = [f"<li>{html.escape(f'{caution.says} {caution.remedy}')}</li>" for caution in answer.cautions]
         return visible("\n".join([*lines, f"<ul>{''.join(cautions)}</ul>" if cautions else ""]))
 
     def _answer(self) -> Answer:

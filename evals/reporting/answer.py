@@ -300,7 +300,7 @@ def _copied(row: TableRow, ratings: RunRatings, labels: Mapping[str, str]) -> It
         if system in shares and others and shares[system] - max(others) >= _FAR_ABOVE:
             yield Caution(
                 f"{labels[system]} leads in {_lowered(row['title'])} with faces that look copied from the reference: "
-                f"{shares[system]:.0%} of their hash bits are the reference's, of the others' {max(others):.0%}.",
+                f"{shares[system]:.0%} of their hash bits equal the reference's, {max(others):.0%} of the next one's.",
                 "Look at its pictures beside the reference before you trust that lead.",
             )
 

@@ -14,7 +14,7 @@ from evals.rating.stars.document import Stars
 from evals.rating.stars.duplicate_prompts import merge_duplicate_prompts
 from evals.rating.stars.prompt_scores import WITHHELD
 from evals.reporting import formatting
-from evals.reporting.seen import Measured, Seen, seen_in
+from evals.reporting.annotations import Annotations, Measured, annotations_of
 from evals.run import Run
 from metrics.catalogue import METRICS
 
@@ -57,7 +57,7 @@ class Picture:
     sample_id: str
     label: str
     size: tuple[int, int] | None
-    seen: Seen
+    annotations: Annotations
     scores: tuple[Score, ...]
 
 
@@ -239,8 +239,8 @@ def _columns(
 def _picture(row: Row, label: str, here: _Measured, of_row: Collection[str]) -> Picture:
     sample_id = row["sample_id"]
     size = (int(row["width"]), int(row["height"])) if row["width"] and row["height"] else None
-    seen = seen_in(sample_id, size, here.details.get(sample_id, []), of_row)
-    return Picture(sample_id, label, size, seen, _in_order(here.of_sample.get(sample_id, [])))
+    annotations = annotations_of(sample_id, size, here.details.get(sample_id, []), of_row)
+    return Picture(sample_id, label, size, annotations, _in_order(here.of_sample.get(sample_id, [])))
 
 
 def _in_order(scores: Sequence[Score]) -> tuple[Score, ...]:

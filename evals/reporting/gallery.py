@@ -13,7 +13,6 @@ from evals.rating.stars.document import Stars
 from evals.reporting import formatting
 from evals.reporting.copies import Copies, Copy
 from evals.reporting.exhibits import Column, Exhibit, Picture, Score
-from evals.reporting.seen import Seen
 
 
 def limited(exhibits: Iterable[Exhibit], prompts_per_suite: int | None) -> list[Exhibit]:
@@ -99,14 +98,14 @@ def _column(column: Column, copies: Copies, titles: dict[str, int]) -> dict[str,
 
 def _picture(picture: Picture, copies: Copies, titles: dict[str, int]) -> dict[str, Any]:
     copy = copies.picture(picture.sample_id)
-    seen = picture.seen if isinstance(copy, Copy) else Seen(reading=picture.seen.reading, notes=picture.seen.notes)
+    annotations = picture.annotations if isinstance(copy, Copy) else picture.annotations.without_marks()
     return {
         **_copy(copy),
         "label": picture.label,
         "marks": [[mark.kind, [number for corner in mark.corners for number in corner], mark.label]
-                  for mark in seen.marks],
-        "reading": [[[list(piece) for piece in line.pieces], line.exact] for line in seen.reading],
-        "notes": list(seen.notes),
+                  for mark in annotations.marks],
+        "reading": [[[list(piece) for piece in line.pieces], line.exact] for line in annotations.reading],
+        "notes": list(annotations.notes),
         "scores": _scores(picture.scores, titles),
     }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""For whom: the use cases in which a system can be recommended, and which ones cannot be told."""
+"""For whom: the use cases in which a system can be recommended, and which ones cannot be decided."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class UseCase:
 
 @dataclass(frozen=True, slots=True)
 class UseCases:
-    """The use cases that can be told, and the titles of the others."""
+    """The use cases that can be decided, and the titles of the others."""
 
-    told: tuple[UseCase, ...]
+    decided: tuple[UseCase, ...]
     open: tuple[str, ...]
 
 
@@ -41,13 +41,13 @@ def use_cases(stars: Stars) -> UseCases:
     """Return what the recommendations of a star document say."""
     labels = system_labels(stars["systems"])
     titles = {row["id"]: row["title"] for row in stars["rows"]}
-    told, open_cases = [], []
+    decided, open_cases = [], []
     for case in stars["recommendations"]:
         system = case["system"] or case["only_able"]
         if system is None:
             open_cases.append(case["title"])
             continue
-        told.append(
+        decided.append(
             UseCase(
                 title=case["title"],
                 why=case["why"],
@@ -60,7 +60,7 @@ def use_cases(stars: Stars) -> UseCases:
                 article_verdict=case["article_verdict"] or "",
             )
         )
-    return UseCases(tuple(told), tuple(open_cases))
+    return UseCases(tuple(decided), tuple(open_cases))
 
 
 def _left_out(unrated: Mapping[str, float], titles: Mapping[str, str]) -> str:

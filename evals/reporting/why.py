@@ -11,10 +11,10 @@ from evals.rating.stars.cells import in_stars
 from evals.rating.stars.document import Stars
 from evals.rating.stars.table import TableRow
 from evals.reporting import formatting
+from evals.reporting.annotations import Annotations
 from evals.reporting.copies import Copies, Copy
 from evals.reporting.exhibits import Column, Exhibit, Key, Picture, Score
 from evals.reporting.groups import row_verdict
-from evals.reporting.seen import Seen
 from evals.reporting.system_labels import system_labels
 from evals.reporting.thumbnails import data_address, webp
 from metrics.catalogue import metric
@@ -47,7 +47,7 @@ class ShownPicture:
     image: Embedded
     alt: str
     caption: str
-    seen: Seen
+    annotations: Annotations
     scores: tuple[Score, ...]
 
 
@@ -200,8 +200,9 @@ def _system(place: int, column: Column, label: str, stars: str, images: Mapping[
 
 def _picture(picture: Picture, system: str, image: Embedded) -> ShownPicture:
     alt = f"Picture by {system}" + (f", {picture.label}" if picture.label else "")
-    seen = Seen(reading=picture.seen.reading, notes=picture.seen.notes) if image.absent else picture.seen
-    return ShownPicture(image, alt, picture.label, seen, tuple(score for score in picture.scores if score.of_row))
+    annotations = picture.annotations.without_marks() if image.absent else picture.annotations
+    scores = tuple(score for score in picture.scores if score.of_row)
+    return ShownPicture(image, alt, picture.label, annotations, scores)
 
 
 def _map_key(column: Column) -> str:

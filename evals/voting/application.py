@@ -140,7 +140,7 @@ class VotingPages:
             return self._page("done.html.jinja", **progress)
         if n_answered and n_answered % REST_AFTER == 0 and "on" not in request.query:
             return self._page("rest.html.jinja", **progress)
-        self._store.shown(question.id)
+        self._store.mark_shown(question.id)
         pair = self._pairs[question.pair]
         return self._page("vote.html.jinja", question=question.id, pair=pair, **progress)
 
@@ -164,7 +164,7 @@ class VotingPages:
         raise self._redirected("")
 
     async def _picture(self, request: web.Request) -> web.Response:
-        question = self._store.asked(self._voter(request), request.match_info["question"])
+        question = self._store.asked_question(self._voter(request), request.match_info["question"])
         size = {"page": SIDE, "full": FULL_SIDE}.get(request.match_info["size"])
         if question is None or size is None or question.pair not in self._pairs:
             raise web.HTTPNotFound

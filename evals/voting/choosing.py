@@ -27,7 +27,7 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedQuestion:
     """A question that a voter was asked before: the key of its pair, the row, and whether it was a check."""
 
     pair: str
@@ -62,7 +62,7 @@ class Choice:
 
 
 def choose(
-    pairs: Sequence[Pair], seed: int, voter: str, history: Sequence[Asked], tallies: Mapping[str, Tally]
+    pairs: Sequence[Pair], seed: int, voter: str, history: Sequence[AskedQuestion], tallies: Mapping[str, Tally]
 ) -> Choice | None:
     """Return what a voter is asked next, None once every pair was asked.
 

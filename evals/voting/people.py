@@ -9,7 +9,7 @@ import pandas as pd
 from typing_extensions import TypedDict
 
 from evals.rating.comparison import number_or_none
-from evals.rating.stars.bradley_terry import SystemStrength
+from evals.rating.stars.bradley_terry import SystemStrength, strengths_of
 from evals.rating.stars.document import star_rows
 from evals.rating.statistics.bradley_terry import strengths_of_outcomes
 from evals.rating.statistics.intervals import Estimate
@@ -192,13 +192,4 @@ def _strengths(judged: pd.DataFrame, systems: Sequence[str], seed: int) -> tuple
         fitted = strengths_of_outcomes(wins, ties, systems, seed)
     except ValueError as error:
         return [], str(error)
-    strengths = [
-        SystemStrength(
-            system=system,
-            log_strength=number_or_none(estimate.value),
-            low=number_or_none(estimate.low),
-            high=number_or_none(estimate.high),
-        )
-        for system, estimate in zip(fitted.systems, fitted.log_strengths, strict=True)
-    ]
-    return strengths, fitted.unbounded
+    return strengths_of(fitted), fitted.unbounded

@@ -17,7 +17,7 @@ from typing import Any, Self, cast
 import pandas as pd
 
 from evals.imageset.contract import VOTES, VOTES_STORE
-from evals.voting.choosing import Asked, Check, Choice, Tally, choose, n_questions
+from evals.voting.choosing import AskedQuestion, Check, Choice, Tally, choose, n_questions
 from evals.voting.pairs import Pair, VotingError
 from evals.voting.votes import SCHEMA, Answer, Vote, read_vote_table, write_votes
 
@@ -124,8 +124,8 @@ class VoteStore:
 
     def name_of(self, voter: str) -> str | None:
         """Return the name of a voter by id, None where there is no such one."""
-        found = self._db.execute("SELECT name FROM voters WHERE id = ?", (voter,)).fetchone()
-        return str(found[0]) if found else None
+        row = self._db.execute("SELECT name FROM voters WHERE id = ?", (voter,)).fetchone()
+        return str(row[0]) if row else None
 
     def question(self, voter: str) -> OpenQuestion | None:
         """Return the question that a voter is to answer now, None once every pair was asked.
@@ -133,7 +133,7 @@ class VoteStore:
         It is the first one without an answer, as after a reload or an undo, else a new one, which is recorded before
         it is returned. Questions about pairs that the run does not have any more are passed over.
         """
-        known = {pair.key for pair in self._pairs}
+        keys = {pair.key for pair in self._pairs}
         with self._transaction():
             rows = self._db.execute(
                 "SELECT id, number, pair, check_kind, shown_left, shown_right, row, answer FROM questions "
@@ -141,26 +141,26 @@ class VoteStore:
                 (voter,),
             ).fetchall()
             for question, number, pair, check, left, right, _, answer in rows:
-                if answer is None and pair in known:
+                if answer is None and pair in keys:
                     return OpenQuestion(
                         question, number, pair, check, tuple(json.loads(left)), tuple(json.loads(right))
                     )
-            history = [Asked(pair, row, check) for _, _, pair, check, _, _, row, _ in rows]
+            history = [AskedQuestion(pair, row, check) for _, _, pair, check, _, _, row, _ in rows]
             choice = choose(self._pairs, self.seed, str(self.name_of(voter)), history, self._tallies())
             return None if choice is None else self._ask(voter, len(history), choice)
 
-    def asked(self, voter: str, question: str) -> OpenQuestion | None:
+    def asked_question(self, voter: str, question: str) -> OpenQuestion | None:
         """Return a question by id, answered or not, None where this voter was never asked it."""
-        found = self._db.execute(
+        row = self._db.execute(
             "SELECT number, pair, check_kind, shown_left, shown_right FROM questions WHERE id = ? AND voter = ?",
             (question, voter),
         ).fetchone()
-        if not found:
+        if not row:
             return None
-        number, pair, check, left, right = found
+        number, pair, check, left, right = row
         return OpenQuestion(question, number, pair, check, tuple(json.loads(left)), tuple(json.loads(right)))
 
-    def shown(self, question: str) -> None:
+    def mark_shown(self, question: str) -> None:
         """Note that the page of a question was shown now, from when its seconds count."""
         self._db.execute("UPDATE questions SET shown_at = ? WHERE id = ? AND answer IS NULL", (time.time(), question))
 
@@ -192,9 +192,9 @@ class VoteStore:
         What was asked counts as it was: under another seed, or imported, it may have had more or fewer checks.
         """
         rows = self._db.execute("SELECT pair, check_kind, answer FROM questions WHERE voter = ?", (voter,)).fetchall()
-        known, done = {pair.key for pair in self._pairs}, {pair for pair, check, _ in rows if check is None}
-        n_passed_over = sum(answer is None and pair not in known for pair, _, answer in rows)
-        to_come = n_questions(len(known - done), self.seed, str(self.name_of(voter)), len(rows))
+        keys, done = {pair.key for pair in self._pairs}, {pair for pair, check, _ in rows if check is None}
+        n_passed_over = sum(answer is None and pair not in keys for pair, _, answer in rows)
+        to_come = n_questions(len(keys - done), self.seed, str(self.name_of(voter)), len(rows))
         return len(rows) - n_passed_over + to_come
 
     def delete_voter(self, name: str) -> int:
@@ -205,11 +205,11 @@ class VoteStore:
         VotingError
             If there is no voter of that name.
         """
-        found = self._db.execute("SELECT id FROM voters WHERE name = ?", (voter_name(name),)).fetchone()
-        if not found:
+        row = self._db.execute("SELECT id FROM voters WHERE name = ?", (voter_name(name),)).fetchone()
+        if not row:
             raise VotingError(f"there is no voter {name!r} in {self._run / VOTES_STORE}; names are written as chosen")
-        n_votes = self.n_answered(found[0])
-        self._db.execute("DELETE FROM voters WHERE id = ?", found)
+        n_votes = self.n_answered(row[0])
+        self._db.execute("DELETE FROM voters WHERE id = ?", row)
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log holds what was deleted
         self.export()  # and so does the table
         return n_votes

@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 from evals.rating.comparison import number_or_none
 from evals.rating.stars.table import RatedRow
 from evals.rating.stars.totals import prompts_of
-from evals.rating.statistics.bradley_terry import bradley_terry
+from evals.rating.statistics.bradley_terry import BradleyTerry, bradley_terry
 
 
 class SystemStrength(TypedDict):
@@ -71,14 +71,19 @@ def bradley_terry_strengths(
         return BradleyTerryStrengths(n_prompts=len(meetings), systems=[], note=str(error))
     return BradleyTerryStrengths(
         n_prompts=len(meetings),
-        systems=[
-            SystemStrength(
-                system=system,
-                log_strength=number_or_none(estimate.value),
-                low=number_or_none(estimate.low),
-                high=number_or_none(estimate.high),
-            )
-            for system, estimate in zip(fitted.systems, fitted.log_strengths, strict=True)
-        ],
+        systems=strengths_of(fitted),
         note=fitted.unbounded,
     )
+
+
+def strengths_of(fitted: BradleyTerry) -> list[SystemStrength]:
+    """Return the log-strengths of a fit as they are stored."""
+    return [
+        SystemStrength(
+            system=system,
+            log_strength=number_or_none(estimate.value),
+            low=number_or_none(estimate.low),
+            high=number_or_none(estimate.high),
+        )
+        for system, estimate in zip(fitted.systems, fitted.log_strengths, strict=True)
+    ]

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from evals.rating.stage import rate_run
+from evals.reporting.annotations import Mark, annotations_of
 from evals.reporting.exhibits import Column, Exhibit, Pair, collect
-from evals.reporting.seen import Mark, seen_in
 from evals.run import Run
 from tests.run_folder import write_run
 
@@ -65,15 +65,15 @@ def sized(run: Run) -> Run:
 def test_faces_are_marked_at_their_place_in_shares_of_the_picture(run: Run) -> None:
     picture = exhibits_of(sized(run))[MARA].columns[0].pictures[0]
     corners = ((0.1562, 0.1667), (0.625, 0.1667), (0.625, 0.9167), (0.1562, 0.9167))
-    assert picture.seen.marks == (Mark("face", corners),)
+    assert picture.annotations.marks == (Mark("face", corners),)
 
 
 def test_without_its_size_a_picture_has_no_marks_in_pixels_and_what_was_told_in_shares_has() -> None:
     faces = ("identity.faces", ["s"], {"boxes": {"s": [[1, 2, 3, 4]]}})
     things = ("structure.all", ["s"], {"detections": [{"phrase": "cup", "box": [0, 0, 0.5, 1]}], "reasons": ["no bed"]})
-    seen = seen_in("s", None, [faces, things], {"structure.all"})
-    assert seen.marks == (Mark("object", ((0, 0), (0.5, 0), (0.5, 1), (0, 1)), "cup"),)
-    assert seen.notes == ("no bed",)
+    annotations = annotations_of("s", None, [faces, things], {"structure.all"})
+    assert annotations.marks == (Mark("object", ((0, 0), (0.5, 0), (0.5, 1), (0, 1)), "cup"),)
+    assert annotations.notes == ("no bed",)
 
 
 def test_a_single_box_of_a_pair_is_marked_too(run: Run) -> None:
@@ -81,8 +81,8 @@ def test_a_single_box_of_a_pair_is_marked_too(run: Run) -> None:
     boxes = {"b-mara-1": [16, 12, 32, 24], "b-mara-2": []}
     run.scores["details"] = [{"boxes": boxes} if name == "identity.self" else {} for name in run.scores["metric"]]
     first, second = exhibits_of(sized(run))[MARA].columns[0].pictures
-    assert first.seen.marks == (Mark("face", ((0.25, 0.25), (0.5, 0.25), (0.5, 0.5), (0.25, 0.5))),)
-    assert second.seen.marks == ()
+    assert first.annotations.marks == (Mark("face", ((0.25, 0.25), (0.5, 0.25), (0.5, 0.5), (0.25, 0.5))),)
+    assert second.annotations.marks == ()
 
 
 @pytest.mark.parametrize(
@@ -99,8 +99,8 @@ def test_a_single_box_of_a_pair_is_marked_too(run: Run) -> None:
 )  # fmt: skip
 def test_what_an_encoder_saw_is_said_in_words_where_the_row_is_made_of_it(metric: str, details: Any, note: str) -> None:
     measured = [(metric, ["a", "s", "b"], details)]
-    assert seen_in("s", None, measured, {metric}).notes == (note,)
-    assert seen_in("s", None, measured).notes == ()
+    assert annotations_of("s", None, measured, {metric}).notes == (note,)
+    assert annotations_of("s", None, measured).notes == ()
 
 
 def test_the_repeats_that_differ_most_are_a_pair_and_a_control_is_no_score(run: Run) -> None:

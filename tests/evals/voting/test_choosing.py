@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from evals.voting.choosing import BLOCK, Asked, Tally, choose, n_questions
+from evals.voting.choosing import BLOCK, AskedQuestion, Tally, choose, n_questions
 from evals.voting.pairs import Pair, Side
 from evals.voting.questions import Question
 
@@ -22,7 +22,7 @@ def voted(pairs, voter="v", seed=1, until=None):
         if chosen is None:
             break
         choices.append(chosen)
-        history.append(Asked(chosen.pair.key, chosen.pair.row, chosen.check))
+        history.append(AskedQuestion(chosen.pair.key, chosen.pair.row, chosen.check))
         tallies[chosen.pair.key] += chosen.check is None
     return choices
 

@@ -27,7 +27,7 @@ def pairs(run):
 def vote(store, voter, n, answer="left"):
     for _ in range(n):
         question = store.question(voter)
-        store.shown(question.id)
+        store.mark_shown(question.id)
         assert store.answer(voter, question.id, answer)
 
 
@@ -47,7 +47,7 @@ def test_an_answer_counts_once_and_is_in_the_table_after_the_end(run, pairs):
         voter = store.voter("heron")
         question = store.question(voter)
         assert store.question(voter) == question  # a reload asks the same again
-        store.shown(question.id)
+        store.mark_shown(question.id)
         assert store.answer(voter, question.id, "left")
         assert not store.answer(voter, question.id, "right")
         assert not store.answer(store.voter("other"), question.id, "right")

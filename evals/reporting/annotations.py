@@ -26,21 +26,25 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """All that was seen in one picture."""
+class Annotations:
+    """What the encoders tell of one picture."""
 
     marks: tuple[Mark, ...] = ()
     reading: tuple[Line, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def without_marks(self) -> Annotations:
+        """Return what is left to say where the picture itself is not shown."""
+        return Annotations(reading=self.reading, notes=self.notes)
 
 
 Measured = tuple[str, Sequence[str], Mapping[str, Any]]
 """Of one measurement: the metric, the samples that it is of, and its ``details``."""
 
 
-def seen_in(
+def annotations_of(
     sample_id: str, size: tuple[int, int] | None, measured: Sequence[Measured], explained: Collection[str] = ()
-) -> Seen:
+) -> Annotations:
     """Return what the measurements of a picture tell about it.
 
     Parameters
@@ -62,7 +66,7 @@ def seen_in(
     notes = dict.fromkeys(
         note for metric, ids, details in of_interest for note in _notes(metric, details, ids.index(sample_id))
     )
-    return Seen((*in_pixels, *_objects(measured)), overlay_lines(read, sample_id), tuple(notes))
+    return Annotations((*in_pixels, *_objects(measured)), overlay_lines(read, sample_id), tuple(notes))
 
 
 def _faces(sample_id: str, measured: Sequence[Measured]) -> Iterator[tuple[MarkKind, Sequence[Any], str]]:
