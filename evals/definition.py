@@ -9,13 +9,10 @@ from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, ValidationInfo, model_validator
 
-from evals.data_files import data_path
 from evals.facts.pricing import Size
 from evals.facts.use_cases import UseCase
-from evals.imageset.columns import HexColour
-from evals.suites.sampling import Limit, sampled
-from evals.suites.suite import MOST_REPEATS, Suite, is_suite_file, read_suite, suite_names
-from evals.yaml_files import (
+from evals.files.data_files import data_path
+from evals.files.yaml_files import (
     DistinctEntries,
     Entries,
     FileModel,
@@ -26,6 +23,9 @@ from evals.yaml_files import (
     refused,
     suggestion,
 )
+from evals.imageset.columns import HexColour
+from evals.suites.sampling import Limit, sampled
+from evals.suites.suite import MOST_REPEATS, Suite, is_suite_file, read_suite, suite_names
 from metrics.catalogue import METRICS
 from metrics.catalogue import metric as spec_of
 from metrics.encoders.catalogue import ENCODERS, Role

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evals.files.regular_files import path_inside
 from evals.imageset.checksums import eval_of
 from evals.imageset.contract import EVAL, FILE_MISSING, IMAGES, METADATA, PROVENANCE, REQUESTS, SAMPLES, SCORES, SUITES
 from evals.imageset.imageset import file_sha256
-from evals.regular_files import path_inside
 
 if TYPE_CHECKING:
     import pandas as pd

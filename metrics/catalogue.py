@@ -1,4 +1,4 @@
-"""The table of every metric and every feature, one literal row each. Imports nothing heavy: lists are instant."""
+"""The table of every metric, one literal row each. Imports nothing heavy: lists are instant."""
 
 from __future__ import annotations
 
@@ -7,27 +7,7 @@ from importlib.metadata import entry_points
 
 from metrics.controls import Control
 from metrics.scale import Anchor, Scale
-from metrics.specification import FeatureSpec, MetricSpec
-
-FEATURES: dict[str, FeatureSpec] = {
-    row.name: row
-    for row in (
-        FeatureSpec("clip_image", "image", "adherence"),
-        FeatureSpec("prompt", "text", "adherence"),
-        FeatureSpec("faces", "image", "identity", 9),
-        FeatureSpec("ocr", "image", "text", 12),
-        FeatureSpec("phash", "image", "pixels"),
-        FeatureSpec("difference", "pair", "pixels"),
-        FeatureSpec("lpips", "pair", "perceptual"),
-        FeatureSpec("vqa_answer", "question", "vqa"),
-        FeatureSpec("palette", "image", "palette", 32),
-        FeatureSpec("technical", "image", "technical", 16),
-        FeatureSpec("aesthetic", "image", "aesthetic"),
-        FeatureSpec("detections", "question", "detector"),
-        FeatureSpec("edit_difference", "edit", "edit_pixels", 65),
-        FeatureSpec("edit_lpips", "edit", "perceptual", 65),
-    )
-}
+from metrics.specification import MetricSpec
 
 DIMENSIONS = ("adherence", "identity", "text", "reproducibility", "editing", "structure", "brand", "quality")
 """Our dimensions in the order of star tables; those of other packages come after them."""

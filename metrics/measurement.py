@@ -51,7 +51,7 @@ class Subject:
 
     ``sample_ids`` are the samples it consists of, in order (repeats and shots ascending), ``rows`` the image-set row of
     each. ``images`` holds the features of each sample's image: feature name to value (see
-    ``metrics.catalogue.FEATURES``). ``context`` is what the images are held against: ``prompt`` (an embedded prompt),
+    ``metrics.features.FEATURES``). ``context`` is what the images are held against: ``prompt`` (an embedded prompt),
     ``decoys`` (the embedded prompts of the suite by text, one object shared by its subjects) with ``prompt_text``
     (which of them is ``prompt``), ``references`` (features of each reference image), or the features of a pair such as
     ``difference``. ``details`` are facts that the measurement's own details start from, such as ``same_sequence``.

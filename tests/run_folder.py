@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import PIL.Image
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from evals.imageset.contract import EVAL, IMAGES, LEDGER, PROVENANCE, REQUESTS, SAMPLES, SCORES
-from evals.imageset.imageset import file_sha256
+from evals.imageset.imageset import file_sha256, write_image_set
 from evals.run import run_files, sealed
 from evals.scoring.table import schema
 
@@ -81,3 +83,17 @@ def seal(folder: Path, **changes: Any) -> None:
 def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write one JSON document a line."""
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+def write_noise_set(folder: Path) -> None:
+    """Write an image set of one prompt: two systems, two repeats each, pictures of noise."""
+    random = np.random.default_rng(1)
+    samples = [
+        (
+            PIL.Image.fromarray(random.integers(0, 255, (32, 32, 3), dtype=np.uint8)),
+            {"system": system, "suite": "s", "prompt": "p", "seed": 1, "repeat": repeat},
+        )
+        for system in "ab"
+        for repeat in (0, 1)
+    ]
+    write_image_set(folder, samples)

@@ -12,7 +12,7 @@ from evals.audit.evidence import Evidence
 from evals.audit.rules import ARITHMETIC_TOLERANCE, Finding, StatedInFile, distance, judged, number, usd_range
 from evals.facts.models import Facts, KnownSystem
 from evals.facts.pricing import listed_usd
-from evals.yaml_files import Entries, FileModel, Names, Text, refused
+from evals.files.yaml_files import Entries, FileModel, Names, Text, refused
 
 _SIZE = "1K"
 _SECONDS_PER_HOUR = 3600.0

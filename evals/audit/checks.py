@@ -26,7 +26,7 @@ from evals.audit.rules import (
 from evals.facts.capabilities import Answer, Cell, read_capabilities
 from evals.facts.models import Facts, KnownHost, KnownModel, KnownSystem, plain_name, read_facts
 from evals.facts.pricing import SIZES, Size, listed_usd
-from evals.yaml_files import FileModel, Names, Text, check_known, refused
+from evals.files.yaml_files import FileModel, Names, Text, check_known, refused
 
 
 class Price(FileModel):

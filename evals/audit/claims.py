@@ -15,11 +15,11 @@ from evals.audit.checks import Able, Cheaper, Cited, Price, Quality, Request, Sa
 from evals.audit.evidence import Evidence
 from evals.audit.measured import Measurable
 from evals.audit.rules import Verdict
-from evals.data_files import data_path
 from evals.facts.article import Article
 from evals.facts.sources import FactsError, Source, SourcesById
+from evals.files.data_files import data_path
+from evals.files.yaml_files import DistinctEntries, FileModel, Text, read_yaml, refused
 from evals.rating.operations import SystemOperations
-from evals.yaml_files import DistinctEntries, FileModel, Text, read_yaml, refused
 
 Check: TypeAlias = (
     Arithmetic | Price | Cheaper | Able | Sized | Served | SameModel | Request | Measurable | Quality | Cited

@@ -18,8 +18,8 @@ from evals.audit.rules import (
 )
 from evals.facts.models import Facts, KnownSystem, Latency
 from evals.facts.pricing import Size
+from evals.files.yaml_files import FileModel, Names
 from evals.rating.request_figures import MISSING
-from evals.yaml_files import FileModel, Names
 
 Figure: TypeAlias = Literal["operations.latency_p50", "operations.cost_per_image"]
 LATENCY: Figure = "operations.latency_p50"

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BeforeValidator
 
 from evals.facts.sources import Source
-from evals.yaml_files import refused
+from evals.files.yaml_files import refused
 
 Verdict = Literal["wrong", "outdated", "imprecise", "untested", "right"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)

@@ -121,7 +121,7 @@ def ability(checks: Sequence[Check]) -> Ability:
 
 
 def _roles(spec: MetricSpec) -> set[str]:
-    from metrics.catalogue import FEATURES
+    from metrics.features import FEATURES
 
     return {FEATURES[feature].role for feature in spec.features}
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evals.cli.options import as_json, chosen_eval, eval_options, print_json
+from evals.cli.options import ChosenEval, as_json, eval_options, print_json
 
 if TYPE_CHECKING:
     from evals.facts.models import Facts, Offer
@@ -23,20 +23,15 @@ if TYPE_CHECKING:
 @eval_options
 @as_json
 def estimate(
-    eval_name: str | None,
-    systems: str | None,
-    prompts: str | None,
-    size: str | None,
-    limit: int | str | None,
-    host: str | None,
+    chosen: ChosenEval,
     json_wanted: bool,
 ) -> None:
     """Show images, money and hours of an eval, and the difference that its prompts can show.
 
     "At most" counts one picture a request; a budget holds the worst answer, which may be several pictures.
     """
-    with chosen_eval(eval_name, systems, prompts, size) as chosen:
-        show_estimate(chosen, json_wanted, limit=limit, host=host)
+    with chosen.file() as file:
+        show_estimate(file, json_wanted, limit=chosen.limit, host=chosen.host)
 
 
 def show_estimate(

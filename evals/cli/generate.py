@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evals.cli.errors import WRONG_USE
-from evals.cli.options import as_json, chosen_eval, eval_options, generation_options, print_json, run_folder
+from evals.cli.options import ChosenEval, as_json, eval_options, generation_options, print_json, run_folder
 from evals.cli.tables import say
 
 if TYPE_CHECKING:
@@ -28,12 +28,7 @@ _UNKNOWN_SHOWN = 10
 @click.option("--dry-run", is_flag=True, help="Show what would be asked and what it would cost; send nothing.")
 @as_json
 def generate(
-    eval_name: str | None,
-    systems: str | None,
-    prompts: str | None,
-    size: str | None,
-    limit: int | str | None,
-    host: str | None,
+    chosen: ChosenEval,
     out: Path,
     dry_run: bool,
     json_wanted: bool,
@@ -46,11 +41,11 @@ def generate(
     """
     from evals.cli.estimate import show_estimate
 
-    with chosen_eval(eval_name, systems, prompts, size) as chosen:
+    with chosen.file() as file:
         if dry_run:
-            show_estimate(chosen, json_wanted, out, options["retry_unknown"], limit, host)
+            show_estimate(file, json_wanted, out, options["retry_unknown"], chosen.limit, chosen.host)
             return
-        generation = generate_eval(chosen, out, limit, host, **options)
+        generation = generate_eval(file, out, chosen.limit, chosen.host, **options)
     if json_wanted:
         print_json(generation.as_dict())
     else:

@@ -46,8 +46,8 @@ def _described(row: Any) -> dict[str, Any]:
 
 
 def _measured(row: MetricSpec) -> dict[str, Any]:
-    from metrics.catalogue import FEATURES
     from metrics.encoders.catalogue import ENCODERS, default_names
+    from metrics.features import FEATURES
 
     roles = dict.fromkeys(FEATURES[feature].role for feature in row.features)
     encoders = [

@@ -9,6 +9,7 @@ import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -101,46 +102,63 @@ def _limit(ctx: click.Context, param: click.Parameter, value: str | None) -> int
         raise click.BadParameter(f"{error}.", ctx, param) from None
 
 
+@dataclass(frozen=True, slots=True)
+class ChosenEval:
+    """Which eval is meant: a name or file, or systems and prompts; ``limit`` and ``host`` change what it asks."""
+
+    name: str | None
+    systems: str | None
+    prompts: str | None
+    size: str | None
+    limit: int | str | None
+    host: str | None
+
+    @contextlib.contextmanager
+    def file(self) -> Iterator[str | Path]:
+        """Yield its name or file; one of systems and prompts alone is written for as long as it is used.
+
+        Raises
+        ------
+        click.UsageError
+            If none is named, or two are.
+        """
+        if self.name is not None:
+            if self.systems or self.prompts or self.size:
+                raise click.UsageError("EVAL says what is asked; leave it out, or --systems, --prompts and --size.")
+            yield self.name
+            return
+        if not (self.systems and self.prompts):
+            lacking = "--prompts" if self.systems else "--systems" if self.prompts else "--systems and --prompts"
+            raise click.UsageError(f"Missing argument 'EVAL'; name an eval, or give {lacking}.")
+        from evals.cli.tables import print_warnings
+        from evals.generation.new_eval import write_new_eval
+
+        with tempfile.TemporaryDirectory(prefix="twinlens-") as folder:
+            names = [name.strip() for name in self.systems.split(",") if name.strip()]
+            path, notes = write_new_eval(Path(folder), names, self.prompts, self.size or "1K")
+            print_warnings(notes)
+            yield path
+
+
 def eval_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add what says which eval is meant: its name or file, or systems and prompts; and how much of it."""
+    """Add what says which eval is meant, which the command gets first, as a `ChosenEval`."""
+
+    @functools.wraps(command)
+    def with_chosen(
+        *, name: str | None, systems: str | None, prompts: str | None, size: str | None, limit: int | str | None,
+        host: str | None, **others: Any,
+    ) -> None:  # fmt: skip
+        command(ChosenEval(name, systems, prompts, size, limit, host), **others)
+
     options = (
-        click.argument("eval_name", metavar="[EVAL]", required=False),
+        click.argument("name", metavar="[EVAL]", required=False),
         click.option("--systems", help="In place of EVAL: the systems, comma-separated: flux-2-pro@bfl,..."),
         click.option("--prompts", help="In place of EVAL: prompts as .txt, .csv, .jsonl, a suite's .yaml or its name."),
         click.option("--size", help="In place of EVAL: of the pictures, 512, 1K (the default), 2K or 4K."),
         click.option("--limit", callback=_limit, help="Ask so many prompts of each suite, 20 or 25%, drawn evenly."),
         click.option("--host", help="Ask all models through this host, with one key: fal, replicate ..."),
     )
-    return functools.reduce(lambda decorated, option: option(decorated), reversed(options), command)
-
-
-@contextlib.contextmanager
-def chosen_eval(
-    eval_name: str | None, systems: str | None, prompts: str | None, size: str | None
-) -> Iterator[str | Path]:
-    """Yield the eval that `eval_options` name; one of systems and prompts alone is written for as long as it is used.
-
-    Raises
-    ------
-    click.UsageError
-        If they name none, or two.
-    """
-    if eval_name is not None:
-        if systems or prompts or size:
-            raise click.UsageError("EVAL says what is asked; leave it out, or --systems, --prompts and --size.")
-        yield eval_name
-        return
-    if not (systems and prompts):
-        lacking = "--prompts" if systems else "--systems" if prompts else "--systems and --prompts"
-        raise click.UsageError(f"Missing argument 'EVAL'; name an eval, or give {lacking}.")
-    from evals.cli.tables import print_warnings
-    from evals.generation.new_eval import write_new_eval
-
-    with tempfile.TemporaryDirectory(prefix="twinlens-") as folder:
-        names = [name.strip() for name in systems.split(",") if name.strip()]
-        path, notes = write_new_eval(Path(folder), names, prompts, size or "1K")
-        print_warnings(notes)
-        yield path
+    return functools.reduce(lambda decorated, option: option(decorated), reversed(options), with_chosen)
 
 
 def generation_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -10,8 +10,8 @@ import click
 
 from evals.cli.errors import WRONG_USE
 from evals.cli.options import (
+    ChosenEval,
     as_json,
-    chosen_eval,
     device,
     eval_options,
     generation_options,
@@ -30,12 +30,7 @@ from evals.cli.tables import say
 @verbose
 @as_json
 def run(
-    eval_name: str | None,
-    systems: str | None,
-    prompts: str | None,
-    size: str | None,
-    limit: int | str | None,
-    host: str | None,
+    chosen: ChosenEval,
     out: Path,
     device: str,
     verbose: bool,
@@ -57,8 +52,8 @@ def run(
     from evals.reporting import write_report
     from evals.scoring.stage import score
 
-    with chosen_eval(eval_name, systems, prompts, size) as chosen:
-        generation = generate_eval(chosen, out, limit, host, **options)
+    with chosen.file() as file:
+        generation = generate_eval(file, out, chosen.limit, chosen.host, **options)
     if not json_wanted:
         print_generation(generation)
     if generation.ended_by_budget:

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from evals.data_files import data_path
 from evals.facts.models import KnownModel
 from evals.facts.sources import FactsError
-from evals.yaml_files import Day, DistinctEntries, Entries, FileModel, Names, Text, read_yaml, refused
+from evals.files.data_files import data_path
+from evals.files.yaml_files import Day, DistinctEntries, Entries, FileModel, Names, Text, read_yaml, refused
 
 FEWEST_STARS, MOST_STARS = 1, 5
 

@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from evals.data_files import data_path
 from evals.facts.models import KnownHost, KnownModel, read_facts
 from evals.facts.sources import FactsError, SourcesById, read_sources
-from evals.yaml_files import ById, Day, Entries, FileModel, Names, Text, check_known, read_yaml, refused
+from evals.files.data_files import data_path
+from evals.files.yaml_files import ById, Day, Entries, FileModel, Names, Text, check_known, read_yaml, refused
 
 Answer = Literal["yes", "partly", "no", "unknown"]
 

@@ -13,10 +13,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from evals.data_files import data_path
 from evals.facts.pricing import AnyPrice, Size
 from evals.facts.sources import FactsError, SourceById, SourcesById, read_sources
-from evals.yaml_files import (
+from evals.files.data_files import data_path
+from evals.files.yaml_files import (
     Day,
     DistinctEntries,
     Entries,

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Protocol, TypeAlias, cast
 from pydantic import Discriminator, Field, Tag
 
 from evals.facts.sources import SourceById
-from evals.yaml_files import FileModel
+from evals.files.yaml_files import FileModel
 
 SIZES: Mapping[str, int] = {"512": 512, "1K": 1024, "1.5K": 1536, "2K": 2048, "4K": 4096}
 """The sizes that can be asked for, each with the side of a square picture in pixels."""

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, RootModel, ValidationInfo
 
-from evals.data_files import data_path
-from evals.yaml_files import ById, Day, FileModel, Names, Text, check_known, read_yaml
+from evals.files.data_files import data_path
+from evals.files.yaml_files import ById, Day, FileModel, Names, Text, check_known, read_yaml
 
 TRUST = {
     "A": "official",

@@ -7,11 +7,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from evals.data_files import data_path
 from evals.facts.capabilities import read_capabilities
 from evals.facts.models import KnownHost
 from evals.facts.sources import FactsError
-from evals.yaml_files import DistinctEntries, FileModel, Text, check_known, read_yaml, refused
+from evals.files.data_files import data_path
+from evals.files.yaml_files import DistinctEntries, FileModel, Text, check_known, read_yaml, refused
 
 
 class Requirements(FileModel):

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from evals.files.regular_files import read_regular
 from evals.generation.answers import Task
 from evals.imageset.contract import DELIVERY_FAILED, OUTCOMES, Outcome
-from evals.regular_files import read_regular
 
 ENDINGS = ("completed", "refused", "filtered", "failed", "timeout", "unknown")
 """The events that end a request; ``completed`` is the outcome ``ok``."""

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from evals.facts.models import Offer
 from evals.facts.pricing import PROMPT_TOKENS_AT_MOST, expected_cost_usd, max_cost_usd, megapixels, worst_answer_usd
+from evals.files.regular_files import open_regular
 from evals.generation.plan import ImageRequest
 from evals.imageset.decoding import open_picture
-from evals.regular_files import open_regular
 
 
 def expected_request_usd(request: ImageRequest, offer: Offer) -> float | None:
@@ -30,6 +30,18 @@ def worst_request_usd(request: ImageRequest, offer: Offer) -> float | None:
     return worst_answer_usd(
         offer, request.size, request.n_references, _prompt_tokens_at_most(request), _references_mp(request)
     )
+
+
+def worst_of_pictures_usd(request: ImageRequest, offer: Offer, held_usd: float, n_pictures: int | None) -> float:
+    """Return the share of what is held for a request that an answer of so many pictures can have cost at most.
+
+    All of it where nobody knows how many pictures came; more than it where more came than was thought possible.
+    """
+    if n_pictures is None or n_pictures >= offer.pictures_at_most:
+        return held_usd * max(1.0, (n_pictures or 1) / offer.pictures_at_most)
+    fewer = offer.model_copy(update={"pictures_at_most": n_pictures})
+    worst = worst_request_usd(request, offer)
+    return held_usd * (worst_request_usd(request, fewer) or 0.0) / worst if worst else held_usd
 
 
 def _prompt_tokens_at_most(request: ImageRequest) -> int:

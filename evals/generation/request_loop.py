@@ -30,7 +30,7 @@ from evals.generation.ledger import Ledger, RequestState
 from evals.generation.pacing import RateLimiter, RetryPolicy, Stop
 from evals.generation.pictures import Picture, Pictures
 from evals.generation.plan import ImageRequest
-from evals.generation.prices import worst_request_usd
+from evals.generation.prices import worst_of_pictures_usd
 from evals.generation.spooling import Spooled
 from evals.imageset.contract import UNTRUSTED_URL, Outcome
 from evals.imageset.decoding import picture_size
@@ -377,16 +377,8 @@ class _Attempt:
         return min(cost, self.worst_of(n_pictures)) if cost is not None and basis == "listed" else cost, basis
 
     def worst_of(self, n_pictures: int | None) -> float:
-        """Return the most that an answer can have cost that does not say so; of so many pictures where they are known.
-
-        More pictures than can come count too.
-        """
-        offer, held_usd = self.client.offer, self.state.max_cost_usd
-        if n_pictures is None or n_pictures >= offer.pictures_at_most:
-            return held_usd * max(1.0, (n_pictures or 1) / offer.pictures_at_most)
-        fewer = offer.model_copy(update={"pictures_at_most": n_pictures})
-        worst = worst_request_usd(self.request, offer)
-        return held_usd * (worst_request_usd(self.request, fewer) or 0.0) / worst if worst else held_usd
+        """Return the most that an answer of so many pictures can have cost that does not say so."""
+        return worst_of_pictures_usd(self.request, self.client.offer, self.state.max_cost_usd, n_pictures)
 
     def times(self, metadata: ResponseMetadata) -> dict[str, Any]:
         """Return queue, generation and download time in seconds, the host's own word first, and the concurrency."""

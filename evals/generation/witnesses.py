@@ -7,9 +7,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from evals.files.regular_files import read_regular
 from evals.generation.ledger import ENDINGS, LedgerError, read_events, replay
 from evals.imageset.contract import IMAGES, LEDGER, METADATA, REQUESTS
-from evals.regular_files import read_regular
 
 _PICTURE_NAME = re.compile(r"[0-9a-f]{24}(-\d+)?\.\w+")
 _SENT = "sent_at"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from evals.files.regular_files import read_regular
 from evals.imageset.contract import CHECKSUMS, EVAL, IMAGES, LEDGER, METADATA, REQUESTS
 from evals.imageset.imageset import file_sha256, write_atomically
-from evals.regular_files import read_regular
 
 _FILES = (METADATA, REQUESTS, f"../{EVAL}")
 

@@ -11,8 +11,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar, 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from evals.files.yaml_files import FileModel, Text, check_known, refused, sentence_of
 from evals.imageset.contract import Outcome
-from evals.yaml_files import FileModel, Text, check_known, refused, sentence_of
 
 Position: TypeAlias = Literal["left", "centre", "right", "top", "bottom"]
 """Where in the picture an object can be asked for."""

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, BinaryIO, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from evals.files.regular_files import open_regular, read_regular
 from evals.imageset.colour import MAX_PROFILE_BYTES, UnusableProfile, has_alpha, in_srgb
 from evals.imageset.transparency import ground_of
-from evals.regular_files import open_regular, read_regular
 
 if TYPE_CHECKING:
     import PIL.Image

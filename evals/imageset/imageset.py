@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evals.files.regular_files import open_regular, read_regular
 from evals.imageset.columns import Columns, RequestColumns, SampleColumns, check_columns
 from evals.imageset.contract import IMAGES, METADATA, REQUESTS, Outcome
 from evals.imageset.prompts import words_of_prompt
@@ -28,7 +29,6 @@ from evals.imageset.validation import (
     path_problem,
     unholdable_seeds,
 )
-from evals.regular_files import open_regular, read_regular
 
 if TYPE_CHECKING:
     import PIL.Image

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from evals.regular_files import read_regular
-from evals.yaml_files import suggestion
+from evals.files.regular_files import read_regular
+from evals.files.yaml_files import suggestion
 
 
 class TableError(ValueError):

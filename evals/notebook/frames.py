@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from evals.files.yaml_files import suggestion
 from evals.imageset.visible import visible
 from evals.rating.operations import SystemOperations
 from evals.rating.stage import RunRatings
@@ -20,7 +21,6 @@ from evals.rating.stars.totals import TotalDifference
 from evals.reporting.operations import FIGURES
 from evals.reporting.star_scales import one_star_at
 from evals.voting.people import People
-from evals.yaml_files import suggestion
 from metrics.catalogue import METRICS
 
 TOTAL = "total"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from evals.files.yaml_files import suggestion
 from evals.notebook.frames import known_metric
-from evals.yaml_files import suggestion
 from metrics.catalogue import metric as spec_of
 from metrics.specification import MetricSpec
 

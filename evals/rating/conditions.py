@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from evals.yaml_files import suggestion
+from evals.files.yaml_files import suggestion
 
 UNKNOWN: Final = object()
 """A value of which nobody knows what it is, as against None, which is known to be missing."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from evals.files.yaml_files import suggestion
 from evals.rating.stage import RunRatings
 from evals.rating.stars.article import hold_against
 from evals.rating.stars.document import Stars
 from evals.rating.stars.recommendations import select_case
 from evals.rating.stars.table import Deciding, TableRow
 from evals.rating.stars.totals import select_pairs, select_totals
-from evals.yaml_files import suggestion
 
 
 class SelectionError(ValueError):

@@ -13,8 +13,9 @@ from pathlib import Path
 import pandas as pd
 from pydantic import TypeAdapter
 
-from evals.data_files import data_path
 from evals.facts.models import read_facts
+from evals.files.data_files import data_path
+from evals.files.regular_files import read_regular
 from evals.imageset.contract import FILE_MISSING, RATINGS, ended_as
 from evals.imageset.imageset import clear_leftovers, write_atomically
 from evals.rating.common_prompts import CommonPrompts, common_prompts, notes_on_forms, pairing_warnings
@@ -25,7 +26,6 @@ from evals.rating.slices import slice_tables
 from evals.rating.stars.document import Stars, award_stars, star_rows
 from evals.rating.stars.duplicate_prompts import merge_duplicate_prompts
 from evals.rating.weights import Weights, read_weights
-from evals.regular_files import read_regular
 from evals.run import Run, is_sealed, run_files, sealed
 
 _ROOT = Path(__file__).resolve().parents[2]

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import ConfigDict, Field, RootModel, ValidationError, ValidationInfo, model_validator
 
-from evals.yaml_files import check_known, read_yaml, refused, sentence_of
+from evals.files.yaml_files import check_known, read_yaml, refused, sentence_of
 
 Weights: TypeAlias = Mapping[str, float] | str | os.PathLike[str]
 """How much each row counts, by row id; or the YAML or JSON file that says so."""

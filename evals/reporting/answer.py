@@ -26,8 +26,9 @@ from evals.reporting.formatting import join_names, pluralize
 from evals.reporting.groups import RowVerdict, lead, row_verdict
 from evals.reporting.not_measured import most_frequent_reason
 from evals.reporting.system_labels import system_labels
-from metrics.catalogue import FEATURES, is_weak, metric
+from metrics.catalogue import is_weak, metric
 from metrics.encoders.catalogue import fetch_command
+from metrics.features import FEATURES
 
 MOST_SENTENCES = 3
 """Of advice, and of cautions."""

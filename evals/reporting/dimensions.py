@@ -12,7 +12,8 @@ from evals.reporting import formatting
 from evals.reporting.comparison import MetricLine, dimension_of, metric_lines
 from evals.reporting.controls import seed_ratios
 from evals.reporting.not_measured import most_frequent_reason
-from metrics.catalogue import FEATURES, primary_metrics
+from metrics.catalogue import primary_metrics
+from metrics.features import FEATURES
 
 
 @dataclass(frozen=True, slots=True)

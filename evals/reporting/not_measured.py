@@ -9,8 +9,9 @@ from typing import Any
 
 from evals.rating.comparison import SystemMean
 from evals.rating.ratings import Ratings
-from metrics.catalogue import FEATURES, METRICS
+from metrics.catalogue import METRICS
 from metrics.encoders.catalogue import ENCODERS
+from metrics.features import FEATURES
 from metrics.measurement import REASONS
 from metrics.specification import MetricSpec
 

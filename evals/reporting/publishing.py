@@ -11,7 +11,7 @@ from typing import Any
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from evals.regular_files import read_regular
+from evals.files.regular_files import read_regular
 from evals.reporting.answer import Answer
 from evals.reporting.figures import COLOURS, INK, LINE, MARKERS, SETTINGS, mark, shortened
 from evals.reporting.star_rows import StarLines

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from metrics.catalogue import FEATURES
 from metrics.encoders.catalogue import Encoder, EncoderUnavailable, Role, default_names, library_of, load_encoder
+from metrics.features import FEATURES
 from metrics.specification import MetricSpec
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from evals.files.regular_files import open_regular
 from evals.imageset.decoding import (
     DECODING_VERSION,
     DecodedImage,
@@ -21,13 +22,12 @@ from evals.imageset.decoding import (
     pixel_bytes,
     pixel_sha256,
 )
-from evals.regular_files import open_regular
 from evals.scoring.decoders import MAX_PIXEL_BYTES, Decoders, Request, Unreadable
 from evals.scoring.features import FeatureCache, FeatureStore
 from evals.scoring.filling import GREY
 from evals.scoring.plans import ImageKey, Inputs, Plan
-from metrics.catalogue import FEATURES
 from metrics.encoders.catalogue import CannotEncode, Encoder, EncoderUnavailable
+from metrics.features import FEATURES
 
 log = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from evals.scoring.engine import FeatureKey, FeatureTable, Needs
 from evals.scoring.plans import Plan, text_of
 from evals.scoring.subjects import plan_subjects
 from evals.scoring.table import table_row
-from metrics.catalogue import FEATURES
 from metrics.controls import CONTROLS
 from metrics.encoders.catalogue import Encoder, EncoderUnavailable
+from metrics.features import FEATURES
 from metrics.measurement import Measurement, Subject, unscored
 from metrics.specification import MetricSpec, load_function
 

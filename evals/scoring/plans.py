@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from metrics.catalogue import FEATURES
 from metrics.controls import Control
+from metrics.features import FEATURES
 from metrics.specification import MetricSpec
 
 Row = Mapping[str, Any]

@@ -11,6 +11,7 @@ from typing import Any
 
 import filelock
 
+from evals.files.yaml_files import suggestion
 from evals.imageset.checksums import changed_file, eval_of
 from evals.imageset.contract import CHECKSUMS, IMAGES, METADATA, PROVENANCE, SAMPLES
 from evals.imageset.decoding import check_header
@@ -34,7 +35,6 @@ from evals.scoring.plans import ImageKey, is_given, picture_keys
 from evals.scoring.provenance import input_names, provenance
 from evals.scoring.subjects import plan_subjects
 from evals.scoring.table import ScoreTableWriter
-from evals.yaml_files import suggestion
 from metrics.catalogue import METRICS
 from metrics.specification import MetricSpec
 

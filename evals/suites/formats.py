@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from evals.files.yaml_files import suggestion
 from evals.imageset.columns import GENEVAL_RELATIONS, Relation, SceneObject, geneval_relation
 from evals.imageset.tables import (
     Entry,
@@ -20,7 +21,6 @@ from evals.imageset.tables import (
 )
 from evals.suites.suite import PromptItem, Suite, SuiteError, is_suite_file, read_suite
 from evals.suites.writing import write_suite
-from evals.yaml_files import suggestion
 from metrics.encoders.scripts import scripts_of
 
 Fields: TypeAlias = dict[str, Any]

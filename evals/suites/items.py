@@ -9,8 +9,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, ValidationInfo, model_validator
 
+from evals.files.yaml_files import Entries, FileModel, Names, Text, Texts, check_known, refused, suggestion
 from evals.imageset.columns import OF_WHOLE_PICTURE, Edit, HexColour, Relation, SceneObject, check_absent
-from evals.yaml_files import Entries, FileModel, Names, Text, Texts, check_known, refused, suggestion
 
 SOURCE_SIDE = 1024
 """Side of a drawn source in pixels where the suite gives no smaller one, and the most that one from a package has."""

@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from evals.files.yaml_files import sentence_of
 from evals.imageset.columns import SampleColumns, check_columns
 from evals.imageset.prompt_table import read_prompt_table
 from evals.imageset.tables import Entry, slug
 from evals.suites.suite import PromptItem, Suite, is_suite_file, read_suite
-from evals.yaml_files import sentence_of
 
 _FIELDS = frozenset(PromptItem.model_fields) - {"suite", "id", "source"}
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evals.files.regular_files import read_regular
 from evals.imageset.columns import Edit
 from evals.imageset.decoding import open_picture
-from evals.regular_files import read_regular
 from evals.suites.items import SOURCE_SIDE, PackageSource, PromptItem
 
 if TYPE_CHECKING:

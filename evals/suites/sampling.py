@@ -10,8 +10,8 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import BeforeValidator
 
+from evals.files.yaml_files import refused
 from evals.suites.suite import PromptItem, Suite
-from evals.yaml_files import refused
 
 
 def check_limit(limit: Any) -> Any:

@@ -8,11 +8,11 @@ from typing import Annotated, Self
 
 from pydantic import Field, ValidationInfo, model_validator
 
-from evals.data_files import data_path
+from evals.files.data_files import data_path
+from evals.files.yaml_files import DistinctEntries, FileModel, Text, read_yaml, refused, suggestion
 from evals.imageset.columns import Relation, SceneObject
 from evals.imageset.tables import TableError
 from evals.suites.items import PromptItem
-from evals.yaml_files import DistinctEntries, FileModel, Text, read_yaml, refused, suggestion
 
 __all__ = [
     "PromptItem", "Relation", "SceneObject", "Suite", "SuiteError", "is_suite_file", "read_suite", "suite_names",

@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from evals.files.yaml_files import suggestion
 from evals.imageset.tables import Entry, read_table
 from evals.voting.pairs import Pair, Side, VotingError
 from evals.voting.store import voter_name
 from evals.voting.votes import ANSWERS, Vote
-from evals.yaml_files import suggestion
 
 COLUMNS = ("voter", "row", "prompt_id", "left", "right", "answer")
 """What a file must have; ``left`` and ``right`` name systems of the run. ``seconds`` may be there too."""

@@ -9,11 +9,11 @@ from typing import Any
 
 import pandas as pd
 
+from evals.files.yaml_files import suggestion
 from evals.rating.stars.document import star_rows
 from evals.rating.stars.duplicate_prompts import merge_duplicate_prompts
 from evals.run import Run
 from evals.voting.questions import Question, question_of
-from evals.yaml_files import suggestion
 
 MOST_PICTURES = 6
 """So many shots of a sequence, or repeats of a prompt, are shown as one side at most."""

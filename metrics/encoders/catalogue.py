@@ -54,7 +54,7 @@ class CannotEncode(Exception):
 class Encoder(Protocol):
     """A loaded model, or an extractor without weights.
 
-    ``encode`` takes a batch of what `metrics.catalogue.FEATURES` says of its feature: images, texts, or tuples of them
+    ``encode`` takes a batch of what `metrics.features.FEATURES` says of its feature: images, texts, or tuples of them
     (two images of a pair; source, output and mask or None of an edit; image and text of a question).
     ``name`` is ``library:model/weights``; ``weights_sha256`` the hash of the weights file (of the concatenated
     hashes, if there are several; None where there are no weights); ``version`` covers decoding and preprocessing,

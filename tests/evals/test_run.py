@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import evals
-from evals.data_files import data_path
+from evals.files.data_files import data_path
 from evals.imageset.imageset import ImageSetError, file_sha256, id_of_prompt
 from evals.rating import stage
 from evals.rating.stage import rate_run

@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-import numpy as np
-import PIL.Image
 import pytest
 from click.testing import CliRunner, Result
 
 from evals.cli.main import main
-from evals.imageset.imageset import write_image_set
+from tests.run_folder import write_noise_set
 
 METRICS = ("--metrics", "reproducibility.ssim")
 EVAL = """\
@@ -32,16 +30,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Every test leaves it as it was.
     """
     folder = tmp_path_factory.mktemp("faults")
-    random = np.random.default_rng(1)
-    samples = [
-        (
-            PIL.Image.fromarray(random.integers(0, 255, (32, 32, 3), dtype=np.uint8)),
-            {"system": system, "suite": "s", "prompt": "p", "seed": 1, "repeat": repeat},
-        )
-        for system in "ab"
-        for repeat in (0, 1)
-    ]
-    write_image_set(folder / "set", samples)
+    write_noise_set(folder / "set")
     (folder / "small.yaml").write_text(EVAL)
     for command in (
         ("score", folder / "set", *METRICS, "--out", folder / "run"),

@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 import yaml
 from hypothesis import strategies as st
 
-from evals.data_files import data_path
 from evals.definition import definition_path, read_definition
+from evals.files.data_files import data_path
 from evals.generation.answers import Expired, MalformedResponse, Task, UntrustedUrl
 from evals.generation.hosts import HOSTS
 from evals.generation.hosts.local import Local, LocalCall, _Loaded

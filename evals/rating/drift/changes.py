@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from typing_extensions import TypedDict
 
+from evals.files.yaml_files import suggestion
 from evals.rating.comparison import number_or_none, reason_counts
 from evals.rating.drift.pairing import NotCompared, Pairing, pair_runs
 from evals.rating.drift.records import (
@@ -23,7 +24,6 @@ from evals.rating.drift.tables import RunTables, prompts_of, reworded, with_one_
 from evals.rating.statistics.families import holm
 from evals.rating.statistics.intervals import Estimate
 from evals.rating.statistics.power import ALPHA, smallest_detectable_effect
-from evals.yaml_files import suggestion
 from metrics.specification import Better
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, TypeAlias
 
 from evals.definition import StarRow
+from evals.files.yaml_files import suggestion
 from evals.rating.drift.changes import Drift, DriftError, MetricDrift
-from evals.yaml_files import suggestion
 from metrics.catalogue import METRICS
 from metrics.operations import OPERATIONS
 

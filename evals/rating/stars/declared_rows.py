@@ -7,7 +7,7 @@ from typing_extensions import TypedDict
 from evals.facts.capabilities import Capability, Cell, read_capabilities, read_companies
 from evals.facts.models import read_facts
 from evals.facts.sources import FactsError
-from evals.yaml_files import suggestion
+from evals.files.yaml_files import suggestion
 
 
 class CitedSource(TypedDict):

@@ -12,9 +12,10 @@ from evals.rating.comparison import number_or_none
 from evals.rating.controls import ControlStatistic
 from evals.rating.stars.chance import MOST_CHANCE, chance_of, no_room_above
 from evals.rating.stars.middle_system import level_by_system, middle_level
-from metrics.catalogue import FEATURES, metric
+from metrics.catalogue import metric
 from metrics.controls import CONTROLS
 from metrics.encoders.catalogue import EXTRACTORS, ceiling_of
+from metrics.features import FEATURES
 from metrics.scale import SCALES_VERSION, Anchor, Scale
 from metrics.specification import MetricSpec
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
+from evals.files.yaml_files import suggestion
 from evals.rating.stars.document import Stars
 from evals.rating.stars.table import TableRow
-from evals.yaml_files import suggestion
 
 
 class ThresholdError(ValueError):

@@ -4,13 +4,12 @@ import errno
 import os
 import shutil
 
-import numpy as np
-import PIL.Image
 import pytest
 from click.testing import CliRunner
 
 from evals.cli.main import main
-from evals.imageset.imageset import write_atomically, write_image_set
+from evals.imageset.imageset import write_atomically
+from tests.run_folder import write_noise_set
 
 SSIM = ("--metrics", "reproducibility.ssim")
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -21,16 +20,7 @@ NOT_UTF8 = os.fsdecode(b"n\xff")
 def prepared(tmp_path_factory):
     """A folder with an image set, and a run that was scored from it."""
     folder = tmp_path_factory.mktemp("door")
-    random = np.random.default_rng(1)
-    samples = [
-        (
-            PIL.Image.fromarray(random.integers(0, 255, (32, 32, 3), dtype=np.uint8)),
-            {"system": system, "suite": "s", "prompt": "p", "seed": 1, "repeat": repeat},
-        )
-        for system in "ab"
-        for repeat in (0, 1)
-    ]
-    write_image_set(folder / "set", samples)
+    write_noise_set(folder / "set")
     assert run("score", folder / "set", *SSIM, "--out", folder / "run").exit_code == 0
     assert run("rate", folder / "run").exit_code == 0
     return folder

@@ -17,9 +17,9 @@ import evals
 import evals.generation.pictures
 from evals.cli.generate import print_generation
 from evals.cli.main import main
-from evals.data_files import data_path
 from evals.definition import read_definition
 from evals.facts.models import read_facts
+from evals.files.data_files import data_path
 from evals.generation.ledger import read_events
 from evals.generation.stage import Generation
 from evals.imageset.contract import LEDGER

@@ -6,7 +6,7 @@ import pytest
 
 from evals.facts.article import Article, read_article
 from evals.facts.sources import FactsError
-from evals.yaml_files import read_yaml
+from evals.files.yaml_files import read_yaml
 from tests.evals.facts.conftest import ARTICLE_FILE
 from tests.refusals import refusal_of
 

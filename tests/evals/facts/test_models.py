@@ -5,10 +5,10 @@ from datetime import date, timedelta
 
 import pytest
 
-from evals.data_files import data_path
 from evals.facts.models import Latency, cautions, plain_name, read_facts
 from evals.facts.pricing import SIZES, FreePrice, max_cost_usd
 from evals.facts.sources import FactsError, read_sources
+from evals.files.data_files import data_path
 from evals.generation.hosts import HOSTS
 from tests.evals.facts.conftest import SOURCES
 from tests.refusals import refusal_of

@@ -15,9 +15,10 @@ import pytest
 from evals.imageset.imageset import write_metadata
 from evals.scoring.stage import score
 from evals.suites.drawing.faces import draw_portrait
-from metrics.catalogue import FEATURES, METRICS, metric
+from metrics.catalogue import METRICS, metric
 from metrics.encoders import aesthetic, catalogue
 from metrics.encoders.aesthetic import AestheticHead
+from metrics.features import FEATURES
 from tests.metrics.encoders.conftest import CLIP_PREPROCESSING, TINY_CLIP, clip_tokenizer, save_open_clip
 from tests.metrics.encoders.small_models import judge_tokenizer, save_llava, save_owlv2
 

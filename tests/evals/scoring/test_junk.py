@@ -20,7 +20,8 @@ from evals.scoring.measuring import collect_needs, measure
 from evals.scoring.stage import select_metrics
 from evals.scoring.subjects import plan_subjects
 from evals.scoring.table import schema
-from metrics.catalogue import FEATURES, metric
+from metrics.catalogue import metric
+from metrics.features import FEATURES
 
 WORDS = [
     *("name", "class", "colour", "count", "position", "first", "relation", "second", "cup", "left", "right of", "red"),

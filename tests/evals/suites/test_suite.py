@@ -6,7 +6,7 @@ from pathlib import Path
 import PIL.Image
 import pytest
 
-from evals.data_files import data_path
+from evals.files.data_files import data_path
 from evals.imageset.columns import Edit
 from evals.suites.items import DrawnSource, PackageSource
 from evals.suites.suite import Relation, SceneObject, SuiteError, read_suite
@@ -148,7 +148,7 @@ def test_an_unknown_suite_says_which_one_was_meant():
 
 def test_the_data_lie_beside_the_package_or_in_it(tmp_path, monkeypatch):
     assert data_path("suites/demo-signs.yaml").is_file()
-    monkeypatch.setattr("evals.data_files._PACKAGE", tmp_path / "evals")
+    monkeypatch.setattr("evals.files.data_files._PACKAGE", tmp_path / "evals")
     with pytest.raises(FileNotFoundError, match="install TwinLens again"):
         data_path()
     (tmp_path / "evals" / "datasets" / "suites").mkdir(parents=True)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
-from metrics.catalogue import FEATURES
 from metrics.encoders.catalogue import EncoderUnavailable, library_of
 from metrics.encoders.lpips import load_lpips, lpips_input
+from metrics.features import FEATURES
 from tests.metrics.encoders.pictures import ASTRONAUT, INVERTED_SQUARE, SQUARE, cut_out, noise, resized, square_mask
 
 

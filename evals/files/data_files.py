@@ -1,10 +1,10 @@
-"""Finds the project's data (suites, facts) in a checkout and in a wheel, where it lies inside this package."""
+"""Finds the project's data (suites, facts) in a checkout and in a wheel, where it lies inside the package."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-_PACKAGE = Path(__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def data_path(relative: str = ".") -> Path:

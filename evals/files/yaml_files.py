@@ -25,7 +25,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from evals.regular_files import read_regular
+from evals.files.regular_files import read_regular
 
 Model = TypeVar("Model", bound=BaseModel)
 Item = TypeVar("Item")

@@ -6,7 +6,17 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field, model_validator
 
-from evals.yaml_files import Day, DistinctEntries, Entries, FileModel, Names, Text, check_known, read_yaml, refused
+from evals.files.yaml_files import (
+    Day,
+    DistinctEntries,
+    Entries,
+    FileModel,
+    Names,
+    Text,
+    check_known,
+    read_yaml,
+    refused,
+)
 
 
 class Round(FileModel):
