@@ -92,7 +92,7 @@ class _Picture:
 
 
 @dataclass(slots=True)
-class _Known:
+class _PromptRows:
     """What is known of pictures besides themselves: rows by name, of one system or of all."""
 
     rows: dict[tuple[str | None, str], tuple[Entry, Path]] = field(default_factory=dict)
@@ -148,22 +148,24 @@ def import_folders(
         If a table is refused.
     """
     _check_places(folders, out)
-    looked_at = {system: read_picture_folder(path) for system, path in folders.items()}
+    picture_folders = {system: read_picture_folder(path) for system, path in folders.items()}
     table = _table(prompts)
-    shared = _Known()
-    for folder in looked_at.values():
+    shared = _PromptRows()
+    for folder in picture_folders.values():
         for name, entry in folder.columns.items():
             shared.rows.setdefault((None, name_key(name)), (entry, folder.path))
-    pictures = [picture for system, folder in looked_at.items() for picture in _pictures(system, folder, table, shared)]
-    for folder in looked_at.values():
+    pictures = [
+        picture for system, folder in picture_folders.items() for picture in _pictures(system, folder, table, shared)
+    ]
+    for folder in picture_folders.values():
         _refuse_same_names(folder, pictures)
-    refused = {problem.file for folder in looked_at.values() for problem in folder.problems}
+    refused = {problem.file for folder in picture_folders.values() for problem in folder.problems}
     pictures = [each for each in pictures if str(each.folder.path / each.name) not in refused]
     pictures = _with_good_rows(pictures)
-    problems = [problem for folder in looked_at.values() for problem in folder.problems]
+    problems = [problem for folder in picture_folders.values() for problem in folder.problems]
     if problems and not skip_bad:
         raise ImageSetError(Path(problems[0].file), *problems)
-    written = _write(pictures, looked_at, out, skip_bad, progress)
+    written = _write(pictures, picture_folders, out, skip_bad, progress)
     by_system: dict[str, dict[tuple[str, str], str]] = {system: {} for system in folders}
     for each in written:
         by_system[each.system].setdefault(each.prompt, each.name)
@@ -173,8 +175,8 @@ def import_folders(
         common_prompts=len(set.intersection(*map(set, by_system.values()))),
         lacks={system: _lacks(system, by_system) for system in by_system},
         without_prompt=sum("prompt_is_file_name" in each.row for each in written),
-        skipped=[problem for folder in looked_at.values() for problem in folder.problems],
-        others=[str(folder.path / name) for folder in looked_at.values() for name in folder.others],
+        skipped=[problem for folder in picture_folders.values() for problem in folder.problems],
+        others=[str(folder.path / name) for folder in picture_folders.values() for name in folder.others],
         unused_prompts=[entry.where for entry, _ in table.rows.values() if entry.where not in table.used],
     )
 
@@ -207,21 +209,21 @@ def _nothing_in(folder: PictureFolder) -> Problem:
     return Problem(None, what, "check the path", str(folder.path))
 
 
-def _table(path: Path | None) -> _Known:
+def _table(path: Path | None) -> _PromptRows:
     """Return the rows of a table of prompts by every name that a picture of theirs may have."""
-    known = _Known()
+    prompt_rows = _PromptRows()
     if path is None:
-        return known
+        return prompt_rows
     if path.suffix.casefold() == ".txt":
         raise TableError(f"{path.name}: lines of text name no pictures; write a table with file_name or prompt_id")
     for entry in read_prompt_table(path, "file_name", "prompt_id"):
         system = entry.text("system") if "system" in entry.values else None
         column = "file_name" if "file_name" in entry.values else "prompt_id"
-        known.add(system, name_key(entry.text(column)), entry, path.parent)
-    return known
+        prompt_rows.add(system, name_key(entry.text(column)), entry, path.parent)
+    return prompt_rows
 
 
-def _pictures(system: str, folder: PictureFolder, table: _Known, shared: _Known) -> Iterator[_Picture]:
+def _pictures(system: str, folder: PictureFolder, table: _PromptRows, shared: _PromptRows) -> Iterator[_Picture]:
     for name in folder.pictures:
         row: dict[str, Any] = {}
         files_in = folder.path

@@ -1,4 +1,4 @@
-"""The run that a notebook holds: the files of a scored run, what is answer of it as tables, and its figures."""
+"""The run that a notebook holds: the files of a scored run, what is said of it as tables, and its figures."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class NotebookRun(Run):
         self._systems, self._ratings = tuple(systems), dict[tuple[object, str | None], RunRatings]()
 
     def rate(self, weights: Weights | None = None, where: str | None = None) -> RunRatings:
-        """Return everything that is answer of the run as one document; tables and figures are made of it.
+        """Return everything that is said of the run as one document; tables and figures are made of it.
 
         Raises
         ------
@@ -131,7 +131,7 @@ class NotebookRun(Run):
     def differences(self, metric: str | None = None, where: str | None = None) -> Table:
         """Return the paired differences over common prompts, one line a metric, suite and pair of systems.
 
-        They are in the unit of the metric and corrected for nothing: who is better is answer by `verdicts` alone.
+        They are in the unit of the metric and corrected for nothing: who is better is said by `verdicts` alone.
 
         Returns
         -------

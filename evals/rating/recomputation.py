@@ -36,9 +36,9 @@ def changed_ratings(run: Run) -> Iterator[str]:
         stored_document = {key: value for key, value in stored.items() if key not in ("sha256", "made_from")}
         computed = json.loads(json.dumps(rate_anew(run)))
         differences = [f"{RATINGS}: {each}" for each in _differences(stored_document, computed)]
-        yield from differences
         if differences and stored.get("made_from") != fingerprint(run):
             yield f"{RATINGS} is of other tables, facts or another version of TwinLens, and is not believed; {anew}"
+        yield from differences
 
 
 def _differences(stored: Any, computed: Any, where: tuple[str, ...] = (), kind: str = "") -> Iterator[str]:
