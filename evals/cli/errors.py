@@ -19,6 +19,7 @@ _LONGEST = 200
 
 _KEPT = {
     **dict.fromkeys(("generate", "run", "demo"), "every answer so far is kept, the same command goes on"),
+    "vote": "every vote is kept, the same command goes on",
     "score": "the features computed so far are kept, the same command goes on",
 }
 """What a command that was cut short leaves; the others keep no half work and are simply given again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,25 +15,35 @@ if TYPE_CHECKING:
 
 _LEGEND = (
     "Shares of wins in blind votes, no preference counting half, with 95% interval over prompts and voters; they name "
-    "no winner. A voter: how often one vote is with the others; no metric is expected to do better. Metrics: how often "
-    "those of the row prefer what people prefer; 50% is chance."
+    "no winner. A voter: how often one vote is with the others; a metric that reaches it is worth one more voter. "
+    "Metrics: how often those of the row prefer what people prefer; 50% is chance."
 )
 
 
 def print_people(people: People, systems: Sequence[str], verbose: bool = False) -> None:
     """Print a line a row with the shares of wins, how well voters agree, and how the row's metrics do against them."""
     from evals.reporting.system_labels import system_labels
+    from evals.voting.people import notes
 
     labels = system_labels(systems)
     headings = ["people say", *labels.values(), "a voter", "metrics"]
+    people = {**people, "rows": _told_apart(people["rows"])}
     rows = [[row["row"], *_cells(row, labels)] for row in people["rows"]]
     print_lines([""])
     if rows:
         print_table("", headings, rows, right=headings[1:], box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    print_lines(_notes(people))
+    print_lines([*notes(people), *[_LEGEND] * bool(rows)])
     print_lines(map(_fitted, people["fitted"]))
     if verbose and rows:
         _print_details(people)
+    if verbose:
+        _print_voters(people)
+
+
+def _told_apart(rows: Sequence[PeopleRow]) -> list[PeopleRow]:
+    """Return the rows with the question in the name of those that were asked about in several ways."""
+    times = Counter(row["row"] for row in rows)
+    return [{**row, "row": f"{row['row']}: {row['question']}"} if times[row["row"]] > 1 else row for row in rows]
 
 
 def _cells(row: PeopleRow, labels: Mapping[str, str]) -> Iterator[str]:
@@ -62,45 +73,39 @@ def _accuracy(one: MetricAgainstPeople, with_interval: bool = True) -> str:
     return percent({"value": one["accuracy"], "low": one["low"], "high": one["high"], "n_prompts": 0}, with_interval)
 
 
-def _notes(people: People) -> Iterator[str]:
-    left_out = [voter for voter in people["voters"] if voter["left_out"]]
-    checked = f"; {len(left_out)} left out, who failed the checks" if left_out else ""
-    n_voters = len(people["voters"]) - len(left_out)
-    yield f"{people['n_votes']} votes of {n_voters} {'voter' if n_voters == 1 else 'voters'}{checked}. {_LEGEND}"
-    if n_voters == 1:
-        yield "One voter: the intervals say nothing of other people."
-
-
 def _print_details(people: People) -> None:
-    columns = ["row", "metric", "prefers what people prefer", "Kendall's tau", "pairs", "more prompts"]
+    columns = ["row", "metric", "prefers what people prefer", "Kendall's tau", "pairs", "more votes"]
     rows = [
         [
             row["row"], one["metric"], _accuracy(one), _number(one["kendall"], one["kendall_low"], one["kendall_high"]),
-            str(one["n_pairs"]), _more(one["more_prompts"]),
+            str(one["n_pairs"]), _more(one["more_prompts"], row),
         ]
         for row in people["rows"] for one in row["metrics"]
     ]  # fmt: skip
     print_table(
-        "Metrics against people; more prompts: about how many would tell it from chance",
+        "Metrics against people; more votes (on more prompts): about how many would tell it from chance",
         columns,
         rows,
         whole=["row", "metric"],
     )
-    columns = ["row", "votes", "voters", "prompts", "Krippendorff's alpha", "more prompts"]
+    columns = ["row", "votes", "voters", "prompts", "Krippendorff's alpha", "more votes"]
     rows = [
         [
             row["row"], str(row["n_votes"]), str(row["n_voters"]), str(row["n_prompts"]),
-            _number(row["alpha"]["value"], row["alpha"]["low"], row["alpha"]["high"]), _more(row["more_prompts"]),
+            _number(row["alpha"]["value"], row["alpha"]["low"], row["alpha"]["high"]), _more(row["more_prompts"], row),
         ]
         for row in people["rows"]
     ]  # fmt: skip
-    print_table("Votes; more prompts: about how many would tell the two systems apart", columns, rows)
+    print_table("Votes; more votes (on more prompts): about how many would tell the two systems apart", columns, rows)
     for row in people["rows"]:
         if row["strengths"] or row["note"]:
             strengths = "; ".join(
                 f"{one['system']} {_number(one['log_strength'], one['low'], one['high'])}" for one in row["strengths"]
             )
             print_lines([f"{row['row']}, Bradley-Terry log-strengths: {strengths} {row['note'] or ''}".rstrip()])
+
+
+def _print_voters(people: People) -> None:
     voters = (
         [one["voter"], str(one["n_votes"]), str(one["n_checks"]), str(one["n_failed"]), "left out" * one["left_out"]]
         for one in people["voters"]
@@ -128,5 +133,8 @@ def _number(value: float | None, low: float | None, high: float | None) -> str:
     return f"{value:.2f}" + (f" ({low:.2f} to {high:.2f})" if low is not None and high is not None else "")
 
 
-def _more(n: int | None) -> str:
-    return "no saying" if n is None else "none" if n == 0 else f"about {n}"
+def _more(n_prompts: int | None, row: PeopleRow) -> str:
+    """Return how many more votes are needed, as many for each prompt as there were, and on how many more prompts."""
+    if not n_prompts:
+        return "no saying" if n_prompts is None else "none"
+    return f"about {round(n_prompts * row['n_votes'] / row['n_prompts'])} ({n_prompts})"

@@ -20,7 +20,7 @@ from evals.rating.stars.table import TableRow
 from evals.rating.stars.totals import TotalDifference
 from evals.reporting.operations import FIGURES
 from evals.reporting.star_scales import one_star_at
-from evals.voting.people import People
+from evals.voting.people import People, notes
 from metrics.catalogue import METRICS
 
 TOTAL = "total"
@@ -47,10 +47,10 @@ _ADVICE = (
     "article_verdict:s"
 )
 _PEOPLE = (
-    "row:s title:s n_votes:i n_voters:i n_prompts:i alpha:f one_voter:f metric:s in_row:b n_pairs:i accuracy:f low:f "
-    "high:f kendall:f kendall_low:f kendall_high:f more_prompts:i"
+    "row:s title:s question:s n_votes:i n_voters:i n_prompts:i alpha:f one_voter:f metric:s in_row:b n_pairs:i "
+    "accuracy:f low:f high:f kendall:f kendall_low:f kendall_high:f more_prompts:i"
 )
-_SHARES = "row:s title:s system:s share:f low:f high:f n_prompts:i"
+_SHARES = "row:s title:s question:s system:s share:f low:f high:f n_prompts:i"
 _ARTICLE = "row:s title:s name:s stars:f verdict:s why:s"
 _OPERATIONS = "system:s size:s figure:s title:s value:f low:f high:f n:i unit:s at_least:b reason:s"
 _COSTS = (
@@ -132,12 +132,7 @@ def share_table(people: People | None) -> Table:
 
 
 def _votes_note(people: People | None) -> list[str]:
-    if people is None:
-        return ["Nobody has voted on this run."]
-    left_out = sum(voter["left_out"] for voter in people["voters"])
-    return [
-        f"{people['n_votes']} votes of {len(people['voters']) - left_out} voters; {left_out} left out by the checks."
-    ]
+    return ["Nobody has voted on this run."] if people is None else notes(people)
 
 
 def star_table(stars: Stars, notes: Sequence[str]) -> Table:

@@ -16,7 +16,7 @@ def people_figure(people: People, systems: Sequence[str]) -> Figure:
     """Draw people's shares of wins left, right how often a row's metrics prefer what people prefer; both in per cent.
 
     The whiskers are 95 % intervals, a hollow mark has none. The dark line on the right is how often one voter is with
-    the others, which a metric is not expected to pass; 50 is chance.
+    the others: a metric that reaches it is worth one more voter. 50 is chance.
     """
     rows, n_systems = people["rows"], max(1, len(systems))
     spread = min(0.26, 0.66 / max(1, n_systems - 1))

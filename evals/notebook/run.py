@@ -166,8 +166,8 @@ class NotebookRun(Run):
         Returns
         -------
         Table
-            ``row title n_votes n_voters n_prompts``; Krippendorff's ``alpha``; ``one_voter``, how often a vote is with
-            the others; the ``metric``, and how often it prefers what people prefer: ``accuracy low high`` over
+            ``row title question n_votes n_voters n_prompts``; Krippendorff's ``alpha``; ``one_voter``, how often a vote
+            is with the others; the ``metric``, and how often it prefers what people prefer: ``accuracy low high`` over
             ``n_pairs``, and ``kendall`` with its interval. Shares of wins by system are in `shares_of_wins`.
         """
         return frames.people_table(rate_people(self))
@@ -178,7 +178,8 @@ class NotebookRun(Run):
         Returns
         -------
         Table
-            ``row title system``; ``share`` with ``low`` and ``high`` over prompts and voters, and ``n_prompts``.
+            ``row title question system``; ``share`` with ``low`` and ``high`` over prompts and voters, and
+            ``n_prompts``.
         """
         return frames.share_table(rate_people(self))
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import logging
 import signal
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
-from aiohttp import web
+from aiohttp import http_exceptions, web
 
+from evals.imageset.decoding import UnreadableImage
 from evals.run import Run
 from evals.voting.pages import content_policy, rendered
 from evals.voting.pairs import Pair, VotingError
@@ -25,9 +27,11 @@ REST_AFTER = 40
 """After so many answers a voter is told to rest the eyes."""
 
 _COOKIE = "voter"
-_KEPT_PICTURES = 64
+_KEPT_FRAMES = 32
 _BETWEEN_EXPORTS_S = 2.0
 _YEAR_S = 365 * 24 * 3600
+
+_log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -58,7 +62,10 @@ class VotingPages:
         self._local_only = not token
         self._pairs = {pair.key: pair for pair in pairs}
         self._changed = asyncio.Event()
-        self._framed = lru_cache(_KEPT_PICTURES)(framed)
+        # Tasks, so that both sides of a question are ready together: what takes longer to decode would tell the system.
+        self._framing = lru_cache(_KEPT_FRAMES)(
+            lambda size, sides: asyncio.create_task(asyncio.to_thread(framed, dict(sides), size))
+        )
 
     def application(self) -> web.Application:
         """Return the application with all routes."""
@@ -66,8 +73,13 @@ class VotingPages:
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             self._refuse_foreign(request)
-            return await handler(request)
+            try:
+                return await handler(request)
+            except (sqlite3.Error, OSError, UnreadableImage) as error:
+                _log.warning("a voter was asked to try again: %s", error)
+                return self._page("trouble.html.jinja", 503)
 
+        logging.getLogger("aiohttp.server").addFilter(_is_of_the_server)  # what a visitor sends is no failure of it
         application = web.Application(middlewares=[guard])
         root = self._root
         application.router.add_get(f"{root}/", self._start)
@@ -83,11 +95,11 @@ class VotingPages:
 
     def _refuse_foreign(self, request: web.Request) -> None:
         """Refuse what another site has sent: under a foreign name for this machine, or from a foreign page."""
-        host = urlsplit(f"//{request.host}")
+        host = _address(f"//{request.host}")
         if self._local_only and not is_loopback(host.hostname or ""):
             raise web.HTTPForbidden(text="This vote is open to this machine only.")
         origin = request.headers.get("Origin")
-        if request.method == "POST" and origin and urlsplit(origin).netloc != host.netloc:
+        if request.method == "POST" and origin and _address(origin).netloc != host.netloc:
             raise web.HTTPForbidden(text="The form is of another site.")
 
     async def _exporting(self, _: web.Application) -> AsyncIterator[None]:
@@ -98,7 +110,10 @@ class VotingPages:
                 await self._changed.wait()
                 await asyncio.sleep(_BETWEEN_EXPORTS_S)
                 self._changed.clear()
-                self._store.export()
+                try:
+                    self._store.export()
+                except (sqlite3.Error, OSError) as error:
+                    _log.warning("the table of votes is not written: %s; the store has them", error)
 
         task = asyncio.create_task(export())
         yield
@@ -109,24 +124,21 @@ class VotingPages:
     async def _start(self, request: web.Request) -> web.Response:
         return self._start_page(request)
 
-    def _start_page(self, request: web.Request, problem: str = "", status: int = 200) -> web.Response:
-        voter = request.cookies.get(_COOKIE, "")
+    def _start_page(self, request: web.Request, status: int = 200, **told: str) -> web.Response:
+        voter = _cookie(request)
         name = self._store.name_of(voter)
-        return self._page(
-            "start.html.jinja",
-            status,
-            name=name,
-            n_answered=self._store.n_answered(voter) if name else 0,
-            longest=LONGEST_NAME,
-            problem=problem,
-        )
+        n_answered = self._store.n_answered(voter) if name else 0
+        return self._page("start.html.jinja", status, name=name, n_answered=n_answered, longest=LONGEST_NAME, **told)
 
     async def _choose_name(self, request: web.Request) -> web.Response:
-        form = await request.post()
+        form = await _form(request)
+        name = form.get("name", "")
         try:
-            voter = self._store.voter(str(form.get("name", "")))
+            if self._store.voter_named(name) not in (None, _cookie(request)) and "mine" not in form:
+                return self._start_page(request, 409, taken=name)
+            voter = self._store.voter(name)
         except VotingError as error:
-            return self._start_page(request, str(error), 422)
+            return self._start_page(request, 422, problem=str(error))
         response = self._redirected("vote")
         response.set_cookie(_COOKIE, voter, max_age=_YEAR_S, path=f"{self._root}/", httponly=True, samesite="Strict")
         raise response
@@ -135,22 +147,37 @@ class VotingPages:
         voter = self._voter(request)
         question = self._store.question(voter)
         n_answered = self._store.n_answered(voter)
+        rests = n_answered and n_answered % REST_AFTER == 0 and "on" not in request.query
+        while question is not None and not rests and not await self._can_be_shown(question):
+            self._store.leave_out(question.pair)
+            question = self._store.question(voter)
         progress = {"n_answered": n_answered, "n_all": self._store.n_all(voter)}
         if question is None:
             return self._page("done.html.jinja", **progress)
-        if n_answered and n_answered % REST_AFTER == 0 and "on" not in request.query:
+        if rests:
             return self._page("rest.html.jinja", **progress)
         self._store.mark_shown(question.id)
         pair = self._pairs[question.pair]
         return self._page("vote.html.jinja", question=question.id, pair=pair, **progress)
 
+    async def _can_be_shown(self, question: OpenQuestion) -> bool:
+        try:
+            await self._frames(question, SIDE)
+        except UnreadableImage as error:
+            if not self._run.image_set.is_dir():
+                raise  # the whole run is away, and may come back
+            pair = self._pairs[question.pair]
+            _log.warning("not asked: row %s, prompt %s has a picture that %s", pair.row, pair.prompt_id, error)
+            return False
+        return True
+
     async def _take(self, request: web.Request) -> NoReturn:
         voter = self._voter(request)
-        form = await request.post()
+        form = await _form(request)
         answer = next((known for known in ANSWERS if known == form.get("answer")), None)
         if answer is None:
             raise web.HTTPBadRequest(text="That is no answer.")
-        self._store.answer(voter, str(form.get("question", "")), answer)
+        self._store.answer(voter, form.get("question", ""), answer)
         self._changed.set()
         raise self._redirected("vote")
 
@@ -168,21 +195,30 @@ class VotingPages:
         size = {"page": SIDE, "full": FULL_SIDE}.get(request.match_info["size"])
         if question is None or size is None or question.pair not in self._pairs:
             raise web.HTTPNotFound
-        paths = tuple(self._paths(question, request.match_info["side"]))
-        if not paths:
-            raise web.HTTPNotFound
-        content = await asyncio.to_thread(self._framed, paths, size)
+        try:
+            content = (await self._frames(question, size))[request.match_info["side"]]
+        except (KeyError, UnreadableImage):
+            raise web.HTTPNotFound from None
         return web.Response(body=content, content_type="image/webp", headers={"Cache-Control": "private, max-age=3600"})
 
-    def _paths(self, question: OpenQuestion, side: str) -> list[Path | None]:
-        if side == "source":
-            return [self._run.source_path(name) for name in self._pairs[question.pair].sources]
-        samples = {"left": question.left, "right": question.right}.get(side, ())
-        return [self._run.image_path(name) if name in self._run.samples.index else None for name in samples]
+    async def _frames(self, question: OpenQuestion, size: int) -> dict[str, bytes]:
+        """Return the frames of a question by side, ``source`` among them where a picture was given."""
+        pair, run = self._pairs[question.pair], self._run
+        sides = {
+            name: tuple(run.image_path(sample) if sample in run.samples.index else None for sample in samples)
+            for name, samples in (("left", question.left), ("right", question.right))
+        }
+        if pair.sources:
+            sides["source"] = tuple(run.source_path(name) for name in pair.sources)
+        try:
+            return await asyncio.shield(self._framing(size, tuple(sides.items())))
+        except UnreadableImage:
+            self._framing.cache_clear()  # it may be there again
+            raise
 
     def _voter(self, request: web.Request) -> str:
         """Return the id of who is asking; whoever has not said a name is sent to the page that asks for it."""
-        voter = request.cookies.get(_COOKIE, "")
+        voter = _cookie(request)
         if self._store.name_of(voter) is None:
             raise self._redirected("")
         return voter
@@ -193,6 +229,31 @@ class VotingPages:
     def _page(self, template: str, status: int = 200, **page: object) -> web.Response:
         text = rendered(template, root=self._root, **page)
         return web.Response(text=text, status=status, content_type="text/html", headers={"Cache-Control": "no-store"})
+
+
+def _cookie(request: web.Request) -> str:
+    voter = request.cookies.get(_COOKIE, "")
+    return voter if voter.isascii() else ""  # of other bytes no browser's cookie is made
+
+
+def _address(text: str) -> SplitResult:
+    try:
+        return urlsplit(text)
+    except ValueError:
+        return urlsplit("")
+
+
+async def _form(request: web.Request) -> dict[str, str]:
+    """Return the fields of a form as the pages send it."""
+    if request.content_type == "application/x-www-form-urlencoded":
+        with contextlib.suppress(ValueError, LookupError, web.RequestPayloadError):
+            return {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+    raise web.HTTPBadRequest(text="That is no form of this page.")
+
+
+def _is_of_the_server(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, (http_exceptions.HttpProcessingError, web.RequestPayloadError))
 
 
 async def _protect(_: web.Request, response: web.StreamResponse) -> None:

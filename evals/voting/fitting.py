@@ -62,7 +62,7 @@ def fit_weights(
     """
     return [
         _fit(str(row), rows, scores, suites[str(row)], list(primary[str(row)]), seed)
-        for row, rows in judged.groupby("row", sort=False)
+        for (row, _), rows in judged.groupby(["row", "question"], sort=False)
         if len(primary.get(str(row), ())) > 1
     ]
 

@@ -33,7 +33,8 @@ def screen_voters(votes: pd.DataFrame) -> list[Voter]:
     """Return every voter with the outcome of the checks.
 
     A preference between identical pictures fails; so does preferring the picture of another prompt, or finding no
-    difference to it. That both are bad may be true.
+    difference to it. That both are bad may be true, but whoever never once prefers the right side of `MIN_CHECKS` such
+    pairs looks at none.
 
     Parameters
     ----------
@@ -53,17 +54,26 @@ def screen_voters(votes: pd.DataFrame) -> list[Voter]:
         preferred,
         votes["answer"].ne("both_bad") & votes["answer"].ne(votes["expected"]),
     )
-    table = pd.DataFrame({"voter": votes["voter"], "check": is_check, "failed": is_check & failed})
+    table = pd.DataFrame(
+        {
+            "voter": votes["voter"],
+            "check": is_check,
+            "failed": is_check & failed,
+            "has_side": votes["expected"].notna(),
+            "took_side": votes["expected"].notna() & votes["answer"].eq(votes["expected"]),
+        }
+    )
     voters = []
     for name, rows in table.groupby("voter"):
-        n_checks, n_failed = int(rows["check"].sum()), int(rows["failed"].sum())
+        n_checks, n_failed, n_with_side, n_right = (int(n) for n in rows.drop(columns="voter").sum())
+        never_right = n_with_side >= MIN_CHECKS and not n_right
         voters.append(
             Voter(
                 voter=str(name),
                 n_votes=len(rows) - n_checks,
                 n_checks=n_checks,
                 n_failed=n_failed,
-                left_out=n_checks >= MIN_CHECKS and n_failed > MOST_FAILED * n_checks,
+                left_out=never_right or (n_checks >= MIN_CHECKS and n_failed > MOST_FAILED * n_checks),
             )
         )
     return voters

@@ -52,7 +52,7 @@ class Pair:
     @property
     def key(self) -> str:
         """What the pair is called in the store."""
-        return "\n".join((self.row, self.prompt_id, self.first.system, self.second.system))
+        return "\n".join((self.row, self.question.text, self.prompt_id, self.first.system, self.second.system))
 
     @property
     def matchup(self) -> tuple[str, str, str]:

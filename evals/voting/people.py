@@ -15,9 +15,9 @@ from evals.rating.statistics.bradley_terry import strengths_of_outcomes
 from evals.rating.statistics.intervals import Estimate
 from evals.run import Run
 from evals.voting.agreement import one_voter_with_others, voters_alpha
-from evals.voting.clusters import clustered_share, more_prompts
+from evals.voting.clusters import MIN_VOTERS, clustered_share, more_prompts
 from evals.voting.fitting import FittedWeights, fit_weights
-from evals.voting.judgements import Voter, judgements, screen_voters
+from evals.voting.judgements import MIN_CHECKS, Voter, judgements, screen_voters
 from evals.voting.metrics import MetricAgainstPeople, metrics_against_people
 from evals.voting.store import read_votes
 
@@ -39,11 +39,12 @@ class PeopleShare(TypedDict):
 
 
 class PeopleRow(TypedDict):
-    """What people say on one row of the star table.
+    """What people say on one row of the star table, asked one question.
 
-    ``alpha`` is Krippendorff's, ``one_voter`` how often a vote is with the other voters: no metric is expected to do
-    better. ``more_prompts`` says about how many more would tell the first two systems apart (0: they are, null: no
-    saying). ``strengths`` are Bradley-Terry's where more than two systems meet, or ``note`` says why there are none.
+    ``alpha`` is Krippendorff's, ``one_voter`` how often a vote is with the other voters: a metric that reaches it is
+    worth one more voter. ``more_prompts`` says about how many more would tell the first two systems apart (0: they are,
+    null: no saying). ``strengths`` are Bradley-Terry's where more than two systems meet, or ``note`` says why there are
+    none.
     """
 
     row: str
@@ -64,10 +65,12 @@ class PeopleRow(TypedDict):
 class People(TypedDict):
     """All that the votes of a run say; ``voters`` tells who failed the checks and is left out.
 
-    ``fitted`` are weights fitted to the votes, where these were asked for.
+    ``n_elsewhere`` are votes of the others on pictures that the run does not have. ``fitted`` are weights fitted to the
+    votes, where these were asked for.
     """
 
     n_votes: int
+    n_elsewhere: int
     voters: list[Voter]
     rows: list[PeopleRow]
     fitted: list[FittedWeights]
@@ -123,12 +126,29 @@ def people_of(
     counted = judgements(votes, systems, voters)
     rows = [
         _row(str(row_id), judged, scores, suites.get(str(row_id), ""), titles or {}, primary or {}, seed)
-        for row_id, judged in counted.groupby("row", sort=False)
+        for (row_id, _), judged in counted.groupby(["row", "question"], sort=False)
     ]
     order = list(titles or suites)
     rows.sort(key=lambda row: order.index(row["row"]) if row["row"] in order else len(order))
     fitted = fit_weights(counted, scores, suites, primary or {}, seed) if fit else []
-    return People(n_votes=len(counted), voters=voters, rows=rows, fitted=fitted)
+    n_given = sum(voter["n_votes"] for voter in voters if not voter["left_out"])
+    return People(n_votes=len(counted), n_elsewhere=n_given - len(counted), voters=voters, rows=rows, fitted=fitted)
+
+
+def notes(people: People) -> list[str]:
+    """Return what must be known before the figures are: how many votes count, which do not, and what few voters say."""
+    counted = [voter for voter in people["voters"] if not voter["left_out"]]
+    n_left_out = len(people["voters"]) - len(counted)
+    n_unchecked = sum(voter["n_checks"] < MIN_CHECKS for voter in counted)
+    said = [f"{people['n_votes']} votes of {len(counted)} {'voter' if len(counted) == 1 else 'voters'}"]
+    said += [f"{n_left_out} left out, who failed the checks"] * bool(n_left_out)
+    said += [f"{n_unchecked} with fewer than {MIN_CHECKS} checks, too few to be judged by"] * bool(n_unchecked)
+    said += [f"{people['n_elsewhere']} more are on pictures that this run does not have"] * bool(people["n_elsewhere"])
+    few = [row["row"] for row in people["rows"] if row["n_voters"] < MIN_VOTERS]
+    return [
+        "; ".join(said) + ".",
+        *[f"Fewer than {MIN_VOTERS} voters, so intervals say nothing of other people: {', '.join(few)}."] * bool(few),
+    ]
 
 
 def _row(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import secrets
@@ -22,6 +23,9 @@ from evals.voting.pairs import Pair, VotingError
 from evals.voting.votes import SCHEMA, Answer, Vote, read_vote_table, write_votes
 
 LONGEST_NAME = 40
+
+_PATIENCE_S = 5
+"""So long another program may hold the store before a voter is told; meanwhile all others wait too."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
@@ -73,10 +77,10 @@ class VoteStore:
         VotingError
             If the file is no such store.
         """
-        self._run, self._pairs = run, pairs
+        self._run, self._pairs = run, list(pairs)
         path = run / VOTES_STORE
         try:
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=_PATIENCE_S)
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
                 self._db.execute(f"PRAGMA {pragma}")
             with self._transaction():
@@ -87,8 +91,7 @@ class VoteStore:
                     self._db.execute("INSERT INTO settings VALUES ('seed', ?)", (secrets.randbelow(2**31),))
                     self._add(read_vote_table(run))
         except sqlite3.DatabaseError as error:
-            remedy = f"put it back, or move it away: {VOTES} beside it is then taken over"
-            raise VotingError(f"{path} cannot be used as the store of votes ({error}); {remedy}") from error
+            raise _unusable(path, error) from error
 
     def __enter__(self) -> Self:
         """Return the store."""
@@ -116,11 +119,14 @@ class VoteStore:
         VotingError
             If that is no name.
         """
-        name = voter_name(name)
         with self._transaction():
-            self._db.execute("INSERT OR IGNORE INTO voters VALUES (?, ?)", (secrets.token_urlsafe(18), name))
-            (voter,) = self._db.execute("SELECT id FROM voters WHERE name = ?", (name,)).fetchone()
-        return str(voter)
+            return self._voter(voter_name(name))
+
+    def voter_named(self, name: str) -> str | None:
+        """Return the id of the voter of that name, in large or small letters, None where there is none."""
+        name = voter_name(name).casefold()
+        rows = self._db.execute("SELECT id, name FROM voters")
+        return next((str(voter) for voter, other in rows if other.casefold() == name), None)
 
     def name_of(self, voter: str) -> str | None:
         """Return the name of a voter by id, None where there is no such one."""
@@ -149,6 +155,10 @@ class VoteStore:
             choice = choose(self._pairs, self.seed, str(self.name_of(voter)), history, self._tallies())
             return None if choice is None else self._ask(voter, len(history), choice)
 
+    def leave_out(self, pair: str) -> None:
+        """Ask nobody about a pair any more, as long as this store is open."""
+        self._pairs = [other for other in self._pairs if other.key != pair]
+
     def asked_question(self, voter: str, question: str) -> OpenQuestion | None:
         """Return a question by id, answered or not, None where this voter was never asked it."""
         row = self._db.execute(
@@ -175,12 +185,15 @@ class VoteStore:
         return changed.rowcount == 1
 
     def undo(self, voter: str) -> None:
-        """Take back the voter's last answer: its question is asked again."""
-        self._db.execute(
-            "UPDATE questions SET answer = NULL, seconds = NULL, voted_at = NULL WHERE id = (SELECT id FROM questions "
-            "WHERE voter = ? AND answer IS NOT NULL AND shown_at IS NOT NULL ORDER BY number DESC LIMIT 1)",
+        """Take back the voter's last answer: its question is asked again. What cannot be asked again is left alone."""
+        keys = {pair.key for pair in self._pairs}
+        answered = self._db.execute(
+            "SELECT id, pair FROM questions WHERE voter = ? AND answer IS NOT NULL AND shown_at IS NOT NULL "
+            "ORDER BY number DESC",
             (voter,),
-        )
+        ).fetchall()
+        last = next((question for question, pair in answered if pair in keys), None)
+        self._db.execute("UPDATE questions SET answer = NULL, seconds = NULL, voted_at = NULL WHERE id = ?", (last,))
 
     def n_answered(self, voter: str) -> int:
         """Return how many questions a voter has answered, checks included."""
@@ -205,22 +218,22 @@ class VoteStore:
         VotingError
             If there is no voter of that name.
         """
-        row = self._db.execute("SELECT id FROM voters WHERE name = ?", (voter_name(name),)).fetchone()
-        if not row:
+        voter = self.voter_named(name)
+        if voter is None:
             raise VotingError(f"there is no voter {name!r} in {self._run / VOTES_STORE}; names are written as chosen")
-        n_votes = self.n_answered(row[0])
-        self._db.execute("DELETE FROM voters WHERE id = ?", row)
+        n_votes = self.n_answered(voter)
+        self._db.execute("DELETE FROM voters WHERE id = ?", (voter,))
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log holds what was deleted
         self.export()  # and so does the table
         return n_votes
 
     def votes(self) -> list[Vote]:
         """Return every vote, in the order in which the voters came and answered."""
-        return list(self._votes())
+        return list(_votes_in(self._db))
 
     def export(self) -> None:
         """Write ``votes.parquet`` anew."""
-        write_votes(self._run, self._votes())
+        write_votes(self._run, _votes_in(self._db))
 
     def add(self, votes: Sequence[Vote]) -> None:
         """Add votes that were given elsewhere, all of them or none.
@@ -234,13 +247,15 @@ class VoteStore:
             self._add(votes)
 
     def _add(self, votes: Iterable[Vote]) -> None:
-        by_samples = {(p.row, p.prompt_id, p.first.samples, p.second.samples): p.key for p in self._pairs}
+        by_samples = {
+            (pair.row, pair.question.text, pair.prompt_id, pair.first.samples, pair.second.samples): pair.key
+            for pair in self._pairs
+        }
         for vote in votes:
             name = voter_name(vote["voter"])
-            self._db.execute("INSERT OR IGNORE INTO voters VALUES (?, ?)", (secrets.token_urlsafe(18), name))
-            (voter,) = self._db.execute("SELECT id FROM voters WHERE name = ?", (name,)).fetchone()
+            voter = self._voter(name)
             number = self._count("SELECT coalesce(max(number), -1) + 1 FROM questions WHERE voter = ?", voter)
-            place = (vote["row"], vote["prompt_id"])
+            place = (vote["row"], vote["question"], vote["prompt_id"])
             sides = tuple(vote["left"]), tuple(vote["right"])
             key = by_samples.get((*place, *sides))
             flipped = key is None and (key := by_samples.get((*place, *sides[::-1]))) is not None
@@ -255,10 +270,18 @@ class VoteStore:
             self._db.execute(
                 f"INSERT INTO questions VALUES ({', '.join('?' * 16)})",
                 (
-                    secrets.token_urlsafe(18), voter, number, key, vote["question"], *place, *map(json.dumps, sides),
-                    flipped, vote["check"], vote["expected"], None, vote["answer"], vote["seconds"], vote["voted_at"],
+                    secrets.token_urlsafe(18), voter, number, key, vote["question"], vote["row"], vote["prompt_id"],
+                    *map(json.dumps, sides), flipped, vote["check"], vote["expected"], None, vote["answer"],
+                    vote["seconds"], vote["voted_at"],
                 ),
             )  # fmt: skip
+
+    def _voter(self, name: str) -> str:
+        voter = self.voter_named(name)
+        if voter is None:
+            voter = secrets.token_urlsafe(18)
+            self._db.execute("INSERT INTO voters VALUES (?, ?)", (voter, name))
+        return voter
 
     def _ask(self, voter: str, number: int, choice: Choice) -> OpenQuestion:
         pair, sides = choice.pair, (choice.left.samples, choice.right.samples)
@@ -275,17 +298,6 @@ class VoteStore:
     def _tallies(self) -> dict[str, Tally]:
         rows = self._db.execute(f"SELECT pair, count(*), {_LEAD} FROM questions WHERE check_kind IS NULL GROUP BY pair")
         return {pair: Tally(asked, lead) for pair, asked, lead in rows}
-
-    def _votes(self) -> Iterator[Vote]:
-        rows = self._db.execute(
-            "SELECT name, question, row, prompt_id, shown_left, shown_right, answer, seconds, check_kind, expected, "
-            "voted_at FROM questions JOIN voters ON voters.id = voter WHERE answer IS NOT NULL "
-            "ORDER BY voters.rowid, number"
-        )
-        for *first, left, right, answer, seconds, check, expected, voted_at in rows:
-            shown = (json.loads(left), json.loads(right))
-            values = (*first, *shown, answer, seconds, check, expected, voted_at)
-            yield cast(Vote, dict(zip(Vote.__annotations__, values, strict=True)))
 
     def _count(self, query: str, *values: Any) -> int:
         return int(self._db.execute(query, values).fetchone()[0])
@@ -323,7 +335,8 @@ def voter_name(name: str) -> str:
     'Blue heron'
     """
     name = " ".join(unicodedata.normalize("NFC", name).split())
-    if not re.fullmatch(rf"[\w .,'&@+-]{{1,{LONGEST_NAME}}}", name):
+    letters = "".join("x" if unicodedata.category(letter) in ("Mn", "Mc") else letter for letter in name)
+    if not re.fullmatch(rf"[\w .,'&@+-]{{1,{LONGEST_NAME}}}", letters):
         remedy = f"take 1 to {LONGEST_NAME} letters, digits and spaces"
         raise VotingError(f"{name[:LONGEST_NAME]!r} is no name for a voter; {remedy}")
     return name
@@ -332,11 +345,43 @@ def voter_name(name: str) -> str:
 def read_votes(run: Path) -> pd.DataFrame:
     """Return all votes of a run, one a row with the fields of `Vote`.
 
-    Where people are voting, or the server was killed, the store has more than the table, which is then made anew.
+    They are those of the store where there is one: the table may be older, as after a kill or on a full disk.
+
+    Raises
+    ------
+    VotingError
+        If the votes are damaged.
     """
-    if (run / f"{VOTES_STORE}-wal").is_file():
-        with VoteStore(run) as store:
-            votes = store.votes()
+    store = run / VOTES_STORE
+    if (run / f"{VOTES_STORE}-wal").is_file():  # people are voting, or the server was killed
+        with VoteStore(run) as opened:
+            votes = opened.votes()
+    elif store.is_file():
+        try:
+            # Nothing is written, so that a run may lie where nothing can be.
+            with contextlib.closing(sqlite3.connect(f"{store.absolute().as_uri()}?immutable=1", uri=True)) as db:
+                votes = list(_votes_in(db))
+        except sqlite3.DatabaseError as error:
+            raise _unusable(store, error) from error
     else:
         votes = read_vote_table(run)
     return pd.DataFrame(votes, columns=SCHEMA.names)
+
+
+def _votes_in(db: sqlite3.Connection) -> Iterator[Vote]:
+    rows = db.execute(
+        "SELECT name, question, row, prompt_id, shown_left, shown_right, answer, seconds, check_kind, expected, "
+        "voted_at FROM questions JOIN voters ON voters.id = voter WHERE answer IS NOT NULL "
+        "ORDER BY voters.rowid, number"
+    )
+    for *first, left, right, answer, seconds, check, expected, voted_at in rows:
+        shown = (json.loads(left), json.loads(right))
+        values = (*first, *shown, answer, seconds, check, expected, voted_at)
+        yield cast(Vote, dict(zip(Vote.__annotations__, values, strict=True)))
+
+
+def _unusable(path: Path, error: sqlite3.Error) -> VotingError:
+    remedy = f"put it back, or move it away: {VOTES} beside it is then taken over"
+    if isinstance(error, sqlite3.OperationalError):  # locked, full or not to be written; the file is sound
+        remedy = "see that the disk has room, that it may be written and that no other program holds it, and try again"
+    return VotingError(f"{path} cannot be used as the store of votes ({error}); {remedy}")

@@ -20,8 +20,9 @@
     dialog.querySelector("img").addEventListener("click", () => dialog.querySelector(".large").classList.toggle("zoomed"));
     document.getElementById("close").addEventListener("click", () => dialog.close());
     document.getElementById("answers").addEventListener("submit", (event) => {
-      if (sent) event.preventDefault();
-      sent = true;
+      // What was not seen is not judged; a picture that did not come has no width.
+      if (sent || !pictures.every(({ firstElementChild: one }) => one.complete && one.naturalWidth)) event.preventDefault();
+      else sent = true;
     });
     window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
   }
@@ -38,8 +39,7 @@
     }
     if (dialog && key === "f") { look(pictures.length - 2); return; }
     const button = keyed({ arrowleft: "a", arrowright: "b" }[key] || key);
-    // What was not seen is not judged.
-    if (!button || (button.name && !pictures.every((one) => one.firstElementChild.complete))) return;
+    if (!button) return;
     event.preventDefault();
     button.click();
   });

@@ -1,10 +1,12 @@
 """The vote over HTTP: nothing tells the system, nobody foreign gets in, no vote is lost when the server is killed."""
 
 import asyncio
+import contextlib
 import io
 import multiprocessing
 import re
 import socket
+import sqlite3
 
 import aiohttp
 import PIL.Image
@@ -15,6 +17,7 @@ from evals.imageset.contract import SAMPLES
 from evals.run import Run
 from evals.voting.application import VotingPages
 from evals.voting.pairs import voting_pairs
+from evals.voting.pictures import framed
 from evals.voting.store import VoteStore
 from tests.voting_run import run_apart, serve_run, write_voting_run
 
@@ -170,20 +173,145 @@ def test_a_rest_comes_after_forty_and_the_end_after_all(run):
     assert visit(run, go) == []
 
 
-def test_the_same_name_goes_on_where_it_was(run):
+def test_the_same_name_goes_on_where_it_was_once_it_is_said_to_be_the_same_person(run):
     async def go(client):
         await client.post("/voter", data={"name": "heron"})
         await vote(client, n=3)
         question = await asked(client)
+        assert (await client.post("/voter", data={"name": "heron"})).url.path == "/vote"  # the cookie says who it is
         client.session.cookie_jar.clear()
-        await client.post("/voter", data={"name": "heron"})
+        answer = await client.post("/voter", data={"name": "Heron"})  # a phone's keyboard begins with a capital
+        assert (answer.status, "Was it you?" in await answer.text()) == (409, True)
+        assert (await client.get("/vote")).url.path == "/"
+        await client.post("/voter", data={"name": "Heron", "mine": "yes"})
         assert await asked(client) == question
+
+    assert {one["voter"] for one in visit(run, go)} == {"heron"}
+
+
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({"Host": "["}, b"name=x"),
+        ({"Origin": "http://["}, b"name=x"),
+        ({"Cookie": "voter=\udcff"}, b"name=<"),
+        ({"Content-Type": f"{FORM}; charset=none"}, b"name=x"),
+        ({"Content-Type": f"{FORM}; charset=utf-16"}, b"name=xyz"),
+        ({}, b"name=\xff"),
+        ({}, b"name=" + b"x" * 2_000_000),
+        ({"Content-Type": "multipart/form-data"}, b"name=x"),
+        ({"Content-Type": "multipart/form-data; boundary=b"}, b"name=x"),
+        ({"Content-Encoding": "gzip"}, b"name=x"),
+    ],
+)
+def test_what_no_page_sends_is_refused_and_fails_nothing(headers, body, run, caplog):
+    async def send(client):
+        lines = {"Host": "127.0.0.1", "Connection": "close", "Content-Type": FORM, "Content-Length": str(len(body))}
+        head = "".join(f"{name}: {value}\r\n" for name, value in (lines | headers).items())
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+        writer.write(f"POST /voter HTTP/1.1\r\n{head}\r\n".encode(errors="surrogateescape") + body)
+        assert int((await reader.readline()).split()[1]) in range(400, 500)
+        writer.close()
+
+    assert visit(run, send) == []
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_a_store_that_cannot_be_written_is_told_and_the_vote_can_be_given_again(run, monkeypatch):
+    monkeypatch.setattr("evals.voting.store._PATIENCE_S", 0)
+
+    async def go(client):
+        await client.post("/voter", data={"name": "heron"})
+        form = {"question": await asked(client), "answer": "left"}
+        with contextlib.closing(sqlite3.connect(run.path / "votes.sqlite", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            answer = await client.post("/vote", data=form)
+            assert (answer.status, "What you answered before is kept" in await answer.text()) == (503, True)
+        assert (await client.post("/vote", data=form)).status == 200
+
+    assert [one["answer"] for one in visit(run, go)] == ["left"]
+
+
+def test_a_table_that_cannot_be_written_is_tried_again_with_the_next_vote(run, monkeypatch):
+    monkeypatch.setattr("evals.voting.application._BETWEEN_EXPORTS_S", 0)
+    written = asyncio.Event()
+
+    def export(store, tries=[]):  # noqa: B006 - counts its calls
+        tries.append(store)
+        if len(tries) == 1:
+            raise OSError("no space left on device")
+        written.set()
+
+    monkeypatch.setattr(VoteStore, "export", export)
+
+    async def go(client):
+        await client.post("/voter", data={"name": "heron"})
+        await vote(client, n=3)
+        await asyncio.wait_for(written.wait(), 30)
 
     assert len(visit(run, go)) == 3
 
 
+def test_a_pair_with_a_picture_that_cannot_be_shown_is_not_asked(run, monkeypatch, caplog):
+    broken = set(run.samples.index[run.samples["prompt_id"].eq("signs-id-3")])
+    monkeypatch.setattr(run, "image_path", lambda name, of=run.image_path: None if name in broken else of(name))
+
+    async def go(client):
+        await client.post("/voter", data={"name": "heron"})
+        while "That was all" not in await (await client.get("/vote?on")).text():
+            await vote(client)
+
+    votes = visit(run, go)
+    assert len({(one["row"], one["prompt_id"]) for one in votes}) == 23
+    assert not broken & {sample for one in votes for sample in (*one["left"], *one["right"])}
+    assert "signs-id-3 has a picture that is not there any more" in caplog.text
+
+
+def test_while_the_run_is_away_nobody_is_asked_and_then_it_goes_on(tmp_path):
+    run = Run(write_voting_run(tmp_path / "run", n_prompts=2))
+
+    async def go(client):
+        await client.post("/voter", data={"name": "heron"})
+        run.image_set.rename(tmp_path / "away")
+        assert (await client.get("/vote")).status == 503
+        (tmp_path / "away").rename(run.image_set)
+        await vote(client)
+
+    assert len(visit(run, go)) == 1
+
+
+def test_all_frames_of_a_question_are_made_at_once_before_its_page_is_shown(run, monkeypatch):
+    made = []
+    monkeypatch.setattr("evals.voting.application.framed", lambda *asked: made.append(asked) or framed(*asked))
+
+    async def go(client):
+        await client.post("/voter", data={"name": "heron"})
+        page = await (await client.get("/vote")).text()
+        assert len(made) == 1
+        for address in re.findall(r'src="(/picture/[^"]+)"', page):
+            assert (await client.get(address)).status == 200
+        assert len(made) == 1
+
+    visit(run, go)
+
+
+def test_who_deletes_the_votes_while_a_question_is_open_has_none(run):
+    async def go(client):
+        await client.post("/voter", data={"name": "heron"})
+        await vote(client, n=2)
+        form = {"question": await asked(client), "answer": "left"}
+        await client.post("/forget")
+        assert (await client.post("/vote", data=form)).url.path == "/"
+
+    assert visit(run, go) == []
+
+
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs fork")
-def test_ten_voters_at_once_and_twenty_kills_lose_no_vote_and_count_none_twice(run):
+def test_ten_voters_at_once_and_twenty_kills_lose_no_vote_and_count_none_twice(run, monkeypatch):
+    monkeypatch.setattr("evals.voting.application.framed", lambda sides, _: dict.fromkeys(sides, b""))
     n_voters, n_votes, n_kills = 10, 22, 20
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -11,7 +11,7 @@ from evals.voting.agreement import coincidences_of, krippendorff_alpha, one_vote
 from evals.voting.clusters import clustered_share, more_prompts
 from evals.voting.judgements import judgements, screen_voters
 from evals.voting.pairs import Pair, Side
-from evals.voting.people import people_of
+from evals.voting.people import notes, people_of
 from evals.voting.questions import Question
 from evals.voting.store import VoteStore, read_votes
 
@@ -157,7 +157,7 @@ def test_a_metric_against_people_equals_a_count_by_hand(session):
     assert clip["accuracy"] < ceiling.value < 1
 
 
-@pytest.mark.parametrize(("voter_sd", "n_voters"), [(0.0, 6), (0.8, 6), (0.4, 3)])
+@pytest.mark.parametrize(("voter_sd", "n_voters"), [(0.0, 6), (0.8, 6), (0.4, 3), (0.8, 3)])
 def test_the_interval_of_a_share_covers_what_all_prompts_and_voters_would_say(voter_sd, n_voters):
     random, covered, n_runs, n_prompts = np.random.default_rng(5), 0, 600, 24
     views = stats.norm.cdf(0.3 / np.sqrt(1 + 0.8**2 + voter_sd**2))
@@ -180,12 +180,56 @@ def test_a_prompt_with_many_votes_weighs_no_more_and_voters_never_narrow_an_inte
     assert several.high - several.low >= alone.high - alone.low - 1e-12
 
 
+def test_two_voters_say_nothing_of_others_and_the_interval_is_over_prompts_alone():
+    prompts, values = np.arange(20) // 2, np.r_[np.tile([1.0, 0.0], 5), np.tile([1.0, 1.0], 5)]
+    one, two, four = (clustered_share(values, prompts, np.arange(20) % n) for n in (1, 2, 4))
+    assert one == two
+    assert four.high - four.low > two.high - two.low
+
+
 def test_votes_that_all_say_the_same_have_an_interval_with_width():
     estimate = clustered_share(np.ones(12), np.arange(12) // 2, np.arange(12) % 2)
     assert (estimate.value, estimate.high) == (1.0, 1.0)
     assert 0.5 < estimate.low < 0.7
     assert np.isnan(clustered_share(np.ones(4), np.arange(4), np.zeros(4, int)).low)
     assert more_prompts(estimate) == 0
+
+
+def people_who_said(*votes):
+    columns = ["voter", "question", "row", "prompt_id", "left", "right", "answer", "seconds", "check", "expected"]
+    table = pd.DataFrame(votes, columns=columns)
+    systems = pd.Series({sample(s, n): s for s in SYSTEMS[:2] for n in range(9)})
+    return people_of(table, systems, pd.DataFrame(columns=["suite", "metric", "subject", "control", "value"]), {})
+
+
+def said(voter, n, answer, question="Which?", of="best@x"):
+    return voter, question, "precise", f"p{n}", [sample(of, n)], [sample("good@x", n)], answer, 1.0, None, None
+
+
+def test_another_question_about_a_row_is_another_line():
+    votes = [said("v", n, "left") for n in range(6)] + [said("v", n, "right", "Whose light?") for n in range(6)]
+    rows = people_who_said(*votes)["rows"]
+    shares = {row["question"]: row["systems"][0]["share"]["value"] for row in rows}
+    assert shares == pytest.approx({"Which?": 1.0, "Whose light?": 0.0})
+
+
+def test_it_is_told_whose_votes_do_not_count_and_which_voters_nobody_could_check():
+    votes = [said("v", n, "left") for n in range(6)] + [said("w", n, "left", of="unknown@x") for n in range(3)]
+    checks = [(*said("clicker", n, "left")[:-2], "identical", None) for n in range(6)]
+    people = people_who_said(*votes, *checks)
+    assert notes(people) == [
+        "6 votes of 2 voters; 1 left out, who failed the checks; 2 with fewer than 5 checks, too few to be judged by; "
+        "3 more are on pictures that this run does not have.",
+        "Fewer than 3 voters, so intervals say nothing of other people: precise.",
+    ]
+
+
+@pytest.mark.parametrize(("n_right", "left_out"), [(0, True), (1, False)])
+def test_who_finds_both_bad_whatever_is_shown_looks_at_none(n_right, left_out):
+    answers = ["left"] * n_right + ["both_bad"] * (8 - n_right)
+    rows = [("v", "shuffled_prompt", "left", answer) for answer in answers]
+    (voter,) = screen_voters(pd.DataFrame(rows, columns=["voter", "check", "expected", "answer"]))
+    assert (voter["n_failed"], voter["left_out"]) == (0, left_out)
 
 
 def test_what_voters_fail_and_what_may_be_true(session):

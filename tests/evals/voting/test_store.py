@@ -1,6 +1,7 @@
 """The store: no vote is lost or counted twice, undo, votes from elsewhere, deletion for good."""
 
 import sqlite3
+from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
@@ -9,7 +10,7 @@ from evals.imageset.tables import TableError
 from evals.run import Run
 from evals.voting.importing import read_votes_csv
 from evals.voting.pairs import VotingError, voting_pairs
-from evals.voting.pictures import SIDE, framed
+from evals.voting.questions import Question
 from evals.voting.store import VoteStore, read_votes, voter_name
 from tests.voting_run import SYSTEMS, write_voting_run
 
@@ -71,6 +72,53 @@ def test_undo_asks_the_last_question_again_and_so_on_back(run, pairs):
         assert store.votes() == []
 
 
+def test_undo_leaves_alone_what_is_not_asked_in_this_session(run, pairs):
+    signs, edits = ([one for one in pairs if (one.row == "signs:text") is is_sign] for is_sign in (True, False))
+    with VoteStore(run, signs) as store:
+        vote(store, store.voter("heron"), 2)
+    with VoteStore(run, edits) as store:
+        store.undo(store.voter("heron"))
+        assert len(store.votes()) == 2
+
+
+def test_the_store_has_the_votes_where_the_table_is_old_or_gone(run, pairs):
+    with VoteStore(run, pairs) as store:
+        vote(store, store.voter("heron"), 3)
+        store.export()
+        old = (run / "votes.parquet").read_bytes()
+        vote(store, store.voter("heron"), 2)
+    for table in (old, None):
+        (run / "votes.parquet").unlink()
+        if table:
+            (run / "votes.parquet").write_bytes(table)
+        before = sorted(path.name for path in run.iterdir())
+        assert len(read_votes(run)) == 5
+        assert sorted(path.name for path in run.iterdir()) == before
+    (run / "votes.sqlite").write_bytes(b"no database, but long enough to be taken for one" * 50)
+    with pytest.raises(VotingError, match=r"votes\.sqlite cannot be used .* move it away"):
+        read_votes(run)
+
+
+def test_a_store_that_another_program_holds_is_not_to_be_moved_away(run, pairs, monkeypatch):
+    monkeypatch.setattr("evals.voting.store._PATIENCE_S", 0)
+    with VoteStore(run, pairs) as store:
+        store._db.execute("BEGIN IMMEDIATE")
+        with pytest.raises(VotingError, match=r"database is locked.*try again"):
+            VoteStore(run, pairs)
+        store._db.execute("ROLLBACK")
+
+
+def test_a_name_in_capitals_is_the_same_voter(run, pairs):
+    with VoteStore(run, pairs) as store:
+        assert store.voter("Heron") == store.voter("HERON") == store.voter_named("heron")
+        assert store.name_of(store.voter("heron")) == "Heron"
+
+
+@pytest.mark.parametrize("name", ["Zoë", "मीरा", "สมชาย", "李", "O'Neil-2"])
+def test_names_of_all_scripts_are_names(name):
+    assert voter_name(name) == name
+
+
 def test_the_seed_and_each_question_are_recorded_before_it_is_shown(run, pairs):
     with VoteStore(run, pairs) as store:
         asked, seed = store.question(store.voter("heron")), store.seed
@@ -130,6 +178,17 @@ def test_an_answer_is_on_the_disk_when_it_is_taken(run, pairs):
         other.close()
 
 
+def test_a_row_with_another_question_is_asked_anew(run, pairs):
+    with VoteStore(run, pairs) as store:
+        vote(store, store.voter("heron"), store.n_all(store.voter("heron")))
+    other = [replace(one, question=Question("Whose light?")) if one.row == "signs:text" else one for one in pairs]
+    with VoteStore(run, other) as store:
+        assert store.question(store.voter("heron")).pair.startswith("signs:text\nWhose light?")
+    (run / "votes.sqlite").unlink()
+    with VoteStore(run, other) as store:  # and so it is where only the table is left
+        assert store.question(store.voter("heron")).pair.startswith("signs:text\nWhose light?")
+
+
 HEAD = "voter,row,prompt_id,left,right,answer,seconds\n"
 GOOD = f"heron,signs:text,signs-id-1,{SYSTEMS[1]},{SYSTEMS[0]},right,3.5\n"
 
@@ -173,14 +232,3 @@ def test_a_csv_that_is_wrong_is_refused_with_its_line(wrong, put, says, pairs, t
 def test_what_is_no_name_is_refused(name):
     with pytest.raises(VotingError, match="is no name for a voter"):
         voter_name(name)
-
-
-def test_frames_have_one_size_whatever_the_pictures_are(run):
-    import io
-
-    import PIL.Image
-
-    paths = [run / "images/images/given-picture.png", *sorted((run / "images/images").glob("*.png"))[:3], None]
-    for shown in (paths[:1], paths[1:2], paths[:4], paths):
-        with PIL.Image.open(io.BytesIO(framed(shown, SIDE))) as frame:
-            assert (frame.size, frame.format, dict(frame.getexif())) == ((SIDE, SIDE), "WEBP", {})
