@@ -82,6 +82,7 @@ def is_refusal(error: Exception) -> bool:
     from evals.rating.stars.thresholds import ThresholdError
     from evals.rating.weights import WeightsError
     from evals.run import RunError
+    from evals.scoring.cluster import ClusterError
     from evals.scoring.stage import ScoringError
     from evals.voting.pairs import VotingError
     from metrics.encoders.catalogue import EncoderUnavailable
@@ -89,6 +90,7 @@ def is_refusal(error: Exception) -> bool:
     scoring = (
         ImageSetError,
         ScoringError,
+        ClusterError,
         RunError,
         DriftError,
         SelectionError,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,6 +18,10 @@ from evals.cli.options import FilePath, as_json, device, print_json, verbose
 @click.option("--skip-bad", is_flag=True, help="Leave bad rows out and count them.")
 @click.option("--features", type=FilePath(), help="Share this feature cache (default: OUT/features).")
 @device
+@click.option(
+    "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="ray: a cluster."
+)
+@click.option("--workers", type=click.IntRange(min=1), help="Of ray (default: one for each core or GPU).")
 @verbose
 @as_json
 def score(
@@ -29,6 +34,7 @@ def score(
     device: str,
     verbose: bool,
     json_wanted: bool,
+    **cluster: Any,
 ) -> None:
     """Measure an image set (or the one inside a run) and print who is better at what.
 
@@ -44,7 +50,7 @@ def score(
     out = out or _run_of(source)
     names = [name.strip() for name in metrics.split(",") if name.strip()]
     with shown_progress() as progress:
-        run = score_images(source, out, names, encoders, skip_bad, device, features, progress)
+        run = score_images(source, out, names, encoders, skip_bad, device, features, progress, **cluster)
         ratings = rate_run(run)
     if json_wanted:
         print_json(ratings)

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -80,6 +80,20 @@ class Needs:
                 self.features[FeatureKey(feature, encoder.name, (text,))] = encoder
 
 
+@dataclass(frozen=True)
+class Findings:
+    """What a table knows of pictures beside the features in its cache; what one process found serves another.
+
+    Of ``pictures`` that were decoded these are the hashes of pixels and file, and why a colour profile was not applied;
+    ``failed`` names a feature by its kind, encoder and content.
+    """
+
+    pictures: Mapping[ImageKey, tuple[str, str, str | None]]
+    unreadable: Mapping[ImageKey, Unreadable]
+    too_large: Collection[FeatureKey]
+    failed: Mapping[tuple[str, str, str], Unreadable]
+
+
 class FeatureTable:
     """All features of one scoring run; computed where the cache has none."""
 
@@ -109,7 +123,7 @@ class FeatureTable:
         self._decoys: dict[tuple[str, str, int], tuple[tuple[str, ...], Mapping[str, Any]]] = {}
         self._hash: dict[ImageKey, str] = {}
         self._file_hash: dict[ImageKey, str] = {}
-        self._recorded = recorded or {}
+        self.recorded = recorded or {}
         self._sources: dict[tuple[str, str], tuple[Encoder, FeatureStore]] = {}
         self._known_files = cache.store("files", "decoding", None, DECODING_VERSION)
 
@@ -188,6 +202,39 @@ class FeatureTable:
         keys = [key for key in keys if key not in self._too_large and pixels.keys() >= set(key.pictures)]
         self._encode(keys, pixels)
 
+    def missing(self, needs: Needs) -> Needs:
+        """Return what is needed and neither stored nor known to be impossible, for another process to compute."""
+        for key, encoder in needs.features.items():
+            if key[:2] not in self._sources:
+                version = f"{DECODING_VERSION}/{encoder.version}"
+                store = self.cache.store(key.feature, encoder.name, encoder.weights_sha256, version)
+                self._sources[key[:2]] = (encoder, store)
+        for picture in needs.pictures:
+            stamp = self._stamp(picture)
+            if stamp is not None and stamp in self._known_files:
+                self._recall(picture, *self._known_files.get(stamp))
+        unknown = (key for key in needs.pictures if key not in self._hash and key not in self.unreadable)
+        features = {
+            key: encoder
+            for key, encoder in needs.features.items()
+            if not self._is_stored(key) and self.unreadable.keys().isdisjoint(key.pictures)
+        }
+        return Needs(dict.fromkeys(unknown), features)
+
+    def findings(self) -> Findings:
+        """Return what is known of the pictures beside their features."""
+        hashes = {key: (of_pixels, self._file_hash[key]) for key, of_pixels in self._hash.items()}
+        pictures = {key: (*both, self.colour_notes.get(key)) for key, both in hashes.items()}
+        return Findings(pictures, self.unreadable, self._too_large, self._failed)
+
+    def add(self, findings: Findings) -> None:
+        """Take over what another process found; the features go to the cache."""
+        for key, known in findings.pictures.items():
+            self._remember(key, DecodedImage(_BLANK[:0], *known))
+        self.unreadable.update(findings.unreadable)
+        self._too_large.update(findings.too_large)
+        self._failed.update(findings.failed)
+
     def _content(self, key: FeatureKey) -> str:
         """Return the name of a feature's inputs: the hashes of the pixels, and of a text after a question mark."""
         hashes = (
@@ -214,7 +261,7 @@ class FeatureTable:
         self._hash[key], self._file_hash[key] = pixel_hash, file_hash
         if colour_note is not None:
             self.colour_notes[key] = colour_note
-        for name, recorded in self._recorded.get(key, {}).items():
+        for name, recorded in self.recorded.get(key, {}).items():
             if recorded != {"file_sha256": file_hash, "pixel_sha256": pixel_hash}[name]:
                 what = f"is not the picture that its row records ({name})"
                 self.unreadable[key] = Unreadable("unreadable_image", what)

@@ -78,14 +78,26 @@ class FeatureStore:
 
     def put(self, key: str, value: Any) -> None:
         """Append a feature. It is on its way to disk after the next `flush`."""
+        line = json.dumps(encode_value(value), ensure_ascii=False, separators=(",", ":"))
+        content = line.encode()
+        self._shard().write(f"{key}\t{zlib.crc32(content):08x}\t".encode() + content + b"\n")
+        # What was just written is read back from memory in the same form that a later run reads from disk.
+        self._fresh[key] = decode_value(json.loads(line))
+
+    def append(self, lines: bytes) -> None:
+        """Append whole lines of another process's shard; a damaged one among them is passed over, as in a file."""
+        out = self._shard()
+        out.flush()
+        start = out.tell()
+        out.write(lines)
+        out.flush()
+        self._where.update(_index(Path(out.name), start))
+
+    def _shard(self) -> BinaryIO:
         if self._out is None:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._out = (self.folder / f"{os.getpid()}-{uuid.uuid4().hex[:8]}.shard").open("ab")
-        line = json.dumps(encode_value(value), ensure_ascii=False, separators=(",", ":"))
-        content = line.encode()
-        self._out.write(f"{key}\t{zlib.crc32(content):08x}\t".encode() + content + b"\n")
-        # What was just written is read back from memory in the same form that a later run reads from disk.
-        self._fresh[key] = decode_value(json.loads(line))
+        return self._out
 
     def flush(self) -> None:
         """Hand everything that was put to the operating system."""
@@ -99,10 +111,10 @@ class FeatureStore:
             self._out = None
 
 
-def _index(shard: Path) -> Iterator[tuple[str, tuple[Path, int, int]]]:
+def _index(shard: Path, start: int = 0) -> Iterator[tuple[str, tuple[Path, int, int]]]:
     """Yield key -> (shard, start, length) for each whole line; torn and damaged ones are passed over."""
     with shard.open("rb") as file:
-        start = 0
+        file.seek(start)
         for line in file:
             key, _, rest = line.partition(b"\t")
             checksum, tab, value = rest.partition(b"\t")
@@ -124,9 +136,26 @@ class FeatureCache:
         identity = hashlib.sha256(json.dumps([encoder, weights_sha256, version]).encode()).hexdigest()[:12]
         slug = re.sub(r"[^A-Za-z0-9.]+", "-", encoder)[-60:].strip("-")
         folder = self.folder / feature / f"{slug}-{identity}"
+        return self._store(folder)
+
+    def _store(self, folder: Path) -> FeatureStore:
         if folder not in self._open:
             self._open[folder] = FeatureStore(folder)
         return self._open[folder]
+
+    def shards(self) -> dict[str, bytes]:
+        """Return the lines of every store, by its place in the cache, for another cache to `append`."""
+        self.flush()
+        return {
+            folder.relative_to(self.folder).as_posix(): b"".join(path.read_bytes() for path in folder.glob("*.shard"))
+            for folder in self._open
+        }
+
+    def append(self, shards: Mapping[str, bytes]) -> None:
+        """Keep what another cache has computed."""
+        for name, lines in shards.items():
+            if lines:
+                self._store(self.folder / name).append(lines)
 
     def flush(self) -> None:
         """Flush every open store."""

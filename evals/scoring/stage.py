@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,8 @@ def score(
     device: str = "auto",
     features: str | Path | None = None,
     progress: Progress = no_progress,
+    engine: str = "local",
+    workers: int | None = None,
 ) -> Run:
     """Measure an image set and write the run folder.
 
@@ -79,6 +82,10 @@ def score(
         The feature cache, to share it between runs; by default ``out/features``.
     progress
         Called with a label, the number done and the total.
+    engine
+        Where features are computed: ``local`` in this process, ``ray`` in those of a cluster (`evals.scoring.cluster`).
+    workers
+        How many workers the cluster gets; by default one for each of its cores or GPUs.
 
     Returns
     -------
@@ -91,8 +98,11 @@ def score(
         If the image set is refused.
     ScoringError, metrics.encoders.catalogue.EncoderUnavailable
         If a metric, an encoder or the run folder cannot be used.
+    evals.scoring.cluster.ClusterError
+        If the cluster cannot be used.
     """
     started = time.perf_counter()
+    fill = _filling(engine, device, workers)
     out = Path(out)
     folder = _image_set_folder(Path(source))
     _refuse_changed(folder)
@@ -108,7 +118,7 @@ def score(
     with _only_writer(out), cache.closing(), Decoders() as decoders:
         table = FeatureTable(image_set.folder, cache, decoders, progress, bad, _recorded_hashes(image_set))
         needs = collect_needs(((spec, plan) for spec in specs for plan in plan_subjects(spec, rows)), rows, chosen)
-        table.fill(needs)
+        fill(table, needs)
         if not skip_bad:
             _refuse(image_set, table.unreadable)
         # A run is whole while its provenance is there: it goes first and comes back last.
@@ -133,6 +143,16 @@ def score(
         }
         write_atomically(out / PROVENANCE, json.dumps(sealed(record), indent=2, ensure_ascii=False).encode())
     return Run(out)
+
+
+def _filling(engine: str, device: str, workers: int | None) -> Callable[[FeatureTable, Needs], None]:
+    """Return what computes the features; a cluster's packages are looked for before any work."""
+    if engine == "local":
+        return FeatureTable.fill
+    from evals.scoring import cluster
+
+    cluster.check_installed()
+    return functools.partial(cluster.fill, device=device, workers=workers)
 
 
 def select_metrics(asked_for: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[MetricSpec]:
