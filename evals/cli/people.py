@@ -11,7 +11,7 @@ from evals.cli.tables import print_lines, print_table
 if TYPE_CHECKING:
     from evals.voting.fitting import FittedWeights
     from evals.voting.metrics import MetricAgainstPeople
-    from evals.voting.people import Figure, People, PeopleRow
+    from evals.voting.people import People, PeopleRow
 
 _LEGEND = (
     "Shares of wins in blind votes, no preference counting half, with 95% interval over prompts and voters; they name "
@@ -48,29 +48,21 @@ def _told_apart(rows: Sequence[PeopleRow]) -> list[PeopleRow]:
 
 def _cells(row: PeopleRow, labels: Mapping[str, str]) -> Iterator[str]:
     shares = {one["system"]: one["share"] for one in row["systems"]}
-    yield from (percent(shares[system], len(labels) == 2) if system in shares else "–" for system in labels)
-    yield percent(row["one_voter"], False)
+    for system in labels:
+        share = shares.get(system)
+        yield "–" if share is None else _percent(share["value"], *(share["low"], share["high"]) * (len(labels) == 2))
+    yield _percent(row["one_voter"]["value"])
     yield " / ".join(_accuracy(one, False) for one in row["metrics"] if one["in_row"]) or "–"
 
 
-def percent(figure: Figure, with_interval: bool = True) -> str:
-    """Return a share as per cent, with its interval where it has one.
-
-    Examples
-    --------
-    >>> percent({"value": 0.714, "low": 0.6, "high": 0.8, "n_prompts": 12})
-    '71% (60–80)'
-    """
-    if figure["value"] is None:
-        return "–"
-    interval = ""
-    if with_interval and figure["low"] is not None and figure["high"] is not None:
-        interval = f" ({100 * figure['low']:.0f}–{100 * figure['high']:.0f})"
-    return f"{100 * figure['value']:.0f}%{interval}"
-
-
 def _accuracy(one: MetricAgainstPeople, with_interval: bool = True) -> str:
-    return percent({"value": one["accuracy"], "low": one["low"], "high": one["high"], "n_prompts": 0}, with_interval)
+    return _percent(one["accuracy"], *(one["low"], one["high"]) * with_interval)
+
+
+def _percent(*share: float | None) -> str:
+    from evals.reporting.formatting import percent
+
+    return percent(*share)
 
 
 def _print_details(people: People) -> None:

@@ -148,6 +148,19 @@ def reason(code: str) -> str:
     return REASONS.get(code, code.replace("_", " "))
 
 
+def percent(share: float | None, low: float | None = None, high: float | None = None) -> str:
+    """Return a share as per cent, with its interval where it has one.
+
+    Examples
+    --------
+    >>> percent(0.714, 0.6, 0.8), percent(0.714), percent(None)
+    ('71% (60–80)', '71%', '–')
+    """
+    if share is None:
+        return "–"
+    return f"{100 * share:.0f}%" + ("" if low is None or high is None else f" ({100 * low:.0f}–{100 * high:.0f})")
+
+
 def pluralize(n: int, noun: str) -> str:
     """Return a count with its noun.
 

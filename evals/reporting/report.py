@@ -15,7 +15,6 @@ from evals.facts.models import read_facts
 from evals.facts.settings import unlike_settings
 from evals.imageset.imageset import clear_leftovers, write_atomically
 from evals.imageset.visible import visible
-from evals.rating.operations import SystemOperations
 from evals.rating.selection import find_systems, select_ratings
 from evals.rating.stage import RunRatings, rate_run
 from evals.rating.weights import Weights
@@ -41,6 +40,7 @@ from evals.reporting import (
 )
 from evals.reporting.copies import Copies
 from evals.reporting.exhibits import Exhibit
+from evals.reporting.people import people_lines
 from evals.reporting.publishing import (
     CARD,
     NOT_PUBLISHED,
@@ -51,6 +51,7 @@ from evals.reporting.publishing import (
 )
 from evals.run import Run
 from evals.scoring.provenance import provenance_warnings
+from evals.voting.people import People, rate_people
 
 COMPARISON_COLUMNS = (
     "dimension", "metric", "title", "unit", "better", "suite", "system", "encoder",
@@ -109,15 +110,17 @@ def write_report(
     in_operation, by_size = operations.rows_of(run), operations.compared_sizes(run)
     if publishing.public:
         provenance = without_machine(provenance)
-    page = _contents(run, ratings, provenance)
+    people = rate_people(run)
+    page = _contents(run, ratings, provenance, people)
     page |= {"name": publishing.title, "intro": rendered_intro(publishing.intro)}
     copies = Copies(run, out)
     page |= _pictures(run, ratings, copies, prompts_per_suite)
+    beside: dict[str, Any] = {"operations": in_operation, "size_comparison": by_size}
     page["operations"] = operations.section(in_operation, ratings["systems"], by_size)
     files: dict[str, str | bytes] = {
         "comparison.csv": _table(COMPARISON_COLUMNS, ratings["rows"]),
         "differences.csv": _table(DIFFERENCE_COLUMNS, ratings["differences"]),
-        "report.json": _json(page, ratings, provenance, {"operations": in_operation, "size_comparison": by_size}),
+        "report.json": _json(page, ratings, provenance, {**beside, "people": people["rows"]} if people else beside),
         "report.md": pages.rendered("report.md.jinja", page),
         "tables.html": pages.rendered("tables.html.jinja", page),
         "gallery.html": pages.rendered("gallery.html.jinja", page) if page["has_gallery"] else "",
@@ -162,7 +165,7 @@ def _pictures(run: Run, ratings: RunRatings, copies: Copies, prompts_per_suite: 
     return page | {"gallery": content, "has_gallery": bool(shown), "why_anchors": anchors}
 
 
-def _contents(run: Run, ratings: RunRatings, provenance: Mapping[str, Any]) -> dict[str, Any]:
+def _contents(run: Run, ratings: RunRatings, provenance: Mapping[str, Any], people: People | None) -> dict[str, Any]:
     """Return everything that the templates print."""
     systems: Sequence[str] = ratings["systems"]
     samples = run.samples
@@ -171,7 +174,9 @@ def _contents(run: Run, ratings: RunRatings, provenance: Mapping[str, Any]) -> d
     image_set = provenance.get("image_set", {})
     control_groups = controls.control_groups(ratings)
     shown_answer = answer.answer(ratings, provenance)
-    lines = star_rows.star_lines(ratings["stars"], shown_answer)
+    rated = {row["id"] for row in ratings["stars"]["rows"] if any(cell["stars"] is not None for cell in row["cells"])}
+    said = people_lines(people, systems, rated)
+    lines = star_rows.star_lines(ratings["stars"], shown_answer, said.by_row)
     shown_stars = stars.section(ratings["stars"])
     return {
         "title": _title(systems),
@@ -189,6 +194,7 @@ def _contents(run: Run, ratings: RunRatings, provenance: Mapping[str, Any]) -> d
         "answer": shown_answer,
         "description": " ".join((f"{shown_answer.title}.", *shown_answer.advice[:1])),
         "star_lines": lines,
+        "people_notes": said.notes,
         "cautions_by_row": {line.id: line.cautions for line in lines.rated},
         "use_cases": use_cases.use_cases(ratings["stars"]),
         "dimensions": parts,
@@ -260,7 +266,7 @@ def _json(
     page: Mapping[str, Any],
     ratings: RunRatings,
     provenance: Mapping[str, Any],
-    in_operation: Mapping[str, Sequence[SystemOperations]],
+    beside: Mapping[str, Any],
 ) -> str:
     reasons: Counter[str] = Counter()
     for row in ratings["rows"]:
@@ -285,7 +291,7 @@ def _json(
             "reasons": dict(sorted(reasons.items())),
         },
         "ratings": ratings,
-        **in_operation,
+        **beside,
         "provenance": provenance,
     }
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

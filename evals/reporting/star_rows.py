@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from evals.rating.stars.cells import FEWEST, MOST
@@ -50,7 +51,7 @@ class Mark:
 class StarLine:
     """One line: the row, its marks, who is among the best (by the place of the system) and the doubt.
 
-    ``article`` are an article's stars by the names that it uses.
+    ``people`` is what their votes say; ``article`` are an article's stars by the names that it uses.
     """
 
     id: str
@@ -60,6 +61,7 @@ class StarLine:
     best: tuple[int, ...]
     prompts: str
     cautions: tuple[str, ...]
+    people: str
     article: str
     article_verdict: str
 
@@ -81,8 +83,8 @@ class StarLines:
     has_incomparable: bool
 
 
-def star_lines(stars: Stars, answer: Answer) -> StarLines:
-    """Return the lines of a star document whose verdicts are those of an answer.
+def star_lines(stars: Stars, answer: Answer, people: Mapping[str, str] = MappingProxyType({})) -> StarLines:
+    """Return the lines of a star document whose verdicts are those of an answer, with what people say of each row.
 
     The rows of the best system, or group of systems, that has the most of them come first, by the size of the lead;
     after all of those the rows in which nobody can be told apart, and those in which nobody can be compared.
@@ -91,7 +93,7 @@ def star_lines(stars: Stars, answer: Answer) -> StarLines:
     declared = [row for row in stars["rows"] if any(cell["stars"] is not None for cell in row["declared_cells"])]
     n_of_group = Counter(frozenset(verdict.best) for verdict in answer.verdicts.values())
     rated.sort(key=lambda row: _order(row, answer.verdicts[row["id"]], n_of_group, stars["systems"]))
-    lines = [_line(row, stars, answer.verdicts[row["id"]]) for row in (*rated, *declared)]
+    lines = [_line(row, stars, answer.verdicts[row["id"]], people.get(row["id"], "")) for row in (*rated, *declared)]
     names = dict.fromkeys(name for article in stars["article_stars"].values() for name in article["stars"])
     return StarLines(
         labels=tuple(system_labels(stars["systems"]).values()),
@@ -113,7 +115,7 @@ def _order(
     return 0, -n_of_group[best], sorted(map(systems.index, best)), -min(margins)
 
 
-def _line(row: TableRow, stars: Stars, verdict: RowVerdict) -> StarLine:
+def _line(row: TableRow, stars: Stars, verdict: RowVerdict, people: str) -> StarLine:
     labels = system_labels(stars["systems"])
     marks = [_mark(cell, stars, labels, verdict) for cell in (*row["cells"], *row["declared_cells"])]
     n_common = [pair["n_prompts"] for pair in row["differences"]] or [cell["n_prompts"] for cell in row["cells"]]
@@ -127,6 +129,7 @@ def _line(row: TableRow, stars: Stars, verdict: RowVerdict) -> StarLine:
         best=tuple(map(stars["systems"].index, verdict.best)),
         prompts=_span(n_common),
         cautions=tuple(cautions),
+        people=people,
         article=" : ".join(f"{value:g}" for value in article["stars"].values()) if article else "",
         article_verdict=article["verdict"] if article else "",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -135,8 +136,11 @@ def people_of(
     return People(n_votes=len(counted), n_elsewhere=n_given - len(counted), voters=voters, rows=rows, fitted=fitted)
 
 
-def notes(people: People) -> list[str]:
-    """Return what must be known before the figures are: how many votes count, which do not, and what few voters say."""
+def notes(people: People, name: Literal["row", "title"] = "row") -> list[str]:
+    """Return what must be known before the figures are: how many votes count, which do not, and what few voters say.
+
+    Rows are named by their id, or by their ``title``.
+    """
     counted = [voter for voter in people["voters"] if not voter["left_out"]]
     n_left_out = len(people["voters"]) - len(counted)
     n_unchecked = sum(voter["n_checks"] < MIN_CHECKS for voter in counted)
@@ -144,7 +148,7 @@ def notes(people: People) -> list[str]:
     said += [f"{n_left_out} left out, who failed the checks"] * bool(n_left_out)
     said += [f"{n_unchecked} with fewer than {MIN_CHECKS} checks, too few to be judged by"] * bool(n_unchecked)
     said += [f"{people['n_elsewhere']} more are on pictures that this run does not have"] * bool(people["n_elsewhere"])
-    few = [row["row"] for row in people["rows"] if row["n_voters"] < MIN_VOTERS]
+    few = [row[name] for row in people["rows"] if row["n_voters"] < MIN_VOTERS]
     return [
         "; ".join(said) + ".",
         *[f"Fewer than {MIN_VOTERS} voters, so intervals say nothing of other people: {', '.join(few)}."] * bool(few),

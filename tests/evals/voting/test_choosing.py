@@ -4,9 +4,10 @@ from collections import Counter
 
 import pytest
 
+from evals.definition import read_definition
 from evals.voting.choosing import BLOCK, AskedQuestion, Tally, choose, n_questions
 from evals.voting.pairs import Pair, Side
-from evals.voting.questions import Question
+from evals.voting.questions import Question, question_of
 
 
 def pair(row: str, n: int, systems=("a", "b"), decides=True) -> Pair:
@@ -28,6 +29,22 @@ def voted(pairs, voter="v", seed=1, until=None):
 
 
 PAIRS = [pair(row, n) for row in ("light", "text") for n in range(20)]
+
+
+@pytest.mark.parametrize("name", ["demo", "flux2-vs-nano-banana"])
+def test_each_row_of_an_eval_asks_people_its_own_question(name):
+    asked = {row.id: question.text for row in read_definition(name).rows if (question := question_of(row))}
+    assert (
+        asked.items()
+        >= {
+            "precise": "Which one follows the prompt better?",
+            "cinematic": "Which one has the better light?",
+            "text": "Which one has the right text?",
+            "identity": "In which series is it more clearly the same person?",
+            "editing": "Which edit did what was asked, and nothing else?",
+        }.items()
+    )
+    assert not asked.keys() & {"cost", "latency", "lora", "sla"}
 
 
 def test_every_pair_is_asked_once_and_every_block_has_one_check_and_one_row():

@@ -1,0 +1,60 @@
+"""What people say on the page: beside each row that was voted on, without a voter's name."""
+
+import json
+
+import pytest
+
+from evals.reporting import write_report
+from evals.reporting.people import people_lines
+from evals.run import Run
+from evals.voting.people import rate_people
+from evals.voting.votes import Vote, write_votes
+from tests.synthetic_run import BANANA, FLUX, write_synthetic_run
+
+from .conftest import Page
+
+VOTERS = ("Elster", "Amsel", "Zaunkönig")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = write_synthetic_run(tmp_path_factory.mktemp("voted") / "run", prompts=8)
+    samples = Run(folder).samples
+    votes = [
+        Vote(voter=voter, question="Which?", row=row, prompt_id=prompt, left=left, right=right, answer="left",
+             seconds=1.0, check=None, expected=None, voted_at=None)
+        for row, suite, voters in (("precise", "precise", VOTERS), ("gone", "scenes", VOTERS[:1]))
+        for prompt, rows in samples[samples["suite"].eq(suite)].groupby("prompt_id")
+        for left, right in [[[rows.index[rows["system"].eq(system)][0]] for system in (FLUX, BANANA)]]
+        for voter in voters
+    ]  # fmt: skip
+    write_votes(folder, votes)
+    return Run(folder)
+
+
+def test_the_page_says_beside_a_row_what_people_say_and_names_no_voter(run, tmp_path):
+    out = write_report(run, tmp_path / "page", prompts_per_suite=0).parent
+    page, markdown = Page((out / "index.html").read_text()), (out / "report.md").read_text()
+    said = "flux-2-pro 100% (68–100), gemini-3-pro-image 0%"
+    assert page.words.count(f"People: {said}") == 1
+    assert "32 votes of 3 voters" in page.words
+    assert f"gone, people: {said}." in page.words  # a row without stars
+    assert f"people: {said}" in markdown
+    people = json.loads((out / "report.json").read_text())["people"]
+    assert [(row["row"], row["n_votes"]) for row in people] == [("precise", 24), ("gone", 8)]
+    written = "".join(path.read_text() for path in out.iterdir() if path.suffix not in (".png", ".jpg"))
+    assert not [name for name in VOTERS if name in written]
+
+
+def test_two_questions_about_a_row_stand_in_one_line_and_systems_that_are_left_out_are_not_told(run):
+    people = rate_people(run)
+    twice = people | {"rows": [people["rows"][0], people["rows"][0] | {"question": "Whose light?"}]}
+    assert people_lines(twice, [FLUX], ["precise"]).by_row == {
+        "precise": "flux-2-pro 100% (68–100); asked “Whose light?” flux-2-pro 100% (68–100)"
+    }
+
+
+def test_a_run_without_votes_says_nothing_of_people(tmp_path):
+    out = write_report(Run(write_synthetic_run(tmp_path / "run", prompts=8)), tmp_path / "page", prompts_per_suite=0)
+    assert "People:" not in out.read_text()
+    assert "people" not in json.loads((out.parent / "report.json").read_text())
