@@ -174,7 +174,7 @@ def generation_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--keep-going",
             is_flag=True,
-            help="When a system stops for good, ask the others what can no longer be compared, too.",
+            help="When systems stop for good and one is left, ask it what can no longer be compared, too.",
         ),
         click.option("--simulated", is_flag=True, help="Rehearse on simulated systems: no key, no cost."),
     )

@@ -125,12 +125,16 @@ class _Dispatcher:
         prices = {}
         for request in group.requests:
             client = self.clients[request.system]
-            prices[request.sample_id] = (worst_request_usd(request, client.offer) or 0.0) * client.surcharge
+            if not client.stopped:
+                prices[request.sample_id] = (worst_request_usd(request, client.offer) or 0.0) * client.surcharge
         return prices
 
     def _can_be_compared(self, group: PromptGroup) -> bool:
-        stopped = not self.context.keep_going and any(self.clients[r.system].stopped for r in group.requests)
-        return not stopped and not self.context.stop.requested
+        """Tell whether a group is worth its money: nobody of it has stopped for good, or two at least have not."""
+        systems = {request.system for request in group.requests}
+        going_on = {system for system in systems if not self.clients[system].stopped}
+        compares = self.context.keep_going or going_on == systems or len(going_on) > 1
+        return compares and not self.context.stop.requested
 
     async def _run(self, request: ImageRequest, group: PromptGroup | None, waits_for: asyncio.Event | None) -> None:
         context, state = self.context, self.context.ledger.states[request.sample_id]
@@ -145,7 +149,9 @@ class _Dispatcher:
                     return
             await run_request(request, self.clients[request.system], context, partial(_references, request, context))
             if group is not None and state.status == "pending" and not context.keep_going:
-                context.abandoned.update(other.sample_id for other in group.requests)
+                stopped = self.clients[request.system].stopped
+                if not (stopped and self._can_be_compared(group)):
+                    context.abandoned.update(other.sample_id for other in group.requests)
         except BaseException:
             context.stop.request()
             raise

@@ -141,7 +141,7 @@ def generate(
     retry_unknown
         Send requests again whose answer was lost, although they may have been charged.
     keep_going
-        When a system stops for good, ask the others what can no longer be compared with it, too.
+        When a system stops for good and one alone is left, ask it what can no longer be compared, too.
     retry_policy
         How often and how long things are tried.
     watch

@@ -68,7 +68,7 @@ def test_money_that_ends_leaves_only_prompts_that_were_asked_of_all(run, scripte
 
 
 def test_when_a_system_stops_the_others_are_not_asked_what_cannot_be_compared_unless_told_to(run, scripted):
-    requests = asked_of_all(scripted, 20)
+    requests = asked_of_all(scripted, 20, SYSTEMS[:2])
 
     def without_credit():
         return scripted.Host({"slow-p2-0": [Rejected("http_402", "no credit", stops="top it up")]})
@@ -79,10 +79,24 @@ def test_when_a_system_stops_the_others_are_not_asked_what_cannot_be_compared_un
     assert asked["fast@h"] <= asked["slow@h"] + 6
     assert "--keep-going" in generation.problem
     generation = run(without_credit(), requests, concurrency=2, keep_going=True)
-    assert generation.outcomes["fast@h"] == generation.outcomes["third@h"] == {"ok": 40}
+    assert generation.outcomes["fast@h"] == {"ok": 40}
     assert generation.outcomes["slow@h"]["pending"] > 0
     assert "--keep-going" not in generation.problem
     assert run(scripted.Host(), requests).problem is None
+
+
+@pytest.mark.parametrize("stops", [1, 2])
+def test_while_two_systems_go_on_they_are_asked_everything_and_a_last_one_nothing_more(run, scripted, stops):
+    no_credit = Rejected("http_402", "no credit", stops="top it up")
+    host = scripted.Host({f"{system}-p2-0": [no_credit] for system in ("slow", "thir")[:stops]})
+    generation = run(host, asked_of_all(scripted, 20), concurrency=1, budget_usd=1.2)
+    asked = {system: counts.get("ok", 0) for system, counts in generation.outcomes.items()}
+    assert asked["slow@h"] < 10
+    assert (asked["fast@h"] == 40) is (stops == 1)
+    assert (asked["third@h"] == 40) is (stops == 1)
+    assert asked["fast@h"] <= asked["third@h"] + 6
+    assert ("--keep-going" in generation.problem) is (stops == 2)
+    assert run(scripted.Host(), asked_of_all(scripted, 20)).problem is None
 
 
 def test_a_fast_host_does_not_run_ahead_of_a_slow_one(run, scripted):
