@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC
 from typing import Any, Literal
 
 from evals.generation.answers import Ended, MalformedResponse, Rejected, ResponseMetadata
@@ -37,15 +38,15 @@ _ANSWERS = (
 )
 """Fields of an answer that is none of an error."""
 
-_WAITS = {"retry_after": 1.0, "retryAfter": 1.0, "retry_after_seconds": 1.0, "retry_after_ms": 1e-3, "retryDelay": 1.0}
-"""Where bodies of errors name a wait, with the unit in seconds."""
+_WAIT_FIELD = re.compile(r"retry(after|delay|in)(ms|milliseconds)?(s|sec|seconds)?", re.IGNORECASE)
+"""Names, without their separators, of headers and of fields of a body that hold a wait."""
 
-_WAIT_IN_WORDS = re.compile(
-    r"\b(?:resets?|available|retry|again|wait)\b\D{0,40}?"
-    r"(\d{1,9}(?:\.\d{1,9})?) ?(ms|milli|s|sec|m|min|h|hour)[a-z]*\b",
-    re.IGNORECASE,
-)
-_UNITS = {"ms": 1e-3, "milli": 1e-3, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "hour": 3600.0}
+_NESTED_AT_MOST = 6
+_NUMBER = r"\d{1,9}(?:\.\d{1,9})?"
+_PART = rf"({_NUMBER}) ?(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?)(?![a-z])"
+_DURATION = rf"{_PART}(?:[ ,]*(?:and )?{_PART})*"
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_WAIT_IN_WORDS = re.compile(rf"\b(?:resets?|available|retry|again|wait)\b\D{{0,40}}?({_DURATION})", re.IGNORECASE)
 _WITHHELD = re.compile(
     r"nsfw|sensitive|moderat|flagged|inappropriate|prohibited|content[ _](polic|filter|check)"
     r"|safety (filter|polic|system|guideline|reason)|\bE005\b",
@@ -119,11 +120,13 @@ def unmasked(answer: HttpAnswer) -> HttpAnswer:
     if answer.status >= 300 or len(answer.content) > _LARGEST_ERROR:
         return answer
     body = answer.json_or_empty()
-    inner = body.get("error") or body.get("detail")
-    codes = [body.get("code"), body.get("status"), inner.get("code") if isinstance(inner, dict) else None]
-    named = [code for code in codes if isinstance(code, int) and 400 <= code < 600]
+    inner = _inner(body)
+    codes = [body.get(name) for name in ("code", "status", "status_code")]
+    codes.append(inner.get("code") if isinstance(inner, dict) else None)
+    named = [int(code) for code in map(str, codes) if re.fullmatch("[45][0-9][0-9]", code)]
     is_answer = any(body.get(name) for name in _ANSWERS) or isinstance(body.get("status"), str)
-    return replace(answer, status=named[0] if named else 400) if named or (inner and not is_answer) else answer
+    is_error = bool(inner) or body.get("success") is False
+    return replace(answer, status=named[0] if named else 400) if named or (is_error and not is_answer) else answer
 
 
 def withheld(words: str) -> Literal["refused", "filtered"] | None:
@@ -162,32 +165,47 @@ def wait_s(answer: HttpAnswer, now: float | None = None) -> float | None:
     >>> wait_s(HttpAnswer(429, {}, b'{"detail": "Request was throttled. Your rate limit resets in ~9s."}'))
     9.0
     """
-    named = [_header_s(answer.headers.get("retry-after", "").strip(), now), *_field_waits(answer.json_or_empty())]
-    in_words = _WAIT_IN_WORDS.search(message_of(answer))
-    if in_words:
-        named.append(float(in_words[1]) * _UNITS[in_words[2].lower()])
-    return max((seconds for seconds in named if seconds is not None), default=None)
+    named = [*_waits(dict(answer.headers), now), *_waits(answer.json_or_empty(), now)]
+    if in_words := _WAIT_IN_WORDS.search(message_of(answer)):
+        named.append(_duration_s(in_words[1]))
+    return max(named, default=None)
 
 
-def _header_s(value: str, now: float | None) -> float | None:
-    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value):
+def _waits(place: Any, now: float | None, depth: int = 0) -> Iterator[float]:
+    """Yield the waits that fields name, however deep they lie."""
+    if isinstance(place, list) and depth < _NESTED_AT_MOST:
+        for inner in place:
+            yield from _waits(inner, now, depth + 1)
+    if isinstance(place, dict) and depth < _NESTED_AT_MOST:
+        for name, value in place.items():
+            field = _WAIT_FIELD.fullmatch(re.sub("[-_]", "", name))
+            seconds = _seconds(str(value).strip(), now) if field else None
+            if field and seconds is not None:
+                yield seconds * (1e-3 if field[2] else 1.0)
+            yield from _waits(value, now, depth + 1)
+
+
+def _seconds(value: str, now: float | None) -> float | None:
+    """Return the wait that a field holds: a number, ``1m30s``, or a date."""
+    if re.fullmatch(_NUMBER, value):
         return float(value)
+    if re.fullmatch(_DURATION, value, re.IGNORECASE):
+        return _duration_s(value)
     try:
-        then = email.utils.parsedate_to_datetime(value).timestamp()
-    except (ValueError, TypeError):
+        then = email.utils.parsedate_to_datetime(value)
+        if then.tzinfo is None:  # "-0000", which is UTC too
+            then = then.replace(tzinfo=UTC)
+        return max(0.0, then.timestamp() - (time.time() if now is None else now))
+    except (ValueError, TypeError, OverflowError):
         return None
-    return max(0.0, then - (time.time() if now is None else now))
 
 
-def _field_waits(body: Mapping[str, Any]) -> Iterator[float]:
-    """Yield the waits that the body names in itself, in its error, or in details of that."""
-    error = body.get("error")
-    details = error.get("details") if isinstance(error, dict) else None
-    for place in (body, error, body.get("detail"), *(details if isinstance(details, list) else ())):
-        for name, unit in _WAITS.items() if isinstance(place, dict) else ():
-            number = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)s?", str(place.get(name)))
-            if number:
-                yield float(number[1]) * unit
+def _duration_s(words: str) -> float:
+    """Return ``1m30s`` or ``2 minutes and 5 seconds`` in seconds."""
+    parts = re.findall(_PART, words.lower())
+    return sum(
+        float(number) * (1e-3 if unit.startswith(("ms", "milli")) else _UNITS[unit[0]]) for number, unit in parts
+    )
 
 
 def message_of(answer: HttpAnswer) -> str:
@@ -196,7 +214,7 @@ def message_of(answer: HttpAnswer) -> str:
         body = answer.json()
     except MalformedResponse:
         return " ".join(answer.content[:200].decode("utf-8", "replace").split())
-    words: Any = body.get("error") or body.get("detail") or body.get("message") or ""
+    words: Any = _inner(body) or body.get("message") or body.get("msg") or ""
     if isinstance(words, list):
         words = "; ".join(_field_error(part) for part in words)
     if isinstance(words, dict):
@@ -204,10 +222,15 @@ def message_of(answer: HttpAnswer) -> str:
     return " ".join(str(words).split())[:_LONG_TEXT]
 
 
+def _inner(body: Mapping[str, Any]) -> Any:
+    """Return what a body says of its error: words, or an object or a list with them."""
+    return body.get("error") or body.get("detail") or body.get("errors")
+
+
 def _field_error(part: Any) -> str:
     """Return one entry of a validation error, ``body.width: must be at least 64``."""
     if not isinstance(part, dict) or "msg" not in part:
-        return str(part)
+        return str(part["message"] if isinstance(part, dict) and "message" in part else part)
     place = part.get("loc") or ()
     place = ".".join(map(str, place)) if isinstance(place, (list, tuple)) else str(place)
     return f"{place}: {part['msg']}" if place else str(part["msg"])

@@ -71,7 +71,8 @@ class PollingHost(HttpHost):
         error = read_error(answer)
         if isinstance(error, Rejected):  # what a question is answered with cannot have cost anything
             return Rejected(error.reason, error.message, error.delay_s, error.stops)
-        return error
+        # It is the question that failed: the task is at work and paid for, and must not be bought again.
+        return Running(f"{error.reason} ({error.message})") if error.passes else error
 
     # What the request loop calls.
 

@@ -38,6 +38,8 @@ def test_words_about_the_prompt_mean_refused_about_a_picture_filtered_and_others
         ({"detail": [{"loc": ["body", "width"], "msg": "too small"}]}, "body.width: too small"),
         ({"detail": [{"loc": None, "msg": "too small"}, "and more"]}, "too small; and more"),
         ({"detail": [{"loc": "width", "msg": None}]}, "width: None"),
+        ({"success": False, "errors": [{"code": 1, "message": "no"}]}, "no"),
+        ({"code": 429, "msg": "slow down"}, "slow down"),
         (b"<h1>Bad   gateway</h1>", "<h1>Bad gateway</h1>"),
         ({}, ""),
     ],
@@ -52,6 +54,8 @@ def test_a_waiting_time_is_given_in_seconds_or_as_a_date():
     assert wait_s(answer({}, 429, retry_after=at), now=1_000_000.0) == 60.0
     assert wait_s(answer({}, 429, retry_after=at), now=2_000_000.0) == 0.0
     assert wait_s(answer({}, 429)) is None
+    assert wait_s(answer({}, 429, retry_after=at.replace("GMT", "-0000")), now=1_000_000.0) == 60.0
+    assert wait_s(answer({}, 429, retry_after="1m30s", retry_after_ms="90500")) == 90.5
     assert wait_s(answer({}, 429, retry_after="9" * 400)) is None
     assert rejection(answer({}, 429, retry_after="7")).delay_s == 7.0
 
@@ -74,6 +78,14 @@ LOW_CREDIT = (
         ({"error": {"message": "Please retry in 34.424s.", "details": [{"retryDelay": "34s"}]}}, 34.424),
         ({"message": "Please try again in 2 minutes"}, 120.0),
         ({"message": "Please try again in 20ms"}, 0.02),
+        ({"message": "Please try again in 1m30s."}, 90.0),
+        ({"message": "Please wait 1 minute and 30 seconds."}, 90.0),
+        ({"error": {"retryAfter": "1h2m3.5s"}}, 3723.5),
+        ({"detail": [{"msg": "slow down", "ctx": {"retry_after": 5}}]}, 5.0),
+        ({"parameters": {"retryAfterSeconds": 6}, "errors": [{"message": "slow down"}]}, 6.0),
+        ({"error": {"details": [{"metadata": {"retryDelay": "0.5s"}}]}}, 0.5),
+        ({"message": "You may retry 3 more times, with 24 simultaneous requests"}, None),
+        ({"a": {"b": {"c": {"d": {"e": {"f": {"g": {"retry_after": 5}}}}}}}}, None),
         ({"retry_after": None}, None),
         ({"retry_after": True, "message": "Rate limit exceeded: 5/min. Please retry later."}, None),
         ({"retry_after": -3, "detail": [{"msg": "wait"}]}, None),
@@ -109,6 +121,10 @@ def test_short_money_and_a_locked_account_are_no_matter_of_the_key(status, body,
         ({"code": 500, "message": "x", "data": {"id": "1"}}, 500),
         ({"error": "the model is gone"}, 400),
         ({"detail": [{"msg": "no", "type": "value_error"}]}, 400),
+        ({"code": "429", "msg": "slow down"}, 429),
+        ({"status_code": 503, "message": "busy"}, 503),
+        ({"success": False, "errors": [{"code": 1, "message": "no"}]}, 400),
+        ({"success": False, "msg": "no"}, 400),
         ({"id": "1", "status": "failed", "error": "out of memory"}, 200),
         ({"status": "COMPLETED", "error": "x"}, 200),
         ({"code": 200, "message": "success", "data": {"id": "1"}}, 200),

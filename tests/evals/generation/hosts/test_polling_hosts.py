@@ -96,6 +96,16 @@ def test_no_trouble_on_the_way_to_a_host_ends_an_accepted_task(name, status):
 
 
 @each_host
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize("words", ["Too many requests", "Temporarily unavailable. Please try again later."])
+def test_a_question_that_failed_for_passing_reasons_does_not_end_the_task_that_is_paid_for(name, status, words):
+    body = {"error": words} if status == 200 else error_of(name, words, status)
+    read = opened(name).read_poll(answer(body, status), TASK)
+    assert type(read) is Running
+    assert words in read.status
+
+
+@each_host
 def test_a_task_whose_address_was_changed_in_the_ledger_is_not_asked_for(name):
     sent = []
     host = opened(name, lambda request: sent.append(request) or httpx.Response(200, json={"status": "COMPLETED"}))
