@@ -17,6 +17,9 @@ from evals.imageset.contract import DELIVERY_EXPIRED, DELIVERY_FAILED, NOT_A_PIC
 UNDELIVERED = frozenset({NOT_A_PICTURE, DELIVERY_EXPIRED, DELIVERY_FAILED, UNTRUSTED_URL})
 """The reasons of a request whose picture was made, and may be charged, but never arrived."""
 
+_OTHERS_AT_MOST = 8
+"""How many further pictures of an answer are fetched; no vendor sends more, and a broken one could name thousands."""
+
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
@@ -82,8 +85,15 @@ async def deliver(
     return trouble
 
 
-async def keep_others(finished: Finished, host: Host, keep: Callable[[bytes | Spooled], Awaitable[str]]) -> list[str]:
-    """Keep the other pictures of an answer and return their files; one that does not arrive at once is done without.
+async def keep_others(
+    finished: Finished, host: Host, keep: Callable[[bytes | Spooled], Awaitable[str]]
+) -> tuple[list[str], str | None]:
+    """Keep the other pictures of an answer, each tried once.
+
+    Returns
+    -------
+    files, message
+        Their files, and a clause on those that were not kept, None if all were.
 
     Raises
     ------
@@ -92,13 +102,17 @@ async def keep_others(finished: Finished, host: Host, keep: Callable[[bytes | Sp
     """
     import httpx2 as httpx
 
-    files = []
-    for other in finished.others:
+    files: list[str] = []
+    reasons: list[str] = []
+    for other in finished.others[:_OTHERS_AT_MOST]:
         try:
             files.append(await keep(await host.download(other) if isinstance(other, str) else other))
-        except (httpx.HTTPError, httpx.StreamError, MalformedResponse, UntrustedUrl, Expired, NotAPicture):
-            continue
-    return files
+        except (httpx.HTTPError, httpx.StreamError, MalformedResponse, UntrustedUrl, Expired, NotAPicture) as error:
+            reasons.append(str(error) or type(error).__name__)
+    if len(finished.others) > _OTHERS_AT_MOST:
+        reasons.append(f"more than {_OTHERS_AT_MOST} are not fetched")
+    n_lost = len(finished.others) - len(files)
+    return files, f"{n_lost} further pictures were not kept: {'; '.join(reasons)}" if n_lost else None
 
 
 async def _poll_again(task: Task | None, host: Host) -> PollAnswer | None:

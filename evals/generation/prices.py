@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import functools
+import math
+from dataclasses import replace
 from pathlib import Path
 
 from evals.facts.models import Offer
-from evals.facts.pricing import PROMPT_TOKENS_AT_MOST, expected_cost_usd, max_cost_usd, megapixels, worst_answer_usd
+from evals.facts.pricing import (
+    PROMPT_TOKENS_AT_MOST,
+    SIZES,
+    Basis,
+    billed_usd,
+    expected_cost_usd,
+    max_cost_usd,
+    megapixels,
+    worst_answer_usd,
+)
 from evals.files.regular_files import open_regular
+from evals.generation.answers import ResponseMetadata
+from evals.generation.pictures import Picture
 from evals.generation.plan import ImageRequest
 from evals.imageset.decoding import open_picture
 
@@ -32,16 +45,41 @@ def worst_request_usd(request: ImageRequest, offer: Offer) -> float | None:
     )
 
 
-def worst_of_pictures_usd(request: ImageRequest, offer: Offer, held_usd: float, n_pictures: int | None) -> float:
-    """Return the share of what is held for a request that an answer of so many pictures can have cost at most.
+def charged_usd(
+    request: ImageRequest,
+    offer: Offer,
+    held_usd: float,
+    metadata: ResponseMetadata,
+    n_pictures: int | None,
+    picture: Picture | None,
+) -> tuple[float | None, Basis, float]:
+    """Return what an answer has cost, how that is known (`billed_usd`), and the most that it can have cost.
 
-    All of it where nobody knows how many pictures came; more than it where more came than was thought possible.
+    A list price is a guess among the sources': its most is a share of what is held for the request, by the pictures
+    that came, all of it where nobody knows how many; and more than it where more came, or a larger one, than was
+    thought possible.
     """
-    if n_pictures is None or n_pictures >= offer.pictures_at_most:
-        return held_usd * max(1.0, (n_pictures or 1) / offer.pictures_at_most)
-    fewer = offer.model_copy(update={"pictures_at_most": n_pictures})
-    worst = worst_request_usd(request, offer)
-    return held_usd * (worst_request_usd(request, fewer) or 0.0) / worst if worst else held_usd
+    size = _charged_size(request, picture)
+    cost, basis = billed_usd(
+        offer, metadata.cost_usd, metadata.usage, size, request.n_references, metadata.n_pictures or 1
+    )
+    if cost is None or basis != "listed":
+        return cost, basis, cost or 0.0
+    n_pictures = n_pictures or offer.pictures_at_most
+    fewer = offer.model_copy(update={"pictures_at_most": min(n_pictures, offer.pictures_at_most)})
+    worst, worst_of_fewer = worst_request_usd(request, offer), worst_request_usd(request, fewer)
+    share = worst_of_fewer / worst if worst and worst_of_fewer is not None else 1.0
+    as_it_came = (worst_request_usd(replace(request, size=size), fewer) or 0.0) * n_pictures / fewer.pictures_at_most
+    at_most = max(held_usd * share, as_it_came)
+    return min(cost, at_most), basis, at_most
+
+
+def _charged_size(request: ImageRequest, picture: Picture | None) -> str:
+    """Return the size that a picture is charged as: the one that was asked for, or a larger one if that came."""
+    came = math.sqrt(picture.width * picture.height) if picture is not None else 0.0
+    # Models round the sides up by a few percent.
+    large_enough = [size for size, side in SIZES.items() if side >= request.side and 1.1 * side >= came]
+    return large_enough[0] if large_enough else max(SIZES, key=SIZES.__getitem__)
 
 
 def _prompt_tokens_at_most(request: ImageRequest) -> int:

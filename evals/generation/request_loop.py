@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from evals.facts.models import Offer
-from evals.facts.pricing import PROMPT_TOKENS_AT_MOST, billed_usd, megapixels, worst_answer_usd
+from evals.facts.pricing import PROMPT_TOKENS_AT_MOST, megapixels, worst_answer_usd
 from evals.generation.answers import (
     Accepted,
     Ended,
@@ -30,7 +30,7 @@ from evals.generation.ledger import Ledger, RequestState
 from evals.generation.pacing import RateLimiter, RetryPolicy, Stop
 from evals.generation.pictures import Picture, Pictures
 from evals.generation.plan import ImageRequest
-from evals.generation.prices import worst_of_pictures_usd
+from evals.generation.prices import charged_usd
 from evals.generation.spooling import Spooled
 from evals.imageset.contract import UNTRUSTED_URL, Outcome
 from evals.imageset.decoding import picture_size
@@ -80,7 +80,7 @@ class SystemClient:
 class RunContext:
     """What all requests of a run share; ``changed`` is called with the outcome when a request has one.
 
-    When a system stops for good, the others are not asked what can no longer be compared with it either, unless
+    When a system stops for good, a last one is not asked what can no longer be compared either, unless
     ``keep_going``; ``abandoned`` are such requests of prompts that were begun.
     """
 
@@ -206,13 +206,16 @@ class _Attempt:
                         if self.task.cost_usd is not None:
                             self.set_aside(self.task.cost_usd)
                         answer = await self.wait_for_task()
+                charged = 0.0
                 if isinstance(answer, Ended) and answer.passes:
+                    charged = self.cost_of(answer)[0] or 0.0
+                    self.set_aside(charged)
                     answer = Rejected(answer.reason, answer.message, may_have_cost=True)
                 if isinstance(answer, Rejected):
                     if answer.throttled and limiter.n_taken_in > n_taken_in:
                         # The host goes on, with others of this run: waiting for one's turn is no failed try.
                         number, n_taken_in = 1, limiter.n_taken_in
-                    if await self.may_send_again(answer, number):
+                    if await self.may_send_again(answer, number, charged):
                         continue
                 elif answer is not None:
                     await self.conclude(answer)
@@ -290,7 +293,7 @@ class _Attempt:
                 if answer.stops:
                     self.client.stop(f"{answer.message or answer.reason}; {answer.stops}")
                     return None
-                wait = answer.delay_s if answer.delay_s is not None else policy.longest_poll_s
+                wait = answer.delay_s or policy.longest_poll_s
             elif not answer.queued and self.began is None and self.sent is not None:
                 self.began = self.ready
             if elapsed > policy.task_s:
@@ -298,11 +301,14 @@ class _Attempt:
                 return Ended("failed", _TIMEOUT, f"not ready after {elapsed:.0f} s; its last status was {status!r}")
             wait = min(wait, policy.task_s - elapsed)
 
-    async def may_send_again(self, answer: Rejected, number: int) -> bool:
-        """Record that the host did not take the request in, and wait; False if it is not to be sent again."""
+    async def may_send_again(self, answer: Rejected, number: int, charged_usd: float) -> bool:
+        """Record that the host did not take the request in, and wait; False if it is not to be sent again.
+
+        ``charged_usd`` is what it told to have charged all the same.
+        """
         client, policy, words = self.client, self.context.retry_policy, answer.message or answer.reason
         client.answered = client.answered or answer.reason != "no_connection"
-        possible_cost = self.state.max_cost_usd if answer.may_have_cost else 0.0
+        possible_cost = max(self.state.max_cost_usd, charged_usd) if answer.may_have_cost else 0.0
         facts = {"reason": answer.reason, "message": answer.message}
         self.record("rejected", **facts, delay_s=answer.delay_s, possible_cost_usd=possible_cost)
         await self.settle(possible_cost)
@@ -317,7 +323,7 @@ class _Attempt:
             self.record("failed", **facts, cost_usd=0.0, cost_basis="none", rejected=True)
             self.context.changed("failed")
         else:
-            client.rate_limiter.pause(answer.delay_s if answer.delay_s is not None else policy.backoff(number))
+            client.rate_limiter.pause(answer.delay_s or policy.backoff(number))  # 0 s is no wait that helps
             if not possible_cost:
                 self.context.budget.keep(self.request.sample_id, self.state.max_cost_usd)
             return not self.context.stop.requested
@@ -334,6 +340,7 @@ class _Attempt:
             return
         picture: Picture | None = None
         others: list[str] = []
+        lost_others: str | None = None
         metadata = answer.metadata
         if isinstance(answer, Finished):
             policy, stop = self.context.retry_policy, self.context.stop
@@ -346,16 +353,13 @@ class _Attempt:
                 answer = replace(delivered, metadata=metadata)
             else:
                 picture, self.delivered = delivered.picture, delivered
-                others = await keep_others(answer, self.client.host, self.keep)
-        cost, basis = self.cost_of(answer)
-        # A list price is a guess among the sources': the budget goes by the highest.
-        n_pictures = metadata.n_pictures or (1 if isinstance(answer, Finished) else None)
-        at_most = self.worst_of(n_pictures) if basis == "listed" else cost or 0.0
+                others, lost_others = await keep_others(answer, self.client.host, self.keep)
+        cost, basis, at_most = self.cost_of(answer)
         self.set_aside(at_most)
         facts = {"cost_usd": cost, "cost_basis": basis, "at_most_usd": at_most, **self.times(metadata)}
         facts["metadata"] = {name: value for name, value in asdict(metadata).items() if value is not None}
         if picture is not None:
-            self.record("completed", picture=asdict(picture), others=others, **facts)
+            self.record("completed", picture=asdict(picture), others=others, message=lost_others, **facts)
         elif isinstance(answer, Ended):
             kind = "timeout" if answer.reason == _TIMEOUT else answer.outcome
             self.record(kind, reason=answer.reason, message=answer.message, rejected=answer.passes, **facts)
@@ -364,21 +368,17 @@ class _Attempt:
         assert outcome is not None
         self.context.changed(outcome)
 
-    def cost_of(self, answer: Finished | Ended) -> tuple[float | None, str]:
-        """Return the cost and how it is known. What ended before any work was taken up cost nothing."""
-        cost, usage = answer.metadata.cost_usd, answer.metadata.usage
-        if cost is None and self.task is not None:
-            cost = self.task.cost_usd
+    def cost_of(self, answer: Finished | Ended) -> tuple[float | None, str, float]:
+        """Return cost, basis and the most it can be (`charged_usd`). What ended before any work cost nothing."""
+        metadata, held_usd = answer.metadata, self.state.max_cost_usd
+        if metadata.cost_usd is None and self.task is not None:
+            metadata = replace(metadata, cost_usd=self.task.cost_usd)
         no_work = isinstance(answer, Ended) and answer.reason not in UNDELIVERED and self.task is None
-        if no_work and cost is None and usage is None:
-            return 0.0, "none"
-        request, n_pictures = self.request, answer.metadata.n_pictures or 1
-        cost, basis = billed_usd(self.client.offer, cost, usage, request.size, request.n_references, n_pictures)
-        return min(cost, self.worst_of(n_pictures)) if cost is not None and basis == "listed" else cost, basis
-
-    def worst_of(self, n_pictures: int | None) -> float:
-        """Return the most that an answer of so many pictures can have cost that does not say so."""
-        return worst_of_pictures_usd(self.request, self.client.offer, self.state.max_cost_usd, n_pictures)
+        if no_work and metadata.cost_usd is None and metadata.usage is None:
+            return 0.0, "none", 0.0
+        n_pictures = metadata.n_pictures or (1 if isinstance(answer, Finished) else None)
+        picture = self.delivered.picture if self.delivered is not None else None
+        return charged_usd(self.request, self.client.offer, held_usd, metadata, n_pictures, picture)
 
     def times(self, metadata: ResponseMetadata) -> dict[str, Any]:
         """Return queue, generation and download time in seconds, the host's own word first, and the concurrency."""

@@ -69,7 +69,7 @@ def _state(prediction: Mapping[str, Any]) -> PollAnswer:
         pairs = zip_longest(prediction.get("outputs") or [], flags)
         outputs = [str(output) for output, is_withheld in pairs if output and not is_withheld]
         if outputs:
-            return finished(outputs[0], metadata, outputs[1:])
+            return finished(outputs, metadata)
         if any(flags):
             return Ended("filtered", "has_nsfw_contents", error, metadata)
         return failure("no_output", error, metadata)

@@ -119,7 +119,7 @@ class Fal(PollingHost):
         flags = body.get("has_nsfw_concepts") or ()
         urls = [str(image["url"]) for image, is_withheld in zip_longest(images, flags) if image and not is_withheld]
         if urls:
-            return finished(urls[0], metadata, urls[1:])
+            return finished(urls, metadata)
         if any(flags):
             return Ended("filtered", "has_nsfw_concepts", "fal's safety checker withheld the picture", metadata)
         if metadata.text:

@@ -71,23 +71,23 @@ def api_id_of(offer: Offer, references: Sequence[bytes]) -> str:
     return (offer.edit_api_id if references else None) or offer.api_id
 
 
-def finished(place: str, metadata: ResponseMetadata, others: Iterable[object] = ()) -> Finished:
-    """Return the finished picture from its address, its data URI or its base64, with others of the same answer.
+def finished(places: Iterable[object], metadata: ResponseMetadata) -> Finished:
+    """Return the finished picture from the first address, data URI or base64 of an answer, with all others of it.
 
     Raises
     ------
     MalformedResponse
-        If it is none of them.
+        If there is none.
     """
-    beside = tuple(found for other in others if (found := _content_or_url(str(other))) is not None)
+    pictures = [found for place in places if (found := _content_or_url(str(place))) is not None]
+    if not pictures:
+        raise MalformedResponse("neither an address nor a picture where the picture should be")
+    first, *beside = pictures
     if beside:
         metadata = replace(metadata, n_pictures=1 + len(beside))
-    first = _content_or_url(place)
-    if first is None:
-        raise MalformedResponse("neither an address nor a picture where the picture should be")
     if isinstance(first, str):
-        return Finished(url=first, metadata=metadata, others=beside)
-    return Finished(content=first, metadata=metadata, others=beside)
+        return Finished(url=first, metadata=metadata, others=tuple(beside))
+    return Finished(content=first, metadata=metadata, others=tuple(beside))
 
 
 def _content_or_url(place: str) -> bytes | str | None:

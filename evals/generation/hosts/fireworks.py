@@ -76,8 +76,7 @@ class Fireworks(PollingHost):
                 return Task(str(body["request_id"]), polling_url="")
             encoded, reason = body["base64"], body.get("finishReason")
             metadata = ResponseMetadata(seed_used=as_integer(body.get("seed")))
-            first, *others = encoded if isinstance(encoded, list) else [encoded]
-            picture = finished(str(first), metadata, others)
+            picture = finished(encoded if isinstance(encoded, list) else [encoded], metadata)
         return Ended("filtered", reason, metadata=metadata) if reason == "CONTENT_FILTERED" else picture
 
     def polling(self, task: Task) -> HttpCall:
@@ -99,7 +98,7 @@ class Fireworks(PollingHost):
         if status == "Ready":
             if not details.get("sample"):
                 raise MalformedResponse("a ready task without a picture")
-            return finished(str(details["sample"]), metadata)
+            return finished([details["sample"]], metadata)
         if status in ENDS:
             return Ended(ENDS[status], status, _reasons(body), metadata)
         return Running(status)

@@ -57,6 +57,8 @@ WITHOUT_PICTURE: Mapping[str, Literal["refused", "filtered", "failed"]] = {
 """What a ``finishReason`` without a picture is. Google adds reasons: a new one is ``filtered`` if it begins with
 ``IMAGE_``, else ``refused``."""
 
+_ENDED_WELL = ("", "STOP", "FINISH_REASON_UNSPECIFIED")
+
 _ENABLE_BILLING = "Google gives this project no quota for the model: enable billing for it in AI Studio"
 _LARGEST_SEED = 2**31 - 1
 _LONG_TEXT = 2_000
@@ -176,8 +178,10 @@ def read_generation(answer: HttpAnswer) -> SubmitAnswer:
     candidates = _maps(body.get("candidates"))
     parts = [part for candidate in candidates for part in _maps(_map(candidate.get("content")).get("parts"))]
     holding = [part for part in parts if part.get("inlineData")]
-    # The last draft is the picture where none is called final.
-    pictures = [part for part in holding if not part.get("thought")] or holding[-1:]
+    pictures = [part for part in holding if not part.get("thought")]
+    if not pictures and candidates and _text(candidates[0].get("finishReason")) in _ENDED_WELL:
+        # The last draft is the picture where none is called final; of one that was withheld it is none.
+        pictures = holding[-1:]
     written = "\n".join(_text(part["text"]) for part in parts if part.get("text") and not part.get("thought"))
     metadata = ResponseMetadata(
         model_version=_text(body.get("modelVersion")) or None,
@@ -185,11 +189,13 @@ def read_generation(answer: HttpAnswer) -> SubmitAnswer:
         text=written[:_LONG_TEXT] or None,
     )
     if pictures:
-        first, *others = (_map(part["inlineData"]).get("data") for part in pictures)
-        content = _decoded(first)
-        if others:
-            metadata = replace(metadata, n_pictures=len(pictures))
-        return Finished(content=content, metadata=metadata, others=tuple(map(_decoded, others)))
+        contents = [_decoded(_map(part["inlineData"]).get("data")) for part in pictures]
+        first = next((n for n, content in enumerate(contents) if content), None)
+        if first is None:
+            raise MalformedResponse("a picture without bytes, or whose base64 cannot be decoded")
+        if len(contents) > 1:
+            metadata = replace(metadata, n_pictures=len(contents))
+        return Finished(contents.pop(first), metadata=metadata, others=tuple(contents))
     if candidates:
         return _ended(candidates[0], metadata)
     feedback = _map(body.get("promptFeedback"))
@@ -236,7 +242,7 @@ def _ended(candidate: Mapping[str, Any], metadata: ResponseMetadata) -> Ended:
     """Return why a candidate holds no picture."""
     reason = _text(candidate.get("finishReason"))
     message = _text(candidate.get("finishMessage")) or metadata.text or ""
-    if reason not in ("", "STOP", "FINISH_REASON_UNSPECIFIED"):
+    if reason not in _ENDED_WELL:
         default: Literal["refused", "filtered"] = "filtered" if reason.startswith("IMAGE_") else "refused"
         return Ended(WITHOUT_PICTURE.get(reason, default), reason, message, metadata)
     if metadata.text:
@@ -245,13 +251,11 @@ def _ended(candidate: Mapping[str, Any], metadata: ResponseMetadata) -> Ended:
 
 
 def _decoded(data: Any) -> bytes:
-    """Return the bytes of a picture in base64."""
-    if not isinstance(data, str) or not data:
-        raise MalformedResponse("a picture without bytes")
+    """Return the bytes of a picture in base64, none where it cannot be decoded."""
     try:
-        return from_base64(data)
+        return from_base64(_text(data))
     except ValueError:
-        raise MalformedResponse("a picture whose base64 cannot be decoded") from None
+        return b""
 
 
 def _by_modality(details: Any) -> dict[str, int]:

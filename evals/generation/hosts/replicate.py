@@ -70,11 +70,15 @@ def _state(prediction: Mapping[str, Any]) -> PollAnswer:
     metadata = _metadata(prediction)
     if status == "succeeded":
         output = prediction.get("output")
-        first, *others = (output if isinstance(output, list) else [output]) or [None]
-        if isinstance(first, str) and " " in first.strip():  # neither an address nor base64
-            return Ended("refused", TEXT_ONLY, first, replace(metadata, text=first))
-        if isinstance(first, str) and first:
-            return finished(first, metadata, others)
+        outputs = [
+            each for each in (output if isinstance(output, list) else [output]) if isinstance(each, str) and each
+        ]
+        pictures = [each for each in outputs if re.match("https?://|data:", each)]
+        written = "".join(outputs).strip()  # a model's words may come in pieces
+        if not pictures and " " in written:
+            return Ended("refused", TEXT_ONLY, written, replace(metadata, text=written))
+        if outputs:
+            return finished(pictures, metadata)
         logs = str(prediction.get("logs") or "")
         return Ended(withheld(logs) or "failed", "no_output", "the prediction succeeded without a picture", metadata)
     if status == "failed":

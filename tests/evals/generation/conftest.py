@@ -38,9 +38,9 @@ QUICK = RetryPolicy(
 IMPATIENT = replace(QUICK, task_s=0.0)
 
 
-def png(colour):
+def png(colour, side=8):
     buffer = io.BytesIO()
-    PIL.Image.new("RGB", (8, 8), colour).save(buffer, "PNG")
+    PIL.Image.new("RGB", (side, side), colour).save(buffer, "PNG")
     return buffer.getvalue()
 
 

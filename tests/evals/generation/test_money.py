@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from evals.facts.models import read_facts
-from evals.facts.pricing import ImagePrice
+from evals.facts.pricing import ImagePrice, MegapixelPrice
 from evals.generation.answers import Ended, Finished, OutcomeUnknown, Rejected, ResponseMetadata, Running
 from evals.generation.clients import GenerationError
 from evals.generation.ledger import Ledger
@@ -137,6 +137,27 @@ def test_what_ended_at_a_cost_and_is_asked_again_stays_counted(run, scripted):
     assert run(host, scripted.requests(1)).spent_usd == pytest.approx(0.02)
 
 
+def test_what_an_interrupted_task_was_charged_above_the_worst_stays_counted_when_it_is_sent_again(run, scripted):
+    interrupted = Ended("failed", "failed", "interrupted", ResponseMetadata(cost_usd=0.04), passes=True)
+    host = scripted.host_with_task(interrupted, s0=[scripted.accepted(), scripted.accepted("t2", cost=0.05)])
+    host.polls["t2"] = [Finished(url="u")]
+    assert run(host, scripted.requests(1)).spent_usd == pytest.approx(0.09)
+
+
+@pytest.mark.parametrize(
+    ("side", "cost"),
+    [(1000, 0.03), (1100, 0.03), (1500, 0.06), (2048, 0.075)],  # in megapixels of the size that came
+)
+def test_a_picture_larger_than_was_asked_for_counts_as_what_it_is(run, scripted, side, cost):
+    prices = (MegapixelPrice(first=0.03, further=0.015, input=0.015, source="twinlens"),)
+    host = scripted.Host({f"s{n}": [Finished(content=scripted.png("red", side))] for n in range(12)})
+    requests = [replace(request, size="1K") for request in scripted.requests(12)]
+    generation = run(host, requests, prices=prices, sizes=("1K", "2K"), budget_usd=0.3, concurrency=1)
+    assert generation.spent_usd == pytest.approx(cost * generation.outcomes["m@h"]["ok"])
+    assert 0.29 < generation.spent_usd <= 0.3 + 1e-9
+    assert [row["cost_usd"] for row in run.rows()] == [pytest.approx(cost)] * generation.outcomes["m@h"]["ok"]
+
+
 @pytest.mark.parametrize("usd", [None, {"1K": 0.01}])
 def test_a_budget_needs_a_price_for_the_size_that_is_asked_for(run, scripted, usd):
     prices = () if usd is None else (ImagePrice(usd=usd, source="twinlens"),)
@@ -175,3 +196,10 @@ def test_an_error_while_a_task_is_asked_for_leaves_the_task_to_a_later_run(run, 
     generation = run(host, scripted.requests(3), budget_usd=0.03)
     assert generation.outcomes == {"m@h": {"ok": 3}}
     assert host.submitted.count("s0") == 1
+
+
+def test_more_pictures_than_were_thought_possible_count_each_time_as_many_and_no_more(run, scripted):
+    six = Finished(content=scripted.png("red"), metadata=ResponseMetadata(n_pictures=6))
+    host = scripted.Host({f"s{n}": [six] for n in range(4)})
+    generation = run(host, scripted.requests(4), pictures_at_most=3, concurrency=1)
+    assert generation.spent_usd == pytest.approx(4 * 6 * 0.01)

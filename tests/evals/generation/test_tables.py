@@ -130,14 +130,17 @@ def test_further_pictures_of_an_answer_are_kept_beside_the_set_and_billed(run, s
     red, blue, green = map(scripted.png, ("red", "blue", "green"))
     three = ResponseMetadata(n_pictures=3)
     both = Finished(content=red, metadata=three, others=(blue, "u"))
-    host = scripted.Host({"s0": [both]}, downloads={"u": [green]})
-    lost = Finished(content=red, metadata=ResponseMetadata(n_pictures=2), others=(b"no picture",))
+    host = scripted.Host({"s0": [both]}, downloads={"u": [green], "gone": [scripted.expired()]})
+    lost = Finished(content=red, metadata=ResponseMetadata(n_pictures=12), others=(b"no picture", *["gone"] * 10))
     host.scripts["s1"] = [lost]
     assert run(host, scripted.requests(3)).outcomes == {"m@h": {"ok": 3}}
     rows = run.rows()
     assert [(run.folder / name).read_bytes() for name in rows[0]["other_files"]] == [blue, green]
     assert [row["other_files"] for row in rows[1:]] == [None, None]
-    assert [row["cost_usd"] for row in rows] == [pytest.approx(cost) for cost in (0.03, 0.02, 0.01)]
+    assert [row["cost_usd"] for row in rows] == [pytest.approx(cost) for cost in (0.03, 0.12, 0.01)]
+    assert [row["message"] is None for row in rows] == [True, False, True]
+    for words in ("11 further pictures were not kept", "HTTP 403", "more than 8 are not fetched"):
+        assert words in rows[1]["message"]
     assert len(read_image_set(run.folder).rows) == 3
     assert run(scripted.Host(), scripted.requests(3)).outcomes == {"m@h": {"ok": 3}}, "the ledger vouches for them"
 

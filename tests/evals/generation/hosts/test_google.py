@@ -139,6 +139,22 @@ def test_the_first_picture_that_is_no_thought_is_taken_and_the_others_come_with_
     assert host.read_submission(answer(body)) == finished
 
 
+@pytest.mark.parametrize("spoiled", [{"data": "%%%"}, {"data": ""}, {"mimeType": "image/png"}])
+def test_one_picture_that_cannot_be_decoded_does_not_cost_the_others(host, spoiled):
+    for parts in ([{"inlineData": spoiled}, image(FINAL)], [image(FINAL), {"inlineData": spoiled}]):
+        read = host.read_submission(answer(generated(*parts)))
+        assert (read.content, read.metadata.n_pictures) == (FINAL, 2)
+        assert read.others == (b"",)
+
+
+@pytest.mark.parametrize(("reason", "outcome"), [("IMAGE_SAFETY", "filtered"), ("MAX_TOKENS", "failed")])
+def test_the_draft_of_a_picture_that_was_withheld_is_no_picture(host, reason, outcome):
+    body = generated(image(DRAFT, thought=True))
+    body["candidates"][0]["finishReason"] = reason
+    read = host.read_submission(answer(body))
+    assert (type(read), read.outcome, read.reason) == (Ended, outcome, reason)
+
+
 def test_a_picture_that_exists_in_thoughts_only_is_a_picture_the_last_one(host):
     body = generated(image(b"first draft", thought=True), {"text": "Hm.", "thought": True}, image(FINAL, thought=True))
     read = host.read_submission(answer(body))

@@ -106,6 +106,8 @@ def test_a_prediction_that_failed_at_once_has_ended(host):
         ({"status": "canceled"}, ("failed", "canceled")),
         ({"status": "succeeded", "output": []}, ("failed", "no_output")),
         ({"status": "succeeded", "output": "I cannot draw that."}, ("refused", "text_only")),
+        ({"status": "succeeded", "output": ["I", " cannot", " draw."]}, ("refused", "text_only")),
+        ({"status": "succeeded", "output": ["Here it is:", PICTURE]}, finished()),
         ({"status": "succeeded", "output": None, "logs": "NSFW content detected"}, ("filtered", "no_output")),
     ],
 )
