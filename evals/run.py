@@ -8,14 +8,16 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evals.files.addresses import FolderCopy, copy_path, is_address, place_of
 from evals.files.regular_files import path_inside
 from evals.imageset.checksums import eval_of
 from evals.imageset.contract import EVAL, FILE_MISSING, IMAGES, METADATA, PROVENANCE, REQUESTS, SAMPLES, SCORES, SUITES
 from evals.imageset.imageset import file_sha256
+from evals.imageset.remote import copy_of_run, copy_of_set
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +48,7 @@ class Run:
     Attributes
     ----------
     path
-        The folder.
+        The folder; of a run at an address its copy on this machine.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -57,7 +59,8 @@ class Run:
         RunError
             If it does not.
         """
-        self.path = Path(path)
+        place = place_of(path)
+        self.path = place if isinstance(place, Path) else copy_of_run(place).path
         if not self.path.exists():
             raise RunError(f"{self.path}: no such folder; write the run folder that 'twinlens score' or 'run' made")
         if (self.path / METADATA).is_file():
@@ -135,8 +138,24 @@ class Run:
 
     @property
     def image_set(self) -> Path:
-        """The folder of the image set that was scored: in the run, wherever that was moved to, or where it lay."""
-        return _image_set_in(self.path, self.provenance)
+        """The folder of the image set that was scored: in the run, wherever that was moved to, or where it lay.
+
+        Of a set at an address it is the copy on this machine, which holds what was fetched.
+        """
+        return self._copy.path if self._copy else _image_set_in(self.path, self.provenance)
+
+    @functools.cached_property
+    def _copy(self) -> FolderCopy | None:
+        address = self.provenance["image_set"]["path"]
+        if not is_address(address) or _image_set_in(self.path, self.provenance) != copy_path(address):
+            return None
+        # The tables are held against their hashes in any case, so what is here needs no network.
+        return FolderCopy(address) if (copy_path(address) / METADATA).is_file() else copy_of_set(address)
+
+    def fetch(self, names: Iterable[str]) -> None:
+        """Bring pictures of a set at an address to this machine; of any other set they are where they are."""
+        if self._copy:
+            self._copy.fetch_files(names)
 
     def read_scores(self, with_details: bool = True) -> pd.DataFrame:
         """Read the score table anew, ``details`` parsed to dicts or, where nobody looks at them, left on disk."""
@@ -202,6 +221,8 @@ class Run:
     def _file(self, name: str) -> Path | None:
         with contextlib.suppress(OSError):
             path = path_inside(self.image_set, name)
+            if not path.is_file():
+                self.fetch([name])
             return path if path.is_file() else None
         return None
 
@@ -308,7 +329,10 @@ def image_set_of(folder: Path) -> Path | None:
 
 
 def _image_set_in(folder: Path, record: Mapping[str, Any]) -> Path:
-    recorded = Path(record["image_set"]["path"])
+    if is_address(record["image_set"]["path"]):
+        recorded = copy_path(record["image_set"]["path"])
+    else:
+        recorded = Path(record["image_set"]["path"])
     # Runs of older versions do not tell whether the set was theirs; its name does.
     in_run = record["image_set"].get("path_in_run", recorded.name) == IMAGES
     return (folder / IMAGES).resolve() if in_run and (folder / IMAGES).is_dir() else recorded

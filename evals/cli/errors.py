@@ -71,6 +71,7 @@ def is_refusal(error: Exception) -> bool:
     """Tell bad input, missing weights, a full disk and the like from a defect of ours."""
     from evals.definition import DefinitionError
     from evals.facts.sources import FactsError
+    from evals.files.addresses import AddressError
     from evals.generation.answers import HostUnavailable
     from evals.generation.clients import GenerationError
     from evals.generation.keys import UnusableKey
@@ -88,6 +89,7 @@ def is_refusal(error: Exception) -> bool:
     from metrics.encoders.catalogue import EncoderUnavailable
 
     scoring = (
+        AddressError,
         ImageSetError,
         ScoringError,
         ClusterError,

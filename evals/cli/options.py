@@ -32,6 +32,30 @@ class FilePath(click.Path):
         return super().convert(value, param, ctx)
 
 
+class Place(FilePath):
+    """A folder: its path, or its address such as s3://bucket/folder, which stays text."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path or the address."""
+        from evals.files.addresses import place_of
+
+        place = place_of(value)
+        return place if isinstance(place, str) else super().convert(place, param, ctx)
+
+
+class RunFolder(Place):
+    """The folder of a scored run; one at an address is copied here, and what the command changes is written back."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path of the run or of its copy."""
+        place = super().convert(value, param, ctx)
+        if not isinstance(place, str) or ctx is None:
+            return place
+        from evals.imageset.remote import run_on_this_machine
+
+        return ctx.with_resource(run_on_this_machine(place))
+
+
 as_json = click.option("--json", "json_wanted", is_flag=True, help="Print JSON for programs.")
 
 device = click.option("--device", default="auto", type=click.Choice(["auto", "cpu", "cuda"]), show_default=True)

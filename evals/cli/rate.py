@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evals.cli.errors import FOUND_A_PROBLEM
-from evals.cli.options import FilePath, as_json, at_least, own_weights, print_json, some_systems, verbose
+from evals.cli.options import RunFolder, as_json, at_least, own_weights, print_json, some_systems, verbose
 from evals.cli.people import print_people
 from evals.cli.tables import print_lines
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run", type=FilePath())
+@click.argument("run", type=RunFolder())
 @some_systems
 @own_weights
 @at_least
@@ -62,7 +62,7 @@ def rate(run: Path, systems: list[str], weights: Path | None, verbose: bool, jso
         sys.exit(FOUND_A_PROBLEM)
 
 
-def page_command(run: Path, systems: Sequence[str] = (), weights: Path | None = None) -> str:
+def page_command(run: Path | str, systems: Sequence[str] = (), weights: Path | None = None) -> str:
     """Return the line that says how the page of a run is made, of the same systems and under the same weights."""
     chosen = ["--systems", ",".join(systems)] if systems else []
     chosen += ["--weights", str(weights)] if weights else []

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from evals.cli.options import FilePath, as_json, own_weights, print_json, some_systems
+from evals.cli.options import FilePath, RunFolder, as_json, own_weights, print_json, some_systems
 from evals.cli.tables import say
 
 
 @click.command()
-@click.argument("run", type=FilePath())
+@click.argument("run", type=RunFolder())
 @click.option("--out", type=FilePath(), help="The folder for the report (default: RUN/report).")
 @click.option(
     "--prompts",

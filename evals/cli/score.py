@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from evals.cli.options import FilePath, as_json, device, print_json, verbose
+from evals.cli.options import FilePath, Place, as_json, device, print_json, verbose
 
 
 @click.command()
-@click.argument("source", type=FilePath())
-@click.option("--out", type=FilePath(), help="The run folder (default: SET-scored; of a run, the run itself).")
+@click.argument("source", type=Place())
+@click.option("--out", type=Place(), help="The run folder (default: SET-scored; of a run, the run itself).")
 @click.option("--metrics", default="", help="Ids or dimensions, comma-separated: identity,text.cer (see 'metrics').")
 @click.option("--encoder", "encoders", multiple=True, help="library:model, repeatable: open_clip:ViT-B-32/openai.")
 @click.option("--skip-bad", is_flag=True, help="Leave bad rows out and count them.")
@@ -25,8 +25,8 @@ from evals.cli.options import FilePath, as_json, device, print_json, verbose
 @verbose
 @as_json
 def score(
-    source: Path,
-    out: Path | None,
+    source: Path | str,
+    out: Path | str | None,
     metrics: str,
     encoders: tuple[str, ...],
     skip_bad: bool,
@@ -38,19 +38,20 @@ def score(
 ) -> None:
     """Measure an image set (or the one inside a run) and print who is better at what.
 
-    'twinlens import' makes an image set of folders of pictures.
+    'twinlens import' makes an image set of folders of pictures. SOURCE and --out may be addresses: s3://bucket/folder.
     """
     from evals.cli.progress import doing, shown_progress
 
     doing("reading the images' rows")
     from evals.cli.rate import page_command, print_run
+    from evals.imageset.remote import run_on_this_machine
     from evals.rating.stage import rate_run
     from evals.scoring.stage import score as score_images
 
     out = out or _run_of(source)
     names = [name.strip() for name in metrics.split(",") if name.strip()]
-    with shown_progress() as progress:
-        run = score_images(source, out, names, encoders, skip_bad, device, features, progress, **cluster)
+    with shown_progress() as progress, run_on_this_machine(out) as folder:
+        run = score_images(source, folder, names, encoders, skip_bad, device, features, progress, **cluster)
         ratings = rate_run(run)
     if json_wanted:
         print_json(ratings)
@@ -58,8 +59,10 @@ def score(
         print_run(run, ratings, page_command(out), verbose)
 
 
-def _run_of(source: Path) -> Path:
-    """Return where the run of an image set goes that nobody named a folder for."""
+def _run_of(source: Path | str) -> Path:
+    """Return where the run of an image set goes that nobody named a folder for; of one at an address, it goes here."""
+    if isinstance(source, str):
+        return Path(f"{source.rstrip('/').rpartition('/')[2]}-scored")
     from evals.imageset.checksums import eval_of
     from evals.imageset.contract import IMAGES
 

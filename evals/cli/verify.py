@@ -9,12 +9,12 @@ from pathlib import Path
 import click
 
 from evals.cli.errors import FOUND_A_PROBLEM
-from evals.cli.options import FilePath, as_json, device, print_json
+from evals.cli.options import RunFolder, as_json, device, print_json
 from evals.cli.tables import say
 
 
 @click.command()
-@click.argument("run", type=FilePath())
+@click.argument("run", type=RunFolder())
 @click.option("--sample", default=50, show_default=True, type=click.IntRange(min=0), help="Scores to compute again.")
 @click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), help="Draws the scores of an earlier check again.")
 @device

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evals.files.addresses import FolderCopy
 from evals.files.regular_files import open_regular, read_regular
 from evals.imageset.columns import Columns, RequestColumns, SampleColumns, check_columns
 from evals.imageset.contract import IMAGES, METADATA, REQUESTS, Outcome
@@ -23,6 +24,7 @@ from evals.imageset.prompts import words_of_prompt
 from evals.imageset.tables import without_repetition
 from evals.imageset.validation import (
     FolderIndex,
+    ListedFolder,
     Problem,
     loader_warnings,
     mixed_columns,
@@ -62,6 +64,7 @@ class ImageSet:
     that they stand on, counted from 1. ``skipped`` is what was left out, if leaving out was allowed; ``warnings`` are
     sentences about what works here but trips other loaders. ``outcomes`` is how many requests of each system ended
     without an image, by outcome, as ``requests.jsonl`` tells (if there is one): no row of the set speaks of them.
+    ``copy`` tells that ``folder`` is the copy of an address: it holds the pictures that were fetched.
     """
 
     folder: Path
@@ -70,24 +73,27 @@ class ImageSet:
     skipped: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     outcomes: dict[str, dict[Outcome, int]] = field(default_factory=dict)
+    copy: FolderCopy | None = None
 
     def path(self, file_name: str) -> Path:
         """Return the path of a file of the set."""
         return self.folder / file_name
 
 
-def read_image_set(folder: str | Path, skip_bad: bool = False) -> ImageSet:
+def read_image_set(folder: str | Path | FolderCopy, skip_bad: bool = False) -> ImageSet:
     """Read ``metadata.jsonl`` and check every row, without opening an image.
 
-    With ``skip_bad``, bad rows are left out and listed in ``skipped`` instead of refusing the whole set. Raises
-    ImageSetError if there is no image set, or a row is bad and ``skip_bad`` is false, or no good row is left.
+    Of a set at an address the copy is given; its pictures need not be there. With ``skip_bad``, bad rows are left out
+    and listed in ``skipped`` instead of refusing the whole set. Raises ImageSetError if there is no image set, or a row
+    is bad and ``skip_bad`` is false, or no good row is left.
     """
-    folder = Path(folder)
+    copy = folder if isinstance(folder, FolderCopy) else None
+    folder = Path(folder.path if isinstance(folder, FolderCopy) else folder)
     parsed, problems = _read_rows(folder, METADATA, SampleColumns)
     mixed = [*mixed_columns(parsed), *unholdable_seeds(parsed)]
     bad = {problem.row for problem in mixed}
     problems += mixed
-    files = FolderIndex(folder)
+    files = ListedFolder(copy) if copy else FolderIndex(folder)
     seen_files: dict[str, int] = {}
     seen_keys: dict[tuple[Any, ...], int] = {}
     seen_ids: dict[str, int] = {}
@@ -125,7 +131,7 @@ def read_image_set(folder: str | Path, skip_bad: bool = False) -> ImageSet:
             what = f"column 'system' names {n_systems:,} systems and at most {MOST_SYSTEMS} can be compared"
             raise ImageSetError(folder, Problem(None, what, "look whether it is the right column", name))
     outcomes = _outcomes(requests)
-    return ImageSet(folder, rows, line_numbers, problems, loader_warnings(rows), outcomes)
+    return ImageSet(folder, rows, line_numbers, problems, loader_warnings(rows), outcomes, copy)
 
 
 def read_requests(folder: Path) -> list[dict[str, Any]] | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evals.files.addresses import FolderCopy
 from evals.imageset.columns import misspelt
 from evals.imageset.contract import METADATA
 from evals.imageset.prompts import words_of_prompt
@@ -140,6 +141,18 @@ class FolderIndex:
             if not os.path.isfile(real):
                 return f"the file {name!r} does not exist", "add the file or take the row out"
         return None
+
+
+class ListedFolder(FolderIndex):
+    """What the folders of a set at an address contain: there are files and no links."""
+
+    def __init__(self, copy: FolderCopy) -> None:
+        """Look into the folder at the copy's address."""
+        super().__init__(copy.path)
+        self.copy = copy
+
+    def _entries(self, parent: str) -> dict[str, bool] | None:
+        return dict.fromkeys(self.copy.entries(parent), False)
 
 
 def path_problem(number: int, row: Mapping[str, Any], files: FolderIndex) -> Problem | None:

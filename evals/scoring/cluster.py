@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evals.files.addresses import AddressError, download
 from evals.imageset.contract import METADATA
+from evals.imageset.decoding import check_header
 from evals.imageset.imageset import file_sha256
 from evals.scoring.decoders import Decoders, Unreadable
 from evals.scoring.engine import FeatureKey, FeatureTable, Findings, Needs
@@ -39,9 +41,12 @@ def check_installed() -> None:
 
 @dataclass(frozen=True)
 class Job:
-    """What every worker is told once: where the pictures are, and the weights and version of each encoder by name."""
+    """What every worker is told once: where the pictures are, and the weights and version of each encoder by name.
 
-    folder: Path
+    ``place`` is an address, or a folder that every machine has at the same path.
+    """
+
+    place: str | Path
     metadata_sha256: str | None
     encoders: Mapping[str, tuple[str | None, str]]
     device: str
@@ -84,9 +89,10 @@ class Worker:
                 self.encoders[name] = encoder
         except EncoderUnavailable as error:
             self.refusal = f"{error}; install the same packages and weights on every machine"
-        if not self.refusal and file_sha256(job.folder / METADATA) != job.metadata_sha256:
+        place = job.place
+        if not self.refusal and isinstance(place, Path) and file_sha256(place / METADATA) != job.metadata_sha256:
             self.refusal = (
-                f"{job.folder} is not there, or is another image set; put the set on a disk that every machine has at "
+                f"{place} is not there, or is another image set; put the set on a disk that every machine has at "
                 "the same path, or at an address such as s3://"
             )
 
@@ -97,15 +103,29 @@ class Worker:
     def _compute(self, part: Part) -> Answer:
         if self.refusal:
             return Answer(len(part.pictures), refusal=self.refusal)
-        with tempfile.TemporaryDirectory(prefix="twinlens-") as scratch, FeatureCache(Path(scratch)).closing() as cache:
-            table = FeatureTable(self.job.folder, cache, self.decoders, _silent, part.unreadable, part.recorded)
+        with (
+            tempfile.TemporaryDirectory(prefix="twinlens-") as name,
+            FeatureCache(Path(name, "cache")).closing() as cache,
+        ):
             features = {key: self.encoders[key.encoder] for key in part.features}
             try:
+                folder, unreadable = self._pictures(part, Path(name, "pictures"))
+                table = FeatureTable(folder, cache, self.decoders, _silent, unreadable, part.recorded)
                 table.fill(Needs(dict.fromkeys(part.pictures), features))
-            except (EncoderUnavailable, MemoryError) as error:
+            except (AddressError, EncoderUnavailable, MemoryError) as error:
                 return Answer(len(part.pictures), refusal=str(error) or "the memory does not suffice")
             shards = {name: lines for name, lines in cache.shards().items() if not name.startswith("files/")}
             return Answer(len(part.pictures), table.findings(), shards)
+
+    def _pictures(self, part: Part, folder: Path) -> tuple[Path, Mapping[ImageKey, Unreadable]]:
+        """Return where the pictures of a part are, and which are none; those at an address are fetched first."""
+        if isinstance(self.job.place, Path):
+            return self.job.place, part.unreadable
+        names = {name for key in part.pictures for name in (*key.files, key.like) if name}
+        download(self.job.place, sorted(names), folder)
+        headers = {key: check_header(folder / key.name) for key in part.pictures if key.kind in ("file", "mask")}
+        bad = {key: Unreadable("unreadable_image", what) for key, what in headers.items() if what}
+        return folder, {**bad, **part.unreadable}
 
 
 def fill(table: FeatureTable, needs: Needs, device: str = "auto", workers: int | None = None) -> None:
@@ -124,7 +144,8 @@ def fill(table: FeatureTable, needs: Needs, device: str = "auto", workers: int |
     if not rows:
         return
     encoders = {each.name: (each.weights_sha256, each.version) for each in missing.features.values()}
-    job = Job(table.folder.resolve(), file_sha256(table.folder / METADATA), encoders, device)
+    place = table.copy.address if table.copy else table.folder.resolve()
+    job = Job(place, file_sha256(table.folder / METADATA), encoders, device)
     done, total = 0, sum(len(pickle.loads(row["part"]).pictures) for row in rows)
     with _ray(workers) as ray:
         size, resources = _workers(ray.cluster_resources(), device, workers)

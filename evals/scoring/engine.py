@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import logging
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from evals.files.addresses import FolderCopy
 from evals.files.regular_files import open_regular
 from evals.imageset.decoding import (
     DECODING_VERSION,
@@ -105,11 +107,12 @@ class FeatureTable:
         progress: Progress,
         unreadable: Mapping[ImageKey, Unreadable],
         recorded: Mapping[ImageKey, Mapping[str, str]] | None = None,
+        copy: FolderCopy | None = None,
     ) -> None:
         """Keep where the pictures lie, where features are kept, who decodes, and what is known not to be an image.
 
         ``recorded`` are the hashes that pictures must have, by ``file_sha256`` or ``pixel_sha256``; one that has
-        another is not the picture that is meant.
+        another is not the picture that is meant. ``copy`` tells that the folder is the copy of one at an address.
         """
         self.folder = folder
         self.cache = cache
@@ -124,6 +127,7 @@ class FeatureTable:
         self._hash: dict[ImageKey, str] = {}
         self._file_hash: dict[ImageKey, str] = {}
         self.recorded = recorded or {}
+        self.copy = copy
         self._sources: dict[tuple[str, str], tuple[Encoder, FeatureStore]] = {}
         self._known_files = cache.store("files", "decoding", None, DECODING_VERSION)
 
@@ -268,14 +272,18 @@ class FeatureTable:
 
     def hashes(self, file_name: str) -> dict[str, str]:
         """Return the hashes of a picture's file and pixels as they were scored, nothing where it was not opened."""
-        key = ImageKey("file", file_name)
-        return {"file_sha256": self._file_hash[key], "pixel_sha256": self._hash[key]} if key in self._hash else {}
+        key = next((key for kind in ("file", "mask") if (key := ImageKey(kind, file_name)) in self._hash), None)
+        return {"file_sha256": self._file_hash[key], "pixel_sha256": self._hash[key]} if key else {}
 
     def _stamp(self, key: ImageKey) -> str | None:
         """Identify a file without reading it, as version control does: where, which, how big, and when changed."""
         if not key.files:
             return None
         identity = f"2|{key.kind}".encode()
+        if self.copy:
+            there = [self.copy.identity(name) for name in key.files]
+            stamp = json.dumps([key.kind, self.copy.address, *zip(key.files, there, strict=True)])
+            return None if None in there else hashlib.sha256(stamp.encode()).hexdigest()
         for path in (self.folder / name for name in key.files):
             try:
                 facts = path.stat()

@@ -66,7 +66,7 @@ def provenance(
         "image_set": {
             # The folder's name, or the run's where it lies inside a run.
             "name": folder.parent.name if folder.name == IMAGES else folder.name,
-            "path": str(folder),
+            "path": image_set.copy.address if image_set.copy else str(folder),
             "path_in_run": IMAGES if folder == (out / IMAGES).resolve() else None,
             "rows": len(image_set.rows) + len(image_set.skipped),
             "scored_rows": len(image_set.rows),

@@ -12,6 +12,7 @@ from typing import Any
 
 import filelock
 
+from evals.files.addresses import place_of
 from evals.files.yaml_files import suggestion
 from evals.imageset.checksums import changed_file, eval_of
 from evals.imageset.contract import CHECKSUMS, IMAGES, METADATA, PROVENANCE, SAMPLES
@@ -25,6 +26,7 @@ from evals.imageset.imageset import (
     write_atomically,
 )
 from evals.imageset.prompts import with_one_text_a_prompt
+from evals.imageset.remote import copy_of_set, run_on_this_machine
 from evals.imageset.validation import Problem
 from evals.run import Run, image_set_of, run_files, sealed
 from evals.scoring.decoders import Decoders, Unreadable
@@ -48,6 +50,18 @@ def no_progress(label: str, done: int, total: int) -> None:
     """Show nothing."""
 
 
+def _with_addresses(function: Callable[..., Run]) -> Callable[..., Run]:
+    """Let a stage write to a run at an address as it does to a folder."""
+
+    @functools.wraps(function)
+    def with_addresses(source: str | Path, out: str | Path, *others: Any, **named: Any) -> Run:
+        with run_on_this_machine(out) as folder:
+            return function(source, folder, *others, **named)
+
+    return with_addresses
+
+
+@_with_addresses
 def score(
     source: str | Path,
     out: str | Path,
@@ -65,9 +79,9 @@ def score(
     Parameters
     ----------
     source
-        An image set, or a run folder with one in ``images/``.
+        An image set, or a run folder with one in ``images/``; a path, or an address such as ``s3://bucket/set``.
     out
-        The run folder. If it holds a run of the same image set, what was computed there is used again.
+        The run folder, or its address. If it holds a run of the same image set, what was computed there is used again.
     metrics
         Ids or dimensions (``identity.self``, ``text``); by default every metric whose columns the set has.
     encoders
@@ -104,10 +118,15 @@ def score(
     started = time.perf_counter()
     fill = _filling(engine, device, workers)
     out = Path(out)
-    folder = _image_set_folder(Path(source))
-    _refuse_changed(folder)
+    place = place_of(source)
+    folder = _image_set_folder(place) if isinstance(place, Path) else copy_of_set(place)
+    _refuse_changed(folder if isinstance(folder, Path) else folder.path)
     image_set = read_image_set(folder, skip_bad)
-    bad = _bad_headers(image_set, progress)
+    if image_set.copy and engine == "local":
+        progress("pictures to fetch", 0, len(image_set.rows))
+        image_set.copy.fetch_files({key.name for row in image_set.rows for key in picture_keys(row)})
+    # Pictures that are not here are looked at by the workers that fetch them.
+    bad = {} if image_set.copy and engine != "local" else _bad_headers(image_set, progress)
     if not skip_bad:
         _refuse(image_set, bad)
     rows = with_one_text_a_prompt(image_set.rows)
@@ -116,7 +135,9 @@ def score(
     chosen = choose_encoders(roles_of(specs), encoders, device, _preferred_encoders(eval_of(image_set.folder)))
     cache = FeatureCache(Path(features) if features else out / "features")
     with _only_writer(out), cache.closing(), Decoders() as decoders:
-        table = FeatureTable(image_set.folder, cache, decoders, progress, bad, _recorded_hashes(image_set))
+        table = FeatureTable(
+            image_set.folder, cache, decoders, progress, bad, _recorded_hashes(image_set), image_set.copy
+        )
         needs = collect_needs(((spec, plan) for spec in specs for plan in plan_subjects(spec, rows)), rows, chosen)
         fill(table, needs)
         if not skip_bad:
@@ -269,6 +290,8 @@ def _recorded_hashes(image_set: ImageSet) -> dict[ImageKey, Mapping[str, str]]:
 def _input_hashes(image_set: ImageSet, table: FeatureTable) -> dict[str, str | None]:
     """Return the hash of each file behind the tables: as it was decoded, else as it is now."""
     names = sorted(input_names(image_set.rows, image_set.folder))
+    if image_set.copy:
+        image_set.copy.fetch_files(name for name in names if not (table.hashes(name) or name.startswith("../")))
     return {name: table.hashes(name).get("file_sha256") or file_sha256(image_set.path(name)) for name in names}
 
 

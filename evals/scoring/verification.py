@@ -159,7 +159,9 @@ def _changed_pictures(run: Run) -> tuple[list[str], list[str]]:
         inputs = {name: of_file for name, of_file in known if isinstance(of_file, str)}
     recorded: dict[str, str | None] = inputs
     changed, not_covered = list[str](), list[str]()
-    for name in sorted({*recorded, *input_names(rows, run.image_set)}):
+    names = sorted({*recorded, *input_names(rows, run.image_set)})
+    run.fetch(name for name in names if not name.startswith("../"))
+    for name in names:
         path = run.image_set / name
         now = file_sha256(path)
         if name not in recorded:

@@ -111,7 +111,7 @@ def test_what_a_run_has_computed_is_not_given_out_again(mixed_set, tmp_path, one
     ("name", "change", "sentence"),
     [
         ("encoders", lambda job: dict.fromkeys(job.encoders, ("0" * 64, "1")), "other weights .* on every machine"),
-        ("folder", lambda job: job.folder / "elsewhere", "elsewhere is not there.* an address such as s3://"),
+        ("place", lambda job: job.place / "elsewhere", "elsewhere is not there.* an address such as s3://"),
     ],
 )
 def test_a_worker_that_cannot_compute_says_why(mixed_set, tmp_path, one_process, monkeypatch, name, change, sentence):

@@ -1,0 +1,150 @@
+"""Image sets and runs at an address: read through a copy, written back, and no file of theirs leads out of it."""
+
+import json
+import re
+
+import fsspec
+import pytest
+from click.testing import CliRunner
+
+from evals import load_run
+from evals.cli.main import main
+from evals.files.addresses import AddressError, FolderCopy, copy_path, download
+from evals.scoring.stage import score
+from tests.cluster.conftest import assert_same_run
+
+METRICS = ["reproducibility.identical", "quality.sharpness"]
+
+
+@pytest.fixture
+def memory(monkeypatch, tmp_path):
+    """Return an empty storage in memory; copies of it go to the test's folder."""
+    monkeypatch.setenv("TWINLENS_COPIES", str(tmp_path / "copies"))
+    storage = fsspec.filesystem("memory")
+    storage.store.clear()
+    storage.pseudo_dirs[:] = [""]
+    return storage
+
+
+@pytest.fixture
+def set_in_memory(memory, mixed_set):
+    memory.put(f"{mixed_set}/", "/bucket/set/", recursive=True)
+    return "memory://bucket/set"
+
+
+def test_a_set_at_an_address_gives_the_run_that_it_gives_here(set_in_memory, mixed_set, memory, tmp_path):
+    here = score(mixed_set, tmp_path / "here", METRICS, skip_bad=True)
+    done = score(set_in_memory, "memory://bucket/run", METRICS, skip_bad=True)
+    assert_same_run(done, here)
+    assert done.provenance["image_set"]["path"] == set_in_memory
+    stored = set(memory.find("/bucket/run"))
+    assert {f"/bucket/run/{name}" for name in ("provenance.json", "samples.jsonl", "scores.parquet")} <= stored
+    assert any(path.endswith(".shard") for path in stored)
+
+
+def test_what_was_scored_at_an_address_is_fetched_and_computed_again_only_where_it_changed(
+    set_in_memory, memory, tmp_path, monkeypatch
+):
+    before = score(set_in_memory, tmp_path / "run", METRICS, skip_bad=True)
+    fetched = []
+    get_file = type(memory).get_file
+
+    def get(storage, path, *others):
+        fetched.append(path)
+        get_file(storage, path, *others)
+
+    monkeypatch.setattr(type(memory), "get_file", get)
+    after = score(set_in_memory, tmp_path / "run", METRICS, skip_bad=True)
+    assert fetched == []
+    assert_same_run(after, before)
+    name = before.samples.file_name.iloc[0]
+    memory.pipe_file(f"/bucket/set/{name}", b"no picture any more")
+    changed = score(set_in_memory, tmp_path / "run", METRICS, skip_bad=True)
+    assert fetched == [f"/bucket/set/{name}"]
+    assert len(changed.provenance["unreadable"]) == len(before.provenance["unreadable"]) + 1
+
+
+def test_a_run_at_an_address_is_rated_and_reported_from_a_machine_that_did_not_score_it(
+    set_in_memory, memory, tmp_path, monkeypatch
+):
+    score(set_in_memory, "memory://bucket/run", METRICS, skip_bad=True)
+    monkeypatch.setenv("TWINLENS_COPIES", str(tmp_path / "of another machine"))
+    for command in (["rate", "memory://bucket/run", "--json"], ["report", "memory://bucket/run"]):
+        done = CliRunner().invoke(main, command)
+        assert done.exit_code == 0, done.output
+    stored = {path.removeprefix("/bucket/run/") for path in memory.find("/bucket/run")}
+    assert {"ratings.json", "report/index.html"} <= stored
+    # The page shows pictures, which were fetched for it; none of them is written back to the run.
+    assert not any(name.startswith("images/") for name in stored)
+    run = load_run("memory://bucket/run")
+    assert run.image_path(run.samples.sample_id.iloc[0]).is_file()
+    verified = CliRunner().invoke(main, ["verify", "memory://bucket/run", "--sample", "0"])
+    assert "every file is what it was" in verified.output
+
+
+def test_a_generated_run_at_an_address_knows_its_eval(memory, mixed_set, tmp_path):
+    memory.put(f"{mixed_set}/", "/bucket/run/images/", recursive=True)
+    memory.pipe_file("/bucket/run/images/ledger.jsonl", b"")
+    memory.pipe_file("/bucket/run/eval.yaml", b"name: [")
+    done = CliRunner().invoke(main, ["score", "memory://bucket/run", "--out", str(tmp_path / "run")])
+    assert done.exit_code == 2
+    assert "eval.yaml" in done.stderr
+
+
+def test_a_row_that_the_storage_has_no_file_for_is_refused_like_one_of_a_folder(set_in_memory, memory, tmp_path):
+    rows = memory.cat_file("/bucket/set/metadata.jsonl").decode().splitlines()
+    for name, sentence in (("images/gone.png", "does not exist"), ("../other/x.png", "leads out of the folder")):
+        row = json.loads(rows[0]) | {"file_name": name}
+        memory.pipe_file("/bucket/set/metadata.jsonl", "\n".join([json.dumps(row), *rows[1:]]).encode())
+        done = CliRunner().invoke(main, ["score", set_in_memory, "--out", str(tmp_path / "run")])
+        assert done.exit_code == 2
+        assert sentence in done.stderr
+
+
+@pytest.mark.parametrize("name", ["../../evil.yaml", "/etc/evil", "a//b", "a/./b", "a\\b", "C:/x", ""])
+def test_no_name_leads_out_of_the_folder(memory, tmp_path, name):
+    with pytest.raises(AddressError, match=r"leads out of its folder|no folder"):
+        download("memory://bucket/run", [name], tmp_path / "copy")
+
+
+def test_a_listing_that_leads_out_of_the_folder_is_refused(memory, monkeypatch):
+    memory.pipe_file("/bucket/run/suites/a.yaml", b"")
+    listed = {"/bucket/run/suites/../../../evil.yaml": {"name": "", "size": 1, "type": "file"}}
+    monkeypatch.setattr(type(memory), "find", lambda self, path, detail: listed)
+    with pytest.raises(AddressError, match=r"evil.yaml.*delete it there"):
+        FolderCopy("memory://bucket/run").fetch("suites")
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("nowhere://bucket/set", "cannot be opened|cannot be used"),
+        ("memory://", "is not the address of a folder"),
+        ("memory://bucket/../x", "is not the address of a folder"),
+        ("memory://bucket/none", "metadata.jsonl"),
+    ],
+)
+def test_an_address_that_cannot_be_read_is_one_sentence(memory, tmp_path, address, sentence):
+    done = CliRunner().invoke(main, ["score", address, "--out", str(tmp_path / "run")])
+    assert done.exit_code == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert re.search(sentence, done.stderr)
+
+
+def test_what_is_gone_there_goes_here_and_what_is_new_here_stays(memory):
+    for name in ("eval.yaml", "suites/a.yaml"):
+        memory.pipe_file(f"/bucket/run/{name}", b"1")
+    copy = FolderCopy("memory://bucket/run")
+    copy.fetch("eval.yaml", "suites", "features")
+    (copy.path / "features").mkdir()
+    (copy.path / "features/new.shard").write_bytes(b"2")
+    memory.rm_file("/bucket/run/suites/a.yaml")
+    again = FolderCopy("memory://bucket/run")
+    again.fetch("eval.yaml", "suites", "features")
+    assert copy_path("memory://bucket/run") == again.path
+    assert sorted(path.name for path in again.path.rglob("*.*") if not path.name.startswith(".")) == [
+        "eval.yaml",
+        "new.shard",
+    ]
+    assert again.upload("provenance.json") == ["features/new.shard"]
+    assert FolderCopy("memory://bucket/run").upload("provenance.json") == []
