@@ -161,6 +161,7 @@ class Run:
         """Read the score table anew, ``details`` parsed to dicts or, where nobody looks at them, left on disk."""
         import pandas as pd
         import pyarrow as pa
+        import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
         path = self.path / SCORES
@@ -171,9 +172,11 @@ class Run:
             wanted = [name for name in columns.names if with_details or name != "details"]
             # A whole number stays one beside a null, and beyond 2**53.
             whole = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}
-            table: pd.DataFrame = pq.read_table(path, columns=wanted).to_pandas(types_mapper=whole.get)
-            if table["metric"].isna().any() or not all(ids is not None and len(ids) for ids in table["subject"]):
+            stored = pq.read_table(path, columns=wanted)
+            lengths = pc.list_value_length(stored["subject"])
+            if stored["metric"].null_count or lengths.null_count or pc.any(pc.equal(lengths, 0)).as_py():
                 raise ValueError
+            table: pd.DataFrame = stored.to_pandas(types_mapper=whole.get)
             if not with_details:
                 return table
             table["details"] = [json.loads(text) if isinstance(text, str) else {} for text in table["details"]]

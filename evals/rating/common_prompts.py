@@ -64,7 +64,7 @@ def common_prompts(samples: pd.DataFrame, requests: pd.DataFrame | None) -> list
     if requests is not None:
         asked = pd.concat([asked, _asked(requests, samples, requests)])
     of_suites: dict[str, dict[str, dict[str, str]]] = {}
-    for suite, system, prompt, text in asked.dropna().astype(str).itertuples(index=False, name=None):
+    for suite, system, prompt, text in asked.dropna().astype(str).astype(object).itertuples(index=False, name=None):
         of_suites.setdefault(suite, {}).setdefault(system, {}).setdefault(prompt, text)
     return [
         _common(suite, systems, a, b)

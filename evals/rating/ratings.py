@@ -91,7 +91,7 @@ def _few_prompts(rows: Sequence[SystemMean]) -> Iterator[str]:
 
 def _mixed_encoders(scores: pd.DataFrame) -> Iterator[str]:
     way = ["metric_version", "encoder", "weights_sha256"]
-    scored = scores[scores["value"].notna()]
+    scored = scores.loc[scores["value"].notna(), ["metric", "suite", "prompt_id", *way]]
     n_ways = scored[["metric", *way]].drop_duplicates()["metric"].value_counts()
     for metric_id in sorted(n_ways[n_ways > 1].index):
         rows = scored[scored["metric"] == metric_id]

@@ -79,7 +79,8 @@ def moments_of(rows: pd.DataFrame, column: str) -> Numbers:
 def texts_of(rows: pd.DataFrame, column: str) -> list[str | None]:
     """Return a column as texts, None where there is no value."""
     values = column_of(rows, column)
-    return [None if missing else str(value) for value, missing in zip(values, values.isna(), strict=True)]
+    cells = zip(values.astype(object).tolist(), values.isna().tolist(), strict=True)
+    return [None if missing else str(value) for value, missing in cells]
 
 
 def prompts_of(rows: pd.DataFrame) -> npt.NDArray[np.intp]:

@@ -261,13 +261,17 @@ def _score(metric: str, values: Sequence[tuple[float | None, str]], of_row: bool
     """Return the mean of a metric over what was measured for one prompt, and what is missing from it."""
     spec = _SPECS[metric]
     numbers = [value for value, _ in values if value is not None]
-    reasons = Counter(formatting.reason(reason) for value, reason in values if value is None)
-    missing = "; ".join(f"{text} ({n})" if len(values) > 1 else text for text, n in sorted(reasons.items()))
+    missing = _missing(values) if len(numbers) < len(values) else ""
     if not numbers:
         return Score(metric, spec.title, missing, False, of_row)
     text = formatting.quantity(sum(numbers) / len(numbers), spec.unit)
     text += f" (mean of {len(numbers)})" if len(numbers) > 1 else ""
     return Score(metric, spec.title, f"{text}; {missing}" if missing else text, True, of_row)
+
+
+def _missing(values: Sequence[tuple[float | None, str]]) -> str:
+    reasons = Counter(formatting.reason(reason) for value, reason in values if value is None)
+    return "; ".join(f"{text} ({n})" if len(values) > 1 else text for text, n in sorted(reasons.items()))
 
 
 def _pair(here: _Measured, labels: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> Pair | None:

@@ -1,50 +1,92 @@
-"""How long a million measurements take to be rated and how much memory; run with ``make benchmark``.
+"""How long rating and reporting take at scale, and how much memory; run with ``make benchmark``.
 
-20,000 prompts in five suites, two systems, 25 metrics of single images. The second table has as many rows, of which
-four in ten are controls. Each is read and rated in a process of its own, so that the peak is the rating's alone.
-Rating is to end within 20 s and 4 GB; on a busy machine the processor's time tells more than the clock's.
+Runs of two systems on five suites are written first: metrics of single images, one value in twenty missing, pictures
+of 512 px. Each line of the table is then done in a process of its own, so that the peak is that line's alone.
 """
 
+import json
 import multiprocessing
 import os
 import resource
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import PIL.Image
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from evals.rating import award_stars, rate
+from evals.imageset.contract import IMAGES, METADATA, SCORES
+from evals.imageset.imageset import read_image_set
+from evals.rating.stage import rate_run
+from evals.reporting import write_report
+from evals.run import Run
 from evals.scoring.table import schema
 from metrics.catalogue import METRICS
+from tests.run_folder import write_lines, write_run
 
-SUITES, PROMPTS, SYSTEMS = 5, 20_000, ("left", "right")
+SUITES, SYSTEMS = 5, ("left", "right")
 OF_IMAGES = [spec for spec in METRICS if spec.subject == "sample"]
-PLAIN = OF_IMAGES[:25]
-CONTROLLED = [spec for spec in OF_IMAGES if "shuffled_prompt" in spec.controls or "rendered_text" in spec.controls][:5]
-COLUMNS = [name for name in schema().names if name != "details"]
+PLAIN = [(spec.id, None) for spec in OF_IMAGES[:25]]
+CONTROLLED = [spec for spec in OF_IMAGES if {"shuffled_prompt", "rendered_text"} & set(spec.controls)][:5]
+WITH_CONTROLS = PLAIN[:15] + [(spec.id, spec.controls[0]) for spec in CONTROLLED for _ in range(2)]
+DETAILS = json.dumps({"read": ["OPEN", "LATE"], "expected": ["OPEN LATE"], "errors": 0, "characters": 9})
+
+Rows = Sequence[tuple[str, str | None]]
+"""Metrics, each with the name of its control or none: so many measurements has a sample."""
 
 
-def measurements(metric: str, control: str | None, seed: int) -> pa.Table:
-    """Return one measurement for every prompt and system, one in twenty without a value."""
-    n = PROMPTS * len(SYSTEMS)
-    prompt, system = np.divmod(np.arange(n), len(SYSTEMS))
+def write_big_run(folder: Path, prompts: int, rows: Rows, pictured: bool = False) -> None:
+    """Write a scored run of so many prompts, one picture of each system; the files of pictures may be left out."""
+    samples = [_sample(prompt, system) for prompt in range(prompts) for system in SYSTEMS]
+    images = folder / IMAGES / "images"
+    images.mkdir(parents=True)
+    if pictured:
+        for place, sample in enumerate(samples):
+            _draw(folder / IMAGES / sample["file_name"], place)
+    with pq.ParquetWriter(folder / SCORES, schema(), compression="zstd") as writer:
+        for seed, (metric, control) in enumerate(rows):
+            writer.write_table(_measurements(samples, metric, control, seed))
+    write_lines(folder / IMAGES / METADATA, samples)
+    write_run(folder, samples, requests=[{**sample, "outcome": "ok", "latency_s": 5.0} for sample in samples])
+
+
+def _sample(prompt: int, system: str) -> dict[str, Any]:
+    return {
+        "file_name": f"images/{prompt}-{system}.jpg",
+        "sample_id": f"sample-{prompt}-{system}",
+        "system": system,
+        "suite": f"suite-{prompt % SUITES}",
+        "prompt_id": f"prompt-{prompt}",
+        "prompt": f"A sign over door {prompt} that says OPEN LATE",
+        "seed": 1,
+        "repeat": 0,
+        "width": 512,
+        "height": 512,
+    }
+
+
+def _draw(path: Path, seed: int) -> None:
+    blocks = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    PIL.Image.fromarray(blocks).resize((512, 512), PIL.Image.Resampling.BICUBIC).save(path, quality=90)
+
+
+def _measurements(samples: Sequence[dict[str, Any]], metric: str, control: str | None, seed: int) -> pa.Table:
+    """Return one measurement for every sample, one in twenty without a value."""
+    n = len(samples)
     rng = np.random.default_rng(seed)
-    value = rng.beta(5, 2, PROMPTS)[prompt] * 0.5 + 0.5 * rng.beta(5, 2, n) - (0.2 if control else 0.0)
+    shared = np.repeat(rng.beta(5, 2, n // len(SYSTEMS)), len(SYSTEMS))
+    value = 0.5 * shared + 0.5 * rng.beta(5, 2, n) - (0.2 if control else 0.0)
     unscored = rng.random(n) < 0.05
     columns = {
-        "system": np.array(SYSTEMS)[system],
-        "suite": np.char.add("suite-", (prompt % SUITES).astype(str)),
-        "prompt_id": np.char.add("prompt-", prompt.astype(str)),
-        "subject": [[f"sample-{place}"] for place in range(n)],
-        "seed": np.full(n, 1),
-        "repeat": np.zeros(n, int),
-        "sequence_id": pa.nulls(n),
+        name: [sample[name] for sample in samples] for name in ("system", "suite", "prompt_id", "seed", "repeat")
+    }
+    columns |= {
+        "subject": [[sample["sample_id"]] for sample in samples],
         "metric": np.full(n, metric),
         "metric_version": np.ones(n, int),
         "encoder": np.full(n, "open_clip:ViT-B-32/laion2b_s34b_b79k"),
@@ -52,46 +94,67 @@ def measurements(metric: str, control: str | None, seed: int) -> pa.Table:
         "control": np.full(n, control) if control else pa.nulls(n),
         "value": pa.array(value, mask=unscored),
         "reason": pa.array(np.where(unscored, "no_face", None).tolist(), pa.string()),
-        "details": np.full(n, "{}"),
+        "details": np.full(n, DETAILS),
     }
-    return pa.table({field.name: pa.array(columns[field.name]).cast(field.type) for field in schema()}, schema())
+    return pa.table([pa.array(columns.get(field.name, pa.nulls(n))).cast(field.type) for field in schema()], schema())
 
 
-def write_table(path: Path, rows: list[tuple[str, str | None]]) -> None:
-    with pq.ParquetWriter(path, schema(), compression="zstd") as writer:
-        for seed, (metric, control) in enumerate(rows):
-            writer.write_table(measurements(metric, control, seed))
+def rate_it(folder: Path) -> str:
+    return f"{len(rate_run(Run(folder))['differences'])} differences"
 
 
-def time_rating(path: Path, what: str) -> None:
-    """Print how long each step takes, on the clock and on the processor, and the peak memory until then."""
-    scores = timed("read the table", lambda: pd.read_parquet(path, columns=COLUMNS))
-    ratings = timed("rate it", lambda: rate(scores))
-    timed("award stars", lambda: award_stars(scores, None, ratings["controls"], ()))
-    print(f"{what}: {len(scores):,} measurements, {len(ratings['differences'])} differences\n")
+def open_table(folder: Path) -> str:
+    run = Run(folder)
+    return f"{len(run.scores):,} measurements of {len(run.samples):,} samples"
 
 
-def timed(step: str, work: Callable[[], Any]) -> Any:
-    wall, cpu = time.perf_counter(), time.process_time()
-    found = work()
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{step:<20}{wall:>8.1f} s{cpu:>8.1f} s CPU{peak_mib:>8.0f} MiB")
-    return found
+def open_images(folder: Path) -> str:
+    return f"{len(read_image_set(folder / IMAGES).rows):,} pictures"
+
+
+def report_it(folder: Path) -> str:
+    page = write_report(Run(folder), folder / "report")
+    return f"{sum(path.stat().st_size for path in page.parent.glob('*.*')) / 2**20:.1f} MiB of pages"
+
+
+def in_process(work: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what a function says in a process of its own."""
+    ours, theirs = multiprocessing.get_context("spawn").Pipe(duplex=False)
+    process = multiprocessing.get_context("spawn").Process(target=_work, args=(theirs, work, *arguments))
+    process.start()
+    theirs.close()
+    said = ours.recv()
+    process.join()
+    return said
+
+
+def _work(pipe: Connection, work: Callable[..., Any], *arguments: Any) -> None:
+    before_s = time.perf_counter()
+    result = work(*arguments)
+    seconds, peak_kib = time.perf_counter() - before_s, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    pipe.send((result, seconds, peak_kib / 1024))
 
 
 def main() -> None:
-    print(f"{os.cpu_count()} cores")
-    own = [(spec.id, None) for spec in PLAIN]
-    controls = [(spec.id, spec.controls[0]) for spec in CONTROLLED for _ in range(2)]
-    spawned = multiprocessing.get_context("spawn")
-    with tempfile.TemporaryDirectory() as folder:
-        for what, rows in (("own values alone", own), ("with controls", own[: len(own) - len(controls)] + controls)):
-            path = Path(folder) / "scores.parquet"
-            for work, arguments in ((write_table, (path, rows)), (time_rating, (path, what))):
-                process = spawned.Process(target=work, args=arguments)
-                process.start()
-                process.join()
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
+    print(f"| {'what':<52} | {'seconds':>7} | {'limit':>5} | {'peak MiB':>8} | {'result':<44} |")
+    print(f"|{'-' * 54}|{'-' * 8}:|{'-' * 6}:|{'-' * 9}:|{'-' * 46}|")
+    with tempfile.TemporaryDirectory() as name:
+        for prompts, rows, pictured, lines in (
+            (20_000, PLAIN, False, [("rate 1,000,000 measurements", rate_it, 20)]),
+            (20_000, WITH_CONTROLS, False, [("rate 1,000,000, four in ten of controls", rate_it, 20)]),
+            (2_000, PLAIN, True, [
+                ("open a score table of 100,000 rows", open_table, 5),
+                ("report of 2,000 prompts, 4,000 pictures to copy", report_it, None),
+                ("report of 2,000 prompts, its pictures there", report_it, 10),
+            ]),
+            (50_000, PLAIN[:1], True, [("open an image set of 100,000 rows", open_images, 5)]),
+        ):  # fmt: skip
+            folder = Path(name) / f"{prompts}-{len(rows)}-{len(lines)}"
+            in_process(write_big_run, folder, prompts, rows, pictured)
+            for what, work, limit_s in lines:
+                result, seconds, peak_mib = in_process(work, folder)
+                print(f"| {what:<52} | {seconds:>7.1f} | {limit_s or '':>5} | {peak_mib:>8.0f} | {result:<44} |")
 
 
 if __name__ == "__main__":

@@ -61,13 +61,22 @@ def _units(table: pd.DataFrame) -> pd.DataFrame:
 
 def _first_names(samples: pd.DataFrame, requests: pd.DataFrame | None) -> pd.Series[str]:
     """Return the first of the ids that ask for the same, by suite, kind and id, for all ids but that first one."""
-    shots = [_shots(samples, _pictures(samples))]
+    shots = [_shots(samples).assign(pictures=_pictures(samples))]
     if requests is not None and {"suite", "prompt_id", "prompt"} <= set(requests):
         worded = requests[requests[["suite", "prompt_id", "prompt"]].notna().all(axis=1)]
-        shots.append(_shots(worded, [None] * len(worded)))
-    by_shot = pd.concat(shots).drop_duplicates([*_UNIT, "prompt_id", "shot"])
-    by_unit = by_shot.sort_values([*_UNIT, "shot", "words"]).groupby(_UNIT)
-    units = by_unit.agg(words=("words", "\n".join), pictures=("pictures", _joined)).reset_index()
+        shots.append(_shots(worded).assign(pictures=None))
+    by_shot = pd.concat(shots).dropna(subset=_UNIT).drop_duplicates([*_UNIT, "prompt_id", "shot"])
+    by_shot["words"] = by_shot["shot"].astype(str) + " " + [words_of_prompt(text) for text in by_shot["prompt"]]
+    asked: dict[tuple[str, bool, str], tuple[list[str], set[str]]] = {}
+    ordered = by_shot.sort_values([*_UNIT, "shot", "words"])[[*_UNIT, "words", "pictures"]].astype(object)
+    for suite, is_sequence, unit, words, pictures in ordered.itertuples(index=False, name=None):
+        of_shots = asked.setdefault((suite, is_sequence, unit), ([], set()))
+        of_shots[0].append(words)
+        of_shots[1].update([pictures] if isinstance(pictures, str) else [])
+    units = pd.DataFrame(
+        [(*unit, "\n".join(words), "\n".join(sorted(along)) or None) for unit, (words, along) in asked.items()],
+        columns=[*_UNIT, "words", "pictures"],
+    )
     alike = ["suite", "is_sequence", "words"]
     known = units.groupby(alike)["pictures"]
     usual = known.transform("first").fillna("").where(known.transform("nunique") < 2, units["unit"])
@@ -76,15 +85,14 @@ def _first_names(samples: pd.DataFrame, requests: pd.DataFrame | None) -> pd.Ser
     return first.set_axis(pd.MultiIndex.from_frame(units[_UNIT]))[(first != units["unit"]).to_numpy()]
 
 
-def _shots(rows: pd.DataFrame, pictures: list[str] | list[None]) -> pd.DataFrame:
-    """Return the words of each row, with the number of the shot, and the pictures that were sent along."""
+def _shots(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return what each row asks for, with the number of the shot."""
     number = pd.to_numeric(column_of(rows, "shot"), errors="coerce").astype(float).fillna(-1.0)
-    words = number.astype(str) + " " + rows["prompt"].astype(str).map(words_of_prompt)
-    references = pd.Series(pictures, rows.index, dtype=object)
-    return _units(rows).assign(prompt_id=rows["prompt_id"], shot=number, words=words, pictures=references)
+    return _units(rows).assign(prompt_id=rows["prompt_id"], shot=number, prompt=rows["prompt"].astype(str))
 
 
 def _pictures(samples: pd.DataFrame) -> list[str]:
+    """Return the pictures that were sent along with each row."""
     made = set(column_of(samples, "file_name"))
     masks = column_of(samples, "mask")
     return [
@@ -92,9 +100,3 @@ def _pictures(samples: pd.DataFrame) -> list[str]:
         repr(([name for name in names if name not in made] if isinstance(names, list) else [], mask))
         for names, mask in zip(column_of(samples, "reference_images"), masks.where(masks.notna(), ""), strict=True)
     ]
-
-
-def _joined(pictures: pd.Series[str]) -> str | None:
-    """Return the different pictures of the shots of which they are known, None where of none."""
-    known = sorted(set(pictures.dropna()))
-    return "\n".join(known) if known else None

@@ -129,7 +129,7 @@ def rating_inputs(
     scores = scores[scores["system"].notna()].reset_index(drop=True)
     measurements = with_prompts(scores)
     by_unit = None if requests is None or requests.empty else with_units(requests)
-    named = set(measurements["system"]) | (set() if by_unit is None else set(by_unit["system"]))
+    named = {*measurements["system"].unique(), *(() if by_unit is None else by_unit["system"].unique())}
     return RatingInputs(
         systems=tuple(system for system in systems if system in named) or tuple(sorted(named)),
         scores=scores,

@@ -16,8 +16,8 @@ def draw_backdrop(setting: Setting, tint: str, side: int, random: np.random.Gene
     shift = random.integers(-22, 23, 3)
     top, bottom = (np.array(PIL.ImageColor.getrgb(colour)) + shift for colour in setting.sky)
     fall = np.linspace(0, 1, large)[:, None, None]
-    sky = np.broadcast_to(top * (1 - fall) + bottom * fall, (large, large, 3))
-    picture = PIL.Image.fromarray(np.clip(sky, 0, 255).astype(np.uint8))
+    sky = np.clip(top * (1 - fall) + bottom * fall, 0, 255).astype(np.uint8)
+    picture = PIL.Image.fromarray(sky).resize((large, large), PIL.Image.Resampling.NEAREST)
     pen = PIL.ImageDraw.Draw(picture)
     horizon = (setting.horizon + float(random.uniform(-0.04, 0.04))) * large
     _draw_scenery(pen, setting, large, horizon, random)
