@@ -44,7 +44,7 @@ def vote(run: Path, rows: str, host: str, port: int, votes_csv: Path | None, del
     pairs = voting_pairs(loaded, [name.strip() for name in rows.split(",") if name.strip()])
     with VoteStore(run, pairs) as store:
         if delete_voter is not None:
-            say(f"deleted: voter {delete_voter} with {store.delete_voter(delete_voter)} votes")
+            say(f"deleted: voter {delete_voter}; answers: {store.delete_voter(delete_voter)}")
         elif votes_csv is not None:
             votes = read_votes_csv(votes_csv, pairs)
             store.add(votes)
@@ -54,10 +54,21 @@ def vote(run: Path, rows: str, host: str, port: int, votes_csv: Path | None, del
             say(f"votes: {len(store.votes())} in {run}; twinlens rate {run} shows what they say")
 
 
+def address_for_others() -> str:
+    """Return the address of this machine in its network: what a machine calls itself, a phone seldom finds."""
+    import socket
+
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect(("192.0.2.1", 9))  # nothing is sent; the system only says from where it would be
+            return str(probe.getsockname()[0])
+    except OSError:
+        return socket.getfqdn()
+
+
 def _serve(run: Run, store: VoteStore, pairs: Sequence[Pair], host: str, port: int) -> None:
     import asyncio
     import secrets
-    import socket
 
     from evals.cli.progress import doing
     from evals.voting.application import VotingPages, is_loopback, serve
@@ -66,7 +77,7 @@ def _serve(run: Run, store: VoteStore, pairs: Sequence[Pair], host: str, port: i
     n_rows = len({pair.row for pair in pairs})
 
     def started(port: int) -> None:
-        name = socket.getfqdn() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+        name = address_for_others() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
         say(f"{len(pairs)} pairs in {n_rows} {'row' if n_rows == 1 else 'rows'}; Ctrl-C ends it, no vote is lost")
         say(f"vote at: http://{name}:{port}/{f'{token}/' if token else ''}")
         doing(f"taking votes at port {port}")

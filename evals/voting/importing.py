@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evals.files.yaml_files import suggestion
-from evals.imageset.tables import Entry, read_table
+from evals.imageset.tables import Entry, TableError, read_table
 from evals.voting.pairs import Pair, Side, VotingError
 from evals.voting.store import voter_name
 from evals.voting.votes import ANSWERS, Vote
@@ -37,6 +37,10 @@ def read_votes_csv(path: Path, pairs: Sequence[Pair]) -> list[Vote]:
         if first is not entry.where:
             raise entry.refuse(f"voter {vote['voter']!r} voted on this pair in {first.split(', ')[-1]}; keep one vote")
         votes.append(vote)
+    if not votes:
+        raise TableError(
+            f"{path.name}: it holds no votes; each is a line below those of the columns {', '.join(COLUMNS)}"
+        )
     return votes
 
 

@@ -264,8 +264,8 @@ class VoteStore:
                 "SELECT count(*) FROM questions WHERE voter = ? AND pair = ? AND check_kind IS NULL", voter, key
             ):
                 raise VotingError(
-                    f"voter {name!r} has voted on row {vote['row']!r}, prompt {vote['prompt_id']!r} before; a pair has "
-                    "one vote a voter, leave the second one out"
+                    f"voter {name!r} has voted on row {vote['row']!r}, prompt {vote['prompt_id']!r} before, or is just "
+                    "being asked about it; a pair has one vote a voter, leave the second one out"
                 )
             self._db.execute(
                 f"INSERT INTO questions VALUES ({', '.join('?' * 16)})",

@@ -141,6 +141,23 @@ def test_a_whole_session_by_keyboard(server, visited):
     assert sum(one["check"] is None for one in votes) == len(pairs)
 
 
+@pytest.mark.parametrize(
+    "answer", [lambda page: page.keyboard.press("a"), lambda page: page.click("button[value=left]")]
+)
+def test_a_picture_that_did_not_come_is_asked_for_again_and_not_judged(server, visited, answer):
+    page = visited(server.address).page
+    page.route("**/right/page", lambda route: route.abort(), times=1)
+    begin(page)
+    first = question(page)
+    page.wait_for_load_state("networkidle")
+    with page.expect_navigation(wait_until="networkidle"):
+        answer(page)
+    assert (question(page), page.title()[:9]) == (first, "Vote 1 of")
+    with page.expect_navigation(wait_until="networkidle"):
+        answer(page)
+    assert page.title().startswith("Vote 2 of ")
+
+
 @pytest.mark.parametrize("window", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_question_pictures_and_answers_fit_the_window(server, visited, window):
     shown = visited(server.address, window)

@@ -20,9 +20,12 @@
     dialog.querySelector("img").addEventListener("click", () => dialog.querySelector(".large").classList.toggle("zoomed"));
     document.getElementById("close").addEventListener("click", () => dialog.close());
     document.getElementById("answers").addEventListener("submit", (event) => {
-      // What was not seen is not judged; a picture that did not come has no width.
-      if (sent || !pictures.every(({ firstElementChild: one }) => one.complete && one.naturalWidth)) event.preventDefault();
-      else sent = true;
+      // What was not seen is not judged; a picture that did not come has no width, and is asked for again.
+      const images = pictures.map((one) => one.firstElementChild);
+      const seen = images.every((one) => one.complete && one.naturalWidth);
+      if (sent || !seen) event.preventDefault();
+      if (images.some((one) => one.complete && !one.naturalWidth)) location.reload();
+      sent ||= seen;
     });
     window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
   }

@@ -1,11 +1,14 @@
 """The command ``twinlens vote``: what it does without a browser, and how it refuses."""
 
 import functools
+import socket
+from unittest.mock import MagicMock
 
 import pytest
 from click.testing import CliRunner
 
 from evals.cli.main import main
+from evals.cli.vote import address_for_others
 from evals.voting.store import read_votes
 from tests.voting_run import SYSTEMS, run_apart, write_voting_run
 
@@ -27,8 +30,18 @@ def test_votes_are_imported_and_a_voter_is_deleted(run, tmp_path):
     done = vote(run, "--import", csv)
     assert (done.exit_code, "6 added" in done.stdout) == (0, True)
     done = vote(run, "--delete-voter", "gull")
-    assert (done.exit_code, "voter gull with 3 votes" in done.stdout) == (0, True)
+    assert (done.exit_code, "voter gull; answers: 3" in done.stdout) == (0, True)
     assert read_votes(run)["voter"].unique().tolist() == ["heron"]
+
+
+@pytest.mark.parametrize("is_connected", [True, False])
+def test_others_are_told_an_address_that_leads_to_this_machine(is_connected, monkeypatch):
+    probe = MagicMock()
+    probe.__enter__.return_value = probe
+    probe.getsockname.return_value = ("10.1.2.3", 5)
+    probe.connect.side_effect = None if is_connected else OSError("network is unreachable")
+    monkeypatch.setattr("socket.socket", lambda *_: probe)
+    assert address_for_others() == ("10.1.2.3" if is_connected else socket.getfqdn())
 
 
 @pytest.mark.parametrize(

@@ -218,6 +218,8 @@ def test_votes_from_elsewhere_are_votes(run, pairs, tmp_path):
         ("3.5", "-1", "seconds '-1' is no time"),
         ("heron", "<b>", "is no name for a voter"),
         ("answer", "verdict", "there is no column 'answer'"),
+        (GOOD, "", "votes.csv: it holds no votes"),
+        (HEAD + GOOD, "", "votes.csv: it holds no votes"),
         (GOOD, GOOD * 2, "line 3: voter 'heron' voted on this pair in line 2"),
     ],
 )
