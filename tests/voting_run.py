@@ -18,6 +18,7 @@ from evals.run import Run
 from evals.voting.application import VotingPages, serve
 from evals.voting.pairs import voting_pairs
 from evals.voting.store import VoteStore
+from evals.voting.votes import Vote
 from tests.run_folder import write_run
 
 SYSTEMS = ("secretive@alpha", "undercover@beta")
@@ -50,6 +51,20 @@ def write_voting_run(folder: Path, n_prompts: int = 6, systems: Sequence[str] = 
                     scores.append({**score, "subject": [row["sample_id"]], "value": value})
     write_metadata(images, samples)
     return write_run(folder, samples, scores)
+
+
+def votes_for(folder: Path, winner: str, loser: str, row: str, suite: str, voters: Sequence[str]) -> list[Vote]:
+    """Return a vote of every voter for one of two systems, on every prompt of a suite."""
+    samples = Run(folder).samples
+    sides = {
+        prompt: [[rows.index[rows["system"].eq(system)][0]] for system in (winner, loser)]
+        for prompt, rows in samples[samples["suite"].eq(suite)].groupby("prompt_id")
+    }
+    return [
+        Vote(voter=voter, question="Which?", row=row, prompt_id=prompt, left=left, right=right, answer="left",
+             seconds=1.0, check=None, expected=None, voted_at=None)
+        for prompt, (left, right) in sides.items() for voter in voters
+    ]  # fmt: skip
 
 
 def serve_run(folder: Path, port: int) -> None:

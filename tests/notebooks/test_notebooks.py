@@ -16,7 +16,9 @@ from evals.definition import read_definition
 from evals.imageset.imageset import write_image_set
 from evals.rating.stage import rate_run
 from evals.scoring.stage import score
+from evals.voting.votes import write_votes
 from tests.synthetic_run import BANANA, BETTER, FLUX, write_synthetic_run
+from tests.voting_run import votes_for
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -33,6 +35,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that has everything: all rows of the real eval, controls, requests, pictures."""
     folder = write_synthetic_run(tmp_path_factory.mktemp("notebooks") / "run")
     rate_run(load_run(folder))
+    write_votes(folder, votes_for(folder, FLUX, BANANA, "precise", "precise", ["heron", "gull", "tern"]))
     return folder
 
 
@@ -114,7 +117,7 @@ def test_a_slice_and_own_weights_are_shown_and_the_head_to_head_is_short(execute
         assert "weights=WEIGHTS" in code
         assert "Only where suite == " in rendered(executed(name))
         assert "The total is under own weights: " in rendered(executed(name))
-    assert len(executed("02_head_to_head_stars").cells) < 12
+    assert len(executed("02_head_to_head_stars").cells) < 14
 
 
 def test_the_article_s_eleven_rows_and_ours_are_in_the_tables_with_stars_and_verdicts(run, executed):
@@ -142,8 +145,9 @@ def test_the_stars_have_the_sign_that_was_scripted(run):
 def test_stars_lead_to_pictures_and_totals_to_what_would_turn_them(executed):
     notebook = executed("02_head_to_head_stars")
     text = rendered(notebook)
-    assert pictures(notebook) == 4
+    assert pictures(notebook) == 5
     assert "it would draw if" in text
+    assert "votes of 3 voters" in text
     assert "Production at scale" in text
     assert {"supported", "contradicted", "cannot tell", "not comparable"} <= set(re.findall(r">([a-z ]+)</td>", text))
 

@@ -8,8 +8,9 @@ from evals.reporting import write_report
 from evals.reporting.people import people_lines
 from evals.run import Run
 from evals.voting.people import rate_people
-from evals.voting.votes import Vote, write_votes
+from evals.voting.votes import write_votes
 from tests.synthetic_run import BANANA, FLUX, write_synthetic_run
+from tests.voting_run import votes_for
 
 from .conftest import Page
 
@@ -19,16 +20,8 @@ VOTERS = ("Elster", "Amsel", "Zaunkönig")
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = write_synthetic_run(tmp_path_factory.mktemp("voted") / "run", prompts=8)
-    samples = Run(folder).samples
-    votes = [
-        Vote(voter=voter, question="Which?", row=row, prompt_id=prompt, left=left, right=right, answer="left",
-             seconds=1.0, check=None, expected=None, voted_at=None)
-        for row, suite, voters in (("precise", "precise", VOTERS), ("gone", "scenes", VOTERS[:1]))
-        for prompt, rows in samples[samples["suite"].eq(suite)].groupby("prompt_id")
-        for left, right in [[[rows.index[rows["system"].eq(system)][0]] for system in (FLUX, BANANA)]]
-        for voter in voters
-    ]  # fmt: skip
-    write_votes(folder, votes)
+    votes = votes_for(folder, FLUX, BANANA, "precise", "precise", VOTERS)
+    write_votes(folder, [*votes, *votes_for(folder, FLUX, BANANA, "gone", "scenes", VOTERS[:1])])
     return Run(folder)
 
 
