@@ -18,6 +18,7 @@ from typing import Any, Self, cast
 import pandas as pd
 
 from evals.imageset.contract import VOTES, VOTES_STORE
+from evals.imageset.imageset import clear_leftovers
 from evals.voting.choosing import AskedQuestion, Check, Choice, Tally, choose, n_questions
 from evals.voting.pairs import Pair, VotingError
 from evals.voting.votes import SCHEMA, Answer, Vote, read_vote_table, write_votes
@@ -224,6 +225,7 @@ class VoteStore:
         n_votes = self.n_answered(voter)
         self._db.execute("DELETE FROM voters WHERE id = ?", (voter,))
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log holds what was deleted
+        clear_leftovers(self._run)  # and what a killed writer left of the table
         self.export()  # and so does the table
         return n_votes
 
