@@ -100,7 +100,8 @@ class Offer(FileModel):
     its tasks an account may have at once, where that is less than the host's. One answer holds ``pictures_at_most``,
     all of which are charged for. ``released`` and ``retired`` are its first and last day, where known. Prices and
     latencies are every source's, conflicting ones included; ``sources`` are those of all else.
-    ``settings`` are what is sent, or the host's defaults, of what no row compares: ``safety``, ``thinking``, ``steps``.
+    ``settings`` are what is sent, or the host's defaults, of what no row compares: ``safety``, ``thinking``, ``steps``,
+    ``prompt rewriting``, ``acceleration``, ``grounding``.
     ``safety_tolerance_at_most`` is the most lenient value of that field, where requests have it: `SAFETY_TOLERANCE` is
     sent then, and told as the setting ``safety``.
     """

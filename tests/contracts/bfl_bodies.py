@@ -100,3 +100,10 @@ BODIES: Mapping[str, Schema] = {
         "additionalProperties": False,
     },
 }
+# Nobody shows its schema: the fields that its pages name, with the other's rules.
+BODIES["flux-3-image-klein"] = {
+    **BODIES["flux-3-image"],
+    "properties": {
+        name: BODIES["flux-3-image"]["properties"][name] for name in ("prompt", "aspect_ratio", "resolution", "images")
+    },
+}

@@ -46,6 +46,7 @@ _FAL_RULES = {
     "resolution": one_of("0.5K", "1K", "2K", "4K"),
     "safety_tolerance": one_of(*"123456"),
     "num_inference_steps": whole(10, 50),
+    "acceleration": one_of("none"),
 }
 _FAL_SIDES = {"width": whole(1), "height": whole(1)}
 _FAL_STATES = {
@@ -53,7 +54,15 @@ _FAL_STATES = {
     "working": {"status": "IN_PROGRESS", "logs": None},
     "ready": {"status": "COMPLETED", "logs": None},
 }
-_ATLASCLOUD_RULES = {"prompt": is_text, "seed": whole(0), "size": is_text}
+_ATLASCLOUD_RULES = {
+    "prompt": is_text,
+    "seed": whole(0),
+    "size": is_text,
+    "output_format": one_of("png"),
+    "safety_tolerance": whole(1, 5),
+    "aspect_ratio": one_of("1:1"),
+    "resolution": one_of("1k", "2k", "4k"),
+}
 _ATLASCLOUD_ERRORS = {
     "refused": "The prompt was rejected: it was flagged by content moderation.",
     "filtered": "The generated image was withheld: it was flagged by content moderation (NSFW).",
@@ -260,11 +269,12 @@ class AtlasCloud(_Tasks):
         return body["model"]
 
     def order(self, model, name, body):
-        check(body, _ATLASCLOUD_RULES, ("prompt", "size"), closed=False)
-        width, height = map(int, body["size"].split("*"))
+        field = "resolution" if "nano-banana" in model.api_id else "size"
+        check(body, _ATLASCLOUD_RULES, ("prompt", field), closed=False)
+        width, height = map(int, body["size"].split("*")) if field == "size" else [SIZES[body[field].upper()]] * 2
         is_edit = name == model.edit_api_id
         references = pictures("images", body.get("images"), 1, model.references_at_most) if is_edit else ()
-        return _order(model, body, width, height, references, "jpeg", "size")
+        return _order(model, body, width, height, references, body.get("output_format", "jpeg"), field)
 
     async def accepted(self, request, job):
         return web.json_response(self.state(request, job, "working"))

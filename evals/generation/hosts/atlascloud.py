@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from evals.facts.models import Offer
+from evals.facts.models import SAFETY_TOLERANCE, Offer
 from evals.generation.answers import Ended, MalformedResponse, PollAnswer, ResponseMetadata, Running, Task
 from evals.generation.hosts.errors import failure
 from evals.generation.hosts.fields import api_id_of, as_data_uri, as_number, finished
@@ -18,7 +18,7 @@ from evals.generation.plan import ImageRequest
 class AtlasCloud(PollingHost):
     """Models on Atlas Cloud; with reference images the offer's ``edit_api_id`` is asked.
 
-    The size is sent in pixels, ``"1024*1024"``. The FLUX.2 models have no field for the picture's format there.
+    The size is sent in pixels, ``"1024*1024"``, for Nano Banana as ``resolution``. PNG is asked for.
     """
 
     def submission(self, request: ImageRequest, offer: Offer, references: Sequence[bytes]) -> HttpCall:
@@ -26,8 +26,14 @@ class AtlasCloud(PollingHost):
         body: dict[str, Any] = {
             "model": api_id_of(offer, references),
             "prompt": request.prompt,
-            "size": f"{request.side}*{request.side}",
+            "output_format": "png",
         }
+        if "nano-banana" in offer.api_id:
+            body |= {"aspect_ratio": "1:1", "resolution": request.size.lower(), "enable_web_search": False}
+        else:
+            body["size"] = f"{request.side}*{request.side}"
+        if offer.safety_tolerance_at_most is not None:
+            body["safety_tolerance"] = SAFETY_TOLERANCE
         if offer.takes_seed:
             body["seed"] = request.seed
         if references:

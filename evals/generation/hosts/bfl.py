@@ -109,15 +109,12 @@ def _body(request: ImageRequest, offer: Offer, references: Sequence[bytes]) -> d
 def _flux_3_body(request: ImageRequest, offer: Offer, references: Sequence[bytes]) -> dict[str, Any]:
     """Return the body of FLUX 3, which refuses every field that it does not know; it has no seed.
 
-    Grounding looks things up on the web, so that the same prompt would not be asked twice.
+    Grounding looks things up on the web, so that the same prompt would not be asked twice. Of Klein only the fields are
+    known that all models of FLUX 3 have.
     """
-    body: dict[str, Any] = {
-        "prompt": request.prompt,
-        "aspect_ratio": "1:1",
-        "resolution": request.size.lower(),
-        "grounding": False,
-        "safety_tolerance": SAFETY_TOLERANCE,
-    }
+    body: dict[str, Any] = {"prompt": request.prompt, "aspect_ratio": "1:1", "resolution": request.size.lower()}
+    if offer.api_id != "flux-3-image-klein":
+        body |= {"grounding": False, "safety_tolerance": SAFETY_TOLERANCE}
     return {**body, "images": [as_base64(image) for image in references]} if references else body
 
 

@@ -26,6 +26,9 @@ _PROMPT_REWRITING = {
 }
 """The field that turns prompt rewriting on or off, by family; FLUX.2 pro and max have none."""
 
+_ACCELERATED = ("flux", "flux-2")
+"""The families that fal speeds up at some loss unless told not to: ``acceleration`` is ``regular`` where it can be."""
+
 _OF_THE_RUNNER = re.compile(r"runner_|startup_timeout|downstream_service_")
 """Types of errors of fal's machines (fal.ai/docs/documentation/model-apis/request-errors, read 2026-11-29)."""
 
@@ -64,9 +67,11 @@ class Fal(PollingHost):
             body["safety_tolerance"] = str(SAFETY_TOLERANCE)  # fal's is a list of texts
         if offer.takes_seed:
             body["seed"] = request.seed
-        rewriting = _PROMPT_REWRITING.get(api_id.split("/")[1] if "/" in api_id else api_id)
-        if rewriting:
-            body[rewriting] = False
+        family = api_id.split("/")[1] if "/" in api_id else api_id
+        if family in _PROMPT_REWRITING:
+            body[_PROMPT_REWRITING[family]] = False
+        if family in _ACCELERATED:
+            body["acceleration"] = "none"
         if "flux-2-flex" in api_id:
             body |= {"num_inference_steps": FLEX_STEPS, "guidance_scale": FLEX_GUIDANCE}
         if references:

@@ -1,11 +1,13 @@
 import pytest
 
+from evals.facts.models import read_facts
 from evals.generation.answers import Accepted, Finished, ResponseMetadata, Running, Task
-from tests.evals.generation.hosts.conftest import KEY, answer, image_request, in_brief, offer
+from tests.evals.generation.hosts.conftest import KEY, answer, image_request, in_brief
 
 BASE = "https://api.atlascloud.ai"
 TASK = Task("pred_abc123", f"{BASE}/api/v1/model/prediction/pred_abc123")
 PICTURE = "https://static.atlascloud.ai/media/picture.png"
+PNG = {"prompt": "a cat", "output_format": "png"}
 TEXT_TO_IMAGE, EDIT = (f"black-forest-labs/flux-2-pro/{task}" for task in ("text-to-image", "edit"))
 
 
@@ -18,11 +20,20 @@ def envelope(**data):
     [([], {"model": TEXT_TO_IMAGE}), ([b"\xff\xd8\xff"], {"model": EDIT, "images": ["data:image/jpeg;base64,/9j/"]})],
 )
 def test_a_request_has_the_documented_form(host, references, model):
-    flux = offer("flux-2-pro", "atlascloud", api_id=TEXT_TO_IMAGE, edit_api_id=EDIT)
+    flux = read_facts().find("flux-2-pro@atlascloud")
     call = host.prepare(image_request(), flux, references)
     assert (call.method, call.url) == ("POST", f"{BASE}/api/v1/model/generateImage")
     assert call.headers == {"Authorization": f"Bearer {KEY}"}
-    assert call.body == {"prompt": "a cat", "size": "1024*1024", "seed": 42, **model}
+    assert call.body == {"size": "1024*1024", "seed": 42, "safety_tolerance": 2, **PNG, **model}
+
+
+@pytest.mark.parametrize("size", ["1K", "2K"])
+def test_nano_banana_has_fields_of_its_own_and_looks_nothing_up(host, size):
+    pro = read_facts().find("gemini-3-pro-image@atlascloud")
+    fields = {"aspect_ratio": "1:1", "resolution": size.lower(), "enable_web_search": False}
+    assert host.prepare(image_request(size=size), pro, []).body == PNG | fields | {"model": pro.api_id}
+    edit = host.prepare(image_request(size=size), pro, [b"\xff\xd8\xff"]).body
+    assert (edit["model"], edit["images"]) == (pro.edit_api_id, ["data:image/jpeg;base64,/9j/"])
 
 
 @pytest.mark.parametrize("body", [envelope(), envelope(status="processing", outputs=None), {"id": TASK.id}])

@@ -43,6 +43,7 @@ def state(status, result=None, details=None, **more):
         ("flux-2-klein-4b", [], BODY),
         ("flux-3-image", [], FLUX_3),  # its schema refuses every other field
         ("flux-3-image", [b"abc"], FLUX_3 | {"images": ["YWJj"]}),
+        ("flux-3-image-klein", [], {"prompt": "a cat", "aspect_ratio": "1:1", "resolution": "1k"}),
     ],
 )
 def test_each_model_is_asked_in_its_documented_form_and_kept_from_rewriting(host, model, references, body):

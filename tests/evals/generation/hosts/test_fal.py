@@ -39,7 +39,8 @@ def model_error(kind, message, *place):
     ("model", "size", "body"),
     [
         ("flux-2-pro", "1K", PIXELS),
-        ("flux-2", "1K", PIXELS | {"enable_prompt_expansion": False}),
+        ("flux-2", "1K", PIXELS | {"enable_prompt_expansion": False, "acceleration": "none"}),
+        ("flux/schnell", "1K", PIXELS | {"acceleration": "none"}),
         ("flux-2-flex", "1K", PIXELS | FLEX),
         ("flux-pro/v1.1", "1K", PIXELS | {"enhance_prompt": False}),
         ("nano-banana-2", "4K", RESOLUTION | {"resolution": "4K"}),
