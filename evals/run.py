@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evals.files.addresses import FolderCopy, copy_path, is_address, place_of
-from evals.files.regular_files import path_inside
+from evals.files.regular_files import path_inside, read_regular
 from evals.imageset.checksums import eval_of
 from evals.imageset.contract import EVAL, FILE_MISSING, IMAGES, METADATA, PROVENANCE, REQUESTS, SAMPLES, SCORES, SUITES
-from evals.imageset.imageset import file_sha256
+from evals.imageset.imageset import file_sha256, picture_sha256
 from evals.imageset.remote import copy_of_run, copy_of_set
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Run:
     def provenance(self) -> dict[str, Any]:
         """Where the numbers come from: image set, encoders, versions, machine, the hashes of all files."""
         with _damage(self.path / PROVENANCE):
-            record: dict[str, Any] = json.loads((self.path / PROVENANCE).read_text(encoding="utf-8"))
+            record: dict[str, Any] = json.loads(read_regular(self.path / PROVENANCE))
             if not is_sealed(record):
                 raise ValueError
             _check_fields(record, _PROVENANCE_FIELDS)
@@ -86,7 +86,7 @@ class Run:
         """The rows of the image set, one a sample, indexed by ``sample_id``."""
         self._check(SAMPLES)
         with _damage(self.path / SAMPLES):
-            text = (self.path / SAMPLES).read_text(encoding="utf-8")
+            text = read_regular(self.path / SAMPLES, largest=None).decode()
             rows = [json.loads(line) for line in text.split("\n") if line.strip()]
             return table_of(rows).set_index("sample_id", drop=False)
 
@@ -205,7 +205,7 @@ class Run:
         """
         row = self.samples.loc[sample_id]
         path = self._file(str(row["file_name"]))
-        is_known = path is not None and (self._holds_pictures or file_sha256(path) == row.get("file_sha256"))
+        is_known = path is not None and (self._holds_pictures or picture_sha256(path) == row.get("file_sha256"))
         return path if is_known else None
 
     def source_path(self, name: str) -> Path | None:
@@ -327,7 +327,7 @@ def _without_pictures(requests: Sequence[dict[str, Any]], samples: pd.DataFrame)
 def image_set_of(folder: Path) -> Path | None:
     """Return the image set that a run folder was scored from, None if the folder does not tell."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-        return _image_set_in(folder, json.loads((folder / PROVENANCE).read_text(encoding="utf-8")))
+        return _image_set_in(folder, json.loads(read_regular(folder / PROVENANCE)))
     return None
 
 

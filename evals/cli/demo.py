@@ -194,7 +194,7 @@ def print_demo(outcome: DemoOutcome, verbose: bool = False) -> None:
             say(f"  {verdict.sentence()}")
     if not verbose:
         return
-    say("\nNot measured here:")
+    say("", "Not measured here:")
     grouped: dict[tuple[str, str | None], list[str]] = {}
     for each in outcome.not_measured:
         grouped.setdefault((each.why, each.encoder), []).append(each.metric)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -54,7 +55,7 @@ class ErrorHandlingGroup(click.Group):
             is_expected = is_refusal(error)
             if not is_expected and "TWINLENS_TRACEBACK" in os.environ:
                 raise
-            message = _one_line(error, ctx.invoked_subcommand) if is_expected else _defect(error)
+            message = _sentence(error, ctx.invoked_subcommand) if is_expected else _defect(error)
             say(f"twinlens: {message}", err=True)
             sys.exit(WRONG_USE)
 
@@ -107,10 +108,11 @@ def is_refusal(error: Exception) -> bool:
     return isinstance(error, (*scoring, *generation, OSError))
 
 
-def _one_line(error: Exception, command: str | None) -> str:
+def _sentence(error: Exception, command: str | None) -> str:
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        problem = error.strerror or str(error) or type(error).__name__
+        is_link = error.errno == errno.ELOOP  # where none is followed; what Linux says of it misleads
+        problem = "is a link" if is_link else error.strerror or str(error) or type(error).__name__
         kept = f"; {_KEPT[command]} once this is put right" if command in _KEPT else ""
         return " ".join(f"{where}{problem[:1].lower()}{problem[1:]}{kept}".split())
     return " ".join(str(error).split())

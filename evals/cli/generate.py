@@ -126,4 +126,4 @@ def print_generation(generation: Generation) -> None:
     if generation.missing:
         remedy = f", --budget raised {generation.least_budget}" if generation.budget_reached else ""
         command = shlex.join(["twinlens", *sys.argv[1:]])
-        say(f"{generation.missing}; ask for them with the same command{remedy}:\n  {command}")
+        say(f"{generation.missing}; ask for them with the same command{remedy}:", f"  {command}")

@@ -76,7 +76,7 @@ def _show(imported: Imported, most: int | None) -> None:
     if imported.without_prompt:
         n = "1 picture" if imported.without_prompt == 1 else f"{imported.without_prompt} pictures"
         say(f"no prompt is known of {n}: prompt adherence cannot be measured without it (add --prompts FILE)")
-    say(f"image set: {imported.folder}\nscore: twinlens score {imported.folder}")
+    say(f"image set: {imported.folder}", f"score: twinlens score {imported.folder}")
 
 
 def _listed(title: str, lines: Any, most: int | None) -> None:

@@ -65,4 +65,4 @@ def init(out: Path) -> None:
         raise DefinitionError(f"{str(out)!r} holds a control character; choose another name")
     quoted = yaml.safe_dump(out.stem, allow_unicode=True, width=1000).splitlines()[0]
     write_atomically(out, TEMPLATE.format(file=out, name=out.stem, quoted=quoted).encode())
-    say(f"eval: {out}\nrehearse: twinlens run {out} --out runs/{out.stem} --simulated")
+    say(f"eval: {out}", f"rehearse: twinlens run {out} --out runs/{out.stem} --simulated")

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from evals.cli.tables import say
+from evals.imageset.visible import visible
 
 
 class FilePath(click.Path):
@@ -213,4 +213,4 @@ def print_json(value: Any) -> None:
     ValueError
         If a number in it is not finite, which JSON cannot say.
     """
-    say(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=os.fspath))
+    click.echo(visible(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=os.fspath)))

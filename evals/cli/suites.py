@@ -37,7 +37,7 @@ def suites(ctx: click.Context, json_wanted: bool) -> None:
         return
     of_demo = {suite.name for suite in read if suite.name.startswith(_DEMO)}
     _print_list("", [suite for suite in read if suite.name not in of_demo])
-    _print_list("\nThe demo's, for its invented systems:", [suite for suite in read if suite.name in of_demo])
+    _print_list("The demo's, for its invented systems:", [suite for suite in read if suite.name in of_demo])
 
 
 def _print_list(title: str, listed: Sequence[Suite]) -> None:
@@ -45,7 +45,7 @@ def _print_list(title: str, listed: Sequence[Suite]) -> None:
     from evals.cli.tables import console
 
     if title and listed:
-        say(title)
+        say("", title)
     width = console().width
     for suite in listed:
         start = f"{suite.name:<20} v{suite.version}  {len(suite.items):>3} items  "
@@ -65,14 +65,13 @@ def show(name: str, json_wanted: bool) -> None:
         return
     say(f"{suite.name} v{suite.version}, {len(suite.items)} items")
     for title, text in (("purpose", suite.purpose), ("made", suite.made), ("limits", suite.limits)):
-        say(_wrapped(f"{title + ':':<9}{text}", indent=9))
+        say(*_wrapped(f"{title + ':':<9}{text}", indent=9))
     if suite.seeds > 1 or suite.repeats:
         say(f"asked:   with {suite.seeds} seed(s), {suite.repeats or 1} time(s) each")
     if suite.first_shot_as_reference:
         say("asked:   the picture of a sequence's first shot is sent along with its later ones")
     for item in suite.items:
-        say(f"\n{item.id}{_described(item)}")
-        say(_wrapped("  " + item.prompt, indent=2))
+        say("", f"{item.id}{_described(item)}", *_wrapped("  " + item.prompt, indent=2))
 
 
 @suites.command()
@@ -91,8 +90,7 @@ def check(names: tuple[str, ...], verbose: bool, json_wanted: bool) -> None:
     if json_wanted:
         print_json({**counts, "problems": [asdict(problem) for problem in problems]})
     else:
-        for line in in_short(problems, len(problems) if verbose else _OF_A_KIND):
-            say(line)
+        say(*in_short(problems, len(problems) if verbose else _OF_A_KIND))
         checked = ", ".join(f"{number} {word if number != 1 else word[:-1]}" for word, number in counts.items())
         say(f"{checked}: {len(problems) or 'no'} problem{'' if len(problems) == 1 else 's'}")
     if problems:
@@ -116,7 +114,7 @@ def import_(format_name: str, source: Path, out: Path, json_wanted: bool) -> Non
     if json_wanted:
         print_json({"suite": str(out), "items": len(suite.items)})
     else:
-        say(f"suite: {out} ({len(suite.items)} items)\n{suite.made}\ncheck: twinlens suites check {out}")
+        say(f"suite: {out} ({len(suite.items)} items)", suite.made, f"check: twinlens suites check {out}")
 
 
 def _described(item: PromptItem) -> str:
@@ -136,8 +134,8 @@ def _described(item: PromptItem) -> str:
     return f"  [{'; '.join(facts)}]" if facts else ""
 
 
-def _wrapped(text: str, indent: int) -> str:
+def _wrapped(text: str, indent: int) -> list[str]:
     from evals.cli.tables import console
 
     width = console().width
-    return textwrap.fill(text, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+    return textwrap.wrap(text, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)

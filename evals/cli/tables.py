@@ -14,9 +14,15 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-def say(text: str, err: bool = False) -> None:
-    """Print a text on standard output, or on standard error."""
-    click.echo(visible(text), err=err)
+def one_line(text: str) -> str:
+    """Return a text as the terminal may show it, in one line: a name can write no second one."""
+    return visible(" ".join(text.splitlines()))
+
+
+def say(*lines: str, err: bool = False) -> None:
+    """Print lines on standard output, or on standard error."""
+    for line in lines:
+        click.echo(one_line(line), err=err)
 
 
 def console() -> Console:
@@ -46,7 +52,7 @@ def table(
     from rich.table import Table
 
     def literal(text: str) -> str:
-        return escape(visible(text))
+        return escape(one_line(text))
 
     made = Table(title=literal(title), title_justify="left", **style)
     for heading in headings:
@@ -67,10 +73,9 @@ def print_lines(lines: Iterable[str], wrap: bool = True) -> None:
     """Print lines of plain text, wrapped at the width of the terminal."""
     out = console()
     for line in lines:
-        out.print(visible(" ".join(line.splitlines())), markup=False, soft_wrap=not wrap)
+        out.print(one_line(line), markup=False, soft_wrap=not wrap)
 
 
 def print_warnings(warnings: Iterable[str]) -> None:
     """Print on standard error what to know before money is spent."""
-    for warning in warnings:
-        say(f"note: {' '.join(warning.splitlines())}", err=True)
+    say(*(f"note: {warning}" for warning in warnings), err=True)

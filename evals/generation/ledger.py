@@ -124,7 +124,7 @@ class Ledger:
         events, n_torn = read_events(path)
         self.states = replay(events)
         self.opened = [event for event in events if event["event"] == "opened"]
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
         end = os.fstat(self._file).st_size - n_torn
         # Whatever else cannot be read, once lines follow it, is damage.
         os.ftruncate(self._file, end)
@@ -190,7 +190,7 @@ def read_events(path: Path) -> tuple[list[dict[str, Any]], int]:
         If it was damaged, or is no regular file.
     """
     try:
-        *lines, tail = read_regular(path).split(b"\n")
+        *lines, tail = read_regular(path, largest=None).split(b"\n")
     except FileNotFoundError:
         return [], 0
     events: list[dict[str, Any]] = []

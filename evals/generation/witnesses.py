@@ -48,7 +48,7 @@ def _events_named_by(table: Path, columns: Sequence[str]) -> list[set[tuple[str,
     if not table.is_file():
         return []
     rows = []
-    for number, line in enumerate(read_regular(table).split(b"\n"), start=1):
+    for number, line in enumerate(read_regular(table, largest=None).split(b"\n"), start=1):
         if not line.strip():
             continue
         try:

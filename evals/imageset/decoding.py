@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, ClassVar
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from evals.files.regular_files import open_regular, read_regular
+from evals.files.regular_files import LARGEST_FILE, open_regular, read_regular
 from evals.imageset.colour import MAX_PROFILE_BYTES, UnusableProfile, has_alpha, in_srgb
 from evals.imageset.transparency import ground_of
 
@@ -37,6 +38,13 @@ _TAIL_BYTES = 4096
 _STRIP_ROWS = 256
 _BLOCK_BYTES = 64 << 20
 """Pillow's blocks of 16 MB stay with the process when a large picture is gone; larger ones go back to the system."""
+
+_HEADER_BYTES, _HEADER_READS = 16 << 20, 10_000
+"""Of metadata before the pixels; depth maps and manifests of origin have a few MiB."""
+
+_ORIENTATION, _SWAPPED_SIDES = 0x0112, (5, 6, 7, 8)
+_DAMAGED_EXIF = (SyntaxError, ValueError, TypeError, KeyError, IndexError, struct.error)
+"""What Pillow raises for damaged EXIF beside good pixels: there is no rotation to be known."""
 
 _LARGE_PIXELS = 512 * 512
 _END_OF_IMAGE, _FILLER = 0xD9, 0xFF
@@ -121,10 +129,18 @@ def upright(opened: PIL.Image.Image) -> PIL.Image.Image:
     """Apply the EXIF rotation of a picture to it, and return it."""
     import PIL.ImageOps
 
-    # Damaged EXIF beside good pixels: there is no rotation to be known.
-    with contextlib.suppress(SyntaxError, ValueError, TypeError, KeyError, IndexError, struct.error):
+    with contextlib.suppress(*_DAMAGED_EXIF):
         PIL.ImageOps.exif_transpose(opened, in_place=True)  # else it would be copied whole, rotated or not
     return opened
+
+
+def upright_size(opened: PIL.Image.Image) -> tuple[int, int]:
+    """Return width and height that a picture has when it is `upright`, without decoding it."""
+    width, height = opened.size
+    with contextlib.suppress(*_DAMAGED_EXIF):
+        if opened.getexif().get(_ORIENTATION) in _SWAPPED_SIDES:
+            return height, width
+    return width, height
 
 
 def pixel_sha256(pixels: Pixels) -> str:
@@ -148,14 +164,14 @@ def check_header(path: Path) -> str | None:
     Reads little and decodes nothing: decoding, once, comes later.
     """
     try:
-        with open_regular(path) as file:
+        with open_regular(path, LARGEST_FILE) as file:
             if _ends_early(file):
                 return "is truncated"
             file.seek(0)
             with open_picture(file):
                 return None
     except OSError as error:
-        return f"cannot be read ({error.strerror or error})"
+        return _unread(error)
     except UnreadableImage as error:
         return str(error)
 
@@ -183,6 +199,28 @@ def pixel_bytes(path: Path) -> int:
         return 0
 
 
+class _Header:
+    """A file of which little is read until ``is_read``: what Pillow puts together of a header takes the square of it.
+
+    WebP and AVIF are read as a whole, and taken apart by their libraries.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.is_read, self._file, self._bytes, self._reads = False, file, 0, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def read(self, size: int = -1) -> bytes:
+        if not self.is_read and size >= 0:
+            self._bytes, self._reads = self._bytes + size, self._reads + 1
+            if self._bytes > _HEADER_BYTES or self._reads > _HEADER_READS:
+                raise UnreadableImage(
+                    f"has over {_HEADER_BYTES >> 20} MiB of metadata before its pixels, or too many pieces of it"
+                )
+        return self._file.read(size)
+
+
 @contextlib.contextmanager
 def open_picture(source: bytes | BinaryIO) -> Iterator[PIL.Image.Image]:
     """Open a picture of one of `RASTER_FORMATS`: the only door to Pillow for pictures that come from outside.
@@ -200,8 +238,10 @@ def open_picture(source: bytes | BinaryIO) -> Iterator[PIL.Image.Image]:
     if not file.read(1):
         raise UnreadableImage("is empty")
     file.seek(0)
+    header = _Header(file)
     try:
-        with PIL.Image.open(file, formats=RASTER_FORMATS) as opened:
+        with PIL.Image.open(cast("BinaryIO", header), formats=RASTER_FORMATS) as opened:
+            header.is_read = True
             width, height = opened.size
             if width * height > MAX_PIXELS:
                 limit = MAX_PIXELS // 1_000_000
@@ -300,7 +340,12 @@ def content_of(path: Path) -> bytes:
     try:
         return read_regular(path)
     except OSError as error:
-        raise UnreadableImage(f"cannot be read ({error.strerror})") from None
+        raise UnreadableImage(_unread(error)) from None
+
+
+def _unread(error: OSError) -> str:
+    what = str(error.strerror or error)
+    return what if error.errno == errno.EFBIG else f"cannot be read ({what})"
 
 
 def decode_bytes(content: bytes) -> DecodedImage:

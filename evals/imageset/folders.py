@@ -20,7 +20,6 @@ from evals.imageset.validation import FolderIndex, Problem
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff")
 """What a picture's name ends in, in small letters."""
 
-LARGEST_FILE = 1 << 30
 METADATA_CSV = "metadata.csv"
 
 _FILE_COLUMNS = ("reference_images", "mask")
@@ -103,15 +102,6 @@ def name_key(name: str) -> str:
     return " ".join(unicodedata.normalize("NFC", stem).replace("_", " ").split())
 
 
-def read_content(path: Path) -> bytes:
-    """Return the content of a file that was looked at before; OSError if it has become too large since."""
-    with path.open("rb") as file:
-        content = file.read(LARGEST_FILE + 1)
-    if len(content) > LARGEST_FILE:
-        raise OSError(None, f"has more than {LARGEST_FILE >> 20} MiB", str(path))
-    return content
-
-
 def _files(folder: PictureFolder) -> Iterator[tuple[str, Path]]:
     """Yield every file below a folder in the order of names, but what file managers and version control leave."""
 
@@ -142,8 +132,6 @@ def _trouble(index: FolderIndex, name: str, file: Path) -> tuple[str, str] | Non
         return "is no regular file", _REPLACE
     if trouble := index.problem(name):
         return trouble
-    if (size := file.stat().st_size) > LARGEST_FILE:
-        return f"has {size >> 20:,} MiB, over the limit of {LARGEST_FILE >> 20:,}", _REPLACE
     what = check_header(file)
     return (what, _REPLACE) if what else None
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evals.files.addresses import FolderCopy
-from evals.files.regular_files import open_regular, read_regular
+from evals.files.regular_files import LARGEST_FILE, open_regular, read_regular
 from evals.imageset.columns import Columns, RequestColumns, SampleColumns, check_columns
 from evals.imageset.contract import IMAGES, METADATA, REQUESTS, Outcome
 from evals.imageset.prompts import words_of_prompt
@@ -275,6 +275,11 @@ def file_sha256(path: Path) -> str | None:
         return None
     with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def picture_sha256(path: Path) -> str | None:
+    """Return the SHA-256 of a picture's file, None too if it is too large to be opened."""
+    return file_sha256(path) if path.is_file() and path.stat().st_size <= LARGEST_FILE else None
 
 
 def _as_png(picture: PIL.Image.Image) -> bytes:

@@ -13,11 +13,12 @@ from typing import Any
 
 from rapidfuzz import fuzz, process
 
+from evals.files.regular_files import read_regular
 from evals.imageset.columns import RequestColumns, SampleColumns, check_columns
 from evals.imageset.contract import REQUESTS
 from evals.imageset.copying import copy_picture
 from evals.imageset.decoding import UnreadableImage
-from evals.imageset.folders import PictureFolder, files_of, name_key, read_content, read_picture_folder
+from evals.imageset.folders import PictureFolder, files_of, name_key, read_picture_folder
 from evals.imageset.imageset import (
     ImageSetError,
     id_of_prompt,
@@ -313,7 +314,7 @@ def _write(
             try:
                 index = indices.setdefault(each.files_in, FolderIndex(each.files_in))
                 row = {"system": each.system, **each.row, **_copied(each, index, staged)}
-                content = read_content(each.folder.path / each.name)
+                content = read_regular(each.folder.path / each.name)
             except (UnreadableImage, OSError) as error:
                 refuse(str(error) if isinstance(error, UnreadableImage) else f"cannot be read ({error.strerror})")
                 continue
@@ -359,7 +360,7 @@ def _copied(each: _Picture, index: FolderIndex, staged: Path) -> dict[str, Any]:
             if trouble := index.problem(name):
                 raise UnreadableImage(f"names a file that is not taken: {trouble[0]}")
             try:
-                copies[name] = copy_picture(staged, below, read_content(each.files_in / name))
+                copies[name] = copy_picture(staged, below, read_regular(each.files_in / name))
             except UnreadableImage as error:
                 raise UnreadableImage(f"names {name!r}, which {error}") from None
     columns: dict[str, Any] = {}

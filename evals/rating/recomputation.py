@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from evals.files.regular_files import read_regular
 from evals.imageset.contract import RATINGS
 from evals.rating.stage import fingerprint, rate_anew
 from evals.run import Run, is_sealed
@@ -25,8 +26,8 @@ def changed_ratings(run: Run) -> Iterator[str]:
     """
     path, anew = run.path / RATINGS, f"twinlens rate {run.path} makes them anew"
     try:
-        stored = json.loads(path.read_bytes()) if path.is_file() else None
-    except (ValueError, RecursionError):
+        stored = json.loads(read_regular(path)) if path.exists() else None
+    except (OSError, ValueError, RecursionError):
         stored = {}
     if stored is None:
         return

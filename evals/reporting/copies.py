@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import threading
@@ -14,7 +15,7 @@ import numpy as np
 import PIL.Image
 
 from evals.imageset.decoding import DECODING_VERSION
-from evals.imageset.imageset import clear_leftovers, write_atomically
+from evals.imageset.imageset import picture_sha256, write_atomically
 from evals.reporting.exhibits import Exhibit, Pair
 from evals.reporting.thumbnails import (
     THREADS,
@@ -38,7 +39,8 @@ MAP_SIDE = 480
 _VERSION = f"1 {DECODING_VERSION} {LONGEST_SIDE} {MAP_SIDE}"
 """Part of every copy's name: another version is another file."""
 
-_NAME = re.compile(r"[0-9a-f]{32}\.webp")
+ADDRESS = re.compile(rf"{FOLDER}/[0-9a-f]{{32}}\.webp")
+"""What the address of a copy looks like."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +98,11 @@ class Copies:
             opened.thumbnail((side, side), PIL.Image.Resampling.BICUBIC, reducing_gap=2.0)
             return np.asarray(opened.convert("RGB"))
 
-    def clear(self) -> None:
-        """Remove the copies of an older report that this one does not show."""
-        clear_leftovers(self._folder)
-        shown = {copy.name for copy in (*self._pictures.values(), *self._maps.values()) if isinstance(copy, Copy)}
-        for path in self._folder.glob("*.webp"):
-            if _NAME.fullmatch(path.name) and path.name not in shown:
-                path.unlink(missing_ok=True)
+    @property
+    def addresses(self) -> set[str]:
+        """Where the copies lie that this report shows, relative to its pages."""
+        every = (*self._pictures.values(), *self._maps.values())
+        return {copy.address for copy in every if isinstance(copy, Copy)}
 
     def _copy_of_sample(self, sample_id: str) -> Copy | str:
         return self._copy_of(self._run.image_path(sample_id), scored_sha256(self._run, sample_id))
@@ -153,7 +153,6 @@ def _name(sha256: str) -> str:
 
 def _sha256_of(path: Path | None) -> str:
     """Return the hash of a file's bytes, nothing where it cannot be read."""
-    try:
-        return "" if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return ""
+    with contextlib.suppress(OSError):
+        return (path and picture_sha256(path)) or ""
+    return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -13,6 +14,7 @@ from typing import Any
 
 from evals.facts.models import read_facts
 from evals.facts.settings import unlike_settings
+from evals.files.regular_files import read_regular
 from evals.imageset.imageset import clear_leftovers, write_atomically
 from evals.imageset.visible import visible
 from evals.rating.selection import find_systems, select_ratings
@@ -38,7 +40,7 @@ from evals.reporting import (
     use_cases,
     why,
 )
-from evals.reporting.copies import Copies
+from evals.reporting.copies import ADDRESS, FOLDER, Copies
 from evals.reporting.exhibits import Exhibit
 from evals.reporting.people import people_lines
 from evals.reporting.publishing import (
@@ -52,6 +54,8 @@ from evals.reporting.publishing import (
 from evals.run import Run
 from evals.scoring.provenance import provenance_warnings
 from evals.voting.people import People, rate_people
+
+REPORT, GALLERY = "report.json", "gallery.html"
 
 COMPARISON_COLUMNS = (
     "dimension", "metric", "title", "unit", "better", "suite", "system", "encoder",
@@ -78,8 +82,8 @@ def write_report(
     The answer is ``index.html``, which needs nothing else (``card.png`` is what a shared link shows of it);
     ``gallery.html`` has all prompts, with their pictures in ``pictures``, ``tables.html`` all numbers; ``report.md``,
     ``report.json``, ``comparison.csv`` and ``differences.csv`` are for other readers. Everything is made in memory
-    first and each file then replaced whole, the page last; other files in ``out`` stay. Equal runs give equal bytes. No
-    machine path is written.
+    first and each file then replaced whole, the page last; other files in ``out`` stay, but what ``report.json`` names
+    of an older report that this one does not have. Equal runs give equal bytes. No machine path is written.
 
     Parameters
     ----------
@@ -120,22 +124,32 @@ def write_report(
     files: dict[str, str | bytes] = {
         "comparison.csv": _table(COMPARISON_COLUMNS, ratings["rows"]),
         "differences.csv": _table(DIFFERENCE_COLUMNS, ratings["differences"]),
-        "report.json": _json(page, ratings, provenance, {**beside, "people": people["rows"]} if people else beside),
         "report.md": pages.rendered("report.md.jinja", page),
         "tables.html": pages.rendered("tables.html.jinja", page),
-        "gallery.html": pages.rendered("gallery.html.jinja", page) if page["has_gallery"] else "",
+        **({GALLERY: pages.rendered("gallery.html.jinja", page)} if page["has_gallery"] else {}),
         CARD: social_card(page["answer"], page["star_lines"]),
         "index.html": pages.rendered("report.html.jinja", page),
     }
+    names = {REPORT, *files, *copies.addresses}
+    if people:
+        beside["people"] = people["rows"]
+    files = {REPORT: _json(page, ratings, provenance, beside | {"files": sorted(names)}), **files}
     out.mkdir(parents=True, exist_ok=True)
     clear_leftovers(out)
-    copies.clear()
+    clear_leftovers(out / FOLDER)
+    for name in _files_of_older_report(out) - names:
+        (out / name).unlink(missing_ok=True)
     for name, content in files.items():
-        if not content:
-            (out / name).unlink(missing_ok=True)
-            continue
         write_atomically(out / name, content if isinstance(content, bytes) else visible(content).encode())
     return out / "index.html"
+
+
+def _files_of_older_report(out: Path) -> set[str]:
+    """Return the files that the report in a folder names as its own, as far as they are such that not each has."""
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
+        names = json.loads(read_regular(out / REPORT))["files"]
+        return {name for name in names if name == GALLERY or ADDRESS.fullmatch(name)}
+    return set()
 
 
 def _named_without_folders(ratings: RunRatings) -> RunRatings:

@@ -7,7 +7,6 @@ import contextlib
 import hashlib
 import io
 import os
-import struct
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 import PIL.Image
 
-from evals.imageset.decoding import UnreadableImage, open_picture, upright_rgb
+from evals.imageset.decoding import UnreadableImage, content_of, open_picture, upright_rgb, upright_size
 from evals.run import Run
 
 LONGEST_SIDE = 320
@@ -30,14 +29,11 @@ FULL_HEAT = 64
 
 THREADS = min(8, os.cpu_count() or 1)
 
-_LARGE_PIXELS = 16_000_000
-_one_large_picture_at_a_time = threading.Lock()
+_LARGE_PIXELS, _LARGE_BYTES = 16_000_000, 48_000_000
+_one_large_picture_at_a_time = threading.RLock()
 
 # Black, purple, orange, pale yellow: lightness rises evenly, so it reads without colour vision and in print.
 _HEAT = np.array([[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]], dtype=float)
-
-_SWAPPED_SIDES = (5, 6, 7, 8)
-_EXIF_ORIENTATION = 0x0112
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -71,26 +67,22 @@ def read_thumbnail(path: Path | None, scored_sha256: str | None = None, side: in
     if path is None or not path.is_file():
         return "The image file is no longer there, or is not the one that was scored."
     try:
-        content = path.read_bytes()
-        if scored_sha256 is not None and hashlib.sha256(content).hexdigest() != scored_sha256:
-            return "The image file is not the one that was scored."
-        with open_picture(content) as opened:
-            if opened.width * opened.height < _LARGE_PIXELS:
-                return _reduced(opened, side)
-            with _one_large_picture_at_a_time:
+        with _in_turn(path.stat().st_size >= _LARGE_BYTES):
+            content = content_of(path)
+            if scored_sha256 is not None and hashlib.sha256(content).hexdigest() != scored_sha256:
+                return "The image file is not the one that was scored."
+            with open_picture(content) as opened, _in_turn(opened.width * opened.height >= _LARGE_PIXELS):
                 return _reduced(opened, side)
     except UnreadableImage as error:
         return f"The image file {error}."
-    except OSError as error:
-        return f"The image file cannot be read ({error.strerror or error})."
+
+
+def _in_turn(is_large: bool) -> contextlib.AbstractContextManager[object]:
+    return _one_large_picture_at_a_time if is_large else contextlib.nullcontext()
 
 
 def _reduced(opened: PIL.Image.Image, side: int) -> Thumbnail:
-    width, height = opened.size
-    # Damaged EXIF beside good pixels: there is no rotation to be known (see `evals.imageset.decoding.upright`).
-    with contextlib.suppress(SyntaxError, ValueError, TypeError, KeyError, IndexError, struct.error):
-        if opened.getexif().get(_EXIF_ORIENTATION) in _SWAPPED_SIDES:
-            width, height = height, width
+    width, height = upright_size(opened)
     if opened.mode in ("RGB", "L", "YCbCr", "CMYK", "RGBA"):
         # JPEG files are decoded at a fraction of their size this way, which is several times faster.
         opened.thumbnail((side, side), PIL.Image.Resampling.BICUBIC, reducing_gap=2.0)

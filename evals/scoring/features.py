@@ -16,6 +16,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from evals.files.regular_files import open_regular
+
 _ARRAY = "__array__"
 
 
@@ -113,7 +115,7 @@ class FeatureStore:
 
 def _index(shard: Path, start: int = 0) -> Iterator[tuple[str, tuple[Path, int, int]]]:
     """Yield key -> (shard, start, length) for each whole line; torn and damaged ones are passed over."""
-    with shard.open("rb") as file:
+    with contextlib.suppress(OSError), open_regular(shard) as file:
         file.seek(start)
         for line in file:
             key, _, rest = line.partition(b"\t")
@@ -127,7 +129,7 @@ class FeatureCache:
     """All feature stores under one folder, one a (feature, encoder, weights, version)."""
 
     def __init__(self, folder: Path) -> None:
-        """Open the cache; the folder need not exist."""
+        """Open the cache; the folder need not exist, and may be a link: nothing in it is ever written over."""
         self.folder = folder
         self._open: dict[Path, FeatureStore] = {}
 

@@ -22,6 +22,7 @@ from evals.imageset.imageset import (
     ImageSetError,
     clear_leftovers,
     file_sha256,
+    picture_sha256,
     read_image_set,
     write_atomically,
 )
@@ -292,7 +293,7 @@ def _input_hashes(image_set: ImageSet, table: FeatureTable) -> dict[str, str | N
     names = sorted(input_names(image_set.rows, image_set.folder))
     if image_set.copy:
         image_set.copy.fetch_files(name for name in names if not (table.hashes(name) or name.startswith("../")))
-    return {name: table.hashes(name).get("file_sha256") or file_sha256(image_set.path(name)) for name in names}
+    return {name: table.hashes(name).get("file_sha256") or picture_sha256(image_set.path(name)) for name in names}
 
 
 def _unreadable_rows(image_set: ImageSet, bad: Mapping[ImageKey, Unreadable]) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from evals.imageset.contract import SAMPLES
-from evals.imageset.imageset import file_sha256, read_image_set
+from evals.imageset.imageset import picture_sha256, read_image_set
 from evals.imageset.prompts import with_one_text_a_prompt
 from evals.run import Run
 from evals.scoring.decoders import Decoders
@@ -163,10 +163,10 @@ def _changed_pictures(run: Run) -> tuple[list[str], list[str]]:
     run.fetch(name for name in names if not name.startswith("../"))
     for name in names:
         path = run.image_set / name
-        now = file_sha256(path)
+        now = picture_sha256(path)
         if name not in recorded:
             (not_covered if is_old else changed).append(name if is_old else f"{path} has no hash in the run")
-        elif now is not None and now != recorded[name]:
+        elif now != recorded[name] and path.is_file():
             changed.append(f"{path} is another one than was scored")
         elif now != recorded[name]:
             changed.append(f"{path} is {'no regular file any more' if path.exists() else 'gone'}")

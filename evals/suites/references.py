@@ -93,7 +93,7 @@ def edit_mask(item: PromptItem) -> bytes | None:
     No region but ``background`` reaches into another thing.
     """
     if item.mask is not None:
-        return item.mask.read_bytes()
+        return read_regular(item.mask)
     if item.source is None or item.edit is None or item.edit.does == "restyle":
         return None
     import PIL.Image

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from evals.files.regular_files import read_regular
 from evals.imageset.copying import copy_picture
 from evals.imageset.imageset import write_atomically
 from evals.suites.suite import Suite
@@ -20,14 +21,14 @@ PICTURES = "pictures"
 
 def write_suite(suite: Suite, path: Path) -> None:
     """Write a suite as YAML; its reference pictures and masks are copied beside it, named by their content."""
-    written = _as_written(suite, lambda picture: copy_picture(path.parent, PICTURES, picture.read_bytes()))
+    written = _as_written(suite, lambda picture: copy_picture(path.parent, PICTURES, read_regular(picture)))
     text = yaml.safe_dump(written, allow_unicode=True, default_flow_style=None, sort_keys=False, width=100)
     write_atomically(path, text.encode())
 
 
 def suite_sha256(suite: Suite) -> str:
     """Return a hash of all that a suite says, the content of its pictures included, wherever they lie."""
-    written = _as_written(suite, lambda picture: hashlib.sha256(picture.read_bytes()).hexdigest())
+    written = _as_written(suite, lambda picture: hashlib.sha256(read_regular(picture)).hexdigest())
     return hashlib.sha256(json.dumps(written, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 

@@ -21,6 +21,7 @@ DEEP = "[" * 100_000 + "]" * 100_000
 SCORE = "score set --metrics reproducibility.ssim --out out"
 MADE = "score made --metrics quality.exposure --out made"
 GENERATE = "generate small.yaml --simulated --out made"
+GENERATE_OUT = "generate small.yaml --simulated --out out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,16 @@ def replace_by(name: str, make: Callable[[Path], object]) -> Build:
         make(Path(name))
 
     return build
+
+
+def of_bytes(size: int) -> Callable[[Path], object]:
+    """Return what writes a file that says to have so many bytes, and has a PNG in front and holes behind."""
+
+    def write(path: Path) -> None:
+        path.write_bytes(saved("png"))
+        os.truncate(path, size)
+
+    return write
 
 
 def set_picture() -> Path:
@@ -158,6 +169,7 @@ ROWS = [
     Case("metadata", "a path out", row(lambda: first_row(file_name="../small.yaml")), SCORE, "out of the folder"),
     Case("metadata", "an absolute path", row(lambda: first_row(file_name="/etc/passwd")), SCORE, "absolute path"),
     Case("metadata", "a null byte", row(lambda: first_row(file_name="a\0.png")), SCORE, "not a portable path"),
+    Case("metadata", "gigabytes of holes", replace_by("set/metadata.jsonl", of_bytes(3 << 30)), SCORE, "the limit"),
     Case("metadata", "an infinite seed", row(lambda: '{"seed": 1e999}'), SCORE, "beyond any number"),
     Case("requests", "nesting", put("set/requests.jsonl", DEEP), SCORE, "requests.jsonl row 1: is not valid JSON"),
     Case("requests", "a key twice", put("set/requests.jsonl", '{"a": 1, "a": 2}'), SCORE, "'a' is given twice"),
@@ -174,6 +186,7 @@ ROWS = [
     Case("eval", "a Python object", put("e.yaml", "a: !!python/name:os.system x"), "estimate e.yaml", "not used here"),
     Case("eval", "aliases", put("e.yaml", "a: &a [b]\nc: *a\n"), "estimate e.yaml", "aliases (*name) are not used"),
     Case("eval", "a pipe", replace_by("e.yaml", os.mkfifo), "estimate e.yaml", "not a regular file"),
+    Case("eval", "gigabytes of holes", replace_by("e.yaml", of_bytes(3 << 30)), "estimate e.yaml", "over the limit of"),
     Case("eval", "a device", replace_by("e.yaml", lambda path: path.symlink_to("/dev/zero")), "estimate e.yaml",
          "not a regular file"),
     Case("weights", "a row that is not there", put("w.yaml", "s:reproducibilty: 1\n"), "rate run --weights w.yaml",
@@ -218,6 +231,7 @@ PICTURES = [
     Case("picture", "exchanged", picture(lambda content: saved("png")), SCORE, "not the picture that its row records"),
     Case("picture", "something behind it", picture(lambda content: content + b"more"), SCORE, "not the picture that"),
     Case("picture", "missing", lambda: set_picture().unlink(), SCORE, "does not exist"),
+    Case("picture", "gigabytes of holes", picture_as(of_bytes(3 << 30)), SCORE, "over the limit of 1,024"),
     Case("picture", "a folder", picture_as(Path.mkdir), SCORE, "does not exist"),
     Case("picture", "a pipe", picture_as(os.mkfifo), SCORE, "does not exist"),
     Case("picture", "a link to a pipe", picture_as(lambda path: (os.mkfifo("set/pipe"), path.symlink_to("../pipe"))),
@@ -301,6 +315,14 @@ def linked(name: str, to: str) -> Build:
     return replace_by(name, lambda path: path.symlink_to(to))
 
 
+def link_in(folder: str, name: str) -> None:
+    """Put a link to a file of the user, one line without an end, where a command would append to its own."""
+    shutil.copytree("made", "out", ignore=shutil.ignore_patterns("images", "provenance.json"))
+    Path(folder).mkdir(exist_ok=True)
+    Path(folder, ".lock").unlink(missing_ok=True)
+    Path(folder, name).symlink_to(Path("small.txt").absolute())
+
+
 def asked(reference: Callable[[], str]) -> Build:
     """Write prompts and a suite in a folder of their own that name this reference picture."""
 
@@ -367,6 +389,11 @@ LINKS = [
          ("run/ratings.json",)),
     Case("link", "in the way of ratings.json", lambda: (remove("run/ratings.json")(), planted("run/ratings.json")()),
          "rate run", "images scored", 0, ("run/ratings.json",)),
+    Case("link", "in the place of a run's lock", lambda: link_in("out", ".lock"), SCORE, "out/.lock: is a link"),
+    Case("link", "in the place of a ledger's lock", lambda: link_in("out/images", ".ledger.jsonl.lock"), GENERATE_OUT,
+         "lock: is a link"),
+    Case("link", "in the place of a ledger", lambda: link_in("out/images", "ledger.jsonl"), GENERATE_OUT,
+         "ledger.jsonl: is a link"),
     Case("link", "for the page of compare", linked("page.html", "small.yaml"), "compare made made --page page.html",
          "page: page.html", 0, ("page.html",)),
 ]  # fmt: skip

@@ -25,13 +25,14 @@ def twinlens(*arguments: object) -> Result:
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with an image set ``set``, its scored run ``run``, an eval, and its scored run ``made``.
+    """Return a folder with an image set ``set``, its scored run ``run``, an eval, its scored run ``made``, and a text.
 
     Every test leaves it as it was.
     """
     folder = tmp_path_factory.mktemp("faults")
     write_noise_set(folder / "set")
     (folder / "small.yaml").write_text(EVAL)
+    (folder / "small.txt").write_text("of the user")
     for command in (
         ("score", folder / "set", *METRICS, "--out", folder / "run"),
         ("rate", folder / "run"),

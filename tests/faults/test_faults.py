@@ -42,12 +42,16 @@ def place(prepared, tmp_path_factory):
 
 
 def contents(folder: Path) -> dict[Path, bytes | None]:
-    """The files below a folder, None for what is neither a file nor a folder; locks are none of anybody's."""
+    """The files below a folder, None for what is no file of a few bytes, nor a folder; locks are none of anybody's."""
     return {
-        path.relative_to(folder): path.read_bytes() if path.is_file() and not path.is_symlink() else None
+        path.relative_to(folder): path.read_bytes() if is_small_file(path) else None
         for path in sorted(folder.rglob("*"))
         if (path.is_symlink() or not path.is_dir()) and not path.name.endswith("lock")
     }
+
+
+def is_small_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink() and path.stat().st_size < 1 << 30
 
 
 def restore(folder: Path, files: dict[Path, bytes | None]) -> None:

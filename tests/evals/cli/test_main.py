@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from evals.cli.main import COMMANDS, main
-from evals.cli.tables import print_lines
+from evals.cli.tables import print_lines, print_table, say
 from evals.imageset.imageset import write_image_set
 
 
@@ -179,8 +179,22 @@ def test_names_that_steer_a_terminal_or_turn_text_round_are_shown_and_not_obeyed
 
 
 def test_a_name_is_no_markup_no_emoji_and_no_second_line(capsys):
-    print_lines(["a :fire: [bold]b\nwinner: b"])
-    assert capsys.readouterr().out == "a :fire: [bold]b winner: b\n"
+    name = "a :fire: [bold]b\nwinner: b"
+    print_lines([name])
+    say(name, name)
+    print_table("", ["h"], [[name]], box=None)
+    assert {line.strip() for line in capsys.readouterr().out.splitlines()} == {"h", "a :fire: [bold]b winner: b"}
+
+
+@pytest.mark.parametrize(
+    "command", ["audit", "doctor", "nothing", "suites check", "suites show", "rate", "estimate", "models fetch",
+                "score x --out", "systems --host", "import a=1 --out"],
+)  # fmt: skip
+def test_no_argument_writes_more_than_a_line(command):
+    done = run(*command.split(), f"n{STEERING}\nFORGED")
+    assert done.exit_code in (1, 2)
+    assert not STEERS.findall(done.output)
+    assert not any(line.startswith("FORGED") for line in done.output.splitlines())
 
 
 def test_a_run_that_may_only_be_read_is_rated_and_reported_elsewhere(repeats, tmp_path, monkeypatch):

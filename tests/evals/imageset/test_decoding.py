@@ -48,6 +48,28 @@ def test_exif_rotation_is_applied_and_damaged_exif_costs_the_rotation_not_the_im
         assert decode_bytes(encoded(noise(), "PNG", exif=exif_data)).pixels.shape == shape
 
 
+def with_comment(gif: bytes, n_pieces: int) -> bytes:
+    assert gif[10] & 0x80  # a palette of all pictures, behind 13 bytes
+    end = 13 + 3 * 2 ** ((gif[10] & 7) + 1)
+    return gif[:end] + b"\x21\xfe" + (b"\xff" + b"c" * 255) * n_pieces + b"\0" + gif[end:]
+
+
+def test_metadata_is_bounded_before_it_is_put_together_at_the_square_of_its_size(stored):
+    jpeg, gif = encoded(noise(), "JPEG"), encoded(noise(), "GIF")
+    exif = b"\xff\xe1\xff\xffExif\0\0" + bytes(65527)
+    for content, is_read in (
+        (jpeg[:2] + 100 * exif + jpeg[2:], True),
+        (jpeg[:2] + 300 * exif + jpeg[2:], False),
+        (with_comment(gif, 1_000), True),
+        (with_comment(gif, 20_000), False),
+        (encoded(noise(2600, 2600), "WEBP", lossless=True, method=0), True),  # 17 MiB that Pillow reads as a header
+    ):
+        problem = check_header(stored(content))
+        assert problem is None if is_read else "of metadata before its pixels" in problem
+        with contextlib.nullcontext() if is_read else pytest.raises(UnreadableImage, match="of metadata"):
+            decode_bytes(content)
+
+
 def test_sixteen_bit_grey_is_scaled_not_clipped():
     wide = PIL.Image.fromarray(np.full((4, 4), 0x8000, dtype=np.uint16))
     assert (decode_bytes(encoded(wide, "PNG")).pixels == 0x80).all()

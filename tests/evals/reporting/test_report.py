@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import os
 import re
 from pathlib import Path
@@ -219,6 +220,25 @@ def test_pictures_that_are_gone_are_said_in_their_place_or_all_left_out(run: Run
     assert "gallery.html" not in html
     assert not (tmp_path / "out" / "gallery.html").exists()
     assert not list((tmp_path / "out" / "pictures").iterdir())
+
+
+def test_a_report_takes_away_what_the_older_one_names_and_nothing_of_the_users(run: Run, tmp_path: Path) -> None:
+    out, hers = tmp_path / "out", ["gallery.html", "pictures/holiday.webp", f"pictures/{'0' * 32}.webp"]
+    (out / "pictures").mkdir(parents=True)
+    for name in hers:
+        (out / name).write_text("of the user")
+    write_report(run, out, prompts_per_suite=0)
+    assert [(out / name).read_text() for name in hers] == ["of the user"] * 3
+    (out / hers.pop(0)).unlink()
+    document = Report(run, out).document
+    there = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert there == {*document["files"], *hers}
+    (tmp_path / "hers").write_text("of the user")
+    (out / "report.json").write_text(json.dumps(document | {"files": [*document["files"], "../hers"]}))
+    write_report(run, out, prompts_per_suite=0)
+    left = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert left == {name for name in there if "/" not in name and name != "gallery.html"} | {*hers}
+    assert (tmp_path / "hers").exists()
 
 
 @pytest.mark.parametrize("with_images", [True, False])

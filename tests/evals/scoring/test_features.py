@@ -54,6 +54,17 @@ def test_torn_last_line_is_passed_over(tmp_path):
     assert "key2" not in again
 
 
+def test_a_shard_that_is_no_file_is_passed_over_and_the_folder_may_be_a_link(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "features").symlink_to("disk")
+    for name, make in {"link": lambda path: path.symlink_to("nothing"), "folder": os.mkdir, "pipe": os.mkfifo}.items():
+        make(tmp_path / "disk" / f"{name}.shard")
+    store = FeatureStore(tmp_path / "features")
+    store.put("a", 1)
+    store.close()
+    assert FeatureStore(tmp_path / "disk").get("a") == 1
+
+
 def test_other_weights_version_or_encoder_never_share_a_store(tmp_path):
     cache = FeatureCache(tmp_path)
     keys = [("e", "w", "1"), ("e", "w", "2"), ("e", "v", "1"), ("f", "w", "1"), ("e", None, "1")]
