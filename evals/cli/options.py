@@ -39,6 +39,8 @@ class Place(FilePath):
         """Return the path or the address."""
         from evals.files.addresses import place_of
 
+        if not str(value).strip():
+            return super().convert(value, param, ctx)
         place = place_of(value)
         return place if isinstance(place, str) else super().convert(place, param, ctx)
 
