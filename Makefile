@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test coverage slow fuzz contracts lint licences screenshots benchmark encoder clean
+.PHONY: demo test coverage slow fuzz contracts ray lint licences screenshots benchmark encoder clean
 
 demo: $(READY)
 	$(BIN)/twinlens demo --out runs/demo
@@ -29,6 +29,11 @@ contracts: $(READY)
 	$(BIN)/pip install --quiet -c constraints.txt --group contracts
 	$(BIN)/pip install --quiet --no-deps -c constraints.txt blackforest
 	$(BIN)/python -m pytest -n0 -m "" tests/contracts
+
+# The tests of --engine ray, on processes of this machine and an S3 server on loopback; Ray is installed only here.
+ray: $(READY)
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[ray]' --group ray
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n0 tests/cluster
 
 lint: $(READY)
 	$(BIN)/ruff check .

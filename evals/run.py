@@ -142,10 +142,11 @@ class Run:
 
         Of a set at an address it is the copy on this machine, which holds what was fetched.
         """
-        return self._copy.path if self._copy else _image_set_in(self.path, self.provenance)
+        return self.copy.path if self.copy else _image_set_in(self.path, self.provenance)
 
     @functools.cached_property
-    def _copy(self) -> FolderCopy | None:
+    def copy(self) -> FolderCopy | None:
+        """What the folder of the image set is a copy of, None where the set is on this machine."""
         address = self.provenance["image_set"]["path"]
         if not is_address(address) or _image_set_in(self.path, self.provenance) != copy_path(address):
             return None
@@ -154,8 +155,8 @@ class Run:
 
     def fetch(self, names: Iterable[str]) -> None:
         """Bring pictures of a set at an address to this machine; of any other set they are where they are."""
-        if self._copy:
-            self._copy.fetch_files(names)
+        if self.copy:
+            self.copy.fetch_files(names)
 
     def read_scores(self, with_details: bool = True) -> pd.DataFrame:
         """Read the score table anew, ``details`` parsed to dicts or, where nobody looks at them, left on disk."""

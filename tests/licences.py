@@ -1,5 +1,6 @@
-"""The licences of everything that an installed twinlens requires, as a table; run with ``make licences``.
+"""The licences of all that an installed twinlens requires, with those of its extra ray where that is there, as a table.
 
+Run with ``make licences``.
 Exit code 1 if one is GPL, AGPL or for non-commercial use only, or if a package states none that can be recognised and
 nobody has looked at it (`REVIEWED`). What counts is what packages state of themselves; libraries that their wheels
 bundle under licences of their own (GEOS in shapely, FFmpeg in OpenCV: both LGPL) are stated in the wheels' files only.
@@ -126,13 +127,13 @@ STANDS_FOR = {"opencv-python": "opencv-python-headless"}
 """What the Makefile leaves out of the environment, by name, and the package that holds the same files."""
 
 
-def required(root: str, installed: Mapping[str, importlib.metadata.Distribution]) -> list[str]:
-    """Return the names of all that a package requires on this machine, itself included, extras left out.
+def required(root: str, installed: Mapping[str, importlib.metadata.Distribution], *extras: str) -> list[str]:
+    """Return the names of all that a package requires on this machine, itself included, and of its extras these.
 
     Raises KeyError if one of them is not installed.
     """
     seen: set[tuple[str, str]] = set()
-    open_names = [(root, "")]
+    open_names = [(root, extra) for extra in ("", *extras)]
     while open_names:
         name, extra = open_names.pop()
         if (name, extra) in seen:
@@ -150,7 +151,8 @@ def required(root: str, installed: Mapping[str, importlib.metadata.Distribution]
 def main() -> int:
     """Print the table and what is wrong; return the exit code."""
     installed = {canonicalize_name(each.metadata["Name"]): each for each in importlib.metadata.distributions()}
-    rows = [row_of(installed[name]) for name in required("twinlens", installed)]
+    extras = ["ray"] if "ray" in installed else []
+    rows = [row_of(installed[name]) for name in required("twinlens", installed, *extras)]
     for row in rows:
         print(f"{row.name:<34}{row.version:<16}{row.licence:<36}{row.source}")
     refused = [row for row in rows if row.is_refused]

@@ -56,6 +56,8 @@ def test_what_is_required_by_what_is_required_counts_and_extras_only_where_they_
     }
     installed = {name: package(tmp_path, name, *lines) for name, lines in needs.items()}
     assert required("root", installed) == ["a", "b", "root"]
+    with pytest.raises(KeyError, match="test"):
+        required("root", installed, "dev")
 
 
 def test_nothing_that_twinlens_requires_is_gpl_or_non_commercial(capsys):

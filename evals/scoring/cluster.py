@@ -147,6 +147,7 @@ def fill(table: FeatureTable, needs: Needs, device: str = "auto", workers: int |
     place = table.copy.address if table.copy else table.folder.resolve()
     job = Job(place, file_sha256(table.folder / METADATA), encoders, device)
     done, total = 0, sum(len(pickle.loads(row["part"]).pictures) for row in rows)
+    table.progress("images", 0, total)
     with _ray(workers) as ray:
         size, resources = _workers(ray.cluster_resources(), device, workers)
         dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(

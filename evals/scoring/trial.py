@@ -12,6 +12,7 @@ from evals.scoring.encoders import choose_encoders, roles_of
 from evals.scoring.engine import FeatureTable
 from evals.scoring.features import FeatureCache
 from evals.scoring.measuring import collect_needs, measure
+from evals.scoring.plans import picture_keys
 from evals.scoring.stage import no_progress
 from evals.scoring.subjects import plan_subjects
 from evals.scoring.table import schema
@@ -46,7 +47,8 @@ def measure_metric(run: Run, spec: MetricSpec, device: str = "auto") -> pd.DataF
     evals.imageset.imageset.ImageSetError
         If the pictures are gone, or no row of them is good any more.
     """
-    image_set = read_image_set(run.image_set, skip_bad=True)
+    image_set = read_image_set(run.copy or run.image_set, skip_bad=True)
+    run.fetch(key.name for row in image_set.rows for key in picture_keys(row))
     rows = with_one_text_a_prompt(image_set.rows)
     encoders = choose_encoders(roles_of([spec]), device=device)
     cache = FeatureCache(run.path / "features")
