@@ -79,7 +79,7 @@ _OWN: tuple[MetricSpec, ...] = (
     ),
     MetricSpec(
         "identity.faces", 1, "Faces found", "faces", "neither", (1, None), "sample",
-        ("faces",), "metrics.identity:face_count", "the encoder's own detector",
+        ("faces",), "metrics.identity:face_count", "the encoder's own detector", columns=_SEQUENCE,
     ),
     MetricSpec(
         "identity.reference", 1, "Identity to the reference", "face similarity", "higher", (None, 1), "sample",
@@ -305,6 +305,7 @@ _OWN: tuple[MetricSpec, ...] = (
     MetricSpec(
         "text.confidence", 2, "Legibility", "mean recognition score", "higher", (0, 1), "sample",
         ("ocr",), "metrics.text.accuracy:reading_confidence", "the OCR engine's own score, weighted by characters",
+        columns=("expected_text",),
         no_scale="any text is legible, whether it was asked for or not",
     ),
     MetricSpec(

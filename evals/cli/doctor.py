@@ -136,7 +136,10 @@ def _tried(what: str, name: str, otherwise: str, describe: Callable[[Any], str])
     from metrics.encoders.catalogue import EncoderUnavailable, load_encoder
 
     try:
-        note = describe(load_encoder(name))
+        encoder = load_encoder(name)
+        if load := getattr(encoder, "load", None):
+            load()
+        note = describe(encoder)
     except EncoderUnavailable as error:
         return Check(what, otherwise, str(error), name)
     return Check(what, "weak" if is_weak(name) else "ready", note, name)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from evals.cli.options import FilePath, Place, as_json, device, print_json, verbose
+from evals.cli.tables import say
 
 
 @click.command()
@@ -16,6 +17,7 @@ from evals.cli.options import FilePath, Place, as_json, device, print_json, verb
 @click.option("--metrics", default="", help="Ids or dimensions, comma-separated: identity,text.cer (see 'metrics').")
 @click.option("--encoder", "encoders", multiple=True, help="library:model, repeatable: open_clip:ViT-B-32/openai.")
 @click.option("--skip-bad", is_flag=True, help="Leave bad rows out and count them.")
+@click.option("--profile", "profile_wanted", is_flag=True, help="Print where the time went, on standard error.")
 @click.option("--features", type=FilePath(), help="Share this feature cache (default: OUT/features).")
 @device
 @click.option(
@@ -31,6 +33,7 @@ def score(
     encoders: tuple[str, ...],
     skip_bad: bool,
     features: Path | None,
+    profile_wanted: bool,
     device: str,
     verbose: bool,
     json_wanted: bool,
@@ -46,12 +49,18 @@ def score(
     from evals.cli.rate import page_command, print_run
     from evals.imageset.remote import run_on_this_machine
     from evals.rating.stage import rate_run
+    from evals.scoring.profiling import Profile
     from evals.scoring.stage import score as score_images
 
     out = out or _run_of(source)
     names = [name.strip() for name in metrics.split(",") if name.strip()]
+    profile = Profile()
     with shown_progress() as progress, run_on_this_machine(out) as folder:
-        run = score_images(source, folder, names, encoders, skip_bad, device, features, progress, **cluster)
+        run = score_images(
+            source, folder, names, encoders, skip_bad, device, features, progress, profile=profile, **cluster
+        )
+        if profile_wanted:
+            say(profile.report(), err=True)
         ratings = rate_run(run)
     if json_wanted:
         print_json(ratings)

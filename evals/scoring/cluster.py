@@ -22,8 +22,9 @@ from evals.imageset.contract import METADATA
 from evals.imageset.decoding import check_header
 from evals.imageset.imageset import file_sha256
 from evals.scoring.decoders import Decoders, Unreadable
-from evals.scoring.engine import FeatureKey, FeatureTable, Findings, Needs
+from evals.scoring.engine import FeatureTable
 from evals.scoring.features import FeatureCache
+from evals.scoring.needs import FeatureKey, Findings, Needs
 from evals.scoring.parts import parts
 from evals.scoring.plans import ImageKey
 from metrics.encoders.catalogue import EncoderUnavailable, load_encoder

@@ -23,6 +23,7 @@ from typing import IO, Any, Literal
 import numpy as np
 
 from evals.imageset.decoding import DecodedImage, Pixels, pixel_bytes, pixel_sha256
+from evals.scoring.profiling import Profile
 from metrics.measurement import REASONS
 
 TIME_LIMIT_S = 120.0
@@ -55,7 +56,9 @@ class Decoders:
     process handles one file at a time, so a file that kills it or hangs is known at once; the next file gets a new one.
     """
 
-    def __init__(self, workers: int | None = None, time_limit_s: float = TIME_LIMIT_S) -> None:
+    def __init__(
+        self, workers: int | None = None, time_limit_s: float = TIME_LIMIT_S, profile: Profile | None = None
+    ) -> None:
         """Start no process yet: a run that finds everything in the cache needs none."""
         self.workers = workers or min(8, os.cpu_count() or 1)
         self._idle: queue.SimpleQueue[_Process] = queue.SimpleQueue()
@@ -64,6 +67,7 @@ class Decoders:
             self._idle.put(process)
         self._threads = concurrent.futures.ThreadPoolExecutor(self.workers, "decoder")
         self._in_use: list[weakref.ref[Pixels]] = []
+        self._profile = profile or Profile()
 
     def __enter__(self) -> Decoders:
         """Return the pool itself."""
@@ -76,6 +80,7 @@ class Decoders:
         self._threads.shutdown(wait=False, cancel_futures=True)  # first, or what waits would start a process anew
         for process in self._all:
             process.stop()
+            self._profile.add("decode", 0, 0.0, process.core_seconds)
         self._threads.shutdown()
 
     def decode(self, files: Iterable[Path | Request]) -> Iterator[DecodedImage | Unreadable]:
@@ -112,7 +117,8 @@ class Decoders:
     def _decode(self, request: Request) -> DecodedImage | Unreadable:
         process = self._idle.get()
         try:
-            return process.decode(request)
+            with self._profile.stage("decode"):
+                return process.decode(request)
         finally:
             self._idle.put(process)
 
@@ -124,6 +130,8 @@ class _Process:
         self.time_limit_s = time_limit_s
         self._child: subprocess.Popen[bytes] | None = None
         self._requests = itertools.count()
+        self.core_seconds = 0.0
+        """What the children that have ended took."""
 
     def decode(self, request: Request) -> DecodedImage | Unreadable:
         child = self._running()
@@ -167,7 +175,9 @@ class _Process:
     def stop(self) -> None:
         if self._child is not None:
             _kill(self._child)
+            before = _core_seconds_of_children()
             self._child.wait()
+            self.core_seconds += _core_seconds_of_children() - before
             for pipe in (self._child.stdin, self._child.stdout):
                 # What could not be written to a dead process is of no use any more.
                 with contextlib.suppress(OSError):
@@ -182,6 +192,16 @@ def _kill(child: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL)
     child.kill()
+
+
+def _core_seconds_of_children() -> float:
+    """Return what all children that were waited for have taken; 0 where the system does not say."""
+    try:
+        import resource
+    except ImportError:
+        return 0.0
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _answer(stream: IO[bytes], request: Mapping[str, Any]) -> DecodedImage | Unreadable:

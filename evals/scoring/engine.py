@@ -7,10 +7,9 @@ import itertools
 import json
 import logging
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -24,76 +23,35 @@ from evals.imageset.decoding import (
     pixel_bytes,
     pixel_sha256,
 )
-from evals.scoring.decoders import MAX_PIXEL_BYTES, Decoders, Request, Unreadable
+from evals.scoring.decoders import Decoders, Request, Unreadable
 from evals.scoring.features import FeatureCache, FeatureStore
 from evals.scoring.filling import GREY
-from evals.scoring.plans import ImageKey, Inputs, Plan
+from evals.scoring.needs import (
+    WORK_BYTES,
+    FeatureKey,
+    Findings,
+    Needs,
+    cannot_be_decoded,
+    fit_beside,
+    is_too_large,
+    keys_of_pictures,
+    windows,
+)
+from evals.scoring.plans import ImageKey
+from evals.scoring.profiling import Profile
+from evals.scoring.workers import Task, Workers
 from metrics.encoders.catalogue import CannotEncode, Encoder, EncoderUnavailable
 from metrics.features import FEATURES
 
 log = logging.getLogger(__name__)
 
-WINDOW_IMAGES = 32
-WINDOW_BYTES = MAX_PIXEL_BYTES // 2
-"""Of the decoded pictures that are encoded together, so that others are decoded meanwhile; one alone may have more."""
-
-WORK_BYTES = 1_200_000_000
-"""What the pictures of one feature may take together while they are decoded and while it is computed."""
-
-_DECODING_BYTES_A_PIXEL = 10
-"""Pillow's four, the decoder's three, and three of those who receive them."""
+_RENDERING = "rendering-1"
+"""Part of the key of what is drawn: change it when the same words are drawn in another way."""
 
 _BLANK = np.full((512, 512, 3), GREY, np.uint8)
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many are done, and how many there are."""
-
-
-class FeatureKey(NamedTuple):
-    """One feature: what is computed, by which encoder (its name), from which pictures and texts."""
-
-    feature: str
-    encoder: str
-    inputs: Inputs
-
-    @property
-    def pictures(self) -> tuple[ImageKey, ...]:
-        """The pictures among its inputs."""
-        return tuple(each for each in self.inputs if isinstance(each, ImageKey))
-
-
-@dataclass(frozen=True)
-class Needs:
-    """What has to be known before anything can be measured, in the order of first need."""
-
-    pictures: dict[ImageKey, None] = field(default_factory=dict)
-    features: dict[FeatureKey, Encoder] = field(default_factory=dict)
-
-    def add(self, plan: Plan, encoders: Mapping[str, Encoder], with_decoys: bool = False) -> None:
-        """Note what one subject needs: each feature from the encoder chosen for it.
-
-        Decoys need no mention where all subjects are noted: each of them is the own prompt of another one.
-        """
-        self.pictures.update(dict.fromkeys((*plan.images, *plan.references, *((plan.mask,) if plan.mask else ()))))
-        for feature, encoder in encoders.items():
-            for inputs in plan.inputs(feature).values():
-                self.features[FeatureKey(feature, encoder.name, inputs)] = encoder
-            for text in plan.decoys if with_decoys and FEATURES[feature].of == "text" else ():
-                self.features[FeatureKey(feature, encoder.name, (text,))] = encoder
-
-
-@dataclass(frozen=True)
-class Findings:
-    """What a table knows of pictures beside the features in its cache; what one process found serves another.
-
-    Of ``pictures`` that were decoded these are the hashes of pixels and file, and why a colour profile was not applied;
-    ``failed`` names a feature by its kind, encoder and content.
-    """
-
-    pictures: Mapping[ImageKey, tuple[str, str, str | None]]
-    unreadable: Mapping[ImageKey, Unreadable]
-    too_large: Collection[FeatureKey]
-    failed: Mapping[tuple[str, str, str], Unreadable]
 
 
 class FeatureTable:
@@ -108,6 +66,7 @@ class FeatureTable:
         unreadable: Mapping[ImageKey, Unreadable],
         recorded: Mapping[ImageKey, Mapping[str, str]] | None = None,
         copy: FolderCopy | None = None,
+        profile: Profile | None = None,
     ) -> None:
         """Keep where the pictures lie, where features are kept, who decodes, and what is known not to be an image.
 
@@ -121,7 +80,11 @@ class FeatureTable:
         self.unreadable = dict(unreadable)
         self.colour_notes: dict[ImageKey, str] = {}
         """Why the colour profile of a picture was not applied."""
+        self.profile = profile or Profile()
         self._too_large: set[FeatureKey] = set()
+        self._begun: set[tuple[str, str, str]] = set()
+        self._sizes: dict[ImageKey, int] = {}
+        self._readers: dict[ImageKey, Encoder] = {}
         self._failed: dict[tuple[str, str, str], Unreadable] = {}
         self._decoys: dict[tuple[str, str, int], tuple[tuple[str, ...], Mapping[str, Any]]] = {}
         self._hash: dict[ImageKey, str] = {}
@@ -157,42 +120,89 @@ class FeatureTable:
         return self._decoys[key][1]
 
     def fill(self, needs: Needs) -> None:
-        """Compute every feature that is needed and not yet stored."""
-        of_picture: dict[ImageKey, list[FeatureKey]] = {}
-        of_texts = []
+        """Compute every feature that is needed and not yet stored.
+
+        Windows of pictures are decoded one after another, and two of them are encoded at a time, so that nobody waits
+        for the last picture of one.
+        """
+        of_picture, missing = keys_of_pictures(needs), list(self.missing(needs).features)
+        planned = self._windows(needs, missing)
+        decoded = self.decoders.decode(
+            Request(key.kind, tuple(self.folder / name for name in key.files))
+            for window in planned
+            for key in window
+            if key.kind in ("file", "mask", "filled")
+        )
+        with Workers(WORK_BYTES // 2) as workers:
+            for encoder in {key.encoder: needs.features[key] for key in missing}.values():
+                if load := getattr(encoder, "load", None):
+                    workers.submit(0, self._load, encoder.name, load)
+            tasks = self._encode_texts([key for key in missing if not key.pictures], workers)
+            done, total = 0, sum(map(len, planned))
+            before: tuple[ImageKey, ...] = ()
+            for window in [*planned, ()]:
+                if window and (window[0].kind == "rendering" or not fit_beside(before, window, self._sizes)):
+                    workers.wait(tasks)
+                begun = self._encode_window(window, decoded, of_picture, workers)
+                workers.wait(tasks)
+                done += len(before)
+                self.progress("images", done, total)
+                tasks, before = begun, window
+
+    def missing(self, needs: Needs) -> Needs:
+        """Return what is needed and neither stored nor known to be impossible."""
         for key, encoder in needs.features.items():
             if key[:2] not in self._sources:
                 version = f"{DECODING_VERSION}/{encoder.version}"
                 store = self.cache.store(key.feature, encoder.name, encoder.weights_sha256, version)
                 self._sources[key[:2]] = (encoder, store)
-            if key.pictures:
-                of_picture.setdefault(key.pictures[0], []).append(key)
-            elif not self._is_stored(key):
-                of_texts.append(key)
-        for start in range(0, len(of_texts), WINDOW_IMAGES):
-            batch = of_texts[start : start + WINDOW_IMAGES]
-            self._encode(batch, {})
-            self.progress("prompts", start + len(batch), len(of_texts))
-        windows = list(self._windows(needs, of_picture))
-        decoded = self.decoders.decode(
-            Request(key.kind, tuple(self.folder / name for name in key.files))
-            for window in windows
-            for key in window
-            if key.kind in ("file", "mask", "filled")
+        self._know_again(needs)
+        unknown = (key for key in needs.pictures if key not in self._hash and key not in self.unreadable)
+        possible = (
+            (key, encoder) for key, encoder in needs.features.items() if self.unreadable.keys().isdisjoint(key.pictures)
         )
-        done, total = 0, sum(map(len, windows))
-        for window in windows:
-            self._encode_window(window, decoded, of_picture)
-            done += len(window)
-            self.progress("images", done, total)
+        return Needs(dict.fromkeys(unknown), {key: encoder for key, encoder in possible if not self._is_stored(key)})
+
+    def _know_again(self, needs: Needs) -> None:
+        """Look up the hashes of pictures that were seen before, those first in whose place others are drawn."""
+        of_picture = keys_of_pictures(needs)
+        for picture in sorted(needs.pictures, key=lambda picture: picture.kind == "rendering"):
+            if picture.kind == "rendering" and picture in of_picture:
+                self._readers[picture] = needs.features[of_picture[picture][0]]
+            stamp = self._stamp(picture)
+            if picture.kind == "blank":
+                self._recall(picture, pixel_sha256(_BLANK), "", None)
+            elif stamp is not None and stamp in self._known_files:
+                self._recall(picture, *self._known_files.get(stamp))
+
+    def _windows(self, needs: Needs, missing: Sequence[FeatureKey]) -> list[tuple[ImageKey, ...]]:
+        """Return the pictures that must be decoded, and note what is too large for that."""
+        pictures = {picture for picture in needs.pictures if picture not in self._hash}
+        pictures.update(picture for key in missing for picture in key.pictures)
+        pictures -= self.unreadable.keys()
+        sizes = {picture: self._pixel_bytes(picture) for picture in pictures}
+        decoded = (key for key in needs.features if pictures.issuperset(key.pictures))
+        self._too_large = {key for key in decoded if is_too_large(key, sizes)}
+        wanted = set(missing) - self._too_large
+        self._sizes = {picture: size for picture, size in sizes.items() if not cannot_be_decoded(size)}
+        return list(windows(needs, self._sizes, wanted.__contains__))
+
+    def _encode_texts(self, keys: Sequence[FeatureKey], workers: Workers) -> list[Task]:
+        """Begin to compute features of texts, each encoder's one after another: tokenizers serve one at a time."""
+        batches = itertools.groupby(self._batches(keys, {}), key=lambda batch: batch[0])
+        return [workers.submit(0, self._keep_all, list(of_source)) for _, of_source in batches]
 
     def _encode_window(
         self,
-        window: Iterable[ImageKey],
+        window: Sequence[ImageKey],
         decoded: Iterator[DecodedImage | Unreadable],
         of_picture: Mapping[ImageKey, list[FeatureKey]],
-    ) -> None:
-        """Compute what is missing of some pictures; when it returns, nobody has their pixels any more."""
+        workers: Workers,
+    ) -> list[Task]:
+        """Decode some pictures, and begin to compute what is missing of them.
+
+        Their pixels are nobody's any more when the last of these tasks is done.
+        """
         pixels: dict[ImageKey, Pixels] = {}
         for picture in window:
             image = next(decoded) if picture.files else self._draw(picture, of_picture)
@@ -204,26 +214,10 @@ class FeatureTable:
         self.cache.flush()
         keys = [key for picture in pixels for key in of_picture.get(picture, ())]
         keys = [key for key in keys if key not in self._too_large and pixels.keys() >= set(key.pictures)]
-        self._encode(keys, pixels)
-
-    def missing(self, needs: Needs) -> Needs:
-        """Return what is needed and neither stored nor known to be impossible, for another process to compute."""
-        for key, encoder in needs.features.items():
-            if key[:2] not in self._sources:
-                version = f"{DECODING_VERSION}/{encoder.version}"
-                store = self.cache.store(key.feature, encoder.name, encoder.weights_sha256, version)
-                self._sources[key[:2]] = (encoder, store)
-        for picture in needs.pictures:
-            stamp = self._stamp(picture)
-            if stamp is not None and stamp in self._known_files:
-                self._recall(picture, *self._known_files.get(stamp))
-        unknown = (key for key in needs.pictures if key not in self._hash and key not in self.unreadable)
-        features = {
-            key: encoder
-            for key, encoder in needs.features.items()
-            if not self._is_stored(key) and self.unreadable.keys().isdisjoint(key.pictures)
-        }
-        return Needs(dict.fromkeys(unknown), features)
+        batches = self._batches(keys, pixels)
+        # What takes longest begins first, so that it is not what all wait for at the end.
+        batches.sort(key=lambda batch: -self.profile.seconds_each(batch[0][1]))
+        return [workers.submit(_work_bytes(*batch), self._keep, *batch) for batch in batches]
 
     def findings(self) -> Findings:
         """Return what is known of the pictures beside their features."""
@@ -276,7 +270,15 @@ class FeatureTable:
         return {"file_sha256": self._file_hash[key], "pixel_sha256": self._hash[key]} if key else {}
 
     def _stamp(self, key: ImageKey) -> str | None:
-        """Identify a file without reading it, as version control does: where, which, how big, and when changed."""
+        """Identify a picture without its pixels; None where that cannot be.
+
+        A file is known as version control knows it: where, which, how big, and when changed. A rendering is known by
+        its words, the picture in whose place it stands, and who read that.
+        """
+        if key.kind == "rendering" and (like := self._hash.get(ImageKey("file", key.like))) and key in self._readers:
+            reader = self._readers[key]
+            drawn = json.dumps([_RENDERING, key.name, like, reader.name, reader.version, reader.weights_sha256])
+            return hashlib.sha256(drawn.encode()).hexdigest()
         if not key.files:
             return None
         identity = f"2|{key.kind}".encode()
@@ -292,58 +294,6 @@ class FeatureTable:
             identity += f"|{facts.st_ino}|{facts.st_size}|{facts.st_mtime_ns}|{facts.st_ctime_ns}|".encode()
             identity += os.fsencode(path.resolve())
         return hashlib.sha256(identity).hexdigest()
-
-    def _windows(self, needs: Needs, of_picture: Mapping[ImageKey, list[FeatureKey]]) -> Iterator[tuple[ImageKey, ...]]:
-        """Yield the pictures that must be decoded, a window at a time.
-
-        Pictures that are compared share a window. Where they are too large for that, those of each comparison do, and
-        a picture is decoded once more for the next one.
-        """
-        for picture in needs.pictures:
-            stamp = self._stamp(picture)
-            if stamp is not None and stamp in self._known_files:
-                self._recall(picture, *self._known_files.get(stamp))
-        missing = {picture for picture in needs.pictures if picture not in self._hash}
-        missing.update(picture for key in needs.features if not self._is_stored(key) for picture in key.pictures)
-        missing -= self.unreadable.keys()
-        sizes = {picture: self._pixel_bytes(picture) for picture in missing}
-        decoded = (key for key in needs.features if missing.issuperset(key.pictures))
-        self._too_large = {key for key in decoded if _is_too_large(key, sizes)}
-        missing -= {picture for picture in missing if _work_bytes([sizes[picture]], 0) > WORK_BYTES}
-        groups = [[picture for picture in group if picture in missing] for group in _compared(needs)]
-        # What is read in a file says how its rendering is drawn, so renderings come last.
-        for is_drawn in (False, True):
-            window: dict[ImageKey, int] = {}
-            for group in groups:
-                if not group or (group[0].kind == "rendering") is not is_drawn:
-                    continue
-                for together in self._fitting(group, sizes, of_picture):
-                    more = {picture: sizes[picture] for picture in together}
-                    if window and sum((window | more).values()) > WINDOW_BYTES:
-                        yield tuple(window)
-                        window = {}
-                    window |= more
-                    if len(window) >= WINDOW_IMAGES:
-                        yield tuple(window)
-                        window = {}
-            if window:
-                yield tuple(window)
-
-    def _fitting(
-        self,
-        group: Sequence[ImageKey],
-        sizes: Mapping[ImageKey, int],
-        of_picture: Mapping[ImageKey, list[FeatureKey]],
-    ) -> Iterable[Iterable[ImageKey]]:
-        """Return a group of pictures that are compared as it is, or where it is too large, in comparisons."""
-        if sum(sizes[picture] for picture in group) <= WINDOW_BYTES:
-            return [group]
-        keys = [key for picture in group for key in of_picture.get(picture, ())]
-        keys = [key for key in keys if key not in self._too_large and not self._is_stored(key)]
-        comparisons = dict.fromkeys(tuple(dict.fromkeys(key.pictures)) for key in keys)
-        several = [pictures for pictures in comparisons if len(pictures) > 1 and sizes.keys() >= set(pictures)]
-        compared = {picture for pictures in several for picture in pictures}
-        return [*several, *([picture] for picture in group if picture not in compared)]
 
     def _pixel_bytes(self, picture: ImageKey) -> int:
         if picture.kind == "blank":
@@ -367,28 +317,38 @@ class FeatureTable:
             return Unreadable("language_unsupported", "no font at hand draws this text")
         return DecodedImage(np.ascontiguousarray(pixels), pixel_sha256(pixels), "")
 
-    def _encode(self, keys: Iterable[FeatureKey], pixels: Mapping[ImageKey, Pixels]) -> None:
-        """Compute the features of one window that are not stored, a batch for each feature and encoder."""
-        batches: dict[tuple[str, str], dict[str, Any]] = {}
+    def _batches(self, keys: Iterable[FeatureKey], pixels: Mapping[ImageKey, Pixels]) -> list[_Batch]:
+        """Return what has to be computed for features that are neither stored nor under way, in batches."""
+        inputs: dict[tuple[str, str], dict[str, Any]] = {}
         for key in keys:
             content = self._content(key)
-            if content not in self._store(key) and (*key[:2], content) not in self._failed:
-                inputs = tuple(pixels[each] if isinstance(each, ImageKey) else each for each in key.inputs)
-                batches.setdefault(key[:2], {})[content] = inputs if len(inputs) > 1 else inputs[0]
-        for source, batch in batches.items():
-            encoder, store = self._sources[source]
-            at_once = getattr(encoder, "batch_size", 1)
-            for start in range(0, len(batch), at_once):
-                part = dict(itertools.islice(batch.items(), start, start + at_once))
-                self._keep(source, list(part), list(part.values()))
-                # A process that is killed now loses what it was at work on and no more.
-                store.flush()
+            if content not in self._store(key) and (*key[:2], content) not in self._begun:
+                self._begun.add((*key[:2], content))
+                given = tuple(pixels[each] if isinstance(each, ImageKey) else each for each in key.inputs)
+                inputs.setdefault(key[:2], {})[content] = given if len(given) > 1 else given[0]
+        batches = []
+        for source, of_source in inputs.items():
+            at_once = getattr(self._sources[source][0], "batch_size", 1)
+            contents = list(of_source)
+            for start in range(0, len(contents), at_once):
+                part = contents[start : start + at_once]
+                batches.append((source, part, [of_source[content] for content in part]))
+        return batches
+
+    def _load(self, name: str, load: Callable[[], object]) -> None:
+        with self.profile.stage(f"load {name}"):
+            load()
+
+    def _keep_all(self, batches: Iterable[_Batch]) -> None:
+        for batch in batches:
+            self._keep(*batch)
 
     def _keep(self, source: tuple[str, str], contents: list[str], inputs: list[Any]) -> None:
         """Encode a batch and store it; when the batch fails, find the inputs it fails on and record those."""
         encoder, store = self._sources[source]
         try:
-            values = encoder.encode(inputs)
+            with self.profile.stage(encoder.name, len(inputs)):
+                values = encoder.encode(inputs)
         except (MemoryError, EncoderUnavailable):
             raise
         except Exception as error:  # a model may raise anything; what it failed on becomes a counted reason
@@ -403,33 +363,16 @@ class FeatureTable:
             return
         for content, value in zip(contents, values, strict=True):
             store.put(content, value)
+        # A process that is killed now loses what it was at work on and no more.
+        store.flush()
 
 
-def _is_too_large(key: FeatureKey, sizes: Mapping[ImageKey, int]) -> bool:
-    pictures = [sizes[picture] for picture in dict.fromkeys(key.pictures)]
-    return bool(pictures) and _work_bytes(pictures, FEATURES[key.feature].bytes_a_pixel) > WORK_BYTES
+_Batch = tuple[tuple[str, str], list[str], list[Any]]
+"""Feature and encoder, the names of inputs (see `FeatureTable._content`), and the inputs."""
 
 
-def _work_bytes(pictures: Sequence[int], bytes_a_pixel: int) -> int:
-    """Return what it takes to decode pictures of so many bytes, the last beside the others, and to work on them."""
-    largest = max(pictures)
-    return sum(pictures) - largest + largest // 3 * max(_DECODING_BYTES_A_PIXEL, 3 + bytes_a_pixel)
-
-
-def _compared(needs: Needs) -> Iterable[list[ImageKey]]:
-    """Group pictures that are compared with one another, in the order of first need."""
-    leader: dict[ImageKey, ImageKey] = {key: key for key in needs.pictures}
-
-    def root(key: ImageKey) -> ImageKey:
-        while leader[key] != key:
-            leader[key] = leader[leader[key]]
-            key = leader[key]
-        return key
-
-    for key in needs.features:
-        for other in key.pictures[1:]:
-            leader[root(other)] = root(key.pictures[0])
-    groups: dict[ImageKey, list[ImageKey]] = {}
-    for picture in needs.pictures:
-        groups.setdefault(root(picture), []).append(picture)
-    return groups.values()
+def _work_bytes(source: tuple[str, str], contents: Sequence[str], inputs: Sequence[Any]) -> int:
+    """Return the memory that computing a batch takes beside its pictures."""
+    arrays = (each for given in inputs for each in (given if isinstance(given, tuple) else (given,)))
+    pixels = max((array.size // 3 for array in arrays if isinstance(array, np.ndarray)), default=0)
+    return pixels * FEATURES[source[0]].bytes_a_pixel * len(inputs)

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import threading
 import uuid
 import zlib
 from collections.abc import Iterator, Mapping
@@ -60,6 +61,7 @@ class FeatureStore:
         self._where: dict[str, tuple[Path, int, int]] = {}
         self._fresh: dict[str, Any] = {}
         self._out: BinaryIO | None = None
+        self._lock = threading.Lock()
         for shard in sorted(folder.glob("*.shard")) if folder.is_dir() else ():
             self._where.update(_index(shard))
 
@@ -79,21 +81,23 @@ class FeatureStore:
         return value
 
     def put(self, key: str, value: Any) -> None:
-        """Append a feature. It is on its way to disk after the next `flush`."""
+        """Append a feature, in any thread. It is on its way to disk after the next `flush`."""
         line = json.dumps(encode_value(value), ensure_ascii=False, separators=(",", ":"))
         content = line.encode()
-        self._shard().write(f"{key}\t{zlib.crc32(content):08x}\t".encode() + content + b"\n")
+        with self._lock:
+            self._shard().write(f"{key}\t{zlib.crc32(content):08x}\t".encode() + content + b"\n")
         # What was just written is read back from memory in the same form that a later run reads from disk.
         self._fresh[key] = decode_value(json.loads(line))
 
     def append(self, lines: bytes) -> None:
         """Append whole lines of another process's shard; a damaged one among them is passed over, as in a file."""
-        out = self._shard()
-        out.flush()
-        start = out.tell()
-        out.write(lines)
-        out.flush()
-        self._where.update(_index(Path(out.name), start))
+        with self._lock:
+            out = self._shard()
+            out.flush()
+            start = out.tell()
+            out.write(lines)
+            out.flush()
+            self._where.update(_index(Path(out.name), start))
 
     def _shard(self) -> BinaryIO:
         if self._out is None:
@@ -103,8 +107,9 @@ class FeatureStore:
 
     def flush(self) -> None:
         """Hand everything that was put to the operating system."""
-        if self._out is not None:
-            self._out.flush()
+        with self._lock:
+            if self._out is not None:
+                self._out.flush()
 
     def close(self) -> None:
         """Flush and close the shard."""

@@ -9,7 +9,8 @@ from typing import Any
 
 from evals.scoring.decoders import Unreadable
 from evals.scoring.encoders import Encoders
-from evals.scoring.engine import FeatureKey, FeatureTable, Needs
+from evals.scoring.engine import FeatureTable
+from evals.scoring.needs import FeatureKey, Needs
 from evals.scoring.plans import Plan, text_of
 from evals.scoring.subjects import plan_subjects
 from evals.scoring.table import table_row

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from evals.scoring.engine import FeatureKey, Needs
-from evals.scoring.engine import _compared as compared
+from evals.scoring.needs import FeatureKey, Needs, compared
 from evals.scoring.plans import ImageKey
 from metrics.encoders.catalogue import Encoder
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,10 +31,12 @@ from evals.imageset.validation import Problem
 from evals.run import Run, image_set_of, run_files, sealed
 from evals.scoring.decoders import Decoders, Unreadable
 from evals.scoring.encoders import choose_encoders, roles_of
-from evals.scoring.engine import FeatureTable, Needs, Progress
+from evals.scoring.engine import FeatureTable, Progress
 from evals.scoring.features import FeatureCache
 from evals.scoring.measuring import collect_needs, measure
+from evals.scoring.needs import Needs
 from evals.scoring.plans import ImageKey, is_given, picture_keys
+from evals.scoring.profiling import Profile
 from evals.scoring.provenance import input_names, provenance
 from evals.scoring.subjects import plan_subjects
 from evals.scoring.table import ScoreTableWriter
@@ -74,6 +75,7 @@ def score(
     progress: Progress = no_progress,
     engine: str = "local",
     workers: int | None = None,
+    profile: Profile | None = None,
 ) -> Run:
     """Measure an image set and write the run folder.
 
@@ -101,6 +103,8 @@ def score(
         Where features are computed: ``local`` in this process, ``ray`` in those of a cluster (`evals.scoring.cluster`).
     workers
         How many workers the cluster gets; by default one for each of its cores or GPUs.
+    profile
+        Notes where the time goes.
 
     Returns
     -------
@@ -116,31 +120,35 @@ def score(
     evals.scoring.cluster.ClusterError
         If the cluster cannot be used.
     """
-    started = time.perf_counter()
+    profile = profile or Profile()
     fill = _filling(engine, device, workers)
     out = Path(out)
-    place = place_of(source)
-    folder = _image_set_folder(place) if isinstance(place, Path) else copy_of_set(place)
-    _refuse_changed(folder if isinstance(folder, Path) else folder.path)
-    image_set = read_image_set(folder, skip_bad)
-    if image_set.copy and engine == "local":
-        progress("pictures to fetch", 0, len(image_set.rows))
-        image_set.copy.fetch_files({key.name for row in image_set.rows for key in picture_keys(row)})
-    # Pictures that are not here are looked at by the workers that fetch them.
-    bad = {} if image_set.copy and engine != "local" else _bad_headers(image_set, progress)
+    with profile.stage("read rows and headers"):
+        place = place_of(source)
+        folder = _image_set_folder(place) if isinstance(place, Path) else copy_of_set(place)
+        _refuse_changed(folder if isinstance(folder, Path) else folder.path)
+        image_set = read_image_set(folder, skip_bad)
+        if image_set.copy and engine == "local":
+            progress("pictures to fetch", 0, len(image_set.rows))
+            image_set.copy.fetch_files({key.name for row in image_set.rows for key in picture_keys(row)})
+        # Pictures that are not here are looked at by the workers that fetch them.
+        bad = {} if image_set.copy and engine != "local" else _bad_headers(image_set, progress)
     if not skip_bad:
         _refuse(image_set, bad)
     rows = with_one_text_a_prompt(image_set.rows)
     specs = select_metrics(metrics, rows)
     _claim(out, image_set)
-    chosen = choose_encoders(roles_of(specs), encoders, device, _preferred_encoders(eval_of(image_set.folder)))
+    with profile.stage("choose encoders"):
+        preferred = _preferred_encoders(eval_of(image_set.folder))
+        chosen = choose_encoders(roles_of(specs), encoders, device, preferred)
     cache = FeatureCache(Path(features) if features else out / "features")
-    with _only_writer(out), cache.closing(), Decoders() as decoders:
-        table = FeatureTable(
-            image_set.folder, cache, decoders, progress, bad, _recorded_hashes(image_set), image_set.copy
-        )
-        needs = collect_needs(((spec, plan) for spec in specs for plan in plan_subjects(spec, rows)), rows, chosen)
-        fill(table, needs)
+    with _only_writer(out), cache.closing():
+        with profile.stage("plan"):
+            needs = collect_needs(((spec, plan) for spec in specs for plan in plan_subjects(spec, rows)), rows, chosen)
+        with Decoders(profile=profile) as decoders:
+            hashes = _recorded_hashes(image_set)
+            table = FeatureTable(image_set.folder, cache, decoders, progress, bad, hashes, image_set.copy, profile)
+            fill(table, needs)
         if not skip_bad:
             _refuse(image_set, table.unreadable)
         # A run is whole while its provenance is there: it goes first and comes back last.
@@ -149,9 +157,10 @@ def score(
         large_seeds = any((row.get("seed") or 0) >= 2**63 for row in image_set.rows)
         with ScoreTableWriter(out, large_seeds) as writer:
             for done, spec in enumerate(specs, start=1):
-                for row in measure(spec, rows, chosen, table):
-                    writer.add(row)
-                    used.add(row["encoder"])
+                with profile.stage("measure"):
+                    for row in measure(spec, rows, chosen, table):
+                        writer.add(row)
+                        used.add(row["encoder"])
                 progress("metrics", done, len(specs))
         lines = [json.dumps(row | table.hashes(row["file_name"]), ensure_ascii=False) for row in image_set.rows]
         write_atomically(out / SAMPLES, ("\n".join(lines) + "\n").encode())
@@ -159,7 +168,7 @@ def score(
             "unreadable": _unreadable_rows(image_set, table.unreadable),
             "colour": _rows_with(image_set, table.colour_notes),
             "long_prompts": _long_prompts(rows, needs, table),
-            "seconds": round(time.perf_counter() - started, 1),
+            "seconds": round(profile.elapsed, 1),
             "inputs": _input_hashes(image_set, table),
             "files": {name: file_sha256(path) for name, path in run_files(out, image_set.folder).items()},
         }

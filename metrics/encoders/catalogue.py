@@ -60,7 +60,9 @@ class Encoder(Protocol):
     hashes, if there are several; None where there are no weights); ``version`` covers decoding and preprocessing,
     so that a change of either never reads an old feature. What ``encode`` raises about a batch is found again one by
     one, and becomes the reason of the inputs that it is about. An encoder that runs several inputs at once says how
-    many in ``batch_size``; it is given no more, and others one, so that what is computed is kept at once.
+    many in ``batch_size``; it is given no more, and others one, so that what is computed is kept at once. Several
+    threads call ``encode`` at once, with images; with texts one at a time. One that has a method ``load`` takes its
+    models into memory there, or at the first input: what is known of everything needs none.
     """
 
     name: str

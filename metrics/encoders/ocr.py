@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import importlib.util
 import re
@@ -14,7 +15,7 @@ import numpy as np
 
 from metrics.encoders.catalogue import EncoderUnavailable, Image, library_of
 from metrics.encoders.ocr_places import Quad, find_places
-from metrics.encoders.runtime import threads
+from metrics.encoders.runtime import Lazy, threads
 from metrics.encoders.scripts import scripts_in
 from metrics.encoders.weights import sha256_of
 
@@ -104,31 +105,26 @@ class RapidOcr:
     name = "rapidocr:pp-ocrv6-small"
 
     def __init__(self, detector: Path, recogniser: Path, device: str) -> None:
-        import onnxruntime
-        from rapidocr import RapidOCR
-
         self.licence = library_of(self.name).licence
         self.weights_sha256 = sha256_of(detector, recogniser)
         # Resizing and box unwarping happen inside the library, so its release is part of the preprocessing.
         self.version = f"3:rapidocr={importlib.metadata.version('rapidocr')},tiles,turned"
-        self._engine: Any = RapidOCR(
-            params={
-                "Global.use_cls": False,
-                "Global.log_level": "critical",
-                # The views have the right size already; the library's own limits must not touch them.
-                "Global.max_side_len": 1_000_000,
-                "Det.limit_type": "max",
-                "Det.limit_side_len": 1_000_000,
-                "Det.model_path": str(detector),
-                "Rec.model_path": str(recogniser),
-                "EngineConfig.onnxruntime.intra_op_num_threads": threads(at_most=4),
-                "EngineConfig.onnxruntime.enable_cpu_mem_arena": True,
-                "EngineConfig.onnxruntime.use_cuda": device != "cpu"
-                and "CUDAExecutionProvider" in onnxruntime.get_available_providers(),
-            }
-        )
-        self.characters: frozenset[str] | None = frozenset(_dictionary(recogniser))
-        self.scripts = scripts_in(self.characters)
+        self._engine: Lazy[Any] = Lazy(lambda: _rapidocr(detector, recogniser, device))
+        self._characters = Lazy(lambda: frozenset(_dictionary(recogniser)))
+
+    @property
+    def characters(self) -> frozenset[str] | None:
+        """All characters that the recogniser knows."""
+        return self._characters()
+
+    @functools.cached_property
+    def scripts(self) -> frozenset[str]:
+        """The scripts that it reads."""
+        return scripts_in(self._characters())
+
+    def load(self) -> None:
+        """Load the models, which otherwise happens when a picture is first read."""
+        self._engine()
 
     def encode(self, images: Sequence[Image]) -> list[list[TextLine]]:
         """Return what is read in each image, in the engine's order; an empty list where it finds nothing."""
@@ -152,14 +148,36 @@ class RapidOcr:
         ]
 
     def _detect(self, view: Image) -> list[Quad]:
-        found = self._engine(view, use_det=True, use_cls=False, use_rec=False)
+        found = self._engine()(view, use_det=True, use_cls=False, use_rec=False)
         return [] if found.boxes is None else [np.asarray(box, dtype=np.float64) for box in found.boxes]
 
     def _recognise(self, lines: Sequence[Image]) -> list[tuple[str, float]]:
         if not lines:
             return []
-        found = self._engine.recognize_txt([np.ascontiguousarray(line) for line in lines])
+        found = self._engine().recognize_txt([np.ascontiguousarray(line) for line in lines])
         return [(text, float(score)) for text, score in zip(found.txts, found.scores, strict=True)]
+
+
+def _rapidocr(detector: Path, recogniser: Path, device: str) -> Any:
+    import onnxruntime
+    from rapidocr import RapidOCR
+
+    return RapidOCR(
+        params={
+            "Global.use_cls": False,
+            "Global.log_level": "critical",
+            # The views have the right size already; the library's own limits must not touch them.
+            "Global.max_side_len": 1_000_000,
+            "Det.limit_type": "max",
+            "Det.limit_side_len": 1_000_000,
+            "Det.model_path": str(detector),
+            "Rec.model_path": str(recogniser),
+            "EngineConfig.onnxruntime.intra_op_num_threads": threads(),
+            "EngineConfig.onnxruntime.enable_cpu_mem_arena": True,
+            "EngineConfig.onnxruntime.use_cuda": device != "cpu"
+            and "CUDAExecutionProvider" in onnxruntime.get_available_providers(),
+        }
+    )
 
 
 def load_tesseract(model: str, device: str) -> Tesseract:

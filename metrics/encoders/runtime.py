@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from metrics.encoders.catalogue import EncoderUnavailable
 
@@ -19,6 +20,10 @@ _SCHEMAS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 )
+TOKENIZING = threading.Lock()
+"""Held while a tokenizer of transformers works: it sets itself up anew in every call, and not for two at once."""
+
+_gpu = threading.RLock()
 _kept_alive: list[Any] = []  # torch forgets the schemas of a library that is collected
 
 
@@ -38,29 +43,68 @@ def torch_device(device: str) -> str:
     return device
 
 
-def threads(at_most: int | None = None) -> int:
-    """Return ``OMP_NUM_THREADS`` where it is set, else the number of cores, at most ``at_most`` of them.
+MOST_WORKERS = 8
+"""Pictures that are encoded at once at most: each of them takes memory of its own."""
+
+
+def cores() -> int:
+    """Return how many cores to use: ``OMP_NUM_THREADS`` where it is set, else all that this process may use.
 
     Processes that share a machine set the variable, or their models wait for each other's threads.
 
     Examples
     --------
-    >>> 1 <= threads(at_most=4)
+    >>> cores() >= 1
     True
     """
     setting = os.environ.get("OMP_NUM_THREADS", "")
     if setting.isdigit() and int(setting) > 0:
         return int(setting)
-    cores = os.cpu_count() or 1
-    return min(cores, at_most) if at_most else cores
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def workers() -> int:
+    """Return how many inputs to encode at once: pictures side by side use cores better than threads in one picture."""
+    return min(cores(), MOST_WORKERS)
+
+
+def threads() -> int:
+    """Return how many threads a model has for one input, so that `workers` of them use all `cores`."""
+    return cores() // workers()
+
+
+class Lazy(Generic[Item]):
+    """What is made when it is first called for, once, by whichever thread comes first; a failure is tried again."""
+
+    def __init__(self, make: Callable[[], Item]) -> None:
+        """Keep how it is made."""
+        self._make = make
+        self._lock = threading.Lock()
+        self._made: list[Item] = []
+
+    def __call__(self) -> Item:
+        """Return it."""
+        with self._lock:
+            if not self._made:
+                self._made.append(self._make())
+        return self._made[0]
 
 
 @contextmanager
 def exact_inference() -> Iterator[None]:
-    """Run torch without gradients, and without TF32: cuDNN's default would let a value depend on its batch."""
+    """Run torch without gradients, and without TF32: cuDNN's default would let a value depend on its batch.
+
+    A GPU serves one caller at a time: there is one, and the setting is the process's own.
+    """
     import torch
 
-    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+    if not torch.cuda.is_available():
+        if torch.get_num_threads() != threads():
+            torch.set_num_threads(threads())
+        with torch.inference_mode():
+            yield
+        return
+    with _gpu, torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         yield
 
 

@@ -13,7 +13,7 @@ import PIL.Image
 from metrics.encoders.catalogue import EncoderUnavailable, Image
 from metrics.encoders.dual import feature_version
 from metrics.encoders.local_models import cannot_load, load_errors, load_transformers_model
-from metrics.encoders.runtime import encode_by_key, exact_inference
+from metrics.encoders.runtime import TOKENIZING, encode_by_key, exact_inference
 from metrics.encoders.weights import hub_offline
 
 if TYPE_CHECKING:
@@ -153,13 +153,14 @@ def _inputs_of(processor: Any) -> Callable[[list[PIL.Image.Image], list[str]], M
         texts = [_as_asked(processor, question) for question in questions]
         # a chat template that writes the start token itself must not get a second one
         written = bool(begin) and texts[0].startswith(begin)
-        batch: Mapping[str, torch.Tensor] = processor(
-            images=[[picture] for picture in pictures],
-            text=texts,
-            padding=True,
-            return_tensors="pt",
-            **({"add_special_tokens": False} if written else {}),
-        )
+        with TOKENIZING:
+            batch: Mapping[str, torch.Tensor] = processor(
+                images=[[picture] for picture in pictures],
+                text=texts,
+                padding=True,
+                return_tensors="pt",
+                **({"add_special_tokens": False} if written else {}),
+            )
         return batch
 
     return inputs
@@ -177,8 +178,13 @@ def _batch_key_of(processor: Any) -> Callable[[Image, str], Hashable]:
     """Return the key of a batch: one size of pictures, whose padding not every model masks, and maybe one length."""
     if not _places_pictures(processor):
         return lambda image, text: image.shape
+
     # the padding lands between picture and question and moves their relative positions, mask or no mask
-    return lambda image, text: (image.shape, len(processor.tokenizer(QUESTION_TEMPLATE.format(text))["input_ids"]))
+    def key(image: Image, text: str) -> Hashable:
+        with TOKENIZING:
+            return image.shape, len(processor.tokenizer(QUESTION_TEMPLATE.format(text))["input_ids"])
+
+    return key
 
 
 def _places_pictures(processor: Any) -> bool:

@@ -1,81 +1,190 @@
-"""How fast a scoring pass is, stage by stage, on 1024 px pictures; run with ``make benchmark``.
+"""A scoring pass against a loop over single pictures, against what the cores could do, warm, and in its memory.
 
-Every figure is images a second (pairs for the comparison of repeats), all of them measured side by side in one run,
-so that ratios mean something on any machine.
+Every figure of a row is taken in one run, one side after the other, so that ratios mean something on any machine.
 """
 
-import io
+from __future__ import annotations
+
+import functools
+import json
 import os
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
 import skimage.data
 
+from evals.imageset.decoding import decode_file
 from evals.imageset.imageset import write_image_set
+from evals.run import Run
 from evals.scoring.decoders import Decoders
-from evals.scoring.stage import score
-from metrics.encoders.catalogue import load_encoder
+from evals.scoring.encoders import choose_encoders
+from evals.scoring.engine import FeatureTable
+from evals.scoring.features import FeatureCache
+from evals.scoring.measuring import collect_needs
+from evals.scoring.stage import no_progress, select_metrics
+from evals.scoring.subjects import plan_subjects
+from metrics.encoders.runtime import cores
+from tests.benchmarks.table import Row, run, seconds
 
-IMAGES = 24
+METRICS = {"adherence": "adherence.clip", "faces": "identity.faces", "text": "text.confidence"}
+"""Metrics that look at every picture once, and at no other one but a grey control."""
 
-
-def pictures(kind: str) -> list[bytes]:
-    """Return photographs at 1024 px, each with noise of its own so that none is cached for another."""
-    base = PIL.Image.fromarray(skimage.data.astronaut()).resize((1024, 1024), PIL.Image.Resampling.LANCZOS)
-    pixels, random = np.asarray(base, dtype=np.int16), np.random.default_rng(0)
-    encoded = []
-    for _ in range(IMAGES):
-        noisy = np.clip(pixels + random.integers(-4, 5, pixels.shape, dtype=np.int16), 0, 255).astype(np.uint8)
-        buffer = io.BytesIO()
-        PIL.Image.fromarray(noisy).save(buffer, format=kind, **({"quality": 92} if kind == "JPEG" else {}))
-        encoded.append(buffer.getvalue())
-    return encoded
+_CLI = "evals.cli.main"
 
 
-def rate(what: str, count: int, work: Callable[[], object]) -> None:
-    """Print how many a second ``work`` does, best of two runs."""
-    seconds = []
-    for _ in range(2):
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
-    print(f"{what:<58}{count / min(seconds):>10.1f} /s")
+@functools.cache
+def _motif(n: int) -> PIL.Image.Image:
+    motifs = (skimage.data.astronaut(), skimage.data.chelsea(), skimage.data.coffee())
+    return PIL.Image.fromarray(motifs[n]).resize((1024, 1024), PIL.Image.Resampling.LANCZOS)
 
 
-def main() -> None:
-    print(f"{os.cpu_count()} cores, {IMAGES} pictures of 1024 x 1024")
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for kind in ("JPEG", "PNG"):
-            facts = [
-                {"system": "a", "suite": "s", "prompt": f"p{n // 2}", "seed": 1, "repeat": n % 2} for n in range(IMAGES)
-            ]
-            image_set = write_image_set(folder / kind, zip(pictures(kind), facts, strict=True))
-            paths = sorted((image_set / "images").iterdir())
-            with Decoders() as decoders:
-                list(decoders.decode(paths[:4]))  # start the processes
-                rate(f"read, hash, decode {kind}", IMAGES, lambda p=paths, d=decoders: list(d.decode(p)))
-        with Decoders() as decoders:
-            pixels = [image.pixels for image in decoders.decode(paths)]
-        faces, text, plain = (load_encoder(n) for n in ("dlib:resnet_v1", "rapidocr:pp-ocrv6-small", "pixels:rgb8"))
-        rate("faces (dlib)", IMAGES, lambda: faces.encode(pixels))
-        rate("text (RapidOCR)", IMAGES, lambda: text.encode(pixels))
-        rate("perceptual hash", IMAGES, lambda: plain.encode(pixels))
-        pairs = list(zip(pixels[::2], pixels[1::2], strict=True))
-        rate("difference, PSNR and SSIM of a pair", len(pairs), lambda: plain.encode(pairs))
-        start = time.perf_counter()
-        score(folder / "PNG", folder / "run")
-        cold = time.perf_counter() - start
-        start = time.perf_counter()
-        score(folder / "PNG", folder / "run")
-        warm = time.perf_counter() - start
-        print(f"{'a whole scoring run of the PNG files, models loaded anew':<58}{IMAGES / cold:>10.1f} /s")
-        print(f"{'the same again, everything cached':<58}{IMAGES / warm:>10.1f} /s   ({cold / warm:.1f} times faster)")
+def picture(n: int) -> PIL.Image.Image:
+    """Return a portrait, an animal or a thing with four lines of writing on it and with noise of its own, 1024 px."""
+    drawn = _motif(n % 3).copy()
+    pen, font = PIL.ImageDraw.Draw(drawn), PIL.ImageFont.load_default(56)
+    for line in range(4):
+        pen.text(
+            (40, 640 + 90 * line), f"LINE {line} OF PICTURE {n}", "white", font, stroke_width=4, stroke_fill="black"
+        )
+    random = np.random.default_rng(n)
+    pixels = np.asarray(drawn, np.int16) + random.integers(-4, 5, (1024, 1024, 3), dtype=np.int16)
+    return PIL.Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 
-if __name__ == "__main__":
-    main()
+def image_set(folder: Path, number: int, kind: str = "PNG") -> Path:
+    """Write an image set of so many pictures and return its folder."""
+    samples = (
+        (
+            picture(n),
+            {
+                "system": "ab"[n % 2],
+                "suite": "s",
+                "prompt": f"a photograph with writing, number {n // 2}",
+                "prompt_id": f"p{n // 2}",
+                "expected_text": [f"LINE {line} OF PICTURE {n}" for line in range(4)],
+                "sequence_id": f"q{n // 4}",
+                "shot": n // 2 % 2,
+            },
+        )
+        for n in range(number)
+    )
+    return write_image_set(folder, samples)
+
+
+def score(source: Path, out: Path, names: Sequence[str]) -> float:
+    """Score an image set in a process of its own and return its seconds, the start and all loading included."""
+    return run(_CLI, "score", source, "--out", out, "--metrics", ",".join(METRICS[name] for name in names))[0]
+
+
+def against_naive() -> Iterator[Row]:
+    """(a) The whole pass against the loop, loading included on both sides."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = image_set(Path(folder) / "set", 24)
+        for names in (["adherence", "faces", "text"], ["adherence", "faces"]):
+            out = Path(folder) / "-".join(names)
+            naive, printed = run("tests.benchmarks.naive", source / "images", ",".join(names))
+            ours = score(source, out, names)
+            check_equal(json.loads(printed), Run(out), source)
+            wanted = "1.7" if "text" in names else "2.5"
+            yield Row(
+                "a", f"pass of 24 PNG: {', '.join(names)}", f"{ours:.1f} s", f"loop {naive:.1f} s", naive / ours, wanted
+            )
+
+
+def check_equal(naive: dict[str, dict[str, Any]], scored: Run, source: Path) -> None:
+    """Fail if the loop and the pass do not see the same: faces, and adherence to 1e-4."""
+    samples = scored.samples.set_index("sample_id")["file_name"]
+    scores = scored.scores[scored.scores["control"].isna()]
+    of_file = {
+        (row.metric, Path(samples[row.subject[0]]).name): row.value
+        for row in scores.itertuples()
+        if len(row.subject) == 1
+    }
+    for name, faces in naive["faces"].items():
+        found = of_file["identity.faces", name]
+        assert (found if found == found else 0) == len(faces), name
+    from metrics.encoders.catalogue import load_encoder
+
+    encoder = load_encoder("embedded:lite")
+    for row in scored.samples.head(4).itertuples():
+        name = Path(str(row.file_name)).name
+        (mine,) = encoder.encode([decode_file(source / str(row.file_name)).pixels])
+        assert np.abs(mine - np.array(naive["adherence"][name])).max() < 1e-4, name
+
+
+def against_the_cores() -> Iterator[Row]:
+    """(b) What the encoders and the decoder take of one core, over all cores, against the pass without loading."""
+    names = [*METRICS]
+    with tempfile.TemporaryDirectory() as folder:
+        source = image_set(Path(folder) / "set", 48)
+        rows = [json.loads(line) for line in (source / "metadata.jsonl").read_text("utf-8").splitlines()]
+        specs = select_metrics([METRICS[name] for name in names], rows)
+        chosen = choose_encoders(["adherence", "identity", "text"])
+        encoders = [chosen.of(role) for role in ("adherence", "identity", "text")]
+        pixels = [decode_file(path).pixels for path in sorted((source / "images").iterdir())]
+        core_seconds = -time.process_time()
+        for path in sorted((source / "images").iterdir()):
+            decode_file(path)
+        core_seconds += time.process_time()
+        for encoder in encoders:
+            assert encoder is not None
+            encoder.encode(pixels[:4])  # loads it
+            size = getattr(encoder, "batch_size", 1)
+            core_seconds -= time.process_time()
+            for start in range(0, len(pixels), size):
+                encoder.encode(pixels[start : start + size])
+            core_seconds += time.process_time()
+        needs = collect_needs(((s, plan) for s in specs for plan in plan_subjects(s, rows)), rows, chosen)
+        with FeatureCache(Path(folder) / "features").closing() as cache, Decoders() as decoders:
+            list(decoders.decode(sorted((source / "images").iterdir())[:2]))  # starts the processes
+            table = FeatureTable(source, cache, decoders, no_progress, {})
+            ours = seconds(lambda: table.fill(needs))
+    limit = core_seconds / cores()
+    what = f"pass of 48 PNG without loading, {cores()} cores"
+    yield Row("b", what, f"{ours:.1f} s", f"core-seconds over cores {limit:.1f} s", limit / ours, "0.9")
+
+
+def warm() -> Iterator[Row]:
+    """(e) The same again, from the cache."""
+    names = [*METRICS]
+    with tempfile.TemporaryDirectory() as folder:
+        source, out = image_set(Path(folder) / "set", 300), Path(folder) / "run"
+        cold = score(source, out, names)
+        again = min(score(source, out, names) for _ in range(2))
+    yield Row("e", "the same 300 pictures again", f"{again:.1f} s", f"first time {cold:.1f} s", cold / again, "50")
+
+
+def memory() -> Iterator[Row]:
+    """(i) The memory of the process that encodes, for ten times as many pictures."""
+    peaks = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number in (300, 3000):
+            source = image_set(Path(folder) / f"{number}", number, "JPEG")
+            code = (
+                "import resource, sys; from evals.scoring.stage import score; "
+                "score(sys.argv[1], sys.argv[2], ['adherence.clip', 'quality.sharpness']); "
+                "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+            )
+            command = [sys.executable, "-c", code, str(source), str(Path(folder) / f"run-{number}")]
+            done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ})
+            peaks.append(float(done.stdout.split()[-1]))
+    few, many = peaks
+    what = "peak memory, 3,000 pictures against 300"
+    yield Row("i", what, f"{many:.0f} MB", f"{few:.0f} MB", many / few, "< 1.15")
+
+
+def rows() -> Iterator[Row]:
+    """Yield all rows."""
+    yield from against_naive()
+    yield from against_the_cores()
+    yield from warm()
+    yield from memory()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from evals.cli.main import main
 from evals.scoring import cluster
-from evals.scoring.engine import FeatureKey, Needs
+from evals.scoring.needs import FeatureKey, Needs
 from evals.scoring.parts import PART_PICTURES, parts
 from evals.scoring.plans import ImageKey
 from evals.scoring.stage import score

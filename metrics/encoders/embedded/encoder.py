@@ -22,6 +22,7 @@ from metrics.encoders.embedded.towers import (
     pixels_of,
     tower_files,
 )
+from metrics.encoders.runtime import Lazy
 from metrics.encoders.weights import sha256_of
 
 HERE = Path(__file__).parent
@@ -48,22 +49,22 @@ def load_embedded(model: str, device: str = "auto", heads: Heads | None = None) 
     if model != "lite":
         raise EncoderUnavailable(f"embedded:{model} does not exist; the embedded encoder is embedded:lite")
     image_file, text_file = tower_files()
-    image_tower, text_tower = load_image_tower(image_file), load_text_tower(text_file)
+    image_tower, text_tower = Lazy(lambda: load_image_tower(image_file)), Lazy(lambda: load_text_tower(text_file))
     chosen = heads or Heads.load(HEADS)
 
     def to_pixels(pictures: list[PIL.Image.Image]) -> Tensors:
         return _tensors(pixels=pixels_of(pictures), colours=colour_shares(pictures))
 
     def to_tokens(texts: list[str]) -> Tensors:
-        return text_tower.tokens(texts) | _tensors(colours=colour_words(texts))
+        return text_tower().tokens(texts) | _tensors(colours=colour_words(texts))
 
     def image_vectors(batch: Tensors) -> Any:
-        features = image_tower.features(batch["pixels"].numpy())
-        vectors = chosen.image_vectors(features, image_tower.class_shares(features), batch["colours"].numpy())
+        features = image_tower().features(batch["pixels"].numpy())
+        vectors = chosen.image_vectors(features, image_tower().class_shares(features), batch["colours"].numpy())
         return _tensors(vectors=vectors)["vectors"]
 
     def text_vectors(batch: Tensors) -> Any:
-        embedded = text_tower.embed({key: batch[key] for key in ("input_ids", "attention_mask")})
+        embedded = text_tower().embed({key: batch[key] for key in ("input_ids", "attention_mask")})
         return _tensors(vectors=chosen.text_vectors(embedded.numpy(), batch["colours"].numpy()))["vectors"]
 
     return DualEncoder(
@@ -73,14 +74,14 @@ def load_embedded(model: str, device: str = "auto", heads: Heads | None = None) 
         version=feature_version(size=SIDE, resize="squash", context=CONTEXT_LENGTH, colours=1, unknown_words="refused"),
         note=note() if heads is None else "heads being fitted",
         context_length=CONTEXT_LENGTH,
-        network=text_tower.network,
+        load=lambda: (image_tower(), text_tower()),
         device="cpu",
         to_pixels=to_pixels,
         to_tokens=to_tokens,
-        count_tokens=text_tower.count,
+        count_tokens=lambda text: text_tower().count(text),
         image_tower=image_vectors,
         text_tower=text_vectors,
-        knows=text_tower.knows,
+        knows=lambda text: text_tower().knows(text),
     )
 
 

@@ -173,7 +173,7 @@ def in_batches_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[int]]
 
     def set_size(size: int) -> list[int]:
         lengths: list[int] = []
-        monkeypatch.setattr("evals.scoring.engine.WINDOW_IMAGES", size)
+        monkeypatch.setattr("evals.scoring.needs.WINDOW_IMAGES", size)
         monkeypatch.setattr("evals.scoring.measuring._CHUNK", size)
         monkeypatch.setattr(
             "evals.scoring.encoders.load_encoder",

@@ -42,6 +42,7 @@ class Interrupted(CountingEncoder):
 
 @pytest.mark.parametrize(("batch_size", "n_batches"), [(1, 7), (4, 3), (32, 0)])
 def test_features_are_on_disk_when_their_batch_is_done(sequences, tmp_path, monkeypatch, batch_size, n_batches):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # one batch after another
     at_the_stop = []
     encoder = Interrupted(batch_size, n_batches, lambda: at_the_stop.append(features_on_disk(tmp_path / "run")))
     monkeypatch.setattr("evals.scoring.encoders.load_encoder", lambda name, device="auto": encoder)
@@ -51,6 +52,8 @@ def test_features_are_on_disk_when_their_batch_is_done(sequences, tmp_path, monk
 
 
 def test_a_run_that_is_stopped_after_every_few_pictures_comes_to_its_end(sequences, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # one batch after another
+
     def is_complete():
         encoder = Interrupted(1, 3, lambda: None)
         monkeypatch.setattr("evals.scoring.encoders.load_encoder", lambda name, device="auto": encoder)

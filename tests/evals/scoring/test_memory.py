@@ -13,7 +13,7 @@ import pytest
 
 from evals.imageset.imageset import write_metadata
 from evals.run import Run
-from evals.scoring import decoders, engine
+from evals.scoring import decoders, needs
 from evals.scoring.decoders import Decoders
 from evals.scoring.stage import score
 
@@ -69,7 +69,7 @@ def test_what_the_caller_holds_counts_and_one_more_is_always_decoded(of_growing_
 
 def scored(image_set, run, monkeypatch, limit):
     monkeypatch.setattr(decoders, "MAX_PIXEL_BYTES", limit)
-    monkeypatch.setattr(engine, "WINDOW_BYTES", limit // 2)
+    monkeypatch.setattr(needs, "WINDOW_BYTES", limit // 2)
     return score(image_set, run, ["reproducibility.mean_difference"]).scores
 
 
@@ -92,7 +92,7 @@ def test_values_do_not_depend_on_how_much_fits_into_memory(
 def test_what_takes_more_memory_than_it_may_is_refused_for_that_and_not_decoded_for_nothing(
     repeats, tmp_path, most_bytes, monkeypatch, work_bytes, reasons
 ):
-    monkeypatch.setattr(engine, "WORK_BYTES", work_bytes)
+    monkeypatch.setattr(needs, "WORK_BYTES", work_bytes)
     scores = score(repeats, tmp_path / "run", ["reproducibility.mean_difference"]).scores
     pairs = scores[scores["control"] != "identical_image"]  # where one picture is all that is looked at
     assert set(pairs["reason"].dropna()) == reasons

@@ -245,8 +245,8 @@ def test_encoder_that_fails_on_one_image_leaves_the_others_scored(sequences, tmp
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is not there")
 def test_killed_run_goes_on_where_it_was(repeats, tmp_path, monkeypatch):
     code = (
-        "import sys, time\nimport evals.scoring.engine as engine\nfrom metrics.encoders.extractor import Extractor\n"
-        "engine.WINDOW_IMAGES = 4\nhashes = Extractor.encode\n"
+        "import sys, time\nimport evals.scoring.needs as needs\nfrom metrics.encoders.extractor import Extractor\n"
+        "needs.WINDOW_IMAGES = 4\nhashes = Extractor.encode\n"
         "def slowly(self, images):\n    time.sleep(0.2)\n    return hashes(self, images)\n"
         "Extractor.encode = slowly\n"
         "from evals.scoring.stage import score\n"

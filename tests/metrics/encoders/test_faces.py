@@ -161,4 +161,4 @@ class TestDlib:
             load_dlib("resnet_v1", "cpu")
         place_package({DLIB_FILES[1]: b"not a model"})
         with pytest.raises(EncoderUnavailable, match=r"damaged"):
-            load_dlib("resnet_v1", "cpu")
+            load_dlib("resnet_v1", "cpu").load()

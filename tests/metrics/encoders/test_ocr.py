@@ -81,7 +81,7 @@ def test_the_library_is_given_bgr(rapidocr, monkeypatch):
     class Nothing:
         boxes = None
 
-    monkeypatch.setattr(rapidocr, "_engine", lambda image, **_: seen.append(image) or Nothing)
+    monkeypatch.setattr(rapidocr, "_engine", lambda: lambda image, **_: seen.append(image) or Nothing)
     rapidocr.encode([np.full((8, 8, 3), (255, 0, 9), np.uint8)])
     assert seen[0][0, 0].tolist() == [9, 0, 255]
 
