@@ -87,17 +87,20 @@ WRONG_USE = {
     "unknown metric": ("score {set} --out {tmp}/run --metrics txt", "did you mean 'text'"),
     "metric without its column": ("score {set} --out {tmp}/run --metrics text.cer", "expected_text"),
     "encoder with nothing to do": (
-        "score {set} --out {tmp}/run --metrics identity --encoder rapidocr",
+        "score {set} --out {tmp}/run --metrics identity.pairs --encoder rapidocr",
         "no metric that is asked for uses rapidocr",
     ),
     "unknown encoder": ("score {set} --out {tmp}/run --encoder clipp:x", "unknown encoder"),
-    "encoder without a model": ("score {set} --out {tmp}/run --encoder insightface", "needs a model"),
+    "encoder without a model": (
+        "score {set} --out {tmp}/run --metrics identity.pairs --encoder insightface",
+        "needs a model",
+    ),
     "missing pack": (
-        "score {set} --out {tmp}/run --metrics identity.faces --encoder insightface:{tmp}/pack",
+        "score {set} --out {tmp}/run --metrics identity.pairs --encoder insightface:{tmp}/pack",
         "pack",
     ),
     "two encoders in one role": (
-        "score {set} --out {tmp}/run --metrics identity --encoder dlib --encoder insightface:x",
+        "score {set} --out {tmp}/run --metrics identity.pairs --encoder dlib --encoder insightface:x",
         "one encoder for identity at a time",
     ),
     "output is a file": ("score {set} --out {set}/metadata.jsonl", "is a file"),
