@@ -50,10 +50,8 @@ screenshots: $(READY)
 	$(BIN)/python -m tests.browser.screenshots
 
 benchmark: $(READY)
-	$(BIN)/python -m tests.benchmarks.scoring
-	$(BIN)/python -m tests.benchmarks.embedded
+	$(BIN)/python -m tests.benchmarks
 	$(BIN)/python -m tests.benchmarks.generation
-	$(BIN)/python -m tests.benchmarks.rating
 
 # Makes the heads of the embedded encoder and its model card again; needs apt-get and dpkg-deb for the clip art.
 encoder: $(READY)
