@@ -158,8 +158,30 @@ def test_a_picture_that_did_not_come_is_asked_for_again_and_not_judged(server, v
     assert page.title().startswith("Vote 2 of ")
 
 
-@pytest.mark.parametrize("window", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_question_pictures_and_answers_fit_the_window(server, visited, window):
+@pytest.mark.parametrize(
+    "answer", [lambda page: page.keyboard.press("a"), lambda page: page.click("button[value=left]")]
+)
+def test_the_second_half_of_a_double_click_is_no_vote_on_the_next_pair(server, visited, answer):
+    page = visited(server.address).page
+    page.add_init_script("window.ms = 400; performance.now = () => window.ms")
+    begin(page)
+    page.wait_for_load_state("networkidle")
+    answer(page)
+    page.wait_for_load_state("networkidle")
+    assert page.title().startswith("Vote 1 of ")
+    page.evaluate("window.ms = 600")
+    with page.expect_navigation(wait_until="networkidle"):
+        answer(page)
+    assert page.title().startswith("Vote 2 of ")
+
+
+LANDSCAPE = {"width": 844, "height": 390}
+
+
+@pytest.mark.parametrize(
+    ("window", "smallest"), [(DESKTOP, 240), (PHONE, 240), (LANDSCAPE, 190)], ids=["desktop", "phone", "landscape"]
+)
+def test_question_pictures_and_answers_fit_the_window(server, visited, window, smallest):
     shown = visited(server.address, window)
     begin(shown.page)
     seen = set()
@@ -168,7 +190,7 @@ def test_question_pictures_and_answers_fit_the_window(server, visited, window):
         assert shown.cut() <= 0
         assert shown.height() <= window["height"]
         sides = shown.page.evaluate("[...document.querySelectorAll('.look')].map((one) => one.offsetWidth)")
-        assert min(sides[-2:]) >= 240
+        assert min(sides[-2:]) >= smallest
         assert shown.violations() == []
         seen.add(len(sides))
         press(shown.page, "a")
