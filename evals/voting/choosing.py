@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Literal
 
 import numpy as np
@@ -124,7 +125,7 @@ def _check(pairs: Sequence[Pair], left_over: Sequence[Pair], generator: np.rando
     pair = left_over[int(generator.integers(len(left_over)))]
     side = (pair.first, pair.second)[int(generator.integers(2))]
     others = [
-        strange
+        (len(_words(pair) & _words(other)), strange)
         for other in pairs
         if (other.row, other.suite) == (pair.row, pair.suite) and other.prompts != pair.prompts
         for strange in (other.first, other.second)
@@ -132,9 +133,15 @@ def _check(pairs: Sequence[Pair], left_over: Sequence[Pair], generator: np.rando
     ]
     if not (pair.question.prompt_decides and others) or generator.random() < 0.5:
         return Choice(pair, side, side, "identical")
-    stranger = others[int(generator.integers(len(others)))]
+    # Of the quarter that asks for least of the same: a picture of two clocks is not wrong enough for one of a clock.
+    others = sorted(others, key=itemgetter(0))[: max(1, len(others) // 4)]
+    _, stranger = others[int(generator.integers(len(others)))]
     left, right = (side, stranger) if generator.random() < 0.5 else (stranger, side)
     return Choice(pair, left, right, "shuffled_prompt")
+
+
+def _words(pair: Pair) -> set[str]:
+    return set(" ".join((*pair.prompts, *pair.expected_text)).casefold().split())
 
 
 def _place_of_check(seed: int, voter: str, block: int) -> int:

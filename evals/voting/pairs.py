@@ -112,7 +112,7 @@ def _pairs_of(samples: pd.DataFrame, row_id: str, question: Question, suite: str
     for unit, by_system in sorted(units.items()):
         sides = {system: _shown(rows, repeats) for system, rows in sorted(by_system.items())}
         for a, b in combinations(sides, 2):
-            if len(sides[a]) != len(sides[b]) or (repeats and len(sides[a]) < 2):
+            if _prompt_ids(sides[a]) != _prompt_ids(sides[b]) or (repeats and len(sides[a]) < 2):
                 continue  # a missing shot would tell the systems apart
             rows = sides[a]
             yield Pair(
@@ -140,6 +140,10 @@ def _shown(rows: list[dict[str, Any]], repeats: bool) -> list[dict[str, Any]]:
     for row in rows:
         first.setdefault(row["prompt_id"] if _is_known(row.get("sequence_id")) else None, row)
     return list(first.values())[:MOST_PICTURES]
+
+
+def _prompt_ids(rows: list[dict[str, Any]]) -> list[Any]:
+    return [row["prompt_id"] for row in rows]
 
 
 def _list(value: Any) -> list[str]:

@@ -1,6 +1,7 @@
 """Which pair comes next: the least asked, then the closest, with a check in every block."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -92,6 +93,17 @@ def test_sides_are_drawn_evenly_and_a_check_has_one_right_answer():
             assert shown in (one.pair.first, one.pair.second)
             assert other.system == shown.system
             assert other not in (one.pair.first, one.pair.second)
+
+
+def test_the_stranger_of_a_check_asks_for_little_of_the_same():
+    words = [f"{n} {thing} in a {place}" for thing, place in (("clocks", "room"), ("boats", "sea")) for n in range(8)]
+    pairs = [replace(one, prompts=(text,)) for one, text in zip(PAIRS[:16], words, strict=True)]
+    thing_of = {
+        sample: one.prompts[0].split()[1] for one in pairs for sample in (*one.first.samples, *one.second.samples)
+    }
+    checks = [one for voter in "vwxyz" for one in voted(pairs, voter) if one.check == "shuffled_prompt"]
+    assert checks
+    assert all(thing_of[one.left.samples[0]] != thing_of[one.right.samples[0]] for one in checks)
 
 
 @pytest.mark.parametrize("decides", [True, False])

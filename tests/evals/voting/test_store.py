@@ -12,6 +12,7 @@ from evals.voting.importing import read_votes_csv
 from evals.voting.pairs import VotingError, voting_pairs
 from evals.voting.questions import Question
 from evals.voting.store import VoteStore, read_votes, voter_name
+from tests.run_folder import write_run
 from tests.voting_run import SYSTEMS, write_voting_run
 
 
@@ -41,6 +42,25 @@ def test_the_pairs_of_a_run_ask_what_its_rows_measure(run, pairs):
     assert (edit.first.system, edit.second.system, edit.sources) == (*SYSTEMS, ("images/given-picture.png",))
     with pytest.raises(VotingError, match="did you mean 'signs:text'"):
         voting_pairs(Run(run), ["signs:txt"])
+
+
+def test_series_with_other_shots_are_no_pair(tmp_path):
+    shots = {SYSTEMS[0]: (1, 2), SYSTEMS[1]: (1, 3)}
+    samples = [
+        {"sample_id": f"{system}-{sequence}-{shot}", "file_name": f"{system}-{sequence}-{shot}.png", "prompt": "Robin"}
+        | {"system": system, "suite": "faces", "prompt_id": f"{sequence}-{shot}", "sequence_id": sequence, "shot": shot}
+        for sequence in ("robin", "alex")
+        for system in SYSTEMS
+        for shot in (shots[system] if sequence == "robin" else (1, 2))
+    ]
+    scores = [
+        {"system": system, "suite": "faces", "prompt_id": f"{sequence}-1", "sequence_id": sequence, "value": 0.5}
+        | {"metric": "identity.self", "subject": [f"{system}-{sequence}-{shot}" for shot in (1, 2)]}
+        for system in SYSTEMS
+        for sequence in ("robin", "alex")
+    ]
+    (pair,) = voting_pairs(Run(write_run(tmp_path / "run", samples, scores)))
+    assert pair.prompt_id == "alex"
 
 
 def test_an_answer_counts_once_and_is_in_the_table_after_the_end(run, pairs):
