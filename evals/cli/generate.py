@@ -70,6 +70,7 @@ def generate_eval(
     from evals.generation.clients import real_systems
     from evals.generation.freezing import definition_for, freeze_definition
     from evals.generation.rehearsal import simulated_systems
+    from evals.generation.stage import check_prices
     from evals.generation.stage import generate as generate_pictures
     from evals.imageset.contract import IMAGES, LEDGER
 
@@ -79,6 +80,7 @@ def generate_eval(
             systems = stack.enter_context(simulated_systems(definition, facts, out / IMAGES / LEDGER))
         else:
             systems = real_systems(definition, facts, os.environ)
+        check_prices(systems, budget)  # a folder that is refused stays free for another eval
         freeze_definition(eval_name, out, limit, host)
         print_warnings([*changes, *systems.warnings])
         watch = stack.enter_context(shown_generation())

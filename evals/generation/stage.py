@@ -158,11 +158,7 @@ def generate(
     """
     from filelock import FileLock, Timeout
 
-    for system, size in {(request.system, request.size): None for request in systems.requests}:
-        if budget_usd is not None and max_cost_usd(systems.clients[system].offer, size) is None:
-            raise GenerationError(
-                f"no price of {system} in {size} is known, so no budget can be kept; leave out the system or --budget"
-            )
+    check_prices(systems, budget_usd)
     folder = out / IMAGES
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -173,6 +169,15 @@ def generate(
             return _generate(systems, folder, budget_usd, retry_unknown, keep_going, retry_policy, watch)
     except Timeout:
         raise GenerationError(f"another process is generating in {out}; wait for it or choose another folder") from None
+
+
+def check_prices(systems: OpenSystems, budget_usd: float | None) -> None:
+    """Raise `GenerationError` if a budget is to be kept and a price is not known."""
+    for system, size in {(request.system, request.size): None for request in systems.requests}:
+        if budget_usd is not None and max_cost_usd(systems.clients[system].offer, size) is None:
+            raise GenerationError(
+                f"no price of {system} in {size} is known, so no budget can be kept; leave out the system or --budget"
+            )
 
 
 def still_open(requests: Sequence[ImageRequest], out: Path, retry_unknown: bool = False) -> list[ImageRequest]:

@@ -110,11 +110,11 @@ def served(model, *hosts, nowhere_else=False):
     [
         (price("0.065", PRO, MAX), "imprecise"),
         (price("0.05", PRO, MAX), "wrong"),
-        (price("0.07", "flux-2-max@replicate"), "untested"),  # no source gives its price
+        (price("0.07", "flux-2-dev@replicate"), "untested"),  # no source gives its price
         (cheaper(PRO, MAX, GEMINI), "right"),
         (cheaper(MAX, PRO, GEMINI), "imprecise"),
         (cheaper(MAX, PRO), "wrong"),
-        (cheaper("flux-2-max@replicate", PRO), "untested"),  # no source gives its price
+        (cheaper("flux-2-dev@replicate", PRO), "untested"),  # no source gives its price
         # Two sources give flux-2-flex 0.05 and 0.06 at 1K: either is told, none is in between.
         (price("0.06", "flux-2-flex@bfl"), "right"),
         (price("0.05", "flux-2-flex@bfl"), "right"),
@@ -230,10 +230,10 @@ def test_a_latency_of_unknown_concurrency_says_so_and_one_under_load_decides_not
 
 
 def test_what_a_run_paid_decides_where_no_source_has_a_price_and_is_a_note_elsewhere():
-    unknown = price("0.07", "flux-2-max@replicate")
-    paid = of(unknown, run_of("flux-2-max@replicate", SECONDS, cost_usd=0.07))
+    unknown = price("0.07", "flux-2-dev@replicate")
+    paid = of(unknown, run_of("flux-2-dev@replicate", SECONDS, cost_usd=0.07))
     assert (paid.verdict, paid.computed) == ("right", pytest.approx(0.07))
-    assert of(unknown, run_of("flux-2-max@replicate", SECONDS, cost_usd=0.07, simulated=True)).verdict == "untested"
+    assert of(unknown, run_of("flux-2-dev@replicate", SECONDS, cost_usd=0.07, simulated=True)).verdict == "untested"
     known = of(price("0.025", PRO), run_of(PRO, SECONDS, cost_usd=0.03))
     assert (known.verdict, known.notes) == ("wrong", ("The run counted $0.03 a picture for flux-2-pro@bfl.",))
     measured = Measurable(figure=COST, stated="0.03", systems=(PRO,), size="1K")

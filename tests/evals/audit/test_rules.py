@@ -135,7 +135,7 @@ def test_list_prices_are_put_in_place_of_the_articles_and_are_not_made_up():
     saving = reading("difference_times", 0.09, 0.02, 1000, words="the saving")
     with_prices, without = (
         checked("70", saving, unit="USD", list_prices_of=(system, "flux-2-pro@bfl"))
-        for system in ("flux-2-max@bfl", "flux-2-max@replicate")
+        for system in ("flux-2-max@bfl", "flux-2-dev@replicate")
     )
     assert (with_prices.verdict, with_prices.computed) == ("right", 70)
     assert "$0.07 for flux-2-max@bfl and $0.03 for flux-2-pro@bfl, it is $40." in with_prices.sentence

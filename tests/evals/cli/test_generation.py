@@ -277,6 +277,13 @@ def test_what_cannot_be_done_is_refused_with_its_line_before_anything_is_sent(ca
     assert not Path("R").exists()
 
 
+def test_a_budget_without_a_price_is_refused_and_the_folder_stays_free():
+    write("unpriced.yaml", system=(SYSTEM, "flux-2-dev@replicate"))
+    message = refused("generate", "unpriced.yaml", "--simulated", "--budget", "5", "--out", "R")
+    assert "no price of flux-2-dev@simulated-replicate in 512 is known" in message
+    assert not Path("R").exists()
+
+
 WRONG_USE = {
     "no eval": ("generate --out R", "Missing argument 'EVAL'"),
     "no folder": ("generate small.yaml", "Missing option '--out'"),

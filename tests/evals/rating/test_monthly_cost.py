@@ -114,7 +114,7 @@ def test_a_rehearsal_has_the_list_price_of_the_real_system():
     ("system", "size", "reason"),
     [
         ("flux-2-pro@bfl", "4K", "it makes no 4K pictures; its sizes are 512, 1K, 2K"),
-        ("flux-2-max@replicate", "1K", "no source gives its price"),
+        ("flux-2-dev@replicate", "1K", "no source gives its price"),
         ("flux-1-dev@local", "1K", "nothing is charged for a picture; what one's own machine costs is not known here"),
         ("aurora-1@demo", "1K", "the facts do not know this system, and no run tells its cost"),
     ],
