@@ -1,10 +1,12 @@
 """Fixtures that every test may use."""
 
+import functools
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import filelock
 import pytest
@@ -32,11 +34,33 @@ def _without_a_clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what waits for the demo first: it takes minutes, and started last it would leave one process idle."""
-    items.sort(key=lambda item: "demo_run" not in getattr(item, "fixturenames", ()))
+    """Make the demo first, which takes a minute or two, and read it half-way: nobody is to wait for it meanwhile."""
+    files = dict.fromkeys(item.path for item in items)
+    first, *readers = dict.fromkeys(i.path for i in items if "demo_run" in getattr(i, "fixturenames", ())) or [None]
+    others = [path for path in files if path not in (first, *readers)]
+    half = len(others) // 2
+    place = {path: n for n, path in enumerate([first, *others[:half], *readers, *others[half:]])}
+    items.sort(key=lambda item: place[item.path])
 
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _models_are_loaded_once() -> Iterator[None]:
+    """Keep the models of the encoders that most tests score with: they are the same each time, and take seconds."""
+    from metrics.encoders import ocr
+    from metrics.encoders.embedded import encoder
+    from metrics.encoders.runtime import threads
+
+    def once(load: Callable[..., Any]) -> Callable[..., Any]:
+        kept = functools.cache(lambda n_threads, *arguments: load(*arguments))
+        return lambda *arguments: kept(threads(), *arguments)
+
+    with pytest.MonkeyPatch.context() as patched:
+        for module, name in ((ocr, "_rapidocr"), (encoder, "load_image_tower"), (encoder, "load_text_tower")):
+            patched.setattr(module, name, once(getattr(module, name)))
+        yield
 
 
 @pytest.fixture(scope="session")
