@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import keyword
+import sys
+import warnings
 from importlib import import_module
 from typing import Any
 
@@ -22,6 +24,8 @@ class Commands(ErrorHandlingGroup):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run as the program, which tells while it works what it is doing."""
+        if not sys.warnoptions:  # what libraries warn of is for who calls them, and quotes what others named
+            warnings.simplefilter("ignore")
         with sign_of_life():
             return super().__call__(*args, **kwargs)
 

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from evals.cli.main import COMMANDS, main
 from evals.cli.tables import print_lines, print_table, say
+from evals.imageset.decoding import check_header
 from evals.imageset.imageset import write_image_set
 
 
@@ -179,6 +180,21 @@ def test_names_that_steer_a_terminal_or_turn_text_round_are_shown_and_not_obeyed
     assert rows[0]["system"] in json.loads(texts["report.json"])["ratings"]["systems"]
     systems = {row["system"] for row in csv.DictReader(texts["comparison.csv"].splitlines())}
     assert {system[:3] for system in systems} == {"'=a", "\u05d0\u05d1\u05d2"}
+
+
+def test_what_a_library_warns_of_is_not_printed(tmp_path):
+    tiff = b"II*\0\x08\0\0\0\x01\0\0\x01\x03\0" + (1 << 20).to_bytes(4, "little") + bytes(8)
+    for system in "ab":
+        (tmp_path / system).mkdir()
+        (tmp_path / system / "p.tiff").write_bytes(tiff)
+    with pytest.warns(UserWarning, match="larger than file"):
+        check_header(tmp_path / "a/p.tiff")
+    arguments = [f"{system}={tmp_path / system}" for system in "ab"]
+    command = [sys.executable, "-m", "evals.cli.main", "import", *arguments, "--out", str(tmp_path / "set")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "is not an image that can be read" in done.stderr
+    assert "larger than file" not in done.stderr
 
 
 def test_a_name_is_no_markup_no_emoji_and_no_second_line(capsys):
