@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evals.files.addresses import FolderCopy, copy_path, is_address, place_of
+from evals.files.addresses import FolderCopy, copies_folder, copy_path, is_address, place_of
 from evals.files.regular_files import path_inside, read_regular
 from evals.imageset.checksums import eval_of
 from evals.imageset.contract import EVAL, FILE_MISSING, IMAGES, METADATA, PROVENANCE, REQUESTS, SAMPLES, SCORES, SUITES
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 
 _SEAL = "sha256"
+_LARGEST_VALUE = 1e15
+"""No metric has such values; what is infinite or overflows when it is squared was never measured."""
 _PROVENANCE_FIELDS = {"image_set", "encoders", "unreadable", "long_prompts", "files"}
 _IMAGE_SET_FIELDS = {"path", "name", "scored_rows", "skipped"}
 _SCORE_COLUMNS = {"system", "suite", "prompt_id", "subject", "metric", "control", "value", "reason"}
@@ -151,7 +153,10 @@ class Run:
         if not is_address(address) or _image_set_in(self.path, self.provenance) != copy_path(address):
             return None
         # The tables are held against their hashes in any case, so what is here needs no network.
-        return FolderCopy(address) if (copy_path(address) / METADATA).is_file() else copy_of_set(address)
+        if (copy_path(address) / METADATA).is_file():
+            return FolderCopy(address)
+        # A run that somebody sent may name any address: none is asked but the storage that the run itself came from.
+        return copy_of_set(address) if _is_in_storage_of(self.path, copy_path(address)) else None
 
     def fetch(self, names: Iterable[str]) -> None:
         """Bring pictures of a set at an address to this machine; of any other set they are where they are."""
@@ -177,6 +182,8 @@ class Run:
             lengths = pc.list_value_length(stored["subject"])
             if stored["metric"].null_count or lengths.null_count or pc.any(pc.equal(lengths, 0)).as_py():
                 raise ValueError
+            if pc.any(pc.greater(pc.abs(stored["value"]), _LARGEST_VALUE)).as_py():
+                raise ValueError
             table: pd.DataFrame = stored.to_pandas(types_mapper=whole.get)
             if not with_details:
                 return table
@@ -195,7 +202,9 @@ class Run:
         """Refuse a file that somebody, or a failing disk, has changed since: its numbers were never measured."""
         path = run_files(self.path, self.image_set)[name]
         if file_sha256(path) != self.provenance["files"].get(name):
-            remedy = f"put it back, or score again: twinlens score {self.image_set} --out {self.path}"
+            recorded = self.provenance["image_set"]["path"]
+            image_set = recorded if is_address(recorded) else self.image_set
+            remedy = f"put it back, or score again: twinlens score {image_set} --out {self.path}"
             raise RunError(f"{path} is not what it was when the run was scored; {remedy}")
 
     def image_path(self, sample_id: str) -> Path | None:
@@ -340,6 +349,12 @@ def _image_set_in(folder: Path, record: Mapping[str, Any]) -> Path:
     # Runs of older versions do not tell whether the set was theirs; its name does.
     in_run = record["image_set"].get("path_in_run", recorded.name) == IMAGES
     return (folder / IMAGES).resolve() if in_run and (folder / IMAGES).is_dir() else recorded
+
+
+def _is_in_storage_of(run: Path, copy: Path) -> bool:
+    """Tell whether a run is the copy of one in the bucket, or on the host, that a folder is the copy of."""
+    root = copies_folder()
+    return run.is_relative_to(root) and run.relative_to(root).parts[:2] == copy.relative_to(root).parts[:2]
 
 
 @contextlib.contextmanager

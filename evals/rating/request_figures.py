@@ -70,8 +70,10 @@ def numbers_of(rows: pd.DataFrame, column: str) -> Numbers:
 
 
 def moments_of(rows: pd.DataFrame, column: str) -> Numbers:
-    """Return a column of ISO 8601 times as seconds since 1970, NaN where there is none."""
-    moments = pd.to_datetime(column_of(rows, column), utc=True, errors="coerce", format="ISO8601")
+    """Return a column of ISO 8601 times from 1900 to 2199 as seconds since 1970, NaN where there is none."""
+    values = column_of(rows, column)
+    values = values.where(values.astype(str).str.match(r"(19|20|21)\d\d"))  # pandas raises for what it cannot hold
+    moments = pd.to_datetime(values, utc=True, errors="coerce", format="ISO8601")
     seconds = (moments - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
     return np.asarray(seconds, np.float64)
 

@@ -64,6 +64,16 @@ def test_what_was_scored_at_an_address_is_fetched_and_computed_again_only_where_
     assert len(changed.provenance["unreadable"]) == len(before.provenance["unreadable"]) + 1
 
 
+def test_a_run_that_somebody_sent_opens_no_address_that_it_names(set_in_memory, memory, tmp_path, monkeypatch):
+    score(set_in_memory, tmp_path / "run", METRICS, skip_bad=True)
+    asked = []
+    monkeypatch.setattr(type(memory), "ls", lambda storage, path, **_: asked.append(path) or [])
+    monkeypatch.setenv("TWINLENS_COPIES", str(tmp_path / "of another machine"))
+    for command in (["rate"], ["report"], ["verify", "--sample", "2"]):
+        done = CliRunner().invoke(main, [*command, str(tmp_path / "run")])
+        assert (done.exit_code, asked) == (1 if "verify" in command else 0, [])
+
+
 def test_a_run_at_an_address_is_rated_and_reported_from_a_machine_that_did_not_score_it(
     set_in_memory, memory, tmp_path, monkeypatch
 ):

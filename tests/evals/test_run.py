@@ -276,7 +276,16 @@ def test_a_request_without_an_id_is_of_the_prompt_that_its_words_are(scored):
 
 @pytest.mark.parametrize(
     ("column", "values"),
-    [("subject", None), ("subject", []), ("control", ["c"]), ("suite", 7), ("value", "0.5"), ("metric", None)],
+    [
+        ("subject", None),
+        ("subject", []),
+        ("control", ["c"]),
+        ("suite", 7),
+        ("value", "0.5"),
+        ("metric", None),
+        ("value", float("inf")),
+        ("value", -1e300),
+    ],
 )
 def test_a_score_table_with_values_of_another_type_is_refused(usual, column, values):
     table = pd.read_parquet(usual / "scores.parquet")

@@ -289,6 +289,8 @@ def stored() -> Iterator[Case]:
     verified = change("made/ratings.json", one_bit)
     yield Case("ratings.json", "one bit, verified", verified, "verify made", "different: ", 1)
     yield Case("picture", "a pipe, verified", picture_as(os.mkfifo), "verify run", "is no regular file any more", 1)
+    holes = replace_by("made/images/ledger.jsonl", of_bytes(9 << 30))
+    yield Case("ledger.jsonl", "gigabytes of holes", holes, GENERATE, "over the limit of 8,192")
     lines = change("made/images/ledger.jsonl", lambda content: b"".join(content.splitlines(keepends=True)[:-2]))
     yield Case("ledger.jsonl", "without its end", lines, GENERATE, "ledger.jsonl knows ")
     other = put("small.yaml", EVAL + "repeats: 3\n")

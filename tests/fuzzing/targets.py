@@ -180,7 +180,7 @@ def run_of(folder: Path) -> Path:
 
 
 def score_tables(folder: Path) -> st.SearchStrategy[bytes]:
-    path = run_of(folder) / "scores.parquet"
+    path = run_of(folder / "whole") / "scores.parquet"  # the other one is written over
     content, table = path.read_bytes(), pq.read_table(path)
 
     def with_columns(changes: list[tuple[str, Any]]) -> bytes:

@@ -4,6 +4,7 @@ import json
 import math
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from evals import load_run
 from evals.imageset.imageset import ImageSetError
 from evals.rating.operations import notes, operations
-from evals.rating.request_figures import MISSING
+from evals.rating.request_figures import MISSING, moments_of
 from evals.rating.stage import operations_of
 from tests.run_folder import write_run
 
@@ -231,6 +232,15 @@ def test_requests_that_tell_only_their_outcome_give_rates_and_reasons_and_no_zer
 def test_what_is_no_time_is_left_out(nonsense):
     found = figures([request(latency_s=nonsense, sent_at="yesterday", ended_at=None), request(latency_s=3.0)])
     assert (found["latency_p50"]["value"], found["latency_p50"]["n"]) == (3.0, 1)
+
+
+@pytest.mark.parametrize(
+    "year", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "2262-05-01T00:00:00Z", "-1"]
+)
+def test_a_time_that_no_clock_tells_is_no_time(year):
+    rows = [request(sent_at=year, ended_at=year, in_flight=2), request(latency_s=3.0)]
+    assert figures(rows)["latency_p50"]["value"] == 3.0
+    assert np.isnan(moments_of(pd.DataFrame(rows), "sent_at")[0])
 
 
 def test_sizes_and_systems_stand_apart_and_small_sizes_come_first():
