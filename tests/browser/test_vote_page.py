@@ -141,6 +141,27 @@ def test_a_whole_session_by_keyboard(server, visited):
     assert sum(one["check"] is None for one in votes) == len(pairs)
 
 
+def test_a_taken_name_is_asked_about_and_a_run_that_is_away_comes_back(server, visited):
+    begin(visited(server.address).page)
+    shown = visited(server.address)
+    page = shown.page
+    page.keyboard.type("Heron")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=Was it you?")
+    assert shown.violations() == []
+    page.click("text=It was me")
+    page.wait_for_selector("body.voting")
+    images = server.run / "images"
+    images.rename(server.run / "away")
+    press(page, "a")
+    assert page.inner_text("h1") == "That did not work"
+    assert shown.violations() == []
+    (server.run / "away").rename(images)
+    page.click("text=Try again")
+    page.wait_for_selector("body.voting")
+    assert page.title().startswith("Vote 2 of ")
+
+
 @pytest.mark.parametrize(
     "answer", [lambda page: page.keyboard.press("a"), lambda page: page.click("button[value=left]")]
 )
