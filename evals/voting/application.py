@@ -75,7 +75,7 @@ class VotingPages:
             self._refuse_foreign(request)
             try:
                 return await handler(request)
-            except (sqlite3.Error, OSError, UnreadableImage) as error:
+            except (sqlite3.Error, OSError) as error:
                 _log.warning("a voter was asked to try again: %s", error)
                 return self._page("trouble.html.jinja", 503)
 
@@ -164,8 +164,8 @@ class VotingPages:
         try:
             await self._frames(question, SIDE)
         except UnreadableImage as error:
-            if not self._run.image_set.is_dir():
-                raise  # the whole run is away, and may come back
+            if not self._run.image_set.is_dir():  # it may come back
+                raise FileNotFoundError(f"{self._run.image_set} is not there any more") from None
             pair = self._pairs[question.pair]
             _log.warning("not asked: row %s, prompt %s has a picture that %s", pair.row, pair.prompt_id, error)
             return False

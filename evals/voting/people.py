@@ -144,7 +144,7 @@ def notes(people: People, name: Literal["row", "title"] = "row") -> list[str]:
     counted = [voter for voter in people["voters"] if not voter["left_out"]]
     n_left_out = len(people["voters"]) - len(counted)
     n_unchecked = sum(voter["n_checks"] < MIN_CHECKS for voter in counted)
-    said = [f"{people['n_votes']} votes of {len(counted)} {'voter' if len(counted) == 1 else 'voters'}"]
+    said = [f"{_several(people['n_votes'], 'vote')} of {_several(len(counted), 'voter')}"]
     said += [f"{n_left_out} left out, who failed the checks"] * bool(n_left_out)
     said += [f"{n_unchecked} with fewer than {MIN_CHECKS} checks, too few to be judged by"] * bool(n_unchecked)
     said += [f"{people['n_elsewhere']} more are on pictures that this run does not have"] * bool(people["n_elsewhere"])
@@ -153,6 +153,10 @@ def notes(people: People, name: Literal["row", "title"] = "row") -> list[str]:
         "; ".join(said) + ".",
         *[f"Fewer than {MIN_VOTERS} voters, so intervals say nothing of other people: {', '.join(few)}."] * bool(few),
     ]
+
+
+def _several(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def _row(
