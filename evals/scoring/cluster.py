@@ -25,7 +25,7 @@ from evals.scoring.decoders import Decoders, Unreadable
 from evals.scoring.engine import FeatureTable
 from evals.scoring.features import FeatureCache
 from evals.scoring.needs import FeatureKey, Findings, Needs
-from evals.scoring.parts import parts
+from evals.scoring.parts import part_size, parts
 from evals.scoring.plans import ImageKey
 from metrics.encoders.catalogue import EncoderUnavailable, load_encoder
 
@@ -141,17 +141,20 @@ def fill(table: FeatureTable, needs: Needs, device: str = "auto", workers: int |
         If Ray is not installed, the cluster cannot be reached, or a worker cannot compute.
     """
     missing = table.missing(needs)
-    rows = [{"part": pickle.dumps(_part_of(table, part))} for part in parts(missing)]
-    if not rows:
+    if not (missing.pictures or missing.features):
         return
-    encoders = {each.name: (each.weights_sha256, each.version) for each in missing.features.values()}
     place = table.copy.address if table.copy else table.folder.resolve()
+    encoders = {each.name: (each.weights_sha256, each.version) for each in missing.features.values()}
     job = Job(place, file_sha256(table.folder / METADATA), encoders, device)
-    done, total = 0, sum(len(pickle.loads(row["part"]).pictures) for row in rows)
-    table.progress("images", 0, total)
+    done, total = 0, len({*missing.pictures, *(each for key in missing.features for each in key.pictures)})
+    table.progress("images", done, total)
     with _ray(workers) as ray:
         size, resources = _workers(ray.cluster_resources(), device, workers)
-        dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
+        rows = [_part_of(table, part) for part in parts(missing, part_size(total, size))]
+        total = sum(len(part.pictures) for part in rows)
+        dataset = ray.data.from_items(
+            [{"part": pickle.dumps(part)} for part in rows], override_num_blocks=len(rows)
+        ).map_batches(
             Worker,
             fn_constructor_args=(job,),
             batch_size=1,

@@ -8,17 +8,28 @@ from evals.scoring.needs import FeatureKey, Needs, compared
 from evals.scoring.plans import ImageKey
 from metrics.encoders.catalogue import Encoder
 
-PART_PICTURES = 32
-"""So many pictures a part has, or those of one comparison: enough for whole batches, few enough to be done again."""
+FEWEST, MOST = 8, 32
+"""So many pictures a part has: enough for whole batches, few enough to be done again."""
 
 PART_TEXTS = 1024
 
 
-def parts(needs: Needs) -> Iterator[Needs]:
+def part_size(n_pictures: int, n_workers: int) -> int:
+    """Return how many pictures a part has, so that each of a few workers gets several parts and none waits long.
+
+    Examples
+    --------
+    >>> part_size(100, 2), part_size(1_000_000, 64), part_size(10, 4)
+    (12, 32, 8)
+    """
+    return min(MOST, max(FEWEST, n_pictures // (4 * n_workers)))
+
+
+def parts(needs: Needs, size: int) -> Iterator[Needs]:
     """Yield parts of what is needed: each feature in one of them, with all its pictures.
 
     Pictures that are compared with one another stay together, so that each is decoded once; where they are more than
-    `PART_PICTURES`, their comparisons are dealt out and a picture is decoded in each part that has one of it. A
+    the ``size`` of a part, their comparisons are dealt out and a picture is decoded in each part that has one of it. A
     rendering goes with the picture whose letters say how large it is drawn, and with what is read there.
     """
     texts = [key for key in needs.features if not key.pictures]
@@ -42,8 +53,8 @@ def parts(needs: Needs) -> Iterator[Needs]:
     )
     together: dict[ImageKey, None] = {}
     for group in compared(Needs(pictures, {**features, **links})):
-        for unit in _units(group, left):
-            if together and len({*together, *unit}) > PART_PICTURES:
+        for unit in _units(group, left, size):
+            if together and len({*together, *unit}) > size:
                 yield _part(together, features, left)
                 together = {}
             together.update(dict.fromkeys(unit))
@@ -51,9 +62,9 @@ def parts(needs: Needs) -> Iterator[Needs]:
         yield _part(together, features, left)
 
 
-def _units(group: list[ImageKey], keys: Mapping[ImageKey, list[FeatureKey]]) -> Iterable[Iterable[ImageKey]]:
+def _units(group: list[ImageKey], keys: Mapping[ImageKey, list[FeatureKey]], size: int) -> Iterable[Iterable[ImageKey]]:
     """Return a group of pictures as it is, or where it is too large for one part, its comparisons."""
-    if len(group) <= PART_PICTURES:
+    if len(group) <= size:
         return [group]
     several = dict.fromkeys(key.pictures for picture in group for key in keys.get(picture, ()) if len(key.pictures) > 1)
     among_several = {picture for pictures in several for picture in pictures}

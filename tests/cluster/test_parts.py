@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from evals.cli.main import main
 from evals.scoring import cluster
 from evals.scoring.needs import FeatureKey, Needs
-from evals.scoring.parts import PART_PICTURES, parts
+from evals.scoring.parts import parts
 from evals.scoring.plans import ImageKey
 from evals.scoring.stage import score
 from tests.cluster.conftest import assert_same_run
@@ -32,7 +32,7 @@ def test_every_feature_is_in_one_part_with_all_its_pictures(single, pairs, rende
     prompts = [FeatureKey("prompt", "e", (text,)) for text in texts]
     features = dict.fromkeys((*faces, *differences, *readings, *prompts))
     needs = Needs(dict.fromkeys(map(picture, range(3))), features)
-    split = list(parts(needs))
+    split = list(parts(needs, 8))
     given_out = [key for part in split for key in part.features]
     assert len(given_out) == len(set(given_out))
     # What is read in a picture is known where its rendering is drawn.
@@ -42,7 +42,7 @@ def test_every_feature_is_in_one_part_with_all_its_pictures(single, pairs, rende
     }
     assert {each for part in split for each in part.pictures} >= needs.pictures.keys()
     for part in split:
-        assert len(part.pictures) <= PART_PICTURES
+        assert len(part.pictures) <= 8
         assert all(part.pictures.keys() >= set(key.pictures) for key in part.features)
         for key in part.pictures:
             if key.kind == "rendering":
@@ -51,9 +51,9 @@ def test_every_feature_is_in_one_part_with_all_its_pictures(single, pairs, rende
 
 def test_pictures_that_are_compared_are_decoded_once():
     pairs = [FeatureKey("difference", "e", (picture(n), picture(n + 1))) for n in range(0, 100, 2)]
-    split = list(parts(Needs({}, dict.fromkeys(pairs))))
+    split = list(parts(Needs({}, dict.fromkeys(pairs)), 8))
     assert sum(len(part.pictures) for part in split) == 100
-    assert len(split) == 100 // PART_PICTURES + 1
+    assert len(split) == 100 // 8 + 1
 
 
 class OneProcess:
@@ -90,12 +90,11 @@ def one_process(monkeypatch):
     return ray
 
 
-def test_parts_give_the_run_that_the_whole_gives(mixed_set, tmp_path, one_process, monkeypatch):
-    monkeypatch.setattr("evals.scoring.parts.PART_PICTURES", 4)
+def test_parts_give_the_run_that_the_whole_gives(mixed_set, tmp_path, one_process):
     metrics = ["reproducibility.identical", "reproducibility.mean_difference", "quality.sharpness"]
     whole = score(mixed_set, tmp_path / "whole", metrics, skip_bad=True)
     assert_same_run(score(mixed_set, tmp_path / "run", metrics, skip_bad=True, engine="ray"), whole)
-    assert len(one_process.rows) > 5
+    assert len(one_process.rows) > 3
 
 
 def test_what_a_run_has_computed_is_not_given_out_again(mixed_set, tmp_path, one_process):
