@@ -70,7 +70,7 @@ def _print_details(people: People) -> None:
     rows = [
         [
             row["row"], one["metric"], _accuracy(one), _number(one["kendall"], one["kendall_low"], one["kendall_high"]),
-            str(one["n_pairs"]), _more(one["more_prompts"], row),
+            str(one["n_pairs"]), more_votes(one["more_prompts"], row),
         ]
         for row in people["rows"] for one in row["metrics"]
     ]  # fmt: skip
@@ -84,11 +84,12 @@ def _print_details(people: People) -> None:
     rows = [
         [
             row["row"], str(row["n_votes"]), str(row["n_voters"]), str(row["n_prompts"]),
-            _number(row["alpha"]["value"], row["alpha"]["low"], row["alpha"]["high"]), _more(row["more_prompts"], row),
+            _number(row["alpha"]["value"], row["alpha"]["low"], row["alpha"]["high"]),
+            more_votes(row["more_prompts"], row),
         ]
         for row in people["rows"]
     ]  # fmt: skip
-    print_table("Votes; more votes (on more prompts): about how many would tell the two systems apart", columns, rows)
+    print_table("Votes; more votes (on more prompts): about how many would tell the best two apart", columns, rows)
     for row in people["rows"]:
         if row["strengths"] or row["note"]:
             strengths = "; ".join(
@@ -125,8 +126,9 @@ def _number(value: float | None, low: float | None, high: float | None) -> str:
     return f"{value:.2f}" + (f" ({low:.2f} to {high:.2f})" if low is not None and high is not None else "")
 
 
-def _more(n_prompts: int | None, row: PeopleRow) -> str:
+def more_votes(n_prompts: int | None, row: PeopleRow) -> str:
     """Return how many more votes are needed, as many for each prompt as there were, and on how many more prompts."""
     if not n_prompts:
         return "no saying" if n_prompts is None else "none"
-    return f"about {round(n_prompts * row['n_votes'] / row['n_prompts'])} ({n_prompts})"
+    n_votes, n_prompts = (int(float(f"{n:.2g}")) for n in (n_prompts * row["n_votes"] / row["n_prompts"], n_prompts))
+    return f"about {n_votes:,} ({n_prompts:,})"

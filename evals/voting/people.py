@@ -43,9 +43,9 @@ class PeopleRow(TypedDict):
     """What people say on one row of the star table, asked one question.
 
     ``alpha`` is Krippendorff's, ``one_voter`` how often a vote is with the other voters: a metric that reaches it is
-    worth one more voter. ``more_prompts`` says about how many more would tell the first two systems apart (0: they are,
-    null: no saying). ``strengths`` are Bradley-Terry's where more than two systems meet, or ``note`` says why there are
-    none.
+    worth one more voter. ``more_prompts`` says about how many more would tell the two systems apart that people
+    like best (0: they are, null: no saying). ``strengths`` are Bradley-Terry's where more than two systems meet, or
+    ``note`` says why there are none.
     """
 
     row: str
@@ -170,6 +170,8 @@ def _row(
 ) -> PeopleRow:
     systems = sorted({*judged["system_a"], *judged["system_b"]})
     shares = {system: _share(judged, system) for system in systems}
+    best, second = sorted(systems, key=lambda system: -shares[system].value)[:2]
+    duel = judged[judged[["system_a", "system_b"]].isin([best, second]).all(axis=1)]
     strengths, note = _strengths(judged, systems, seed) if len(systems) > 2 else ([], None)
     return PeopleRow(
         row=row_id,
@@ -179,7 +181,7 @@ def _row(
         n_voters=int(judged["voter"].nunique()),
         n_prompts=int(judged["prompt"].nunique()),
         systems=[PeopleShare(system=system, share=figure(shares[system])) for system in systems],
-        more_prompts=more_prompts(shares[systems[0]]) if len(systems) == 2 else None,
+        more_prompts=None if duel.empty else more_prompts(_share(duel, best)),
         strengths=strengths,
         note=note,
         alpha=figure(voters_alpha(judged, seed)),

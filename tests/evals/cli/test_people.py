@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 import evals
 from evals.cli.main import main
+from evals.cli.people import more_votes
 from tests.voting_run import SYSTEMS, write_voting_run
 
 
@@ -43,6 +44,13 @@ def test_rate_says_in_a_line_a_row_what_people_say(run):
     details = call("rate", run, "-v").stdout
     assert "Krippendorff's alpha" in details
     assert "heron" in details
+
+
+@pytest.mark.parametrize(
+    ("n_prompts", "says"), [(None, "no saying"), (0, "none"), (60, "about 180 (60)"), (1716, "about 5,100 (1,700)")]
+)
+def test_how_many_more_votes_would_settle_it_is_told_in_two_digits(n_prompts, says):
+    assert more_votes(n_prompts, {"n_votes": 72, "n_prompts": 24}) == says
 
 
 def test_json_has_what_people_say_and_is_as_before_without_votes(run, tmp_path):

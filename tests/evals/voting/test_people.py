@@ -114,6 +114,7 @@ def test_the_order_of_the_systems_is_recovered(session):
     strengths = [one["log_strength"] for one in row["strengths"]]
     assert strengths == sorted(strengths, reverse=True)
     assert row["note"] is None
+    assert row["more_prompts"] == 0  # the best two meet on many prompts, and one of them wins
 
 
 def counted(session):
