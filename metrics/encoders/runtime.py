@@ -24,6 +24,7 @@ TOKENIZING = threading.Lock()
 """Held while a tokenizer of transformers works: it sets itself up anew in every call, and not for two at once."""
 
 _gpu = threading.RLock()
+_importing = threading.Lock()
 _kept_alive: list[Any] = []  # torch forgets the schemas of a library that is collected
 
 
@@ -134,21 +135,22 @@ def import_torchvision() -> ModuleType:
     it, need none of the operators. A healthy torchvision is imported as it is. Raises ImportError if torchvision is not
     installed, RuntimeError if the import fails for any other reason.
     """
-    try:
-        return import_module("torchvision")
-    except RuntimeError as error:
-        if "operator torchvision::" not in str(error):
-            raise
-    for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
-        del sys.modules[name]
-    if not _kept_alive:
-        import torch
+    with _importing:  # what fails is taken apart, and several threads load models
+        try:
+            return import_module("torchvision")
+        except RuntimeError as error:
+            if "operator torchvision::" not in str(error):
+                raise
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        if not _kept_alive:
+            import torch
 
-        library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
-        for schema in _SCHEMAS:
-            library.define(schema)  # type: ignore[no-untyped-call]
-        _kept_alive.append(library)
-    return import_module("torchvision")
+            library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
+            for schema in _SCHEMAS:
+                library.define(schema)  # type: ignore[no-untyped-call]
+            _kept_alive.append(library)
+        return import_module("torchvision")
 
 
 def import_open_clip() -> Any:

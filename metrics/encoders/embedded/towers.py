@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-import io
 import json
-import warnings
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +15,8 @@ import numpy.typing as npt
 import PIL.Image
 
 from metrics.encoders.catalogue import EncoderUnavailable
-from metrics.encoders.runtime import import_torchvision, threads
+from metrics.encoders.embedded.graphs import exported, session_of
+from metrics.encoders.runtime import import_torchvision
 
 if TYPE_CHECKING:
     import torch
@@ -80,36 +79,24 @@ class ImageTower:
 
 def load_image_tower(weights: Path) -> ImageTower:
     """Return the image tower, run by onnxruntime, which is three times as fast at it as torch on a CPU."""
-    import onnxruntime
     import torch
 
-    import_torchvision()
-    import timm
-
     state = torch.load(weights, weights_only=True, map_location="cpu")
-    network = timm.create_model("tf_efficientnet_lite2", pretrained=False).eval()
-    # the same layers in the same order under other names
-    network.load_state_dict(dict(zip(network.state_dict(), state.values(), strict=True)))
+
+    def build() -> bytes:
+        import_torchvision()
+        import timm
+
+        network = timm.create_model("tf_efficientnet_lite2", pretrained=False).eval()
+        # the same layers in the same order under other names
+        network.load_state_dict(dict(zip(network.state_dict(), state.values(), strict=True)))
+        forget_classifier: Any = network.reset_classifier
+        forget_classifier(0)
+        pixels = torch.zeros(1, 3, SIDE, SIDE)
+        return exported(network, {"pixels": pixels}, "features", {"pixels": ["n"], "features": ["n"]})
+
     rows, bias = (state[f"_fc.{part}"].numpy().copy() for part in ("weight", "bias"))
-    forget_classifier: Any = network.reset_classifier
-    forget_classifier(0)
-    graph: Any = io.BytesIO()
-    with warnings.catch_warnings():
-        # the newer exporter needs one more package and takes twenty times as long for the same graph
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            network,
-            (torch.zeros(1, 3, SIDE, SIDE),),
-            graph,
-            dynamo=False,
-            input_names=["pixels"],
-            output_names=["features"],
-            dynamic_axes={"pixels": {0: "n"}, "features": {0: "n"}},
-        )
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads()  # its own default leaves every second hardware thread idle
-    session = onnxruntime.InferenceSession(graph.getvalue(), options, providers=["CPUExecutionProvider"])
-    return ImageTower(session, rows, bias)
+    return ImageTower(session_of(weights, "efficientnet-lite2", build), rows, bias)
 
 
 def pixels_of(pictures: Sequence[PIL.Image.Image]) -> Floats:
@@ -123,7 +110,7 @@ def pixels_of(pictures: Sequence[PIL.Image.Image]) -> Floats:
 class TextTower:
     """all-MiniLM-L6-v2 (Reimers and Gurevych 2019; Wang et al. 2020): the mean over the tokens of a text, 384-d."""
 
-    network: torch.nn.Module
+    session: Any
     tokenizer: Any
 
     def tokens(self, texts: Sequence[str]) -> dict[str, torch.Tensor]:
@@ -158,7 +145,8 @@ class TextTower:
         import torch
 
         mask = tokens["attention_mask"].unsqueeze(-1)
-        words = self.network(**tokens).last_hidden_state * mask
+        (states,) = self.session.run(None, {name: tensor.numpy() for name, tensor in tokens.items()})
+        words = torch.from_numpy(states) * mask
         return torch.nn.functional.normalize(words.sum(1) / mask.sum(1), dim=-1)
 
     def embed_all(self, texts: Sequence[str]) -> Floats:
@@ -176,18 +164,35 @@ class TextTower:
 
 def load_text_tower(archive: Path) -> TextTower:
     """Return the text tower from the archive that its package ships, without unpacking it to disk."""
-    import safetensors.torch
     from tokenizers import Tokenizer
 
-    import_torchvision()
-    from transformers import BertConfig, BertModel
+    def build() -> bytes:
+        import safetensors.torch
+        import torch
+
+        import_torchvision()
+        from transformers import BertConfig, BertModel
+
+        with zipfile.ZipFile(archive) as files:
+            settings = json.loads(files.read("config.json")) | {"attn_implementation": "eager"}
+            state = safetensors.torch.load(files.read("model.safetensors"))
+        network = BertModel(BertConfig(**settings), add_pooling_layer=False)
+        network.load_state_dict({key: value for key, value in state.items() if key in network.state_dict()})
+
+        class States(torch.nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.network = network.requires_grad_(False)
+
+            def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
+                return self.network(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+
+        axes = ["n", "tokens"]
+        tokens = {name: torch.ones(2, 8, dtype=torch.long) for name in ("input_ids", "attention_mask")}
+        return exported(States().eval(), tokens, "states", {**dict.fromkeys(tokens, axes), "states": axes})
 
     with zipfile.ZipFile(archive) as files:
-        network = BertModel(BertConfig(**json.loads(files.read("config.json"))), add_pooling_layer=False)
-        state = safetensors.torch.load(files.read("model.safetensors"))
         tokenizer = Tokenizer.from_str(files.read("tokenizer.json").decode())
-    network.load_state_dict({key: value for key, value in state.items() if key in network.state_dict()})
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    network.train(False)
-    return TextTower(network, tokenizer)
+    return TextTower(session_of(archive, "minilm-l6", build), tokenizer)
