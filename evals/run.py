@@ -172,7 +172,7 @@ class Run:
 
         path = self.path / SCORES
         self._check(SCORES)
-        with _damage(path):
+        with _damage(path, pa.ArrowException):
             columns = pq.read_schema(path)
             _check_types(columns)
             wanted = [name for name in columns.names if with_details or name != "details"]
@@ -358,10 +358,10 @@ def _is_in_storage_of(run: Path, copy: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _damage(path: Path) -> Iterator[None]:
+def _damage(path: Path, *more: type[Exception]) -> Iterator[None]:
     """Say in one sentence that a file of the run is not what was written."""
     try:
         yield
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, *more) as error:
         remedy = "score the image set again with the same --out; what was computed is still there"
         raise RunError(f"{path} is damaged ({type(error).__name__}); {remedy}") from error

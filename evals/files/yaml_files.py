@@ -80,7 +80,7 @@ def _with_ids(value: Any) -> Any:
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 """A text of at least one character."""
 
-Entries = Annotated[tuple[Item, ...], Field(strict=False)]
+Entries = Annotated[tuple[Item, ...], Field(strict=False, fail_fast=True)]
 """A list in the file, a tuple in the model."""
 
 DistinctEntries = Annotated[Entries[Item], Field(min_length=1), AfterValidator(_distinct)]

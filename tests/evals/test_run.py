@@ -7,6 +7,8 @@ import shutil
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import evals
@@ -238,6 +240,16 @@ def test_requests_that_became_unreadable_are_told_as_what_they_are(usual):
     (usual / "images/requests.jsonl").write_bytes(b'{"system": "\xff"}')
     seal(usual)
     with pytest.raises(ImageSetError, match=r"requests\.jsonl: is not UTF-8 text"):
+        rate_run(Run(usual))
+
+
+@pytest.mark.parametrize("error", [pa.ArrowNotImplementedError, pa.ArrowSerializationError, pa.ArrowMemoryError])
+def test_whatever_arrow_says_of_a_damaged_score_table_is_one_refusal(usual, monkeypatch, error):
+    def trip(path):
+        raise error("Integers not in cstdint are not implemented")
+
+    monkeypatch.setattr(pq, "read_schema", trip)
+    with pytest.raises(RunError, match=r"scores\.parquet is damaged"):
         rate_run(Run(usual))
 
 

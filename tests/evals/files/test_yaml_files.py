@@ -4,7 +4,7 @@ from datetime import date
 from typing import Annotated, Literal
 
 import pytest
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from evals.files.yaml_files import (
     Day,
@@ -92,6 +92,22 @@ def test_a_file_that_fits_is_read_with_lists_as_tuples_and_single_texts_as_lists
     assert (blue.sizes, blue.bought, blue.sold, blue.town) == (("S", "XL"), date(2026, 11, 22), None, "Bonn")
     assert blue.shapes == (Round(kind="round", radius=3.0),)
     assert (on.id, on.sizes) == ("on", ("S",))  # only true and false are booleans
+
+
+def test_of_a_long_list_nothing_is_checked_beyond_the_first_fault(tmp_path):
+    checked = []
+
+    def check(name):
+        checked.append(name)
+        return check_known(name, ["a"], "name")
+
+    class List(FileModel):
+        names: Names[Annotated[str, AfterValidator(check)]]
+
+    (tmp_path / "list.yaml").write_text(f"names: [a, {', '.join(f'b{n}' for n in range(1000))}]")
+    with pytest.raises(LookupError, match="there is no name 'b0'"):
+        read_yaml(tmp_path / "list.yaml", List, LookupError)
+    assert checked == ["a", "b0"]
 
 
 @pytest.mark.parametrize(
