@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
 import re
 import secrets
 import sqlite3
@@ -80,6 +82,8 @@ class VoteStore:
         """
         self._run, self._pairs = run, list(pairs)
         path = run / VOTES_STORE
+        if path.is_symlink():  # SQLite would make, or write into, what it names
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
         try:
             self._db = sqlite3.connect(path, isolation_level=None, timeout=_PATIENCE_S)
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):

@@ -119,6 +119,13 @@ def test_the_store_has_the_votes_where_the_table_is_old_or_gone(run, pairs):
         read_votes(run)
 
 
+def test_a_store_that_is_a_link_makes_no_file_elsewhere(run, pairs):
+    (run / "votes.sqlite").symlink_to("elsewhere")
+    with pytest.raises(OSError, match="symbolic links"):
+        VoteStore(run, pairs)
+    assert not (run / "elsewhere").exists()
+
+
 def test_a_store_that_another_program_holds_is_not_to_be_moved_away(run, pairs, monkeypatch):
     monkeypatch.setattr("evals.voting.store._PATIENCE_S", 0)
     with VoteStore(run, pairs) as store:
