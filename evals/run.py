@@ -31,6 +31,8 @@ _LARGEST_VALUE = 1e15
 """No metric has such values; what is infinite or overflows when it is squared was never measured."""
 _PROVENANCE_FIELDS = {"image_set", "encoders", "unreadable", "long_prompts", "files"}
 _IMAGE_SET_FIELDS = {"path", "name", "scored_rows", "skipped"}
+_MOST_ROWS = 100_000_000
+"""A hundred measurements of a million pictures; equal rows take no room in the file, whatever they take in memory."""
 _SCORE_COLUMNS = {"system", "suite", "prompt_id", "subject", "metric", "control", "value", "reason"}
 _SCORE_TYPES = {
     **dict.fromkeys(_SCORE_COLUMNS | {"sequence_id", "encoder", "weights_sha256", "details"}, "(large_)?string|null"),
@@ -173,6 +175,8 @@ class Run:
         path = self.path / SCORES
         self._check(SCORES)
         with _damage(path, pa.ArrowException):
+            if pq.read_metadata(path).num_rows > _MOST_ROWS:
+                raise ValueError
             columns = pq.read_schema(path)
             _check_types(columns)
             wanted = [name for name in columns.names if with_details or name != "details"]
@@ -360,8 +364,9 @@ def _is_in_storage_of(run: Path, copy: Path) -> bool:
 @contextlib.contextmanager
 def _damage(path: Path, *more: type[Exception]) -> Iterator[None]:
     """Say in one sentence that a file of the run is not what was written."""
+    damage: tuple[type[Exception], ...] = (ValueError, KeyError, TypeError, RecursionError, *more)
     try:
         yield
-    except (ValueError, KeyError, TypeError, RecursionError, *more) as error:
+    except damage as error:
         remedy = "score the image set again with the same --out; what was computed is still there"
         raise RunError(f"{path} is damaged ({type(error).__name__}); {remedy}") from error

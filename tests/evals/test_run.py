@@ -248,7 +248,13 @@ def test_whatever_arrow_says_of_a_damaged_score_table_is_one_refusal(usual, monk
     def trip(path):
         raise error("Integers not in cstdint are not implemented")
 
-    monkeypatch.setattr(pq, "read_schema", trip)
+    monkeypatch.setattr(pq, "read_metadata", trip)
+    with pytest.raises(RunError, match=r"scores\.parquet is damaged"):
+        rate_run(Run(usual))
+
+
+def test_a_score_table_of_more_rows_than_memory_holds_is_not_read(usual, monkeypatch):
+    monkeypatch.setattr("evals.run._MOST_ROWS", 3)
     with pytest.raises(RunError, match=r"scores\.parquet is damaged"):
         rate_run(Run(usual))
 
