@@ -82,16 +82,19 @@ OFFERS = [random_offer(random.Random(number), number) for number in range(60)]
 
 
 class Vendor:
-    """A host that charges by one of an offer's sources, and fails by chance; ``charged`` is what it really took."""
+    """A host that charges by one of an offer's sources, and fails by chance; ``charged`` is what it really took.
 
-    def __init__(self, draw):
-        self.draw, self.charged, self.last, self.tasks = draw, 0.0, 0.0, {}
+    One that is ``dear`` charges some answers more than any source has, and names it.
+    """
+
+    def __init__(self, draw, dear=False):
+        self.draw, self.dear, self.charged, self.last, self.tasks = draw, dear, 0.0, 0.0, {}
 
     def prepare(self, request, offer, references):
         return SimpleNamespace(id=request.sample_id, offer=offer, record=dict)
 
-    def charge(self, offer, has_picture=True):
-        """Charge for an answer, and return what it tells of that."""
+    def charge(self, offer, has_picture=True, times=1.0):
+        """Charge for an answer, so many times the price, and return what it tells of that."""
         draw, price = self.draw, self.draw.choice(offer.prices)
         n_pictures = draw.randint(1, offer.pictures_at_most) if has_picture else 0
         usage = None
@@ -106,19 +109,22 @@ class Vendor:
             usage = {"input_text": tokens[0], "output_image": tokens[1], "output_text": tokens[2]}
         else:
             cost = (price.usd if isinstance(price, ImagePrice) else price.first) * max(1, n_pictures)
+        cost *= times
         self.charged, self.last = self.charged + cost, cost
-        told = draw.choice(["nothing", "usage", "price"])
+        told = draw.choice(["nothing", "usage", "price"]) if times == 1.0 else "price"
         named = cost if told == "price" else None
         usage = usage if told == "usage" else None
         return ResponseMetadata(cost_usd=named, usage=usage, n_pictures=n_pictures if n_pictures > 1 else None)
 
     def ending(self, offer, fault):
         """Return what a request, or its task, that was charged comes to."""
+        times = self.draw.uniform(1, 5) if self.dear and self.draw.random() < 0.3 else 1.0
+        metadata = self.charge(offer, has_picture=fault != "withheld", times=times)
         if fault == "withheld":
-            return Ended("filtered", "IMAGE_SAFETY", metadata=self.charge(offer, has_picture=False))
+            return Ended("filtered", "IMAGE_SAFETY", metadata=metadata)
         if fault == "interrupted":
-            return Ended("failed", "failed", "interrupted", self.charge(offer), passes=True)
-        return Finished(content=b"garbage" if fault == "garbage" else b"picture", metadata=self.charge(offer))
+            return Ended("failed", "failed", "interrupted", metadata, passes=True)
+        return Finished(content=b"garbage" if fault == "garbage" else b"picture", metadata=metadata)
 
     async def submit(self, call):
         draw = self.draw
@@ -155,13 +161,13 @@ class Vendor:
         pass
 
 
-def simulate(seed):
+def simulate(seed, dear=False):
     """Run a plan once or twice under a budget; return the limit, what was charged, and what the run counted."""
     draw = random.Random(seed)
     offers = draw.sample(OFFERS, draw.randint(1, 3))
     systems = [offer.system for offer in offers]
     requests = [a_request(number, system=draw.choice(systems)) for number in range(draw.randint(3, 10))]
-    ledger, vendor = MemoryLedger(), Vendor(draw)
+    ledger, vendor = MemoryLedger(), Vendor(draw, dear)
     worst = [worst_answer_usd(offer, "512", 0, 1000, 0.0) for offer in offers]
     limit = draw.uniform(0.5, 6) * max(worst)
     spent = []
@@ -191,3 +197,9 @@ def test_neither_what_is_charged_nor_what_is_counted_ever_exceeds_the_budget(mon
     assert not exceeded
     assert all(charged <= counted + 1e-9 for _, charged, counted, _ in runs.values())
     assert sum(run[3] for run in runs.values()) > 2 * n_runs, "a budget that buys nothing is kept easily"
+
+
+def test_what_a_host_names_is_counted_in_full_even_above_what_the_facts_thought_possible(monkeypatch):
+    turn_clock(monkeypatch)
+    runs = {seed: simulate(seed, dear=True) for seed in range(200)}
+    assert not {seed: run for seed, run in runs.items() if run[1] > run[2] + 1e-9}
