@@ -8,6 +8,8 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from evals.imageset.contract import Outcome
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
@@ -33,6 +35,27 @@ class RetryPolicy:
         """Return the jittered wait after an attempt, counted from 1."""
         longest = min(self.longest_backoff_s, self.backoff_s * 2.0 ** (attempt - 1))
         return longest * random.uniform(0.5, 1.0)
+
+
+class Beginning:
+    """What came of the first requests of a system in a run.
+
+    If they all fail, something is wrong with all of them (a field that its host does not take any more, say), and the
+    pictures of other systems would be paid for and compare with nothing.
+    """
+
+    FAILURES = 5
+
+    def __init__(self) -> None:
+        """Nothing has come yet."""
+        self._n_failed: int | None = 0
+
+    def is_hopeless(self, outcome: Outcome) -> bool:
+        """Take one more outcome in, and tell whether it is the last of so many failures with nothing else between."""
+        if self._n_failed is None or outcome in ("unknown", "timeout"):
+            return False
+        self._n_failed = self._n_failed + 1 if outcome == "failed" else None
+        return self._n_failed == self.FAILURES
 
 
 class Stop:

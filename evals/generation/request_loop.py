@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from evals.facts.models import Offer
 from evals.facts.pricing import PROMPT_TOKENS_AT_MOST, megapixels, worst_answer_usd
@@ -27,7 +27,7 @@ from evals.generation.budget import Budget
 from evals.generation.delivering import UNDELIVERED, Delivered, deliver, keep_others
 from evals.generation.hosts import Host
 from evals.generation.ledger import Ledger, RequestState
-from evals.generation.pacing import RateLimiter, RetryPolicy, Stop
+from evals.generation.pacing import Beginning, RateLimiter, RetryPolicy, Stop
 from evals.generation.pictures import Picture, Pictures
 from evals.generation.plan import ImageRequest
 from evals.generation.prices import charged_usd
@@ -58,6 +58,7 @@ class SystemClient:
     stopped: str = ""
     answered: bool = False
     surcharge: float = 1.0
+    beginning: Beginning = field(default_factory=Beginning)
     in_flight: dict[str, _Attempt] = field(default_factory=dict)
     _own_slots: asyncio.Semaphore | None = None
 
@@ -332,10 +333,9 @@ class _Attempt:
     async def conclude(self, answer: Finished | Ended | OutcomeUnknown) -> None:
         """Bring the picture home, if there is one, and write the event that ends the request."""
         self.client.answered = True
-        max_cost = self.state.max_cost_usd
         if isinstance(answer, OutcomeUnknown):
             self.record("unknown", reason=answer.reason, message=answer.message)
-            await self.settle(max_cost)
+            await self.settle(self.state.max_cost_usd)
             self.context.changed("unknown")
             return
         picture: Picture | None = None
@@ -364,8 +364,10 @@ class _Attempt:
             kind = "timeout" if answer.reason == _TIMEOUT else answer.outcome
             self.record(kind, reason=answer.reason, message=answer.message, rejected=answer.passes, **facts)
         await self.settle(at_most)
-        outcome = self.state.outcome
-        assert outcome is not None
+        outcome = cast(Outcome, self.state.outcome)
+        if self.client.beginning.is_hopeless(outcome):
+            words = self.state.ending["message"] or self.state.ending["reason"]
+            self.client.stop(f"nothing but failures came of it, the last one: {words}")
         self.context.changed(outcome)
 
     def cost_of(self, answer: Finished | Ended) -> tuple[float | None, str, float]:

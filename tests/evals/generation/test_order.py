@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evals.definition import read_definition
-from evals.generation.answers import Rejected
+from evals.generation.answers import Ended, Rejected
 from evals.generation.budget import Budget
 from evals.generation.order import prompt_groups, slices
 from evals.generation.plan import plan_requests
@@ -97,6 +97,22 @@ def test_while_two_systems_go_on_they_are_asked_everything_and_a_last_one_nothin
     assert asked["fast@h"] <= asked["third@h"] + 6
     assert ("--keep-going" in generation.problem) is (stops == 2)
     assert run(scripted.Host(), asked_of_all(scripted, 20)).problem is None
+
+
+def test_a_system_of_which_nothing_comes_but_failures_is_stopped_before_the_others_pictures_are_paid_for(run, scripted):
+    wrong = Ended("failed", "http_422", "body.seed: extra fields not permitted")
+    failing = {f"slow-p{n}-{repeat}": [wrong] for n in range(20) for repeat in range(2)}
+    generation = run(scripted.Host(failing), asked_of_all(scripted, 20, SYSTEMS[:2]), concurrency=1)
+    assert generation.outcomes["slow@h"] == {"failed": 5, "pending": 35}
+    assert "extra fields not permitted" in generation.stopped["slow@h"]
+    assert generation.outcomes["fast@h"]["ok"] <= 6
+
+
+def test_a_system_that_answers_may_fail_at_many_prompts(run, scripted):
+    wrong = Ended("failed", "http_422", "too long")
+    failing = {f"slow-p{n}-0": [wrong if n else Ended("refused", "text_only")] for n in range(20)}
+    generation = run(scripted.Host(failing), asked_of_all(scripted, 20, SYSTEMS[:2], repeats=1), concurrency=1)
+    assert generation.outcomes == {"slow@h": {"refused": 1, "failed": 19}, "fast@h": {"ok": 20}}
 
 
 def test_a_fast_host_does_not_run_ahead_of_a_slow_one(run, scripted):

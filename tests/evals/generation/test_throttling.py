@@ -64,7 +64,7 @@ def in_words(left_s):
 @pytest.mark.parametrize(
     ("body", "careful", "needless"),
     # A host that says only with the picture whether it takes a request in is not begun with one request.
-    [(in_field, True, 1), (in_words, True, 1), (too_short, True, 5), (in_field, False, 7), (at_once, True, 70)],
+    [(in_field, True, 1), (in_words, True, 1), (too_short, True, 5), (in_field, False, 7), (at_once, True, 100)],
 )
 def test_a_low_credit_account_brings_every_picture_without_needless_requests(
     tmp_path, monkeypatch, scripted, body, careful, needless
@@ -78,7 +78,7 @@ def test_a_low_credit_account_brings_every_picture_without_needless_requests(
     assert generation.outcomes == {offer.system: {"ok": 20}}
     assert vendor.throttled <= needless
     assert len(vendor.times) == 20
-    slack = 1.5 if body is at_once else 1.2  # a host that says 0 s leaves the wait to be guessed
+    slack = 2.0 if body is at_once else 1.2  # a host that says 0 s leaves the wait to be guessed
     assert vendor.times[-1] - vendor.times[0] < 19 * 10 * slack, "it is not slower than it must be"
     attempts = [json.loads(line)["attempts"] for line in (tmp_path / "images/requests.jsonl").open()]
     assert sum(attempts) == 20 + vendor.throttled
