@@ -11,6 +11,7 @@ import importlib.util
 import logging
 import os
 import pickle
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -211,7 +212,8 @@ def _ray(workers: int | None) -> Iterator[Any]:
     try:
         if is_ours:
             here = {} if os.environ.get("RAY_ADDRESS") else {"include_dashboard": False, "num_cpus": workers}
-            ray.init(configure_logging=False, log_to_driver=False, **here)
+            with _python_alone_on_stderr():
+                ray.init(configure_logging=False, log_to_driver=False, **here)
         yield ray
     except (ConnectionError, ray.exceptions.RaySystemError, ray.exceptions.RayActorError) as error:
         first = str(error).strip().partition("\n")[0]
@@ -219,6 +221,28 @@ def _ray(workers: int | None) -> Iterator[Any]:
     finally:
         if is_ours:
             ray.shutdown()
+
+
+@contextlib.contextmanager
+def _python_alone_on_stderr() -> Iterator[None]:
+    """Keep what compiled libraries write to standard error from the terminal; what Python writes goes there."""
+    try:
+        is_terminal = sys.stderr.fileno() == 2
+    except (AttributeError, OSError):  # a notebook's, a test's
+        is_terminal = False
+    if not is_terminal:
+        yield
+        return
+    python_stderr, terminal = sys.stderr, os.dup(2)
+    with open(terminal, "w", encoding=python_stderr.encoding, errors="replace") as sys.stderr:
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(terminal, 2)
+            sys.stderr = python_stderr
 
 
 def _silent(label: str, done: int, total: int) -> None:
