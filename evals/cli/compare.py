@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evals.cli.errors import FOUND_A_PROBLEM, WRONG_USE
-from evals.cli.options import FilePath, as_json, at_least, print_json, verbose
+from evals.cli.options import FilePath, RunFolder, as_json, at_least, print_json, verbose
 from evals.cli.tables import say
 from evals.imageset.visible import visible
 
@@ -44,8 +44,8 @@ def _parsed(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -
 
 
 @click.command()
-@click.argument("run_a", type=FilePath())
-@click.argument("run_b", type=FilePath())
+@click.argument("run_a", type=RunFolder())
+@click.argument("run_b", type=RunFolder())
 @click.option(
     "--systems",
     multiple=True,

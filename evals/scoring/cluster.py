@@ -168,6 +168,7 @@ def fill(table: FeatureTable, needs: Needs, device: str = "auto", workers: int |
                     raise ClusterError(f"a worker of the cluster cannot compute: {answer.refusal}")
                 table.cache.append(answer.features)
                 table.add(answer.findings)
+                table.cache.flush()
                 done += answer.n_pictures
                 table.progress("images", done, total)
 

@@ -11,9 +11,11 @@ from evals import load_run
 from evals.cli.main import main
 from evals.files.addresses import AddressError, FolderCopy, copy_path, download
 from evals.scoring.stage import score
+from evals.scoring.trial import measure_metric
+from metrics.catalogue import METRICS
 from tests.cluster.conftest import assert_same_run
 
-METRICS = ["reproducibility.identical", "quality.sharpness"]
+NAMES = ["reproducibility.identical", "quality.sharpness"]
 
 
 @pytest.fixture
@@ -33,8 +35,8 @@ def set_in_memory(memory, mixed_set):
 
 
 def test_a_set_at_an_address_gives_the_run_that_it_gives_here(set_in_memory, mixed_set, memory, tmp_path):
-    here = score(mixed_set, tmp_path / "here", METRICS, skip_bad=True)
-    done = score(set_in_memory, "memory://bucket/run", METRICS, skip_bad=True)
+    here = score(mixed_set, tmp_path / "here", NAMES, skip_bad=True)
+    done = score(set_in_memory, "memory://bucket/run", NAMES, skip_bad=True)
     assert_same_run(done, here)
     assert done.provenance["image_set"]["path"] == set_in_memory
     stored = set(memory.find("/bucket/run"))
@@ -45,7 +47,7 @@ def test_a_set_at_an_address_gives_the_run_that_it_gives_here(set_in_memory, mix
 def test_what_was_scored_at_an_address_is_fetched_and_computed_again_only_where_it_changed(
     set_in_memory, memory, tmp_path, monkeypatch
 ):
-    before = score(set_in_memory, tmp_path / "run", METRICS, skip_bad=True)
+    before = score(set_in_memory, tmp_path / "run", NAMES, skip_bad=True)
     fetched = []
     get_file = type(memory).get_file
 
@@ -54,18 +56,18 @@ def test_what_was_scored_at_an_address_is_fetched_and_computed_again_only_where_
         get_file(storage, path, *others)
 
     monkeypatch.setattr(type(memory), "get_file", get)
-    after = score(set_in_memory, tmp_path / "run", METRICS, skip_bad=True)
+    after = score(set_in_memory, tmp_path / "run", NAMES, skip_bad=True)
     assert fetched == []
     assert_same_run(after, before)
     name = before.samples.file_name.iloc[0]
     memory.pipe_file(f"/bucket/set/{name}", b"no picture any more")
-    changed = score(set_in_memory, tmp_path / "run", METRICS, skip_bad=True)
+    changed = score(set_in_memory, tmp_path / "run", NAMES, skip_bad=True)
     assert fetched == [f"/bucket/set/{name}"]
     assert len(changed.provenance["unreadable"]) == len(before.provenance["unreadable"]) + 1
 
 
 def test_a_run_that_somebody_sent_opens_no_address_that_it_names(set_in_memory, memory, tmp_path, monkeypatch):
-    score(set_in_memory, tmp_path / "run", METRICS, skip_bad=True)
+    score(set_in_memory, tmp_path / "run", NAMES, skip_bad=True)
     asked = []
     monkeypatch.setattr(type(memory), "ls", lambda storage, path, **_: asked.append(path) or [])
     monkeypatch.setenv("TWINLENS_COPIES", str(tmp_path / "of another machine"))
@@ -77,7 +79,7 @@ def test_a_run_that_somebody_sent_opens_no_address_that_it_names(set_in_memory, 
 def test_a_run_at_an_address_is_rated_and_reported_from_a_machine_that_did_not_score_it(
     set_in_memory, memory, tmp_path, monkeypatch
 ):
-    score(set_in_memory, "memory://bucket/run", METRICS, skip_bad=True)
+    score(set_in_memory, "memory://bucket/run", NAMES, skip_bad=True)
     monkeypatch.setenv("TWINLENS_COPIES", str(tmp_path / "of another machine"))
     for command in (["rate", "memory://bucket/run", "--json"], ["report", "memory://bucket/run"]):
         done = CliRunner().invoke(main, command)
@@ -88,6 +90,10 @@ def test_a_run_at_an_address_is_rated_and_reported_from_a_machine_that_did_not_s
     assert not any(name.startswith("images/") for name in stored)
     run = load_run("memory://bucket/run")
     assert run.image_path(run.samples.sample_id.iloc[0]).is_file()
+    same = CliRunner().invoke(main, ["compare", "memory://bucket/run", "memory://bucket/run", "--json"])
+    assert '"n_identical": 18' in same.output
+    tried = measure_metric(run, next(spec for spec in METRICS if spec.id == "quality.exposure"))
+    assert tried.value.notna().sum() == len(run.samples) - 1
     verified = CliRunner().invoke(main, ["verify", "memory://bucket/run", "--sample", "0"])
     assert "every file is what it was" in verified.output
 

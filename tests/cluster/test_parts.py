@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from evals.cli.main import main
 from evals.scoring import cluster
+from evals.scoring.features import FeatureStore
 from evals.scoring.needs import FeatureKey, Needs
 from evals.scoring.parts import parts
 from evals.scoring.plans import ImageKey
@@ -104,6 +105,20 @@ def test_what_a_run_has_computed_is_not_given_out_again(mixed_set, tmp_path, one
     # One picture could not be decoded; nobody knows that it still cannot.
     assert [key.feature for key in keys].count("technical") == 1
     assert [key.feature for key in keys].count("difference") > 1
+
+
+def test_what_was_computed_is_on_disk_when_its_part_is_done(mixed_set, tmp_path, one_process):
+    on_disk = []
+
+    def look(label, done, total):
+        if label == "images" and done:
+            features = [FeatureStore(folder) for folder in (tmp_path / "run/features").glob("*/*")]
+            on_disk.append({store.folder.parent.name: len(store._where) for store in features})
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score(mixed_set, tmp_path / "run", ["quality.sharpness"], skip_bad=True, engine="ray", progress=look)
+    assert on_disk[0]["files"] >= on_disk[0]["technical"] > 1
 
 
 @pytest.mark.parametrize(
