@@ -1,16 +1,15 @@
 """How long rating and reporting take at scale, and how much memory; run with ``make benchmark``.
 
 Runs of two systems on five suites are written first: metrics of single images, one value in twenty missing, pictures
-of 512 px. Each line of the table is then done in a process of its own, so that the peak is that line's alone.
+of 512 px. Each row of the table is then done in a process of its own, so that the peak is that row's alone.
 """
 
 import json
 import multiprocessing
-import os
 import resource
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from evals.reporting import write_report
 from evals.run import Run
 from evals.scoring.table import schema
 from metrics.catalogue import METRICS
+from tests.benchmarks.table import Row
 from tests.run_folder import write_lines, write_run
 
 SUITES, SYSTEMS = 5, ("left", "right")
@@ -36,20 +36,19 @@ CONTROLLED = [spec for spec in OF_IMAGES if {"shuffled_prompt", "rendered_text"}
 WITH_CONTROLS = PLAIN[:15] + [(spec.id, spec.controls[0]) for spec in CONTROLLED for _ in range(2)]
 DETAILS = json.dumps({"read": ["OPEN", "LATE"], "expected": ["OPEN LATE"], "errors": 0, "characters": 9})
 
-Rows = Sequence[tuple[str, str | None]]
+Metrics = Sequence[tuple[str, str | None]]
 """Metrics, each with the name of its control or none: so many measurements has a sample."""
 
 
-def write_big_run(folder: Path, prompts: int, rows: Rows, pictured: bool = False) -> None:
-    """Write a scored run of so many prompts, one picture of each system; the files of pictures may be left out."""
+def write_big_run(folder: Path, prompts: int, metrics: Metrics, make: Callable[[Path, int], None]) -> None:
+    """Write a scored run of so many prompts, two pictures each, which ``make`` makes of a path and a number."""
     samples = [_sample(prompt, system) for prompt in range(prompts) for system in SYSTEMS]
     images = folder / IMAGES / "images"
     images.mkdir(parents=True)
-    if pictured:
-        for place, sample in enumerate(samples):
-            _draw(folder / IMAGES / sample["file_name"], place)
+    for place, sample in enumerate(samples):
+        make(folder / IMAGES / sample["file_name"], place)
     with pq.ParquetWriter(folder / SCORES, schema(), compression="zstd") as writer:
-        for seed, (metric, control) in enumerate(rows):
+        for seed, (metric, control) in enumerate(metrics):
             writer.write_table(_measurements(samples, metric, control, seed))
     write_lines(folder / IMAGES / METADATA, samples)
     write_run(folder, samples, requests=[{**sample, "outcome": "ok", "latency_s": 5.0} for sample in samples])
@@ -68,6 +67,10 @@ def _sample(prompt: int, system: str) -> dict[str, Any]:
         "width": 512,
         "height": 512,
     }
+
+
+def _touch(path: Path, _: int) -> None:
+    path.touch()
 
 
 def _draw(path: Path, seed: int) -> None:
@@ -118,44 +121,39 @@ def report_it(folder: Path) -> str:
 
 
 def in_process(work: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what a function says in a process of its own."""
+    """Return what a function returns in a process of its own, its seconds by clock and processor, and the peak MiB."""
     ours, theirs = multiprocessing.get_context("spawn").Pipe(duplex=False)
     process = multiprocessing.get_context("spawn").Process(target=_work, args=(theirs, work, *arguments))
     process.start()
     theirs.close()
-    said = ours.recv()
+    measured = ours.recv()
     process.join()
-    return said
+    return measured
 
 
 def _work(pipe: Connection, work: Callable[..., Any], *arguments: Any) -> None:
-    before_s = time.perf_counter()
+    wall_s, cpu_s = time.perf_counter(), time.process_time()
     result = work(*arguments)
-    seconds, peak_kib = time.perf_counter() - before_s, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    pipe.send((result, seconds, peak_kib / 1024))
+    wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
+    pipe.send((result, wall_s, cpu_s, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
 
 
-def main() -> None:
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
-    print(f"| {'what':<52} | {'seconds':>7} | {'limit':>5} | {'peak MiB':>8} | {'result':<44} |")
-    print(f"|{'-' * 54}|{'-' * 8}:|{'-' * 6}:|{'-' * 9}:|{'-' * 46}|")
+def rows() -> Iterator[Row]:
+    """(g) Rating, opening and reporting at scale, each against the seconds that it may take."""
     with tempfile.TemporaryDirectory() as name:
-        for prompts, rows, pictured, lines in (
-            (20_000, PLAIN, False, [("rate 1,000,000 measurements", rate_it, 20)]),
-            (20_000, WITH_CONTROLS, False, [("rate 1,000,000, four in ten of controls", rate_it, 20)]),
-            (2_000, PLAIN, True, [
+        for n, (prompts, metrics, make, steps) in enumerate((
+            (20_000, PLAIN, _touch, [("rate a million measurements", rate_it, 20)]),
+            (20_000, WITH_CONTROLS, _touch, [("rate a million, four in ten of controls", rate_it, 20)]),
+            (2_000, PLAIN, _draw, [
                 ("open a score table of 100,000 rows", open_table, 5),
-                ("report of 2,000 prompts, 4,000 pictures to copy", report_it, None),
-                ("report of 2,000 prompts, its pictures there", report_it, 10),
+                ("report of 2,000 prompts, 4,000 pictures to reduce", report_it, 60),
+                ("the same report again, its pictures there", report_it, 10),
             ]),
-            (50_000, PLAIN[:1], True, [("open an image set of 100,000 rows", open_images, 5)]),
-        ):  # fmt: skip
-            folder = Path(name) / f"{prompts}-{len(rows)}-{len(lines)}"
-            in_process(write_big_run, folder, prompts, rows, pictured)
-            for what, work, limit_s in lines:
-                result, seconds, peak_mib = in_process(work, folder)
-                print(f"| {what:<52} | {seconds:>7.1f} | {limit_s or '':>5} | {peak_mib:>8.0f} | {result:<44} |")
-
-
-if __name__ == "__main__":
-    main()
+            (50_000, PLAIN[:1], _touch, [("open an image set of 100,000 rows", open_images, 5)]),
+        )):  # fmt: skip
+            folder = Path(name) / str(n)
+            in_process(write_big_run, folder, prompts, metrics, make)
+            for what, work, limit_s in steps:
+                result, wall_s, cpu_s, peak_mib = in_process(work, folder)
+                ours = f"{wall_s:.1f} s ({cpu_s:.1f} s of processor), {peak_mib:.0f} MiB"
+                yield Row("g", f"{what} ({result})", ours, f"limit {limit_s} s", limit_s / wall_s, "1")
