@@ -19,6 +19,9 @@ Answer = Literal["left", "right", "tie", "both_bad"]
 ANSWERS: tuple[Answer, ...] = get_args(Answer)
 
 
+_CHECKS = (None, "identical", "shuffled_prompt")
+
+
 class Vote(TypedDict):
     """One vote. ``left`` and ``right`` are the samples in the order shown, ``seconds`` the time from page to answer.
 
@@ -69,7 +72,7 @@ def read_vote_table(run: Path) -> list[Vote]:
     Raises
     ------
     VotingError
-        If the file is damaged, or is another table.
+        If the file is damaged, is another table, or has a vote twice.
     """
     path = run / VOTES
     if not path.is_file():
@@ -80,7 +83,16 @@ def read_vote_table(run: Path) -> list[Vote]:
         remedy = f"delete it where {VOTES_STORE} is beside it (it is made anew from that), else put it back"
         raise VotingError(f"{path} is damaged ({type(error).__name__}); {remedy}") from error
     rows: list[Vote] = table.to_pylist()
+    pairs = set()
     for row in rows:
-        if row["answer"] not in ANSWERS or not all((row["voter"], row["row"], row["left"], row["right"])):
-            raise VotingError(f"{path} holds a vote without voter, row, samples or answer; put the table back")
+        named = (row["voter"], row["row"], row["question"], row["prompt_id"])
+        samples = [*(row["left"] or [""]), *(row["right"] or [""])]
+        if row["answer"] not in ANSWERS or row["check"] not in _CHECKS or not all((*named, *samples)):
+            what = "voter, row, question, prompt, samples, answer or check as it should be"
+            raise VotingError(f"{path} holds a vote without {what}; put the table back")
+        pair = (*named, *sorted((tuple(row["left"]), tuple(row["right"]))))
+        if row["check"] is None and pair in pairs:
+            where = f"voter {row['voter']!r} on row {row['row']!r}, prompt {row['prompt_id']!r}"
+            raise VotingError(f"{path} holds two votes of {where}; a pair has one vote a voter, take one out")
+        pairs |= {pair} if row["check"] is None else set()
     return rows

@@ -12,8 +12,9 @@ from evals.voting.importing import read_votes_csv
 from evals.voting.pairs import VotingError, voting_pairs
 from evals.voting.questions import Question
 from evals.voting.store import VoteStore, read_votes, voter_name
+from evals.voting.votes import write_votes
 from tests.run_folder import write_run
-from tests.voting_run import SYSTEMS, write_voting_run
+from tests.voting_run import SYSTEMS, votes_for, write_voting_run
 
 
 @pytest.fixture
@@ -195,6 +196,24 @@ def test_a_store_or_table_that_is_damaged_is_one_sentence(run, pairs):
     (run / "votes.parquet").write_bytes(b"no table")
     with pytest.raises(VotingError, match=r"votes\.parquet is damaged"):
         VoteStore(run, pairs)
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"question": None}, "without voter, row, question"),
+        ({"prompt_id": ""}, "without voter, row, question"),
+        ({"left": [None]}, "without voter, row, question"),
+        ({"check": "colour"}, "without voter, row, question"),
+        ({}, "two votes of voter 'heron' on row 'signs:text', prompt 'signs-id-0'"),
+    ],
+)
+def test_a_table_that_somebody_else_made_is_checked_vote_by_vote(changed, says, run, pairs):
+    votes = votes_for(run, *SYSTEMS, "signs:text", "signs", ["heron"])
+    turned = votes[0] | {"left": votes[0]["right"], "right": votes[0]["left"]}
+    write_votes(run, [*votes, turned | changed])
+    with pytest.raises(VotingError, match=says):
+        read_votes(run)
 
 
 def test_an_answer_is_on_the_disk_when_it_is_taken(run, pairs):
