@@ -67,9 +67,12 @@ def copy_path(address: str) -> Path:
     Raises
     ------
     AddressError
-        If the address names no folder, or leads out of one.
+        If the address names no folder, leads out of one, or holds a password or a signature: runs tell addresses.
     """
     protocol, _, rest = address.partition("://")
+    if "?" in rest or re.match("[^/]*:[^/]*@", rest):
+        what = f"the address ({protocol}://...) holds a password or a signature, which the run would tell"
+        raise AddressError(f"{what}; give them to the storage's own configuration")
     parts = rest.strip("/").split("/")
     if not is_address(address) or not all(map(_is_plain, parts)):
         raise AddressError(f"{address} is not the address of a folder; write it as s3://bucket/folder")

@@ -123,6 +123,14 @@ def test_no_name_leads_out_of_the_folder(memory, tmp_path, name):
         download("memory://bucket/run", [name], tmp_path / "copy")
 
 
+@pytest.mark.parametrize("address", ["sftp://me:hunter2@host/set", "https://host/set?X-Amz-Signature=hunter2"])
+def test_no_password_and_no_signature_is_taken_with_an_address_nor_printed(tmp_path, address):
+    done = CliRunner().invoke(main, ["score", address, "--out", str(tmp_path / "run")])
+    assert done.exit_code == 2
+    assert "holds a password or a signature" in done.stderr
+    assert "hunter2" not in done.output
+
+
 def test_a_listing_that_leads_out_of_the_folder_is_refused(memory, monkeypatch):
     memory.pipe_file("/bucket/run/suites/a.yaml", b"")
     listed = {"/bucket/run/suites/../../../evil.yaml": {"name": "", "size": 1, "type": "file"}}
