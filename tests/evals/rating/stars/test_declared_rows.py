@@ -42,7 +42,12 @@ def test_stars_follow_from_the_level_of_the_cell(capability, system, stars):
     [
         ("flux-3-image@bfl", 1.0, "1 company known here serves it (Black Forest Labs)", "not open."),
         ("gemini-3.1-flash-lite-image@google", 2.0, "1 company known here serves it (Google)", "not open."),
-        ("gemini-3-pro-image@fal", 4.0, "3 companies known here serve it (fal, Google, Replicate)", "not open."),
+        (
+            "gemini-3-pro-image@fal",
+            4.0,
+            "4 companies known here serve it (AtlasCloud, fal, Google, Replicate)",
+            "not open.",
+        ),
         ("gemini-nano-banana-2.1@fal", 3.0, "2 companies known here serve it (fal, Google)", "not open."),
         ("flux-2-klein-9b@local", 3.0, "1 company", "open for non-commercial use."),
         ("flux-2-pro@bfl", 4.0, "4 companies known here serve it (AtlasCloud, Black Forest Labs, fal", "not open"),
