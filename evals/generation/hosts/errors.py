@@ -25,8 +25,8 @@ _STOPS = {
     404: "the host does not know this model (any more); see: twinlens systems",
 }
 _OUT_OF_MONEY = re.compile(
-    r"exhausted balance|insufficient (credit|balance|fund)|credits? (is|are) (depleted|exhausted|used up)"
-    r"|spend(ing)? (cap|limit)|reason: top_up",
+    r"exhausted balance|(insufficient|not enough|no|out of) (credit|balance|fund)"
+    r"|credits? (is|are) (depleted|exhausted|used up)|spend(ing)? (cap|limit)|reason: top_up",
     re.IGNORECASE,
 )
 """Money is short whatever the status: fal says so with 403, Google with 429."""

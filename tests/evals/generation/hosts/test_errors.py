@@ -106,6 +106,9 @@ def test_a_waiting_time_is_found_in_the_body_wherever_a_vendor_puts_it(body, sec
         (403, {"detail": "User is locked. Reason: Admin lock. Please contact support@fal.ai"}, "ask the host why"),
         (412, {"error": "Account x is suspended, possibly due to reaching the monthly spending limit"}, "top it up"),
         (429, {"message": "Insufficient balance"}, "top it up"),
+        (429, {"message": "Your prepayment credits are depleted."}, "top it up"),
+        (403, {"detail": "You are out of credits."}, "top it up"),
+        (400, {"error": "Not enough credits for this request"}, "top it up"),
         (403, {"detail": "The key lacks a scope"}, "check the key"),
     ],
 )
