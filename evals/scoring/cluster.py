@@ -11,6 +11,8 @@ import importlib.util
 import logging
 import os
 import pickle
+import re
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -209,10 +211,11 @@ def _ray(workers: int | None) -> Iterator[Any]:
     ray_data.handlers = [each for each in ray_data.handlers if not isinstance(each, logging.StreamHandler)]
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
-    is_ours = not ray.is_initialized()
+    is_ours, address = not ray.is_initialized(), os.environ.get("RAY_ADDRESS")
     try:
         if is_ours:
-            here = {} if os.environ.get("RAY_ADDRESS") else {"include_dashboard": False, "num_cpus": workers}
+            here = {} if address else {"include_dashboard": False, "num_cpus": workers}
+            _knock(address or "")
             with _python_alone_on_stderr():
                 ray.init(configure_logging=False, log_to_driver=False, **here)
         yield ray
@@ -222,6 +225,15 @@ def _ray(workers: int | None) -> Iterator[Any]:
     finally:
         if is_ours:
             ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise ConnectionError if nobody answers at HOST:PORT: Ray itself would try for minutes."""
+    if match := re.fullmatch(r"(?:ray://)?\[?([^/]+?)\]?:(\d+)", address):
+        try:
+            socket.create_connection((match[1], int(match[2])), timeout=10).close()
+        except OSError as error:
+            raise ConnectionError(f"{address}: {error.strerror or error}") from error
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 
 import fsspec
 import psutil
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 
 from evals.cli.main import main
 from evals.files.addresses import copy_path
+from evals.scoring.cluster import ClusterError
 from evals.scoring.stage import score
 from tests.cluster.conftest import assert_same_run
 
@@ -76,3 +78,13 @@ def test_a_set_on_s3_gives_the_same_run_on_s3(mixed_set, local_run, bucket, kill
     rated = CliRunner().invoke(main, ["rate", f"{bucket}/run", "--json"])
     assert rated.exit_code == 0
     assert s3.exists("pictures/run/ratings.json")
+
+
+def test_a_cluster_that_does_not_answer_is_one_sentence(mixed_set, tmp_path, monkeypatch):
+    with socket.socket() as taken:  # bound, and nobody listens
+        taken.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:{1}".format(*taken.getsockname()))
+        with pytest.raises(
+            ClusterError, match=r"cannot be used \(127.0.0.1:\d+: Connection refused\); look at RAY_ADDRESS"
+        ):
+            score(mixed_set, tmp_path / "run", ["quality.sharpness"], skip_bad=True, engine="ray")
