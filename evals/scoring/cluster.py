@@ -221,7 +221,8 @@ def _ray(workers: int | None) -> Iterator[Any]:
         yield ray
     except (ConnectionError, ray.exceptions.RaySystemError, ray.exceptions.RayActorError) as error:
         first = str(error).strip().partition("\n")[0]
-        raise ClusterError(f"the Ray cluster cannot be used ({first}); look at RAY_ADDRESS and 'ray status'") from error
+        remedy = "look at RAY_ADDRESS, and set RAY_AUTH_MODE=token where the cluster asks for a token"
+        raise ClusterError(f"the Ray cluster cannot be used ({first}); {remedy}") from error
     finally:
         if is_ours:
             ray.shutdown()
