@@ -17,6 +17,7 @@ from evals.files.regular_files import path_inside, read_regular
 from evals.imageset.checksums import eval_of
 from evals.imageset.contract import EVAL, FILE_MISSING, IMAGES, METADATA, PROVENANCE, REQUESTS, SAMPLES, SCORES, SUITES
 from evals.imageset.imageset import file_sha256, picture_sha256
+from evals.imageset.prompts import id_of_prompt
 from evals.imageset.remote import copy_of_run, copy_of_set
 
 if TYPE_CHECKING:
@@ -308,8 +309,6 @@ def _check_types(columns: pa.Schema) -> None:
 
 def _with_prompt_id(row: dict[str, Any]) -> dict[str, Any]:
     """Return a request under the ``prompt_id`` that its picture has, or would have, in the image set."""
-    from evals.imageset.imageset import id_of_prompt
-
     if row.get("prompt_id") or not row.get("prompt"):
         return row
     return row | {"prompt_id": id_of_prompt(row["prompt"])}

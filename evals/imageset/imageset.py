@@ -20,7 +20,7 @@ from evals.files.addresses import FolderCopy
 from evals.files.regular_files import LARGEST_FILE, open_regular, read_regular
 from evals.imageset.columns import Columns, RequestColumns, SampleColumns, check_columns
 from evals.imageset.contract import IMAGES, METADATA, REQUESTS, Outcome
-from evals.imageset.prompts import words_of_prompt
+from evals.imageset.prompts import id_of_prompt
 from evals.imageset.tables import without_repetition
 from evals.imageset.validation import (
     FolderIndex,
@@ -383,17 +383,6 @@ def _sample_key(row: Mapping[str, Any]) -> tuple[Any, ...]:
     prompt = row.get("prompt_id") or row["prompt"]
     rest = ("seed", "repeat", "sequence_id", "shot")
     return (row["system"], row.get("suite"), prompt, *(row.get(column) for column in rest))
-
-
-def id_of_prompt(prompt: str) -> str:
-    """Return the ``prompt_id`` of a prompt that was given none, the same for the same words.
-
-    Examples
-    --------
-    >>> id_of_prompt("a black cat") == id_of_prompt("a  black cat\\n")
-    True
-    """
-    return "p" + hashlib.sha256(words_of_prompt(prompt).encode()).hexdigest()[:12]
 
 
 def _completed(row: Mapping[str, Any]) -> dict[str, Any]:

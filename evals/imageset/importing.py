@@ -21,13 +21,13 @@ from evals.imageset.decoding import UnreadableImage
 from evals.imageset.folders import PictureFolder, files_of, name_key, read_picture_folder
 from evals.imageset.imageset import (
     ImageSetError,
-    id_of_prompt,
     read_requests,
     staged_path,
     write_atomically,
     write_image_set,
 )
 from evals.imageset.prompt_table import read_prompt_table
+from evals.imageset.prompts import id_of_prompt
 from evals.imageset.tables import Entry, TableError
 from evals.imageset.validation import FolderIndex, Problem, mixed_columns
 

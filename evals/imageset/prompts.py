@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,6 +26,17 @@ def words_of_prompt(prompt: str) -> str:
     (True, False)
     """
     return " ".join(unicodedata.normalize("NFC", prompt.translate(_UNSEEN)).split())
+
+
+def id_of_prompt(prompt: str) -> str:
+    """Return the ``prompt_id`` of a prompt that was given none, the same for the same words.
+
+    Examples
+    --------
+    >>> id_of_prompt("a black cat") == id_of_prompt("a  black cat\\n")
+    True
+    """
+    return "p" + hashlib.sha256(words_of_prompt(prompt).encode()).hexdigest()[:12]
 
 
 def with_one_text_a_prompt(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:

@@ -13,7 +13,8 @@ import pytest
 
 import evals
 from evals.files.data_files import data_path
-from evals.imageset.imageset import ImageSetError, file_sha256, id_of_prompt
+from evals.imageset.imageset import ImageSetError, file_sha256
+from evals.imageset.prompts import id_of_prompt
 from evals.rating import stage
 from evals.rating.stage import rate_run
 from evals.run import Run, RunError

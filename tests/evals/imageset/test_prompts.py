@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.imageset.imageset import id_of_prompt
-from evals.imageset.prompts import with_one_text_a_prompt, words_of_prompt
+from evals.imageset.prompts import id_of_prompt, with_one_text_a_prompt, words_of_prompt
 
 CAFE = "caf\u00e9 terrace"
 FORMS = [
