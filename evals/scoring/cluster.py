@@ -214,7 +214,7 @@ def _ray(workers: int | None) -> Iterator[Any]:
     is_ours, address = not ray.is_initialized(), os.environ.get("RAY_ADDRESS")
     try:
         if is_ours:
-            here = {} if address else {"include_dashboard": False, "num_cpus": workers}
+            here = {} if address else {"address": "local", "include_dashboard": False, "num_cpus": workers}
             _knock(address or "")
             with _python_alone_on_stderr():
                 ray.init(configure_logging=False, log_to_driver=False, **here)

@@ -4,19 +4,15 @@
 """
 
 import importlib.util
-import json
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from evals.run import Run
-from evals.scoring.stage import score
 from tests.benchmarks.scoring import METRICS, image_set
 from tests.benchmarks.table import Row, markdown, run
 
-NUMBER, WORKERS = 96, 2
+NUMBERS, WORKERS = (32, 128), 2
 
 INSTANCE, INSTANCE_CORES, USD_PER_HOUR = "c5.4xlarge", 16, 0.68
 """The price is an example, on demand in us-east-1, and says itself that it is none of today: Amazon EC2 Auto Scaling,
@@ -24,38 +20,30 @@ user guide, "Spot price per unit hour example", read 2026-11-30 at
 docs.amazonaws.cn/en_us/autoscaling/ec2/userguide/weights-spot-price-per-unit-hour-example.html."""
 
 
-def timed(engine: str, source: str, out: str) -> dict[str, float]:
-    """Score and return pictures a second: of all, and from the first ones that were done, when everything is loaded."""
-    marks: list[tuple[float, int]] = []
-
-    def note(label: str, done: int, total: int) -> None:
-        if label == "images" and done:
-            marks.append((time.perf_counter(), done))
-
-    start = time.perf_counter()
-    score(source, out, [*METRICS.values()], engine=engine, workers=WORKERS, progress=note)
-    (first, n_first), (last, n) = marks[0], marks[-1]
-    return {"whole": n / (time.perf_counter() - start), "loaded": (n - n_first) / (last - first)}
-
-
 def rows() -> Iterator[Row]:
-    """(h) The whole command and what comes after loading; the scores are the same to 1e-6."""
+    """(h) The whole command, and what more pictures take when everything is loaded; the scores are the same to 1e-6."""
     if importlib.util.find_spec("ray") is None:
         print("h: left out, Ray is not installed; make ray installs it")
         return
+    few, many = NUMBERS
+    seconds: dict[tuple[str, int], float] = {}
+    scores = {}
     with tempfile.TemporaryDirectory() as folder:
-        source = image_set(Path(folder) / "set", NUMBER)
-        rates, scores = {}, {}
-        for engine in ("local", "ray"):
-            out = Path(folder) / engine
-            rates[engine] = json.loads(run("tests.benchmarks.cluster", engine, source, out)[1].splitlines()[-1])
-            scores[engine] = Run(out).scores
+        for number in NUMBERS:
+            source = image_set(Path(folder) / f"{number}", number)
+            for engine, more in (("local", ()), ("ray", ("--workers", WORKERS))):
+                out, metrics = Path(folder) / f"{engine}-{number}", ",".join(METRICS.values())
+                arguments = ("--out", out, "--metrics", metrics, "--engine", engine, *more)
+                seconds[engine, number], _ = run("evals.cli.main", "score", source, *arguments)
+                scores[engine] = Run(out).scores
     assert scores["local"].reason.fillna("").equals(scores["ray"].reason.fillna(""))
     assert not (scores["local"].value - scores["ray"].value).abs().max() > 1e-6
-    for name, what in (("whole", "whole command"), ("loaded", "once all is loaded")):
-        ours, local = rates["ray"][name], rates["local"][name]
-        what = f"{NUMBER} PNG with {WORKERS} workers of Ray, {what}"
-        yield Row("h", what, f"{ours:.2f} pictures/s", f"local engine {local:.2f} pictures/s", ours / local)
+    whole = {engine: many / seconds[engine, many] for engine in scores}
+    loaded = {engine: (many - few) / (seconds[engine, many] - seconds[engine, few]) for engine in scores}
+    for rates, what in ((whole, f"{many} PNG, start included"), (loaded, f"each further PNG, {few} to {many}")):
+        ratio = rates["ray"] / rates["local"]
+        what = f"Ray with {WORKERS} workers: {what}"
+        yield Row("h", what, f"{rates['ray']:.2f} pictures/s", f"local engine {rates['local']:.2f} pictures/s", ratio)
 
 
 def main() -> None:
@@ -72,7 +60,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 4:
-        print(json.dumps(timed(*sys.argv[1:])))
-    else:
-        main()
+    main()
