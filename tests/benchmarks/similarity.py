@@ -8,6 +8,7 @@ import numpy as np
 import skimage.metrics
 
 from metrics.encoders.pixels import pixel_difference, structural_similarity
+from metrics.encoders.runtime import import_torchvision
 from tests.benchmarks.scoring import picture
 from tests.benchmarks.table import Row, seconds
 
@@ -33,12 +34,13 @@ def rows() -> Iterator[Row]:
     yield Row("d", "SSIM and PSNR", f"{ours * 1e3:.0f} ms", f"scikit-image {other * 1e3:.0f} ms", other / ours)
 
     try:
+        import_torchvision()  # before torchmetrics tries it
         from torchmetrics.functional.image import structural_similarity_index_measure
     except ImportError:
         return
     import torch
 
-    tensors = [torch.from_numpy(image.copy()).permute(2, 0, 1)[None].double() for image in (first, second)]
+    tensors = [torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float() for image in (first, second)]
 
     def of_torchmetrics() -> float:
         return float(structural_similarity_index_measure(*tensors, data_range=255.0))
