@@ -54,10 +54,13 @@ def table(
     def literal(text: str) -> str:
         return escape(one_line(text))
 
-    made = Table(title=literal(title), title_justify="left", **style)
+    def lines(text: str) -> str:
+        return "\n".join(map(literal, text.split("\n")))  # titles and headings are laid out in lines of ours
+
+    made = Table(title=lines(title), title_justify="left", **style)
     for heading in headings:
         justify: Any = "right" if heading in right else "left"
-        made.add_column(literal(heading), justify=justify, no_wrap=heading in whole, ratio=(ratios or {}).get(heading))
+        made.add_column(lines(heading), justify=justify, no_wrap=heading in whole, ratio=(ratios or {}).get(heading))
     cells = list(rows)
     for n, row in enumerate(cells, start=1):
         made.add_row(*map(literal, row), end_section=last_apart and n == len(cells) - 1)
