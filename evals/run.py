@@ -92,8 +92,11 @@ class Run:
         self._check(SAMPLES)
         with _damage(self.path / SAMPLES):
             text = read_regular(self.path / SAMPLES, largest=None).decode()
-            rows = [json.loads(line) for line in text.split("\n") if line.strip()]
-            return table_of(rows).set_index("sample_id", drop=False)
+            rows = [_sample(json.loads(line)) for line in text.split("\n") if line.strip()]
+            table = table_of(rows).set_index("sample_id", drop=False)
+            if not table.index.is_unique:
+                raise ValueError
+            return table
 
     @functools.cached_property
     def scores(self) -> pd.DataFrame:
@@ -291,6 +294,16 @@ def table_of(rows: Sequence[Mapping[str, Any]], columns: list[str] | None = None
         if numbers and all(type(value) is int for value in numbers):
             table[column] = pd.array(values, dtype="UInt64" if max(numbers) >= 2**63 else "Int64")
     return table
+
+
+def _sample(row: Any) -> dict[str, Any]:
+    """Return a row of a run's samples; ValueError if it is none: a run that somebody sent has any hashes, too."""
+    from evals.imageset.columns import SampleColumns, check_columns
+
+    checked = check_columns(row, SampleColumns) if isinstance(row, dict) else "no object"
+    if isinstance(checked, str):
+        raise ValueError(checked)
+    return checked
 
 
 def _check_fields(record: Any, names: set[str]) -> None:

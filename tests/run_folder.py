@@ -55,7 +55,7 @@ def write_run(
     image_set = {"name": "by-hand", "path": str(images.resolve()), "rows": n_samples, "scored_rows": n_samples}
     image_set |= {"skipped": [], "warnings": [], "outcomes": {}} | provenance.pop("image_set", {})
     if samples is not None:
-        write_lines(folder / SAMPLES, samples)
+        write_lines(folder / SAMPLES, [{"file_name": "x.png", "prompt": "p"} | dict(row) for row in samples])
     if scores is not None:
         rows = [_USUAL | dict(row) for row in scores]
         for row in rows:

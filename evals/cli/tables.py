@@ -52,7 +52,7 @@ def table(
     from rich.table import Table
 
     def literal(text: str) -> str:
-        return escape(one_line(text))
+        return escape(visible(text))
 
     def lines(text: str) -> str:
         return "\n".join(map(literal, text.split("\n")))  # titles and headings are laid out in lines of ours
@@ -62,8 +62,9 @@ def table(
         justify: Any = "right" if heading in right else "left"
         made.add_column(lines(heading), justify=justify, no_wrap=heading in whole, ratio=(ratios or {}).get(heading))
     cells = list(rows)
-    for n, row in enumerate(cells, start=1):
-        made.add_row(*map(literal, row), end_section=last_apart and n == len(cells) - 1)
+    for n, (first, *others) in enumerate(cells, start=1):
+        # Where a line begins, a name writes no second one.
+        made.add_row(*map(literal, (one_line(first), *others)), end_section=last_apart and n == len(cells) - 1)
     return made
 
 

@@ -254,6 +254,19 @@ def test_whatever_arrow_says_of_a_damaged_score_table_is_one_refusal(usual, monk
         rate_run(Run(usual))
 
 
+@pytest.mark.parametrize(
+    "changes", [{"system": {}}, {"sample_id": ["a"]}, {"seed": "x"}, {"width": "1e999"}, {"objects": 7}, None]
+)
+def test_samples_of_a_sent_run_that_are_none_are_refused(usual, changes):
+    lines = (usual / "samples.jsonl").read_text().splitlines()
+    first = changes and json.loads(lines[0]) | changes
+    for text in (json.dumps(first), lines[1]):  # the other one comes twice
+        (usual / "samples.jsonl").write_text("\n".join([text, *lines[1:]]))
+        seal(usual)
+        with pytest.raises(RunError, match=r"samples\.jsonl is damaged"):
+            rate_run(Run(usual))
+
+
 def test_a_score_table_of_more_rows_than_memory_holds_is_not_read(usual, monkeypatch):
     monkeypatch.setattr("evals.run._MOST_ROWS", 3)
     with pytest.raises(RunError, match=r"scores\.parquet is damaged"):
