@@ -314,12 +314,10 @@ def run_folder(tmp_path):
     def write(requests):
         images = tmp_path / "run" / "images"
         images.mkdir(parents=True)
-        sample = {"sample_id": "s1", "system": "a@host", "width": 2000, "height": 1000}
-        (images.parent / "samples.jsonl").write_text(json.dumps(sample) + "\n")
         (images.parent / "scores.parquet").touch()
         if requests is not None:
             (images / "requests.jsonl").write_text(requests)
-        write_run(images.parent)
+        write_run(images.parent, [{"sample_id": "s1", "system": "a@host", "width": 2000, "height": 1000}])
         return load_run(images.parent)
 
     return write
