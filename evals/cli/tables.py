@@ -52,15 +52,12 @@ def table(
     from rich.table import Table
 
     def literal(text: str) -> str:
-        return escape(visible(text))
+        return escape(visible(text))  # titles, headings and most cells are laid out in lines of ours
 
-    def lines(text: str) -> str:
-        return "\n".join(map(literal, text.split("\n")))  # titles and headings are laid out in lines of ours
-
-    made = Table(title=lines(title), title_justify="left", **style)
+    made = Table(title=literal(title), title_justify="left", **style)
     for heading in headings:
         justify: Any = "right" if heading in right else "left"
-        made.add_column(lines(heading), justify=justify, no_wrap=heading in whole, ratio=(ratios or {}).get(heading))
+        made.add_column(literal(heading), justify=justify, no_wrap=heading in whole, ratio=(ratios or {}).get(heading))
     cells = list(rows)
     for n, (first, *others) in enumerate(cells, start=1):
         # Where a line begins, a name writes no second one.
