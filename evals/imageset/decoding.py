@@ -39,7 +39,7 @@ _STRIP_ROWS = 256
 _BLOCK_BYTES = 64 << 20
 """Pillow's blocks of 16 MB stay with the process when a large picture is gone; larger ones go back to the system."""
 
-_HEADER_BYTES, _HEADER_READS = 16 << 20, 10_000
+_HEADER_BYTES, _HEADER_READS = 64 << 20, 10_000
 """Of metadata before the pixels; depth maps and manifests of origin have a few MiB."""
 
 _ORIENTATION, _SWAPPED_SIDES = 0x0112, (5, 6, 7, 8)
