@@ -39,8 +39,8 @@ _STRIP_ROWS = 256
 _BLOCK_BYTES = 64 << 20
 """Pillow's blocks of 16 MB stay with the process when a large picture is gone; larger ones go back to the system."""
 
-_HEADER_BYTES, _HEADER_READS = 64 << 20, 10_000
-"""Of metadata before the pixels; depth maps and manifests of origin have a few MiB."""
+_HEADER_BYTES, _HEADER_READS = 2 * MAX_PROFILE_BYTES + (2 << 20), 10_000
+"""Of metadata before the pixels: the largest colour profile, which Pillow reads twice, and a few MiB of all else."""
 
 _ORIENTATION, _SWAPPED_SIDES = 0x0112, (5, 6, 7, 8)
 _DAMAGED_EXIF = (SyntaxError, ValueError, TypeError, KeyError, IndexError, struct.error)

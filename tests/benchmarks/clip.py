@@ -82,7 +82,11 @@ def rows() -> Iterator[Row]:
             other = seconds(work)
             assert np.abs(np.array(theirs) - found).max() < 1e-4
             yield _row(ours, f"open_clip {what}", other, wanted)
-        other = seconds(_torchmetrics(files))
+        try:
+            other = seconds(_torchmetrics(files))
+        except AttributeError as error:  # torchmetrics 1.9 beside transformers 5
+            print(f"c: torchmetrics is left out: {error}")
+            return
         yield _row(ours, "torchmetrics CLIPScore, other random weights", other, "")
 
 
