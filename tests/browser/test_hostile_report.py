@@ -50,7 +50,7 @@ def hostile(row):
 @pytest.fixture(scope="module")
 def out(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hostile")
-    names = ("<img src=x onerror=window.__pwned=8>@h", "constructor", "</script><script>window.__pwned=9</script>")
+    names = ("<img src=x onerror=window.__pwned=8>@h", "constructor", "'</script><script>window.__pwned=9</script>")
     facts = {"name": PAYLOADS[1], "warnings": list(PAYLOADS), "skipped": [{"row": 1, "reason": PAYLOADS[2]}]}
     refused = [
         {"sample_id": f"r{n}", "system": names[0], "suite": payload, "prompt_id": payload, "prompt": payload,
