@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evals.files.addresses import FolderCopy, copies_folder, copy_path, is_address, place_of
+from evals.files.addresses import FolderCopy, copies_folder, copy_path, is_address, path_or_address
 from evals.files.regular_files import path_inside, read_regular
 from evals.imageset.checksums import eval_of
 from evals.imageset.contract import EVAL, FILE_MISSING, IMAGES, METADATA, PROVENANCE, REQUESTS, SAMPLES, SCORES, SUITES
@@ -64,7 +64,7 @@ class Run:
         RunError
             If it does not.
         """
-        place = place_of(path)
+        place = path_or_address(path)
         self.path = place if isinstance(place, Path) else copy_of_run(place).path
         if not self.path.exists():
             raise RunError(f"{self.path}: no such folder; write the run folder that 'twinlens score' or 'run' made")

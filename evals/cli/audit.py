@@ -30,7 +30,7 @@ def audit(run: Path | None, out: Path | None, json_wanted: bool) -> None:
     from evals.audit.claims import read_audited_article
     from evals.audit.page import audit_page, counts
     from evals.audit.rules import RULES
-    from evals.imageset.imageset import write_atomically
+    from evals.files.atomic_files import write_atomically
     from evals.rating.operations import notes as how_to_read
     from evals.rating.stage import operations_of
 

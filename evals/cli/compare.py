@@ -86,7 +86,7 @@ def compare(
 
     doing("comparing the runs")
     from evals import load_run
-    from evals.imageset.imageset import write_atomically
+    from evals.files.atomic_files import write_atomically
     from evals.rating.drift.changes import drift as compare_runs
     from evals.rating.drift.gate import check_compared, chosen_rows, failed_rows, is_chosen
     from evals.rating.stage import rate_run

@@ -55,7 +55,7 @@ def init(out: Path) -> None:
     import yaml
 
     from evals.definition import DefinitionError
-    from evals.imageset.imageset import write_atomically
+    from evals.files.atomic_files import write_atomically
 
     if out.suffix not in (".yaml", ".yml"):
         raise DefinitionError(f"{out} is no name for an eval; let it end in .yaml")

@@ -32,20 +32,20 @@ class FilePath(click.Path):
         return super().convert(value, param, ctx)
 
 
-class Place(FilePath):
+class PathOrAddress(FilePath):
     """A folder: its path, or its address such as s3://bucket/folder, which stays text."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path or the address."""
-        from evals.files.addresses import place_of
+        from evals.files.addresses import path_or_address
 
         if not str(value).strip():
             return super().convert(value, param, ctx)
-        place = place_of(value)
+        place = path_or_address(value)
         return place if isinstance(place, str) else super().convert(place, param, ctx)
 
 
-class RunFolder(Place):
+class RunFolder(PathOrAddress):
     """The folder of a scored run; one at an address is copied here, and what the command changes is written back."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:

@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from evals.cli.options import FilePath, Place, as_json, device, print_json, verbose
+from evals.cli.options import FilePath, PathOrAddress, as_json, device, print_json, verbose
 from evals.cli.tables import say
 
 
 @click.command()
-@click.argument("source", type=Place())
-@click.option("--out", type=Place(), help="The run folder (default: SET-scored; of a run, the run itself).")
+@click.argument("source", type=PathOrAddress())
+@click.option("--out", type=PathOrAddress(), help="The run folder (default: SET-scored; of a run, the run itself).")
 @click.option("--metrics", default="", help="Ids or dimensions, comma-separated: identity,text.cer (see 'metrics').")
 @click.option("--encoder", "encoders", multiple=True, help="library:model, repeatable: open_clip:ViT-B-32/openai.")
 @click.option("--skip-bad", is_flag=True, help="Leave bad rows out and count them.")
@@ -60,7 +60,7 @@ def score(
             source, folder, names, encoders, skip_bad, device, features, progress, profile=profile, **cluster
         )
         if profile_wanted:
-            say(profile.report(), err=True)
+            say(*profile.report(), err=True)
         ratings = rate_run(run)
     if json_wanted:
         print_json(ratings)

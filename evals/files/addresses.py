@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from evals.files.atomic_files import staged_path, write_atomically
+
 _AT_ONCE = 16
 _KNOWN = ".fetched.json"
 
@@ -31,12 +33,12 @@ def is_address(place: str | Path) -> bool:
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", str(place)) is not None
 
 
-def place_of(text: str | Path) -> str | Path:
+def path_or_address(text: str | Path) -> str | Path:
     """Return an address as it is, and anything else as a path; ``file://`` is one.
 
     Examples
     --------
-    >>> place_of("s3://bucket/set"), place_of("file:///runs/set"), place_of("runs/set")
+    >>> path_or_address("s3://bucket/set"), path_or_address("file:///runs/set"), path_or_address("runs/set")
     ('s3://bucket/set', PosixPath('/runs/set'), PosixPath('runs/set'))
     """
     text = str(text)
@@ -169,9 +171,7 @@ class FolderCopy:
 
     def _note(self, identities: Mapping[str, str]) -> None:
         known = self._known() | {name: [identity, *self._facts(name)] for name, identity in identities.items()}
-        staged = self.path / f"{_KNOWN}.{os.getpid()}"
-        staged.write_text(json.dumps(known), encoding="utf-8")
-        staged.replace(self.path / _KNOWN)
+        write_atomically(self.path / _KNOWN, json.dumps(known).encode())
 
 
 class _Files:
@@ -179,26 +179,26 @@ class _Files:
 
     def __init__(self, address: str) -> None:
         self.address = address
-        with self._told():
+        with self._with_remedy():
             import fsspec
 
             self.fs, root = fsspec.core.url_to_fs(address)
             self.root = root.rstrip("/")
 
     def entries(self, parent: str) -> dict[str, str]:
-        with self._told():
+        with self._with_remedy():
             try:
                 self.fs.invalidate_cache()
-                listed = self.fs.ls(self._there(parent), detail=True)
+                listed = self.fs.ls(self._remote_path(parent), detail=True)
             except (FileNotFoundError, NotADirectoryError):
                 return {}
         files = ((self._name(each["name"]).rpartition("/")[2], each) for each in listed if each["type"] == "file")
         return {base: _identity(each) for base, each in files if base}
 
     def below(self, names: Iterable[str]) -> dict[str, str]:
-        with self._told():
+        with self._with_remedy():
             self.fs.invalidate_cache()
-            found = [self.fs.find(self._there(name), detail=True) for name in names]
+            found = [self.fs.find(self._remote_path(name), detail=True) for name in names]
         files = ((self._name(path), facts) for each in found for path, facts in each.items())
         return {name: _identity(facts) for name, facts in files if not name.endswith("/")}
 
@@ -206,9 +206,9 @@ class _Files:
         def get(name: str) -> None:
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            staged = path.with_name(f".{path.name}.{os.getpid()}.new")
+            staged = staged_path(path)
             try:
-                self.fs.get_file(self._there(name), str(staged))
+                self.fs.get_file(self._remote_path(name), str(staged))
                 staged.replace(path)
             except FileNotFoundError:
                 path.unlink(missing_ok=True)
@@ -219,7 +219,7 @@ class _Files:
 
     def upload(self, names: Iterable[str], folder: Path, last: str) -> None:
         def put(name: str) -> None:
-            there = self._there(name)
+            there = self._remote_path(name)
             try:
                 self.fs.put_file(str(folder / name), there)
             except FileNotFoundError:  # where folders are things
@@ -231,18 +231,18 @@ class _Files:
         self._each(put, [name for name in names if name == last])
 
     def remove(self, name: str) -> None:
-        with self._told(), contextlib.suppress(FileNotFoundError):
-            self.fs.rm_file(self._there(name))
+        with self._with_remedy(), contextlib.suppress(FileNotFoundError):
+            self.fs.rm_file(self._remote_path(name))
 
     def _each(self, work: Any, names: Iterable[str]) -> None:
         names = [*names]
         for name in names:
             self._check(name)
-        with self._told(), concurrent.futures.ThreadPoolExecutor(_AT_ONCE, "files") as threads:
+        with self._with_remedy(), concurrent.futures.ThreadPoolExecutor(_AT_ONCE, "files") as threads:
             for _ in threads.map(work, names):
                 pass
 
-    def _there(self, name: str) -> str:
+    def _remote_path(self, name: str) -> str:
         return f"{self.root}/{name}" if name else self.root
 
     def _name(self, path: str) -> str:
@@ -256,7 +256,7 @@ class _Files:
             raise AddressError(f"{self.address} has a file {name!r}, which leads out of its folder; delete it there")
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
+    def _with_remedy(self) -> Iterator[None]:
         """Say in one sentence what failed: every kind of storage raises errors of its own."""
         try:
             yield

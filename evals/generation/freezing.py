@@ -10,11 +10,11 @@ import yaml
 
 from evals.definition import DefinitionError, EvalDefinition, definition_path, read_definition
 from evals.facts.models import read_facts
+from evals.files.atomic_files import write_atomically
 from evals.files.regular_files import read_regular
 from evals.files.yaml_files import suggestion
 from evals.generation.clients import GenerationError
 from evals.imageset.contract import EVAL, SUITES
-from evals.imageset.imageset import write_atomically
 from evals.imageset.tables import TableError
 from evals.suites.suite import is_suite_file, read_suite
 from evals.suites.writing import suite_sha256, write_suite

@@ -12,9 +12,9 @@ from evals.definition import DefinitionError, check_system
 from evals.facts.models import read_facts
 from evals.facts.pricing import SIZES
 from evals.facts.sources import FactsError
+from evals.files.atomic_files import write_atomically
 from evals.files.yaml_files import suggestion
 from evals.imageset.contract import EVAL
-from evals.imageset.imageset import write_atomically
 from evals.suites.own_prompts import read_own_prompts
 from evals.suites.suite import PromptItem, Suite, read_suite, suite_names
 from evals.suites.writing import write_suite

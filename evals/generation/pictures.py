@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from evals.files.atomic_files import write_atomically
 from evals.files.regular_files import path_inside, read_regular
 from evals.generation.spooling import Spooled
 from evals.imageset.contract import IMAGES
 from evals.imageset.copying import copy_picture
 from evals.imageset.decoding import UnreadableImage, decode_bytes, open_picture
-from evals.imageset.imageset import write_atomically
 
 _LEAST_FREE_BYTES = 256 * 2**20
 _DECODED_AT_ONCE = 2

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from evals.facts.pricing import max_cost_usd
+from evals.files.atomic_files import clear_leftovers
 from evals.generation.budget import Budget
 from evals.generation.clients import GenerationError, OpenSystems
 from evals.generation.keys import redact
@@ -27,7 +28,6 @@ from evals.generation.tables import write_tables
 from evals.generation.witnesses import check_ledger
 from evals.imageset.checksums import write_checksums
 from evals.imageset.contract import IMAGES, LEDGER, Outcome
-from evals.imageset.imageset import clear_leftovers
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from evals.files.atomic_files import write_atomically
 from evals.generation.ledger import RequestState
 from evals.generation.plan import ImageRequest
 from evals.imageset.contract import (
@@ -21,7 +22,7 @@ from evals.imageset.contract import (
     RequestRow,
 )
 from evals.imageset.copying import copy_picture
-from evals.imageset.imageset import write_atomically, write_metadata
+from evals.imageset.imageset import write_metadata
 from evals.suites.references import edit_mask, reference_contents
 from evals.suites.suite import PromptItem
 

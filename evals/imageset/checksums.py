@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from evals.files.atomic_files import write_atomically
 from evals.files.regular_files import read_regular
 from evals.imageset.contract import CHECKSUMS, EVAL, IMAGES, LEDGER, METADATA, REQUESTS
-from evals.imageset.imageset import file_sha256, write_atomically
+from evals.imageset.imageset import file_sha256
 
 _FILES = (METADATA, REQUESTS, f"../{EVAL}")
 

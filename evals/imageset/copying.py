@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from evals.files.atomic_files import write_atomically
 from evals.imageset.decoding import file_suffix, open_picture
-from evals.imageset.imageset import write_atomically
 
 
 def copy_picture(folder: Path, below: str, content: bytes) -> str:

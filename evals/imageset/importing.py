@@ -13,19 +13,14 @@ from typing import Any
 
 from rapidfuzz import fuzz, process
 
+from evals.files.atomic_files import staged_path, write_atomically
 from evals.files.regular_files import read_regular
 from evals.imageset.columns import RequestColumns, SampleColumns, check_columns
 from evals.imageset.contract import REQUESTS
 from evals.imageset.copying import copy_picture
 from evals.imageset.decoding import UnreadableImage
 from evals.imageset.folders import PictureFolder, files_of, name_key, read_picture_folder
-from evals.imageset.imageset import (
-    ImageSetError,
-    read_requests,
-    staged_path,
-    write_atomically,
-    write_image_set,
-)
+from evals.imageset.imageset import ImageSetError, read_requests, write_image_set
 from evals.imageset.prompt_table import read_prompt_table
 from evals.imageset.prompts import id_of_prompt
 from evals.imageset.tables import Entry, TableError

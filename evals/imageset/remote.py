@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from evals.files.addresses import FolderCopy, joined, place_of
+from evals.files.addresses import FolderCopy, joined, path_or_address
 from evals.imageset.checksums import eval_of
 from evals.imageset.contract import (
     CHECKSUMS,
@@ -57,7 +57,7 @@ def run_on_this_machine(run: str | Path) -> Iterator[Path]:
     The provenance goes last, so that nobody takes a run for whole that is not. A copy stays when it cannot be written
     back, and is written back the next time.
     """
-    place = place_of(run)
+    place = path_or_address(run)
     if isinstance(place, Path):
         yield place
         return

@@ -14,10 +14,10 @@ import pandas as pd
 from pydantic import TypeAdapter
 
 from evals.facts.models import read_facts
+from evals.files.atomic_files import clear_leftovers, write_atomically
 from evals.files.data_files import data_path
 from evals.files.regular_files import read_regular
 from evals.imageset.contract import FILE_MISSING, RATINGS, ended_as
-from evals.imageset.imageset import clear_leftovers, write_atomically
 from evals.rating.common_prompts import CommonPrompts, common_prompts, notes_on_forms, pairing_warnings
 from evals.rating.operations import SystemOperations, operations
 from evals.rating.operations_by_size import operations_by_size

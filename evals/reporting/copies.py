@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 
+from evals.files.atomic_files import write_atomically
 from evals.imageset.decoding import DECODING_VERSION
-from evals.imageset.imageset import picture_sha256, write_atomically
+from evals.imageset.imageset import picture_sha256
 from evals.reporting.exhibits import Exhibit, Pair
 from evals.reporting.thumbnails import (
     THREADS,

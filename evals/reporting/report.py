@@ -14,8 +14,8 @@ from typing import Any
 
 from evals.facts.models import read_facts
 from evals.facts.settings import unlike_settings
+from evals.files.atomic_files import clear_leftovers, write_atomically
 from evals.files.regular_files import read_regular
-from evals.imageset.imageset import clear_leftovers, write_atomically
 from evals.imageset.visible import visible
 from evals.rating.selection import find_systems, select_ratings
 from evals.rating.stage import RunRatings, rate_run

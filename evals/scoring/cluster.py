@@ -215,7 +215,7 @@ def _ray(workers: int | None) -> Iterator[Any]:
     try:
         if is_ours:
             here = {} if address else {"address": "local", "include_dashboard": False, "num_cpus": workers}
-            _knock(address or "")
+            _check_reachable(address or "")
             with _python_alone_on_stderr():
                 ray.init(configure_logging=False, log_to_driver=False, **here)
         yield ray
@@ -228,7 +228,7 @@ def _ray(workers: int | None) -> Iterator[Any]:
             ray.shutdown()
 
 
-def _knock(address: str) -> None:
+def _check_reachable(address: str) -> None:
     """Raise ConnectionError if nobody answers at HOST:PORT: Ray itself would try for minutes."""
     if match := re.fullmatch(r"(?:ray://)?\[?([^/]+?)\]?:(\d+)", address):
         try:

@@ -156,14 +156,14 @@ class FeatureTable:
                 version = f"{DECODING_VERSION}/{encoder.version}"
                 store = self.cache.store(key.feature, encoder.name, encoder.weights_sha256, version)
                 self._sources[key[:2]] = (encoder, store)
-        self._know_again(needs)
+        self._recall_known(needs)
         unknown = (key for key in needs.pictures if key not in self._hash and key not in self.unreadable)
         possible = (
             (key, encoder) for key, encoder in needs.features.items() if self.unreadable.keys().isdisjoint(key.pictures)
         )
         return Needs(dict.fromkeys(unknown), {key: encoder for key, encoder in possible if not self._is_stored(key)})
 
-    def _know_again(self, needs: Needs) -> None:
+    def _recall_known(self, needs: Needs) -> None:
         """Look up the hashes of pictures that were seen before, those first in whose place others are drawn."""
         of_picture = keys_of_pictures(needs)
         for picture in sorted(needs.pictures, key=lambda picture: picture.kind == "rendering"):

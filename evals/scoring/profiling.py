@@ -70,13 +70,12 @@ class Profile:
         """Seconds since the start."""
         return time.perf_counter() - self._started
 
-    def report(self) -> str:
-        """Return the table as text, and which share of the cores was busy and how long that took."""
+    def report(self) -> list[str]:
+        """Return the table as lines of text, and below it how long all took and which share of the cores was busy."""
         elapsed, table, n_cores = self.elapsed, self.table(), cores()
         busy = table["core_seconds"].sum() / (elapsed * n_cores)
-        rows = table.to_string(
+        text = table.to_string(
             index=False,
-            justify="right",
             formatters={"seconds": "{:.2f}".format, "core_seconds": "{:.2f}".format, "share": "{:.1%}".format},
         )
-        return f"{rows}\n{elapsed:.1f} s, in which {busy:.0%} of {n_cores} cores was used"
+        return [*text.splitlines(), f"{elapsed:.1f} s, in which {busy:.0%} of {n_cores} cores was used"]

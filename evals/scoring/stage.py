@@ -11,20 +11,13 @@ from typing import Any
 
 import filelock
 
-from evals.files.addresses import place_of
+from evals.files.addresses import path_or_address
+from evals.files.atomic_files import clear_leftovers, write_atomically
 from evals.files.yaml_files import suggestion
 from evals.imageset.checksums import changed_file, eval_of
 from evals.imageset.contract import CHECKSUMS, IMAGES, METADATA, PROVENANCE, SAMPLES
 from evals.imageset.decoding import check_header
-from evals.imageset.imageset import (
-    ImageSet,
-    ImageSetError,
-    clear_leftovers,
-    file_sha256,
-    picture_sha256,
-    read_image_set,
-    write_atomically,
-)
+from evals.imageset.imageset import ImageSet, ImageSetError, file_sha256, picture_sha256, read_image_set
 from evals.imageset.prompts import with_one_text_a_prompt
 from evals.imageset.remote import copy_of_set, run_on_this_machine
 from evals.imageset.validation import Problem
@@ -43,6 +36,9 @@ from evals.scoring.table import ScoreTableWriter
 from metrics.catalogue import METRICS
 from metrics.specification import MetricSpec
 
+Fill = Callable[[FeatureTable, Needs], None]
+"""Computes the features that are needed and not yet stored."""
+
 
 class ScoringError(ValueError):
     """Scoring was asked for something that it cannot do; the message is one sentence that says what to do."""
@@ -52,18 +48,6 @@ def no_progress(label: str, done: int, total: int) -> None:
     """Show nothing."""
 
 
-def _with_addresses(function: Callable[..., Run]) -> Callable[..., Run]:
-    """Let a stage write to a run at an address as it does to a folder."""
-
-    @functools.wraps(function)
-    def with_addresses(source: str | Path, out: str | Path, *others: Any, **named: Any) -> Run:
-        with run_on_this_machine(out) as folder:
-            return function(source, folder, *others, **named)
-
-    return with_addresses
-
-
-@_with_addresses
 def score(
     source: str | Path,
     out: str | Path,
@@ -120,11 +104,29 @@ def score(
     evals.scoring.cluster.ClusterError
         If the cluster cannot be used.
     """
-    profile = profile or Profile()
-    fill = _filling(engine, device, workers)
-    out = Path(out)
+    fill = _fill_function(engine, device, workers)
+    with run_on_this_machine(out) as folder:
+        return _score(
+            source, folder, metrics, encoders, skip_bad, device, features, progress, engine, fill, profile or Profile()
+        )
+
+
+def _score(
+    source: str | Path,
+    out: Path,
+    metrics: Sequence[str],
+    encoders: Sequence[str],
+    skip_bad: bool,
+    device: str,
+    features: str | Path | None,
+    progress: Progress,
+    engine: str,
+    fill: Fill,
+    profile: Profile,
+) -> Run:
+    """Do what `score` says, with a run folder on this machine."""
     with profile.stage("read rows and headers"):
-        place = place_of(source)
+        place = path_or_address(source)
         folder = _image_set_folder(place) if isinstance(place, Path) else copy_of_set(place)
         _refuse_changed(folder if isinstance(folder, Path) else folder.path)
         image_set = read_image_set(folder, skip_bad)
@@ -176,7 +178,7 @@ def score(
     return Run(out)
 
 
-def _filling(engine: str, device: str, workers: int | None) -> Callable[[FeatureTable, Needs], None]:
+def _fill_function(engine: str, device: str, workers: int | None) -> Fill:
     """Return what computes the features; a cluster's packages are looked for before any work."""
     if engine == "local":
         return FeatureTable.fill

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from evals.files.atomic_files import named_in_errors, open_staged
 from evals.imageset.contract import SCORES
-from evals.imageset.imageset import named_in_errors, open_staged
 from metrics.encoders.catalogue import Encoder
 from metrics.measurement import Measurement
 from metrics.specification import MetricSpec

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any
 
-from metrics.encoders.runtime import workers
+from metrics.encoders.runtime import cores, workers
 
 Task = concurrent.futures.Future[None]
 
@@ -40,8 +40,8 @@ class Workers:
         """Wait for the tasks that have begun."""
         self._pool.shutdown(cancel_futures=True)
         # The setting is the whole process's, which may be somebody's notebook.
-        if self._torch_threads is not None:
-            sys.modules["torch"].set_num_threads(self._torch_threads)
+        if torch := sys.modules.get("torch"):
+            torch.set_num_threads(self._torch_threads or cores())
 
     def submit(self, n_bytes: int, function: Callable[..., None], *arguments: Any) -> Task:
         """Have a function called that takes ``n_bytes`` for itself while it runs."""

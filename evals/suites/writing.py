@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 
+from evals.files.atomic_files import write_atomically
 from evals.files.regular_files import read_regular
 from evals.imageset.copying import copy_picture
-from evals.imageset.imageset import write_atomically
 from evals.suites.suite import Suite
 
 PICTURES = "pictures"

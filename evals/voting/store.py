@@ -19,8 +19,8 @@ from typing import Any, Self, cast
 
 import pandas as pd
 
+from evals.files.atomic_files import clear_leftovers
 from evals.imageset.contract import VOTES, VOTES_STORE
-from evals.imageset.imageset import clear_leftovers
 from evals.voting.choosing import AskedQuestion, Check, Choice, Tally, choose, n_questions
 from evals.voting.pairs import Pair, VotingError
 from evals.voting.votes import SCHEMA, Answer, Vote, read_vote_table, write_votes

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from typing_extensions import TypedDict
 
+from evals.files.atomic_files import write_atomically
 from evals.imageset.contract import VOTES, VOTES_STORE
-from evals.imageset.imageset import write_atomically
 from evals.voting.pairs import VotingError
 
 Answer = Literal["left", "right", "tie", "both_bad"]

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from evals.cli.main import main
-from evals.imageset.imageset import write_atomically
+from evals.files.atomic_files import write_atomically
 from tests.run_folder import write_noise_set
 
 SSIM = ("--metrics", "reproducibility.ssim")

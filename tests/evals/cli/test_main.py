@@ -65,9 +65,11 @@ SSIM = ("--metrics", "reproducibility.ssim")
 
 def test_the_stages_of_a_brought_set_print_and_write_one_document(repeats, tmp_path):
     out = str(tmp_path / "run")
-    done = run("score", str(repeats), *SSIM, "--out", out)
+    done = run("score", str(repeats), *SSIM, "--out", out, "--profile")
     assert done.exit_code == 0
     assert "set: 20 images scored" in done.stdout
+    stages = [line.split()[0] for line in done.stderr.splitlines()]
+    assert {"stage", "decode", "pixels:rgb8", "measure"} <= set(stages)
     assert f"page: twinlens report {out}" in done.stdout
     ratings = json.loads(run("score", str(repeats), *SSIM, "--out", out, "--json").stdout)
     assert {row["system"] for row in ratings["rows"]} == {"a", "b"}

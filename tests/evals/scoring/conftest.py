@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
 import pytest
 
 from evals.imageset.imageset import write_image_set
@@ -114,3 +116,14 @@ def repeats(tmp_path: Path) -> Path:
                     facts |= {"prompt_id": f"p{prompt}", "seed": seed, "repeat": repeat}
                     samples.append((PIL.Image.fromarray(pixels), facts))
     return write_image_set(tmp_path / "repeats", samples)
+
+
+def write_signs(folder: Path, number: int) -> Path:
+    """Write an image set of signs with a number, of two systems in turn, that text engines read."""
+    samples = []
+    for n in range(number):
+        picture = PIL.Image.new("RGB", (480, 160), "white")
+        PIL.ImageDraw.Draw(picture).text((20, 40), f"SIGN {n:02d}", "black", PIL.ImageFont.load_default(64))
+        facts = {"system": "ab"[n % 2], "suite": "signs", "prompt": f"a sign {n // 2}", "prompt_id": f"p{n // 2}"}
+        samples.append((picture, facts | {"expected_text": [f"SIGN {n:02d}"]}))
+    return write_image_set(folder, samples)

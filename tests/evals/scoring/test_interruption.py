@@ -7,17 +7,13 @@ import sys
 import time
 
 import pandas as pd
-import PIL.Image
-import PIL.ImageDraw
-import PIL.ImageFont
 import pytest
 
-from evals.imageset.imageset import write_image_set
 from evals.rating.stage import rate_run
 from evals.run import Run
 from evals.scoring.features import FeatureStore
 from evals.scoring.stage import score
-from tests.evals.scoring.conftest import CountingEncoder
+from tests.evals.scoring.conftest import CountingEncoder, write_signs
 
 
 def features_on_disk(run):
@@ -78,13 +74,7 @@ KILLS = {"score": 40, "rate": 20, "report": 20, "verify": 20}
 def test_a_hundred_kills_at_random_moments_lose_seconds_and_change_nothing(tmp_path):
     """SIGKILL score (with the real text engine), rate, report and verify; `-s` prints what was lost."""
     moments = random.Random(20260722)
-    samples = []
-    for n in range(24):
-        picture = PIL.Image.new("RGB", (480, 160), "white")
-        PIL.ImageDraw.Draw(picture).text((20, 40), f"SIGN {n:02d}", "black", PIL.ImageFont.load_default(64))
-        facts = {"system": "ab"[n % 2], "suite": "signs", "prompt": f"a sign {n // 2}", "prompt_id": f"p{n // 2}"}
-        samples.append((picture, facts | {"expected_text": [f"SIGN {n:02d}"]}))
-    image_set = write_image_set(tmp_path / "set", samples)
+    image_set = write_signs(tmp_path / "set", 24)
     kills, lost_s = dict.fromkeys(KILLS, 0), []
 
     def is_killed(stage, arguments, longest_s):

@@ -4,16 +4,12 @@ import threading
 
 import numpy as np
 import pandas as pd
-import PIL.Image
-import PIL.ImageDraw
-import PIL.ImageFont
 import pytest
 
-from evals.imageset.imageset import write_image_set
 from evals.scoring.profiling import Profile
 from evals.scoring.stage import score
 from evals.scoring.workers import Workers
-from tests.evals.scoring.conftest import CountingEncoder
+from tests.evals.scoring.conftest import CountingEncoder, write_signs
 
 BARRIER_S = 30.0
 """After which a test fails that waits for another thread."""
@@ -21,13 +17,7 @@ BARRIER_S = 30.0
 
 @pytest.fixture
 def signs(tmp_path):
-    samples = []
-    for n in range(6):
-        picture = PIL.Image.new("RGB", (320, 120), "white")
-        PIL.ImageDraw.Draw(picture).text((20, 30), f"SIGN {n}", "black", PIL.ImageFont.load_default(48))
-        facts = {"system": "ab"[n % 2], "suite": "signs", "prompt": f"a sign {n // 2}", "prompt_id": f"p{n // 2}"}
-        samples.append((picture, facts | {"expected_text": [f"SIGN {n}"]}))
-    return write_image_set(tmp_path / "set", samples)
+    return write_signs(tmp_path / "set", 6)
 
 
 @pytest.fixture
@@ -137,4 +127,5 @@ def test_the_profile_adds_up_and_names_every_stage(signs, tmp_path):
     assert {"read rows and headers", "plan", "measure"} <= set(table.index)
     assert table["share"].sum() == pytest.approx(1)
     assert (table["core_seconds"] >= 0).all()
-    assert "cores was used" in profile.report()
+    assert "cores was used" in profile.report()[-1]
+    assert len(profile.report()) == len(table) + 2
