@@ -306,8 +306,8 @@ class FeatureTable:
 
         if picture.kind == "blank":
             return DecodedImage(_BLANK, pixel_sha256(_BLANK), "")
-        key = of_picture[picture][0]
-        reading = self.get(key._replace(inputs=(ImageKey("file", picture.like),)))
+        (key,) = of_picture[picture][0].readings
+        reading = self.get(key)
         if isinstance(reading, Unreadable):
             return reading
         with open_regular(self.folder / picture.like) as file, open_picture(file) as opened:

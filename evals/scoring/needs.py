@@ -34,6 +34,12 @@ class FeatureKey(NamedTuple):
         """The pictures among its inputs."""
         return tuple(each for each in self.inputs if isinstance(each, ImageKey))
 
+    @property
+    def readings(self) -> tuple[FeatureKey, ...]:
+        """What was read in the pictures in whose place renderings stand: it says how large these are drawn."""
+        models = (ImageKey("file", each.like) for each in self.pictures if each.kind == "rendering")
+        return tuple(self._replace(inputs=(model,)) for model in models)
+
 
 @dataclass(frozen=True)
 class Needs:
@@ -50,7 +56,10 @@ class Needs:
         self.pictures.update(dict.fromkeys((*plan.images, *plan.references, *((plan.mask,) if plan.mask else ()))))
         for feature, encoder in encoders.items():
             for inputs in plan.inputs(feature).values():
-                self.features[FeatureKey(feature, encoder.name, inputs)] = encoder
+                key = FeatureKey(feature, encoder.name, inputs)
+                for each in (*key.readings, key):
+                    self.pictures.update(dict.fromkeys(each.pictures))
+                    self.features[each] = encoder
             for text in plan.decoys if with_decoys and FEATURES[feature].of == "text" else ():
                 self.features[FeatureKey(feature, encoder.name, (text,))] = encoder
 

@@ -38,11 +38,9 @@ def parts(needs: Needs, size: int) -> Iterator[Needs]:
     features = dict(needs.features)
     links: dict[FeatureKey, Encoder] = {}
     for key, encoder in needs.features.items():
-        for picture in key.pictures:
-            if picture.kind == "rendering":
-                model = ImageKey("file", picture.like)
-                features[key._replace(inputs=(model,))] = encoder
-                links[key._replace(inputs=(model, picture))] = encoder
+        for reading in key.readings:
+            features[reading] = encoder
+            links[key._replace(inputs=(*reading.pictures, *key.pictures))] = encoder
     left: dict[ImageKey, list[FeatureKey]] = {}
     for key in (*features, *links):
         if key.pictures:

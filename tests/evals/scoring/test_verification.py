@@ -14,9 +14,12 @@ from evals.cli.main import main
 from evals.imageset.checksums import write_checksums
 from evals.rating.stage import rate_run
 from evals.run import Run, sealed
+from evals.scoring.encoders import choose_encoders, roles_of
 from evals.scoring.provenance import input_names
 from evals.scoring.stage import score
-from evals.scoring.verification import _compared, verify
+from evals.scoring.verification import _compared, _keys, _measured_again, verify
+from metrics.catalogue import metric as spec_of
+from tests.evals.scoring.conftest import write_signs
 from tests.run_folder import seal, write_lines
 
 METRICS = ["reproducibility.ssim", "quality.exposure"]
@@ -40,6 +43,15 @@ def test_prompts_are_held_against_the_decoys_of_the_whole_suite_again(repeats, t
     again = verify(score(repeats, tmp_path / "run", ["adherence.margin"], ["embedded:lite"]), n_scores=5)
     assert again.outcome in ("reproduced", "within tolerance")
     assert again.largest < 1e-4
+
+
+def test_words_that_were_drawn_are_read_again_though_their_picture_was_not_chosen(tmp_path):
+    run = score(write_signs(tmp_path / "signs", 2), tmp_path / "run", ["text.similarity"])
+    drawn = run.read_scores().query("control == 'rendered_text'")
+    metric, subject, control = _keys(drawn)[0]
+    encoders = choose_encoders(roles_of([spec_of(metric)]), list(drawn["encoder"]))
+    again = _measured_again(run, [spec_of(metric)], encoders, [(metric, subject, control)])
+    assert again == {(metric, subject, control): [drawn["value"].iloc[0]]}
 
 
 def with_other_score(run):
