@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sys
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from evals.imageset.decoding import DecodedImage, UnreadableImage, decode_file
 from evals.imageset.masks import decode_mask
 from evals.scoring.filling import decode_filled
+from metrics.encoders.processes import private_stream
 
 MEMORY_LIMIT_BYTES = 6 << 30
 
@@ -20,7 +20,7 @@ _STARTS_A_PROGRAM = ("subprocess.Popen", "os.exec", "os.fork", "os.forkpty", "os
 
 def main() -> None:
     """Serve until the input ends."""
-    requests, answers = _private(0, "rb"), _private(1, "wb")
+    requests, answers = private_stream(0, "rb"), private_stream(1, "wb")
     _confine()
     for line in requests:
         request = json.loads(line)
@@ -44,19 +44,6 @@ def _decode(kind: str, *paths: Path) -> DecodedImage:
         case "filled":
             return decode_filled(*paths)
     return decode_file(*paths)
-
-
-def _private(descriptor: int, mode: str) -> BinaryIO:
-    """Move a standard stream to where no child inherits it, and leave nothing in its place.
-
-    Whoever could write to the answers could give a picture the pixels of another.
-    """
-    private = os.dup(descriptor)  # a duplicate is not inherited
-    nothing = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nothing, descriptor)
-    os.close(nothing)
-    stream: BinaryIO = os.fdopen(private, mode)  # type: ignore[assignment]
-    return stream
 
 
 def _confine() -> None:

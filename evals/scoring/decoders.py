@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
-import contextlib
 import itertools
 import json
 import os
 import queue
-import signal
 import subprocess
 import sys
 import threading
@@ -24,6 +22,7 @@ import numpy as np
 
 from evals.imageset.decoding import DecodedImage, Pixels, pixel_bytes, pixel_sha256
 from evals.scoring.profiling import Profile
+from metrics.encoders.processes import end_child, kill_child, start_child
 from metrics.measurement import REASONS
 
 TIME_LIMIT_S = 120.0
@@ -139,7 +138,7 @@ class _Process:
 
         def give_up() -> None:
             late.set()
-            _kill(child)
+            kill_child(child)
 
         watchdog = threading.Timer(self.time_limit_s, give_up)
         watchdog.start()
@@ -160,38 +159,16 @@ class _Process:
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._child is None:
-            root = str(Path(__file__).resolve().parents[2])
-            search = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH")) if part)
-            self._child = subprocess.Popen(
-                WORKER,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,  # image libraries chat there about harmless damage
-                env={**os.environ, "PYTHONPATH": search},
-                start_new_session=True,  # a group of its own, so that it is ended with all that it may have started
-            )
+            # Image libraries chat on stderr about harmless damage.
+            self._child = start_child(WORKER, stderr=subprocess.DEVNULL)
         return self._child
 
     def stop(self) -> None:
         if self._child is not None:
-            _kill(self._child)
             before = _core_seconds_of_children()
-            self._child.wait()
+            end_child(self._child)
             self.core_seconds += _core_seconds_of_children() - before
-            for pipe in (self._child.stdin, self._child.stdout):
-                # What could not be written to a dead process is of no use any more.
-                with contextlib.suppress(OSError):
-                    if pipe is not None:
-                        pipe.close()
             self._child = None
-
-
-def _kill(child: subprocess.Popen[bytes]) -> None:
-    """Kill a child with its whole process group, where the system has groups."""
-    if hasattr(os, "killpg"):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, signal.SIGKILL)
-    child.kill()
 
 
 def _core_seconds_of_children() -> float:

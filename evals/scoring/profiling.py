@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from metrics.encoders.processes import core_seconds
 from metrics.encoders.runtime import cores
 
 
@@ -38,11 +39,11 @@ class Profile:
     @contextlib.contextmanager
     def stage(self, name: str, n: int = 1) -> Iterator[None]:
         """Measure what happens inside as a part of a stage, at work on ``n`` things."""
-        wall, core = time.perf_counter(), time.thread_time()
+        wall, core = time.perf_counter(), core_seconds()
         try:
             yield
         finally:
-            self.add(name, n, time.perf_counter() - wall, time.thread_time() - core)
+            self.add(name, n, time.perf_counter() - wall, core_seconds() - core)
 
     def add(self, name: str, n: int, seconds: float, core_seconds: float) -> None:
         """Add what another thread or process measured."""

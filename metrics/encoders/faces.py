@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
-import threading
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from metrics.encoders.catalogue import EncoderUnavailable, Image, library_of
 from metrics.encoders.pixels import perceptual_hash
+from metrics.encoders.processes import Processes
 from metrics.encoders.weights import insightface_home, sha256_of
 
 Distance = Literal["cosine", "euclidean"]
@@ -89,26 +89,33 @@ class DlibFaces:
     def __init__(self, landmarks: Path, descriptor: Path) -> None:
         self.licence = library_of(self.name).licence
         self.weights_sha256 = sha256_of(descriptor, landmarks)
-        self._files = landmarks, descriptor
-        self._of_thread = threading.local()  # dlib's objects keep what they are at work on
+        # dlib holds the interpreter's lock for all of a picture.
+        self._faces = Processes(_dlib_faces, landmarks, descriptor)
 
     def load(self) -> None:
-        """Load the models of this thread, which otherwise happens when it first looks at a picture."""
-        self._models()
-
-    def _models(self) -> tuple[Any, Any, Any]:
-        """Return this thread's detector, landmarks and descriptor."""
-        if not hasattr(self._of_thread, "models"):
-            self._of_thread.models = _dlib_models(*self._files)
-        models: tuple[Any, Any, Any] = self._of_thread.models
-        return models
+        """Start the first process, which otherwise happens when it is first needed."""
+        self._faces.load()
 
     def encode(self, images: Sequence[Image]) -> list[list[Face]]:
         """Return the faces of each image, largest box first; an empty list where none is found."""
         return [self._faces(np.ascontiguousarray(image)) for image in images]
 
-    def _faces(self, image: Image) -> list[Face]:
-        detector, landmarks, descriptor = self._models()
+
+def _dlib_faces(landmarks_file: Path, descriptor_file: Path) -> Callable[[Image], list[Face]]:
+    """Load dlib's models, and return the function that finds the faces of an image by them."""
+    import dlib
+
+    try:
+        detector = dlib.get_frontal_face_detector()
+        landmarks = dlib.shape_predictor(str(landmarks_file))
+        descriptor = dlib.face_recognition_model_v1(str(descriptor_file))
+    except RuntimeError as error:
+        raise EncoderUnavailable(
+            "the files of face_recognition_models are damaged: "
+            "run pip install --force-reinstall face_recognition_models"
+        ) from error
+
+    def find(image: Image) -> list[Face]:
         boxes, scores, _ = detector.run(image, 0, 0.0)
         if not boxes and image.shape[0] * image.shape[1] <= UPSAMPLED_PIXELS_AT_MOST:
             boxes, scores, _ = detector.run(image, 1, 0.0)
@@ -119,21 +126,7 @@ class DlibFaces:
             faces.append(_face(image, corners, score, np.array(embedding, dtype=np.float32), "euclidean"))
         return _largest_first(faces)
 
-
-def _dlib_models(landmarks: Path, descriptor: Path) -> tuple[Any, Any, Any]:
-    import dlib
-
-    try:
-        return (
-            dlib.get_frontal_face_detector(),
-            dlib.shape_predictor(str(landmarks)),
-            dlib.face_recognition_model_v1(str(descriptor)),
-        )
-    except RuntimeError as error:
-        raise EncoderUnavailable(
-            "the files of face_recognition_models are damaged: "
-            "run pip install --force-reinstall face_recognition_models"
-        ) from error
+    return find
 
 
 def load_insightface(model: str, device: str) -> InsightFaces:
