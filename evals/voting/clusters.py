@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
+from evals.rating.statistics.distributions import t_quantile
 from evals.rating.statistics.intervals import CONFIDENCE, MIN_PROMPTS, Estimate, Numbers
 from evals.rating.statistics.proportions import wilson_interval
 
@@ -51,7 +51,7 @@ def clustered_share(values: Numbers, prompts: npt.NDArray[np.intp], voters: npt.
     clusters = [(prompts, n_prompts), (voters, n_voters)][: 1 + (n_voters >= MIN_VOTERS)]
     margin = np.sqrt(
         sum(
-            stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) ** 2 * n / (n - 1) * (np.bincount(codes, errors) ** 2).sum()
+            t_quantile((1 + CONFIDENCE) / 2, n - 1) ** 2 * n / (n - 1) * (np.bincount(codes, errors) ** 2).sum()
             for codes, n in clusters
         )
     )

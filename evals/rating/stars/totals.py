@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 from typing_extensions import TypedDict
 
 from evals.rating.stars.cells import FEWEST, MOST
 from evals.rating.stars.pairs import ROUNDING, Pair, compare
 from evals.rating.stars.table import RatedRow
+from evals.rating.statistics.distributions import t_quantile, t_tail
 from evals.rating.statistics.intervals import CONFIDENCE, MIN_PROMPTS
 from evals.rating.statistics.proportions import is_rate, newcombe_interval, smallest_p_value
 
@@ -208,7 +208,7 @@ class _Spread:
         scores = one.prompt_scores
         if pair.over_time:
             # As the row itself: no surer than two rates that differ on every prompt.
-            farthest = abs(pair.lead.value) / float(stats.t.isf(smallest_p_value(n) / 2, n_parts - 1))
+            farthest = abs(pair.lead.value) / -float(t_quantile(smallest_p_value(n) / 2, n_parts - 1))
             self.of_few_prompts.append((max(0.0, (weight * farthest) ** 2 - (additions**2).sum()), n_parts - 1))
             return
         if scores is not None and is_rate(np.stack([pair.first, pair.second]), scores.rates):
@@ -217,7 +217,7 @@ class _Spread:
             farther = max(high - mean, mean - low) / (1 - scores.chance)
         else:
             farther = abs(pair.lead.value) * (1 - newcombe_interval(np.ones(n), np.zeros(n))[0])
-        least = (weight * farther / stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) ** 2
+        least = (weight * farther / t_quantile((1 + CONFIDENCE) / 2, n - 1)) ** 2
         self.of_few_prompts.append((max(0.0, float(least - (additions**2).sum())), n - 1))
 
     def interval(self, mean: float) -> tuple[float, float, float]:
@@ -232,8 +232,8 @@ class _Spread:
             return mean, mean, 1.0 if abs(mean) < ROUNDING else 0.0
         effective = variance**2 / math.fsum(part**2 / degrees for part, degrees in components)
         error = math.sqrt(variance)
-        margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, effective)) * error
-        return mean - margin, mean + margin, float(2 * stats.t.sf(abs(mean) / error, effective))
+        margin = float(t_quantile((1 + CONFIDENCE) / 2, effective)) * error
+        return mean - margin, mean + margin, float(2 * t_tail(abs(mean) / error, effective))
 
 
 def prompts_of(one: RatedRow, index: pd.Index[str]) -> list[tuple[str, str]]:

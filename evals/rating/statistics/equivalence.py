@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
 
+from evals.rating.statistics.distributions import t_quantile
 from evals.rating.statistics.intervals import MIN_PROMPTS, Numbers
 from evals.rating.statistics.power import ALPHA
 from evals.rating.statistics.proportions import newcombe_interval
@@ -42,7 +42,7 @@ def smallest_equivalence_margin(differences: Numbers) -> float:
     # Equal values have no spread, although their mean may miss them by a rounding.
     if n < MIN_PROMPTS or (known == known[0]).all():
         return np.nan
-    return float(abs(known.mean()) + stats.t.ppf(1 - ALPHA, n - 1) * (known.std(ddof=1) / np.sqrt(n)))
+    return float(abs(known.mean()) + t_quantile(1 - ALPHA, n - 1) * (known.std(ddof=1) / np.sqrt(n)))
 
 
 def smallest_equivalence_margin_of_rates(first: Numbers, second: Numbers, lift: float = 0.0) -> float:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+
+from evals.rating.statistics.distributions import normal_quantile, normal_tail, t_quantile, t_tail
 
 Numbers = npt.NDArray[np.float64]
 
@@ -91,8 +92,8 @@ def expanded_percentiles(n_prompts: int) -> tuple[float, float]:
     >>> [round(probability, 4) for probability in expanded_percentiles(10_000)]
     [0.025, 0.975]
     """
-    quantile = stats.t.ppf((1 + CONFIDENCE) / 2, n_prompts - 1) * np.sqrt(n_prompts / (n_prompts - 1))
-    upper = float(stats.norm.cdf(quantile))
+    quantile = t_quantile((1 + CONFIDENCE) / 2, n_prompts - 1) * np.sqrt(n_prompts / (n_prompts - 1))
+    upper = float(normal_tail(-quantile))
     return 1 - upper, upper
 
 
@@ -170,7 +171,7 @@ def percentile_estimate(value: float, resampled: Numbers, n_prompts: int) -> Est
 def _percentile_p_value(resampled: Numbers, n_prompts: int) -> float:
     """Return twice the smaller tail beyond zero, the expansion taken back."""
     tail = max(min(_share_up_to_zero(resampled), _share_up_to_zero(-resampled[::-1])), 0.5 / len(resampled))
-    return float(min(1.0, 2 * stats.t.cdf(stats.norm.ppf(tail) * np.sqrt((n_prompts - 1) / n_prompts), n_prompts - 1)))
+    return float(min(1.0, 2 * t_tail(-normal_quantile(tail) * np.sqrt((n_prompts - 1) / n_prompts), n_prompts - 1)))
 
 
 def _share_up_to_zero(resampled: Numbers) -> float:
@@ -284,9 +285,9 @@ def _student(values: Numbers) -> list[Estimate]:
         return [Estimate(n, float(mean), np.nan, np.nan) for mean in means]
     # Deviations keep their digits whatever the offset, and a constant column gets an interval of no width.
     errors = np.sqrt(((values - means) ** 2).sum(axis=0) / (n * (n - 1)))
-    margins = stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * errors
+    margins = t_quantile((1 + CONFIDENCE) / 2, n - 1) * errors
     ratios = np.divide(np.abs(means), errors, out=np.where(means == 0, 0.0, np.inf), where=errors > 0)
-    return _estimates(n, means, means - margins, means + margins, 2 * stats.t.sf(ratios, n - 1))
+    return _estimates(n, means, means - margins, means + margins, 2 * t_tail(ratios, n - 1))
 
 
 def _studentised(values: Numbers, seed: int) -> list[Estimate]:

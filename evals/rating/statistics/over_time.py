@@ -11,8 +11,9 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy import fft, stats
+from scipy import fft, special
 
+from evals.rating.statistics.distributions import normal_quantile, t_quantile
 from evals.rating.statistics.intervals import CONFIDENCE, MIN_PROMPTS, Numbers
 
 SLOW_WAVES: Final = 4
@@ -110,12 +111,12 @@ def serial_quantile(values: Numbers, prompts: npt.NDArray[np.intp], moments: Num
     if effect == 0:  # one value throughout
         return SerialEstimate(value, value, value)
     n_independent = n / effect
-    n_equal = n_independent * (stats.norm.ppf(1 - _TAIL) / stats.t.ppf(1 - _TAIL, freedom)) ** 2
+    n_equal = n_independent * (normal_quantile(1 - _TAIL) / t_quantile(1 - _TAIL, freedom)) ** 2
     is_bounded = share**n_independent <= 2 * _TAIL
     if (0.5**n_prompts if share == 0.5 else share**n_equal) > _TAIL:  # not even the extremes bound it
         return SerialEstimate(value, None, None, is_bounded)
     below, above = n_equal * share + 0.5, n_equal * (1 - share) + 0.5
-    low, high = np.quantile(values, stats.beta.ppf([_TAIL, 1 - _TAIL], below, above), method=QUANTILE_METHOD)
+    low, high = np.quantile(values, special.betaincinv(below, above, [_TAIL, 1 - _TAIL]), method=QUANTILE_METHOD)
     return SerialEstimate(value, float(min(low, value)), float(max(high, value)), is_bounded)
 
 
@@ -129,7 +130,7 @@ def serial_ratio(over: Numbers, under: Numbers, prompts: npt.NDArray[np.intp], m
     if len(np.unique(prompts)) < MIN_PROMPTS:
         return SerialEstimate(value, None, None)
     error, freedom = _error_of_sum(over - value * under, prompts, moments)
-    margin = float(stats.t.ppf(1 - _TAIL, freedom) * error / under.sum())
+    margin = float(t_quantile(1 - _TAIL, freedom) * error / under.sum())
     return SerialEstimate(value, max(0.0, value - margin), value + margin)
 
 

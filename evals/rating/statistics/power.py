@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize
 
+from evals.rating.statistics.distributions import noncentral_t_tail, normal_tail, t_quantile
 from evals.rating.statistics.intervals import MIN_PROMPTS, Numbers
 
 POWER = 0.8
@@ -45,13 +46,12 @@ def paired_power(effect: float, n: int, alpha: float = ALPHA) -> float:
     """
     if n < 2:
         raise ValueError(f"a paired test needs at least 2 pairs, not {n}")
-    critical = stats.t.ppf(1 - alpha / 2, n - 1)
+    critical = t_quantile(1 - alpha / 2, n - 1)
     noncentrality = abs(effect) * n**0.5
-    above, below = stats.nct.sf(critical, n - 1, noncentrality), stats.nct.cdf(-critical, n - 1, noncentrality)
-    # scipy cannot always name the far tail: it is less than alpha / 2, and for so many pairs the normal's.
-    if not np.isfinite(below):
-        below = stats.norm.cdf(-critical - noncentrality)
-    return float(above + below)
+    tails = np.array([noncentral_t_tail(critical, n - 1, each) for each in (noncentrality, -noncentrality)])
+    # Some cannot be computed; with so many pairs they are the normal's.
+    normal = normal_tail(critical - np.array([noncentrality, -noncentrality]))
+    return float(np.where(np.isfinite(tails), tails, normal).sum())
 
 
 @functools.lru_cache(maxsize=1024)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize
 
+from evals.rating.statistics.distributions import normal_quantile, normal_tail
 from evals.rating.statistics.intervals import CONFIDENCE, MIN_PROMPTS, Estimate, Numbers
 
-_Z = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
+_Z = float(normal_quantile((1 + CONFIDENCE) / 2))
 _LARGEST_Z = 37.0  # beyond it the normal tail is no float any more
 
 
@@ -109,7 +110,7 @@ def smallest_p_value(n_prompts: int) -> float:
     (0.000512, 0.000512)
     """
     # Wilson's distances are both z^2 / (n + z^2), and Newcombe's lower bound 1 less the root of two times that.
-    return float(2 * stats.norm.sf(math.sqrt((1 + math.sqrt(2)) * n_prompts)))
+    return float(2 * normal_tail(math.sqrt((1 + math.sqrt(2)) * n_prompts)))
 
 
 def newcombe_interval(first: Numbers, second: Numbers, confidence: float = CONFIDENCE) -> tuple[float, float]:
@@ -121,7 +122,7 @@ def newcombe_interval(first: Numbers, second: Numbers, confidence: float = CONFI
     >>> round(low, 3), round(high, 3)
     (-0.119, 0.119)
     """
-    z = float(stats.norm.ppf((1 + confidence) / 2))
+    z = float(normal_quantile((1 + confidence) / 2))
     return _newcombe(float(first.mean()), float(second.mean()), _correlation(first, second), len(first), z)
 
 
@@ -149,7 +150,7 @@ def _newcombe_p_value(first: Numbers, second: Numbers, lift: float) -> float:
     nearest, farthest = (_Z, _LARGEST_Z) if excluded else (0.0, _Z)
     if clearance(farthest) > 0:
         return 0.0
-    return float(2 * stats.norm.sf(optimize.brentq(clearance, nearest, farthest)))
+    return float(2 * normal_tail(optimize.brentq(clearance, nearest, farthest)))
 
 
 def wilson_interval(share: float, n: int, z: float = _Z) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from evals.rating.statistics.intervals import Numbers, paired_differences
 
@@ -50,4 +50,4 @@ def sign_test(counts: WinCounts) -> float:
     0.179688
     """
     decided = counts.wins + counts.losses
-    return float(stats.binomtest(counts.wins, decided).pvalue) if decided else np.nan
+    return min(1.0, float(2 * special.bdtr(min(counts.wins, counts.losses), decided, 0.5))) if decided else np.nan
