@@ -301,7 +301,7 @@ class EvalDefinition(FileModel):
         suite = read_suite(self.suite_path(name))
         return sampled(suite, self.limit, self.seed) if self.limit is not None else suite
 
-    def path_or_address(self, system: str) -> str:
+    def where_named(self, system: str) -> str:
         """Return where a real system is named, as file and line, for sentences about it."""
         return self._places.get(system, f"eval {self.name!r}")
 

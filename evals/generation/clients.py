@@ -51,7 +51,7 @@ def plan_of(definition: EvalDefinition, facts: Facts) -> tuple[list[ImageRequest
     places: dict[str, str] = {}
     for system in definition.systems:
         real = like.get(system, system)
-        places[system] = definition.path_or_address(real)
+        places[system] = definition.where_named(real)
         try:
             offers[system] = facts.find(real)
         except FactsError as error:

@@ -66,8 +66,8 @@ def places(items: Sequence[PromptItem], suite: str, seed: int) -> dict[str, tupl
     def drawn_at(unit: str) -> str:
         return hashlib.sha256(f"{seed} {suite} {unit}".encode()).hexdigest()
 
-    path_or_address: dict[str, tuple[float, str]] = {}
+    order: dict[str, tuple[float, str]] = {}
     for kind in kinds:
         drawn = sorted((unit for unit in kind_of if kind_of[unit] == kind), key=drawn_at)
-        path_or_address |= {unit: ((n + 0.5) / len(drawn), drawn_at(unit)) for n, unit in enumerate(drawn)}
-    return {item_id: path_or_address[unit] for item_id, unit in units.items()}
+        order |= {unit: ((n + 0.5) / len(drawn), drawn_at(unit)) for n, unit in enumerate(drawn)}
+    return {item_id: order[unit] for item_id, unit in units.items()}

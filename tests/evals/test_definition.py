@@ -123,7 +123,7 @@ def test_a_mistake_is_refused_in_one_sentence_with_file_line_and_field(written, 
 
 def test_a_definition_tells_where_each_real_system_is_named_which_makes_no_other_eval(read):
     definition = read(GOOD.replace("[flux-2-pro@bfl, gemini-3-pro-image@google]", "\n  - flux-2-pro@bfl\n  - x@google"))
-    places = [definition.path_or_address(system) for system in ("flux-2-pro@bfl", "x@google", "a@b", "c@d")]
+    places = [definition.where_named(system) for system in ("flux-2-pro@bfl", "x@google", "a@b", "c@d")]
     assert places == ["mine.yaml, line 3", "mine.yaml, line 4", "mine.yaml, line 16", "eval 'mine'"]
     assert read("# moved down a line\n" + GOOD) == read(GOOD)
 

@@ -28,7 +28,7 @@ MOST_CHANCE = 0.75
 Places = Callable[["pd.Series[float]"], "pd.Series[float]"]
 
 
-def chance_of(rows: pd.DataFrame, spec: MetricSpec, path_or_address: Places) -> tuple[float, str]:
+def chance_of(rows: pd.DataFrame, spec: MetricSpec, on_scale: Places) -> tuple[float, str]:
     """Return the mean place of a metric's known-wrong control, the best of several, and the words on where it is from.
 
     Prompts count alike, and of the systems it is the highest one's place that is not far above the middle one's (see
@@ -40,10 +40,10 @@ def chance_of(rows: pd.DataFrame, spec: MetricSpec, path_or_address: Places) -> 
         Rows of `evals.rating.comparison.with_prompts` of the metric on one suite, controls among them.
     spec
         The metric.
-    path_or_address
+    on_scale
         Puts its values on the scale.
     """
-    by_control = {control: _placed(rows, spec, control, path_or_address) for control in spec.known_wrong}
+    by_control = {control: _placed(rows, spec, control, on_scale) for control in spec.known_wrong}
     return _best(by_control)
 
 
@@ -63,8 +63,8 @@ def joint_chance(rows: pd.DataFrame, parts: Sequence[tuple[MetricSpec, float, Pl
         if not all(control in spec.controls for spec, _, _ in measured):
             continue
         joint, same = pd.DataFrame(), ["system", "prompt", "sample"]
-        for n, (spec, weight, path_or_address) in enumerate(measured):
-            placed = _placed(rows[rows["metric"] == spec.id], spec, control, path_or_address)
+        for n, (spec, weight, on_scale) in enumerate(measured):
+            placed = _placed(rows[rows["metric"] == spec.id], spec, control, on_scale)
             with np.errstate(divide="ignore"):
                 placed["log"] = weight * np.log(placed.pop("place").to_numpy(np.float64))
             # Every stranger that one metric looked at is held together with every one that the others did.
@@ -81,11 +81,11 @@ def no_room_above(chance: float, source: str) -> str:
     return f"arrangements known to be wrong get {chance:.2f} of the scale here ({source}), so there is nothing to rate"
 
 
-def _placed(rows: pd.DataFrame, spec: MetricSpec, control: Control, path_or_address: Places) -> pd.DataFrame:
+def _placed(rows: pd.DataFrame, spec: MetricSpec, control: Control, on_scale: Places) -> pd.DataFrame:
     of_control = rows.loc[rows["control"] == control, ["system", "prompt", "sample", "value", "reason"]]
     failed = of_control["reason"].isin(spec.system_failures)
     values = of_control["value"]
-    places = (path_or_address(values) if values.notna().any() else values).mask(failed, 0.0)
+    places = (on_scale(values) if values.notna().any() else values).mask(failed, 0.0)
     return of_control[["system", "prompt", "sample"]].assign(place=places.astype(float))[places.notna()]
 
 
