@@ -41,12 +41,13 @@ def vote(run: Path, rows: str, host: str, port: int, votes_csv: Path | None, del
     if delete_voter is not None and votes_csv is not None:
         raise click.UsageError("--import and --delete-voter are two things; give one at a time.")
     loaded = load_run(run)
-    pairs = voting_pairs(loaded, [name.strip() for name in rows.split(",") if name.strip()])
-    with VoteStore(run, pairs) as store:
+    names = [name.strip() for name in rows.split(",") if name.strip()]
+    pairs, not_asked = voting_pairs(loaded, names), voting_pairs(loaded) if names else []
+    with VoteStore(run, pairs, not_asked) as store:
         if delete_voter is not None:
             say(f"deleted: voter {delete_voter}; answers: {store.delete_voter(delete_voter)}")
         elif votes_csv is not None:
-            votes = read_votes_csv(votes_csv, pairs)
+            votes = read_votes_csv(votes_csv, [*not_asked, *pairs])
             store.add(votes)
             say(f"votes: {len(votes)} added to {run}")
         else:

@@ -20,8 +20,8 @@ from evals.run import Run
 from evals.voting.pages import content_policy, rendered
 from evals.voting.pairs import Pair, VotingError
 from evals.voting.pictures import FULL_SIDE, SIDE, framed
-from evals.voting.store import LONGEST_NAME, OpenQuestion, VoteStore
-from evals.voting.votes import ANSWERS
+from evals.voting.store import StoreError, VoterQuestion, VoteStore
+from evals.voting.votes import ANSWERS, LONGEST_NAME
 
 REST_AFTER = 40
 """After so many answers a voter is told to rest the eyes."""
@@ -30,6 +30,7 @@ _COOKIE = "voter"
 _KEPT_FRAMES = 32
 _BETWEEN_EXPORTS_S = 2.0
 _YEAR_S = 365 * 24 * 3600
+_TROUBLE = (sqlite3.Error, StoreError, OSError)
 
 _log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ class VotingPages:
             self._refuse_foreign(request)
             try:
                 return await handler(request)
-            except (sqlite3.Error, OSError) as error:
+            except _TROUBLE as error:
                 _log.warning("a voter was asked to try again: %s", error)
                 return self._page("trouble.html.jinja", 503)
 
@@ -112,7 +113,7 @@ class VotingPages:
                 self._changed.clear()
                 try:
                     self._store.export()
-                except (sqlite3.Error, OSError) as error:
+                except _TROUBLE as error:
                     _log.warning("the table of votes is not written: %s; the store has them", error)
 
         task = asyncio.create_task(export())
@@ -137,6 +138,8 @@ class VotingPages:
             if self._store.voter_named(name) not in (None, _cookie(request)) and "mine" not in form:
                 return self._start_page(request, 409, taken=name)
             voter = self._store.voter(name)
+        except StoreError:
+            raise  # it names the run
         except VotingError as error:
             return self._start_page(request, 422, problem=str(error))
         response = self._redirected("vote")
@@ -149,7 +152,6 @@ class VotingPages:
         n_answered = self._store.n_answered(voter)
         rests = n_answered and n_answered % REST_AFTER == 0 and "on" not in request.query
         while question is not None and not rests and not await self._can_be_shown(question):
-            self._store.leave_out(question.pair)
             question = self._store.question(voter)
         progress = {"n_answered": n_answered, "n_all": self._store.n_all(voter)}
         if question is None:
@@ -160,16 +162,26 @@ class VotingPages:
         pair = self._pairs[question.pair]
         return self._page("vote.html.jinja", question=question.id, pair=pair, **progress)
 
-    async def _can_be_shown(self, question: OpenQuestion) -> bool:
+    async def _can_be_shown(self, question: VoterQuestion) -> bool:
+        """Return whether a question can be shown; if not, nobody is asked about the pairs that it fails for."""
+        asked, shown = self._pairs[question.pair], (question.left, question.right)
         try:
-            await self._frames(question, SIDE)
-        except UnreadableImage as error:
+            await self._frames(asked, *shown, SIDE)
+        except UnreadableImage:
             if not self._run.image_set.is_dir():  # it may come back
                 raise FileNotFoundError(f"{self._run.image_set} is not there any more") from None
-            pair = self._pairs[question.pair]
-            _log.warning("not asked: row %s, prompt %s has a picture that %s", pair.row, pair.prompt_id, error)
+            for pair in self._pairs.values():  # in a check the picture may be of another one than is asked about
+                if pair is asked or pair.first.samples in shown or pair.second.samples in shown:
+                    await self._leave_out_if_broken(pair)
             return False
         return True
+
+    async def _leave_out_if_broken(self, pair: Pair) -> None:
+        try:
+            await self._frames(pair, pair.first.samples, pair.second.samples, SIDE)
+        except UnreadableImage as error:
+            self._store.leave_out(pair.key)
+            _log.warning("not asked: row %s, prompt %s has a picture that %s", pair.row, pair.prompt_id, error)
 
     async def _take(self, request: web.Request) -> NoReturn:
         voter = self._voter(request)
@@ -196,17 +208,18 @@ class VotingPages:
         if question is None or size is None or question.pair not in self._pairs:
             raise web.HTTPNotFound
         try:
-            content = (await self._frames(question, size))[request.match_info["side"]]
+            frames = await self._frames(self._pairs[question.pair], question.left, question.right, size)
+            content = frames[request.match_info["side"]]
         except (KeyError, UnreadableImage):
             raise web.HTTPNotFound from None
         return web.Response(body=content, content_type="image/webp", headers={"Cache-Control": "private, max-age=3600"})
 
-    async def _frames(self, question: OpenQuestion, size: int) -> dict[str, bytes]:
-        """Return the frames of a question by side, ``source`` among them where a picture was given."""
-        pair, run = self._pairs[question.pair], self._run
+    async def _frames(self, pair: Pair, left: tuple[str, ...], right: tuple[str, ...], size: int) -> dict[str, bytes]:
+        """Return the frames of two sides, shown for a pair; ``source`` among them where a picture was given."""
+        run = self._run
         sides = {
             name: tuple(run.image_path(sample) if sample in run.samples.index else None for sample in samples)
-            for name, samples in (("left", question.left), ("right", question.right))
+            for name, samples in (("left", left), ("right", right))
         }
         if pair.sources:
             sides["source"] = tuple(run.source_path(name) for name in pair.sources)

@@ -9,8 +9,7 @@ from pathlib import Path
 from evals.files.yaml_files import suggestion
 from evals.imageset.tables import Entry, TableError, read_table
 from evals.voting.pairs import Pair, Side, VotingError
-from evals.voting.store import voter_name
-from evals.voting.votes import ANSWERS, Vote
+from evals.voting.votes import ANSWERS, Vote, voter_name
 
 COLUMNS = ("voter", "row", "prompt_id", "left", "right", "answer")
 """What a file must have; ``left`` and ``right`` name systems of the run. ``seconds`` may be there too."""

@@ -6,11 +6,9 @@ import contextlib
 import errno
 import json
 import os
-import re
 import secrets
 import sqlite3
 import time
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,34 +21,35 @@ from evals.files.atomic_files import clear_leftovers
 from evals.imageset.contract import VOTES, VOTES_STORE
 from evals.voting.choosing import AskedQuestion, Check, Choice, Tally, choose, n_questions
 from evals.voting.pairs import Pair, VotingError
-from evals.voting.votes import SCHEMA, Answer, Vote, read_vote_table, write_votes
-
-LONGEST_NAME = 40
+from evals.voting.votes import SCHEMA, Answer, Vote, read_vote_table, voter_name, write_votes
 
 _PATIENCE_S = 5
 """So long another program may hold the store before a voter is told; meanwhile all others wait too."""
 
 _TABLES = """
-CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS voters (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS questions (
+CREATE TABLE settings (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
+CREATE TABLE voters (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE questions (
     id TEXT PRIMARY KEY, voter TEXT NOT NULL REFERENCES voters ON DELETE CASCADE, number INTEGER NOT NULL,
     pair TEXT NOT NULL, question TEXT NOT NULL, row TEXT NOT NULL, prompt_id TEXT NOT NULL,
     shown_left TEXT NOT NULL, shown_right TEXT NOT NULL, flipped INTEGER NOT NULL, check_kind TEXT, expected TEXT,
     shown_at REAL, answer TEXT, seconds REAL, voted_at REAL, UNIQUE (voter, number)
 );
-CREATE INDEX IF NOT EXISTS questions_of_pair ON questions (pair);
+CREATE INDEX questions_of_pair ON questions (pair);
 """
 
 _LEAD = """SUM(CASE WHEN answer = 'left' THEN 1 - 2 * flipped WHEN answer = 'right' THEN 2 * flipped - 1 ELSE 0 END)"""
 
 
+class StoreError(VotingError):
+    """The store of votes cannot be read or written as it is now; the message is one sentence that says what to do."""
+
+
 @dataclass(frozen=True, slots=True)
-class OpenQuestion:
-    """A question that a voter was given and has not answered: its random id, its number from 0, what it shows."""
+class VoterQuestion:
+    """A question that one voter is or was asked: its random id, and what it shows."""
 
     id: str
-    number: int
     pair: str
     check: Check | None
     left: tuple[str, ...]
@@ -65,7 +64,7 @@ class VoteStore:
     sent twice counts once.
     """
 
-    def __init__(self, run: Path, pairs: Sequence[Pair] = ()) -> None:
+    def __init__(self, run: Path, pairs: Sequence[Pair] = (), not_asked: Sequence[Pair] = ()) -> None:
         """Open the store of a run; a new one takes over the votes of ``votes.parquet``.
 
         Parameters
@@ -74,29 +73,31 @@ class VoteStore:
             The run folder.
         pairs
             What is asked, in as far as somebody will be.
+        not_asked
+            The other pairs of the run: a vote on one of them, given before or elsewhere, is known for what it is.
 
         Raises
         ------
         VotingError
-            If the file is no such store.
+            If the file is no such store, or the table that a new one takes over is refused.
         """
-        self._run, self._pairs = run, list(pairs)
-        path = run / VOTES_STORE
-        if path.is_symlink():  # SQLite would make, or write into, what it names
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
-        try:
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=_PATIENCE_S)
-            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
-                self._db.execute(f"PRAGMA {pragma}")
-            with self._transaction():
-                for statement in filter(str.strip, _TABLES.split(";")):
-                    self._db.execute(statement)
-                is_new = not self._db.execute("SELECT 1 FROM settings").fetchone()
-                if is_new:
-                    self._db.execute("INSERT INTO settings VALUES ('seed', ?)", (secrets.randbelow(2**31),))
-                    self._add(read_vote_table(run))
-        except sqlite3.DatabaseError as error:
-            raise _unusable(path, error) from error
+        self._run, self._path, self._pairs, self._not_asked = run, run / VOTES_STORE, list(pairs), not_asked
+        # A table that is refused leaves no store behind.
+        table = None if self._path.exists() else read_vote_table(run)
+        with _store_errors(self._path):
+            self._db = _connected(self._path)
+            try:
+                for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
+                    self._db.execute(f"PRAGMA {pragma}")
+                with self._transaction():
+                    if _is_empty(self._db):
+                        for statement in filter(str.strip, _TABLES.split(";")):
+                            self._db.execute(statement)
+                        self._db.execute("INSERT INTO settings VALUES ('seed', ?)", (secrets.randbelow(2**31),))
+                        self._add(read_vote_table(run) if table is None else table)
+            except BaseException:
+                self._db.close()
+                raise
 
     def __enter__(self) -> Self:
         """Return the store."""
@@ -138,25 +139,22 @@ class VoteStore:
         row = self._db.execute("SELECT name FROM voters WHERE id = ?", (voter,)).fetchone()
         return str(row[0]) if row else None
 
-    def question(self, voter: str) -> OpenQuestion | None:
+    def question(self, voter: str) -> VoterQuestion | None:
         """Return the question that a voter is to answer now, None once every pair was asked.
 
         It is the first one without an answer, as after a reload or an undo, else a new one, which is recorded before
-        it is returned. Questions about pairs that the run does not have any more are passed over.
+        it is returned. Questions about pairs, or with pictures, that the run does not have any more are passed over.
         """
-        keys = {pair.key for pair in self._pairs}
         with self._transaction():
             rows = self._db.execute(
-                "SELECT id, number, pair, check_kind, shown_left, shown_right, row, answer FROM questions "
+                "SELECT id, pair, check_kind, shown_left, shown_right, row, answer FROM questions "
                 "WHERE voter = ? ORDER BY number",
                 (voter,),
             ).fetchall()
-            for question, number, pair, check, left, right, _, answer in rows:
-                if answer is None and pair in keys:
-                    return OpenQuestion(
-                        question, number, pair, check, tuple(json.loads(left)), tuple(json.loads(right))
-                    )
-            history = [AskedQuestion(pair, row, check) for _, _, pair, check, _, _, row, _ in rows]
+            for question, pair, check, left, right, _, answer in rows:
+                if answer is None and self._is_of_pairs(pair, left, right):
+                    return VoterQuestion(question, pair, check, tuple(json.loads(left)), tuple(json.loads(right)))
+            history = [AskedQuestion(pair, row, check) for _, pair, check, _, _, row, _ in rows]
             choice = choose(self._pairs, self.seed, str(self.name_of(voter)), history, self._tallies())
             return None if choice is None else self._ask(voter, len(history), choice)
 
@@ -164,16 +162,21 @@ class VoteStore:
         """Ask nobody about a pair any more, as long as this store is open."""
         self._pairs = [other for other in self._pairs if other.key != pair]
 
-    def asked_question(self, voter: str, question: str) -> OpenQuestion | None:
+    def _is_of_pairs(self, pair: str, *shown: str) -> bool:
+        """Return whether a pair, and all that is shown of it and of others in a check, is asked about now."""
+        sides = {json.dumps(side.samples) for pair in self._pairs for side in (pair.first, pair.second)}
+        return sides.issuperset(shown) and any(other.key == pair for other in self._pairs)
+
+    def asked_question(self, voter: str, question: str) -> VoterQuestion | None:
         """Return a question by id, answered or not, None where this voter was never asked it."""
         row = self._db.execute(
-            "SELECT number, pair, check_kind, shown_left, shown_right FROM questions WHERE id = ? AND voter = ?",
+            "SELECT pair, check_kind, shown_left, shown_right FROM questions WHERE id = ? AND voter = ?",
             (question, voter),
         ).fetchone()
         if not row:
             return None
-        number, pair, check, left, right = row
-        return OpenQuestion(question, number, pair, check, tuple(json.loads(left)), tuple(json.loads(right)))
+        pair, check, left, right = row
+        return VoterQuestion(question, pair, check, tuple(json.loads(left)), tuple(json.loads(right)))
 
     def mark_shown(self, question: str) -> None:
         """Note that the page of a question was shown now, from when its seconds count."""
@@ -191,13 +194,12 @@ class VoteStore:
 
     def undo(self, voter: str) -> None:
         """Take back the voter's last answer: its question is asked again. What cannot be asked again is left alone."""
-        keys = {pair.key for pair in self._pairs}
         answered = self._db.execute(
-            "SELECT id, pair FROM questions WHERE voter = ? AND answer IS NOT NULL AND shown_at IS NOT NULL "
-            "ORDER BY number DESC",
+            "SELECT id, pair, shown_left, shown_right FROM questions "
+            "WHERE voter = ? AND answer IS NOT NULL AND shown_at IS NOT NULL ORDER BY number DESC",
             (voter,),
         ).fetchall()
-        last = next((question for question, pair in answered if pair in keys), None)
+        last = next((question for question, *shown in answered if self._is_of_pairs(*shown)), None)
         self._db.execute("UPDATE questions SET answer = NULL, seconds = NULL, voted_at = NULL WHERE id = ?", (last,))
 
     def n_answered(self, voter: str) -> int:
@@ -209,9 +211,11 @@ class VoteStore:
 
         What was asked counts as it was: under another seed, or imported, it may have had more or fewer checks.
         """
-        rows = self._db.execute("SELECT pair, check_kind, answer FROM questions WHERE voter = ?", (voter,)).fetchall()
-        keys, done = {pair.key for pair in self._pairs}, {pair for pair, check, _ in rows if check is None}
-        n_passed_over = sum(answer is None and pair not in keys for pair, _, answer in rows)
+        rows = self._db.execute(
+            "SELECT check_kind, answer, pair, shown_left, shown_right FROM questions WHERE voter = ?", (voter,)
+        ).fetchall()
+        keys, done = {pair.key for pair in self._pairs}, {pair for check, _, pair, *_ in rows if check is None}
+        n_passed_over = sum(answer is None and not self._is_of_pairs(*shown) for _, answer, *shown in rows)
         to_come = n_questions(len(keys - done), self.seed, str(self.name_of(voter)), len(rows))
         return len(rows) - n_passed_over + to_come
 
@@ -226,20 +230,22 @@ class VoteStore:
         voter = self.voter_named(name)
         if voter is None:
             raise VotingError(f"there is no voter {name!r} in {self._run / VOTES_STORE}; names are written as chosen")
-        n_votes = self.n_answered(voter)
-        self._db.execute("DELETE FROM voters WHERE id = ?", (voter,))
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log holds what was deleted
+        with _store_errors(self._path):
+            n_votes = self.n_answered(voter)
+            self._db.execute("DELETE FROM voters WHERE id = ?", (voter,))
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log holds what was deleted
         clear_leftovers(self._run)  # and what a killed writer left of the table
         self.export()  # and so does the table
         return n_votes
 
     def votes(self) -> list[Vote]:
         """Return every vote, in the order in which the voters came and answered."""
-        return list(_votes_in(self._db))
+        with _store_errors(self._path):
+            return list(_votes_in(self._db))
 
     def export(self) -> None:
         """Write ``votes.parquet`` anew."""
-        write_votes(self._run, _votes_in(self._db))
+        write_votes(self._run, self.votes())
 
     def add(self, votes: Sequence[Vote]) -> None:
         """Add votes that were given elsewhere, all of them or none.
@@ -255,7 +261,7 @@ class VoteStore:
     def _add(self, votes: Iterable[Vote]) -> None:
         by_samples = {
             (pair.row, pair.question.text, pair.prompt_id, pair.first.samples, pair.second.samples): pair.key
-            for pair in self._pairs
+            for pair in (*self._not_asked, *self._pairs)
         }
         for vote in votes:
             name = voter_name(vote["voter"])
@@ -289,9 +295,9 @@ class VoteStore:
             self._db.execute("INSERT INTO voters VALUES (?, ?)", (voter, name))
         return voter
 
-    def _ask(self, voter: str, number: int, choice: Choice) -> OpenQuestion:
+    def _ask(self, voter: str, number: int, choice: Choice) -> VoterQuestion:
         pair, sides = choice.pair, (choice.left.samples, choice.right.samples)
-        question = OpenQuestion(secrets.token_urlsafe(18), number, pair.key, choice.check, sides[0], sides[1])
+        question = VoterQuestion(secrets.token_urlsafe(18), pair.key, choice.check, sides[0], sides[1])
         self._db.execute(
             f"INSERT INTO questions VALUES ({', '.join('?' * 16)})",
             (
@@ -308,44 +314,18 @@ class VoteStore:
     def _count(self, query: str, *values: Any) -> int:
         return int(self._db.execute(query, values).fetchone()[0])
 
-    def _transaction(self) -> _Transaction:
-        return _Transaction(self._db)
-
-
-class _Transaction:
-    """Takes the store's one right to write from the start, so that what is read in it still holds when it is kept."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
-
-
-def voter_name(name: str) -> str:
-    """Return the name of a voter as it is kept: composed, without surrounding white space.
-
-    Raises
-    ------
-    VotingError
-        If it is empty, too long, or holds what is no letter, digit, space or usual mark.
-
-    Examples
-    --------
-    >>> voter_name("  Blue   heron ")
-    'Blue heron'
-    """
-    name = " ".join(unicodedata.normalize("NFC", name).split())
-    letters = "".join("x" if unicodedata.category(letter) in ("Mn", "Mc") else letter for letter in name)
-    if not re.fullmatch(rf"[\w .,'&@+-]{{1,{LONGEST_NAME}}}", letters):
-        remedy = f"take 1 to {LONGEST_NAME} letters, digits and spaces"
-        raise VotingError(f"{name[:LONGEST_NAME]!r} is no name for a voter; {remedy}")
-    return name
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Take the store's one right to write at once, so that what is read in it still holds when it is kept."""
+        with _store_errors(self._path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:  # on a full disk SQLite has ended it
+                    self._db.execute("ROLLBACK")
+                raise
 
 
 def read_votes(run: Path) -> pd.DataFrame:
@@ -359,19 +339,25 @@ def read_votes(run: Path) -> pd.DataFrame:
         If the votes are damaged.
     """
     store = run / VOTES_STORE
-    if (run / f"{VOTES_STORE}-wal").is_file():  # people are voting, or the server was killed
-        with VoteStore(run) as opened:
-            votes = opened.votes()
-    elif store.is_file():
-        try:
-            # Nothing is written, so that a run may lie where nothing can be.
-            with contextlib.closing(sqlite3.connect(f"{store.absolute().as_uri()}?immutable=1", uri=True)) as db:
-                votes = list(_votes_in(db))
-        except sqlite3.DatabaseError as error:
-            raise _unusable(store, error) from error
-    else:
-        votes = read_vote_table(run)
+    if not store.is_file():
+        return pd.DataFrame(read_vote_table(run), columns=SCHEMA.names)
+    # A log is there while people vote, or once the server was killed. Without one nothing is written, so that a run may
+    # lie where nothing can be.
+    query = "" if (run / f"{VOTES_STORE}-wal").is_file() else "?immutable=1"
+    with _store_errors(store), contextlib.closing(_connected(store, query)) as db:
+        votes = read_vote_table(run) if _is_empty(db) else list(_votes_in(db))
     return pd.DataFrame(votes, columns=SCHEMA.names)
+
+
+def _connected(path: Path, query: str = "") -> sqlite3.Connection:
+    if path.is_symlink():  # SQLite would make, or write into, what it names
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    return sqlite3.connect(f"{path.absolute().as_uri()}{query}", _PATIENCE_S, isolation_level=None, uri=True)
+
+
+def _is_empty(db: sqlite3.Connection) -> bool:
+    """Return whether a store was never filled, as where the program was killed while it made it."""
+    return not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'questions'").fetchone()
 
 
 def _votes_in(db: sqlite3.Connection) -> Iterator[Vote]:
@@ -386,8 +372,15 @@ def _votes_in(db: sqlite3.Connection) -> Iterator[Vote]:
         yield cast(Vote, dict(zip(Vote.__annotations__, values, strict=True)))
 
 
-def _unusable(path: Path, error: sqlite3.Error) -> VotingError:
-    remedy = f"put it back, or move it away: {VOTES} beside it is then taken over"
-    if isinstance(error, sqlite3.OperationalError):  # locked, full or not to be written; the file is sound
-        remedy = "see that the disk has room, that it may be written and that no other program holds it, and try again"
-    return VotingError(f"{path} cannot be used as the store of votes ({error}); {remedy}")
+@contextlib.contextmanager
+def _store_errors(path: Path) -> Iterator[None]:
+    """Say of every error of SQLite which store it is about, and what to do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        remedy = f"put it back, or move it away: {VOTES} beside it is then taken over"
+        if isinstance(error, sqlite3.OperationalError):  # locked, full or not to be written; the file is sound
+            remedy = (
+                "see that the disk has room, that it may be written and that no other program holds it, and try again"
+            )
+        raise StoreError(f"{path} cannot be used as the store of votes ({error}); {remedy}") from error

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, get_args
@@ -12,14 +14,19 @@ import pyarrow.parquet as pq
 from typing_extensions import TypedDict
 
 from evals.files.atomic_files import write_atomically
-from evals.imageset.contract import VOTES, VOTES_STORE
+from evals.imageset.contract import VOTES
+from evals.voting.choosing import Check
 from evals.voting.pairs import VotingError
 
 Answer = Literal["left", "right", "tie", "both_bad"]
 ANSWERS: tuple[Answer, ...] = get_args(Answer)
 
+LONGEST_NAME = 40
 
-_CHECKS = (None, "identical", "shuffled_prompt")
+_CHECKS: set[tuple[Check | None, str | None]] = {
+    (None, None), ("identical", None), ("shuffled_prompt", "left"), ("shuffled_prompt", "right")
+}  # fmt: skip
+"""The checks of attention, each with the side that is expected."""
 
 
 class Vote(TypedDict):
@@ -80,19 +87,45 @@ def read_vote_table(run: Path) -> list[Vote]:
     try:
         table = pq.read_table(path).cast(SCHEMA)
     except (pa.ArrowException, ValueError, KeyError) as error:
-        remedy = f"delete it where {VOTES_STORE} is beside it (it is made anew from that), else put it back"
-        raise VotingError(f"{path} is damaged ({type(error).__name__}); {remedy}") from error
+        raise VotingError(f"{path} is damaged ({type(error).__name__}); put it back") from error
     rows: list[Vote] = table.to_pylist()
-    pairs = set()
+    names, pairs = dict[str, str](), set()
     for row in rows:
-        named = (row["voter"], row["row"], row["question"], row["prompt_id"])
+        place = (row["row"], row["question"], row["prompt_id"])
         samples = [*(row["left"] or [""]), *(row["right"] or [""])]
-        if row["answer"] not in ANSWERS or row["check"] not in _CHECKS or not all((*named, *samples)):
+        is_check = (row["check"], row["expected"]) in _CHECKS
+        if row["answer"] not in ANSWERS or not is_check or not all((row["voter"], *place, *samples)):
             what = "voter, row, question, prompt, samples, answer or check as it should be"
             raise VotingError(f"{path} holds a vote without {what}; put the table back")
-        pair = (*named, *sorted((tuple(row["left"]), tuple(row["right"]))))
+        try:
+            name = voter_name(row["voter"])
+        except VotingError as error:
+            raise VotingError(f"{path}: {error}, or put the table back") from None
+        row["voter"] = names.setdefault(name.casefold(), name)
+        pair = (row["voter"], *place, *sorted((tuple(row["left"]), tuple(row["right"]))))
         if row["check"] is None and pair in pairs:
             where = f"voter {row['voter']!r} on row {row['row']!r}, prompt {row['prompt_id']!r}"
             raise VotingError(f"{path} holds two votes of {where}; a pair has one vote a voter, take one out")
         pairs |= {pair} if row["check"] is None else set()
     return rows
+
+
+def voter_name(name: str) -> str:
+    """Return the name of a voter as it is kept: composed, without surrounding white space.
+
+    Raises
+    ------
+    VotingError
+        If it is empty, too long, or holds what is no letter, digit, space or usual mark.
+
+    Examples
+    --------
+    >>> voter_name("  Blue   heron ")
+    'Blue heron'
+    """
+    name = " ".join(unicodedata.normalize("NFC", name).split())
+    letters = "".join("x" if unicodedata.category(letter) in ("Mn", "Mc") else letter for letter in name)
+    if not re.fullmatch(rf"[\w .,'&@+-]{{1,{LONGEST_NAME}}}", letters):
+        remedy = f"take 1 to {LONGEST_NAME} letters, digits and spaces"
+        raise VotingError(f"{name[:LONGEST_NAME]!r} is no name for a voter; {remedy}")
+    return name

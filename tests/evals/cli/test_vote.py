@@ -9,7 +9,9 @@ from click.testing import CliRunner
 
 from evals.cli.main import main
 from evals.cli.vote import address_for_others
-from evals.voting.store import read_votes
+from evals.run import Run
+from evals.voting.pairs import voting_pairs
+from evals.voting.store import VoteStore, read_votes
 from tests.voting_run import SYSTEMS, run_apart, write_voting_run
 
 
@@ -32,6 +34,20 @@ def test_votes_are_imported_and_a_voter_is_deleted(run, tmp_path):
     done = vote(run, "--delete-voter", "gull")
     assert (done.exit_code, "voter gull; answers: 3" in done.stdout) == (0, True)
     assert read_votes(run)["voter"].unique().tolist() == ["heron"]
+
+
+def test_votes_on_rows_that_are_not_asked_are_still_known_for_what_they_are(run, tmp_path):
+    head, csv = "voter,row,prompt_id,left,right,answer", tmp_path / "votes.csv"
+    rows = {"signs:text": "signs", "retouching:editing": "retouching"}
+    lines = [f"{row},{suite}-id-{n},{','.join(SYSTEMS)},left" for row, suite in rows.items() for n in range(6)]
+    csv.write_text("\n".join([head, *(f"heron,{line}" for line in lines)]))
+    assert vote(run, "--import", csv).exit_code == 0
+    (run / "votes.sqlite").unlink()
+    csv.write_text("\n".join([head, f"gull,{lines[-1]}"]))
+    assert vote(run, "--rows", "signs:text", "--import", csv).exit_code == 0
+    with VoteStore(run, voting_pairs(Run(run))) as store:
+        assert store.question(store.voter("heron")) is None
+        assert store.n_answered(store.voter("gull")) == 1
 
 
 @pytest.mark.parametrize("is_connected", [True, False])

@@ -16,6 +16,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from evals.imageset.contract import SAMPLES
 from evals.run import Run
 from evals.voting.application import VotingPages
+from evals.voting.choosing import Choice, choose
 from evals.voting.pairs import voting_pairs
 from evals.voting.pictures import framed
 from evals.voting.store import VoteStore
@@ -268,6 +269,28 @@ def test_a_pair_with_a_picture_that_cannot_be_shown_is_not_asked(run, monkeypatc
     assert len({(one["row"], one["prompt_id"]) for one in votes}) == 23
     assert not broken & {sample for one in votes for sample in (*one["left"], *one["right"])}
     assert "signs-id-3 has a picture that is not there any more" in caplog.text
+
+
+def test_a_stranger_that_cannot_be_shown_in_a_check_takes_its_own_pair_away_and_not_the_asked_one(
+    run, monkeypatch, caplog
+):
+    asked, stranger, *_ = (pair for pair in voting_pairs(run) if pair.suite == "signs")
+    monkeypatch.setattr(
+        run, "image_path", lambda name, of=run.image_path: None if name in stranger.first.samples else of(name)
+    )
+    checks = [Choice(asked, asked.first, stranger.first, "shuffled_prompt")]
+    monkeypatch.setattr("evals.voting.store.choose", lambda *known: checks.pop() if checks else choose(*known))
+
+    async def go(client):
+        await client.post("/voter", data={"name": "heron"})
+        while "That was all" not in await (await client.get("/vote?on")).text():
+            await vote(client)
+
+    voted = {(one["row"], one["prompt_id"]) for one in visit(run, go) if one["check"] is None}
+    assert voted == {(pair.row, pair.prompt_id) for pair in voting_pairs(run)} - {(stranger.row, stranger.prompt_id)}
+    assert [record.getMessage().split(" has a picture")[0] for record in caplog.records] == [
+        f"not asked: row {stranger.row}, prompt {stranger.prompt_id}"
+    ]
 
 
 def test_while_the_run_is_away_nobody_is_asked_and_then_it_goes_on(tmp_path):

@@ -1,5 +1,6 @@
 """The store: no vote is lost or counted twice, undo, votes from elsewhere, deletion for good."""
 
+import contextlib
 import sqlite3
 from dataclasses import replace
 
@@ -11,8 +12,8 @@ from evals.run import Run
 from evals.voting.importing import read_votes_csv
 from evals.voting.pairs import VotingError, voting_pairs
 from evals.voting.questions import Question
-from evals.voting.store import VoteStore, read_votes, voter_name
-from evals.voting.votes import write_votes
+from evals.voting.store import VoteStore, read_votes
+from evals.voting.votes import voter_name, write_votes
 from tests.run_folder import write_run
 from tests.voting_run import SYSTEMS, votes_for, write_voting_run
 
@@ -205,6 +206,10 @@ def test_a_store_or_table_that_is_damaged_is_one_sentence(run, pairs):
         ({"prompt_id": ""}, "without voter, row, question"),
         ({"left": [None]}, "without voter, row, question"),
         ({"check": "colour"}, "without voter, row, question"),
+        ({"check": "shuffled_prompt"}, "without voter, row, question"),
+        ({"check": "identical", "expected": "left"}, "without voter, row, question"),
+        ({"voter": "<b>"}, "votes.parquet: '<b>' is no name for a voter"),
+        ({"voter": "HERON"}, "two votes of voter 'heron'"),
         ({}, "two votes of voter 'heron' on row 'signs:text', prompt 'signs-id-0'"),
     ],
 )
@@ -212,8 +217,40 @@ def test_a_table_that_somebody_else_made_is_checked_vote_by_vote(changed, says, 
     votes = votes_for(run, *SYSTEMS, "signs:text", "signs", ["heron"])
     turned = votes[0] | {"left": votes[0]["right"], "right": votes[0]["left"]}
     write_votes(run, [*votes, turned | changed])
-    with pytest.raises(VotingError, match=says):
-        read_votes(run)
+    for read in (read_votes, VoteStore):
+        with pytest.raises(VotingError, match=says):
+            read(run)
+    assert not list(run.glob("votes.sqlite*"))  # it would be taken for the votes
+
+
+def test_names_in_a_table_are_those_of_one_voter_whatever_their_capitals(run, pairs):
+    votes = votes_for(run, *SYSTEMS, "signs:text", "signs", ["heron"])
+    write_votes(run, [votes[0], votes[1] | {"voter": "HERON"}])
+    assert set(read_votes(run)["voter"]) == {"heron"}
+
+
+def test_a_store_that_was_never_filled_is_none(run, pairs):
+    votes = votes_for(run, *SYSTEMS, "signs:text", "signs", ["heron"])
+    write_votes(run, votes)
+    with contextlib.closing(sqlite3.connect(run / "votes.sqlite")) as killed:
+        killed.execute("PRAGMA journal_mode = WAL")
+    assert len(read_votes(run)) == len(votes)
+    with VoteStore(run, pairs) as store:
+        assert len(store.votes()) == len(votes)
+
+
+def test_votes_that_do_not_fit_on_the_disk_are_refused_and_none_is_kept(run, pairs):
+    votes = votes_for(run, *SYSTEMS, "signs:text", "signs", [f"heron {n}" for n in range(20)])
+    with VoteStore(run, pairs) as store:
+        (n_pages,) = store._db.execute("PRAGMA page_count").fetchone()
+        store._db.execute(f"PRAGMA max_page_count = {n_pages + 1}")
+        with pytest.raises(
+            VotingError, match=r"votes\.sqlite cannot be used .*disk is full.*see that the disk has room"
+        ):
+            store.add(votes)
+        assert store.votes() == []
+    with pytest.raises(VotingError, match=r"votes\.sqlite cannot be used .*no such table"), VoteStore(run) as store:
+        store._db.execute("DROP TABLE questions")
 
 
 def test_an_answer_is_on_the_disk_when_it_is_taken(run, pairs):
