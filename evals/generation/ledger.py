@@ -33,7 +33,8 @@ class RequestState:
     """How a request stands, rebuilt from its events.
 
     ``pending`` is what was not sent or was rejected, ``sent`` what no answer is known of. ``max_cost_usd`` is the most
-    that the last attempt can cost, ``possible_cost_usd`` what earlier ones may have cost although they brought nothing.
+    that the last attempt can cost, ``possible_cost_usd`` what earlier ones may have cost although they brought nothing,
+    ``references_mp`` the megapixels of what was sent along (None in ledgers of former versions).
     The accepted ``task`` is kept beyond the end of the request; ``sent_at`` (ISO 8601) is that of the last attempt,
     ``ending`` the event that ended it.
     """
@@ -42,6 +43,7 @@ class RequestState:
     attempts: int = 0
     max_cost_usd: float = 0.0
     possible_cost_usd: float = 0.0
+    references_mp: float | None = None
     task: Task | None = None
     sent_at: str | None = None
     ending: Mapping[str, Any] = field(default_factory=dict)
@@ -93,6 +95,8 @@ class RequestState:
             self.possible_cost_usd += self.last_usd
             self.status, self.attempts = "sent", self.attempts + 1
             self.max_cost_usd, self.sent_at = float(event.get("max_cost_usd") or 0.0), event["at"]
+            references_mp = event.get("references_mp")
+            self.references_mp = None if references_mp is None else float(references_mp)
             self.task, self.ending = None, {}
         elif kind == "rejected":
             self.status, self.ending = "pending", {}

@@ -16,6 +16,7 @@ from evals.facts.pricing import (
     expected_cost_usd,
     max_cost_usd,
     megapixels,
+    price_usd,
     worst_answer_usd,
 )
 from evals.files.regular_files import open_regular
@@ -38,17 +39,21 @@ def max_request_usd(request: ImageRequest, offer: Offer) -> float | None:
     )
 
 
-def worst_request_usd(request: ImageRequest, offer: Offer) -> float | None:
-    """Return the same for as many pictures as an answer can have: what the budget has to hold."""
-    return worst_answer_usd(
-        offer, request.size, request.n_references, _prompt_tokens_at_most(request), _references_mp(request)
-    )
+def worst_request_usd(request: ImageRequest, offer: Offer, references_mp: float | None = None) -> float | None:
+    """Return the same for as many pictures as an answer can have: what the budget has to hold.
+
+    ``references_mp`` are the megapixels of what is sent along, where they were measured already.
+    """
+    if references_mp is None:
+        references_mp = _references_mp(request)
+    return worst_answer_usd(offer, request.size, request.n_references, _prompt_tokens_at_most(request), references_mp)
 
 
 def charged_usd(
     request: ImageRequest,
     offer: Offer,
     held_usd: float,
+    references_mp: float | None,
     metadata: ResponseMetadata,
     n_pictures: int | None,
     picture: Picture | None,
@@ -57,29 +62,37 @@ def charged_usd(
 
     A list price is a guess among the sources': its most is a share of what is held for the request, by the pictures
     that came, all of it where nobody knows how many; and more than it where more came, or a larger one, than was
-    thought possible.
+    thought possible. ``references_mp`` are the megapixels that were sent along; where nobody noted them, each reference
+    counts as large as the picture. No file is opened: the money is spent, and what it was must not depend on a disk.
     """
-    size = _charged_size(request, picture)
+    if references_mp is None:
+        references_mp = request.n_references * megapixels(request.side, request.side)
+    size = _charged_size(request, offer, picture)
     cost, basis = billed_usd(
         offer, metadata.cost_usd, metadata.usage, size, request.n_references, metadata.n_pictures or 1
     )
     if cost is None or basis != "listed":
-        return cost, basis, cost or 0.0
+        return cost, basis, held_usd if cost is None else cost
     n_pictures = n_pictures or offer.pictures_at_most
     fewer = offer.model_copy(update={"pictures_at_most": min(n_pictures, offer.pictures_at_most)})
-    worst, worst_of_fewer = worst_request_usd(request, offer), worst_request_usd(request, fewer)
+    worst, worst_of_fewer = (worst_request_usd(request, each, references_mp) for each in (offer, fewer))
     share = worst_of_fewer / worst if worst and worst_of_fewer is not None else 1.0
-    as_it_came = (worst_request_usd(replace(request, size=size), fewer) or 0.0) * n_pictures / fewer.pictures_at_most
-    at_most = max(held_usd * share, as_it_came)
+    worst_as_it_came = worst_request_usd(replace(request, size=size), fewer, references_mp) or 0.0
+    at_most = max(held_usd * share, worst_as_it_came * n_pictures / fewer.pictures_at_most)
     return min(cost, at_most), basis, at_most
 
 
-def _charged_size(request: ImageRequest, picture: Picture | None) -> str:
-    """Return the size that a picture is charged as: the one that was asked for, or a larger one if that came."""
+def _charged_size(request: ImageRequest, offer: Offer, picture: Picture | None) -> str:
+    """Return the size that a picture is charged as: the one that was asked for, or a larger one if that came.
+
+    It is one that all sources have a price for, the next larger one, and the dearest where none is as large.
+    """
     came = math.sqrt(picture.width * picture.height) if picture is not None else 0.0
+    every = {size: [usd for price in offer.prices if (usd := price_usd(price, size)) is not None] for size in SIZES}
+    dearest = {size: max(usd) for size, usd in every.items() if usd and len(usd) == len(offer.prices)}
     # Models round the sides up by a few percent.
-    large_enough = [size for size, side in SIZES.items() if side >= request.side and 1.1 * side >= came]
-    return large_enough[0] if large_enough else max(SIZES, key=SIZES.__getitem__)
+    large_enough = [size for size in dearest if SIZES[size] >= request.side and 1.1 * SIZES[size] >= came]
+    return large_enough[0] if large_enough else max(dearest, key=dearest.__getitem__, default=request.size)
 
 
 def _prompt_tokens_at_most(request: ImageRequest) -> int:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, cast
 
 from evals.facts.models import Offer
-from evals.facts.pricing import PROMPT_TOKENS_AT_MOST, megapixels, worst_answer_usd
+from evals.facts.pricing import megapixels
 from evals.generation.answers import (
     Accepted,
     Ended,
@@ -30,7 +30,7 @@ from evals.generation.ledger import Ledger, RequestState
 from evals.generation.pacing import Beginning, RateLimiter, RetryPolicy, Stop
 from evals.generation.pictures import Picture, Pictures
 from evals.generation.plan import ImageRequest
-from evals.generation.prices import charged_usd
+from evals.generation.prices import charged_usd, worst_request_usd
 from evals.generation.spooling import Spooled
 from evals.imageset.contract import UNTRUSTED_URL, Outcome
 from evals.imageset.decoding import picture_size
@@ -230,9 +230,8 @@ class _Attempt:
         if self.halted():
             return None
         images = references()
-        prompt_tokens = max(PROMPT_TOKENS_AT_MOST, len(request.prompt.encode()))
-        images_mp = sum(megapixels(*picture_size(image)) for image in images)
-        self.worst_usd = worst_answer_usd(offer, request.size, len(images), prompt_tokens, images_mp) or 0.0
+        references_mp = sum(megapixels(*picture_size(image)) for image in images)
+        self.worst_usd = worst_request_usd(request, offer, references_mp) or 0.0
         policy, limiter, taken_in, surcharge = context.retry_policy, self.client.rate_limiter, False, 0.0
         while surcharge < self.client.surcharge:  # it may rise while this request waits for its turn
             if surcharge:
@@ -252,7 +251,8 @@ class _Attempt:
             except ValueError as error:
                 stops = "nothing was sent; see what it offers: twinlens systems"
                 return Rejected("not_sendable", str(error), stops=stops)
-            self.record("submitted", system=request.system, max_cost_usd=self.worst_usd * surcharge, sent=call.record())
+            worst = {"max_cost_usd": self.worst_usd * surcharge, "references_mp": references_mp}
+            self.record("submitted", system=request.system, **worst, sent=call.record())
             self.enter_flight()
             self.sent = time.monotonic()
             answer = await self.client.host.submit(call)
@@ -372,7 +372,7 @@ class _Attempt:
 
     def cost_of(self, answer: Finished | Ended) -> tuple[float | None, str, float]:
         """Return cost, basis and the most it can be (`charged_usd`). What ended before any work cost nothing."""
-        metadata, held_usd = answer.metadata, self.state.max_cost_usd
+        metadata, state = answer.metadata, self.state
         if metadata.cost_usd is None and self.task is not None:
             metadata = replace(metadata, cost_usd=self.task.cost_usd)
         no_work = isinstance(answer, Ended) and answer.reason not in UNDELIVERED and self.task is None
@@ -380,7 +380,8 @@ class _Attempt:
             return 0.0, "none", 0.0
         n_pictures = metadata.n_pictures or (1 if isinstance(answer, Finished) else None)
         picture = self.delivered.picture if self.delivered is not None else None
-        return charged_usd(self.request, self.client.offer, held_usd, metadata, n_pictures, picture)
+        held_usd, references_mp = state.max_cost_usd, state.references_mp
+        return charged_usd(self.request, self.client.offer, held_usd, references_mp, metadata, n_pictures, picture)
 
     def times(self, metadata: ResponseMetadata) -> dict[str, Any]:
         """Return queue, generation and download time in seconds, the host's own word first, and the concurrency."""

@@ -10,9 +10,9 @@ from evals.facts.pricing import ImagePrice, MegapixelPrice
 from evals.generation.answers import Ended, Finished, OutcomeUnknown, Rejected, ResponseMetadata, Running
 from evals.generation.clients import GenerationError
 from evals.generation.ledger import Ledger
-from evals.generation.pictures import Pictures
+from evals.generation.pictures import Picture, Pictures
 from evals.generation.plan import plan_sha256
-from evals.generation.prices import max_request_usd
+from evals.generation.prices import charged_usd, max_request_usd, worst_request_usd
 
 
 def prices_of(*prices):
@@ -156,6 +156,60 @@ def test_a_picture_larger_than_was_asked_for_counts_as_what_it_is(run, scripted,
     assert generation.spent_usd == pytest.approx(cost * generation.outcomes["m@h"]["ok"])
     assert 0.29 < generation.spent_usd <= 0.3 + 1e-9
     assert [row["cost_usd"] for row in run.rows()] == [pytest.approx(cost)] * generation.outcomes["m@h"]["ok"]
+
+
+def test_no_picture_that_came_is_free_whatever_its_size_unless_its_offer_is(scripted):
+    # One of 1536 pixels, a size that most offers have no price for, settled at 0, and no budget ended the run.
+    offers = [each for each in read_facts().offers.values() if each.prices and not each.is_free]
+    assert len(offers) > 30
+    for offer, size in [(each, size) for each in offers for size in each.sizes]:
+        request = replace(scripted.request(0, system=offer.system), size=size)
+        held_usd = worst_request_usd(request, offer)
+        for side in (64, 600, 1024, 1100, 1200, 1280, 1536, 1800, 2048, 3000, 4096, 9000):
+            picture = Picture("x.png", "png", 1, side, side, "", "")
+            cost, basis, at_most = charged_usd(request, offer, held_usd, 0, ResponseMetadata(), 1, picture)
+            assert (basis, cost > 0, at_most >= cost) == ("listed", True, True), (offer.system, size, side)
+            assert at_most >= max_request_usd(request, offer) - 1e-9, (offer.system, size, side)
+
+
+def test_a_larger_picture_is_charged_as_the_next_larger_size_that_every_source_prices(scripted):
+    offer = scripted.offer(sizes=("1K", "2K"), prices=(ImagePrice(usd={"1K": 0.1, "2K": 0.2}, source="twinlens"),))
+    request = replace(scripted.request(0), size="1K")
+
+    def charged(side, offer=offer, held_usd=0.1):
+        picture = Picture("x.png", "png", 1, side, side, "", "")
+        return charged_usd(request, offer, held_usd, 0, ResponseMetadata(), 1, picture)
+
+    assert [charged(side)[0] for side in (1024, 1536, 2048, 4096)] == [0.1, 0.2, 0.2, 0.2]
+    no_prices = offer.model_copy(update={"prices": ()})
+    assert charged(1536, no_prices, held_usd=0.3) == (None, "none", 0.3), "what is held stays counted"
+
+
+def test_what_an_answer_has_cost_is_known_without_the_files_that_were_sent_along(run, scripted, tmp_path):
+    # They were opened once more after the money was spent: an unreadable one left the request without an ending.
+    reference = tmp_path / "reference.png"
+    reference.write_bytes(scripted.png("red", 2000))
+    item = scripted.request(0).item.model_copy(update={"reference_images": (reference,)})
+    prices = (MegapixelPrice(first=0.03, further=0.015, input=0.01, source="twinlens"),)
+
+    def gone(_):
+        reference.unlink(missing_ok=True)
+        return True
+
+    with pytest.raises(FileNotFoundError):  # the tables need it, but the ledger is what must not miss anything
+        run(scripted.Host(may_answer=gone), [replace(scripted.request(0), item=item)], prices=prices)
+    submitted, ended = map(json.loads, (run.folder / "ledger.jsonl").read_text().splitlines()[1:])
+    assert (submitted["event"], submitted["references_mp"]) == ("submitted", 4)
+    assert (ended["event"], ended["at_most_usd"]) == ("completed", pytest.approx(0.03 + 4 * 0.01))
+
+
+def test_a_task_of_a_ledger_without_the_megapixels_of_its_references_is_still_charged(scripted, tmp_path):
+    item = scripted.request(0).item.model_copy(update={"reference_images": (tmp_path / "gone.png",)})
+    offer = scripted.offer(prices=(MegapixelPrice(first=0.03, further=0.015, input=0.01, source="twinlens"),))
+    charged = charged_usd(
+        replace(scripted.request(0), item=item), offer, 0.07, None, ResponseMetadata(), 1, picture=None
+    )
+    assert charged == (pytest.approx(0.04), "listed", 0.07)
 
 
 @pytest.mark.parametrize("usd", [None, {"1K": 0.01}])
