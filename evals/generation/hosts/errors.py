@@ -25,13 +25,14 @@ _STOPS = {
     404: "the host does not know this model (any more); see: twinlens systems",
 }
 _OUT_OF_MONEY = re.compile(
-    r"exhausted balance|(insufficient|not enough|no|out of) (credit|balance|fund)"
-    r"|credits? (is|are) (depleted|exhausted|used up)|spend(ing)? (cap|limit)|reason: top_up",
+    r"\b(exhausted balance|(insufficient|not enough|out of) (credits?|balance|funds?)"
+    r"|no (credits?|funds?) (left|remaining|available)|credits? (is|are) (depleted|exhausted|used up)"
+    r"|spend(ing)? (cap|limit)|reason: top_up)\b",
     re.IGNORECASE,
 )
 """Money is short whatever the status: fal says so with 403, Google with 429."""
 
-_LOCKED = re.compile(r"\b(user|account)\b.{0,40} (is|has been) (locked|suspended)", re.IGNORECASE)
+_LOCKED = re.compile(r"\b(user|account)\b(?:(?![.:;] ).){0,40} (is|has been) (locked|suspended)", re.IGNORECASE)
 _ANSWERS = (
     *("id", "request_id", "prompt_id", "candidates", "promptFeedback", "usageMetadata"),
     *("images", "image", "output", "outputs", "data", "result", "base64"),
@@ -48,14 +49,14 @@ _DURATION = rf"{_PART}(?:[ ,]*(?:and )?{_PART})*"
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _WAIT_IN_WORDS = re.compile(rf"\b(?:resets?|available|retry|again|wait)\b\D{{0,40}}?({_DURATION})", re.IGNORECASE)
 _WITHHELD = re.compile(
-    r"nsfw|sensitive|moderat|flagged|inappropriate|prohibited|content[ _](polic|filter|check)"
-    r"|safety (filter|polic|system|guideline|reason)|\bE005\b",
+    r"nsfw|(?<!case[- ])(?<!in)sensitive|moderat(ed|ion|or)|flagged|inappropriate|prohibited"
+    r"|content[ _](polic|filter|check)|safety (filter|polic|system|guideline|reason)|\bE005\b",
     re.IGNORECASE,
 )
 _PASSES = re.compile(
-    r"interrupted|please retry|try again (later|in a)|temporar(y|ily)|overloaded|high demand|at capacity"
+    r"\b(interrupted|please retry|try again (later|in a)|temporar(y|ily)|overloaded|high demand|at capacity"
     r"|(service|server|model) is (currently |busy|unavailable)|too many requests|throttled|rate.limit"
-    r"|\bE(003|004|1000|6716|8367|8765|9243)\b",
+    r"|E(003|004|1000|6716|8367|8765|9243)\b)",
     re.IGNORECASE,
 )
 """Words about machines, not about the request; the codes are Replicate's: out of service, start-up, health, stopped
@@ -127,6 +128,24 @@ def unmasked(answer: HttpAnswer) -> HttpAnswer:
     is_answer = any(body.get(name) for name in _ANSWERS) or isinstance(body.get("status"), str)
     is_error = bool(inner) or body.get("success") is False
     return replace(answer, status=named[0] if named else 400) if named or (is_error and not is_answer) else answer
+
+
+def without_prompt(answer: HttpAnswer, prompt: str) -> HttpAnswer:
+    """Return an error with dots where it quotes the prompt, whose words must not decide what it means.
+
+    Any other answer stays as it is, and so does a prompt of one word, which may be the name of a field.
+
+    Examples
+    --------
+    >>> without_prompt(HttpAnswer(422, {}, b'{"detail": "bad prompt: out of funds"}'), "out of funds").content
+    b'{"detail": "bad prompt: ..."}'
+    """
+    content = answer.content
+    if " " not in prompt.strip() or len(content) > _LARGEST_ERROR or unmasked(answer).status < 400:
+        return answer
+    for quoted in (json.dumps(prompt)[1:-1], json.dumps(prompt, ensure_ascii=False)[1:-1], prompt):
+        content = content.replace(quoted.encode(errors="replace"), b"...")
+    return replace(answer, content=content)
 
 
 def withheld(words: str) -> Literal["refused", "filtered"] | None:

@@ -26,7 +26,7 @@ from evals.generation.answers import (
     UntrustedUrl,
 )
 from evals.generation.hosts.addresses import host_of, is_loopback, is_owned, joined, keeps_secrets, may_deliver
-from evals.generation.hosts.errors import message_of, read_error, unmasked
+from evals.generation.hosts.errors import message_of, read_error, unmasked, without_prompt
 from evals.generation.hosts.redaction import redact_answer
 from evals.generation.hosts.transport import HttpAnswer, HttpCall, new_client, send
 from evals.generation.plan import ImageRequest
@@ -132,7 +132,8 @@ class HttpHost:
 
     def prepare(self, request: ImageRequest, offer: Offer, references: Sequence[bytes]) -> HttpCall:
         """Return the call for a request, with the time that its size may take."""
-        return replace(self.submission(request, offer, references), answer_s=ANSWER_S[request.size])
+        call = self.submission(request, offer, references)
+        return replace(call, answer_s=ANSWER_S[request.size], prompt=request.prompt)
 
     async def submit(self, call: HttpCall) -> SubmitAnswer:
         """Send a prepared call once and say what became of it."""
@@ -142,7 +143,7 @@ class HttpHost:
         import httpx2 as httpx
 
         try:
-            answer = await send(self._client, call, self.facts.id)
+            answer = without_prompt(await send(self._client, call, self.facts.id), call.prompt)
         except (UntrustedUrl, httpx.LocalProtocolError) as error:
             # Another message could quote the header with the key.
             words = words_of(error) if isinstance(error, UntrustedUrl) else "it cannot be sent by HTTP"

@@ -17,7 +17,7 @@ from evals.generation.answers import (
     Task,
     UntrustedUrl,
 )
-from evals.generation.hosts.errors import message_of, read_error, unmasked
+from evals.generation.hosts.errors import message_of, read_error, unmasked, without_prompt
 from evals.generation.hosts.http_host import REDIRECTS, UNREADABLE, HttpHost, complete, redirect_of, words_of
 from evals.generation.hosts.redaction import redact_answer
 from evals.generation.hosts.transport import HttpAnswer, HttpCall, send
@@ -40,6 +40,7 @@ class PollingHost(HttpHost):
         """Keep the key in memory and open no connection."""
         super().__init__(facts, key, base_url, client)
         self._misses: dict[str, tuple[int, float]] = {}
+        self._prompts: dict[str, str] = {}  # of tasks that this process submitted
 
     # What a host's file says.
 
@@ -81,6 +82,12 @@ class PollingHost(HttpHost):
         read = self.read_task(answer)
         return Accepted(read) if isinstance(read, Task) else read
 
+    async def _submitted(self, call: HttpCall) -> SubmitAnswer:
+        read = await super()._submitted(call)
+        if isinstance(read, Accepted):
+            self._prompts[read.task.id] = call.prompt
+        return read
+
     async def poll(self, task: Task) -> PollAnswer:
         """Ask once how a task is doing. What cannot be understood counts as still running.
 
@@ -97,7 +104,7 @@ class PollingHost(HttpHost):
         call = self.polling(task)
         try:
             for _ in range(3):
-                answer = await send(self._client, call, self.facts.id)
+                answer = without_prompt(await send(self._client, call, self.facts.id), self._prompts.get(task.id, ""))
                 if answer.status in REDIRECTS:
                     return Running(f"http_{answer.status} ({redirect_of(answer)})")
                 read = self.read_poll(answer, task)

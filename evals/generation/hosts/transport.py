@@ -33,13 +33,17 @@ _ENCODINGS = ("", "identity", "gzip", "deflate")
 
 @dataclass(frozen=True, slots=True)
 class HttpCall:
-    """One call to a host. ``headers`` hold the key and are never shown or written."""
+    """One call to a host. ``headers`` hold the key and are never shown or written.
+
+    ``prompt`` is the one that ``body`` holds, as an error may quote it.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: Mapping[str, Any] | None = None
     answer_s: float = POLL_S
+    prompt: str = field(default="", repr=False)
 
     def record(self) -> dict[str, Any]:
         """Return what is sent, as the ledger keeps it: no headers, and images by hash and length."""

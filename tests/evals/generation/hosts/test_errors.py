@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.generation.answers import MalformedResponse
-from evals.generation.hosts.errors import message_of, rejection, unmasked, wait_s, withheld
+from evals.generation.hosts.errors import message_of, passes, rejection, unmasked, wait_s, withheld
 from evals.generation.hosts.transport import HttpAnswer
 from tests.evals.generation.hosts.conftest import answer
 
@@ -23,6 +23,9 @@ from tests.evals.generation.hosts.conftest import answer
         ("prompt: field required", None),
         ("failed to load the safety checker", None),
         ("the request timed out", None),
+        ("Request moderated. No credits were charged.", "refused"),
+        ("names of fields are case-sensitive", None),
+        ("width: choose a moderate number", None),
     ],
 )
 def test_words_about_the_prompt_mean_refused_about_a_picture_filtered_and_others_neither(words, outcome):
@@ -109,11 +112,28 @@ def test_a_waiting_time_is_found_in_the_body_wherever_a_vendor_puts_it(body, sec
         (429, {"message": "Your prepayment credits are depleted."}, "top it up"),
         (403, {"detail": "You are out of credits."}, "top it up"),
         (400, {"error": "Not enough credits for this request"}, "top it up"),
+        (429, {"detail": "You have no credits left"}, "top it up"),
         (403, {"detail": "The key lacks a scope"}, "check the key"),
     ],
 )
 def test_short_money_and_a_locked_account_are_no_matter_of_the_key(status, body, stops):
     assert stops in rejection(answer(body, status)).stops
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Request moderated. No credits were charged.",
+        "a piano balanced on a rope",
+        "a volcano credited to nobody",
+        "the balance is not enough of a field",
+        "user input: the door is locked",
+        "cannot generate limited editions of an uninterrupted line",
+    ],
+)
+def test_innocent_words_stop_no_system_and_are_no_failure_that_passes(words):
+    assert rejection(answer({"detail": words}, 422)) is None
+    assert not passes(words)
 
 
 @pytest.mark.parametrize(

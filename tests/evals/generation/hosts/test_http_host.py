@@ -7,6 +7,7 @@ import pytest
 
 from evals.generation.answers import (
     Accepted,
+    Ended,
     Expired,
     Finished,
     MalformedResponse,
@@ -47,7 +48,7 @@ def redirect(location, status=302):
 @pytest.mark.parametrize(("size", "seconds"), [("1K", 120), ("4K", 300)])
 def test_a_call_carries_the_key_and_its_record_does_not_and_a_larger_picture_may_take_longer(size, seconds):
     call = plain([]).prepare(image_request("猫", size=size), offer("m", "vendor"), [])
-    assert call == HttpCall("POST", MAKE.url, MAKE.headers, MAKE.body, seconds)
+    assert call == HttpCall("POST", MAKE.url, MAKE.headers, MAKE.body, seconds, "猫")
     assert call.record() == {"method": "POST", "url": f"{BASE}/make", "body": {"prompt": "猫"}}
     assert KEY not in repr(call)
 
@@ -62,6 +63,29 @@ def test_the_body_is_sent_as_json_in_utf_8():
     assert submit(answer) == Accepted(TASK)
     assert seen[0].headers["content-type"] == "application/json"
     assert seen[0].content == '{"prompt": "猫"}'.encode()
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "a poor man who is out of funds",
+        'the user account has been suspended, says "a sign"',
+        "nsfw, flagged",
+        "interrupted; please retry in 3 hours – 猫",
+    ],
+)
+@pytest.mark.parametrize("status", [422, 200])
+def test_a_prompt_that_an_error_quotes_does_not_decide_what_it_means(prompt, status):
+    error = httpx.Response(status, json={"error": f"cannot draw '{prompt}'"})
+    host = plain([error, httpx.Response(200, json={"id": "t1", "poll": TASK.polling_url}), error])
+    call = host.prepare(image_request(prompt), offer("m", "vendor"), [])
+
+    async def asked():
+        return await host.submit(call), await host.submit(call), await host.poll(TASK)
+
+    read, accepted, polled = asyncio.run(asked())
+    assert accepted == Accepted(TASK)
+    assert read == polled == Ended("failed", "http_422" if status == 422 else "http_400", "cannot draw '...'")
 
 
 def test_images_are_recorded_by_hash():
