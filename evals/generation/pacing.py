@@ -37,25 +37,25 @@ class RetryPolicy:
         return longest * random.uniform(0.5, 1.0)
 
 
-class Beginning:
-    """What came of the first requests of a system in a run.
+class InitialFailures:
+    """How many requests of a system have failed in a run before anything else came of one.
 
-    If they all fail, something is wrong with all of them (a field that its host does not take any more, say), and the
-    pictures of other systems would be paid for and compare with nothing.
+    If the first ones all fail, something is wrong with all of them (a field that its host does not take any more, say),
+    and the pictures of other systems would be paid for and compare with nothing.
     """
 
-    FAILURES = 5
+    AT_MOST = 5
 
     def __init__(self) -> None:
         """Nothing has come yet."""
         self._n_failed: int | None = 0
 
-    def is_hopeless(self, outcome: Outcome) -> bool:
-        """Take one more outcome in, and tell whether it is the last of so many failures with nothing else between."""
+    def record(self, outcome: Outcome) -> bool:
+        """Count one more outcome, and return whether it was the failure that stops the system."""
         if self._n_failed is None or outcome in ("unknown", "timeout"):
             return False
         self._n_failed = self._n_failed + 1 if outcome == "failed" else None
-        return self._n_failed == self.FAILURES
+        return self._n_failed == self.AT_MOST
 
 
 class Stop:

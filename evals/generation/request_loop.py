@@ -27,7 +27,7 @@ from evals.generation.budget import Budget
 from evals.generation.delivering import UNDELIVERED, Delivered, deliver, keep_others
 from evals.generation.hosts import Host
 from evals.generation.ledger import Ledger, RequestState
-from evals.generation.pacing import Beginning, RateLimiter, RetryPolicy, Stop
+from evals.generation.pacing import InitialFailures, RateLimiter, RetryPolicy, Stop
 from evals.generation.pictures import Picture, Pictures
 from evals.generation.plan import ImageRequest
 from evals.generation.prices import charged_usd, worst_request_usd
@@ -36,10 +36,8 @@ from evals.imageset.contract import UNTRUSTED_URL, Outcome
 from evals.imageset.decoding import picture_size
 
 _TIMEOUT = "timeout"
-
 _COSTLY_TRIES = 3
 """How often a request is sent whose failures may have been charged."""
-
 _FIRST_CONTACTS = 3
 """How often a host is tried that has not answered once in this run: it is down, or there is no network at all."""
 
@@ -58,7 +56,7 @@ class SystemClient:
     stopped: str = ""
     answered: bool = False
     surcharge: float = 1.0
-    beginning: Beginning = field(default_factory=Beginning)
+    initial_failures: InitialFailures = field(default_factory=InitialFailures)
     in_flight: dict[str, _Attempt] = field(default_factory=dict)
     _own_slots: asyncio.Semaphore | None = None
 
@@ -322,7 +320,7 @@ class _Attempt:
         elif number == policy.attempts or (answer.may_have_cost and number >= _COSTLY_TRIES):
             # A later run asks again; what this one may have been charged for it stays counted.
             self.record("failed", **facts, cost_usd=0.0, cost_basis="none", rejected=True)
-            self.context.changed("failed")
+            self.count_outcome()
         else:
             client.rate_limiter.pause(answer.delay_s or policy.backoff(number))  # 0 s is no wait that helps
             if not possible_cost:
@@ -336,9 +334,7 @@ class _Attempt:
         if isinstance(answer, OutcomeUnknown):
             self.record("unknown", reason=answer.reason, message=answer.message)
             await self.settle(self.state.max_cost_usd)
-            self.context.changed("unknown")
-            return
-        picture: Picture | None = None
+            return self.count_outcome()
         others: list[str] = []
         lost_others: str | None = None
         metadata = answer.metadata
@@ -352,22 +348,25 @@ class _Attempt:
             if isinstance(delivered, Ended):
                 answer = replace(delivered, metadata=metadata)
             else:
-                picture, self.delivered = delivered.picture, delivered
+                self.delivered = delivered
                 others, lost_others = await keep_others(answer, self.client.host, self.keep)
         cost, basis, at_most = self.cost_of(answer)
         self.set_aside(at_most)
         facts = {"cost_usd": cost, "cost_basis": basis, "at_most_usd": at_most, **self.times(metadata)}
         facts["metadata"] = {name: value for name, value in asdict(metadata).items() if value is not None}
-        if picture is not None:
-            self.record("completed", picture=asdict(picture), others=others, message=lost_others, **facts)
+        if self.delivered is not None:
+            facts["picture"] = asdict(self.delivered.picture)
+            self.record("completed", others=others, message=lost_others, **facts)
         elif isinstance(answer, Ended):
             kind = "timeout" if answer.reason == _TIMEOUT else answer.outcome
             self.record(kind, reason=answer.reason, message=answer.message, rejected=answer.passes, **facts)
         await self.settle(at_most)
-        outcome = cast(Outcome, self.state.outcome)
-        if self.client.beginning.is_hopeless(outcome):
-            words = self.state.ending["message"] or self.state.ending["reason"]
-            self.client.stop(f"nothing but failures came of it, the last one: {words}")
+        self.count_outcome()
+
+    def count_outcome(self) -> None:
+        outcome, ending = cast(Outcome, self.state.outcome), self.state.ending
+        if self.client.initial_failures.record(outcome):
+            self.client.stop(f"nothing but failures came of it, the last one: {ending['message'] or ending['reason']}")
         self.context.changed(outcome)
 
     def cost_of(self, answer: Finished | Ended) -> tuple[float | None, str, float]:

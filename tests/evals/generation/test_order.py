@@ -108,6 +108,16 @@ def test_a_system_of_which_nothing_comes_but_failures_is_stopped_before_the_othe
     assert generation.outcomes["fast@h"]["ok"] <= 6
 
 
+@pytest.mark.parametrize("cost", [True, False])
+def test_errors_of_a_server_stop_a_system_of_which_nothing_else_comes(run, scripted, cost):
+    broken = Rejected("http_500" if cost else "http_503", "broken", may_have_cost=cost)
+    host = scripted.Host({f"s{n}": [broken] * 8 for n in range(12)})
+    generation = run(host, scripted.requests(12), concurrency=1)
+    assert generation.outcomes["m@h"] == {"failed": 5, "pending": 7}
+    assert "broken" in generation.stopped["m@h"]
+    assert len(host.submitted) <= 6 * (3 if cost else scripted.quick.attempts)
+
+
 def test_a_system_that_answers_may_fail_at_many_prompts(run, scripted):
     wrong = Ended("failed", "http_422", "too long")
     failing = {f"slow-p{n}-0": [wrong if n else Ended("refused", "text_only")] for n in range(20)}
