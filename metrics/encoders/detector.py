@@ -158,9 +158,9 @@ def load_grounding_dino(model: str, device: str = "auto") -> Detector:
     ``model`` and ``device`` as in :func:`load_transformers_model`, such as ``IDEA-Research/grounding-dino-tiny``.
     Raises EncoderUnavailable if there is no such model on this machine, or it is no Grounding DINO.
     """
-    import torch
-
     loaded = _load(f"grounding_dino:{model}", device, "grounding-dino")
+    import torch  # after it: where there is no such model none is needed
+
     network, target, tokenizer = loaded.network, loaded.device, loaded.tokenizer()
     longest = network.config.max_text_len
 
