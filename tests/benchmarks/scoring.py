@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from evals.scoring.features import FeatureCache
 from evals.scoring.measuring import collect_needs
 from evals.scoring.stage import no_progress, select_metrics
 from evals.scoring.subjects import plan_subjects
+from metrics.encoders.processes import core_seconds as used_cores
 from metrics.encoders.runtime import cores
 from tests.benchmarks.table import Row, run, seconds
 
@@ -131,18 +131,18 @@ def against_the_cores() -> Iterator[Row]:
         chosen = choose_encoders(["adherence", "identity", "text"])
         encoders = [chosen.of(role) for role in ("adherence", "identity", "text")]
         pixels = [decode_file(path).pixels for path in sorted((source / "images").iterdir())]
-        core_seconds = -time.process_time()
+        core_seconds = -used_cores()
         for path in sorted((source / "images").iterdir()):
             decode_file(path)
-        core_seconds += time.process_time()
+        core_seconds += used_cores()
         for encoder in encoders:
             assert encoder is not None
             encoder.encode(pixels[:4])  # loads it
             size = getattr(encoder, "batch_size", 1)
-            core_seconds -= time.process_time()
+            core_seconds -= used_cores()
             for start in range(0, len(pixels), size):
                 encoder.encode(pixels[start : start + size])
-            core_seconds += time.process_time()
+            core_seconds += used_cores()
         needs = collect_needs(((s, plan) for s in specs for plan in plan_subjects(s, rows)), rows, chosen)
         with FeatureCache(Path(folder) / "features").closing() as cache, Decoders() as decoders:
             list(decoders.decode(sorted((source / "images").iterdir())[:2]))  # starts the processes
@@ -180,11 +180,3 @@ def memory() -> Iterator[Row]:
     few, many = peaks
     what = "peak memory, 3,000 pictures against 300"
     yield Row("i", what, f"{many:.0f} MB", f"{few:.0f} MB", many / few, "< 1.15")
-
-
-def rows() -> Iterator[Row]:
-    """Yield all rows."""
-    yield from against_naive()
-    yield from against_the_cores()
-    yield from warm()
-    yield from memory()
