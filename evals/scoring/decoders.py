@@ -159,8 +159,7 @@ class _Process:
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._child is None:
-            # Image libraries chat on stderr about harmless damage.
-            self._child = start_child(WORKER, stderr=subprocess.DEVNULL)
+            self._child = start_child(WORKER)
         return self._child
 
     def stop(self) -> None:

@@ -24,11 +24,11 @@ def core_seconds() -> float:
     return time.thread_time() + getattr(_of_thread, "elsewhere", 0.0)
 
 
-def start_child(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+def start_child(command: list[str]) -> subprocess.Popen[bytes]:
     """Start a process that serves this one through its standard streams, and imports what this one does.
 
     It is the leader of a group of its own: what is typed at the terminal does not reach it, and it can be ended with
-    all that it has started.
+    all that it has started. What it says on standard error goes nowhere: libraries chat there about harmless damage.
     """
     root = str(Path(__file__).resolve().parents[2])
     search = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH")) if part)
@@ -36,9 +36,9 @@ def start_child(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": search},
         start_new_session=True,
-        **options,
     )
 
 
