@@ -12,7 +12,9 @@ class Budget:
     """What a run may spend, has spent, and holds for requests in flight, in US dollars.
 
     ``limit_usd`` is None without a limit; ``spent_usd`` includes earlier processes, and what nobody knows at its worst;
-    ``exhausted`` says whether a request was left out because of the limit, ``refused_usd`` what had to be held for it.
+    ``exhausted`` says whether a request was left out because of the limit; ``refused`` are the first ones that were,
+    by ``sample_id``, with what had to be held for each, and ``refused_usd`` is what has to be held for all that is
+    missing of their prompt, once the run has ended.
     """
 
     def __init__(self, limit_usd: float | None, spent_usd: float = 0.0) -> None:
@@ -20,6 +22,7 @@ class Budget:
         self.limit_usd = limit_usd
         self.spent_usd = spent_usd
         self.exhausted = False
+        self.refused: dict[str, float] = {}
         self.refused_usd = 0.0
         self._held: dict[str, float] = {}
         self._reserved: dict[str, float] = {}
@@ -56,7 +59,7 @@ class Budget:
                 if missing <= _ROUNDING:
                     break
                 if missing > committed + _ROUNDING:
-                    self._refuse(price)
+                    self._refuse(max_costs_usd)
                     return False
                 await self._changed.wait()
             self._reserved.update(max_costs_usd)
@@ -87,16 +90,16 @@ class Budget:
                 if missing <= _ROUNDING:
                     break
                 if missing > self.held_usd + _ROUNDING or not self._held:
-                    self._refuse(max_cost_usd)
+                    self._refuse({sample_id: max_cost_usd})
                     return False
                 await self._changed.wait()
             self._reserved.pop(sample_id, None)
             self._held[sample_id] = max_cost_usd
             return True
 
-    def _refuse(self, price_usd: float) -> None:
-        self.refused_usd = self.refused_usd if self.exhausted else price_usd
-        self.exhausted = True
+    def _refuse(self, max_costs_usd: Mapping[str, float]) -> None:
+        if not self.exhausted:
+            self.exhausted, self.refused = True, dict(max_costs_usd)
 
     async def settle(self, sample_id: str, cost_usd: float) -> None:
         """Turn what is held for a request into what it cost; 0 gives all of it back."""

@@ -112,7 +112,8 @@ async def keep_others(
     if len(finished.others) > _OTHERS_AT_MOST:
         reasons.append(f"more than {_OTHERS_AT_MOST} are not fetched")
     n_lost = len(finished.others) - len(files)
-    return files, f"{n_lost} further pictures were not kept: {'; '.join(reasons)}" if n_lost else None
+    further = "further picture was" if n_lost == 1 else "further pictures were"
+    return files, f"{n_lost} {further} not kept: {'; '.join(reasons)}" if n_lost else None
 
 
 async def _poll_again(task: Task | None, host: Host) -> PollAnswer | None:

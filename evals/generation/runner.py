@@ -45,7 +45,8 @@ async def run_requests(
     with _interruptible(context.stop.request):
         # Accepted tasks come first: others may wait for money that is held for them, in slots that they need.
         dispatcher.start(accepted)
-        for timed, side_by_side in slices(prompt_groups(others)):
+        groups = prompt_groups(others)
+        for timed, side_by_side in slices(groups):
             # Neither tasks of an earlier process nor what is asked side by side may be load on what is timed.
             if timed:
                 await dispatcher.all_ended()
@@ -58,6 +59,7 @@ async def run_requests(
                 if await dispatcher.may_begin(group):
                     dispatcher.start(group.requests, group)
         await dispatcher.all_ended()
+    context.budget.refused_usd = dispatcher.refused_usd(groups)
     hosts = {id(client.host): client.host for client in clients.values()}
     await asyncio.gather(*(host.aclose() for host in hosts.values()))
     errors = [error for task in dispatcher.tasks if (error := task.exception()) is not None]
@@ -121,13 +123,22 @@ class _Dispatcher:
             await context.budget.leave(sample_id)
         return False
 
+    def refused_usd(self, groups: Sequence[PromptGroup]) -> float:
+        """Return what a later run has to reserve for the first group that the budget left out, wholly or in part."""
+        refused, states = self.context.budget.refused, self.context.ledger.states
+        for group in groups:
+            if any(request.sample_id in refused for request in group.requests):
+                left = [request for request in group.requests if states[request.sample_id].is_open]
+                return sum(max(self._price(request), refused.get(request.sample_id, 0.0)) for request in left)
+        return 0.0
+
     def _prices(self, group: PromptGroup) -> dict[str, float]:
-        prices = {}
-        for request in group.requests:
-            client = self.clients[request.system]
-            if not client.stopped:
-                prices[request.sample_id] = (worst_request_usd(request, client.offer) or 0.0) * client.surcharge
-        return prices
+        going_on = [request for request in group.requests if not self.clients[request.system].stopped]
+        return {request.sample_id: self._price(request) for request in going_on}
+
+    def _price(self, request: ImageRequest) -> float:
+        client = self.clients[request.system]
+        return (worst_request_usd(request, client.offer) or 0.0) * client.surcharge
 
     def _can_be_compared(self, group: PromptGroup) -> bool:
         """Tell whether a group is worth its money: nobody of it has stopped for good, or two at least have not."""

@@ -37,9 +37,10 @@ class Generation:
     ``folder`` is the image set; ``outcomes`` counts for each system how many requests ended how, ``pending`` those that
     were not asked yet. ``n_passing`` of them ended without a picture for reasons that pass: the same command asks
     again. ``spent_usd`` is the most that the run has cost: what nobody knows counts at its worst. ``budget_reached``:
-    requests were left out because of it, for the first prompt of which ``refused_usd`` had to be held. ``unknown`` are
-    the requests whose answer was lost, as rows of ``requests.jsonl``, ``stopped`` says why a system was not asked any
-    more, ``interrupted`` whether the user stopped the run, ``simulated`` that nothing was spent.
+    requests were left out because of it; for all that is missing of the first such prompt ``refused_usd`` has to be
+    held. ``unknown`` are the requests whose answer was lost, as rows of ``requests.jsonl``, ``stopped`` says why a
+    system was not asked any more, ``interrupted`` whether the user stopped the run, ``simulated`` that nothing was
+    spent.
     """
 
     folder: Path
@@ -91,8 +92,8 @@ class Generation:
         why = [f"{system} was stopped: {reason}" for system, reason in self.stopped.items()]
         if self.budget_reached:
             why.append(
-                f"the budget of {self.budget_usd:g} USD allows no more: ${self.refused_usd:.2f} is held for one prompt "
-                "of all its systems"
+                f"the budget of {self.budget_usd:g} USD allows no more: ${self.refused_usd:.2f} has to be held for "
+                "what is missing of a prompt"
             )
         what = f"{self.n_pending} requests were not asked"
         goes_on = f"raise --budget {self.least_budget}" if self.budget_reached else "the same command asks them"

@@ -36,7 +36,7 @@ _NOT_OF_THE_MODEL = (401, 402, 403, 404, 429)
 
 
 class Fal(PollingHost):
-    """Models on fal's queue; with reference images the offer's ``edit_api_id`` is request.
+    """Models on fal's queue; with reference images the offer's ``edit_api_id`` is asked.
 
     The size is sent in pixels (``image_size``), for Nano Banana as ``resolution``. The addresses for status and result
     are those that fal names: they cannot be made from the model's, and they get the key only if they are fal's.

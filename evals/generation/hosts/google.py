@@ -45,7 +45,7 @@ WITHOUT_PICTURE: Mapping[str, Literal["refused", "filtered", "failed"]] = {
     "MODEL_ARMOR": "filtered",
     "RECITATION": "filtered",
     "SAFETY": "filtered",
-    # It broke off for reasons that have nothing to do with what was request.
+    # It broke off for reasons that have nothing to do with what was asked for.
     "CONTINUATION": "failed",
     "MALFORMED_FUNCTION_CALL": "failed",
     "MALFORMED_RESPONSE": "failed",

@@ -150,7 +150,7 @@ def test_a_budget_leaves_requests_unasked_and_says_so():
     done = run(*REHEARSAL, "--budget", "0.05", "--json")
     document = json.loads(done.stdout)
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
-    assert "the budget of 0.05 USD allows no more: $0.04 is held for one prompt of all its systems" in done.stderr
+    assert "the budget of 0.05 USD allows no more: $0.04 has to be held for what is missing of a prompt" in done.stderr
     assert "raise --budget to $0.09 or more" in done.stderr
     assert document["budget_reached"] is True
     assert 0 < document["spent_usd"] <= 0.05

@@ -128,6 +128,18 @@ def test_after_an_answer_that_was_dearer_than_the_facts_say_as_much_is_held_for_
     assert again.outcomes == generation.outcomes, "the next process knows it from the ledger"
 
 
+def test_the_budget_that_is_named_suffices_for_all_that_is_missing_of_a_prompt(run, scripted):
+    # The price of the one request that was left out first was named, and the same command asked for nothing.
+    dear = ResponseMetadata(cost_usd=0.03)  # three times the price of the facts
+    requests = [replace(scripted.request(0), sample_id=f"s{n}", repeat=n) for n in range(4)]
+    host = scripted.Host({f"s{n}": [Finished(content=scripted.png("red"), metadata=dear)] for n in range(4)})
+    generation = run(host, requests, budget_usd=0.05, concurrency=1)
+    assert (generation.outcomes["m@h"], generation.refused_usd) == ({"ok": 1, "pending": 3}, pytest.approx(0.09))
+    assert "$0.09 has to be held for what is missing of a prompt" in generation.problem
+    assert generation.least_budget == "to $0.12 or more"
+    assert run(host, requests, budget_usd=0.12, concurrency=1).outcomes["m@h"] == {"ok": 4}
+
+
 def test_what_ended_at_a_cost_and_is_asked_again_stays_counted(run, scripted):
     interrupted = Ended("failed", "failed", "interrupted", ResponseMetadata(cost_usd=0.01), passes=True)
     host = scripted.host_with_task(Running("Pending"))

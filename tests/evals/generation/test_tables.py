@@ -132,17 +132,18 @@ def test_further_pictures_of_an_answer_are_kept_beside_the_set_and_billed(run, s
     both = Finished(content=red, metadata=three, others=(blue, "u"))
     host = scripted.Host({"s0": [both]}, downloads={"u": [green], "gone": [scripted.expired()]})
     lost = Finished(content=red, metadata=ResponseMetadata(n_pictures=12), others=(b"no picture", *["gone"] * 10))
-    host.scripts["s1"] = [lost]
-    assert run(host, scripted.requests(3)).outcomes == {"m@h": {"ok": 3}}
+    host.scripts |= {"s1": [lost], "s3": [Finished(content=red, others=("gone",))]}
+    assert run(host, scripted.requests(4)).outcomes == {"m@h": {"ok": 4}}
     rows = run.rows()
     assert [(run.folder / name).read_bytes() for name in rows[0]["other_files"]] == [blue, green]
-    assert [row["other_files"] for row in rows[1:]] == [None, None]
-    assert [row["cost_usd"] for row in rows] == [pytest.approx(cost) for cost in (0.03, 0.12, 0.01)]
-    assert [row["message"] is None for row in rows] == [True, False, True]
+    assert [row["other_files"] for row in rows[1:]] == [None, None, None]
+    assert [row["cost_usd"] for row in rows] == [pytest.approx(cost) for cost in (0.03, 0.12, 0.01, 0.01)]
+    assert [row["message"] is None for row in rows] == [True, False, True, False]
+    assert rows[3]["message"] == "1 further picture was not kept: HTTP 403"
     for words in ("11 further pictures were not kept", "HTTP 403", "more than 8 are not fetched"):
         assert words in rows[1]["message"]
-    assert len(read_image_set(run.folder).rows) == 3
-    assert run(scripted.Host(), scripted.requests(3)).outcomes == {"m@h": {"ok": 3}}, "the ledger vouches for them"
+    assert len(read_image_set(run.folder).rows) == 4
+    assert run(scripted.Host(), scripted.requests(4)).outcomes == {"m@h": {"ok": 4}}, "the ledger vouches for them"
 
 
 def test_a_picture_whose_file_was_deleted_leaves_the_set_until_it_is_back(run, scripted):
