@@ -131,9 +131,9 @@ def unmasked(answer: HttpAnswer) -> HttpAnswer:
 
 
 def without_prompt(answer: HttpAnswer, prompt: str) -> HttpAnswer:
-    """Return an error with dots where it quotes the prompt, whose words must not decide what it means.
+    """Return an answer with dots where it quotes the prompt, whose words must not decide what an error means.
 
-    Any other answer stays as it is, and so does a prompt of one word, which may be the name of a field.
+    A prompt of one word, which may be the name of a field, stays, and so does one in an answer that is long.
 
     Examples
     --------
@@ -141,7 +141,7 @@ def without_prompt(answer: HttpAnswer, prompt: str) -> HttpAnswer:
     b'{"detail": "bad prompt: ..."}'
     """
     content = answer.content
-    if " " not in prompt.strip() or len(content) > _LARGEST_ERROR or unmasked(answer).status < 400:
+    if " " not in prompt.strip() or len(content) > _LARGEST_ERROR:
         return answer
     for quoted in (json.dumps(prompt)[1:-1], json.dumps(prompt, ensure_ascii=False)[1:-1], prompt):
         content = content.replace(quoted.encode(errors="replace"), b"...")

@@ -7,7 +7,7 @@ like where its API differs from most. All of them are pure functions of request 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -143,7 +143,7 @@ class HttpHost:
         import httpx2 as httpx
 
         try:
-            answer = without_prompt(await send(self._client, call, self.facts.id), call.prompt)
+            answer = await send(self._client, call, self.facts.id)
         except (UntrustedUrl, httpx.LocalProtocolError) as error:
             # Another message could quote the header with the key.
             words = words_of(error) if isinstance(error, UntrustedUrl) else "it cannot be sent by HTTP"
@@ -157,7 +157,7 @@ class HttpHost:
         if answer.status in MOVED:
             return Rejected(f"http_{answer.status}", redirect_of(answer), stops="the host's address has changed")
         try:
-            return complete(self.read_submission(answer))
+            return complete(read_without_prompt(self.read_submission, answer, call.prompt))
         except UNREADABLE as error:
             return OutcomeUnknown("malformed_response", f"HTTP {answer.status}: {words_of(error)}")
 
@@ -204,6 +204,19 @@ class HttpHost:
 
 
 _Read = TypeVar("_Read", bound="SubmitAnswer | PollAnswer")
+_ReadOrCall = TypeVar("_ReadOrCall", bound="SubmitAnswer | PollAnswer | HttpCall")
+
+
+def read_without_prompt(read: Callable[[HttpAnswer], _ReadOrCall], answer: HttpAnswer, prompt: str) -> _ReadOrCall:
+    """Return what an answer means; where it is an error, the words of a prompt that it quotes decide nothing."""
+    if unmasked(answer).status >= 400:
+        return read(without_prompt(answer, prompt))
+    ending = read(answer)  # its message, and the prompt that the host tells, stay as they are
+    if isinstance(ending, Ended):
+        without = read(without_prompt(answer, prompt))
+        if isinstance(without, Ended):
+            return replace(ending, outcome=without.outcome, passes=without.passes)
+    return ending
 
 
 def complete(read: _Read) -> _Read:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from evals.facts.models import HostFacts
@@ -17,8 +18,16 @@ from evals.generation.answers import (
     Task,
     UntrustedUrl,
 )
-from evals.generation.hosts.errors import message_of, read_error, unmasked, without_prompt
-from evals.generation.hosts.http_host import REDIRECTS, UNREADABLE, HttpHost, complete, redirect_of, words_of
+from evals.generation.hosts.errors import message_of, read_error, unmasked
+from evals.generation.hosts.http_host import (
+    REDIRECTS,
+    UNREADABLE,
+    HttpHost,
+    complete,
+    read_without_prompt,
+    redirect_of,
+    words_of,
+)
 from evals.generation.hosts.redaction import redact_answer
 from evals.generation.hosts.transport import HttpAnswer, HttpCall, send
 
@@ -104,10 +113,11 @@ class PollingHost(HttpHost):
         call = self.polling(task)
         try:
             for _ in range(3):
-                answer = without_prompt(await send(self._client, call, self.facts.id), self._prompts.get(task.id, ""))
+                answer = await send(self._client, call, self.facts.id)
                 if answer.status in REDIRECTS:
                     return Running(f"http_{answer.status} ({redirect_of(answer)})")
-                read = self.read_poll(answer, task)
+                reading = partial(self.read_poll, task=task)
+                read = read_without_prompt(reading, answer, self._prompts.get(task.id, ""))
                 if not isinstance(read, HttpCall):
                     return complete(read)
                 call = read

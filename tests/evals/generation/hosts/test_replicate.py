@@ -1,7 +1,10 @@
+import asyncio
+
+import httpx2 as httpx
 import pytest
 
 from evals.generation.answers import Accepted, Ended, Finished, MalformedResponse, ResponseMetadata, Running, Task
-from tests.evals.generation.hosts.conftest import KEY, answer, image_request, in_brief, offer
+from tests.evals.generation.hosts.conftest import KEY, answer, image_request, in_brief, offer, opened
 
 BASE = "https://api.replicate.com/v1"
 POLL = f"{BASE}/predictions/gm3qorzdhgbfurvjtvhg6dckhu"
@@ -129,6 +132,27 @@ def test_the_state_of_a_prediction_is_read(host, changes, expected):
 )
 def test_a_failure_of_machines_passes_and_one_of_the_request_does_not(host, error, passes):
     assert host.read_poll(answer(prediction(status="failed", error=error)), TASK).passes is passes
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"status": "failed", "error": "no picture of 'a sign: smoking prohibited, please retry'"},
+        {"status": "succeeded", "logs": "Prompt: a sign: smoking prohibited, please retry\nseed 42"},
+    ],
+)
+def test_a_prompt_that_a_failure_or_its_log_quotes_does_not_decide_what_it_is(changes):
+    prompt = "a sign: smoking prohibited, please retry"
+    bodies = [prediction(), prediction(**changes)]
+    host = opened("replicate", lambda request: httpx.Response(200, json=bodies.pop(0)))
+
+    async def polled():
+        accepted = await host.submit(host.prepare(image_request(prompt), offer("m", "replicate"), []))
+        return await host.poll(accepted.task)
+
+    read = asyncio.run(polled())
+    assert (read.outcome, read.passes) == ("failed", False)
+    assert prompt in read.message or "error" not in changes, "the words stay"
 
 
 def test_a_success_that_is_no_address_is_not_believed(host):
