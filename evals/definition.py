@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, ValidationInfo, model_validator
 
 from evals.facts.pricing import Size
-from evals.facts.use_cases import UseCase
+from evals.facts.use_cases import UseCase, Weight
 from evals.files.data_files import data_path
 from evals.files.yaml_files import (
     DistinctEntries,
@@ -147,7 +147,7 @@ class StarRow(FileModel):
     id: Text
     title: Text
     suite: str | None = None
-    metrics: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    metrics: dict[str, Weight] = Field(default_factory=dict)
     combine: Combine = "arithmetic"
     computed: (
         Annotated[Computed, BeforeValidator(partial(check_known, known=get_args(Computed), noun="computed row"))] | None
@@ -155,7 +155,7 @@ class StarRow(FileModel):
     declared: Annotated[Text, AfterValidator(_check_declared)] | None = None
     size: EvalSize | None = None
     question: Text | None = None
-    weight: Annotated[float, Field(gt=0)] = 1.0
+    weight: Weight = 1.0
 
     @model_validator(mode="after")
     def _check(self) -> Self:

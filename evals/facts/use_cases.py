@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -12,6 +12,11 @@ from evals.facts.models import KnownHost
 from evals.facts.sources import FactsError
 from evals.files.data_files import data_path
 from evals.files.yaml_files import DistinctEntries, FileModel, Text, check_known, read_yaml, refused
+
+LARGEST_WEIGHT = 1e6
+
+Weight: TypeAlias = Annotated[float, Field(gt=0, le=LARGEST_WEIGHT)]
+"""How much a row or metric counts beside others; of far larger numbers the sum would be infinite."""
 
 
 class Requirements(FileModel):
@@ -29,16 +34,13 @@ class UseCase(FileModel):
     id: Text
     title: Text
     why: str = ""
-    weights: dict[str, float]
+    weights: dict[str, Weight]
     requires: Requirements = Requirements()
 
     @model_validator(mode="after")
     def _check(self) -> UseCase:
         if not self.weights:
             raise refused("it is empty; name the rows that count, as in {precise: 2}", "weights")
-        for row, weight in self.weights.items():
-            if weight <= 0:
-                raise refused(f"the weight of {row} is {weight:g}; it is above 0", "weights")
         return self
 
 

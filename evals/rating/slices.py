@@ -82,12 +82,14 @@ def _of_requests(
     condition: Condition, values: dict[str, list[Any]], samples: pd.DataFrame, requests: pd.DataFrame
 ) -> list[bool | None]:
     """Return for every request whether it belongs: as its picture does, or else as far as its prompt tells."""
-    units = list(zip(*(column_of(samples, name) for name in _UNIT), strict=True))
-    of_prompts = {name: _agreed(units, column) for name, column in values.items()}
+    units = list(zip(*(samples[name] for name in _UNIT), strict=True))
+    # A request that does not name its suite has what the pictures of all suites agree in.
+    units += [(None, prompt_id) for _, prompt_id in units]
+    of_prompts = {name: _agreed(units, column * 2) for name, column in values.items()}
     of_pictures = dict(zip(samples["sample_id"], zip(*values.values(), strict=True), strict=True))
     facts: dict[str, list[Any]] = {name: [] for name in values}
     own = {name: _values(column_of(requests, name)) for name in values}
-    keys = zip(column_of(requests, "sample_id"), *(column_of(requests, name) for name in _UNIT), strict=True)
+    keys = zip(*(_values(column_of(requests, name)) for name in ("sample_id", *_UNIT)), strict=True)
     for place, (sample_id, *unit) in enumerate(keys):
         picture = of_pictures.get(sample_id)
         for n, name in enumerate(values):
@@ -112,6 +114,6 @@ def _left_out(undecided: pd.DataFrame) -> Iterator[str]:
         counts = Counter(zip(undecided["system"], undecided["outcome"], strict=True))
         listed = ", ".join(f"{system} {n} {outcome}" for (system, outcome), n in sorted(counts.items()))
         yield (
-            "Requests without a picture of which nobody knows whether they belong here are left out, even where they "
-            f"would count as zero: {listed}."
+            "Requests that cannot be tied to a picture, nor to this condition, are left out, even where they would "
+            f"count as zero: {listed}."
         )

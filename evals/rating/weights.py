@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping
 from numbers import Real
@@ -10,6 +11,7 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import ConfigDict, Field, RootModel, ValidationError, ValidationInfo, model_validator
 
+from evals.facts.use_cases import LARGEST_WEIGHT
 from evals.files.yaml_files import check_known, read_yaml, refused, sentence_of
 
 Weights: TypeAlias = Mapping[str, float] | str | os.PathLike[str]
@@ -20,7 +22,7 @@ class WeightsError(ValueError):
     """Weights were refused; the message is one sentence that says which, and what was meant."""
 
 
-class _Weights(RootModel[dict[str, Annotated[float, Field(ge=0)]]]):
+class _Weights(RootModel[dict[str, Annotated[float, Field(ge=0, le=LARGEST_WEIGHT)]]]):
     model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False)
 
     @model_validator(mode="after")
@@ -38,14 +40,15 @@ def read_weights(weights: Weights, rows: Iterable[str]) -> dict[str, float]:
     Parameters
     ----------
     weights
-        By row id, 0 or more, one of them above 0; or the path of a file of lines such as ``cost: 2``.
+        By row id, from 0 to `evals.facts.use_cases.LARGEST_WEIGHT`, one of them above 0; or the path of a file of lines
+        such as ``cost: 2``.
     rows
         The ids of all rows of the star table.
 
     Raises
     ------
     WeightsError
-        If a row is unknown, or a weight is no number, negative or not finite, or none is above 0.
+        If a row is unknown, or a weight is no number, negative or too large, or none is above 0.
 
     Examples
     --------
@@ -65,4 +68,7 @@ def read_weights(weights: Weights, rows: Iterable[str]) -> dict[str, float]:
 
 def _plain(weight: Any) -> Any:
     """Return a number of any library, as a column of a table has them, as a float."""
-    return weight if isinstance(weight, bool) or not isinstance(weight, Real) else float(weight)
+    try:
+        return weight if isinstance(weight, bool) or not isinstance(weight, Real) else float(weight)
+    except OverflowError:
+        return math.inf

@@ -62,13 +62,18 @@ class Recommendation(TypedDict):
 class WeighedCase:
     """A use case with the totals of the systems that can do what it needs, under its weights.
 
-    ``rated`` is the share of its weight that counts there.
+    ``counting`` are the rows that count there: those in which somebody is told from the floor.
     """
 
     case: UseCase
     requirements: tuple[Requirement, ...]
     totals: Totals
-    rated: float
+    counting: frozenset[str]
+
+    @property
+    def rated(self) -> float:
+        """The share of the case's weight that counts."""
+        return sum(self.case.weights[row] for row in self.counting) / sum(self.case.weights.values())
 
     @property
     def only_able(self) -> str | None:
@@ -102,9 +107,8 @@ def weigh(case: UseCase, rated: Sequence[RatedRow], systems: Sequence[str]) -> W
     requirements = tuple(_requirement(case, system) for system in systems)
     able = [need["system"] for need in requirements if need["met"] is not False]
     weighed = totals(rated, able, case.weights)
-    counting = set(weighed["weights"]) - set(weighed["indistinguishable_rows"])
-    share = sum(case.weights[row] for row in counting) / sum(case.weights.values())
-    return WeighedCase(case, requirements, weighed, share)
+    counting = frozenset(weighed["weights"]).difference(weighed["indistinguishable_rows"])
+    return WeighedCase(case, requirements, weighed, counting)
 
 
 def recommend(weighed: WeighedCase, advice: ArticleUseCase | None = None) -> Recommendation:
@@ -126,7 +130,7 @@ def recommend(weighed: WeighedCase, advice: ArticleUseCase | None = None) -> Rec
     elif weighed.may_name or only_able or len(totals["systems"]) < 2:
         system, verdict, change = _verdict(totals, only_able)
     else:
-        lacking = sorted(set(case.weights) - (set(totals["weights"]) - set(totals["indistinguishable_rows"])))
+        lacking = sorted(set(case.weights) - weighed.counting)
         verdict = f"cannot tell: only {weighed.rated:.0%} of its weight was rated"
         system, change = None, f"stars for {', '.join(lacking)}, on prompts that all were asked"
     n_prompts, p_holm = _behind(totals) if weighed.may_name else (None, None)
@@ -139,7 +143,7 @@ def recommend(weighed: WeighedCase, advice: ArticleUseCase | None = None) -> Rec
         unrated={
             row: weight / sum(case.weights.values())
             for row, weight in case.weights.items()
-            if row not in totals["weights"]
+            if row not in weighed.counting
         },
         requirements=list(weighed.requirements) if case.requires.capability or case.requires.host else [],
         totals=totals,

@@ -38,7 +38,12 @@ def test_those_that_are_shipped_are_the_articles_and_weigh_measured_rows_of_the_
 @pytest.mark.parametrize(
     ("passage", "put", "place", "problem"),
     [
-        ("precise: 1, cost", "precise: 0, cost", "use case 'small', field 'weights'", "the weight of precise is 0; it"),
+        (
+            "precise: 1, cost",
+            "precise: 0, cost",
+            "use case 'small', weights, field 'precise'",
+            "0 is too small; it is above 0",
+        ),
         ("{precise: 1, cost: 2.5}", "{}", "use case 'small', field 'weights'", "it is empty; name the rows that count"),
         ("host: vertex", "host: vortex", "requires, field 'host'", "there is no host 'vortex'; did you mean 'vertex'?"),
         ("host: vertex", "capability: fly", "requires, field 'capability'", "there is no capability 'fly'; known are"),

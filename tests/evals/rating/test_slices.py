@@ -118,6 +118,18 @@ def test_what_nobody_knows_of_a_request_without_a_picture_is_left_out_and_counte
     assert len(slice_tables("repeat == 1 and width < 600", scores, SAMPLES, requests()).requests) == 8
 
 
+def test_a_refusal_that_names_no_suite_counts_where_all_pictures_of_its_prompt_agree():
+    scores, no_suite = pd.DataFrame(columns=["subject", "control"]), requests().drop(columns="suite")
+    for unnamed in (no_suite, no_suite.assign(suite=float("nan"))):
+        part = slice_tables("language == 'de'", scores, SAMPLES, unnamed)
+        assert part.requests["outcome"].tolist().count("refused") == 2
+    other = SAMPLES[SAMPLES["prompt_id"].eq("p0")].assign(suite="t", language="fr")
+    samples = pd.concat([SAMPLES, other.assign(sample_id="t" + other["sample_id"])], ignore_index=True)
+    part = slice_tables("language == 'de'", scores, samples, no_suite)
+    assert part.requests["outcome"].tolist().count("refused") == 0
+    assert part.notes[1].startswith("Requests that cannot be tied to a picture")
+
+
 def test_a_slice_without_a_sample_is_refused(run):
     with pytest.raises(ConditionError, match="no sample of this run has suite == 'none'"):
         rate_run(run, where="suite == 'none'")

@@ -29,6 +29,8 @@ def test_a_file_and_a_mapping_say_the_same(tmp_path, name, text):
         ({}, "no row has a weight above 0"),
         ({"cost": float("nan")}, "row 'cost': nan is not a finite number"),
         ({"cost": float("inf")}, "row 'cost': inf is not a finite number"),
+        ({"cost": 10**400}, "row 'cost': inf is not a finite number"),
+        ({"cost": 1e308, "text": 1e308}, "row 'cost': 1e+308 is too large; it is at most 1e+06"),
         ({"cost": True}, "row 'cost': True is not a number"),
         ({"cost": "much"}, "row 'cost': 'much' is not a number"),
         ({"cost": None}, "row 'cost': None is not a number"),
@@ -47,6 +49,8 @@ def test_a_weight_that_cannot_be_is_one_sentence(weights, problem):
     [
         ("cost: 1\ncots: 1\n", "w.yaml, line 2, field 'cots': there is no row of the star table 'cots'; did you mean"),
         ("cost: 1\ntext: -1\n", "w.yaml, line 2, field 'text': -1 is too small"),
+        ("cost: 2000000\n", "w.yaml, line 1, field 'cost': 2000000 is too large"),
+        (f"cost: {10**320}\n", "w.yaml, line 1, field 'cost': "),
         ("cost: .nan\n", "w.yaml, line 1, field 'cost': nan is not a finite number"),
         ("cost: 1\ncost: 2\n", "w.yaml, line 2, field 'cost': it was given before, in line 1"),
         ("cost: 0\n", "w.yaml, line 1: no row has a weight above 0"),

@@ -94,7 +94,7 @@ def test_less_than_half_of_the_weight_rated_is_too_little():
     # Nor is a row in which nobody is told from the floor a rated one.
     rows = [rows[0], rated_row("identity", problem="its control fails", indistinguishable=True)]
     found = recommend(case({"precise": 1.0, "identity": 3.0}), rows, [FLUX, GEMINI])
-    assert (found["rated"], found["system"]) == (0.25, None)
+    assert (found["rated"], found["system"], found["unrated"]) == (0.25, None, {"identity": 0.75})
 
 
 def test_one_system_has_nobody_to_be_compared_with():
