@@ -14,16 +14,15 @@ if TYPE_CHECKING:
     from evals.voting.people import People, PeopleRow
 
 _LEGEND = (
-    "Shares of wins in blind votes, no preference counting half, with 95% interval over prompts and voters; they name "
-    "no winner. A voter: how often one vote is with the others; a metric that reaches it is worth one more voter. "
+    "A voter: how often one vote is with the others; a metric that reaches it is worth one more voter. "
     "Metrics: how often those of the row prefer what people prefer; 50% is chance."
 )
 
 
 def print_people(people: People, systems: Sequence[str], verbose: bool = False) -> None:
     """Print a line a row with the shares of wins, how well voters agree, and how the row's metrics do against them."""
+    from evals.reporting.people import LEGEND, notes
     from evals.reporting.system_labels import system_labels
-    from evals.voting.people import notes
 
     labels = system_labels(systems)
     headings = ["people say", *labels.values(), "a voter", "metrics"]
@@ -32,7 +31,7 @@ def print_people(people: People, systems: Sequence[str], verbose: bool = False) 
     print_lines([""])
     if rows:
         print_table("", headings, rows, right=headings[1:], box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    print_lines([*notes(people), *[_LEGEND] * bool(rows)])
+    print_lines([*notes(people), *[f"{LEGEND} {_LEGEND}"] * bool(rows)])
     print_lines(map(_fitted, people["fitted"]))
     if verbose and rows:
         _print_details(people)

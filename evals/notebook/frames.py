@@ -19,8 +19,9 @@ from evals.rating.stars.document import Stars
 from evals.rating.stars.table import TableRow
 from evals.rating.stars.totals import TotalDifference
 from evals.reporting.operations import FIGURES
+from evals.reporting.people import notes
 from evals.reporting.star_scales import one_star_at
-from evals.voting.people import People, notes
+from evals.voting.people import People
 from metrics.catalogue import METRICS
 
 TOTAL = "total"

@@ -114,7 +114,7 @@ def write_report(
     in_operation, by_size = operations.rows_of(run), operations.compared_sizes(run)
     if publishing.public:
         provenance = without_machine(provenance)
-    people = rate_people(run)
+    people = rate_people(run, systems=ratings["systems"])
     page = _contents(run, ratings, provenance, people)
     page |= {"name": publishing.title, "intro": rendered_intro(publishing.intro)}
     copies = Copies(run, out)

@@ -7,8 +7,7 @@ import pandas as pd
 
 from evals.rating.statistics.estimates import score_means
 from evals.rating.statistics.intervals import Estimate, Numbers, bootstrap_estimate
-
-_PAIR = ["prompt", "system_a", "system_b"]
+from evals.voting.judgements import PAIR
 
 
 def krippendorff_alpha(coincidences: Numbers) -> Numbers:
@@ -65,7 +64,7 @@ def voters_alpha(judged: pd.DataFrame, seed: int) -> Estimate:
         Of the bootstrap.
     """
     counts = judged.pivot_table(
-        index=_PAIR, columns="preference", values="voter", aggfunc="size", fill_value=0, observed=True
+        index=PAIR, columns="preference", values="voter", aggfunc="size", fill_value=0, observed=True
     )
     coincidences = coincidences_of(counts.to_numpy(np.float64))
     prompts = counts.index.get_level_values("prompt")
@@ -90,7 +89,7 @@ def one_voter_with_others(judged: pd.DataFrame, seed: int) -> Estimate:
     judged, seed
         As for `voters_alpha`.
     """
-    pairs = judged.groupby(_PAIR)["preference"]
+    pairs = judged.groupby(PAIR)["preference"]
     others = pairs.transform("sum") - judged["preference"] - (pairs.transform("size") - 1) / 2
     agrees = np.sign(others) * np.sign(judged["preference"] - 0.5)
     return share_of_prompts(agrees[agrees != 0].gt(0).astype(float), judged["prompt"], seed)

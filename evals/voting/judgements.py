@@ -18,6 +18,9 @@ Of 12 checks, whoever clicks at random fails half, and more than a fifth in 98 %
 answers does so in 0.5 %.
 """
 
+PAIR = ["prompt", "system_a", "system_b"]
+"""The columns of `judgements` that name a pair of a row."""
+
 
 class Voter(TypedDict):
     """One voter: votes on pairs, checks, how many of them failed, and whether the votes are left out for it."""

@@ -14,9 +14,9 @@ from evals.rating.comparison import number_or_none
 from evals.rating.statistics.intervals import MIN_PROMPTS, Estimate, Numbers, bootstrap_estimate
 from evals.voting.agreement import share_of_prompts
 from evals.voting.clusters import more_prompts
+from evals.voting.judgements import PAIR
 from metrics.catalogue import METRICS
 
-_PAIR = ["prompt", "system_a", "system_b"]
 _SPECS = {spec.id: spec for spec in METRICS}
 
 
@@ -73,7 +73,7 @@ def leads_of_metrics(judged: pd.DataFrame, scores: pd.DataFrame, suite: str) -> 
 
     A metric's lead is NaN where it has no value for one of the two. Parameters as for `metrics_against_people`.
     """
-    pairs = judged.groupby(_PAIR).agg(
+    pairs = judged.groupby(PAIR).agg(
         lead=("preference", "mean"), samples_a=("samples_a", "first"), samples_b=("samples_b", "first")
     )
     pairs = pairs.assign(lead=pairs["lead"] - 0.5).reset_index()

@@ -12,11 +12,12 @@ import pandas as pd
 from evals.files.yaml_files import suggestion
 from evals.rating.stars.document import star_rows
 from evals.rating.stars.duplicate_prompts import merge_duplicate_prompts
+from evals.rating.stars.table import suite_of
 from evals.run import Run
 from evals.voting.questions import Question, question_of
 
 MOST_PICTURES = 6
-"""So many shots of a sequence, or repeats of a prompt, are shown as one side at most."""
+"""So many repeats of a prompt are shown as one side at most; of a sequence all shots are, as its metrics take them."""
 
 
 class VotingError(ValueError):
@@ -78,8 +79,9 @@ def voting_pairs(run: Run, rows: Collection[str] = ()) -> list[Pair]:
     VotingError
         If a row is unknown or asks nobody, or there is no pair.
     """
+    size = run.definition.size if run.definition else None
     asking = {
-        row.id: (row.suite or "", question)
+        row.id: (suite_of(row, size) or "", question)
         for row in star_rows(run.read_scores(with_details=False), run.requests, run.definition)
         if (question := question_of(row)) is not None
     }
@@ -139,7 +141,7 @@ def _shown(rows: list[dict[str, Any]], repeats: bool) -> list[dict[str, Any]]:
     first: dict[Any, dict[str, Any]] = {}
     for row in rows:
         first.setdefault(row["prompt_id"] if _is_known(row.get("sequence_id")) else None, row)
-    return list(first.values())[:MOST_PICTURES]
+    return list(first.values())
 
 
 def _prompt_ids(rows: list[dict[str, Any]]) -> list[Any]:

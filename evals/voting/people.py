@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,13 +11,14 @@ from typing_extensions import TypedDict
 from evals.rating.comparison import number_or_none
 from evals.rating.stars.bradley_terry import SystemStrength, strengths_of
 from evals.rating.stars.document import star_rows
+from evals.rating.stars.table import suite_of
 from evals.rating.statistics.bradley_terry import strengths_of_outcomes
 from evals.rating.statistics.intervals import Estimate
 from evals.run import Run
 from evals.voting.agreement import one_voter_with_others, voters_alpha
-from evals.voting.clusters import MIN_VOTERS, clustered_share, more_prompts
+from evals.voting.clusters import clustered_share, more_prompts
 from evals.voting.fitting import FittedWeights, fit_weights
-from evals.voting.judgements import MIN_CHECKS, Voter, judgements, screen_voters
+from evals.voting.judgements import PAIR, Voter, judgements, screen_voters
 from evals.voting.metrics import MetricAgainstPeople, metrics_against_people
 from evals.voting.store import read_votes
 
@@ -77,8 +77,10 @@ class People(TypedDict):
     fitted: list[FittedWeights]
 
 
-def rate_people(run: Run, seed: int = 0, fit: bool = False) -> People | None:
+def rate_people(run: Run, seed: int = 0, fit: bool = False, systems: Collection[str] | None = None) -> People | None:
     """Return what the votes of a run say, None where nobody has voted; ``fit`` asks for weights fitted to them.
+
+    Of ``systems`` only votes between two of them count, where any are named.
 
     Raises
     ------
@@ -92,8 +94,9 @@ def rate_people(run: Run, seed: int = 0, fit: bool = False) -> People | None:
     rows = {row.id: row for row in star_rows(scores, run.requests, run.definition)}
     titles = {row_id: row.title for row_id, row in rows.items()}
     primary = {row_id: list(row.metrics) for row_id, row in rows.items()}
-    suites = {row_id: row.suite or "" for row_id, row in rows.items()}
-    return people_of(votes, run.samples["system"], scores, suites, titles, primary, seed, fit)
+    size = run.definition.size if run.definition else None
+    suites = {row_id: suite_of(row, size) or "" for row_id, row in rows.items()}
+    return people_of(votes, run.samples["system"], scores, suites, titles, primary, seed, fit, systems)
 
 
 def people_of(
@@ -105,6 +108,7 @@ def people_of(
     primary: Mapping[str, Sequence[str]] | None = None,
     seed: int = 0,
     fit: bool = False,
+    chosen: Collection[str] | None = None,
 ) -> People:
     """Return what votes say, from tables alone.
 
@@ -122,9 +126,16 @@ def people_of(
         Of the bootstraps, and of the folds of a fit.
     fit
         Whether weights are fitted to the votes (`evals.voting.fitting.fit_weights`).
+    chosen
+        The systems between which votes count, all if None; voters who voted on none of these are not told of.
     """
     voters = screen_voters(votes)
     counted = judgements(votes, systems, voters)
+    n_elsewhere = sum(voter["n_votes"] for voter in voters if not voter["left_out"]) - len(counted)
+    if chosen is not None:
+        counted = counted[counted[["system_a", "system_b"]].isin(list(chosen)).all(axis=1)]
+        names = set(counted["voter"])
+        voters = [voter for voter in voters if voter["left_out"] or voter["voter"] in names]
     rows = [
         _row(str(row_id), judged, scores, suites.get(str(row_id), ""), titles or {}, primary or {}, seed)
         for (row_id, _), judged in counted.groupby(["row", "question"], sort=False)
@@ -132,31 +143,7 @@ def people_of(
     order = list(titles or suites)
     rows.sort(key=lambda row: order.index(row["row"]) if row["row"] in order else len(order))
     fitted = fit_weights(counted, scores, suites, primary or {}, seed) if fit else []
-    n_given = sum(voter["n_votes"] for voter in voters if not voter["left_out"])
-    return People(n_votes=len(counted), n_elsewhere=n_given - len(counted), voters=voters, rows=rows, fitted=fitted)
-
-
-def notes(people: People, name: Literal["row", "title"] = "row") -> list[str]:
-    """Return what must be known before the figures are: how many votes count, which do not, and what few voters say.
-
-    Rows are named by their id, or by their ``title``.
-    """
-    counted = [voter for voter in people["voters"] if not voter["left_out"]]
-    n_left_out = len(people["voters"]) - len(counted)
-    n_unchecked = sum(voter["n_checks"] < MIN_CHECKS for voter in counted)
-    said = [f"{_several(people['n_votes'], 'vote')} of {_several(len(counted), 'voter')}"]
-    said += [f"{n_left_out} left out, who failed the checks"] * bool(n_left_out)
-    said += [f"{n_unchecked} with fewer than {MIN_CHECKS} checks, too few to be judged by"] * bool(n_unchecked)
-    said += [f"{people['n_elsewhere']} more are on pictures that this run does not have"] * bool(people["n_elsewhere"])
-    few = [row[name] for row in people["rows"] if row["n_voters"] < MIN_VOTERS]
-    return [
-        "; ".join(said) + ".",
-        *[f"Fewer than {MIN_VOTERS} voters, so intervals say nothing of other people: {', '.join(few)}."] * bool(few),
-    ]
-
-
-def _several(n: int, noun: str) -> str:
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+    return People(n_votes=len(counted), n_elsewhere=n_elsewhere, voters=voters, rows=rows, fitted=fitted)
 
 
 def _row(
@@ -210,7 +197,7 @@ def _strengths(judged: pd.DataFrame, systems: Sequence[str], seed: int) -> tuple
     prompts, n_prompts = pd.factorize(judged["prompt"])[0], judged["prompt"].nunique()
     wins = np.zeros((n_prompts, len(systems), len(systems)))
     ties = wins.copy()
-    weights = 1 / judged.groupby(["prompt", "system_a", "system_b"])["preference"].transform("size")
+    weights = 1 / judged.groupby(PAIR)["preference"].transform("size")
     a, b = (judged[name].map(place).to_numpy() for name in ("system_a", "system_b"))
     for p, i, j, preference, weight in zip(prompts, a, b, judged["preference"], weights, strict=True):
         if preference == 0.5:

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 from evals.definition import StarRow
 from evals.files.yaml_files import suggestion
 from evals.rating.drift.changes import Drift, DriftError, MetricDrift
+from evals.rating.stars.table import suite_of
 from metrics.catalogue import METRICS
 from metrics.operations import OPERATIONS
 
@@ -39,7 +40,7 @@ def chosen_rows(names: Sequence[str], rows: Iterable[StarRow]) -> dict[str, Chos
             raise DriftError(f"--rows: {name!r} is computed or declared; only measured rows can be compared")
         if name in by_id:
             row = by_id[name]
-            suites = [row.suite, *([f"{row.suite}@{row.size}"] if row.size else [])]
+            suites = {row.suite, suite_of(row, None)}  # at the eval's own size, or at another
             chosen[name] = frozenset((suite, metric) for suite in suites for metric in row.metrics)
         elif name in metrics:
             chosen[name] = frozenset({(None, name)})

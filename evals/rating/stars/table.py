@@ -156,9 +156,9 @@ def rate_rows(rows: Sequence[StarRow], inputs: RatingInputs, seed: int = 0) -> l
     return rated
 
 
-def _suite_of(row: StarRow, inputs: RatingInputs) -> str | None:
-    """Return the suite as its pictures have it: one of another size than the eval's is a suite of its own."""
-    return f"{row.suite}@{row.size}" if row.suite and row.size and row.size != inputs.size else row.suite
+def suite_of(row: StarRow, size: str | None) -> str | None:
+    """Return a row's suite as its pictures have it: one of another size than the eval's is a suite of its own."""
+    return f"{row.suite}@{row.size}" if row.suite and row.size and row.size != size else row.suite
 
 
 def _table_row(
@@ -186,7 +186,7 @@ def _table_row(
 
 
 def _measured(row: StarRow, inputs: RatingInputs, seed: int) -> RatedRow:
-    suite = str(_suite_of(row, inputs))
+    suite = str(suite_of(row, inputs.size))
     of_suite = inputs.measurements["suite"] == suite
     without_effect = systems_without_seed_effect(inputs.controls, suite)
     measurements, is_target = inputs.measurements[of_suite], inputs.measurements[of_suite]["control"].isna()
@@ -285,7 +285,7 @@ def _samples_behind(targets: pd.DataFrame, scores: pd.DataFrame, metrics: set[st
 def _computed(row: StarRow, inputs: RatingInputs, seed: int) -> RatedRow:
     computed, size = str(row.computed), row.size or inputs.size
     scale = LOG_SCALES[computed]
-    suite = _suite_of(row, inputs)
+    suite = suite_of(row, inputs.size)
     result = _table_row(row, "computed", suite, scale.unit, size=size)
     if inputs.requests is None:
         result["problem"] = "the run does not tell its requests, so neither time nor money is known"

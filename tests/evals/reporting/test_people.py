@@ -5,7 +5,7 @@ import json
 import pytest
 
 from evals.reporting import write_report
-from evals.reporting.people import people_lines
+from evals.reporting.people import notes, people_lines
 from evals.run import Run
 from evals.voting.people import rate_people
 from evals.voting.votes import write_votes
@@ -45,6 +45,21 @@ def test_two_questions_about_a_row_stand_in_one_line_and_systems_that_are_left_o
     assert people_lines(twice, [FLUX], ["precise"]).by_row == {
         "precise": "flux-2-pro 100% (68–100); asked “Whose light?” flux-2-pro 100% (68–100)"
     }
+
+
+def test_a_page_of_some_systems_tells_only_of_votes_between_these(run):
+    assert rate_people(run, systems=[FLUX, BANANA]) == rate_people(run)
+    nothing = rate_people(run, systems=[FLUX, "other@x"])
+    assert (nothing["n_votes"], nothing["rows"], nothing["voters"]) == (0, [], [])
+    assert people_lines(nothing, [FLUX, "other@x"], []).notes == ()
+    assert people_lines(rate_people(run), ["other@x"], []).by_row == {}
+
+
+def test_a_row_that_was_asked_two_questions_is_named_once_among_those_of_few_voters(run):
+    people = rate_people(run)
+    gone = people["rows"][1]
+    *_, few = notes(people | {"rows": [gone, gone | {"question": "Whose light?"}]})
+    assert few.endswith("of other people: gone.")
 
 
 def test_a_run_without_votes_says_nothing_of_people(tmp_path):

@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from evals.reporting.people import notes
 from evals.voting.agreement import coincidences_of, krippendorff_alpha, one_voter_with_others, voters_alpha
 from evals.voting.clusters import clustered_share, more_prompts
 from evals.voting.judgements import judgements, screen_voters
 from evals.voting.pairs import Pair, Side
-from evals.voting.people import notes, people_of
+from evals.voting.people import people_of
 from evals.voting.questions import Question
 from evals.voting.store import VoteStore, read_votes
 

@@ -3,14 +3,17 @@
 import contextlib
 import sqlite3
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
 
+from evals.definition import StarRow
 from evals.imageset.tables import TableError
 from evals.run import Run
 from evals.voting.importing import read_votes_csv
 from evals.voting.pairs import VotingError, voting_pairs
+from evals.voting.people import rate_people
 from evals.voting.questions import Question
 from evals.voting.store import VoteStore, read_votes
 from evals.voting.votes import voter_name, write_votes
@@ -53,7 +56,7 @@ def test_series_with_other_shots_are_no_pair(tmp_path):
         | {"system": system, "suite": "faces", "prompt_id": f"{sequence}-{shot}", "sequence_id": sequence, "shot": shot}
         for sequence in ("robin", "alex")
         for system in SYSTEMS
-        for shot in (shots[system] if sequence == "robin" else (1, 2))
+        for shot in (shots[system] if sequence == "robin" else range(1, 9))
     ]
     scores = [
         {"system": system, "suite": "faces", "prompt_id": f"{sequence}-1", "sequence_id": sequence, "value": 0.5}
@@ -62,7 +65,31 @@ def test_series_with_other_shots_are_no_pair(tmp_path):
         for sequence in ("robin", "alex")
     ]
     (pair,) = voting_pairs(Run(write_run(tmp_path / "run", samples, scores)))
-    assert pair.prompt_id == "alex"
+    assert (pair.prompt_id, len(pair.first.samples)) == ("alex", 8)  # a metric of the whole series is of all shots
+
+
+def test_a_row_of_another_size_asks_about_its_own_pictures_and_metrics_are_held_against_votes_on_these(tmp_path):
+    sizes = {"signs": "small", "signs@4K": "large"}
+    samples = [
+        {"sample_id": f"{name}-{system}-{n}", "file_name": f"{name}-{system}-{n}.png", "prompt": "A sign"}
+        | {"system": system, "suite": suite, "prompt_id": f"p{n}"}
+        for suite, name in sizes.items() for system in SYSTEMS for n in range(2)
+    ]  # fmt: skip
+    scores = [
+        {key: one[key] for key in ("system", "suite", "prompt_id")}
+        | {"metric": "text.cer", "subject": [one["sample_id"]], "value": float(one["system"] == SYSTEMS[0])}
+        for one in samples
+    ]
+    folder = write_run(tmp_path / "run", samples, scores)
+    run, rows = Run(folder), [{"id": "small"}, {"id": "large", "size": "4K"}]
+    rows = tuple(StarRow(title="Text", suite="signs", metrics={"text.cer": 1}, **row) for row in rows)
+    run.definition = SimpleNamespace(size="1K", rows=rows)
+    assert {(pair.row, pair.first.samples[0].split("-")[0]) for pair in voting_pairs(run)} == {
+        ("small", "small"), ("large", "large")
+    }  # fmt: skip
+    write_votes(folder, votes_for(folder, *SYSTEMS, "large", "signs@4K", ["heron"]))
+    (row,) = rate_people(run)["rows"]
+    assert [(one["metric"], one["n_pairs"]) for one in row["metrics"]] == [("text.cer", 2)]
 
 
 def test_an_answer_counts_once_and_is_in_the_table_after_the_end(run, pairs):
