@@ -26,23 +26,24 @@ def print_people(people: People, systems: Sequence[str], verbose: bool = False) 
 
     labels = system_labels(systems)
     headings = ["people say", *labels.values(), "a voter", "metrics"]
-    people = {**people, "rows": _told_apart(people["rows"])}
+    names = _told_apart(people["rows"])
+    people = {**people, "rows": [{**row, "row": name} for row, name in zip(people["rows"], names, strict=True)]}
     rows = [[row["row"], *_cells(row, labels)] for row in people["rows"]]
     print_lines([""])
     if rows:
         print_table("", headings, rows, right=headings[1:], box=None, padding=(0, 2, 0, 0), pad_edge=False)
     print_lines([*notes(people), *[f"{LEGEND} {_LEGEND}"] * bool(rows)])
-    print_lines(map(_fitted, people["fitted"]))
+    print_lines(map(_fitted, people["fitted"], _told_apart(people["fitted"])))
     if verbose and rows:
         _print_details(people)
     if verbose:
         _print_voters(people)
 
 
-def _told_apart(rows: Sequence[PeopleRow]) -> list[PeopleRow]:
-    """Return the rows with the question in the name of those that were asked about in several ways."""
+def _told_apart(rows: Sequence[PeopleRow | FittedWeights]) -> list[str]:
+    """Return the names of rows, with the question in those that were asked about in several ways."""
     times = Counter(row["row"] for row in rows)
-    return [{**row, "row": f"{row['row']}: {row['question']}"} if times[row["row"]] > 1 else row for row in rows]
+    return [f"{row['row']}: {row['question']}" if times[row["row"]] > 1 else row["row"] for row in rows]
 
 
 def _cells(row: PeopleRow, labels: Mapping[str, str]) -> Iterator[str]:
@@ -105,16 +106,17 @@ def _print_voters(people: People) -> None:
     print_table("Voters", ["voter", "votes", "checks", "failed", ""], voters)
 
 
-def _fitted(fit: FittedWeights) -> str:
+def _fitted(fit: FittedWeights, name: str) -> str:
     if fit["reason"] is not None or fit["equal"] is None or fit["fitted"] is None or fit["gain"] is None:
-        return f"weights of {fit['row']}: not fitted; {fit['reason']}"
-    weights = ", ".join(f"{name} {weight:.2f}" for name, weight in fit["weights"].items())
+        return f"weights of {name}: not fitted; {fit['reason']}"
+    weights = ", ".join(f"{metric} {weight:.2f}" for metric, weight in fit["weights"].items())
     interval = ""
     if fit["low"] is not None and fit["high"] is not None:
         interval = f" ({100 * fit['low']:+.0f} to {100 * fit['high']:+.0f})"
     return (
-        f"weights of {fit['row']}: {weights}; on prompts left out of the fit they prefer what people prefer in "
-        f"{100 * fit['fitted']:.0f}%, equal weights in {100 * fit['equal']:.0f}%: {100 * fit['gain']:+.0f} points"
+        f"weights of {name}: {weights}, per standard deviation of a metric's lead; on prompts left out of the fit they "
+        f"prefer what people prefer in {100 * fit['fitted']:.0f}%, equal weights in "
+        f"{100 * fit['equal']:.0f}%: {100 * fit['gain']:+.0f} points"
         f"{interval}"
     )
 

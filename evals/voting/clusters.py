@@ -39,8 +39,8 @@ def clustered_share(values: Numbers, prompts: npt.NDArray[np.intp], voters: npt.
     In simulations of 12 and 24 prompts with three to six voters it held the truth in 93 to 99 % of runs, however much
     these differ, and where each saw half of the prompts (``pytest -s tests/evals/voting/test_people.py -k covers``
     shows some). Of fewer than `MIN_VOTERS` the interval is over
-    prompts alone, and says nothing of other voters. Where all votes on all prompts are the same there is no variance,
-    and the interval is Wilson's over prompts. Below 5 prompts there is none.
+    prompts alone, and says nothing of other voters. Where no prompt, nor voter in as far as these count, differs from
+    another in the mean there is no variance, and the interval is Wilson's over prompts. Below 5 prompts there is none.
     """
     n_prompts, n_voters = int(prompts.max()) + 1, int(voters.max()) + 1
     weights = 1 / (n_prompts * np.bincount(prompts)[prompts])

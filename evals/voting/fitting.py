@@ -21,13 +21,15 @@ _RIDGE = 1.0
 
 
 class FittedWeights(TypedDict):
-    """Weights of the metrics of one row, as shares of 1 of leads in standard deviations, and what they are worth.
+    """Weights of the metrics of one row, asked one question, and what they are worth.
 
+    They are shares of 1 of leads in standard deviations: not of places on the scales, as those of the eval are.
     ``equal`` and ``fitted`` are how often each weighting prefers what people prefer, on prompts left out of the fit;
     ``gain`` is the second less the first, with its interval over prompts. ``reason`` says why there is no fit.
     """
 
     row: str
+    question: str
     weights: dict[str, float]
     n_prompts: int
     equal: float | None
@@ -61,19 +63,20 @@ def fit_weights(
         Of the folds.
     """
     return [
-        _fit(str(row), rows, scores, suites[str(row)], list(primary[str(row)]), seed)
-        for (row, _), rows in judged.groupby(["row", "question"], sort=False)
+        _fit(str(row), str(question), rows, scores, suites[str(row)], list(primary[str(row)]), seed)
+        for (row, question), rows in judged.groupby(["row", "question"], sort=False)
         if len(primary.get(str(row), ())) > 1
     ]
 
 
 def _fit(
-    row: str, judged: pd.DataFrame, scores: pd.DataFrame, suite: str, metrics: Sequence[str], seed: int
+    row: str, question: str, judged: pd.DataFrame, scores: pd.DataFrame, suite: str, metrics: Sequence[str], seed: int
 ) -> FittedWeights:
     pairs, leads = leads_of_metrics(judged, scores, suite)
     nothing = FittedWeights(
-        row=row, weights={}, n_prompts=0, equal=None, fitted=None, gain=None, low=None, high=None, reason=None
-    )
+        row=row, question=question, weights={}, n_prompts=0,
+        equal=None, fitted=None, gain=None, low=None, high=None, reason=None,
+    )  # fmt: skip
     if missing := [name for name in metrics if name not in leads]:
         return nothing | {"reason": f"{missing[0]} has no value on the pictures that were voted on"}
     table = np.column_stack([leads[name] for name in metrics])
@@ -87,20 +90,24 @@ def _fit(
             "reason": f"{MIN_FITTED} prompts are needed on which people lean to a side",
         }
     table, side = table[known], side[known]
-    spreads = np.sqrt((table**2).mean(axis=0))
-    table = table / np.where(spreads > 0, spreads, 1.0)
+    weights = _weights(table / _spreads(table), side)
+    if not weights.any():
+        return nothing | {"n_prompts": n_prompts, "reason": "no metric leans to the side that people lean to"}
     fold_of_prompt = np.random.default_rng(seed).permutation(n_prompts) % FOLDS
     folds = fold_of_prompt[prompts]
-    held_out = np.zeros(len(side))
+    equal, fitted = np.zeros((2, len(side)))
     for fold in range(FOLDS):
-        held_out[folds == fold] = table[folds == fold] @ _weights(table[folds != fold], side[folds != fold])
-    right = pd.DataFrame({"equal": _right(table.sum(axis=1), side), "fitted": _right(held_out, side)})
+        is_held_out = folds == fold
+        in_spreads = table / _spreads(table[~is_held_out])
+        equal[is_held_out] = in_spreads[is_held_out].sum(axis=1)
+        fitted[is_held_out] = in_spreads[is_held_out] @ _weights(in_spreads[~is_held_out], side[~is_held_out])
+    right = pd.DataFrame({"equal": _right(equal, side), "fitted": _right(fitted, side)})
     means = right.groupby(prompts).mean()
     (gain,) = estimate_differences((means["fitted"] - means["equal"]).to_numpy(np.float64)[:, None])
-    weights = _weights(table, side)
     return FittedWeights(
         row=row,
-        weights=dict(zip(metrics, (weights / max(weights.sum(), 1e-12)).tolist(), strict=True)),
+        question=question,
+        weights=dict(zip(metrics, (weights / weights.sum()).tolist(), strict=True)),
         n_prompts=n_prompts,
         equal=float(means["equal"].mean()),
         fitted=float(means["fitted"].mean()),
@@ -109,6 +116,11 @@ def _fit(
         high=number_or_none(gain.high),
         reason=None,
     )
+
+
+def _spreads(table: Numbers) -> Numbers:
+    spreads = np.sqrt((table**2).mean(axis=0))
+    return np.where(spreads > 0, spreads, 1.0)
 
 
 def _weights(table: Numbers, side: Numbers) -> Numbers:

@@ -18,7 +18,7 @@ def voted_run(tmp_path, n_prompts=8, edits=0):
         for n in range(8):
             answer = "right" if (voter, n) == ("tern", 3) else "left"
             lines.append(f"{voter},signs:text,signs-id-{n},{','.join(SYSTEMS)},{answer}")
-    lines += [f"heron,retouching:editing,retouching-id-{n},{','.join(SYSTEMS)},left" for n in range(edits)]
+    lines += [f"heron,retouching:editing,retouching-id-{n},{','.join(SYSTEMS)},right" for n in range(edits)]
     (tmp_path / "votes.csv").write_text("\n".join(lines))
     assert call("vote", folder, "--import", tmp_path / "votes.csv").exit_code == 0
     return folder
@@ -85,7 +85,7 @@ def test_a_notebook_shows_and_draws_it(run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("n_prompts", "says"), [(8, "not fitted; 20 prompts are needed"), (24, "equal weights in 0%: +")]
+    ("n_prompts", "says"), [(8, "not fitted; 20 prompts are needed"), (24, "equal weights in 100%: +0 points")]
 )
 def test_weights_are_fitted_on_request_alone(n_prompts, says, tmp_path):
     folder = voted_run(tmp_path, n_prompts, edits=n_prompts)

@@ -49,6 +49,22 @@ def test_no_weight_is_below_zero():
     assert fit(100, [1.0, -0.5])["weights"]["editing.preserved"] == 0
 
 
+def test_where_every_metric_opposes_people_there_is_a_reason_and_no_fit():
+    one = fit(100, [-1.0, -1.0])
+    assert (one["weights"], one["reason"]) == ({}, "no metric leans to the side that people lean to")
+
+
+def test_a_prompt_has_no_say_in_the_spread_by_which_it_is_judged():
+    judged, scores = votes_and_scores(60, np.array([1.0, 0.0]))
+    # So far apart on one prompt that beside it all other leads of the metric that nobody follows are as good as none.
+    is_far = scores["subject"].str[0].eq("a0") & scores["metric"].eq(METRICS[1])
+    far = scores.assign(value=scores["value"].mask(is_far, scores["value"] + 1e6))
+    (one,) = fit_weights(judged, far, {"edits": "s"}, {"edits": METRICS}, seed=0)
+    # The prompts that are held out with it are weighed without it: there both metrics still have a say.
+    assert one["gain"] > 0
+    assert one["question"] == "Which?"
+
+
 def test_few_prompts_or_a_metric_without_values_give_a_reason_and_no_fit():
     assert fit(MIN_FITTED - 1, [1.0, 1.0])["reason"].startswith(f"{MIN_FITTED} prompts are needed")
     judged, scores = votes_and_scores(30, np.array([1.0, 1.0]))
