@@ -12,6 +12,11 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 
+both_views = pytest.mark.parametrize(
+    ("window", "dark"), [(DESKTOP, False), (PHONE, True)], ids=["desktop-light", "phone-dark"]
+)
+"""Layout depends on the window alone and colours on the theme alone, so two views show all of both."""
+
 
 @dataclass
 class Opened:

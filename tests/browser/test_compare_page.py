@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from evals.cli.main import main
-from tests.browser.conftest import DESKTOP, PHONE
+from tests.browser.conftest import both_views
 from tests.synthetic_run import write_synthetic_run
 
 pytestmark = pytest.mark.browser
@@ -18,8 +18,7 @@ def page(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("window", [DESKTOP, PHONE], ids=["desktop", "phone"])
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@both_views
 def test_it_is_read_without_barriers_cuts_and_requests(opened, page, window, dark):
     shown = opened(page, window, dark)
     assert (shown.violations(), shown.outside, shown.errors) == ([], [], [])

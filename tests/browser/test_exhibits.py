@@ -6,7 +6,7 @@ import pytest
 
 from evals.reporting import write_report
 from evals.run import Run
-from tests.browser.conftest import DESKTOP, PHONE
+from tests.browser.conftest import both_views
 from tests.synthetic_run import BANANA, write_synthetic_run
 
 pytestmark = pytest.mark.browser
@@ -22,8 +22,7 @@ def out(tmp_path_factory):
     return write_report(Run(write_synthetic_run(folder / "run", prompts=8)), folder / "report").parent
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("window", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@both_views
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_has_no_errors_requests_cut_or_barriers(opened, out, name, window, dark):
     shown = opened(out / name, window, dark)

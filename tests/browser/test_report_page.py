@@ -8,7 +8,7 @@ import pytest
 from evals.definition import read_definition
 from evals.reporting import write_report
 from evals.run import Run
-from tests.browser.conftest import DESKTOP, PHONE
+from tests.browser.conftest import both_views
 from tests.synthetic_run import write_synthetic_run
 
 pytestmark = pytest.mark.browser
@@ -31,8 +31,7 @@ def rehearsal(tmp_path_factory) -> Path:
     return write_report(Run(write_synthetic_run(folder / "run", 8, systems=systems, simulated=True)), folder / "out")
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("window", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@both_views
 def test_the_page_opens_without_errors_requests_cuts_or_barriers(opened, demo_run, window, dark):
     shown = opened(demo_run / "report/index.html", window, dark)
     assert (shown.outside, shown.errors, shown.violations()) == ([], [], [])

@@ -14,7 +14,7 @@ from evals.suites.edit_scenes import draw_edited, draw_source
 from evals.suites.references import edit_mask
 from evals.suites.suite import read_suite
 
-SIDE = 256
+SIDE, N = 256, 8
 SYSTEMS = ("first@demo", "second@demo")
 WRONG_EDITS = ("source@demo", "fills@demo", "greys@demo", "wrong@demo")
 
@@ -31,7 +31,7 @@ def image_set(tmp_path):
     """Two systems that draw what was asked, and some that exchange pictures, hand them back or fill their masks."""
     folder, samples = tmp_path / "set", []
     (folder / "given").mkdir(parents=True)
-    scenes, edits = read_suite("demo-precise").items, read_suite("demo-editing").items
+    scenes, edits = read_suite("demo-precise").items[:N], read_suite("demo-editing").items[:N]
     for n, item in enumerate(scenes):
         facts = {"suite": "scenes", "prompt_id": item.id, "prompt": item.prompt}
         for system, tint in zip(SYSTEMS, read_definition("demo").simulated, strict=True):
