@@ -41,11 +41,12 @@ def report(
 
     doing("writing the page")
     from evals import load_run
+    from evals.imageset.contract import REPORT
     from evals.reporting import write_report
     from evals.reporting.publishing import Publishing, read_intro
 
     publishing = Publishing(title, read_intro(intro) if intro else "", public)
-    page = write_report(load_run(run), out or run / "report", prompts_per_suite, systems, weights, publishing)
+    page = write_report(load_run(run), out or run / REPORT, prompts_per_suite, systems, weights, publishing)
     if json_wanted:
         print_json({"report": str(page)})
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import re
@@ -15,7 +16,11 @@ from typing import Any
 from evals.files.atomic_files import staged_path, write_atomically
 
 _AT_ONCE = 16
-_KNOWN = ".fetched.json"
+_INDEX = ".fetched"
+"""Where copies are kept, and no copy: what the files in each of their folders were when they were fetched or written.
+
+No name that storage lists leads there, and those kept there are compared with names, never followed.
+"""
 
 
 class AddressError(ValueError):
@@ -106,56 +111,76 @@ class FolderCopy:
         self.address = address.rstrip("/")
         self.path = copy_path(self.address)
         self.path.mkdir(parents=True, exist_ok=True)
+        self._root = copies_folder()
         self._files = _Files(self.address)
-        self._listed: dict[str, dict[str, str]] = {}
+        self._listed: dict[str, dict[str, str | None]] = {}
 
-    def entries(self, parent: str) -> Mapping[str, str]:
-        """Return the names of the files in a folder below the address, and for each what changes when it does."""
+    def entries(self, parent: str) -> Mapping[str, str | None]:
+        """Return the names of the files in a folder below the address, and for each its `identity`."""
         if parent not in self._listed:
             self._listed[parent] = self._files.entries(parent)
         return self._listed[parent]
 
     def identity(self, name: str) -> str | None:
-        """Return what changes when a file does, None where there is no such file."""
+        """Return what changes when a file does; None where there is no such file, or its storage tells nothing."""
         parent, _, base = name.rpartition("/")
         return self.entries(parent).get(base)
 
-    def fetch(self, *names: str) -> None:
-        """Bring files, and all files of folders, up to date; what is not there any more is taken away here too."""
+    def fetch(self, *names: str, keep_changes: bool = False) -> None:
+        """Bring files, and all files of folders, up to date; what is not there any more is taken away here too.
+
+        With ``keep_changes``, files that were changed or made here since stay as they are, until they are uploaded.
+        """
         there = self._files.below(names)
-        known = self._known()
-        for name in known.keys() - there.keys():
-            if any(name == each or name.startswith(f"{each}/") for each in names):
-                (self.path / name).unlink(missing_ok=True)
-        self._fetch(there, known)
+        here = self._here(names)
+        known = self._known({*here, *there})
+        kept = {name for name in here if keep_changes and self._is_changed(name, known)}
+        for name in (known.keys() & {*here}) - there.keys() - kept:
+            (self.path / name).unlink(missing_ok=True)
+        self._fetch({name: identity for name, identity in there.items() if name not in kept}, known)
 
     def fetch_files(self, names: Iterable[str]) -> None:
         """Bring files up to date by what their folders list."""
-        identities = ((name, self.identity(name)) for name in names)
-        self._fetch({name: identity for name, identity in identities if identity is not None}, self._known())
+        split = ((name, *name.rpartition("/")[::2]) for name in names)
+        there = {name: self.identity(name) for name, parent, base in split if base in self.entries(parent)}
+        self._fetch(there, self._known(there))
 
-    def _fetch(self, there: Mapping[str, str], known: Mapping[str, list[Any]]) -> None:
-        changed = [name for name, identity in there.items() if known.get(name) != [identity, *self._facts(name)]]
+    def _fetch(self, there: Mapping[str, str | None], known: Mapping[str, list[Any]]) -> None:
+        changed = [
+            name
+            for name, identity in there.items()
+            if identity is None or known.get(name) != [identity, *self._facts(name)]
+        ]
+        # First without facts: where this is cut off, what came was not changed here.
+        self._note({name: [None] for name in changed})
         self._files.download(changed, self.path)
-        self._note({name: there[name] for name in changed})
+        self._note({name: [there[name], *self._facts(name)] for name in changed})
 
-    def upload(self, last: str, leave_out: Iterable[str] = ()) -> list[str]:
-        """Write back every file that is new or changed here, ``last`` after all others, and return their names.
+    def upload(self, last: str, names: Iterable[str]) -> list[str]:
+        """Write back what is new or changed here of files and folders, ``last`` after the others; return their names.
 
-        ``last`` says that the folder is whole; while the others are written it is not there. Folders to ``leave_out``
-        and hidden files stay here.
+        ``last`` says that the folder is whole; while the others are written it is not there. Hidden files stay here.
         """
-        known, apart = self._known(), {*leave_out}
-        here = (path.relative_to(self.path) for path in sorted(self.path.rglob("*")) if path.is_file())
-        names = [each.as_posix() for each in here if each.parts[0] not in apart and not each.name.startswith(".")]
-        changed = [name for name in names if known.get(name, [])[1:] != self._facts(name)]
-        changed.sort(key=lambda name: name == last)
+        here = [name for name in self._here(names) if not name.rpartition("/")[2].startswith(".")]
+        known = self._known(here)
+        changed = sorted((name for name in here if self._is_changed(name, known)), key=lambda name: name == last)
         if last in changed:
             self._files.remove(last)
         self._files.upload(changed, self.path, last)
         self._listed.clear()
-        self._note({name: self.identity(name) or "" for name in changed})
+        self._note({name: [self.identity(name), *self._facts(name)] for name in changed})
         return changed
+
+    def _here(self, names: Iterable[str]) -> list[str]:
+        """Return the files here that some names, of files or folders, stand for."""
+        places = [self.path / name for name in names]
+        below = (path for place in places for path in ([place] if place.is_file() else sorted(place.rglob("*"))))
+        return [path.relative_to(self.path).as_posix() for path in below if path.is_file()]
+
+    def _is_changed(self, name: str, known: Mapping[str, list[Any]]) -> bool:
+        """Tell whether a file was made or changed here since it was fetched or uploaded."""
+        noted = known.get(name)
+        return noted is None or (len(noted) > 1 and noted[1:] != self._facts(name))
 
     def _facts(self, name: str) -> list[int]:
         with contextlib.suppress(OSError):
@@ -163,15 +188,41 @@ class FolderCopy:
             return [facts.st_size, facts.st_mtime_ns]
         return []
 
-    def _known(self) -> dict[str, list[Any]]:
-        with contextlib.suppress(OSError, ValueError):
-            known = json.loads((self.path / _KNOWN).read_text(encoding="utf-8"))
-            return known if isinstance(known, dict) else {}
-        return {}
+    def _index(self, parent: str) -> Path:
+        """Return what is known of the files in a folder; copies that lie one in the other have one of it."""
+        folder = (self.path / parent).relative_to(self._root).as_posix()
+        return self._root / _INDEX / f"{hashlib.sha256(folder.encode()).hexdigest()}.json"
 
-    def _note(self, identities: Mapping[str, str]) -> None:
-        known = self._known() | {name: [identity, *self._facts(name)] for name, identity in identities.items()}
-        write_atomically(self.path / _KNOWN, json.dumps(known).encode())
+    def _known(self, names: Iterable[str]) -> dict[str, list[Any]]:
+        """Return for names what their identity, size and time were, of those alone whose state here is known."""
+        known: dict[str, list[Any]] = {}
+        for parent, bases in _by_folder(names).items():
+            noted = _read_index(self._index(parent))
+            known |= {name: noted[base] for base, name in bases.items() if base in noted}
+        return known
+
+    def _note(self, facts: Mapping[str, list[Any]]) -> None:
+        for parent, bases in _by_folder(facts).items():
+            index = self._index(parent)
+            index.parent.mkdir(parents=True, exist_ok=True)
+            noted = _read_index(index) | {base: facts[name] for base, name in bases.items()}
+            write_atomically(index, json.dumps(noted).encode())
+
+
+def _by_folder(names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return names by the folder that they are in and by their last part."""
+    folders: dict[str, dict[str, str]] = {}
+    for name in names:
+        parent, _, base = name.rpartition("/")
+        folders.setdefault(parent, {})[base] = name
+    return folders
+
+
+def _read_index(path: Path) -> dict[str, Any]:
+    with contextlib.suppress(OSError, ValueError):
+        noted = json.loads(path.read_text(encoding="utf-8"))
+        return noted if isinstance(noted, dict) else {}
+    return {}
 
 
 class _Files:
@@ -185,7 +236,7 @@ class _Files:
             self.fs, root = fsspec.core.url_to_fs(address)
             self.root = root.rstrip("/")
 
-    def entries(self, parent: str) -> dict[str, str]:
+    def entries(self, parent: str) -> dict[str, str | None]:
         with self._with_remedy():
             try:
                 self.fs.invalidate_cache()
@@ -195,7 +246,7 @@ class _Files:
         files = ((self._name(each["name"]).rpartition("/")[2], each) for each in listed if each["type"] == "file")
         return {base: _identity(each) for base, each in files if base}
 
-    def below(self, names: Iterable[str]) -> dict[str, str]:
+    def below(self, names: Iterable[str]) -> dict[str, str | None]:
         with self._with_remedy():
             self.fs.invalidate_cache()
             found = [self.fs.find(self._remote_path(name), detail=True) for name in names]
@@ -273,11 +324,12 @@ class _Files:
             raise AddressError(f"{self.address} cannot be used ({what}); {remedy}") from error
 
 
-def _identity(facts: Mapping[str, Any]) -> str:
-    """Return what storage tells of a file that changes when the file does."""
-    marks = ("ETag", "etag", "md5Hash", "generation", "mtime", "LastModified", "last_modified", "created")
-    mark = next((str(facts[name]) for name in marks if facts.get(name)), "")
-    return f"{facts.get('size')}|{mark}"
+def _identity(facts: Mapping[str, Any]) -> str | None:
+    """Return what storage tells of a file that changes when the file does, None where it tells no such thing."""
+    marks = ("ETag", "etag", "md5Hash", "generation", "blob_id", "last_commit")
+    times = ("mtime", "LastModified", "last_modified", "created")
+    mark = next((str(facts[name]) for name in (*marks, *times) if facts.get(name)), None)
+    return f"{facts.get('size')}|{mark}" if mark else None
 
 
 def _is_plain(part: str) -> bool:

@@ -33,6 +33,12 @@ SCORES: Final = "scores.parquet"
 RATINGS: Final = "ratings.json"
 PROVENANCE: Final = "provenance.json"
 
+FEATURE_CACHE: Final = "features"
+"""What was computed for a run, so that it is not computed again."""
+
+REPORT: Final = "report"
+"""The pages of a run."""
+
 VOTES: Final = "votes.parquet"
 """The votes of people in a run folder."""
 

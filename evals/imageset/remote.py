@@ -1,34 +1,13 @@
-"""Image sets and runs at addresses such as ``s3://``: what is read of them lies in a copy on this machine."""
+"""Image sets at addresses such as ``s3://``: what is read of them lies in a copy on this machine."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from pathlib import Path
-
-from evals.files.addresses import FolderCopy, joined, path_or_address
+from evals.files.addresses import AddressError, FolderCopy, joined
 from evals.imageset.checksums import eval_of
-from evals.imageset.contract import (
-    CHECKSUMS,
-    EVAL,
-    IMAGES,
-    LEDGER,
-    METADATA,
-    PROVENANCE,
-    RATINGS,
-    REQUESTS,
-    SAMPLES,
-    SCORES,
-    SUITES,
-    VOTES,
-    VOTES_STORE,
-)
+from evals.imageset.contract import CHECKSUMS, EVAL, IMAGES, LEDGER, METADATA, REQUESTS, SUITES
 
-FEATURES = "features"
-"""The cache of a scored run."""
-
-_SET = (METADATA, REQUESTS, LEDGER, CHECKSUMS)
-_RUN = (EVAL, SUITES, SAMPLES, SCORES, PROVENANCE, RATINGS, VOTES, VOTES_STORE, FEATURES)
+TABLES = (METADATA, REQUESTS, LEDGER, CHECKSUMS)
+"""The files of an image set besides its pictures."""
 
 
 def copy_of_set(address: str) -> FolderCopy:
@@ -39,35 +18,15 @@ def copy_of_set(address: str) -> FolderCopy:
     Raises
     ------
     evals.files.addresses.AddressError
-        If the address cannot be read.
+        If the address cannot be read, or lists no image set.
     """
     copy = FolderCopy(address)
-    if METADATA not in copy.entries("") and METADATA in copy.entries(IMAGES):
+    if METADATA not in copy.entries(""):
+        if METADATA not in copy.entries(IMAGES):
+            remedy = "give the folder of an image set, in storage that lists its folders (many web servers do not)"
+            raise AddressError(f"{address} lists no {METADATA}, nor does {IMAGES} in it; {remedy}")
         copy = FolderCopy(joined(address, IMAGES))
-    copy.fetch(*_SET)
+    copy.fetch(*TABLES)
     if eval_of(copy.path):
         FolderCopy(copy.address.rpartition("/")[0]).fetch(EVAL, SUITES)
-    return copy
-
-
-@contextlib.contextmanager
-def run_on_this_machine(run: str | Path) -> Iterator[Path]:
-    """Give the folder of a run; what is new or changed in the copy of one at an address is written back at the end.
-
-    The provenance goes last, so that nobody takes a run for whole that is not. A copy stays when it cannot be written
-    back, and is written back the next time.
-    """
-    place = path_or_address(run)
-    if isinstance(place, Path):
-        yield place
-        return
-    copy = copy_of_run(place)
-    yield copy.path
-    copy.upload(PROVENANCE, leave_out=(IMAGES,))
-
-
-def copy_of_run(address: str) -> FolderCopy:
-    """Return the copy of a run with all but the pictures and reports in it."""
-    copy = FolderCopy(address)
-    copy.fetch(*_RUN, *(f"{IMAGES}/{name}" for name in _SET))
     return copy

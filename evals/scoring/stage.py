@@ -15,12 +15,13 @@ from evals.files.addresses import path_or_address
 from evals.files.atomic_files import clear_leftovers, write_atomically
 from evals.files.yaml_files import suggestion
 from evals.imageset.checksums import changed_file, eval_of
-from evals.imageset.contract import CHECKSUMS, IMAGES, METADATA, PROVENANCE, SAMPLES
+from evals.imageset.contract import CHECKSUMS, FEATURE_CACHE, IMAGES, METADATA, PROVENANCE, SAMPLES
 from evals.imageset.decoding import check_header
 from evals.imageset.imageset import ImageSet, ImageSetError, file_sha256, picture_sha256, read_image_set
 from evals.imageset.prompts import with_one_text_a_prompt
-from evals.imageset.remote import copy_of_set, run_on_this_machine
+from evals.imageset.remote import copy_of_set
 from evals.imageset.validation import Problem
+from evals.remote_run import run_on_this_machine
 from evals.run import Run, image_set_of, run_files, sealed
 from evals.scoring.decoders import Decoders, Unreadable
 from evals.scoring.encoders import choose_encoders, roles_of
@@ -143,7 +144,7 @@ def _score(
     with profile.stage("choose encoders"):
         preferred = _preferred_encoders(eval_of(image_set.folder))
         chosen = choose_encoders(roles_of(specs), encoders, device, preferred)
-    cache = FeatureCache(Path(features) if features else out / "features")
+    cache = FeatureCache(Path(features) if features else out / FEATURE_CACHE)
     with _only_writer(out), cache.closing():
         with profile.stage("plan"):
             needs = collect_needs(((spec, plan) for spec in specs for plan in plan_subjects(spec, rows)), rows, chosen)

@@ -1,6 +1,7 @@
 """Image sets and runs at an address: read through a copy, written back, and no file of theirs leads out of it."""
 
 import json
+import pathlib
 import re
 
 import fsspec
@@ -10,6 +11,8 @@ from click.testing import CliRunner
 from evals import load_run
 from evals.cli.main import main
 from evals.files.addresses import AddressError, FolderCopy, copy_path, download
+from evals.imageset.remote import copy_of_set
+from evals.remote_run import copy_of_run, run_on_this_machine
 from evals.scoring.stage import score
 from evals.scoring.trial import measure_metric
 from metrics.catalogue import METRICS
@@ -170,5 +173,118 @@ def test_what_is_gone_there_goes_here_and_what_is_new_here_stays(memory):
         "eval.yaml",
         "new.shard",
     ]
-    assert again.upload("provenance.json") == ["features/new.shard"]
-    assert FolderCopy("memory://bucket/run").upload("provenance.json") == []
+    assert again.upload("provenance.json", ["eval.yaml", "features"]) == ["features/new.shard"]
+    assert FolderCopy("memory://bucket/run").upload("provenance.json", ["eval.yaml", "features"]) == []
+
+
+def test_nothing_that_a_stranger_stores_decides_which_files_here_are_taken_away(set_in_memory, memory, tmp_path):
+    """A set may hold a file under the name of any index of ours; what is listed there was never fetched."""
+    (tmp_path / "copies/id").parent.mkdir()
+    (tmp_path / "copies/id").write_text("mine")
+    rows = memory.cat_file("/bucket/set/metadata.jsonl").decode().splitlines()
+    index = ".fetched.json"
+    memory.pipe_file(f"/bucket/set/{index}", json.dumps({"requests.jsonl/../../../../id": ["", 1, 1]}).encode())
+    memory.pipe_file("/bucket/set/requests.jsonl/x", b"")
+    row = json.loads(rows[0]) | {"file_name": index}
+    memory.pipe_file("/bucket/set/metadata.jsonl", "\n".join([json.dumps(row), *rows[1:]]).encode())
+    for _ in range(2):
+        copy = FolderCopy(set_in_memory)
+        copy.fetch("metadata.jsonl", "requests.jsonl")
+        copy.fetch_files([index])
+        FolderCopy("memory://bucket/set").fetch("metadata.jsonl", "requests.jsonl")
+    assert (tmp_path / "copies/id").read_text() == "mine"
+
+
+def test_results_that_could_not_be_written_back_stay_and_are_written_the_next_time(memory, monkeypatch):
+    for name in ("provenance.json", "scores.parquet", "ratings.json"):
+        memory.pipe_file(f"/bucket/run/{name}", b"old")
+    put_file = type(memory).put_file
+
+    def fail(storage, here, there, **_):
+        if there.endswith("scores.parquet"):
+            raise OSError("the network is gone")
+        put_file(storage, here, there)
+
+    def change():
+        with run_on_this_machine("memory://bucket/run") as run:
+            for name in ("provenance.json", "scores.parquet"):
+                (run / name).write_bytes(b"new one")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(type(memory), "put_file", fail)
+        with pytest.raises(AddressError, match="the network is gone"):
+            change()
+    assert not memory.exists("/bucket/run/provenance.json")
+    memory.pipe_file("/bucket/run/ratings.json", b"another's")
+    with run_on_this_machine("memory://bucket/run") as run:
+        read = {path.name: path.read_bytes() for path in run.iterdir()}
+    assert read == {"provenance.json": b"new one", "scores.parquet": b"new one", "ratings.json": b"another's"}
+    assert memory.cat_file("/bucket/run/provenance.json") == memory.cat_file("/bucket/run/scores.parquet") == b"new one"
+
+
+def test_a_fetch_that_was_cut_off_makes_no_change_of_ones_own(memory, monkeypatch):
+    memory.pipe_file("/bucket/run/ratings.json", b"old")
+    get_file = type(memory).get_file
+
+    def get(storage, *names, **_):
+        get_file(storage, *names)
+        pathlib.Path(names[1]).replace(copy_path("memory://bucket/run") / "ratings.json")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as cut_off:
+        cut_off.setattr(type(memory), "get_file", get)
+        with pytest.raises(KeyboardInterrupt):
+            copy_of_run("memory://bucket/run")
+    memory.pipe_file("/bucket/run/ratings.json", b"new")
+    assert (copy_of_run("memory://bucket/run").path / "ratings.json").read_bytes() == b"new"
+
+
+def test_a_run_writes_back_no_copy_of_another_folder_that_lies_in_its_own(memory):
+    memory.pipe_file("/bucket/proj/set/metadata.jsonl", b"old")
+    FolderCopy("memory://bucket/proj/set").fetch("metadata.jsonl")
+    memory.pipe_file("/bucket/proj/set/metadata.jsonl", b"new")
+    with run_on_this_machine("memory://bucket/proj") as run:
+        (run / "ratings.json").write_bytes(b"{}")
+    assert memory.cat_file("/bucket/proj/set/metadata.jsonl") == b"new"
+    assert memory.exists("/bucket/proj/ratings.json")
+
+
+def test_copies_that_lie_one_in_the_other_know_the_same_of_their_files(memory):
+    for content in (b"1", b"22", b"333"):
+        memory.pipe_file("/bucket/run/images/metadata.jsonl", content)
+        name = {b"22": "images/metadata.jsonl"}.get(content, "metadata.jsonl")
+        copy = FolderCopy("memory://bucket/run" if "/" in name else "memory://bucket/run/images")
+        copy.fetch(name)
+        assert (copy.path / name).read_bytes() == content
+
+
+def test_what_storage_tells_no_mark_of_is_fetched_each_time(memory, monkeypatch):
+    find = type(memory).find
+    monkeypatch.setattr(
+        type(memory),
+        "find",
+        lambda *given, **options: {
+            path: {"type": "file", "size": facts["size"]} for path, facts in find(*given, **options).items()
+        },
+    )
+    monkeypatch.setattr(type(memory), "ls", lambda *_, **__: [{"name": "/b/set/a.png", "type": "file", "size": None}])
+    for content in (b"1", b"2"):
+        memory.pipe_file("/b/set/a.png", content)
+        copy = FolderCopy("memory://b/set")
+        assert copy.identity("a.png") is None
+        for fetch in (copy.fetch, lambda name, copy=copy: copy.fetch_files([name])):
+            fetch("a.png")
+            assert (copy.path / "a.png").read_bytes() == content
+
+
+@pytest.mark.parametrize("mark", ["ETag", "LastModified", "blob_id", "last_commit"])
+def test_a_mark_that_changes_with_the_file_identifies_it(memory, monkeypatch, mark):
+    listed = [{"name": "/b/set/a.png", "type": "file", "size": 1, mark: "one"}]
+    monkeypatch.setattr(type(memory), "ls", lambda *_, **__: listed)
+    assert FolderCopy("memory://b/set").identity("a.png") == "1|one"
+
+
+def test_an_address_that_lists_nothing_is_one_sentence(memory, monkeypatch):
+    monkeypatch.setattr(type(memory), "ls", lambda *_, **__: [])
+    with pytest.raises(AddressError, match=r"memory://b/set lists no metadata.jsonl.*give the folder of an image set"):
+        copy_of_set("memory://b/set")
