@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evals.files.addresses import FolderCopy, copies_folder, copy_path, is_address, path_or_address
-from evals.files.regular_files import path_inside, read_regular
+from evals.files.regular_files import LARGEST_TABLE, path_inside, read_regular
 from evals.imageset.checksums import eval_of
 from evals.imageset.contract import EVAL, FILE_MISSING, IMAGES, METADATA, PROVENANCE, REQUESTS, SAMPLES, SCORES, SUITES
 from evals.imageset.imageset import file_sha256, picture_sha256
@@ -92,7 +92,7 @@ class Run:
         """The rows of the image set, one a sample, indexed by ``sample_id``."""
         self._check(SAMPLES)
         with _damage(self.path / SAMPLES):
-            text = read_regular(self.path / SAMPLES, largest=None).decode()
+            text = read_regular(self.path / SAMPLES, LARGEST_TABLE).decode()
             rows = [_sample(json.loads(line)) for line in text.split("\n") if line.strip()]
             table = table_of(rows).set_index("sample_id", drop=False)
             if not table.index.is_unique:

@@ -11,6 +11,9 @@ from pathlib import Path
 LARGEST_FILE = 1 << 30
 """Bytes of a file that is read as a whole. A file with holes says it has any size, and takes no room on the disk."""
 
+LARGEST_TABLE = 8 << 30
+"""Bytes of a table with a row a picture or request: millions of rows, of which none may be left out."""
+
 
 def open_regular(path: Path, largest: int | None = None) -> io.BufferedReader:
     """Open a file for reading; OSError if it cannot be opened, is a pipe, a device or a folder, or is larger."""

@@ -135,7 +135,10 @@ def upright(opened: PIL.Image.Image) -> PIL.Image.Image:
 
 
 def upright_size(opened: PIL.Image.Image) -> tuple[int, int]:
-    """Return width and height that a picture has when it is `upright`, without decoding it."""
+    """Return width and height that a picture has when it is `upright`.
+
+    Nothing is decoded but a PNG without EXIF before its pixels: what may come behind them is found no other way.
+    """
     width, height = opened.size
     with contextlib.suppress(*_DAMAGED_EXIF):
         if opened.getexif().get(_ORIENTATION) in _SWAPPED_SIDES:

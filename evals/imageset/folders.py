@@ -141,7 +141,8 @@ def _metadata_of(path: Path) -> dict[str, Entry]:
     rows: dict[str, Entry] = {}
     for name in (METADATA, METADATA_CSV):
         if (path / name).is_file():
-            for entry in read_prompt_table(path / name, "file_name"):
+            # Whoever scores the set is warned of misspelt columns: a folder has columns of its owner's, too.
+            for entry in read_prompt_table(path / name, "file_name", misspelt_too=True):
                 file = entry.text("file_name")
                 if file in rows:
                     raise entry.refuse(f"the file {file!r} was given before; take one of the rows out")

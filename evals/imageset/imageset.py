@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from evals.files.addresses import FolderCopy
 from evals.files.atomic_files import clear_leftovers, write_atomically
-from evals.files.regular_files import LARGEST_FILE, open_regular, read_regular
+from evals.files.regular_files import LARGEST_FILE, LARGEST_TABLE, open_regular, read_regular
 from evals.imageset.columns import Columns, RequestColumns, SampleColumns, check_columns
 from evals.imageset.contract import IMAGES, METADATA, REQUESTS, Outcome
 from evals.imageset.prompts import id_of_prompt
@@ -242,7 +242,7 @@ def _read_rows(
     if not folder.is_dir():
         raise ImageSetError(folder, Problem(None, "there is no folder of that name", "check the path", str(folder)))
     try:
-        text = read_regular(folder / name).decode("utf-8-sig")
+        text = read_regular(folder / name, LARGEST_TABLE).decode("utf-8-sig")
     except (FileNotFoundError, IsADirectoryError):
         raise ImageSetError(folder, Problem(None, "does not exist", _ROWS, name)) from None
     except UnicodeDecodeError:

@@ -37,11 +37,12 @@ _SPELLINGS = {"id": "prompt_id", "prompts": "prompt"}
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
-def read_prompt_table(path: Path, *columns: str) -> list[Entry]:
+def read_prompt_table(path: Path, *columns: str, misspelt_too: bool = False) -> list[Entry]:
     """Return the rows of a file by the contract's columns; null and blank cells are left out.
 
     A text file has a prompt a line. A table has at least one of ``columns`` (``id`` is taken for ``prompt_id``), and
-    columns that the contract does not know stay as they are. Raises TableError, with file and line.
+    columns that the contract does not know stay as they are; one that is nearly a known one is refused, but with
+    ``misspelt_too``. Raises TableError, with file and line.
     """
     suffix = path.suffix.lower()
     if suffix not in TABLE_SUFFIXES:
@@ -58,7 +59,8 @@ def read_prompt_table(path: Path, *columns: str) -> list[Entry]:
         entries = [Entry(entry.where, _renamed(entry, values)) for entry, values in given]
     if not entries:
         raise TableError(f"{path.name}: it holds no rows; write one prompt a row")
-    for name, meant in misspelt({column for entry in entries for column in entry.values}).items():
+    given = set() if misspelt_too else {column for entry in entries for column in entry.values}
+    for name, meant in misspelt(given).items():
         entry = next(entry for entry in entries if name in entry.values)
         raise entry.refuse(f"column {name!r} is read by nothing; did you mean {meant!r}?")
     for entry in entries:

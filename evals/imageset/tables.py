@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from evals.files.regular_files import read_regular
+from evals.files.regular_files import LARGEST_TABLE, read_regular
 from evals.files.yaml_files import suggestion
 
 
@@ -69,7 +69,7 @@ def text_of(path: Path) -> str:
     Raises TableError if there is none; the message names the line that is not UTF-8.
     """
     try:
-        return read_regular(path).decode("utf-8-sig")
+        return read_regular(path, LARGEST_TABLE).decode("utf-8-sig")
     except FileNotFoundError:
         raise TableError(f"{path}: there is no such file") from None
     except IsADirectoryError:

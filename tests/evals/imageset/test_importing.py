@@ -8,10 +8,11 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from evals.files import regular_files
 from evals.imageset.folders import name_key
 from evals.imageset.imageset import ImageSetError, read_image_set, read_requests
 from evals.imageset.importing import Lack, import_folders
-from evals.imageset.tables import TableError
+from evals.imageset.tables import TableError, text_of
 
 
 def draw(path, shade=0):
@@ -319,3 +320,28 @@ def test_the_folder_that_one_stands_in_and_a_link_are_no_new_folder(monkeypatch)
     monkeypatch.chdir("empty")
     with pytest.raises(ImageSetError, match="it has no name of its own"):
         import_folders({"A": Path("../a"), "B": Path("../b")}, Path("."))
+
+
+def test_columns_of_a_folder_that_are_nearly_known_ones_are_kept_and_told_when_the_set_is_read():
+    two("one.png")
+    row = {"file_name": "one.png", "prompt": "A cup", "tag": "x"}
+    for system in "ab":
+        Path(f"{system}/metadata.jsonl").write_text(json.dumps(row) + "\n")
+    image_set = read_image_set(imported().folder)
+    assert [each["tag"] for each in image_set.rows] == ["x", "x"]
+    assert any("'tag' is read by nothing" in each for each in image_set.warnings)
+    Path("p.jsonl").write_text(json.dumps(row))
+    with pytest.raises(TableError, match="'tag' is read by nothing"):
+        import_folders({"A": Path("a"), "B": Path("b")}, Path("other"), prompts=Path("p.jsonl"))
+
+
+def test_tables_with_a_row_a_picture_may_be_larger_than_other_files(monkeypatch):
+    two("one.png")
+    Path("a/metadata.jsonl").write_text('{"file_name": "one.png", "prompt": "A cup"}')
+    monkeypatch.setattr(regular_files.read_regular, "__defaults__", (8,))
+    assert len(text_of(Path("a/metadata.jsonl"))) > 8
+    Path("set").mkdir()
+    draw("set/one.png")
+    row = {"file_name": "one.png", "prompt": "A cup", "system": "A"}
+    Path("set/metadata.jsonl").write_text(json.dumps(row))
+    assert len(read_image_set(Path("set")).rows) == 1
