@@ -70,6 +70,8 @@ def _show(imported: Imported, most: int | None) -> None:
     for system, lacks in imported.lacks.items():
         lines = [f"{each.name} (it has {each.near}; the same?)" if each.near else each.name for each in lacks]
         _listed(f"not paired, {system} lacks", lines, most)
+        if most is None and len(lacks) > imported.near_sought:
+            say(f"  (names that may be meant were sought for the first {imported.near_sought} only)")
     _listed("left out,", [str(problem) for problem in imported.skipped], most)
     _listed("no pictures,", imported.others, most)
     _listed("prompts without a picture,", imported.unused_prompts, most)

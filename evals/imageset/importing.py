@@ -70,6 +70,8 @@ class Imported:
     skipped: Sequence[Problem]
     others: Sequence[str]
     unused_prompts: Sequence[str]
+    near_sought: int = _SOUGHT
+    """For so many of each system's ``lacks``, the first ones, ``near`` was sought; it says nothing in the others."""
 
 
 @dataclass(slots=True)

@@ -59,8 +59,8 @@ def read_prompt_table(path: Path, *columns: str, misspelt_too: bool = False) -> 
         entries = [Entry(entry.where, _renamed(entry, values)) for entry, values in given]
     if not entries:
         raise TableError(f"{path.name}: it holds no rows; write one prompt a row")
-    given = set() if misspelt_too else {column for entry in entries for column in entry.values}
-    for name, meant in misspelt(given).items():
+    looked_at = set() if misspelt_too else {column for entry in entries for column in entry.values}
+    for name, meant in misspelt(looked_at).items():
         entry = next(entry for entry in entries if name in entry.values)
         raise entry.refuse(f"column {name!r} is read by nothing; did you mean {meant!r}?")
     for entry in entries:

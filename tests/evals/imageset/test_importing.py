@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
+from click.testing import CliRunner
 
+from evals.cli.main import main
 from evals.files import regular_files
 from evals.imageset.folders import name_key
 from evals.imageset.imageset import ImageSetError, read_image_set, read_requests
@@ -309,6 +311,9 @@ def test_names_that_may_be_meant_are_sought_for_as_many_as_are_printed():
     for path in Path("b").iterdir():
         path.rename(path.with_name(path.name.replace("flux-", "fluxx-")))
     assert [lack.near is not None for lack in imported().lacks["A"]] == [True] * 10 + [False] * 20
+    for option, sentence in (("-v", "were sought for the first 10 only"), ("--json", '"near_sought": 10')):
+        done = CliRunner().invoke(main, ["import", "A=a", "B=b", "--out", f"set{option}", option])
+        assert sentence in done.output
 
 
 def test_the_folder_that_one_stands_in_and_a_link_are_no_new_folder(monkeypatch):
