@@ -231,6 +231,8 @@ def test_a_store_that_cannot_be_written_is_told_and_the_vote_can_be_given_again(
             other.execute("BEGIN IMMEDIATE")
             answer = await client.post("/vote", data=form)
             assert (answer.status, "What you answered before is kept" in await answer.text()) == (503, True)
+            named = await client.post("/voter", data={"name": "gull"})
+            assert (named.status, str(run.path) in await named.text()) == (503, False)
         assert (await client.post("/vote", data=form)).status == 200
 
     assert [one["answer"] for one in visit(run, go)] == ["left"]
