@@ -34,7 +34,10 @@ def _without_a_clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Make the demo first, which takes a minute or two, and read it half-way: nobody is to wait for it meanwhile."""
+    """Make the demo first, which takes a minute or two, and read it half-way: nobody is to wait for it meanwhile.
+
+    Processes that share the tests keep to it with ``--no-loadscope-reorder``; else files of few tests come last.
+    """
     files = dict.fromkeys(item.path for item in items)
     first, *readers = dict.fromkeys(i.path for i in items if "demo_run" in getattr(i, "fixturenames", ())) or [None]
     others = [path for path in files if path not in (first, *readers)]

@@ -169,7 +169,7 @@ ROWS = [
     Case("metadata", "a path out", row(lambda: first_row(file_name="../small.yaml")), SCORE, "out of the folder"),
     Case("metadata", "an absolute path", row(lambda: first_row(file_name="/etc/passwd")), SCORE, "absolute path"),
     Case("metadata", "a null byte", row(lambda: first_row(file_name="a\0.png")), SCORE, "not a portable path"),
-    Case("metadata", "gigabytes of holes", replace_by("set/metadata.jsonl", of_bytes(3 << 30)), SCORE, "the limit"),
+    Case("metadata", "gigabytes of holes", replace_by("set/metadata.jsonl", of_bytes(9 << 30)), SCORE, "the limit"),
     Case("metadata", "an infinite seed", row(lambda: '{"seed": 1e999}'), SCORE, "beyond any number"),
     Case("requests", "nesting", put("set/requests.jsonl", DEEP), SCORE, "requests.jsonl row 1: is not valid JSON"),
     Case("requests", "a key twice", put("set/requests.jsonl", '{"a": 1, "a": 2}'), SCORE, "'a' is given twice"),
