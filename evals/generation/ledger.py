@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from evals.files.regular_files import read_regular
+from evals.files.regular_files import LARGEST_TABLE, read_regular
 from evals.generation.answers import Task
 from evals.imageset.contract import DELIVERY_FAILED, OUTCOMES, Outcome
 
@@ -107,10 +107,6 @@ class RequestState:
             self.status, self.ending = "ok" if kind == "completed" else kind, event
 
 
-LARGEST_LEDGER = 8 << 30
-"""Bytes: millions of requests, of which none may be forgotten."""
-
-
 class Ledger:
     """An open ledger. Every event is on disk before `append` returns, so that nothing is done that it does not know.
 
@@ -198,7 +194,7 @@ def read_events(path: Path) -> tuple[list[dict[str, Any]], int]:
         If it was damaged, or is no regular file.
     """
     try:
-        *lines, tail = read_regular(path, LARGEST_LEDGER).split(b"\n")
+        *lines, tail = read_regular(path, LARGEST_TABLE).split(b"\n")
     except FileNotFoundError:
         return [], 0
     events: list[dict[str, Any]] = []

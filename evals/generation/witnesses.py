@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from evals.files.regular_files import read_regular
-from evals.generation.ledger import ENDINGS, LARGEST_LEDGER, LedgerError, read_events, replay
+from evals.files.regular_files import LARGEST_TABLE, read_regular
+from evals.generation.ledger import ENDINGS, LedgerError, read_events, replay
 from evals.imageset.contract import IMAGES, LEDGER, METADATA, REQUESTS
 
 _PICTURE_NAME = re.compile(r"[0-9a-f]{24}(-\d+)?\.\w+")
@@ -48,7 +48,7 @@ def _events_named_by(table: Path, columns: Sequence[str]) -> list[set[tuple[str,
     if not table.is_file():
         return []
     rows = []
-    for number, line in enumerate(read_regular(table, LARGEST_LEDGER).split(b"\n"), start=1):
+    for number, line in enumerate(read_regular(table, LARGEST_TABLE).split(b"\n"), start=1):
         if not line.strip():
             continue
         try:
