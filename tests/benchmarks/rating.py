@@ -6,7 +6,6 @@ of 512 px. Each row of the table is then done in a process of its own, so that t
 
 import json
 import multiprocessing
-import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +25,7 @@ from evals.reporting import write_report
 from evals.run import Run
 from evals.scoring.table import schema
 from metrics.catalogue import METRICS
-from tests.benchmarks.table import Row
+from tests.benchmarks.table import Row, peak_mib
 from tests.run_folder import write_lines, write_run
 
 SUITES, SYSTEMS = 5, ("left", "right")
@@ -135,7 +134,7 @@ def _work(pipe: Connection, work: Callable[..., Any], *arguments: Any) -> None:
     wall_s, cpu_s = time.perf_counter(), time.process_time()
     result = work(*arguments)
     wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
-    pipe.send((result, wall_s, cpu_s, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+    pipe.send((result, wall_s, cpu_s, peak_mib()))
 
 
 def rows() -> Iterator[Row]:

@@ -170,9 +170,9 @@ def memory() -> Iterator[Row]:
         for number in (300, 3000):
             source = image_set(Path(folder) / f"{number}", number, "JPEG")
             code = (
-                "import resource, sys; from evals.scoring.stage import score; "
+                "import sys; from evals.scoring.stage import score; from tests.benchmarks.table import peak_mib; "
                 "score(sys.argv[1], sys.argv[2], ['adherence.clip', 'quality.sharpness']); "
-                "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+                "print(peak_mib())"
             )
             command = [sys.executable, "-c", code, str(source), str(Path(folder) / f"run-{number}")]
             done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ})
