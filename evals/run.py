@@ -18,8 +18,7 @@ from evals.imageset.checksums import eval_of
 from evals.imageset.contract import EVAL, FILE_MISSING, IMAGES, METADATA, PROVENANCE, REQUESTS, SAMPLES, SCORES, SUITES
 from evals.imageset.imageset import file_sha256, picture_sha256
 from evals.imageset.prompts import id_of_prompt
-from evals.imageset.remote import copy_of_set
-from evals.remote_run import copy_of_run
+from evals.imageset.remote import copy_of_run, copy_of_set
 
 if TYPE_CHECKING:
     import pandas as pd

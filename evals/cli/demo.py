@@ -131,6 +131,7 @@ def score_demo(images: Path, progress: Progress) -> DemoOutcome:
     The run is the folder around the image set that `generate_demo` made; the report goes to ``report`` there.
     """
     from evals.definition import read_definition
+    from evals.imageset.contract import REPORT
     from evals.imageset.imageset import read_image_set
     from evals.rating.stage import rate_run
     from evals.reporting import write_report
@@ -142,7 +143,7 @@ def score_demo(images: Path, progress: Progress) -> DemoOutcome:
     fitting = select_metrics((), read_image_set(images).rows)
     metrics = [spec.id for spec in fitting if spec.columns or not {"faces", "ocr"}.intersection(spec.features)]
     run = score(images, out, metrics, progress=progress)
-    report = write_report(run, out / "report")
+    report = write_report(run, out / REPORT)
     ratings = rate_run(run)
     verdicts = check_truth(ratings, definition.truth)
     return DemoOutcome(run, report, tuple(verdicts), tuple(not_measured(ratings, run.provenance["encoders"])))

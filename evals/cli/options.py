@@ -53,7 +53,7 @@ class RunFolder(PathOrAddress):
         place = super().convert(value, param, ctx)
         if not isinstance(place, str) or ctx is None:
             return place
-        from evals.remote_run import run_on_this_machine
+        from evals.imageset.remote import run_on_this_machine
 
         return ctx.with_resource(run_on_this_machine(place))
 

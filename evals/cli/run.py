@@ -48,6 +48,7 @@ def run(
     from evals.cli.generate import end_unfinished, generate_eval, print_generation
     from evals.cli.progress import doing, shown_progress
     from evals.cli.rate import print_run
+    from evals.imageset.contract import REPORT
     from evals.rating.stage import rate_run
     from evals.reporting import write_report
     from evals.scoring.stage import score
@@ -63,7 +64,7 @@ def run(
     with shown_progress() as progress:
         scored = score(generation.folder, out, device=device, progress=progress)
         doing("writing the page")
-        page = write_report(scored, out / "report")
+        page = write_report(scored, out / REPORT)
     ratings = rate_run(scored)
     if json_wanted:
         print_json({"generation": generation.as_dict(), "ratings": ratings, "report": str(page)})

@@ -47,8 +47,8 @@ def score(
 
     doing("reading the images' rows")
     from evals.cli.rate import page_command, print_run
+    from evals.imageset.remote import run_on_this_machine
     from evals.rating.stage import rate_run
-    from evals.remote_run import run_on_this_machine
     from evals.scoring.profiling import Profile
     from evals.scoring.stage import score as score_images
 

@@ -19,9 +19,8 @@ from evals.imageset.contract import CHECKSUMS, FEATURE_CACHE, IMAGES, METADATA, 
 from evals.imageset.decoding import check_header
 from evals.imageset.imageset import ImageSet, ImageSetError, file_sha256, picture_sha256, read_image_set
 from evals.imageset.prompts import with_one_text_a_prompt
-from evals.imageset.remote import copy_of_set
+from evals.imageset.remote import copy_of_set, run_on_this_machine
 from evals.imageset.validation import Problem
-from evals.remote_run import run_on_this_machine
 from evals.run import Run, image_set_of, run_files, sealed
 from evals.scoring.decoders import Decoders, Unreadable
 from evals.scoring.encoders import choose_encoders, roles_of

@@ -11,8 +11,7 @@ from click.testing import CliRunner
 from evals import load_run
 from evals.cli.main import main
 from evals.files.addresses import AddressError, FolderCopy, copy_path, download
-from evals.imageset.remote import copy_of_set
-from evals.remote_run import copy_of_run, run_on_this_machine
+from evals.imageset.remote import copy_of_run, copy_of_set, run_on_this_machine
 from evals.scoring.stage import score
 from evals.scoring.trial import measure_metric
 from metrics.catalogue import METRICS
