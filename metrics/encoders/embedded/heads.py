@@ -45,8 +45,8 @@ class Heads:
 
     def image_vectors(self, features: Floats, class_shares: Floats, colour_shares: Floats) -> Floats:
         """Return unit vectors, shape (n, 396), of tower features, class shares and colour shares."""
-        mapped = unit(unit(features - self.image_mean) @ self.image_map)
-        expected = unit((class_shares - 1 / class_shares.shape[1]) @ self.class_map)
+        mapped = unit(product(unit(features - self.image_mean), self.image_map))
+        expected = unit(product(class_shares - 1 / class_shares.shape[1], self.class_map))
         seen = unit((colour_shares - self.colour_mean) / self.colour_spread)
         rest = np.zeros((len(features), 1), np.float32)
         return self._joined(unit(mapped + self.class_weight * expected), seen, rest)
@@ -74,6 +74,15 @@ class Heads:
             arrays: dict[str, Any] = {key: stored[key].astype(np.float32) for key in stored.files}
         numbers = {key: float(value) for key, value in arrays.items() if value.ndim == 0}
         return cls(**(arrays | numbers))
+
+
+def product(rows: Floats, matrix: Floats) -> Floats:
+    """Return rows @ matrix, the same on any number of threads.
+
+    Summed in double precision: in single precision the last digits depend on how the threads share the sum.
+    """
+    result: Floats = (rows.astype(np.float64) @ matrix).astype(np.float32)
+    return result
 
 
 def unit(rows: npt.NDArray[np.floating]) -> Floats:

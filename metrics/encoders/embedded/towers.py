@@ -16,6 +16,7 @@ import PIL.Image
 
 from metrics.encoders.catalogue import EncoderUnavailable
 from metrics.encoders.embedded.graphs import exported, session_of
+from metrics.encoders.embedded.heads import product
 from metrics.encoders.runtime import import_torchvision
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class ImageTower:
 
     def class_shares(self, features: Floats) -> Floats:
         """Return the probabilities, shape (n, 1000), that the classifier gives the classes of ImageNet."""
-        logits = features @ self.classifier.T + self.bias
+        logits = product(features, self.classifier.T) + self.bias
         shares = np.exp(logits - logits.max(axis=1, keepdims=True))
         result: Floats = shares / shares.sum(axis=1, keepdims=True)
         return result

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import skimage.data
+import threadpoolctl
 
 from metrics.adherence import similarity_matrix
 from metrics.encoders.catalogue import CannotEncode, default_names, library_of, load_encoder
 from metrics.encoders.embedded import towers
 from metrics.encoders.embedded.colours import colour_shares, colour_words
-from metrics.encoders.embedded.encoder import METRICS
+from metrics.encoders.embedded.encoder import HEADS, METRICS
 from metrics.encoders.embedded.heads import Heads
 from metrics.encoders.embedded.training.card import CARD, tables_of
 from metrics.encoders.embedded.training.evaluate import auc, auc_estimate, margins, swap_estimate, swaps
@@ -95,6 +96,16 @@ def test_vectors_are_of_unit_length_and_do_not_depend_on_the_batch(encoder: Any,
     for one, text in zip(encoder.encode(texts), texts, strict=True):
         np.testing.assert_allclose(np.linalg.norm(one["chunks"], axis=1), 1, atol=1e-5)
         np.testing.assert_allclose(one["chunks"], encoder.encode([text])[0]["chunks"], atol=1e-5)
+
+
+def test_vectors_do_not_depend_on_the_number_of_threads() -> None:
+    heads, random = Heads.load(HEADS), np.random.default_rng(0)
+    sides = [random.dirichlet(np.ones(length), 8).astype(np.float32) for length in (1280, 1000, 11)]
+    found = []
+    for n_threads in (1, 2):
+        with threadpoolctl.threadpool_limits(n_threads):
+            found.append(heads.image_vectors(*sides))
+    np.testing.assert_array_equal(*found)
 
 
 @pytest.mark.parametrize("text", ["🎉🎂😀", "🐱!", "고양이", "两只绿苹果", "蓝色桌子上的红色杯子"])
