@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import keyword
+import os
 import sys
 import warnings
 from importlib import import_module
@@ -49,5 +52,27 @@ def main() -> None:
     """Decide with evidence which image-generation API is better at what."""
 
 
+def program() -> None:
+    """Run as the program, and leave the process once all is said and done: to take torch apart takes half a second."""
+    code: object = None
+
+    def leave() -> None:
+        with contextlib.suppress(OSError):  # who closed the pipe is left to the interpreter
+            sys.stdout.flush()
+            sys.stderr.flush()
+            if isinstance(code, int | None):
+                os._exit(code or 0)
+
+    atexit.register(leave)  # the first that is registered is the last that is called
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code
+        raise
+    except BaseException:
+        atexit.unregister(leave)  # the interpreter shows it and says that it failed
+        raise
+
+
 if __name__ == "__main__":
-    main()
+    program()

@@ -189,7 +189,9 @@ class FeatureTable:
 
     def _encode_texts(self, keys: Sequence[FeatureKey], workers: Workers) -> list[Task]:
         """Begin to compute features of texts, each encoder's one after another: tokenizers serve one at a time."""
-        batches = itertools.groupby(self._batches(keys, {}), key=lambda batch: batch[0])
+        # Texts of one length together: encoders pad them.
+        ordered = sorted(keys, key=lambda key: sum(len(each) for each in key.inputs if isinstance(each, str)))
+        batches = itertools.groupby(self._batches(ordered, {}), key=lambda batch: batch[0])
         return [workers.submit(0, self._keep_all, list(of_source)) for _, of_source in batches]
 
     def _encode_window(

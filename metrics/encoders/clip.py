@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import html
 import zipfile
 from collections.abc import Callable, Mapping
@@ -156,6 +158,9 @@ def _open_clip_encoder(
     transform = open_clip.transform.image_transform_v2(
         open_clip.transform.PreprocessCfg(**preprocessing), is_train=False
     )
+    network = network.eval().to(target)
+    sees_padding = _sees_padding(open_clip, network)
+    tower_for = functools.cache(lambda length: network if sees_padding else _tower_for(network, length))
     return DualEncoder(
         name=name,
         licence=licence,
@@ -163,15 +168,33 @@ def _open_clip_encoder(
         version=feature_version(**preprocessing, context=tokenizer.context_length, activation=_activation(network)),
         note=note,
         context_length=tokenizer.context_length,
-        network=network.eval().to(target),
+        network=network,
         device=target,
         to_pixels=lambda pictures: {"image": torch.stack([transform(picture) for picture in pictures])},
-        to_tokens=lambda texts: {"text": tokenizer(texts)},
+        to_tokens=lambda texts, length: {"text": tokenizer(texts, context_length=length)},
+        sees_padding=sees_padding,
         count_tokens=_open_clip_counter(tokenizer),
         image_tower=lambda batch: network.encode_image(batch["image"]),
-        text_tower=lambda batch: network.encode_text(batch["text"]),
+        text_tower=lambda batch: tower_for(batch["text"].shape[1]).encode_text(batch["text"]),
         revision=revision_of(weights),
     )
+
+
+def _sees_padding(open_clip: Any, network: Any) -> bool:
+    """Tell whether what follows a text changes its vector; not where every token sees only those before it."""
+    is_causal = isinstance(network, open_clip.CLIP) and network.attn_mask is not None
+    return not (is_causal and network.text_pool_type in ("argmax", "eos"))
+
+
+def _tower_for(network: Any, length: int) -> Any:
+    """Return a network of the same weights that reads texts of so many tokens: open_clip's wants the whole context."""
+    import torch
+
+    shorter = copy.copy(network)
+    positions = torch.nn.Parameter(network.positional_embedding[:length], requires_grad=False)
+    shorter._parameters = network._parameters | {"positional_embedding": positions}
+    shorter._buffers = network._buffers | {"attn_mask": network.attn_mask[:length, :length]}
+    return shorter
 
 
 def _is_torchscript(weights: Path) -> bool:
@@ -219,15 +242,16 @@ def load_transformers(model: str, device: str = "auto") -> DualEncoder:
     network, processor, tokenizer = loaded.network, loaded.image_processor, loaded.tokenizer()
     context_length = network.config.text_config.max_position_embeddings
     siglip = network.config.model_type.startswith("siglip")
+    sees_padding = network.config.model_type != "clip"  # CLIP's tokens see only those before them
     prepare = _centre_crop_of(processor.to_dict())
     clean = _text_cleaning(network.config.model_type)
 
     def pixels_of(pictures: list[PIL.Image.Image]) -> Tensors:
         return dict(processor(images=[prepare(picture) for picture in pictures], return_tensors="pt"))
 
-    def tokens_of(texts: list[str]) -> Tensors:
+    def tokens_of(texts: list[str], length: int) -> Tensors:
         cleaned = [clean(text) for text in texts]
-        tokens = tokenizer(cleaned, padding="max_length", max_length=context_length, return_tensors="pt")
+        tokens = tokenizer(cleaned, padding="max_length", max_length=length, return_tensors="pt")
         # SigLIP was trained without a mask, on padding that it attends to
         return {key: value for key, value in tokens.items() if key == "input_ids" or not siglip}
 
@@ -242,6 +266,7 @@ def load_transformers(model: str, device: str = "auto") -> DualEncoder:
         device=loaded.device,
         to_pixels=pixels_of,
         to_tokens=tokens_of,
+        sees_padding=sees_padding,
         count_tokens=lambda text: len(tokenizer(clean(text), verbose=False).input_ids),
         image_tower=lambda batch: _pooled(network.get_image_features(**batch)),
         text_tower=lambda batch: _pooled(network.get_text_features(**batch)),

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import PIL.Image
 
 from metrics.encoders.catalogue import CannotEncode, Image
-from metrics.encoders.runtime import exact_inference
+from metrics.encoders.runtime import encode_by_key, exact_inference
 
 if TYPE_CHECKING:
     import torch
@@ -21,6 +21,9 @@ T = TypeVar("T")
 Tensors = Mapping[str, "torch.Tensor"]
 
 _VERSION = "1"
+
+TOKENS_STEP = 16
+"""Where a tower does not see what follows a text, texts are padded to a multiple of so many tokens."""
 
 # Coarse to fine. Each matches the empty place behind a boundary, so the parts of a text put together are the text.
 _BOUNDARIES = (
@@ -57,8 +60,9 @@ class DualEncoder:
 
     Preprocessing and tokens are the model's own. ``note`` says what a reader of the numbers should know about how
     it was loaded. A vector does not depend on what else is in its batch: libraries choose by the shape of a batch in
-    which order they add, so every batch is filled up to one size. Else the last digits would differ, and what compares
-    differences of vectors, as the direction of an edit, enlarges them.
+    which order they add, so every batch is filled up to one size, and of texts holds those that are padded to one
+    length. Else the last digits would differ, and what compares differences of vectors, as the direction of an edit,
+    enlarges them.
     """
 
     name: str
@@ -70,11 +74,14 @@ class DualEncoder:
     """Tokens that fit into one clause, start and end tokens included."""
     device: str
     to_pixels: Callable[[list[PIL.Image.Image]], Tensors]
-    to_tokens: Callable[[list[str]], Tensors]
+    to_tokens: Callable[[list[str], int], Tensors]
+    """Texts as tokens, padded to so many."""
     count_tokens: Callable[[str], int]
     """Tokens of a text of any length, start and end tokens included."""
     image_tower: Callable[[Tensors], torch.Tensor]
     text_tower: Callable[[Tensors], torch.Tensor]
+    sees_padding: bool
+    """Whether the text tower sees what follows a text; then every text is padded to the whole context."""
     batch_size: int = 4
     knows: Callable[[str], bool] | None = None
     """Whether the tokens tell a text from others; None for an encoder that has tokens for every text."""
@@ -110,10 +117,8 @@ class DualEncoder:
             if self.knows is not None and not self.knows(text):
                 raise CannotEncode("text_unknown", f"{self.name} knows hardly a word of it")
         cut = [split_to_fit(text, lambda piece: self.count_tokens(piece) <= self.context_length) for text in texts]
-        rows: list[npt.NDArray[np.float32]] = []
-        for batch in _batches([clause for clauses in cut for clause in clauses], self.batch_size):
-            rows.extend(self._unit_vectors(self.text_tower, self.to_tokens(batch)))
-        remaining = iter(rows)
+        clauses_of_all = [clause for clauses in cut for clause in clauses]
+        remaining = iter(encode_by_key(clauses_of_all, self._padded_length, self.batch_size, self._clause_vectors))
         return [
             {
                 "chunks": np.stack([next(remaining) for _ in clauses]),
@@ -122,6 +127,15 @@ class DualEncoder:
             }
             for text, clauses in zip(texts, cut, strict=True)
         ]
+
+    def _padded_length(self, clause: str) -> int:
+        if self.sees_padding:
+            return self.context_length
+        return min(self.context_length, -(-self.count_tokens(clause) // TOKENS_STEP) * TOKENS_STEP)
+
+    def _clause_vectors(self, clauses: Sequence[str]) -> list[npt.NDArray[np.float32]]:
+        tokens = self.to_tokens(list(clauses), self._padded_length(clauses[0]))
+        return list(self._unit_vectors(self.text_tower, tokens))
 
     def _unit_vectors(
         self, tower: Callable[[Tensors], torch.Tensor], batch: Tensors

@@ -55,8 +55,8 @@ def load_embedded(model: str, device: str = "auto", heads: Heads | None = None) 
     def to_pixels(pictures: list[PIL.Image.Image]) -> Tensors:
         return _tensors(pixels=pixels_of(pictures), colours=colour_shares(pictures))
 
-    def to_tokens(texts: list[str]) -> Tensors:
-        return text_tower().tokens(texts) | _tensors(colours=colour_words(texts))
+    def to_tokens(texts: list[str], length: int) -> Tensors:
+        return text_tower().tokens(texts, length) | _tensors(colours=colour_words(texts))
 
     def image_vectors(batch: Tensors) -> Any:
         features = image_tower().features(batch["pixels"].numpy())
@@ -78,6 +78,7 @@ def load_embedded(model: str, device: str = "auto", heads: Heads | None = None) 
         device="cpu",
         to_pixels=to_pixels,
         to_tokens=to_tokens,
+        sees_padding=False,
         count_tokens=lambda text: text_tower().count(text),
         image_tower=image_vectors,
         text_tower=text_vectors,

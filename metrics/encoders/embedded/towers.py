@@ -114,16 +114,16 @@ class TextTower:
     session: Any
     tokenizer: Any
 
-    def tokens(self, texts: Sequence[str]) -> dict[str, torch.Tensor]:
-        """Return the tokens of texts, padded to the longest, cut at the context length."""
+    def tokens(self, texts: Sequence[str], length: int | None = None) -> dict[str, torch.Tensor]:
+        """Return the tokens of texts, padded to a length, else to the longest, and cut at it or the context length."""
         import torch
 
         encoded = [self.tokenizer.encode(text) for text in texts]
-        longest = min(CONTEXT_LENGTH, max(len(one.ids) for one in encoded))
-        ids = torch.zeros(len(texts), longest, dtype=torch.long)
-        mask = torch.zeros(len(texts), longest, dtype=torch.long)
+        length = length or min(CONTEXT_LENGTH, max(len(one.ids) for one in encoded))
+        ids = torch.zeros(len(texts), length, dtype=torch.long)
+        mask = torch.zeros(len(texts), length, dtype=torch.long)
         for i, one in enumerate(encoded):
-            kept = one.ids if len(one.ids) <= longest else [*one.ids[: longest - 1], one.ids[-1]]
+            kept = one.ids if len(one.ids) <= length else [*one.ids[: length - 1], one.ids[-1]]
             ids[i, : len(kept)] = torch.tensor(kept)
             mask[i, : len(kept)] = 1
         return {"input_ids": ids, "attention_mask": mask}

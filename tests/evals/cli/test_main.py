@@ -55,6 +55,19 @@ def test_help_imports_nothing_but_the_command(command):
     assert imported(*command, "--help") & ANYTHING == set()
 
 
+@pytest.mark.parametrize(("argument", "code"), [("--version", 0), ("nonsense", 2)])
+def test_the_program_says_all_and_ends_with_its_code_without_being_taken_apart(argument, code):
+    program = (
+        "from evals.cli.main import program\n"
+        "class Large:\n    def __del__(self): print('taken apart')\n"
+        "large = Large()\nprogram()"
+    )
+    done = subprocess.run([sys.executable, "-c", program, argument], capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert "taken apart" not in done.stdout
+    assert (done.stdout if code == 0 else done.stderr).startswith("twinlens")
+
+
 @pytest.mark.parametrize("arguments", LISTS, ids=" ".join)
 def test_lists_import_no_model(arguments):
     assert imported(*arguments) & MODELS == set()

@@ -1,5 +1,6 @@
 """CLIP and SigLIP encoders against their libraries called by hand, and against the traps of CLIP scores."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -151,11 +152,28 @@ def test_every_clause_of_a_long_prompt_keeps_its_end_token(request, name, end):
     encoder = request.getfixturevalue(name)
     (prompt,) = encoder.encode([FOX + " " + "supercalifragilistic" * 40])
     assert len(prompt["clauses"]) > 2
-    ids = next(iter(encoder.to_tokens(prompt["clauses"]).values())).numpy()
+    ids = next(iter(encoder.to_tokens(prompt["clauses"], encoder.context_length).values())).numpy()
     assert ids.shape == (len(prompt["clauses"]), encoder.context_length)
     assert ((ids == end).any(axis=1)).all()
     used = (ids == end).argmax(axis=1) + 1
     assert used.tolist() == [encoder.count_tokens(clause) for clause in prompt["clauses"]]
+
+
+@pytest.mark.parametrize("name", ["by_open_clip", "by_transformers"])
+def test_a_text_is_the_same_however_far_it_is_padded(request, name):
+    encoder = request.getfixturevalue(name)
+    texts = [*SHORT_PROMPTS, *("word " * n for n in (13, 14, 15, 30, 46, 62, 75))]
+    tokens = [next(iter(encoder.to_tokens([text], encoder._padded_length(text)).values())) for text in texts]
+    assert {each.shape for each in tokens} == {(1, length) for length in (16, 32, 48, 64, 77)}
+    whole = dataclasses.replace(encoder, sees_padding=True).encode(texts)
+    for one, other in zip(encoder.encode(texts), whole, strict=True):
+        np.testing.assert_allclose(one["chunks"], other["chunks"], rtol=0, atol=1e-6)
+
+
+def test_siglip_sees_padding(siglip_by_open_clip, siglip_by_transformers):
+    for encoder in (siglip_by_open_clip, siglip_by_transformers):
+        (tokens,) = encoder.to_tokens(["a cat"], encoder._padded_length("a cat")).values()
+        assert tokens.shape == (1, encoder.context_length)
 
 
 def test_the_context_is_used_to_its_last_token(by_open_clip):
