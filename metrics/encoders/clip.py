@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metrics.encoders.catalogue import EncoderUnavailable
-from metrics.encoders.dual import DualEncoder, Tensors, feature_version
+from metrics.encoders.dual import DualEncoder, Tensors, batch_size_on, feature_version
 from metrics.encoders.local_models import (
     LOCAL_LICENCE,
     cannot_load,
@@ -173,6 +173,7 @@ def _open_clip_encoder(
         to_pixels=lambda pictures: {"image": torch.stack([transform(picture) for picture in pictures])},
         to_tokens=lambda texts, length: {"text": tokenizer(texts, context_length=length)},
         sees_padding=sees_padding,
+        batch_size=batch_size_on(target),
         count_tokens=_open_clip_counter(tokenizer),
         image_tower=lambda batch: network.encode_image(batch["image"]),
         text_tower=lambda batch: tower_for(batch["text"].shape[1]).encode_text(batch["text"]),
@@ -267,6 +268,7 @@ def load_transformers(model: str, device: str = "auto") -> DualEncoder:
         to_pixels=pixels_of,
         to_tokens=tokens_of,
         sees_padding=sees_padding,
+        batch_size=batch_size_on(loaded.device),
         count_tokens=lambda text: len(tokenizer(clean(text), verbose=False).input_ids),
         image_tower=lambda batch: _pooled(network.get_image_features(**batch)),
         text_tower=lambda batch: _pooled(network.get_text_features(**batch)),

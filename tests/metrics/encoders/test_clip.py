@@ -9,7 +9,7 @@ import pytest
 
 from metrics.adherence import prompt_adherence, similarity_matrix
 from metrics.encoders.clip import load_transformers
-from metrics.encoders.dual import DualEncoder
+from metrics.encoders.dual import DualEncoder, batch_size_on
 from tests.metrics.encoders.conftest import SIGLIP_TEXT
 from tests.metrics.encoders.small_models import LAYERS
 
@@ -167,6 +167,14 @@ def test_a_text_is_the_same_however_far_it_is_padded(request, name):
     assert {each.shape for each in tokens} == {(1, length) for length in (16, 32, 48, 64, 77)}
     whole = dataclasses.replace(encoder, sees_padding=True).encode(texts)
     for one, other in zip(encoder.encode(texts), whole, strict=True):
+        np.testing.assert_allclose(one["chunks"], other["chunks"], rtol=0, atol=1e-6)
+
+
+def test_a_gpu_has_larger_batches_which_change_the_last_digits_alone(encoder, photographs):
+    assert (batch_size_on("cpu"), batch_size_on("cuda"), encoder.batch_size) == (4, 32, 4)
+    large = dataclasses.replace(encoder, batch_size=32)
+    np.testing.assert_allclose(large.encode(photographs), encoder.encode(photographs), rtol=0, atol=1e-6)
+    for one, other in zip(large.encode(SHORT_PROMPTS), encoder.encode(SHORT_PROMPTS), strict=True):
         np.testing.assert_allclose(one["chunks"], other["chunks"], rtol=0, atol=1e-6)
 
 

@@ -4,6 +4,7 @@ import io
 import json
 import threading
 from dataclasses import replace
+from importlib.util import find_spec
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,8 +17,7 @@ from evals.generation.hosts import local
 from evals.generation.hosts.local import Local, LocalCall
 from tests.evals.generation.hosts.conftest import image_request, in_brief, offer
 
-pytest.importorskip("torch", reason="pipelines run on torch")
-pytest.importorskip("diffusers", reason="the local host runs diffusers pipelines; it is an extra")
+pytestmark = pytest.mark.skipif(find_spec("diffusers") is None, reason="the local host runs diffusers pipelines")
 
 FACTS = read_facts().hosts["local"]
 BLACK = PIL.Image.new("RGB", (8, 8))
