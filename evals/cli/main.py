@@ -53,24 +53,24 @@ def main() -> None:
 
 
 def program() -> None:
-    """Run as the program, and leave the process once all is said and done: to take torch apart takes half a second."""
-    code: object = None
+    """Run as the program, and leave the process once all is said and done: to take torch apart takes half a second.
+
+    What was registered with `atexit` before is not called, what the commands register is.
+    """
+    codes: list[int] = []
 
     def leave() -> None:
-        with contextlib.suppress(OSError):  # who closed the pipe is left to the interpreter
-            sys.stdout.flush()
-            sys.stderr.flush()
-            if isinstance(code, int | None):
-                os._exit(code or 0)
+        with contextlib.suppress(OSError, ValueError):  # who closed a stream is left to the interpreter
+            for stream in filter(None, (sys.stdout, sys.stderr)):
+                stream.flush()
+            if codes:
+                os._exit(codes[0])
 
     atexit.register(leave)  # the first that is registered is the last that is called
     try:
         main()
     except SystemExit as end:
-        code = end.code
-        raise
-    except BaseException:
-        atexit.unregister(leave)  # the interpreter shows it and says that it failed
+        codes += [end.code or 0] if isinstance(end.code, int | None) else []
         raise
 
 

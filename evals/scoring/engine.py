@@ -189,8 +189,8 @@ class FeatureTable:
 
     def _encode_texts(self, keys: Sequence[FeatureKey], workers: Workers) -> list[Task]:
         """Begin to compute features of texts, each encoder's one after another: tokenizers serve one at a time."""
-        # Texts of one length together: encoders pad them.
-        ordered = sorted(keys, key=lambda key: sum(len(each) for each in key.inputs if isinstance(each, str)))
+        # Texts of about one length together: encoders pad them.
+        ordered = sorted(keys, key=lambda key: len(str(key.inputs[0])))
         batches = itertools.groupby(self._batches(ordered, {}), key=lambda batch: batch[0])
         return [workers.submit(0, self._keep_all, list(of_source)) for _, of_source in batches]
 

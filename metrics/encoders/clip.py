@@ -159,7 +159,7 @@ def _open_clip_encoder(
         open_clip.transform.PreprocessCfg(**preprocessing), is_train=False
     )
     network = network.eval().to(target)
-    sees_padding = _sees_padding(open_clip, network)
+    sees_padding = _sees_padding(open_clip, network, tokenizer)
     tower_for = functools.cache(lambda length: network if sees_padding else _tower_for(network, length))
     return DualEncoder(
         name=name,
@@ -181,10 +181,11 @@ def _open_clip_encoder(
     )
 
 
-def _sees_padding(open_clip: Any, network: Any) -> bool:
+def _sees_padding(open_clip: Any, network: Any, tokenizer: Any) -> bool:
     """Tell whether what follows a text changes its vector; not where every token sees only those before it."""
     is_causal = isinstance(network, open_clip.CLIP) and network.attn_mask is not None
-    return not (is_causal and network.text_pool_type in ("argmax", "eos"))
+    follows = getattr(getattr(tokenizer, "tokenizer", None), "padding_side", "right") == "right"
+    return not (is_causal and follows and network.text_pool_type in ("argmax", "eos"))
 
 
 def _tower_for(network: Any, length: int) -> Any:
@@ -243,7 +244,8 @@ def load_transformers(model: str, device: str = "auto") -> DualEncoder:
     network, processor, tokenizer = loaded.network, loaded.image_processor, loaded.tokenizer()
     context_length = network.config.text_config.max_position_embeddings
     siglip = network.config.model_type.startswith("siglip")
-    sees_padding = network.config.model_type != "clip"  # CLIP's tokens see only those before them
+    # CLIP's tokens see only those before them.
+    sees_padding = network.config.model_type != "clip" or tokenizer.padding_side != "right"
     prepare = _centre_crop_of(processor.to_dict())
     clean = _text_cleaning(network.config.model_type)
 
@@ -253,8 +255,8 @@ def load_transformers(model: str, device: str = "auto") -> DualEncoder:
     def tokens_of(texts: list[str], length: int) -> Tensors:
         cleaned = [clean(text) for text in texts]
         tokens = tokenizer(cleaned, padding="max_length", max_length=length, return_tensors="pt")
-        # SigLIP was trained without a mask, on padding that it attends to
-        return {key: value for key, value in tokens.items() if key == "input_ids" or not siglip}
+        # SigLIP was trained without a mask, on padding that it attends to; CLIP needs none
+        return {key: value for key, value in tokens.items() if key == "input_ids" or (sees_padding and not siglip)}
 
     return DualEncoder(
         name=loaded.name,

@@ -145,7 +145,7 @@ class DualEncoder:
         n = len(next(iter(batch.values())))
         rows = torch.arange(self.batch_size).clamp(max=n - 1)
         with exact_inference():
-            vectors = tower({key: value[rows].to(self.device) for key, value in batch.items()}).float()
+            vectors = _through(tower, {key: value[rows].to(self.device) for key, value in batch.items()}).float()
             unit = torch.nn.functional.normalize(vectors, dim=-1).cpu().numpy()
         yield from unit[:n]
 
@@ -155,7 +155,21 @@ def batch_size_on(device: str) -> int:
 
     The size hangs on the device alone, not on what memory is free: vectors depend on it in their last digits.
     """
-    return 4 if device == "cpu" else 32
+    return 4 if device == "cpu" else 16
+
+
+def _through(tower: Callable[[Tensors], torch.Tensor], batch: Tensors) -> torch.Tensor:
+    """Return what a tower makes of a batch, half after half where the memory does not suffice for all of it."""
+    import torch
+
+    n = len(next(iter(batch.values())))
+    try:
+        return tower(batch)
+    except torch.OutOfMemoryError:
+        if n == 1:
+            raise
+    halves = ({key: value[part] for key, value in batch.items()} for part in (slice(n // 2), slice(n // 2, n)))
+    return torch.cat([_through(tower, half) for half in halves])
 
 
 def feature_version(**settings: Any) -> str:

@@ -1,6 +1,6 @@
 """Prints one table of ratios, each measured side by side in one run, and writes it beside this file.
 
-``python -m tests.benchmarks [LETTER ...]`` takes only some of its rows, and then writes nothing.
+``python -m tests.benchmarks [LETTER ...]`` takes only some of its rows, and leaves the others there as they were.
 """
 
 import datetime
@@ -33,12 +33,20 @@ def main(*letters: str) -> None:
         for row in getattr(import_module(f"tests.benchmarks.{module}"), function)():
             print(markdown([row]).splitlines()[-1], flush=True)
             found.append(row)
-    table = markdown(found)
+    print(f"\n{markdown(found)}")
+    write(found)
+
+
+def write(rows: list[Row]) -> None:
+    """Put rows in the places of the older ones of the same letters."""
+    head, line, *new = markdown(rows).splitlines()
+    measured = {row.letter for row in rows}
+    old = RESULTS.read_text("utf-8").splitlines() if RESULTS.exists() else []
+    kept = [each for each in old if each.startswith("| ") and each[2] in MODULES and each[2] not in measured]
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-    print(f"\n{table}")
-    if not letters:
-        head = f"# Benchmarks\n\n`make benchmark` on {datetime.date.today()}, {machine}.\n\n"
-        RESULTS.write_text(f"{head}{table}\n", "utf-8")
+    about = f"`make benchmark`, last on {datetime.date.today()}, {machine}; the rows of a letter are of one run."
+    by_letter = sorted([*kept, *new], key=lambda each: each[2])
+    RESULTS.write_text("\n".join(["# Benchmarks", "", about, "", head, line, *by_letter, ""]), "utf-8")
 
 
 if __name__ == "__main__":

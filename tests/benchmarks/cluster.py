@@ -1,6 +1,6 @@
 """Ray with two workers against the local engine on the same pictures, and what a million pictures would take.
 
-``python -m tests.benchmarks.cluster`` prints both; Ray is installed by ``make ray``.
+Ray is installed by ``make ray``.
 """
 
 import importlib.util
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from evals.run import Run
 from tests.benchmarks.scoring import METRICS, image_set
-from tests.benchmarks.table import Row, markdown, run
+from tests.benchmarks.table import Row, run
 
 NUMBERS, WORKERS = (32, 128), 2
 
@@ -44,20 +44,11 @@ def rows() -> Iterator[Row]:
         ratio = rates["ray"] / rates["local"]
         what = f"Ray with {WORKERS} workers: {what}"
         yield Row("h", what, f"{rates['ray']:.2f} pictures/s", f"local engine {rates['local']:.2f} pictures/s", ratio)
-
-
-def main() -> None:
-    found = [*rows()]
-    print(markdown(found))
-    each = float(found[-1].ours.split()[0]) / WORKERS
+    each = loaded["ray"] / WORKERS
     core_hours = 1e6 / each / 3600
     hours = core_hours / INSTANCE_CORES
     print(
-        f"\nA worker does {each:.2f} pictures a second ({', '.join(METRICS)}), so a million take {core_hours:,.0f} "
-        f"core-hours:\n{hours:,.0f} hours of one {INSTANCE} ({INSTANCE_CORES} cores) or {hours / 16:,.1f} hours of "
+        f"h: a worker does {each:.2f} pictures a second ({', '.join(METRICS)}), so a million take {core_hours:,.0f} "
+        f"core-hours: {hours:,.0f} hours of one {INSTANCE} ({INSTANCE_CORES} cores) or {hours / 16:,.1f} hours of "
         f"sixteen, {hours * USD_PER_HOUR:,.0f} USD at {USD_PER_HOUR} USD an hour"
     )
-
-
-if __name__ == "__main__":
-    main()

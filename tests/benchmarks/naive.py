@@ -4,9 +4,7 @@ Run as ``python -m tests.benchmarks.naive FOLDER adherence,faces,text``; prints 
 """
 
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +14,7 @@ import PIL.Image
 
 
 def adherence() -> Callable[[Any], Any]:
-    """Return the embedded encoder's towers, built from their libraries, one picture at a time."""
-    os.environ["TWINLENS_WEIGHTS"] = tempfile.mkdtemp()  # with no graph in it
+    """Return the embedded encoder's towers, one picture at a time."""
     from metrics.encoders import runtime
 
     runtime.MOST_WORKERS = 1  # all cores for one picture, which is what the libraries do by themselves

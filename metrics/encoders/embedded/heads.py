@@ -77,9 +77,9 @@ class Heads:
 
 
 def product(rows: Floats, matrix: Floats) -> Floats:
-    """Return rows @ matrix, the same on any number of threads.
+    """Return rows @ matrix, summed in double precision.
 
-    Summed in double precision: in single precision the last digits depend on how the threads share the sum.
+    In single precision the last digits depend on how many threads share the sum.
     """
     result: Floats = (rows.astype(np.float64) @ matrix).astype(np.float32)
     return result

@@ -171,11 +171,28 @@ def test_a_text_is_the_same_however_far_it_is_padded(request, name):
 
 
 def test_a_gpu_has_larger_batches_which_change_the_last_digits_alone(encoder, photographs):
-    assert (batch_size_on("cpu"), batch_size_on("cuda"), encoder.batch_size) == (4, 32, 4)
-    large = dataclasses.replace(encoder, batch_size=32)
+    assert (batch_size_on("cpu"), batch_size_on("cuda"), encoder.batch_size) == (4, 16, 4)
+    large = dataclasses.replace(encoder, batch_size=16)
     np.testing.assert_allclose(large.encode(photographs), encoder.encode(photographs), rtol=0, atol=1e-6)
     for one, other in zip(large.encode(SHORT_PROMPTS), encoder.encode(SHORT_PROMPTS), strict=True):
         np.testing.assert_allclose(one["chunks"], other["chunks"], rtol=0, atol=1e-6)
+
+
+def test_a_batch_that_does_not_fit_into_the_memory_is_encoded_in_parts(by_open_clip, photographs):
+    import torch
+
+    sizes = []
+
+    def small_memory(batch):
+        (pixels,) = batch.values()
+        sizes.append(len(pixels))
+        if len(pixels) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return by_open_clip.image_tower(batch)
+
+    encoder = dataclasses.replace(by_open_clip, image_tower=small_memory)
+    np.testing.assert_allclose(encoder.encode(photographs), by_open_clip.encode(photographs), rtol=0, atol=1e-6)
+    assert set(sizes) == {4, 2}
 
 
 def test_siglip_sees_padding(siglip_by_open_clip, siglip_by_transformers):
