@@ -13,7 +13,7 @@ import click
 
 from evals.cli.tables import say
 
-FOUND_A_PROBLEM, WRONG_USE, STOPPED = 1, 2, 130
+FOUND_A_PROBLEM, WRONG_USE, STOPPED, READER_GONE = 1, 2, 130, 141
 
 _LONGEST = 200
 
@@ -30,7 +30,7 @@ class ErrorHandlingGroup(click.Group):
     """A command with others below it, none of which shows a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; end with code 2 on an error, with 130 if the user stopped it.
+        """Run the command; end with code 2 on an error, with 130 if the user stopped it, 141 if nobody reads on.
 
         With ``TWINLENS_TRACEBACK`` in the environment a defect of ours is raised as it is.
         """
@@ -41,8 +41,12 @@ class ErrorHandlingGroup(click.Group):
         try:
             _check_arguments(ctx)
             return super().invoke(ctx)
-        except (click.exceptions.Exit, click.Abort, BrokenPipeError):
+        except (click.exceptions.Exit, click.Abort):
             raise
+        except BrokenPipeError:
+            # What is still to be written goes nowhere, or the interpreter would complain at the end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            sys.exit(READER_GONE)
         except click.ClickException as error:
             context = error.ctx if isinstance(error, click.UsageError) and error.ctx else ctx
             say(f"twinlens: {error.format_message()} See: {context.command_path} --help", err=True)

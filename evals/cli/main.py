@@ -57,12 +57,14 @@ def program() -> None:
 
     What was registered with `atexit` before is not called, what the commands register is.
     """
+    _open_missing_streams()
     codes: list[int] = []
 
     def leave() -> None:
-        with contextlib.suppress(OSError, ValueError):  # who closed a stream is left to the interpreter
-            for stream in filter(None, (sys.stdout, sys.stderr)):
-                stream.flush()
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
+        with contextlib.suppress(OSError, ValueError):  # what cannot be written is left to the interpreter to tell
+            sys.stdout.flush()
             if codes:
                 os._exit(codes[0])
 
@@ -72,6 +74,13 @@ def program() -> None:
     except SystemExit as end:
         codes += [end.code or 0] if isinstance(end.code, int | None) else []
         raise
+
+
+def _open_missing_streams() -> None:
+    """Let standard streams that were closed before the start lead nowhere, not into the next file that is opened."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
 
 
 if __name__ == "__main__":

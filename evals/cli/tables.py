@@ -20,16 +20,24 @@ def one_line(text: str) -> str:
 
 
 def say(*lines: str, err: bool = False) -> None:
-    """Print lines on standard output, or on standard error."""
+    """Print lines on standard output, or on standard error; what cannot be written there costs no run."""
     for line in lines:
-        click.echo(one_line(line), err=err)
+        try:
+            click.echo(one_line(line), err=err)
+        except OSError:
+            if not err:
+                raise
 
 
 def console() -> Console:
     """Return standard output, as wide as COLUMNS or the terminal says, else 80 columns."""
     from rich.console import Console
 
-    return Console(highlight=False, emoji=False)
+    class OurConsole(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # rich itself would end with code 1, which commands give a meaning
+
+    return OurConsole(highlight=False, emoji=False)
 
 
 def table(

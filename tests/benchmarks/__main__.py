@@ -27,6 +27,8 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 
 
 def main(*letters: str) -> None:
+    if unknown := set(letters) - {*MODULES}:
+        sys.exit(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(MODULES)}")
     found: list[Row] = []
     for letter in letters or MODULES:
         module, _, function = MODULES[letter].partition(":")

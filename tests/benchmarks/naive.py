@@ -14,23 +14,23 @@ import PIL.Image
 
 
 def adherence() -> Callable[[Any], Any]:
-    """Return the embedded encoder's towers, one picture at a time."""
-    from metrics.encoders import runtime
+    """Return the embedded encoder with its image tower as its library runs it, in torch."""
+    import torch
 
-    runtime.MOST_WORKERS = 1  # all cores for one picture, which is what the libraries do by themselves
     from metrics.encoders.embedded.colours import colour_shares
     from metrics.encoders.embedded.encoder import HEADS
     from metrics.encoders.embedded.heads import Heads
-    from metrics.encoders.embedded.towers import load_image_tower, load_text_tower, pixels_of, tower_files
+    from metrics.encoders.embedded.towers import ImageTower, image_network, pixels_of, tower_files
 
-    image_file, text_file = tower_files()
-    tower, heads = load_image_tower(image_file), Heads.load(HEADS)
-    load_text_tower(text_file)
+    state = torch.load(tower_files()[0], weights_only=True)
+    network, heads = image_network(state), Heads.load(HEADS)
+    classifier = ImageTower(None, state["_fc.weight"].numpy(), state["_fc.bias"].numpy())
 
+    @torch.inference_mode()
     def encode(image: Any) -> Any:
         picture = PIL.Image.fromarray(image)
-        features = tower.features(pixels_of([picture]))
-        vector = heads.image_vectors(features, tower.class_shares(features), colour_shares([picture]))[0]
+        features = network(torch.from_numpy(pixels_of([picture]))).numpy()
+        vector = heads.image_vectors(features, classifier.class_shares(features), colour_shares([picture]))[0]
         return (vector / np.linalg.norm(vector)).tolist()
 
     return encode

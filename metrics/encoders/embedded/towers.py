@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,19 +85,24 @@ def load_image_tower(weights: Path) -> ImageTower:
     state = torch.load(weights, weights_only=True, map_location="cpu")
 
     def build() -> bytes:
-        import_torchvision()
-        import timm
-
-        network = timm.create_model("tf_efficientnet_lite2", pretrained=False).eval()
-        # the same layers in the same order under other names
-        network.load_state_dict(dict(zip(network.state_dict(), state.values(), strict=True)))
-        forget_classifier: Any = network.reset_classifier
-        forget_classifier(0)
         pixels = torch.zeros(1, 3, SIDE, SIDE)
-        return exported(network, {"pixels": pixels}, "features", {"pixels": ["n"], "features": ["n"]})
+        return exported(image_network(state), {"pixels": pixels}, "features", {"pixels": ["n"], "features": ["n"]})
 
     rows, bias = (state[f"_fc.{part}"].numpy().copy() for part in ("weight", "bias"))
     return ImageTower(session_of(weights, "efficientnet-lite2", build), rows, bias)
+
+
+def image_network(state: Mapping[str, torch.Tensor]) -> Any:
+    """Return the image tower as a network of timm, from the weights that its package ships."""
+    import_torchvision()
+    import timm
+
+    network = timm.create_model("tf_efficientnet_lite2", pretrained=False).eval()
+    # the same layers in the same order under other names
+    network.load_state_dict(dict(zip(network.state_dict(), state.values(), strict=True)))
+    forget_classifier: Any = network.reset_classifier
+    forget_classifier(0)
+    return network
 
 
 def pixels_of(pictures: Sequence[PIL.Image.Image]) -> Floats:

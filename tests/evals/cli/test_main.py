@@ -15,6 +15,7 @@ import PIL.Image
 import pytest
 from click.testing import CliRunner
 
+from evals.cli.errors import READER_GONE
 from evals.cli.main import COMMANDS, main
 from evals.cli.tables import print_lines, print_table, say
 from evals.imageset.decoding import check_header
@@ -288,6 +289,27 @@ def test_refused_set_is_one_line_with_row_and_remedy(repeats, tmp_path):
     done = run("score", str(repeats), "--out", str(tmp_path / "run"), "--skip-bad", *SSIM)
     assert done.exit_code == 0
     assert "1 rows skipped" in done.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("streams", ["2>&-", "2>/dev/full", "<&- 2>&-"])
+def test_a_standard_error_that_takes_nothing_costs_no_run(repeats, tmp_path, streams):
+    command = f"{sys.executable} -m evals.cli.main score {repeats} {' '.join(SSIM)} --profile --out {tmp_path / 'run'}"
+    done = subprocess.run(f"{command} {streams}", shell=True, stdout=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, "images scored" in done.stdout) == (0, True)
+    assert (tmp_path / "run/ratings.json").is_file()
+    refused = subprocess.run(f"{sys.executable} -m evals.cli.main score nothing {streams}", shell=True, check=False)
+    assert refused.returncode == 2
+
+
+@pytest.mark.parametrize("command", ["metrics", "metrics --json", "systems"])
+def test_a_reader_that_is_gone_is_no_verdict_and_no_complaint(command):
+    reading, writing = os.pipe()
+    os.close(reading)
+    arguments = [sys.executable, "-m", "evals.cli.main", *command.split()]
+    done = subprocess.run(arguments, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, "rror" in done.stderr) == (READER_GONE, False)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
