@@ -130,6 +130,7 @@ def compare_systems(measurements: pd.DataFrame, seed: int) -> tuple[list[SystemM
         In the order of the catalogue, then by suite, then by system. Metrics without a better direction and metrics
         over arbitrary pairs of images have no differences.
     """
+    measurements = measurements[["metric", "suite", "system", "prompt", "encoder", "value", "reason"]]
     groups = {(str(name), str(suite)): rows for (name, suite), rows in measurements.groupby(["metric", "suite"])}
     scored = dict(iter(prompt_means(measurements).groupby(level=["metric", "suite"])))
     nothing = pd.DataFrame(index=pd.MultiIndex.from_arrays([[], [], []]), dtype=float)

@@ -39,6 +39,9 @@ class ControlStatistic(TypedDict):
     proven_by: str | None
 
 
+_COMPARED = ["prompt", "prompt_id", "sample", "value", "reason"]
+
+
 def control_statistics(measurements: pd.DataFrame, seed: int) -> list[ControlStatistic]:
     """Return every statistic of every control in the table, in the order of the catalogue.
 
@@ -69,6 +72,8 @@ def control_statistics(measurements: pd.DataFrame, seed: int) -> list[ControlSta
     of 1.9 .87 with 10 and .92 with 50. Close to the end of its scale a statistic of few prompts is too sure.
     (``pytest -m slow tests/evals/rating/test_controls.py``)
     """
+    # The tables are cut out hundreds of times, with all that they hold.
+    measurements = measurements[["metric", "suite", "control", "system", *_COMPARED]]
     is_control = measurements["control"].notna()
     controls = measurements[is_control]
     targets = dict(iter(measurements[~is_control].groupby(["metric", "suite"])))

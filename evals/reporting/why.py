@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from evals.rating.stars.cells import in_stars
@@ -16,7 +18,7 @@ from evals.reporting.copies import Copies, Copy
 from evals.reporting.exhibits import Column, Exhibit, Key, Picture, Score
 from evals.reporting.groups import row_verdict
 from evals.reporting.system_labels import system_labels
-from evals.reporting.thumbnails import data_address, webp
+from evals.reporting.thumbnails import THREADS, data_address, webp
 from metrics.catalogue import metric
 
 PICTURES_PER_SYSTEM = 4
@@ -229,13 +231,19 @@ def _embedded(exhibits: Sequence[Exhibit], copies: Copies) -> dict[str, Embedded
     }
 
 
+def _reduced(copies: Copies, side: int, copy: Copy) -> bytes:
+    return webp(copies.pixels(copy, side), quality=70)
+
+
 def _within_limit(found: Iterable[Copy], copies: Copies) -> dict[str, bytes]:
     every, contents, excess, last = list(found), dict[str, bytes](), 1.0, SIDES[0]
     for side in SIDES:
         # What is reduced to half its side weighs a third or more: sides that cannot do are not tried.
         if excess * (side / last) ** 1.5 > 1 and side != SIDES[-1] and contents:
             continue
-        contents = {copy.name: webp(copies.pixels(copy, side), quality=70) for copy in every}
+        reduced = functools.partial(_reduced, copies, side)
+        with ThreadPoolExecutor(THREADS) as pool:
+            contents = {copy.name: content for copy, content in zip(every, pool.map(reduced, every), strict=True)}
         excess, last = sum(map(len, contents.values())) * 4 / 3 / EMBEDDED_BYTES, side
         if excess <= 1:
             break
