@@ -82,7 +82,7 @@ class DualEncoder:
     text_tower: Callable[[Tensors], torch.Tensor]
     sees_padding: bool
     """Whether the text tower sees what follows a text; then every text is padded to the whole context."""
-    batch_size: int = 4
+    batch_size: int
     knows: Callable[[str], bool] | None = None
     """Whether the tokens tell a text from others; None for an encoder that has tokens for every text."""
     revision: str | None = None

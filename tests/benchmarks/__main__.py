@@ -40,12 +40,13 @@ def main(*letters: str) -> None:
 
 
 def write(rows: list[Row]) -> None:
-    """Put rows in the places of the older ones of the same letters."""
+    """Put rows in the places of the older ones of the same letters; those of another machine go."""
     head, line, *new = markdown(rows).splitlines()
     measured = {row.letter for row in rows}
     old = RESULTS.read_text("utf-8").splitlines() if RESULTS.exists() else []
-    kept = [each for each in old if each.startswith("| ") and each[2] in MODULES and each[2] not in measured]
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    of_this_machine = old if any(machine in each for each in old) else []
+    kept = [each for each in of_this_machine if each[:2] == "| " and each[2] in MODULES and each[2] not in measured]
     about = f"`make benchmark`, last on {datetime.date.today()}, {machine}; the rows of a letter are of one run."
     by_letter = sorted([*kept, *new], key=lambda each: each[2])
     RESULTS.write_text("\n".join(["# Benchmarks", "", about, "", head, line, *by_letter, ""]), "utf-8")

@@ -11,7 +11,7 @@ import numpy as np
 import PIL.Image
 
 from metrics.encoders.catalogue import EncoderUnavailable
-from metrics.encoders.dual import DualEncoder, Tensors, feature_version
+from metrics.encoders.dual import DualEncoder, Tensors, batch_size_on, feature_version
 from metrics.encoders.embedded.colours import colour_shares, colour_words
 from metrics.encoders.embedded.heads import Heads
 from metrics.encoders.embedded.towers import (
@@ -79,6 +79,7 @@ def load_embedded(model: str, device: str = "auto", heads: Heads | None = None) 
         to_pixels=to_pixels,
         to_tokens=to_tokens,
         sees_padding=False,
+        batch_size=batch_size_on("cpu"),
         count_tokens=lambda text: text_tower().count(text),
         image_tower=image_vectors,
         text_tower=text_vectors,
