@@ -24,7 +24,7 @@ def adherence() -> Callable[[Any], Any]:
 
     state = torch.load(tower_files()[0], weights_only=True)
     network, heads = image_network(state), Heads.load(HEADS)
-    classifier = ImageTower(None, state["_fc.weight"].numpy(), state["_fc.bias"].numpy())
+    classifier = ImageTower(None, state["_fc.weight"].numpy().T, state["_fc.bias"].numpy())
 
     @torch.inference_mode()
     def encode(image: Any) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +29,9 @@ class Heads:
 
     image_mean: Floats
     """Shape (1280,): of the tower's features over the training pictures."""
-    image_map: Floats
+    image_map: Doubles
     """A, shape (1280, 384)."""
-    class_map: Floats
+    class_map: Doubles
     """E, shape (1000, 384): centred text embeddings of the classes of ImageNet."""
     class_weight: float
     """a."""
@@ -71,12 +72,15 @@ class Heads:
     def load(cls, path: Path) -> Heads:
         """Read heads that :meth:`save` wrote."""
         with np.load(path) as stored:
-            arrays: dict[str, Any] = {key: stored[key].astype(np.float32) for key in stored.files}
+            halves = {key: stored[key] for key in stored.files}
+        arrays: dict[str, Any] = {
+            key: value.astype(np.float64 if value.ndim == 2 else np.float32) for key, value in halves.items()
+        }
         numbers = {key: float(value) for key, value in arrays.items() if value.ndim == 0}
         return cls(**(arrays | numbers))
 
 
-def product(rows: Floats, matrix: Floats) -> Floats:
+def product(rows: Floats, matrix: Doubles) -> Floats:
     """Return rows @ matrix, summed in double precision.
 
     In single precision the last digits depend on how many threads share the sum.

@@ -15,8 +15,8 @@ import numpy.typing as npt
 import PIL.Image
 
 from metrics.encoders.catalogue import EncoderUnavailable
-from metrics.encoders.embedded.graphs import exported, session_of
-from metrics.encoders.embedded.heads import product
+from metrics.encoders.embedded.graphs import exported, session_of, with_padding_inside
+from metrics.encoders.embedded.heads import Doubles, product
 from metrics.encoders.runtime import import_torchvision
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ class ImageTower:
     """EfficientNet-Lite2 of ImageNet (Liu et al. 2020, after Tan and Le 2019), up to the mean over its last grid."""
 
     session: Any
-    classifier: Floats
-    """Shape (1000, 1280): the row of each ImageNet class."""
+    classifier: Doubles
+    """Shape (1280, 1000): the column of each ImageNet class."""
     bias: Floats
     """Shape (1000,)."""
 
@@ -72,7 +72,7 @@ class ImageTower:
 
     def class_shares(self, features: Floats) -> Floats:
         """Return the probabilities, shape (n, 1000), that the classifier gives the classes of ImageNet."""
-        logits = product(features, self.classifier.T) + self.bias
+        logits = product(features, self.classifier) + self.bias
         shares = np.exp(logits - logits.max(axis=1, keepdims=True))
         result: Floats = shares / shares.sum(axis=1, keepdims=True)
         return result
@@ -86,10 +86,11 @@ def load_image_tower(weights: Path) -> ImageTower:
 
     def build() -> bytes:
         pixels = torch.zeros(1, 3, SIDE, SIDE)
-        return exported(image_network(state), {"pixels": pixels}, "features", {"pixels": ["n"], "features": ["n"]})
+        network = with_padding_inside(image_network(state))
+        return exported(network, {"pixels": pixels}, "features", {"pixels": ["n"], "features": ["n"]})
 
-    rows, bias = (state[f"_fc.{part}"].numpy().copy() for part in ("weight", "bias"))
-    return ImageTower(session_of(weights, "efficientnet-lite2", build), rows, bias)
+    columns = np.ascontiguousarray(state["_fc.weight"].numpy().T, np.float64)
+    return ImageTower(session_of(weights, "efficientnet-lite2", build), columns, state["_fc.bias"].numpy().copy())
 
 
 def image_network(state: Mapping[str, torch.Tensor]) -> Any:

@@ -62,6 +62,20 @@ def test_without_a_place_to_keep_it_a_graph_is_built_each_time(weights, tmp_path
     assert len(calls) == 2
 
 
+def test_the_image_tower_says_what_its_network_says_in_torch_and_pads_inside_its_convolutions(tmp_path, monkeypatch):
+    import torch
+
+    monkeypatch.setenv("TWINLENS_WEIGHTS", str(tmp_path))
+    weights, _ = towers.tower_files()
+    tower = towers.load_image_tower(weights)
+    pixels = np.random.default_rng(0).uniform(-1, 1, (3, 3, towers.SIDE, towers.SIDE)).astype(np.float32)
+    with torch.inference_mode():
+        expected = towers.image_network(torch.load(weights, weights_only=True))(torch.from_numpy(pixels)).numpy()
+    np.testing.assert_allclose(tower.features(pixels), expected, atol=2e-5)
+    (graph,) = (tmp_path / "graphs").iterdir()
+    assert b"Pad" not in graph.read_bytes()
+
+
 def test_the_text_tower_says_what_its_network_says_in_torch():
     import torch
     from safetensors.torch import load

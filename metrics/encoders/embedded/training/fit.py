@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
 from metrics.encoders.embedded.colours import colour_shares, colour_words
-from metrics.encoders.embedded.heads import Floats, Heads, unit
+from metrics.encoders.embedded.heads import Doubles, Floats, Heads, unit
 from metrics.encoders.embedded.towers import BATCH, ImageTower, TextTower, pixels_of
 from metrics.encoders.runtime import import_torchvision
+
+Values = TypeVar("Values", Floats, Doubles)
 
 CLASS_TEXTS = ("a photo of a {}", "{}", "an illustration of a {}")
 
@@ -86,7 +89,7 @@ def classes_of(image_tower: ImageTower, text_tower: TextTower) -> Classes:
     from torchvision.models._meta import _IMAGENET_CATEGORIES as names
 
     embeddings = np.stack([text_tower.embed_all([text.format(name) for name in names]) for text in CLASS_TEXTS])
-    return Classes(unit(image_tower.classifier - image_tower.classifier.mean(0)), embeddings)
+    return Classes(unit(image_tower.classifier.T - image_tower.classifier.mean(1)), embeddings)
 
 
 def fit_heads(
@@ -129,8 +132,8 @@ def fit_heads(
     return _halved(
         Heads(
             image_mean=mean,
-            image_map=image_map.astype(np.float32),
-            class_map=classes.embeddings.mean(0) - class_mean,
+            image_map=image_map.astype(np.float64),
+            class_map=(classes.embeddings.mean(0) - class_mean).astype(np.float64),
             class_weight=choices.class_weight,
             text_mean=text_mean,
             colour_mean=templates.colour_shares.mean(0),
@@ -141,8 +144,9 @@ def fit_heads(
 
 
 def _halved(heads: Heads) -> Heads:
-    def half(values: Floats) -> Floats:
-        return values.astype(np.float16).astype(np.float32)
+    def half(values: Values) -> Values:
+        halves: Values = values.astype(np.float16).astype(values.dtype)
+        return halves
 
     return replace(
         heads,
