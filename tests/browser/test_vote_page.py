@@ -63,6 +63,8 @@ def visited(chromium):
     def visit(address, window=DESKTOP) -> Opened:
         context = chromium.new_context(viewport=window, has_touch=window is PHONE)
         contexts.append(context)
+        # Nobody is to wait for the half second in which a page takes no answer.
+        context.add_init_script("window.ms = 600; performance.now = () => window.ms")
         shown = Opened(context.new_page())
         shown.page.on("request", lambda request: shown.requests.append(request.url))
         shown.page.on("console", lambda message: shown.errors.append(message.text) if message.type == "error" else None)
@@ -76,15 +78,20 @@ def visited(chromium):
 
 
 def begin(page, name="heron"):
+    type_name(page, name)
+    page.wait_for_selector("body.voting")
+
+
+def type_name(page, name):
+    page.wait_for_selector("#name:focus")
     page.keyboard.type(name)
     page.keyboard.press("Enter")
-    page.wait_for_selector("body.voting")
 
 
 def press(page, key):
     """Press a key that leads to another page, and wait for it and its pictures."""
-    page.wait_for_load_state("networkidle")
-    with page.expect_navigation(wait_until="networkidle"):
+    page.wait_for_load_state()
+    with page.expect_navigation():
         page.keyboard.press(key)
 
 
@@ -145,8 +152,7 @@ def test_a_taken_name_is_asked_about_and_a_run_that_is_away_comes_back(server, v
     begin(visited(server.address).page)
     shown = visited(server.address)
     page = shown.page
-    page.keyboard.type("Heron")
-    page.keyboard.press("Enter")
+    type_name(page, "Heron")
     page.wait_for_selector("text=Was it you?")
     assert shown.violations() == []
     page.click("text=It was me")
@@ -170,11 +176,12 @@ def test_a_picture_that_did_not_come_is_asked_for_again_and_not_judged(server, v
     page.route("**/right/page", lambda route: route.abort(), times=1)
     begin(page)
     first = question(page)
-    page.wait_for_load_state("networkidle")
-    with page.expect_navigation(wait_until="networkidle"):
+    page.wait_for_load_state()
+    with page.expect_navigation():
         answer(page)
     assert (question(page), page.title()[:9]) == (first, "Vote 1 of")
-    with page.expect_navigation(wait_until="networkidle"):
+    page.wait_for_load_state()
+    with page.expect_navigation():
         answer(page)
     assert page.title().startswith("Vote 2 of ")
 
@@ -184,14 +191,14 @@ def test_a_picture_that_did_not_come_is_asked_for_again_and_not_judged(server, v
 )
 def test_the_second_half_of_a_double_click_is_no_vote_on_the_next_pair(server, visited, answer):
     page = visited(server.address).page
-    page.add_init_script("window.ms = 400; performance.now = () => window.ms")
+    page.add_init_script("window.ms = 400")
     begin(page)
-    page.wait_for_load_state("networkidle")
+    page.wait_for_load_state()
     answer(page)
     page.wait_for_load_state("networkidle")
     assert page.title().startswith("Vote 1 of ")
     page.evaluate("window.ms = 600")
-    with page.expect_navigation(wait_until="networkidle"):
+    with page.expect_navigation():
         answer(page)
     assert page.title().startswith("Vote 2 of ")
 
@@ -207,7 +214,7 @@ def test_question_pictures_and_answers_fit_the_window(server, visited, window, s
     begin(shown.page)
     seen = set()
     while len(seen) < 2:  # the text row has two pictures, the edits have three
-        shown.page.wait_for_load_state("networkidle")
+        shown.page.wait_for_load_state()
         assert shown.cut() <= 0
         assert shown.height() <= window["height"]
         sides = shown.page.evaluate("[...document.querySelectorAll('.look')].map((one) => one.offsetWidth)")
