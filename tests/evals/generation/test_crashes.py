@@ -5,6 +5,8 @@ import multiprocessing
 import random
 from collections import Counter
 
+import pytest
+
 from evals.generation.ledger import read_events, replay
 from evals.generation.simulated.call_log import CallLog
 from evals.imageset.contract import LEDGER
@@ -13,18 +15,18 @@ from tests.evals.generation.simulated_runs import FREE_HOST, a_plan, faulty_host
 from tests.simulators.faults import serve_faulty
 
 N_REQUESTS = 100
-KILLS = 60
 
 
-def test_sixty_kills_lose_nothing_and_buy_nothing_twice(tmp_path):
+@pytest.mark.parametrize("n_kills", [15, pytest.param(60, marks=pytest.mark.slow)])
+def test_many_kills_lose_nothing_and_buy_nothing_twice(tmp_path, n_kills):
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["tests.evals.generation.simulated_runs"])
     moments, kills, runs, unsent = random.Random(60), 0, 0, 0
-    while kills < KILLS:
+    while kills < n_kills:
         out, log = tmp_path / f"run-{runs}", CallLog()
         runs += 1
         with serve_faulty(faulty_hosts(work_s=0.06), log) as addresses:
-            while kills < KILLS:
+            while kills < n_kills:
                 process = processes.Process(target=run_once, args=(out, N_REQUESTS, addresses))
                 process.start()
                 process.join(moments.uniform(0.05, 0.6))
