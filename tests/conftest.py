@@ -41,6 +41,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     files = dict.fromkeys(item.path for item in items)
     first, *readers = dict.fromkeys(i.path for i in items if "demo_run" in getattr(i, "fixturenames", ())) or [None]
     others = [path for path in files if path not in (first, *readers)]
+    # Notebooks take half a minute: begun last, they would be what all wait for.
+    others.sort(key=lambda path: "notebooks" not in path.parts)
     half = len(others) // 2
     place = {path: n for n, path in enumerate([first, *others[:half], *readers, *others[half:]])}
     items.sort(key=lambda item: place[item.path])

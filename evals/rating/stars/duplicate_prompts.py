@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable, Iterator
+
 import pandas as pd
 
 from evals.imageset.prompts import words_of_prompt
 from evals.rating.comparison import column_of
 
 _UNIT = ["suite", "is_sequence", "unit"]
+
+_Unit = tuple[str, bool, str]
+"""A suite, whether it is a sequence of it or a prompt, and its id."""
 
 
 def merge_duplicate_prompts(
@@ -61,20 +67,23 @@ def _units(table: pd.DataFrame) -> pd.DataFrame:
 
 def _first_names(samples: pd.DataFrame, requests: pd.DataFrame | None) -> pd.Series[str]:
     """Return the first of the ids that ask for the same, by suite, kind and id, for all ids but that first one."""
-    shots = [_shots(samples).assign(pictures=_pictures(samples))]
+    asked = list(_shots(samples, _pictures(samples)))
     if requests is not None and {"suite", "prompt_id", "prompt"} <= set(requests):
-        worded = requests[requests[["suite", "prompt_id", "prompt"]].notna().all(axis=1)]
-        shots.append(_shots(worded).assign(pictures=None))
-    by_shot = pd.concat(shots).dropna(subset=_UNIT).drop_duplicates([*_UNIT, "prompt_id", "shot"])
-    by_shot["words"] = by_shot["shot"].astype(str) + " " + [words_of_prompt(text) for text in by_shot["prompt"]]
-    asked: dict[tuple[str, bool, str], tuple[list[str], set[str]]] = {}
-    ordered = by_shot.sort_values([*_UNIT, "shot", "words"])[[*_UNIT, "words", "pictures"]].astype(object)
-    for suite, is_sequence, unit, words, pictures in ordered.itertuples(index=False, name=None):
-        of_shots = asked.setdefault((suite, is_sequence, unit), ([], set()))
-        of_shots[0].append(words)
-        of_shots[1].update([pictures] if isinstance(pictures, str) else [])
+        asked += _shots(requests[requests["prompt"].notna()], itertools.repeat(None))
+    shots: dict[_Unit, dict[tuple[str, float], tuple[float, str]]] = {}
+    along: dict[_Unit, set[str]] = {}
+    for unit, prompt_id, shot, prompt, pictures in asked:
+        of_unit = shots.setdefault(unit, {})
+        if (prompt_id, shot) not in of_unit:
+            of_unit[prompt_id, shot] = shot, words_of_prompt(prompt)
+            along.setdefault(unit, set()).update([pictures] if pictures is not None else [])
+    words = {
+        unit: "\n".join(f"{shot} {words}" for shot, words in sorted(shots[unit].values())) for unit in sorted(shots)
+    }
+    if len({(*unit[:2], words[unit]) for unit in words}) == len(words):
+        return pd.Series(dtype=object)
     units = pd.DataFrame(
-        [(*unit, "\n".join(words), "\n".join(sorted(along)) or None) for unit, (words, along) in asked.items()],
+        [(*unit, words[unit], "\n".join(sorted(along[unit])) or None) for unit in words],
         columns=[*_UNIT, "words", "pictures"],
     )
     alike = ["suite", "is_sequence", "words"]
@@ -85,10 +94,14 @@ def _first_names(samples: pd.DataFrame, requests: pd.DataFrame | None) -> pd.Ser
     return first.set_axis(pd.MultiIndex.from_frame(units[_UNIT]))[(first != units["unit"]).to_numpy()]
 
 
-def _shots(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return what each row asks for, with the number of the shot."""
+def _shots(rows: pd.DataFrame, pictures: Iterable[str | None]) -> Iterator[tuple[_Unit, str, float, str, str | None]]:
+    """Yield what each row asks for: unit, prompt id, number of the shot (-1 for none), prompt, and what it sent along."""
     number = pd.to_numeric(column_of(rows, "shot"), errors="coerce").astype(float).fillna(-1.0)
-    return _units(rows).assign(prompt_id=rows["prompt_id"], shot=number, prompt=rows["prompt"].astype(str))
+    names = (column_of(rows, name) for name in ("suite", "sequence_id", "prompt_id"))
+    known = (column.astype(object).where(column.notna(), None) for column in names)
+    for suite, sequence, prompt_id, *asked in zip(*known, number, rows["prompt"].astype(str), pictures, strict=False):
+        if suite is not None and prompt_id is not None:
+            yield (suite, sequence is not None, prompt_id if sequence is None else sequence), prompt_id, *asked
 
 
 def _pictures(samples: pd.DataFrame) -> list[str]:
