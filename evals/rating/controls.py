@@ -39,7 +39,8 @@ class ControlStatistic(TypedDict):
     proven_by: str | None
 
 
-_COMPARED = ["prompt", "prompt_id", "sample", "value", "reason"]
+_NAMES = ["prompt", "prompt_id", "sample"]
+_COMPARED = [*_NAMES, "value", "reason"]
 
 
 def control_statistics(measurements: pd.DataFrame, seed: int) -> list[ControlStatistic]:
@@ -74,6 +75,8 @@ def control_statistics(measurements: pd.DataFrame, seed: int) -> list[ControlSta
     """
     # The tables are cut out hundreds of times, with all that they hold.
     measurements = measurements[["metric", "suite", "control", "system", *_COMPARED]]
+    # Nobody asks for the words and names in these, and numbers are grouped several times as fast.
+    measurements = measurements.assign(**{name: _numbered(measurements[name]) for name in _NAMES})
     is_control = measurements["control"].notna()
     controls = measurements[is_control]
     targets = dict(iter(measurements[~is_control].groupby(["metric", "suite"])))
@@ -93,6 +96,12 @@ def control_statistics(measurements: pd.DataFrame, seed: int) -> list[ControlSta
             seed,
         )
     ]
+
+
+def _numbered(names: pd.Series[str]) -> pd.Series[float]:
+    """Return the place of each name among all, which has the same order and, where there is none, is NaN."""
+    places = pd.factorize(names, sort=True)[0].astype(np.float64)
+    return pd.Series(np.where(places < 0, np.nan, places), names.index)
 
 
 def _statistics(

@@ -95,7 +95,7 @@ def _first_names(samples: pd.DataFrame, requests: pd.DataFrame | None) -> pd.Ser
 
 
 def _shots(rows: pd.DataFrame, pictures: Iterable[str | None]) -> Iterator[tuple[_Unit, str, float, str, str | None]]:
-    """Yield what each row asks for: unit, prompt id, number of the shot (-1 for none), prompt, and what it sent along."""
+    """Yield what each row asks for: unit, prompt id, number of the shot (-1: none), prompt, and what it sent along."""
     number = pd.to_numeric(column_of(rows, "shot"), errors="coerce").astype(float).fillna(-1.0)
     names = (column_of(rows, name) for name in ("suite", "sequence_id", "prompt_id"))
     known = (column.astype(object).where(column.notna(), None) for column in names)
