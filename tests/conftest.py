@@ -68,6 +68,14 @@ def _models_are_loaded_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _disk_is_not_waited_for() -> Iterator[None]:
+    """Sync no file: processes are killed here, the power is not cut, and what one wrote the next one reads."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared() -> Callable[[str], Path]:
     """Return a function that finds development data beside the checkout, or skips the test that asks for it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import combinations
 from typing import Any
 
@@ -155,8 +156,8 @@ def compare_systems(measurements: pd.DataFrame, seed: int) -> tuple[list[SystemM
 
 def reason_counts(rows: pd.DataFrame) -> dict[str, int]:
     """Count the measurements without a value by their reason."""
-    counts = rows.loc[rows["value"].isna(), "reason"].value_counts()
-    return {str(reason): int(n) for reason, n in counts.sort_index().items()}
+    counts = Counter(rows["reason"][rows["value"].isna()].dropna())
+    return {str(reason): counts[reason] for reason in sorted(counts)}
 
 
 def _system_mean(spec: MetricSpec, suite: str, system: str, rows: pd.DataFrame, estimate: Estimate) -> SystemMean:

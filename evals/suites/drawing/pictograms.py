@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import functools
 from dataclasses import dataclass
 
 import PIL.Image
@@ -182,8 +183,9 @@ PICTOGRAMS: dict[str, Pictogram] = {
 _OVERSAMPLING = 3
 
 
+@functools.lru_cache(maxsize=64)
 def draw_pictogram(name: str, colour: str | None, side: int) -> PIL.Image.Image:
-    """Return one thing as an RGBA picture of ``side`` x ``side`` pixels.
+    """Return one thing as an RGBA picture of ``side`` x ``side`` pixels, which others have too: draw on a copy of it.
 
     Raises KeyError if there is no pictogram of that name or no colour of that name.
     """
