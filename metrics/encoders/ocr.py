@@ -14,7 +14,7 @@ from typing import Any, TypedDict
 import numpy as np
 
 from metrics.encoders.catalogue import EncoderUnavailable, Image, library_of
-from metrics.encoders.ocr_places import Quad, find_places
+from metrics.encoders.ocr_places import Quad, find_places, height_of
 from metrics.encoders.runtime import Lazy, threads
 from metrics.encoders.scripts import scripts_in
 from metrics.encoders.weights import sha256_of
@@ -34,6 +34,12 @@ class TextLine(TypedDict):
 
 MIN_STORED_SCORE = 0.3
 """Readings below this are noise of the detector; what lies above is kept, and each metric sets its own threshold."""
+
+LEAST_HEIGHT = 4.0
+"""In pixels: what is thinner holds no letters, and to enlarge it for the recogniser takes seconds."""
+
+LONGEST_LINE = 150
+"""A line of more than so many times its height is read in pieces: a recogniser takes memory with the square of that."""
 
 SURE_SCORE = 0.9
 """Readings below this are tried upside down as well, and taken so if that reading reaches it."""
@@ -108,7 +114,7 @@ class RapidOcr:
         self.licence = library_of(self.name).licence
         self.weights_sha256 = sha256_of(detector, recogniser)
         # Resizing and box unwarping happen inside the library, so its release is part of the preprocessing.
-        self.version = f"3:rapidocr={importlib.metadata.version('rapidocr')},tiles,turned"
+        self.version = f"4:rapidocr={importlib.metadata.version('rapidocr')},tiles,turned"
         self._engine: Lazy[Any] = Lazy(lambda: _rapidocr(detector, recogniser, device))
         self._characters = Lazy(lambda: frozenset(_dictionary(recogniser)))
 
@@ -134,7 +140,7 @@ class RapidOcr:
         from rapidocr.utils.process_img import get_rotate_crop_image
 
         bgr = np.ascontiguousarray(image[:, :, ::-1])
-        places = find_places(bgr, self._detect)
+        places = [place for place in find_places(bgr, self._detect) if height_of(place) >= LEAST_HEIGHT]
         cut_out = [get_rotate_crop_image(bgr, place.astype(np.float32)) for place in places]
         readings = self._recognise(cut_out)
         unsure = [n for n, (_, score) in enumerate(readings) if score < SURE_SCORE]
@@ -154,8 +160,18 @@ class RapidOcr:
     def _recognise(self, lines: Sequence[Image]) -> list[tuple[str, float]]:
         if not lines:
             return []
-        found = self._engine().recognize_txt([np.ascontiguousarray(line) for line in lines])
-        return [(text, float(score)) for text, score in zip(found.txts, found.scores, strict=True)]
+        pieces = [np.array_split(line, -(-line.shape[1] // (LONGEST_LINE * line.shape[0])), axis=1) for line in lines]
+        found = self._engine().recognize_txt([np.ascontiguousarray(each) for of_line in pieces for each in of_line])
+        readings = iter(zip(found.txts, map(float, found.scores), strict=True))
+        return [_of_pieces([next(readings) for _ in of_line]) for of_line in pieces]
+
+
+def _of_pieces(readings: Sequence[tuple[str, float]]) -> tuple[str, float]:
+    """Return what was read of the pieces of a line, and their scores' mean, weighted by characters."""
+    if len(readings) == 1:
+        return readings[0]
+    total = sum(len(text) for text, _ in readings)
+    return "".join(text for text, _ in readings), sum(len(text) * score for text, score in readings) / max(1, total)
 
 
 def _rapidocr(detector: Path, recogniser: Path, device: str) -> Any:

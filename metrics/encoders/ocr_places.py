@@ -46,7 +46,7 @@ def find_places(image: Image, detect: Callable[[Image], list[Quad]]) -> list[Qua
     if max(height, width) <= LARGEST_WHOLE:
         return _seen(image, detect, _enlargement(height, width))
     overview = _seen(image, detect, OVERVIEW / max(height, width))
-    large = [place for place in overview if _height(place) >= OVERLAP / 2]
+    large = [place for place in overview if height_of(place) >= OVERLAP / 2]
     places: list[Quad] = []
     for top, bottom in _tiles(height):
         for left, right in _tiles(width):
@@ -107,7 +107,7 @@ def _is_same_line(a: Quad, b: Quad) -> bool:
     sides = np.concatenate([np.roll(box, -1, axis=0) - box for box in (a, b)])
     along = sides[np.linalg.norm(sides, axis=1).argmax()]
     across = np.array([-along[1], along[0]]) / np.linalg.norm(along)
-    return bool(np.ptp(shared.reshape(-1, 2) @ across) > 0.5 * min(_height(a), _height(b)))
+    return bool(np.ptp(shared.reshape(-1, 2) @ across) > 0.5 * min(height_of(a), height_of(b)))
 
 
 def _lies_in(place: Quad, large: Quad) -> bool:
@@ -117,7 +117,7 @@ def _lies_in(place: Quad, large: Quad) -> bool:
     return bool(area > 0.5 * cv2.contourArea(place.astype(np.float32)))
 
 
-def _height(place: Quad) -> float:
+def height_of(place: Quad) -> float:
     """Return the thickness of a box, whichever way it lies: the height of a line's letters with their margin."""
     sides = np.linalg.norm(place - np.roll(place, 1, axis=0), axis=1)
     return float(min(sides[0] + sides[2], sides[1] + sides[3]) / 2)

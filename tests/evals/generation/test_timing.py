@@ -1,6 +1,7 @@
 """What a latency row counts is asked one request at a time, alike for all systems, and every row says how it was."""
 
 import asyncio
+import statistics
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -89,7 +90,7 @@ def test_timed_requests_have_their_system_for_themselves_and_take_turns_with_the
     assert {request.sample_id for request in bulk} & set(crowded.submitted[:9])
     bulk = [rows[request.sample_id] for request in requests if not request.timed]
     assert min(row["in_flight"] for row in bulk) > 1
-    assert min(row["latency_s"] for row in bulk) > 2.0
+    assert statistics.median(row["latency_s"] for row in bulk) > 2.0
 
 
 def test_one_systems_crowd_does_not_slow_what_is_rated_of_another(run, scripted, crowded):

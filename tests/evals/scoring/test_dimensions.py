@@ -109,11 +109,12 @@ def signs(folder: Path) -> Path:
     samples = []
     for system, spoilt in (("a", False), ("b", True)):
         pictures = {
-            "สวัสดี": PIL.Image.new("RGB", (320, 160), "white" if spoilt else "beige"),
-            "Nothing": PIL.Image.new("RGB", (320, 160), "gray" if spoilt else "silver"),
+            "สวัสดี": PIL.Image.new("RGB", (320, 320), "white" if spoilt else "beige"),
+            "Nothing": PIL.Image.new("RGB", (320, 320), "gray" if spoilt else "silver"),
         }
         for text in ("OPEN 24 HOURS", "Fresh bread", "Museum", "Bahnhof", "Café du Port"):
-            pictures[text] = PIL.Image.fromarray(render_text(text[:-2] + text[-1] + text[-2] if spoilt else text))
+            drawn = text[:-2] + text[-1] + text[-2] if spoilt else text
+            pictures[text] = PIL.Image.fromarray(render_text(drawn, (512, 512)))
         for text, picture in pictures.items():
             facts = {"system": system, "suite": "signs", "prompt": f"a sign: {text}", "expected_text": text}
             samples.append((picture, facts))

@@ -2,6 +2,7 @@
 
 import importlib.util
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -70,9 +71,27 @@ def test_a_batch_gives_what_single_images_give(rapidocr):
     assert rapidocr.encode(images) == [rapidocr.encode([image])[0] for image in images]
 
 
-def test_empty_pictures_and_slivers_have_no_text(rapidocr):
+def test_empty_pictures_and_slivers_have_no_text(rapidocr, monkeypatch):
+    read, recognise = [], rapidocr._recognise
+    monkeypatch.setattr(rapidocr, "_recognise", lambda lines: read.extend(lines) or recognise(lines))
     shapes = ((300, 300, 3), (1, 1, 3), (2, 900, 3), (900, 2, 3))
     assert rapidocr.encode([np.full(shape, 160, np.uint8) for shape in shapes]) == [[], [], [], []]
+    assert all(len(line) >= ocr.LEAST_HEIGHT for line in read), "a sliver of 2 pixels is not enlarged to be read"
+
+
+def test_a_line_of_thousands_of_letters_is_read_in_pieces_whose_memory_is_bounded(rapidocr, monkeypatch):
+    widths = []
+
+    def read(lines):
+        widths.extend(line.shape[1] for line in lines)
+        return SimpleNamespace(txts=["abcd", "ab"] * 3, scores=[0.9, 1.0] * 3)
+
+    monkeypatch.setattr(rapidocr, "_engine", lambda: SimpleNamespace(recognize_txt=read))
+    place = np.array([[0, 0], [12_000, 0], [12_000, 14], [0, 14]], np.float64)
+    monkeypatch.setattr("metrics.encoders.ocr.find_places", lambda image, detect: [place])
+    ((line,),) = rapidocr.encode([np.zeros((14, 12_000, 3), np.uint8)])
+    assert (sum(widths), max(widths) <= ocr.LONGEST_LINE * 14, len(widths)) == (12_000, True, 6)
+    assert (line["text"], line["score"]) == ("abcdab" * 3, pytest.approx((4 * 0.9 + 2 * 1.0) / 6))
 
 
 def test_the_library_is_given_bgr(rapidocr, monkeypatch):
@@ -182,7 +201,7 @@ def test_damaged_words_lose_points_on_the_picture(rapidocr, damaged):
 
 
 @needs_chinese_fonts
-@pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [10, pytest.param(1, marks=pytest.mark.slow)])
 def test_200_signs_in_four_languages_are_read_with_at_most_3_percent_errors(rapidocr, every, capsys):
     table = ocr_signs.by_language(ocr_signs.measure(rapidocr, every))
     with capsys.disabled():
