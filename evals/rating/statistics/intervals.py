@@ -68,8 +68,12 @@ def _draws(n_prompts: int, seed: int) -> npt.NDArray[np.uint8]:
     # Every metric of a suite is resampled over the same prompts, and drawing costs more than all their means.
     generator = np.random.default_rng(seed)
     draws = np.empty((resample_count(n_prompts), n_prompts), np.uint8)
-    for row in draws:
-        row[:] = np.bincount(generator.integers(n_prompts, size=n_prompts, dtype=np.int32), minlength=n_prompts)
+    rows = max(1, _DRAWS_AT_ONCE // n_prompts)
+    for start in range(0, len(draws), rows):
+        block = draws[start : start + rows]
+        drawn = generator.integers(n_prompts, size=block.shape, dtype=np.int32)
+        places = drawn + n_prompts * np.arange(len(block), dtype=np.int64)[:, None]
+        block[:] = np.bincount(places.ravel(), minlength=block.size).reshape(block.shape)
     draws.setflags(write=False)
     return draws
 
