@@ -37,7 +37,7 @@ def as_the_log_says(calls):
     return "unknown" if last.outcome == "lost" else last.outcome
 
 
-@pytest.mark.parametrize("seed", [6, 7])
+@pytest.mark.parametrize("seed", [6, pytest.param(7, marks=pytest.mark.slow)])
 def test_every_request_ends_in_the_outcome_that_the_log_says(tmp_path, seed):
     generation, log, rows = a_storm(tmp_path, 160, seed)
     assert generation.n_pending == 0

@@ -36,7 +36,8 @@ def with_exchanged_pictures(run: Path, out: Path) -> Run:
     definition = read_definition(out / "eval.yaml")
     measured = {row.suite for row in definition.rows if row.metrics}
     rows = [row for row in map(json.loads, table.read_text().splitlines()) if row["suite"] in measured]
-    with table.open("a") as file:
+    with table.open("w") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
         for n, (row, picture) in enumerate(exchanged(rows)):
             name = f"images/wrong{n}{Path(picture).suffix}"
             shutil.copy(table.parent / picture, table.parent / name)

@@ -60,8 +60,8 @@ def relations_by_geneval(first, second) -> set[str]:
 
 
 @pytest.mark.parametrize("size", [(1024, 1024), (1344, 768), (768, 1344), (1920, 1080), (1080, 1920)], ids=str)
-def test_relations_decide_as_geneval_does_in_pixels_on_20000_pairs_of_any_shape_of_picture(size):
-    corners = np.random.default_rng(sum(size)).uniform(size=(20_000, 2, 2, 2))
+def test_relations_decide_as_geneval_does_in_pixels_on_thousands_of_pairs_in_any_shape_of_picture(size):
+    corners = np.random.default_rng(sum(size)).uniform(size=(4_000, 2, 2, 2))
     pairs = np.sort(corners, axis=2).reshape(-1, 2, 4)
     differ_from_fractions = 0
     for first, second in pairs.tolist():
@@ -69,7 +69,7 @@ def test_relations_decide_as_geneval_does_in_pixels_on_20000_pairs_of_any_shape_
         expected = relations_by_geneval(*in_pixels)
         assert relations_between(*in_pixels) == expected
         differ_from_fractions += relations_between(first, second) != expected
-    assert (differ_from_fractions > 2000) == (size[0] != size[1])
+    assert (differ_from_fractions > len(pairs) / 10) == (size[0] != size[1])
 
 
 def boxes() -> st.SearchStrategy[list[float]]:
