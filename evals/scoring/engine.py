@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from evals.files.addresses import FolderCopy
-from evals.files.regular_files import open_regular
+from evals.files.regular_files import LARGEST_FILE, open_regular
 from evals.imageset.decoding import (
     DECODING_VERSION,
     DecodedImage,
@@ -174,6 +174,19 @@ class FeatureTable:
                 self._recall(picture, pixel_sha256(_BLANK), "", None)
             elif stamp is not None and stamp in self._known_files:
                 self._recall(picture, *self._known_files.get(stamp))
+            elif stamp is not None and (content := self._file_content(picture)) in self._known_files:
+                self._known_files.put(stamp, self._known_files.get(content))
+                self._recall(picture, *self._known_files.get(content))
+
+    def _file_content(self, picture: ImageKey) -> str:
+        """Identify a picture by the bytes of its file: a set that was copied or moved shows what it showed."""
+        if self._known_files.is_empty or len(picture.files) != 1 or self.copy:
+            return ""
+        try:
+            with open_regular(self.folder / picture.files[0], LARGEST_FILE) as file:
+                return f"{picture.kind}:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+        except OSError:
+            return ""  # decoding tells what is wrong with it
 
     def _windows(self, needs: Needs, missing: Sequence[FeatureKey]) -> list[tuple[ImageKey, ...]]:
         """Return the pictures that must be decoded, and note what is too large for that."""
@@ -254,7 +267,10 @@ class FeatureTable:
     def _remember(self, key: ImageKey, image: DecodedImage) -> None:
         stamp = self._stamp(key)
         if stamp is not None and stamp not in self._known_files:
-            self._known_files.put(stamp, [image.pixel_sha256, image.file_sha256, image.colour_note])
+            known = [image.pixel_sha256, image.file_sha256, image.colour_note]
+            self._known_files.put(stamp, known)
+            if len(key.files) == 1:
+                self._known_files.put(f"{key.kind}:{image.file_sha256}", known)
         self._recall(key, image.pixel_sha256, image.file_sha256, image.colour_note)
 
     def _recall(self, key: ImageKey, pixel_hash: str, file_hash: str, colour_note: str | None) -> None:

@@ -69,6 +69,11 @@ class FeatureStore:
         """Tell whether the feature is stored."""
         return key in self._fresh or key in self._where
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it had nothing when it was opened."""
+        return not self._where
+
     def get(self, key: str) -> Any:
         """Return the stored feature; KeyError if there is none."""
         if key in self._fresh:

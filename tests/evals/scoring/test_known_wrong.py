@@ -41,7 +41,7 @@ def image_set(tmp_path):
         samples.append((draw(other, 2, 0, honest, SIDE), {**facts, "system": "wrong@demo"}))
     for n, item in enumerate(edits):
         source, edited = small(draw_source(item)), small(draw_edited(item))
-        others = [small(draw_edited(edits[(n + step) % len(edits)])) for step in (3, 5, 7)]
+        others = [small(draw_edited(edits[(n + step) % len(edits)])) for step in (3, 5)]
         with PIL.Image.open(io.BytesIO(edit_mask(item))) as opened:
             mask = opened.convert("L").resize((SIDE, SIDE), PIL.Image.Resampling.NEAREST)
         mask.save(folder / f"given/mask{n}.png")

@@ -20,6 +20,7 @@ from evals.imageset.imageset import ImageSetError
 from evals.rating.stage import rate_run
 from evals.reporting import write_report
 from evals.run import Run, RunError
+from evals.scoring.decoders import Decoders
 from evals.scoring.stage import ScoringError, score
 from metrics.encoders.catalogue import EncoderUnavailable
 from metrics.encoders.extractor import Extractor
@@ -337,6 +338,27 @@ def test_file_replaced_in_place_is_decoded_again(repeats, tmp_path):
     again = score(repeats, tmp_path / "run", ["reproducibility.identical"])
     own = again.scores[again.scores.control.isna() & (again.scores.system == "a")]
     assert sorted(own.value)[:2] == [0.0, 1.0]
+
+
+def test_pictures_that_were_copied_are_known_by_their_bytes_and_only_what_has_changed_is_decoded(
+    repeats, tmp_path, monkeypatch
+):
+    metrics, features = ["reproducibility.identical", "quality.exposure"], tmp_path / "run/features"
+    before = score(repeats, tmp_path / "run", metrics).scores
+    decoded, decode = [], Decoders.decode
+
+    def noted(decoders, requests):
+        return decode(decoders, (decoded.append(request.paths[0].name) or request for request in requests))
+
+    monkeypatch.setattr(Decoders, "decode", noted)
+    copied = shutil.copytree(repeats, tmp_path / "copied")
+    assert score(copied, tmp_path / "second", metrics, features=features).scores.equals(before)
+    assert not decoded
+    without_hashes(copied)
+    PIL.Image.new("RGB", (40, 32), "red").save(file_of(copied, 1))
+    assert not score(copied, tmp_path / "third", metrics, features=features).scores.equals(before)
+    assert file_of(copied, 1).name in decoded
+    assert len(set(decoded)) <= 4, "and the other repeats of its prompt, whose pixels it is held against"
 
 
 def test_refusals_are_counted_and_told_and_never_change_a_mean(repeats, tmp_path, capsys):
