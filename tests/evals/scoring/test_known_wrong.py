@@ -59,6 +59,7 @@ def image_set(tmp_path):
     return write_image_set(folder, samples)
 
 
+@pytest.mark.slow
 def test_what_does_nothing_of_what_was_asked_has_one_star(image_set, tmp_path):
     metrics = ["adherence.margin", "editing.direction", "editing.preserved"]
     rows = {row["id"]: row for row in rate_run(score(image_set, tmp_path / "run", metrics))["stars"]["rows"]}
