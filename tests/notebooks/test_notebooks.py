@@ -1,15 +1,16 @@
 """Every notebook runs from top to bottom on a scored run, shows what it promises, and is committed without outputs."""
 
+from __future__ import annotations
+
 import ast
 import itertools
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import nbformat
 import numpy as np
 import PIL.Image
 import pytest
-from nbclient import NotebookClient
 
 from evals import load_run
 from evals.definition import read_definition
@@ -19,6 +20,9 @@ from evals.scoring.stage import score
 from evals.voting.votes import write_votes
 from tests.synthetic_run import BANANA, BETTER, FLUX, write_synthetic_run
 from tests.voting_run import votes_for
+
+if TYPE_CHECKING:
+    import nbformat
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -52,8 +56,16 @@ def executed(run: Path):
     return execute
 
 
+def read(path: Path) -> nbformat.NotebookNode:
+    import nbformat  # takes seconds, and every run collects this module
+
+    return nbformat.read(path, as_version=4)
+
+
 def ran(path: Path, run: Path) -> nbformat.NotebookNode:
-    notebook = nbformat.read(path, as_version=4)
+    from nbclient import NotebookClient
+
+    notebook = read(path)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TWINLENS_RUN", str(run))
         NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(path.parent)}}).execute()
@@ -100,7 +112,7 @@ def test_notebook_runs_from_top_to_bottom_and_draws(path, executed):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_is_thin_committed_without_outputs_and_tells_what_every_figure_shows(path):
-    notebook = nbformat.read(path, as_version=4)
+    notebook = read(path)
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells)
     for node in functions(notebook):
         assert node.end_lineno - node.lineno < LONGEST_FUNCTION, ast.unparse(node)
