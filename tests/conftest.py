@@ -1,6 +1,7 @@
 """Fixtures that every test may use."""
 
 import functools
+import gc
 import json
 import os
 import sys
@@ -46,6 +47,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     half = len(others) // 2
     place = {path: n for n, path in enumerate([first, *others[:half], *readers, *others[half:]])}
     items.sort(key=lambda item: place[item.path])
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector of garbage what was imported and collected: it would go through all of it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 CHECKOUT = Path(__file__).resolve().parents[1]
