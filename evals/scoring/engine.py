@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL
 
 from evals.files.addresses import FolderCopy
 from evals.files.regular_files import LARGEST_FILE, open_regular
@@ -92,7 +93,8 @@ class FeatureTable:
         self.recorded = recorded or {}
         self.copy = copy
         self._sources: dict[tuple[str, str], tuple[Encoder, FeatureStore]] = {}
-        self._known_files = cache.store("files", "decoding", None, DECODING_VERSION)
+        # Another release of the library may decode the same bytes to other pixels.
+        self._known_files = cache.store("files", "decoding", None, f"{DECODING_VERSION},pillow={PIL.__version__}")
 
     def get(self, key: FeatureKey) -> Any | Unreadable:
         """Return a feature, or why there is none."""

@@ -38,7 +38,7 @@ MIN_STORED_SCORE = 0.3
 LEAST_HEIGHT = 4.0
 """In pixels: what is thinner holds no letters, and to enlarge it for the recogniser takes seconds."""
 
-LONGEST_LINE = 150
+LONGEST_LINE = 400
 """A line of more than so many times its height is read in pieces: a recogniser takes memory with the square of that."""
 
 SURE_SCORE = 0.9
@@ -160,18 +160,41 @@ class RapidOcr:
     def _recognise(self, lines: Sequence[Image]) -> list[tuple[str, float]]:
         if not lines:
             return []
-        pieces = [np.array_split(line, -(-line.shape[1] // (LONGEST_LINE * line.shape[0])), axis=1) for line in lines]
-        found = self._engine().recognize_txt([np.ascontiguousarray(each) for of_line in pieces for each in of_line])
-        readings = iter(zip(found.txts, map(float, found.scores), strict=True))
-        return [_of_pieces([next(readings) for _ in of_line]) for of_line in pieces]
+        pieces = [_between_words(line) for line in lines]
+        whole = [of_line[0] for of_line in pieces if len(of_line) == 1]
+        readings = iter(self._read_lines(whole) if whole else [])
+        # Pieces are read one by one: six of them at once would take as much memory as six lines.
+        return [
+            next(readings) if len(of_line) == 1 else _joined_pieces([self._read_lines([each])[0] for each in of_line])
+            for of_line in pieces
+        ]
+
+    def _read_lines(self, lines: Sequence[Image]) -> list[tuple[str, float]]:
+        found = self._engine().recognize_txt([np.ascontiguousarray(line) for line in lines])
+        return [(text, float(score)) for text, score in zip(found.txts, found.scores, strict=True)]
 
 
-def _of_pieces(readings: Sequence[tuple[str, float]]) -> tuple[str, float]:
+def _between_words(line: Image) -> list[Image]:
+    """Cut a line that is too long into equal pieces, each at the widest gap within 8 times its height of the end."""
+    height, width = line.shape[:2]
+    number = -(-width // (LONGEST_LINE * height))
+    contrast = np.ptp(line, axis=0).max(axis=-1)
+    cuts = []
+    for n in range(1, number):
+        first = max(0, n * width // number - 8 * height)
+        near = contrast[first : first + 16 * height]
+        ends = np.flatnonzero(np.diff(np.concatenate([[False], near <= near.max() // 4, [False]]).astype(int)))
+        gaps = ends.reshape(-1, 2)
+        gap = gaps[np.ptp(gaps, axis=1).argmax()] if len(gaps) else np.array([8 * height, 8 * height])
+        cuts.append(first + int(gap.mean()))
+    return np.split(line, cuts, axis=1)
+
+
+def _joined_pieces(readings: Sequence[tuple[str, float]]) -> tuple[str, float]:
     """Return what was read of the pieces of a line, and their scores' mean, weighted by characters."""
-    if len(readings) == 1:
-        return readings[0]
     total = sum(len(text) for text, _ in readings)
-    return "".join(text for text, _ in readings), sum(len(text) * score for text, score in readings) / max(1, total)
+    score = sum(len(text) * score for text, score in readings) / max(1, total)
+    return " ".join(text for text, _ in readings if text), score
 
 
 def _rapidocr(detector: Path, recogniser: Path, device: str) -> Any:
