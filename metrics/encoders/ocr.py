@@ -178,6 +178,8 @@ def _between_words(line: Image) -> list[Image]:
     """Cut a line that is too long into equal pieces, each at the widest gap within 8 times its height of the end."""
     height, width = line.shape[:2]
     number = -(-width // (LONGEST_LINE * height))
+    if number == 1:
+        return [line]
     contrast = np.ptp(line, axis=0).max(axis=-1)
     cuts = []
     for n in range(1, number):

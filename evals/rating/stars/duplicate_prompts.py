@@ -78,7 +78,7 @@ def _first_names(samples: pd.DataFrame, requests: pd.DataFrame | None) -> pd.Ser
             of_unit[prompt_id, shot] = shot, words_of_prompt(prompt)
             along.setdefault(unit, set()).update([pictures] if pictures is not None else [])
     words = {
-        unit: "\n".join(f"{shot} {words}" for shot, words in sorted(shots[unit].values())) for unit in sorted(shots)
+        unit: "\n".join(f"{shot} {of_shot}" for shot, of_shot in sorted(shots[unit].values())) for unit in sorted(shots)
     }
     if len({(*unit[:2], words[unit]) for unit in words}) == len(words):
         return pd.Series(dtype=object)
